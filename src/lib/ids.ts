@@ -1,0 +1,25 @@
+/**
+ * UUID version 7 (RFC 9562, section 5.7): milliseconds first, so ids made later sort later. Within a millisecond a
+ * counter in `rand_a` keeps the order (section 6.2, method 1), also when the clock steps back.
+ */
+export function uuidv7Generator(now: () => number, fillRandom: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array): () => string {
+  let lastMs = 0;
+  let counter = 0;
+  return () => {
+    const ms = now();
+    if (ms > lastMs) {
+      lastMs = ms;
+      counter = 0;
+    } else if (++counter > 0xfff) {
+      lastMs += 1;
+      counter = 0;
+    }
+    const random = fillRandom(new Uint8Array(8));
+    random[0] = ((random[0] ?? 0) & 0x3f) | 0x80;
+    const hex = Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    const time = lastMs.toString(16).padStart(12, '0');
+    return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, '0')}-${hex.slice(0, 4)}-${hex.slice(4)}`;
+  };
+}
+
+export const uuidv7 = uuidv7Generator(Date.now, (bytes) => crypto.getRandomValues(bytes));

@@ -1,0 +1,202 @@
+import * as v from 'valibot';
+import { idSchema, timeSchema } from './fields.ts';
+import { LIMITS } from './limits.ts';
+
+export const CALL_TYPES = ['audio', 'video'] as const;
+export const CALL_STATES = [
+  'idle',
+  'initiating',
+  'ringing',
+  'connecting',
+  'connected',
+  'reconnecting',
+  'ended',
+] as const;
+export const CALL_END_REASONS = ['completed', 'rejected', 'missed', 'busy', 'failed', 'cancelled'] as const;
+export const QUALITY_LEVELS = ['excellent', 'good', 'fair', 'poor'] as const;
+export type CallType = (typeof CALL_TYPES)[number];
+export type CallState = (typeof CALL_STATES)[number];
+export type CallEndReason = (typeof CALL_END_REASONS)[number];
+export type QualityLevel = (typeof QUALITY_LEVELS)[number];
+
+export interface CallParticipant {
+  userId: string;
+  joinedAt: string;
+  audioMuted: boolean;
+  videoMuted: boolean;
+  screenSharing: boolean;
+}
+export interface Call {
+  id: string;
+  conversationId: string;
+  type: CallType;
+  state: CallState;
+  callerId: string;
+  calleeIds: string[];
+  startedAt?: string | undefined;
+  answeredAt?: string | undefined;
+  endedAt?: string | undefined;
+  endReason?: CallEndReason | undefined;
+  /** In the order they joined. */
+  participants: CallParticipant[];
+}
+export interface ConnectionQualityReport {
+  callId: string;
+  userId: string;
+  /** Milliseconds. */
+  rtt?: number | undefined;
+  /** Percent, 0 to 100. */
+  packetLoss?: number | undefined;
+  /** Milliseconds. */
+  jitter?: number | undefined;
+  quality: QualityLevel;
+  /** kbit/s. */
+  availableBandwidth?: number | undefined;
+}
+
+export interface InitiateCall {
+  conversationId: string;
+  type: CallType;
+  calleeIds: readonly string[];
+}
+export interface RespondToCall {
+  callId: string;
+  action: 'accept' | 'reject';
+}
+export interface HangUp {
+  callId: string;
+  reason: CallEndReason;
+}
+/** The values mean "on": `audio: false` is muted. */
+export interface ToggleMedia {
+  callId: string;
+  audio?: boolean | undefined;
+  video?: boolean | undefined;
+  screenShare?: boolean | undefined;
+}
+export interface CallMember {
+  callId: string;
+  userId: string;
+}
+interface Signal {
+  callId: string;
+  /** Set by the server to who really sent it. */
+  fromUserId: string;
+  toUserId: string;
+}
+export interface SessionDescription extends Signal {
+  type: 'offer' | 'answer';
+  sdp: string;
+  renegotiation?: boolean | undefined;
+}
+export interface IceCandidate extends Signal {
+  candidate: string;
+  sdpMLineIndex: number | null;
+  sdpMid: string | null;
+}
+export type IceRestart = Signal;
+
+export interface CallStateChange {
+  callId: string;
+  state: CallState;
+  endReason?: CallEndReason | undefined;
+  error?: string | undefined;
+}
+export interface CallParticipantJoined {
+  callId: string;
+  participant: CallParticipant;
+}
+export interface MediaChanged extends ToggleMedia {
+  userId: string;
+}
+
+export const callParticipantSchema = v.object({
+  userId: v.string(),
+  joinedAt: timeSchema,
+  audioMuted: v.boolean(),
+  videoMuted: v.boolean(),
+  screenSharing: v.boolean(),
+}) satisfies v.GenericSchema<unknown, CallParticipant>;
+export const callSchema = v.object({
+  id: v.string(),
+  conversationId: v.string(),
+  type: v.picklist(CALL_TYPES),
+  state: v.picklist(CALL_STATES),
+  callerId: v.string(),
+  calleeIds: v.array(v.string()),
+  startedAt: v.optional(timeSchema),
+  answeredAt: v.optional(timeSchema),
+  endedAt: v.optional(timeSchema),
+  endReason: v.optional(v.picklist(CALL_END_REASONS)),
+  participants: v.array(callParticipantSchema),
+}) satisfies v.GenericSchema<unknown, Call>;
+
+const measure = v.optional(v.pipe(v.number(), v.finite(), v.minValue(0), v.maxValue(1e9)));
+export const qualityReportSchema = v.object({
+  callId: idSchema,
+  userId: v.optional(v.string(), ''),
+  rtt: measure,
+  packetLoss: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(100))),
+  jitter: measure,
+  quality: v.picklist(QUALITY_LEVELS),
+  availableBandwidth: measure,
+}) satisfies v.GenericSchema<unknown, ConnectionQualityReport>;
+export const initiateCallSchema = v.object({
+  conversationId: idSchema,
+  type: v.picklist(CALL_TYPES),
+  calleeIds: v.pipe(v.array(idSchema), v.minLength(1), v.maxLength(LIMITS.callees)),
+}) satisfies v.GenericSchema<unknown, InitiateCall>;
+export const respondToCallSchema = v.object({
+  callId: idSchema,
+  action: v.picklist(['accept', 'reject']),
+}) satisfies v.GenericSchema<unknown, RespondToCall>;
+export const hangUpSchema = v.object({
+  callId: idSchema,
+  reason: v.optional(v.picklist(CALL_END_REASONS), 'completed'),
+}) satisfies v.GenericSchema<unknown, HangUp>;
+const toggles = {
+  callId: idSchema,
+  audio: v.optional(v.boolean()),
+  video: v.optional(v.boolean()),
+  screenShare: v.optional(v.boolean()),
+};
+export const toggleMediaSchema = v.object(toggles) satisfies v.GenericSchema<unknown, ToggleMedia>;
+export const mediaChangedSchema = v.object({ ...toggles, userId: v.string() }) satisfies v.GenericSchema<
+  unknown,
+  MediaChanged
+>;
+export const callMemberSchema = v.object({ callId: idSchema, userId: idSchema }) satisfies v.GenericSchema<
+  unknown,
+  CallMember
+>;
+const signal = { callId: idSchema, fromUserId: v.optional(v.string(), ''), toUserId: idSchema };
+const description = {
+  ...signal,
+  sdp: v.pipe(v.string(), v.maxLength(LIMITS.sdpLength)),
+  renegotiation: v.optional(v.boolean()),
+};
+export const offerSchema = v.object({
+  ...description,
+  type: v.optional(v.literal('offer'), 'offer'),
+}) satisfies v.GenericSchema<unknown, SessionDescription>;
+export const answerSchema = v.object({
+  ...description,
+  type: v.optional(v.literal('answer'), 'answer'),
+}) satisfies v.GenericSchema<unknown, SessionDescription>;
+export const iceCandidateSchema = v.object({
+  ...signal,
+  candidate: v.pipe(v.string(), v.maxLength(LIMITS.candidateLength)),
+  sdpMLineIndex: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))), null),
+  sdpMid: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(64))), null),
+}) satisfies v.GenericSchema<unknown, IceCandidate>;
+export const iceRestartSchema = v.object(signal) satisfies v.GenericSchema<unknown, IceRestart>;
+export const callStateChangeSchema = v.object({
+  callId: v.string(),
+  state: v.picklist(CALL_STATES),
+  endReason: v.optional(v.picklist(CALL_END_REASONS)),
+  error: v.optional(v.string()),
+}) satisfies v.GenericSchema<unknown, CallStateChange>;
+export const callParticipantJoinedSchema = v.object({
+  callId: v.string(),
+  participant: callParticipantSchema,
+}) satisfies v.GenericSchema<unknown, CallParticipantJoined>;

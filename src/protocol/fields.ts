@@ -1,0 +1,21 @@
+import * as v from 'valibot';
+import { LIMITS } from './limits.ts';
+
+/** Ids are opaque, non-empty strings. A control character in one is an attack or an accident; both are refused. */
+export const idSchema = v.pipe(
+  v.string(),
+  v.nonEmpty(),
+  v.maxLength(LIMITS.idLength),
+  // eslint-disable-next-line no-control-regex -- control characters are exactly what this looks for
+  v.regex(/^[^\u0000-\u001f\u007f]+$/),
+);
+
+export const userIdsSchema = v.pipe(v.array(idSchema), v.minLength(1), v.maxLength(LIMITS.userIds));
+
+/** ISO 8601 in UTC; a base server writes some rows as `YYYY-MM-DD HH:MM:SS`. */
+export const timeSchema = v.string();
+
+/** A counter or cursor: `seq` and `rev` start at 1, so 0 means "nothing yet". */
+export const counterSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+export const emptySchema = v.null();

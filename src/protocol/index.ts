@@ -1,0 +1,12 @@
+/** The wire, once: every event, type, schema, limit and error code that a client and a server share. */
+export * from './calls.ts';
+export * from './conversations.ts';
+export * from './encryption.ts';
+export * from './errors.ts';
+export * from './events.ts';
+export * from './files.ts';
+export * from './hello.ts';
+export * from './limits.ts';
+export * from './messages.ts';
+export * from './presence.ts';
+export * from './rest.ts';

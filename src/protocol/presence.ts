@@ -1,0 +1,53 @@
+import * as v from 'valibot';
+import { idSchema, userIdsSchema } from './fields.ts';
+
+export const PRESENCE_STATUSES = ['online', 'away', 'busy', 'offline'] as const;
+export type PresenceStatus = (typeof PRESENCE_STATUSES)[number];
+
+export interface PresenceUpdate {
+  userId: string;
+  status: PresenceStatus;
+  lastSeen?: string | undefined;
+}
+export interface SetPresence {
+  status: PresenceStatus;
+  /**
+   * True when the user picked it: it then holds on all their devices until they pick another. Absent or false: what
+   * this device is at (idle, back again).
+   */
+  chosen?: boolean | undefined;
+}
+export interface WatchPresence {
+  userIds: readonly string[];
+}
+export interface ConversationRef {
+  conversationId: string;
+}
+export interface TypingUpdate {
+  conversationId: string;
+  userId: string;
+  isTyping: boolean;
+}
+
+export const presenceUpdateSchema = v.object({
+  userId: v.string(),
+  status: v.picklist(PRESENCE_STATUSES),
+  lastSeen: v.optional(v.string()),
+}) satisfies v.GenericSchema<unknown, PresenceUpdate>;
+export const setPresenceSchema = v.object({
+  status: v.picklist(PRESENCE_STATUSES),
+  chosen: v.optional(v.boolean()),
+}) satisfies v.GenericSchema<unknown, SetPresence>;
+export const watchPresenceSchema = v.object({ userIds: userIdsSchema }) satisfies v.GenericSchema<
+  unknown,
+  WatchPresence
+>;
+export const conversationRefSchema = v.object({ conversationId: idSchema }) satisfies v.GenericSchema<
+  unknown,
+  ConversationRef
+>;
+export const typingUpdateSchema = v.object({
+  conversationId: v.string(),
+  userId: v.string(),
+  isTyping: v.boolean(),
+}) satisfies v.GenericSchema<unknown, TypingUpdate>;
