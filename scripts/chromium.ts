@@ -1,0 +1,111 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import path from 'node:path';
+import { chromium } from 'playwright';
+
+/** Quiet: nothing that a test didn't ask for reaches the network. */
+const QUIET_FLAGS = [
+  '--disable-quic',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+];
+
+const INSTALLED = [
+  'chromium',
+  'chromium-browser',
+  'google-chrome',
+  'google-chrome-stable',
+  'google-chrome-unstable',
+  'chrome',
+];
+const INSTALLED_ELSEWHERE = [
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+  String.raw`C:\Program Files\Google\Chrome\Application\chrome.exe`,
+  String.raw`C:\Program Files (x86)\Google\Chrome\Application\chrome.exe`,
+];
+
+const isRoot = process.getuid?.() === 0;
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The browser to test with: `CHROME_PATH`, an installed Chrome or Chromium, Playwright's own. */
+export function findChromium(): string | undefined {
+  const wanted = process.env['CHROME_PATH'];
+  if (wanted !== undefined && wanted !== '') {
+    if (isExecutable(wanted)) return wanted;
+    throw new Error(`CHROME_PATH is ${wanted}, which can't be executed. Correct it, or unset it.`);
+  }
+  const folders = (process.env['PATH'] ?? '').split(path.delimiter).filter((folder) => path.isAbsolute(folder));
+  const installed = folders.flatMap((folder) => INSTALLED.map((name) => path.join(folder, name)));
+  return [...installed, ...INSTALLED_ELSEWHERE, chromium.executablePath()].find((file) => isExecutable(file));
+}
+
+/** What Playwright launches it with. The sandbox of Chromium refuses to run as root. */
+export function launchOptions(): { executablePath?: string; args: string[] } {
+  const executablePath = findChromium();
+  return {
+    ...(executablePath !== undefined && { executablePath }),
+    args: [...QUIET_FLAGS, ...(isRoot ? ['--no-sandbox'] : [])],
+  };
+}
+
+/** Finds a browser or installs one, and says so. */
+export function ensureChromium(): string {
+  const found = findChromium();
+  if (found !== undefined) return found;
+  for (const [title, install] of installers()) {
+    console.log(`No Chrome or Chromium found: installing one (${title})`);
+    if (!install()) {
+      console.log(`  ${title} didn't work`);
+      continue;
+    }
+    const installed = findChromium();
+    if (installed !== undefined) {
+      console.log(`  installed ${installed}`);
+      return installed;
+    }
+  }
+  throw new Error(
+    'No Chrome or Chromium to run the browser tests in, and none could be installed. ' +
+      'Install one (`npx playwright install --with-deps chromium`, or the package `chromium` of your system), ' +
+      'or set CHROME_PATH to its executable.',
+  );
+}
+
+function installers(): [title: string, install: () => boolean][] {
+  const run = (command: string, args: readonly string[]): boolean =>
+    spawnSync(command, args, {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+      timeout: 300_000,
+    }).status === 0;
+  const playwrightCli = path.join(import.meta.dirname, '../node_modules/playwright/cli.js');
+  return [
+    [
+      "Playwright's own",
+      () => run(process.execPath, [playwrightCli, 'install', ...(isRoot ? ['--with-deps'] : []), 'chromium']),
+    ],
+    [
+      "Debian's package chromium",
+      () =>
+        isRoot &&
+        run('apt-get', ['update']) &&
+        run('apt-get', ['install', '--yes', '--no-install-recommends', 'chromium']),
+    ],
+  ];
+}
+
+if (import.meta.main) {
+  const file = ensureChromium();
+  console.log(`${file}: ${execFileSync(file, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })}`);
+}
