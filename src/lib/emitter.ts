@@ -12,9 +12,9 @@ export interface ListenOptions {
  * Listening and its end are idempotent.
  */
 export class Emitter<Events extends object> {
-  readonly #emitter = new EventEmitter();
+  readonly #emitter = new EventEmitter<Record<string, (payload: never) => void>>();
   /** What really listens for a `once` listener, so that `off` finds it. */
-  readonly #wrapped = new WeakMap<object, Listener<never>>();
+  readonly #wrapped = new WeakMap<object, (payload: never) => void>();
   readonly #onThrow: (error: unknown, event: keyof Events) => void;
 
   constructor(onThrow: (error: unknown, event: keyof Events) => void) {
@@ -42,7 +42,7 @@ export class Emitter<Events extends object> {
     // One at a time: eventemitter3 itself would stop at the first listener that throws.
     for (const listener of this.#emitter.listeners(event)) {
       try {
-        listener.call(undefined, payload);
+        listener(payload as never);
       } catch (error) {
         this.#onThrow(error, event);
       }

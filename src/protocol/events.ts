@@ -5,7 +5,7 @@ import * as encryption from './encryption.ts';
 import { SERVER_ERROR_CODES, type ErrorBody, type ServerErrorCode } from './errors.ts';
 import * as files from './files.ts';
 import { emptySchema } from './fields.ts';
-import { helloSchema, type Hello } from './hello.ts';
+import { helloSchema, pingSchema, pongSchema, type Hello, type Ping, type Pong } from './hello.ts';
 import * as messages from './messages.ts';
 import * as presence from './presence.ts';
 
@@ -39,6 +39,8 @@ export interface Requests {
   'conversation:remove-participant': { req: conversations.RemoveParticipant; res: null };
   'conversation:set-role': { req: conversations.SetRole; res: conversations.Conversation };
   sync: { req: conversations.Sync; res: conversations.SyncResult };
+  /** Shows that the line is alive: what a client asks after a sleep before it trusts the connection. */
+  'comm:ping': { req: Ping; res: Pong };
   'call:initiate': { req: calls.InitiateCall; res: calls.Call };
   'call:respond': { req: calls.RespondToCall; res: calls.Call };
   'call:hangup': { req: calls.HangUp; res: null };
@@ -139,6 +141,7 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'conversation:remove-participant': { req: conversations.removeParticipantSchema, res: emptySchema },
   'conversation:set-role': { req: conversations.setRoleSchema, res: conversations.conversationSchema },
   sync: { req: conversations.syncSchema, res: conversations.syncResultSchema },
+  'comm:ping': { req: pingSchema, res: pongSchema },
   'call:initiate': { req: calls.initiateCallSchema, res: calls.callSchema },
   'call:respond': { req: calls.respondToCallSchema, res: calls.callSchema },
   'call:hangup': { req: calls.hangUpSchema, res: emptySchema },

@@ -58,3 +58,10 @@ export const helloSchema = v.object({
     typingTimeoutMs: v.number(),
   }),
 }) satisfies v.GenericSchema<unknown, Hello>;
+
+export type Ping = Record<never, never>;
+export interface Pong {
+  serverTime: string;
+}
+export const pingSchema = v.object({}) satisfies v.GenericSchema<unknown, Ping>;
+export const pongSchema = v.object({ serverTime: v.string() }) satisfies v.GenericSchema<unknown, Pong>;

@@ -12,8 +12,8 @@ export interface PresenceUpdate {
 export interface SetPresence {
   status: PresenceStatus;
   /**
-   * True when the user picked it: it then holds on all their devices until they pick another. Absent or false: what
-   * this device is at (idle, back again).
+   * Absent or true: the user picked it, and it holds on all their devices until they pick another (`online` ends the
+   * choice). False: what this device is at by itself (idle, back again).
    */
   chosen?: boolean | undefined;
 }
