@@ -7,14 +7,16 @@ export interface ListenOptions {
   signal?: AbortSignal | undefined;
 }
 
+type AnyListener = (payload: unknown) => void;
+
 /**
  * A typed emitter. A listener that throws stops neither the others nor whoever emits: its error goes to `onThrow`.
  * Listening and its end are idempotent.
  */
 export class Emitter<Events extends object> {
-  readonly #emitter = new EventEmitter<Record<string, (payload: never) => void>>();
+  readonly #emitter = new EventEmitter();
   /** What really listens for a `once` listener, so that `off` finds it. */
-  readonly #wrapped = new WeakMap<object, (payload: never) => void>();
+  readonly #wrapped = new WeakMap<AnyListener, AnyListener>();
   readonly #onThrow: (error: unknown, event: keyof Events) => void;
 
   constructor(onThrow: (error: unknown, event: keyof Events) => void) {
@@ -22,51 +24,42 @@ export class Emitter<Events extends object> {
   }
 
   on<K extends keyof Events & string>(event: K, listener: Listener<Events[K]>, options?: ListenOptions): () => void {
-    return this.#listen(event, listener, options, false);
+    return this.#listen(event, listener as AnyListener, options);
   }
 
   once<K extends keyof Events & string>(event: K, listener: Listener<Events[K]>, options?: ListenOptions): () => void {
-    return this.#listen(event, listener, options, true);
+    const call: AnyListener = (payload) => {
+      stop();
+      (listener as AnyListener)(payload);
+    };
+    this.#wrapped.set(listener as AnyListener, call);
+    const stop = this.#listen(event, call, options);
+    return stop;
   }
 
   off<K extends keyof Events & string>(event: K, listener: Listener<Events[K]>): void {
-    this.#emitter.off(event, this.#wrapped.get(listener) ?? listener);
-    this.#emitter.off(event, listener);
-  }
-
-  listens(event: keyof Events & string): boolean {
-    return this.#emitter.listenerCount(event) > 0;
+    const call = this.#wrapped.get(listener as AnyListener);
+    if (call !== undefined) this.#emitter.off(event, call);
+    this.#emitter.off(event, listener as AnyListener);
   }
 
   emit<K extends keyof Events & string>(event: K, payload: Events[K]): void {
     // One at a time: eventemitter3 itself would stop at the first listener that throws.
     for (const listener of this.#emitter.listeners(event)) {
       try {
-        listener(payload as never);
+        (listener as AnyListener)(payload);
       } catch (error) {
         this.#onThrow(error, event);
       }
     }
   }
 
-  #listen<K extends keyof Events & string>(
-    event: K,
-    listener: Listener<Events[K]>,
-    { signal }: ListenOptions = {},
-    once: boolean,
-  ): () => void {
+  #listen(event: string, call: AnyListener, { signal }: ListenOptions = {}): () => void {
     if (signal?.aborted === true) return () => undefined;
     const stop = (): void => {
       this.#emitter.off(event, call);
       signal?.removeEventListener('abort', stop);
     };
-    const call = once
-      ? (payload: Events[K]): void => {
-          stop();
-          listener(payload);
-        }
-      : listener;
-    if (once) this.#wrapped.set(listener, call);
     this.#emitter.on(event, call);
     signal?.addEventListener('abort', stop, { once: true });
     return stop;
