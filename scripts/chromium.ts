@@ -107,5 +107,7 @@ function installers(): [title: string, install: () => boolean][] {
 
 if (import.meta.main) {
   const file = ensureChromium();
-  console.log(`${file}: ${execFileSync(file, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })}`);
+  console.log(
+    `${file}: ${execFileSync(file, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })}`,
+  );
 }
