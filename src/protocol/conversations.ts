@@ -177,7 +177,9 @@ export interface Changes {
   changes: Message[];
   conversation: Conversation;
   head: Head;
-  /** More was missed than is worth paging: take the newest page and leave a marked hole. */
+  /** The page was cut: ask on with `after` = the `rev` of the last of `changes`. False: the caller now stands at `head`. */
+  hasMore: boolean;
+  /** More was missed than is worth paging (`changes` is empty then): take the newest page and leave a marked hole. */
   tooLong: boolean;
 }
 export interface ConversationChanges extends Changes {
@@ -192,7 +194,7 @@ export interface Sync {
 }
 export interface SyncResult {
   inboxRev: number;
-  /** Only those with news. Where `head.rev` is past the last change, page on by the changes route. */
+  /** Only those with news. Where there is more, page on by the changes route. */
   conversations: ConversationChanges[];
   /** Conversations new to the caller since `inboxRev`, newest activity first; with 0, all heads are in `heads`. */
   gained: Conversation[];
@@ -215,6 +217,7 @@ const changes = {
   changes: v.array(messageSchema),
   conversation: conversationSchema,
   head: headSchema,
+  hasMore: v.boolean(),
   tooLong: v.boolean(),
 };
 export const changesSchema = v.object(changes) satisfies v.GenericSchema<unknown, Changes>;
