@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose';
-import { CommError } from '../protocol/errors.ts';
-import { tokenOf, type Authenticate, type Identity } from './auth.ts';
+import { CommError } from '../../protocol/errors.ts';
+import { tokenOf, type Authenticate, type Identity } from '../auth.ts';
 
 interface JwtClaims {
   /** The `iss` that tokens must have. @defaultValue not looked at */
