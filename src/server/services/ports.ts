@@ -10,10 +10,16 @@ export interface Caller {
   readonly caps: ReadonlySet<Capability>;
 }
 
+export interface PushOptions {
+  exceptSocketId?: string | undefined;
+  /** All the user's sockets are left out. */
+  exceptUserId?: string | undefined;
+}
+
 /** How pushes reach people, without a word about Socket.IO. Whoever is not connected is left out in silence. */
 export interface Hub {
-  toUser(userId: string, push: Push, options?: { exceptSocketId?: string | undefined }): void;
-  toConversation(conversationId: string, push: Push, options?: { exceptSocketId?: string | undefined }): void;
+  toUser(userId: string, push: Push, options?: PushOptions): void;
+  toConversation(conversationId: string, push: Push, options?: PushOptions): void;
   toSocket(socketId: string, push: Push): void;
   /** The user's feed sockets, in every process, enter the conversation's room. */
   joinUser(userId: string, conversationId: string): void;
