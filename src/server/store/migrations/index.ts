@@ -1,0 +1,19 @@
+import type { Work } from '../work.ts';
+import { order } from './001-order.ts';
+import { marks } from './002-marks.ts';
+import { reactions } from './003-reactions.ts';
+import { search } from './004-search.ts';
+
+export interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly up: () => Work<void>;
+}
+
+/** In order, and never changed once released: a database has each of them exactly once. */
+export const MIGRATIONS: readonly Migration[] = [
+  { version: 1, name: 'order', up: order },
+  { version: 2, name: 'marks', up: marks },
+  { version: 3, name: 'reactions', up: reactions },
+  { version: 4, name: 'search', up: search },
+];

@@ -1,0 +1,87 @@
+import type { SqlValue } from './work.ts';
+
+/** What every SQLite driver comes down to. Synchronous drivers answer with values, others with promises. */
+export interface SqlitePort {
+  /** Whether `all`, `run` and `exec` answer at once, so that nothing can come between two statements. */
+  readonly synchronous: boolean;
+  all(sql: string, parameters: readonly SqlValue[]): readonly unknown[] | PromiseLike<readonly unknown[]>;
+  run(sql: string, parameters: readonly SqlValue[]): unknown;
+  exec(sql: string): unknown;
+}
+
+interface PreparedStatement {
+  all(...parameters: readonly SqlValue[]): unknown[];
+  run(...parameters: readonly SqlValue[]): unknown;
+}
+/** The part that `node:sqlite` and better-sqlite3 have in common. */
+export interface PreparingDatabase {
+  prepare(sql: string): PreparedStatement;
+  exec(sql: string): unknown;
+}
+/** LumenJS's `LumenDb`, older (synchronous) or newer (asynchronous). */
+export interface LumenDatabase {
+  all(sql: string, ...parameters: SqlValue[]): unknown;
+  get(sql: string, ...parameters: SqlValue[]): unknown;
+  run(sql: string, ...parameters: SqlValue[]): unknown;
+  exec(sql: string): unknown;
+}
+/** What `db` may be: `node:sqlite`'s `DatabaseSync`, a better-sqlite3 `Database`, or a LumenJS `LumenDb`. */
+export type DatabaseSource = PreparingDatabase | LumenDatabase;
+
+/** The object that really holds the connection: two wrappers around one are one database. */
+export function connectionOf(source: DatabaseSource): DatabaseSource {
+  return 'raw' in source && isPreparing(source.raw) ? source.raw : source;
+}
+
+/** Recognizes the driver by its shape. Anything else is a `TypeError`. */
+export function sqlitePort(source: DatabaseSource): SqlitePort {
+  if (isPreparing(source)) return preparedPort(source);
+  if (isLumenDb(source)) return lumenPort(source);
+  throw new TypeError("db must be node:sqlite's DatabaseSync, a better-sqlite3 Database or a LumenDb");
+}
+
+function preparedPort(db: PreparingDatabase): SqlitePort {
+  // Grows to the number of statements in this package and no further: none of them is put together at run time.
+  const statements = new Map<string, PreparedStatement>();
+  const prepared = (sql: string): PreparedStatement => {
+    let found = statements.get(sql);
+    if (found === undefined) statements.set(sql, (found = db.prepare(sql)));
+    return found;
+  };
+  return {
+    synchronous: true,
+    all: (sql, parameters) => prepared(sql).all(...parameters),
+    run: (sql, parameters) => prepared(sql).run(...parameters),
+    exec: (sql) => db.exec(sql),
+  };
+}
+
+function lumenPort(db: LumenDatabase): SqlitePort {
+  // A query without effect tells which of the two it is. Should it fail, so will the first that matters.
+  const probe = db.all('SELECT 1');
+  const asynchronous = isThenable(probe);
+  if (asynchronous) Promise.resolve(probe).catch(() => undefined);
+  return {
+    synchronous: !asynchronous,
+    all: (sql, parameters) => db.all(sql, ...parameters) as unknown[] | PromiseLike<unknown[]>,
+    run: (sql, parameters) => db.run(sql, ...parameters),
+    exec: (sql) => db.exec(sql),
+  };
+}
+
+function isPreparing(value: unknown): value is PreparingDatabase {
+  return hasMethods(value, ['prepare', 'exec']);
+}
+
+function isLumenDb(value: unknown): value is LumenDatabase {
+  return hasMethods(value, ['all', 'get', 'run', 'exec']);
+}
+
+function hasMethods(value: unknown, names: readonly string[]): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return names.every((name) => typeof Reflect.get(value, name) === 'function');
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return hasMethods(value, ['then']);
+}
