@@ -10,9 +10,14 @@ export default defineConfig({
     cli: 'src/cli.ts',
   },
   format: 'esm',
+  // Browsers and Node alike: nothing is shimmed, and what only Node has stays an import.
   platform: 'neutral',
+  deps: { neverBundle: [/^node:/] },
+  fixedExtension: true,
   target: 'es2022',
   dts: true,
   sourcemap: true,
   clean: true,
+  // A warning in a build is an error nobody has met yet.
+  failOnWarn: true,
 });

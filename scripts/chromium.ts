@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { chromium } from 'playwright';
@@ -107,7 +107,7 @@ function installers(): [title: string, install: () => boolean][] {
 
 if (import.meta.main) {
   const file = ensureChromium();
-  console.log(
-    `${file}: ${execFileSync(file, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })}`,
-  );
+  const { status, stdout, stderr } = spawnSync(file, ['--version'], { encoding: 'utf8' });
+  console.log(status === 0 ? `${stdout.trim()} (${file})` : `${file} can't be run:\n${stderr}`);
+  process.exitCode = status === 0 ? 0 : 1;
 }

@@ -6,7 +6,7 @@ export const idSchema = v.pipe(
   v.string(),
   v.nonEmpty(),
   v.maxLength(LIMITS.idLength),
-  // eslint-disable-next-line no-control-regex -- control characters are exactly what this looks for
+  // Control characters are exactly what this looks for.
   v.regex(/^[^\u0000-\u001f\u007f]+$/),
 );
 

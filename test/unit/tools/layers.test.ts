@@ -105,8 +105,8 @@ test.each(PLANTED)('the layer check catches a planted violation of %s in %s', (r
 });
 
 test('what looks alike and is allowed passes', () => {
-  const innocent = Object.keys(INNOCENT).filter((file) => !file.includes('ring'));
-  expect(summary.violations.filter(({ from }) => innocent.includes(from))).toEqual([]);
+  const innocent = new Set(Object.keys(INNOCENT).filter((file) => !file.includes('ring')));
+  expect(summary.violations.filter(({ from }) => innocent.has(from))).toEqual([]);
 });
 
 test('every rule has been seen to catch something', () => {

@@ -1,0 +1,93 @@
+/**
+ * Every check of the package, and one last line with the sum: `N passed, N failed`.
+ * `npm test -- unit lint` runs the named steps only (and what they need).
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type Counts, root, runSteps, type Step } from './steps.ts';
+
+const results = mkdtempSync(path.join(tmpdir(), 'lumen-comm-test-'));
+
+interface VitestReport {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  testResults: { status: string; assertionResults: unknown[] }[];
+}
+
+/** @param projects - of vitest.config.ts */
+function vitest(name: string, projects: readonly string[], more: Partial<Step> = {}): Step {
+  const file = path.join(results, `${name}.json`);
+  const chosen = projects.flatMap((project) => ['--project', project]);
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+  const report = (): VitestReport | undefined =>
+    existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as VitestReport) : undefined;
+  return {
+    name,
+    command: ['vitest', 'run', ...chosen, ...reporters],
+    alone: true,
+    count(): Counts | undefined {
+      const read = report();
+      if (read === undefined) return undefined;
+      // A file that couldn't even be loaded has no tests to count, and has failed.
+      const unloaded = read.testResults.filter(
+        (each) => each.status === 'failed' && each.assertionResults.length === 0,
+      );
+      return { passed: read.numPassedTests, failed: read.numFailedTests + unloaded.length };
+    },
+    note() {
+      const skipped = report()?.numPendingTests ?? 0;
+      return skipped > 0 ? `, ${skipped} skipped` : '';
+    },
+    ...more,
+  };
+}
+
+const steps: Step[] = [
+  { name: 'build', command: ['tsdown', '--logLevel', 'warn'] },
+  { name: 'format', command: ['oxfmt', '--check'] },
+  { name: 'chromium', command: ['node', 'scripts/chromium.ts'], note: (output) => `: ${output.trim()}` },
+  // From here on the playground and the declarations in dist are looked at as well.
+  { name: 'typecheck', command: ['tsc', '-p', '.'], after: ['build'] },
+  { name: 'lint', command: ['oxlint', '--max-warnings', '0'], after: ['build'] },
+  {
+    name: 'layers',
+    command: ['depcruise', '--config', '.dependency-cruiser.mjs', 'src', 'playground'],
+    after: ['build'],
+  },
+  { name: 'knip', command: ['knip', '--treat-config-hints-as-errors'], after: ['build'] },
+  { name: 'publint', command: ['publint', '--strict'], needs: ['build'] },
+  { name: 'attw', command: ['attw', '--pack', '.', '--profile', 'esm-only'], needs: ['build'] },
+  {
+    name: 'size',
+    command: ['size-limit'],
+    needs: ['build'],
+    note: (output) => `: ${/Size:\s+(\S+ \S+)/.exec(output)?.[1] ?? 'unknown'}`,
+  },
+  { name: 'typedoc', command: ['typedoc', '--emit', 'none'] },
+  ...(existsSync(path.join(root, 'playground/vite.config.ts'))
+    ? [{ name: 'playground', command: ['vite', 'build', 'playground'], needs: ['build'] } as const]
+    : []),
+  vitest('tests', ['unit', 'types', 'integration', 'browser'], { after: ['build', 'chromium', 'playground'] }),
+  vitest('packaging', ['packaging'], { needs: ['build'] }),
+];
+
+function chosen(names: readonly string[]): Step[] {
+  const unknown = names.filter((name) => !steps.some((step) => step.name === name));
+  if (unknown.length > 0) {
+    throw new Error(`No such step: ${unknown.join(', ')}. There are: ${steps.map(({ name }) => name).join(', ')}`);
+  }
+  const wanted = new Set(names);
+  for (const { name, needs = [], after = [] } of steps.toReversed()) {
+    if (wanted.has(name)) for (const earlier of [...needs, ...after]) wanted.add(earlier);
+  }
+  return steps.filter(({ name }) => wanted.has(name));
+}
+
+console.log(`Node ${process.version}`);
+const names = process.argv.slice(2);
+const { passed, failed } = await runSteps(names.length === 0 ? steps : chosen(names));
+rmSync(results, { recursive: true, force: true });
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
