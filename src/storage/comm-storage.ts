@@ -9,7 +9,8 @@ export interface Step<T> {
 
 /**
  * Where a client keeps what must survive it: outbox, cursors, keys. Keys are `/`-separated paths of printable ASCII
- * that start with the user's id. Every failure is a `CommError` with the code `STORAGE`.
+ * that start with the user's id. Every failure is a `CommError` with the code `STORAGE`; a value that isn't `Storable` is a
+ * `TypeError`.
  */
 export interface CommStorage {
   get(key: string): Promise<Storable | undefined>;
@@ -21,6 +22,6 @@ export interface CommStorage {
    * keys. Resolves once the writes are durable; a throw in `step` writes nothing and rejects with it.
    */
   transact<T>(keys: readonly string[], step: (values: ReadonlyMap<string, Storable>) => Step<T>): Promise<T>;
-  /** Ends timers and handles. What was written stays. */
+  /** Lets go of timers and handles once what was begun is done. What was written stays; the next use opens it again. */
   close(): Promise<void>;
 }

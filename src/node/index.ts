@@ -1,0 +1,2 @@
+/** What only Node clients need. */
+export { fileStorage } from '../storage/file.ts';

@@ -1,0 +1,109 @@
+import { isCommError, type CommError } from '../protocol/errors.ts';
+import type { CommStorage, Step, Storable } from './comm-storage.ts';
+import { memoryStorage } from './memory.ts';
+
+/**
+ * A storage that outlives the failure of another. As long as `primary` works, everything goes there. When it fails with
+ * `STORAGE` (no room left, blocked, gone), `onFailure` hears of it once, and from then on everything happens in memory,
+ * starting from what `primary` can still tell, or else from what was seen through this wrapper. It never goes back:
+ * what was written in memory would be missing there.
+ *
+ * The step that met the failure runs a second time, in memory, so steps must have no effects of their own. Errors that a
+ * step throws, and every other kind of error, pass through and change nothing.
+ */
+export function resilientStorage(primary: CommStorage, onFailure: (error: CommError) => void): CommStorage {
+  return new ResilientStorage(primary, onFailure);
+}
+
+class ResilientStorage implements CommStorage {
+  readonly #primary: CommStorage;
+  readonly #onFailure: (error: CommError) => void;
+  /** What `primary` is known to hold, for the case that it can't be asked any more. */
+  readonly #seen = new Map<string, Storable>();
+  readonly #running = new Set<Promise<unknown>>();
+  #fallback: Promise<CommStorage> | undefined;
+
+  constructor(primary: CommStorage, onFailure: (error: CommError) => void) {
+    this.#primary = primary;
+    this.#onFailure = onFailure;
+  }
+
+  get(key: string): Promise<Storable | undefined> {
+    return this.#run(async (storage) => {
+      const value = await storage.get(key);
+      if (storage === this.#primary) this.#note(key, value);
+      return value;
+    });
+  }
+
+  list(prefix: string): Promise<[key: string, value: Storable][]> {
+    return this.#run(async (storage) => {
+      const entries = await storage.list(prefix);
+      if (storage === this.#primary) {
+        for (const key of this.#seen.keys()) if (key.startsWith(prefix)) this.#seen.delete(key);
+        for (const [key, value] of entries) this.#note(key, value);
+      }
+      return entries;
+    });
+  }
+
+  transact<T>(keys: readonly string[], step: (values: ReadonlyMap<string, Storable>) => Step<T>): Promise<T> {
+    return this.#run(async (storage) => {
+      let noted: ReadonlyMap<string, Storable | undefined> = new Map();
+      const result = await storage.transact(keys, (values) => {
+        const outcome = step(values);
+        noted = new Map([...keys.map((key) => [key, values.get(key)] as const), ...outcome.writes]);
+        return outcome;
+      });
+      if (storage === this.#primary) for (const [key, value] of noted) this.#note(key, value);
+      return result;
+    });
+  }
+
+  async close(): Promise<void> {
+    const fallback = await this.#fallback;
+    await fallback?.close();
+    // A primary that has failed may fail to close as well, which is no news.
+    await this.#primary.close().catch((error: unknown) => {
+      if (this.#fallback === undefined) throw error;
+    });
+  }
+
+  async #run<T>(work: (storage: CommStorage) => Promise<T>): Promise<T> {
+    if (this.#fallback !== undefined) return work(await this.#fallback);
+    const attempt = work(this.#primary);
+    this.#running.add(attempt);
+    try {
+      return await attempt;
+    } catch (error) {
+      if (!isCommError(error) || error.code !== 'STORAGE') throw error;
+      this.#running.delete(attempt);
+      return work(await this.#giveUp(error));
+    } finally {
+      this.#running.delete(attempt);
+    }
+  }
+
+  #giveUp(error: CommError): Promise<CommStorage> {
+    if (this.#fallback === undefined) {
+      this.#fallback = this.#carryOver();
+      this.#onFailure(error);
+    }
+    return this.#fallback;
+  }
+
+  async #carryOver(): Promise<CommStorage> {
+    // What is still under way may yet succeed there, and then belongs to what is carried over.
+    await Promise.allSettled(this.#running);
+    const memory = memoryStorage();
+    const entries = await this.#primary.list('').catch(() => [...this.#seen]);
+    await memory.transact([], () => ({ writes: new Map(entries), result: undefined }));
+    this.#seen.clear();
+    return memory;
+  }
+
+  #note(key: string, value: Storable | undefined): void {
+    if (value === undefined) this.#seen.delete(key);
+    else this.#seen.set(key, value);
+  }
+}

@@ -1,0 +1,51 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export interface Child extends AsyncDisposable {
+  readonly pid: number;
+  /** What it printed so far. */
+  readonly lines: readonly string[];
+  /** Resolves when `enough` holds for the lines so far; rejects when the process ends before. */
+  until(enough: (lines: readonly string[]) => boolean): Promise<void>;
+  /** Resolves when the process is gone and all it printed has arrived. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  ended: Promise<void>;
+}
+
+/** Starts a TypeScript file next to this one as a process of its own, optionally by way of a shell prefix. */
+export function startChild(file: string, args: readonly string[], prefix = ''): Child {
+  const script = fileURLToPath(new URL(file, import.meta.url));
+  const process_: ChildProcess = spawn(
+    'sh',
+    ['-c', `${prefix} exec "$0" --disable-warning=ExperimentalWarning "$@"`, process.execPath, script, ...args],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  const { pid, stdout } = process_;
+  if (pid === undefined || stdout === null) throw new Error('The child did not start');
+  const lines: string[] = [];
+  const reader = createInterface({ input: stdout });
+  const ended = Promise.all([once(process_, 'exit'), once(reader, 'close')]).then(() => undefined);
+  reader.on('line', (line) => lines.push(line));
+  const kill = async (signal: NodeJS.Signals): Promise<void> => {
+    process_.kill(signal);
+    await ended;
+  };
+  return {
+    pid,
+    lines,
+    ended,
+    kill,
+    until: (enough) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (enough(lines)) resolve();
+        };
+        look();
+        reader.on('line', look);
+        void ended.then(() => reject(new Error(`The child ended after: ${lines.slice(-5).join(' | ')}`)));
+      }),
+    [Symbol.asyncDispose]: () => kill('SIGKILL'),
+  };
+}
