@@ -1,0 +1,239 @@
+import { sql } from 'kysely';
+import type { ForwardedFrom } from '../../protocol/messages.ts';
+import { rowIdOf, type MessageRow } from './rows.ts';
+import { query, statement, type Params } from './statement.ts';
+import { all, first, run, type Work } from './work.ts';
+
+/** The columns of {@link MessageRow}. */
+export const MESSAGE_COLUMNS = [
+  'messages.id',
+  'messages.conversation_id',
+  'messages.sender_id',
+  'messages.content',
+  'messages.type',
+  'messages.reply_to',
+  'messages.attachment',
+  'messages.encrypted',
+  'messages.created_at',
+  'messages.updated_at',
+  'messages.seq',
+  'messages.rev',
+  'messages.client_id',
+  'messages.public_id',
+  'messages.deleted_at',
+  'messages.forwarded_from_conversation_id',
+  'messages.forwarded_from_message_id',
+] as const;
+
+/** Every row has its place and revision: by us, by a migration, or by a trigger. */
+export const messageRows = query.selectFrom('messages').select(MESSAGE_COLUMNS).$narrowType<{ seq: number; rev: number }>();
+
+const selectById = statement((p: Params<{ id: number }>) => messageRows.where('messages.id', '=', p.id));
+const selectByPublicId = statement((p: Params<{ publicId: string }>) =>
+  messageRows.where('messages.public_id', '=', p.publicId),
+);
+
+/** By the id on the wire, whichever form it has. */
+export function* findMessage(messageId: string): Work<MessageRow | undefined> {
+  const id = rowIdOf(messageId);
+  return yield* first(id === undefined ? selectByPublicId({ publicId: messageId }) : selectById({ id }));
+}
+
+export interface SendQuestion {
+  readonly conversationId: string;
+  readonly senderId: string;
+  readonly clientId: string | undefined;
+  readonly afterClientId: string | undefined;
+  readonly replyTo: string | undefined;
+}
+/** Everything that decides about a send, in one look. */
+export interface SendFacts {
+  readonly member: boolean;
+  /** The message already stored under the same client id. */
+  readonly duplicateId: number | undefined;
+  readonly replyFound: boolean;
+  readonly predecessorFound: boolean;
+}
+
+const selectSendFacts = statement(
+  (
+    p: Params<{
+      conversationId: string;
+      senderId: string;
+      clientId: string | null;
+      afterClientId: string | null;
+      replyId: number | null;
+      replyPublicId: string | null;
+    }>,
+  ) =>
+    sql<{ member: number | null; duplicate: number | null; reply: number | null; predecessor: number | null }>`
+    select
+      (select 1 from conversation_participants
+        where conversation_id = ${p.conversationId} and user_id = ${p.senderId}) as member,
+      (select id from messages where sender_id = ${p.senderId} and client_id = ${p.clientId}) as duplicate,
+      coalesce(
+        (select 1 from messages where id = ${p.replyId} and conversation_id = ${p.conversationId}),
+        (select 1 from messages where public_id = ${p.replyPublicId} and conversation_id = ${p.conversationId})
+      ) as reply,
+      (select 1 from messages where sender_id = ${p.senderId} and client_id = ${p.afterClientId}
+        and conversation_id = ${p.conversationId}) as predecessor`,
+);
+
+export function* sendFacts(question: SendQuestion): Work<SendFacts> {
+  const { replyTo } = question;
+  const replyId = replyTo === undefined ? undefined : rowIdOf(replyTo);
+  const row = yield* first(
+    selectSendFacts({
+      conversationId: question.conversationId,
+      senderId: question.senderId,
+      clientId: question.clientId ?? null,
+      afterClientId: question.afterClientId ?? null,
+      replyId: replyId ?? null,
+      replyPublicId: replyId === undefined ? (replyTo ?? null) : null,
+    }),
+  );
+  return {
+    member: row?.member === 1,
+    duplicateId: row?.duplicate ?? undefined,
+    replyFound: row?.reply === 1,
+    predecessorFound: row?.predecessor === 1,
+  };
+}
+
+export interface NewMessage {
+  readonly conversationId: string;
+  readonly senderId: string;
+  /** The envelope's JSON when encrypted. */
+  readonly content: string;
+  readonly type: string;
+  readonly replyTo?: string | undefined;
+  /** JSON. */
+  readonly attachment?: string | undefined;
+  readonly encrypted: boolean;
+  readonly clientId?: string | undefined;
+  readonly publicId?: string | undefined;
+  readonly forwardedFrom?: ForwardedFrom | undefined;
+  readonly createdAt: string;
+  readonly seq: number;
+  readonly rev: number;
+}
+
+const insert = statement((p: Params<Omit<MessageRow, 'id' | 'updated_at' | 'deleted_at'>>) =>
+  query
+    .insertInto('messages')
+    .values({
+      conversation_id: p.conversation_id,
+      sender_id: p.sender_id,
+      content: p.content,
+      type: p.type,
+      reply_to: p.reply_to,
+      attachment: p.attachment,
+      encrypted: p.encrypted,
+      created_at: p.created_at,
+      seq: p.seq,
+      rev: p.rev,
+      client_id: p.client_id,
+      public_id: p.public_id,
+      forwarded_from_conversation_id: p.forwarded_from_conversation_id,
+      forwarded_from_message_id: p.forwarded_from_message_id,
+    })
+    .returning('id'),
+);
+
+/** Writes the message and answers with its row. */
+export function* insertMessage(message: NewMessage): Work<MessageRow> {
+  const values = {
+    conversation_id: message.conversationId,
+    sender_id: message.senderId,
+    content: message.content,
+    type: message.type,
+    reply_to: message.replyTo ?? null,
+    attachment: message.attachment ?? null,
+    encrypted: message.encrypted ? 1 : 0,
+    created_at: message.createdAt,
+    seq: message.seq,
+    rev: message.rev,
+    client_id: message.clientId ?? null,
+    public_id: message.publicId ?? null,
+    forwarded_from_conversation_id: message.forwardedFrom?.conversationId ?? null,
+    forwarded_from_message_id: message.forwardedFrom?.messageId ?? null,
+  };
+  const row = yield* first(insert(values));
+  if (row === undefined) throw new Error('An insert answered without its id');
+  return { ...values, id: row.id, updated_at: null, deleted_at: null };
+}
+
+const updateContent = statement((p: Params<{ id: number; content: string; now: string; rev: number }>) =>
+  query
+    .updateTable('messages')
+    .set({ content: p.content, updated_at: p.now, rev: p.rev })
+    .where('id', '=', p.id),
+);
+const bury = statement((p: Params<{ id: number; now: string; rev: number }>) =>
+  query
+    .updateTable('messages')
+    .set({ content: '', type: 'system', attachment: null, updated_at: p.now, deleted_at: p.now, rev: p.rev })
+    .where('id', '=', p.id),
+);
+const touch = statement((p: Params<{ id: number; rev: number }>) =>
+  query.updateTable('messages').set({ rev: p.rev }).where('id', '=', p.id),
+);
+const clearReactions = statement((p: Params<{ id: number }>) =>
+  query.deleteFrom('message_reactions').where('message_id', '=', p.id),
+);
+
+export function* editMessage(row: MessageRow, content: string, now: string, rev: number): Work<MessageRow> {
+  yield* run(updateContent({ id: row.id, content, now, rev }));
+  return { ...row, content, updated_at: now, rev };
+}
+
+/** Leaves a tombstone: the place stays, what was said goes, with its attachment and reactions. */
+export function* deleteMessage(row: MessageRow, now: string, rev: number): Work<MessageRow> {
+  yield* run(bury({ id: row.id, now, rev }));
+  yield* run(clearReactions({ id: row.id }));
+  return { ...row, content: '', type: 'system', attachment: null, updated_at: now, deleted_at: now, rev };
+}
+
+// Reactions
+
+interface ReactionKey {
+  messageId: number;
+  userId: string;
+  emoji: string;
+}
+const selectOwnEmoji = statement((p: Params<{ messageId: number; userId: string }>) =>
+  query
+    .selectFrom('message_reactions')
+    .select('emoji')
+    .where('message_id', '=', p.messageId)
+    .where('user_id', '=', p.userId),
+);
+const insertReaction = statement((p: Params<ReactionKey & { now: string }>) =>
+  query
+    .insertInto('message_reactions')
+    .values({ message_id: p.messageId, user_id: p.userId, emoji: p.emoji, created_at: p.now }),
+);
+const deleteReaction = statement((p: Params<ReactionKey>) =>
+  query
+    .deleteFrom('message_reactions')
+    .where('message_id', '=', p.messageId)
+    .where('user_id', '=', p.userId)
+    .where('emoji', '=', p.emoji),
+);
+
+/** What one user reacted with. */
+export function* reactionsOf(row: MessageRow, userId: string): Work<string[]> {
+  return (yield* all(selectOwnEmoji({ messageId: row.id, userId }))).map(({ emoji }) => emoji);
+}
+
+export function* setReaction(
+  row: MessageRow,
+  reaction: { userId: string; emoji: string; on: boolean },
+  now: string,
+  rev: number,
+): Work<MessageRow> {
+  const key = { messageId: row.id, userId: reaction.userId, emoji: reaction.emoji };
+  yield* run(reaction.on ? insertReaction({ ...key, now }) : deleteReaction(key));
+  yield* run(touch({ id: row.id, rev }));
+  return { ...row, rev };
+}
