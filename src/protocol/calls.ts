@@ -13,10 +13,13 @@ export const CALL_STATES = [
   'ended',
 ] as const;
 export const CALL_END_REASONS = ['completed', 'rejected', 'missed', 'busy', 'failed', 'cancelled'] as const;
+/** Says more about an end than its reason does. */
+export const CALL_END_DETAILS = ['answered_elsewhere', 'rejected_elsewhere'] as const;
 export const QUALITY_LEVELS = ['excellent', 'good', 'fair', 'poor'] as const;
 export type CallType = (typeof CALL_TYPES)[number];
 export type CallState = (typeof CALL_STATES)[number];
 export type CallEndReason = (typeof CALL_END_REASONS)[number];
+export type CallEndDetail = (typeof CALL_END_DETAILS)[number];
 export type QualityLevel = (typeof QUALITY_LEVELS)[number];
 
 export interface CallParticipant {
@@ -100,6 +103,8 @@ export interface CallStateChange {
   callId: string;
   state: CallState;
   endReason?: CallEndReason | undefined;
+  /** Another device of the same user has settled it. */
+  detail?: CallEndDetail | undefined;
   error?: string | undefined;
 }
 export interface CallParticipantJoined {
@@ -194,6 +199,7 @@ export const callStateChangeSchema = v.object({
   callId: v.string(),
   state: v.picklist(CALL_STATES),
   endReason: v.optional(v.picklist(CALL_END_REASONS)),
+  detail: v.optional(v.picklist(CALL_END_DETAILS)),
   error: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, CallStateChange>;
 export const callParticipantJoinedSchema = v.object({

@@ -1,0 +1,268 @@
+import type { Call, CallEndReason, CallStateChange, CallType, ToggleMedia } from '../../protocol/calls.ts';
+import type { Push } from '../../protocol/events.ts';
+import type { Answer, CallRecord, Seat } from '../store/ephemera/call-record.ts';
+
+/*
+ * initiating ── somebody accepts ──► connecting ── one is left ──► ended
+ * initiating ── the caller gives up, or nobody is left to accept ──► ended
+ */
+
+export type CallEvent =
+  | { type: 'accepted'; userId: string; socketId: string | undefined; at: number }
+  | { type: 'declined'; userId: string; socketId?: string | undefined; at: number }
+  | { type: 'unanswered'; userId: string; at: number }
+  | { type: 'left'; userId: string; reason?: CallEndReason | undefined; at: number }
+  | { type: 'removed'; userId: string; at: number }
+  | { type: 'invited'; userId: string; busy: boolean; at: number }
+  | { type: 'toggled'; userId: string; media: Omit<ToggleMedia, 'callId'> }
+  | { type: 'moved'; userId: string; socketId: string };
+
+/** What must happen besides the new state, in this order. */
+export type CallEffect =
+  /** To a participant, on the device that is in the call. */
+  | { type: 'tell'; seat: Pick<Seat, 'userId' | 'socketId'>; push: Push }
+  /** To all devices of somebody. */
+  | { type: 'tell-user'; userId: string; push: Push; exceptSocketId?: string | undefined }
+  | { type: 'ring'; userId: string }
+  | { type: 'stop-ringing'; userId: string }
+  /** The call is over: forget it, and write its row. */
+  | { type: 'over' };
+
+export type CallStep = readonly [call: CallRecord, effects: readonly CallEffect[]];
+
+export interface NewCall {
+  id: string;
+  conversationId: string;
+  type: CallType;
+  callerId: string;
+  socketId: string | undefined;
+  /** Without the caller, each once. */
+  calleeIds: readonly string[];
+  busy: ReadonlySet<string>;
+  at: number;
+}
+
+export function startCall({ calleeIds, busy, socketId, at, ...call }: NewCall): CallStep {
+  const record: CallRecord = {
+    ...call,
+    state: 'initiating',
+    startedAt: at,
+    seats: [newSeat(call.callerId, socketId, call.type, at)],
+    invitations: calleeIds.map((userId) => ({ userId, answer: busy.has(userId) ? 'busy' : 'pending' })),
+  };
+  const rung = calleeIds.filter((userId) => !busy.has(userId));
+  return over(record, at, [
+    ...tellSeats(record, stateChanged(record.id, { state: 'initiating' })),
+    ...(rung.length === 0 ? [] : calleeIds.filter((id) => busy.has(id)).flatMap((id) => tellLeft(record, id))),
+    ...rung.flatMap((userId) => ring(record, userId)),
+  ]);
+}
+
+/** Pure. What doesn't apply changes nothing: the same record, no effects. */
+export function stepCall(call: CallRecord, event: CallEvent): CallStep {
+  if (call.state === 'ended') return [call, []];
+  switch (event.type) {
+    case 'accepted':
+      return accept(call, event);
+    case 'declined': {
+      if (answerOf(call, event.userId) !== 'pending') return [call, []];
+      const declined = answered(call, event.userId, 'rejected');
+      return withoutThem(declined, event.userId, event.at, tellDeclined(call.id, event.userId, event.socketId));
+    }
+    case 'unanswered': {
+      if (answerOf(call, event.userId) !== 'pending') return [call, []];
+      const missed = answered(call, event.userId, 'missed');
+      return withoutThem(missed, event.userId, event.at, [
+        tellUser(event.userId, stateChanged(call.id, { state: 'ended', endReason: 'missed' })),
+      ]);
+    }
+    case 'left': {
+      if (!isSeated(call, event.userId)) return stepCall(call, { ...event, type: 'declined' });
+      const rest = unseated(call, event.userId);
+      return over(rest, event.at, tellLeft(rest, event.userId), event.reason);
+    }
+    case 'removed':
+      return remove(call, event.userId, event.at);
+    case 'invited': {
+      const { userId, busy } = event;
+      const known = call.invitations.filter((each) => each.userId !== userId);
+      const asked: CallRecord = { ...call, invitations: [...known, { userId, answer: busy ? 'busy' : 'pending' }] };
+      return [asked, busy ? [] : ring(asked, userId)];
+    }
+    case 'toggled':
+      return toggle(call, event.userId, event.media);
+    case 'moved':
+      return [seatChanged(call, event.userId, { socketId: event.socketId }), []];
+  }
+}
+
+export function toCall(record: CallRecord): Call {
+  const { id, conversationId, type, callerId, state, endReason, answeredAt, endedAt } = record;
+  return {
+    id,
+    conversationId,
+    type,
+    state,
+    callerId,
+    calleeIds: record.invitations.map(({ userId }) => userId),
+    startedAt: time(record.startedAt),
+    ...(answeredAt !== undefined && { answeredAt: time(answeredAt) }),
+    ...(endedAt !== undefined && { endedAt: time(endedAt) }),
+    ...(endReason !== undefined && { endReason }),
+    participants: record.seats.map(({ socketId: _, ...participant }) => participant),
+  };
+}
+
+export function isSeated(call: CallRecord, userId: string): boolean {
+  return call.seats.some((seat) => seat.userId === userId);
+}
+
+export function answerOf(call: CallRecord, userId: string): Answer | undefined {
+  return call.invitations.find((each) => each.userId === userId)?.answer;
+}
+
+function accept(call: CallRecord, { userId, socketId, at }: Extract<CallEvent, { type: 'accepted' }>): CallStep {
+  if (isSeated(call, userId)) return [call, []];
+  const seat = newSeat(userId, socketId, call.type, at);
+  const joined: CallRecord = {
+    ...answered(call, userId, 'accepted'),
+    state: 'connecting',
+    answeredAt: call.answeredAt ?? at,
+    seats: [...call.seats, seat],
+  };
+  const { socketId: _, ...participant } = seat;
+  const connecting = stateChanged(call.id, { state: 'connecting' });
+  return [
+    joined,
+    [
+      { type: 'stop-ringing', userId },
+      ...tellSeats(call, { event: 'call:participant-joined', data: { callId: call.id, participant } }),
+      // Those who talk already must not start anew because one more joins.
+      ...(call.answeredAt === undefined ? tellSeats(joined, connecting) : tellSeats({ seats: [seat] }, connecting)),
+      ...(socketId === undefined
+        ? []
+        : [
+            tellUser(
+              userId,
+              stateChanged(call.id, { state: 'ended', endReason: 'completed', detail: 'answered_elsewhere' }),
+              socketId,
+            ),
+          ]),
+    ],
+  ];
+}
+
+function remove(call: CallRecord, userId: string, at: number): CallStep {
+  const seat = call.seats.find((each) => each.userId === userId);
+  if (seat !== undefined) {
+    const rest = unseated(call, userId);
+    return over(rest, at, [
+      ...tellLeft(call, userId),
+      ...tellSeats({ seats: [seat] }, stateChanged(call.id, { state: 'ended', endReason: 'completed' })),
+    ]);
+  }
+  if (answerOf(call, userId) !== 'pending') return [call, []];
+  const rest = { ...call, invitations: call.invitations.filter((each) => each.userId !== userId) };
+  return withoutThem(rest, userId, at, [
+    tellUser(userId, stateChanged(call.id, { state: 'ended', endReason: 'cancelled' })),
+  ]);
+}
+
+/** Somebody who was rung isn't coming: theirs alone as long as the call goes on for others. */
+function withoutThem(call: CallRecord, userId: string, at: number, theirs: readonly CallEffect[]): CallStep {
+  const [next, effects] = over(call, at, [{ type: 'stop-ringing', userId }, ...theirs]);
+  return [next, next.state === 'ended' ? effects : [...effects, ...tellLeft(next, userId)]];
+}
+
+function toggle(call: CallRecord, userId: string, media: Omit<ToggleMedia, 'callId'>): CallStep {
+  const { audio, video, screenShare } = media;
+  const toggled = seatChanged(call, userId, {
+    ...(audio !== undefined && { audioMuted: !audio }),
+    ...(video !== undefined && { videoMuted: !video }),
+    ...(screenShare !== undefined && { screenSharing: screenShare }),
+  });
+  const push: Push = { event: 'call:media-changed', data: { callId: call.id, userId, ...media } };
+  return [toggled, tellSeats(unseated(call, userId), push)];
+}
+
+/** Ends the call when it is over, and tells so whoever is still in it or still hears it ring. */
+function over(call: CallRecord, at: number, before: readonly CallEffect[], wished?: CallEndReason): CallStep {
+  const endReason = reasonToEnd(call, wished);
+  if (endReason === undefined) return [call, before];
+  const push = stateChanged(call.id, { state: 'ended', endReason });
+  const pending = call.invitations.filter(({ answer }) => answer === 'pending');
+  return [
+    { ...call, state: 'ended', endedAt: at, endReason },
+    [
+      ...before,
+      ...tellSeats(call, push),
+      ...pending.flatMap<CallEffect>(({ userId }) => [{ type: 'stop-ringing', userId }, tellUser(userId, push)]),
+      { type: 'over' },
+    ],
+  ];
+}
+
+function reasonToEnd(call: CallRecord, wished: CallEndReason | undefined): CallEndReason | undefined {
+  if (call.answeredAt !== undefined) {
+    if (call.seats.length > 1) return undefined;
+    return wished === 'failed' ? 'failed' : 'completed';
+  }
+  if (call.seats.length === 0) return wished === 'failed' || wished === 'missed' ? wished : 'cancelled';
+  const answers = new Set(call.invitations.map(({ answer }) => answer));
+  if (answers.has('pending')) return undefined;
+  if (answers.has('missed')) return 'missed';
+  if (answers.has('rejected')) return 'rejected';
+  return answers.has('busy') ? 'busy' : 'cancelled';
+}
+
+function tellDeclined(callId: string, userId: string, socketId: string | undefined): CallEffect[] {
+  const change = { state: 'ended', endReason: 'rejected' } as const;
+  if (socketId === undefined) return [tellUser(userId, stateChanged(callId, change))];
+  return [
+    { type: 'tell', seat: { userId, socketId }, push: stateChanged(callId, change) },
+    tellUser(userId, stateChanged(callId, { ...change, detail: 'rejected_elsewhere' }), socketId),
+  ];
+}
+
+function answered(call: CallRecord, userId: string, answer: Answer): CallRecord {
+  return {
+    ...call,
+    invitations: call.invitations.map((each) => (each.userId === userId ? { userId, answer } : each)),
+  };
+}
+
+function unseated(call: CallRecord, userId: string): CallRecord {
+  return { ...call, seats: call.seats.filter((seat) => seat.userId !== userId) };
+}
+
+function seatChanged(call: CallRecord, userId: string, change: Partial<Seat>): CallRecord {
+  return { ...call, seats: call.seats.map((seat) => (seat.userId === userId ? { ...seat, ...change } : seat)) };
+}
+
+function time(at: number): string {
+  return new Date(at).toISOString();
+}
+
+function newSeat(userId: string, socketId: string | undefined, type: CallType, at: number): Seat {
+  return { userId, socketId, joinedAt: time(at), audioMuted: false, videoMuted: type === 'audio', screenSharing: false };
+}
+
+function ring(call: CallRecord, userId: string): CallEffect[] {
+  return [tellUser(userId, { event: 'call:incoming', data: toCall(call) }), { type: 'ring', userId }];
+}
+
+function tellSeats({ seats }: { seats: readonly Pick<Seat, 'userId' | 'socketId'>[] }, push: Push): CallEffect[] {
+  return seats.map((seat) => ({ type: 'tell', seat, push }));
+}
+
+function tellLeft(call: CallRecord, userId: string): CallEffect[] {
+  return tellSeats(call, { event: 'call:participant-left', data: { callId: call.id, userId } });
+}
+
+function tellUser(userId: string, push: Push, exceptSocketId?: string): CallEffect {
+  return { type: 'tell-user', userId, push, ...(exceptSocketId !== undefined && { exceptSocketId }) };
+}
+
+function stateChanged(callId: string, change: Omit<CallStateChange, 'callId'>): Push {
+  return { event: 'call:state-changed', data: { callId, ...change } };
+}

@@ -1,0 +1,30 @@
+import type { CallEndReason, CallParticipant, CallType } from '../../../protocol/calls.ts';
+
+/** Somebody in a call, on one device. */
+export interface Seat extends CallParticipant {
+  readonly socketId: string | undefined;
+}
+
+/** How somebody who was rung stands. `pending`: it still rings. */
+export type Answer = 'pending' | 'accepted' | 'rejected' | 'busy' | 'missed';
+export interface Invitation {
+  readonly userId: string;
+  readonly answer: Answer;
+}
+
+/** The server's truth about one call. Never changed in place. Times are milliseconds since the epoch. */
+export interface CallRecord {
+  readonly id: string;
+  readonly conversationId: string;
+  readonly type: CallType;
+  readonly callerId: string;
+  readonly state: 'initiating' | 'connecting' | 'ended';
+  readonly startedAt: number;
+  readonly answeredAt?: number | undefined;
+  readonly endedAt?: number | undefined;
+  readonly endReason?: CallEndReason | undefined;
+  /** In the order they joined. */
+  readonly seats: readonly Seat[];
+  /** In the order they were rung. */
+  readonly invitations: readonly Invitation[];
+}
