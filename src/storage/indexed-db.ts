@@ -94,6 +94,7 @@ class IndexedDbStorage implements CommStorage {
   }
 
   async #run<T>(mode: IDBTransactionMode, work: Work<T>): Promise<T> {
+    if (typeof indexedDB === 'undefined') throw indexedDbError(new ReferenceError('indexedDB is not defined'));
     try {
       return await this.#transaction(mode, work);
     } catch (error) {
