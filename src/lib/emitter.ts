@@ -9,14 +9,20 @@ export interface ListenOptions {
 
 type AnyListener = (payload: unknown) => void;
 
+interface Subscription {
+  readonly event: string;
+  readonly stop: () => void;
+}
+
 /**
  * A typed emitter. A listener that throws stops neither the others nor whoever emits: its error goes to `onThrow`.
- * Listening and its end are idempotent.
+ * The same listener twice is two subscriptions. Once stopped, a listener isn't called any more, not even by an emit
+ * that has begun; stopping again does nothing.
  */
 export class Emitter<Events extends object> {
   readonly #emitter = new EventEmitter();
-  /** What really listens for a `once` listener, so that `off` finds it. */
-  readonly #wrapped = new WeakMap<AnyListener, AnyListener>();
+  /** For `off`, which knows a listener but none of its subscriptions. */
+  readonly #subscriptions = new WeakMap<AnyListener, Set<Subscription>>();
   readonly #onThrow: (error: unknown, event: keyof Events) => void;
 
   constructor(onThrow: (error: unknown, event: keyof Events) => void) {
@@ -24,42 +30,47 @@ export class Emitter<Events extends object> {
   }
 
   on<K extends keyof Events & string>(event: K, listener: Listener<Events[K]>, options?: ListenOptions): () => void {
-    return this.#listen(event, listener as AnyListener, options);
+    return this.#listen(event, listener as AnyListener, false, options);
   }
 
   once<K extends keyof Events & string>(event: K, listener: Listener<Events[K]>, options?: ListenOptions): () => void {
-    const call: AnyListener = (payload) => {
-      stop();
-      (listener as AnyListener)(payload);
-    };
-    this.#wrapped.set(listener as AnyListener, call);
-    const stop = this.#listen(event, call, options);
-    return stop;
+    return this.#listen(event, listener as AnyListener, true, options);
   }
 
   off<K extends keyof Events & string>(event: K, listener: Listener<Events[K]>): void {
-    const call = this.#wrapped.get(listener as AnyListener);
-    if (call !== undefined) this.#emitter.off(event, call);
-    this.#emitter.off(event, listener as AnyListener);
-  }
-
-  emit<K extends keyof Events & string>(event: K, payload: Events[K]): void {
-    // One at a time: eventemitter3 itself would stop at the first listener that throws.
-    for (const listener of this.#emitter.listeners(event)) {
-      try {
-        (listener as AnyListener)(payload);
-      } catch (error) {
-        this.#onThrow(error, event);
-      }
+    for (const subscription of this.#subscriptions.get(listener as AnyListener) ?? []) {
+      if (subscription.event === event) subscription.stop();
     }
   }
 
-  #listen(event: string, call: AnyListener, { signal }: ListenOptions = {}): () => void {
+  emit<K extends keyof Events & string>(event: K, payload: Events[K]): void {
+    this.#emitter.emit(event, payload);
+  }
+
+  #listen(
+    event: keyof Events & string,
+    listener: AnyListener,
+    once: boolean,
+    { signal }: ListenOptions = {},
+  ): () => void {
     if (signal?.aborted === true) return () => undefined;
+    const call: AnyListener = (payload) => {
+      if (!subscriptions.has(subscription)) return;
+      if (once) stop();
+      try {
+        listener(payload);
+      } catch (error) {
+        this.#onThrow(error, event);
+      }
+    };
     const stop = (): void => {
+      subscriptions.delete(subscription);
       this.#emitter.off(event, call);
       signal?.removeEventListener('abort', stop);
     };
+    const subscription: Subscription = { event, stop };
+    const subscriptions = this.#subscriptions.get(listener) ?? new Set();
+    this.#subscriptions.set(listener, subscriptions.add(subscription));
     this.#emitter.on(event, call);
     signal?.addEventListener('abort', stop, { once: true });
     return stop;

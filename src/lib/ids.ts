@@ -2,7 +2,10 @@
  * UUID version 7 (RFC 9562, section 5.7): milliseconds first, so ids made later sort later. Within a millisecond a
  * counter in `rand_a` keeps the order (section 6.2, method 1), also when the clock steps back.
  */
-export function uuidv7Generator(now: () => number, fillRandom: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array): () => string {
+export function uuidv7Generator(
+  now: () => number,
+  fillRandom: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array,
+): () => string {
   let lastMs = 0;
   let counter = 0;
   return () => {

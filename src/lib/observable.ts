@@ -41,7 +41,9 @@ export class ObservableValue<T> implements Observable<T> {
   set(value: T): void {
     if (Object.is(value, this.#value)) return;
     this.#value = value;
-    for (const listener of this.#listeners) {
+    // Of those that listened when it moved: one that subscribes anew while it is told would be told without end.
+    for (const listener of Array.from(this.#listeners)) {
+      if (!this.#listeners.has(listener)) continue;
       try {
         listener();
       } catch (error) {
