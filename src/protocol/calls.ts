@@ -57,6 +57,15 @@ export interface ConnectionQualityReport {
   availableBandwidth?: number | undefined;
 }
 
+/** What the `content` of a `call` message is, as JSON: the row that a call leaves in its conversation. */
+export interface CallLog {
+  callId: string;
+  callType: CallType;
+  outcome: CallEndReason;
+  /** Seconds from the first answer to the end; 0 when nobody answered. */
+  duration: number;
+}
+
 export interface InitiateCall {
   conversationId: string;
   type: CallType;
@@ -135,6 +144,13 @@ export const callSchema = v.object({
   endReason: v.optional(v.picklist(CALL_END_REASONS)),
   participants: v.array(callParticipantSchema),
 }) satisfies v.GenericSchema<unknown, Call>;
+
+export const callLogSchema = v.object({
+  callId: v.string(),
+  callType: v.picklist(CALL_TYPES),
+  outcome: v.picklist(CALL_END_REASONS),
+  duration: v.pipe(v.number(), v.minValue(0)),
+}) satisfies v.GenericSchema<unknown, CallLog>;
 
 const measure = v.optional(v.pipe(v.number(), v.finite(), v.minValue(0), v.maxValue(1e9)));
 export const qualityReportSchema = v.object({

@@ -51,10 +51,7 @@ export class SocketHub implements Hub {
     if (!this.#entries.has(member.link.id)) return;
     const lost = entry.lost;
     entry.lost = undefined;
-    this.#join(
-      entry,
-      ids.filter((id) => lost?.has(id) !== true).map(conversationRoom),
-    );
+    this.#join(entry, ids.filter((id) => lost?.has(id) !== true).map(conversationRoom));
   }
 
   /** Forgets a socket; twice is once. Socket.IO empties its own rooms by itself. */

@@ -1,6 +1,16 @@
-import type { Call, CallEndReason, CallStateChange, CallType, ToggleMedia } from '../../protocol/calls.ts';
+import type { CallEndReason, CallType, ToggleMedia } from '../../protocol/calls.ts';
 import type { Push } from '../../protocol/events.ts';
 import type { Answer, CallRecord, Seat } from '../store/ephemera/call-record.ts';
+import {
+  ring,
+  stateChanged,
+  tellDeclined,
+  tellLeft,
+  tellSeats,
+  tellUser,
+  time,
+  type CallEffect,
+} from './call-effects.ts';
 
 /*
  * initiating ── somebody accepts ──► connecting ── one is left ──► ended
@@ -15,18 +25,8 @@ export type CallEvent =
   | { type: 'removed'; userId: string; at: number }
   | { type: 'invited'; userId: string; busy: boolean; at: number }
   | { type: 'toggled'; userId: string; media: Omit<ToggleMedia, 'callId'> }
-  | { type: 'moved'; userId: string; socketId: string };
-
-/** What must happen besides the new state, in this order. */
-export type CallEffect =
-  /** To a participant, on the device that is in the call. */
-  | { type: 'tell'; seat: Pick<Seat, 'userId' | 'socketId'>; push: Push }
-  /** To all devices of somebody. */
-  | { type: 'tell-user'; userId: string; push: Push; exceptSocketId?: string | undefined }
-  | { type: 'ring'; userId: string }
-  | { type: 'stop-ringing'; userId: string }
-  /** The call is over: forget it, and write its row. */
-  | { type: 'over' };
+  /** Without a socket: one of their devices is back, and will show by what it sends which one. */
+  | { type: 'moved'; userId: string; socketId: string | undefined };
 
 export type CallStep = readonly [call: CallRecord, effects: readonly CallEffect[]];
 
@@ -94,23 +94,6 @@ export function stepCall(call: CallRecord, event: CallEvent): CallStep {
     case 'moved':
       return [seatChanged(call, event.userId, { socketId: event.socketId }), []];
   }
-}
-
-export function toCall(record: CallRecord): Call {
-  const { id, conversationId, type, callerId, state, endReason, answeredAt, endedAt } = record;
-  return {
-    id,
-    conversationId,
-    type,
-    state,
-    callerId,
-    calleeIds: record.invitations.map(({ userId }) => userId),
-    startedAt: time(record.startedAt),
-    ...(answeredAt !== undefined && { answeredAt: time(answeredAt) }),
-    ...(endedAt !== undefined && { endedAt: time(endedAt) }),
-    ...(endReason !== undefined && { endReason }),
-    participants: record.seats.map(({ socketId: _, ...participant }) => participant),
-  };
 }
 
 export function isSeated(call: CallRecord, userId: string): boolean {
@@ -215,15 +198,6 @@ function reasonToEnd(call: CallRecord, wished: CallEndReason | undefined): CallE
   return answers.has('busy') ? 'busy' : 'cancelled';
 }
 
-function tellDeclined(callId: string, userId: string, socketId: string | undefined): CallEffect[] {
-  const change = { state: 'ended', endReason: 'rejected' } as const;
-  if (socketId === undefined) return [tellUser(userId, stateChanged(callId, change))];
-  return [
-    { type: 'tell', seat: { userId, socketId }, push: stateChanged(callId, change) },
-    tellUser(userId, stateChanged(callId, { ...change, detail: 'rejected_elsewhere' }), socketId),
-  ];
-}
-
 function answered(call: CallRecord, userId: string, answer: Answer): CallRecord {
   return {
     ...call,
@@ -239,30 +213,13 @@ function seatChanged(call: CallRecord, userId: string, change: Partial<Seat>): C
   return { ...call, seats: call.seats.map((seat) => (seat.userId === userId ? { ...seat, ...change } : seat)) };
 }
 
-function time(at: number): string {
-  return new Date(at).toISOString();
-}
-
 function newSeat(userId: string, socketId: string | undefined, type: CallType, at: number): Seat {
-  return { userId, socketId, joinedAt: time(at), audioMuted: false, videoMuted: type === 'audio', screenSharing: false };
-}
-
-function ring(call: CallRecord, userId: string): CallEffect[] {
-  return [tellUser(userId, { event: 'call:incoming', data: toCall(call) }), { type: 'ring', userId }];
-}
-
-function tellSeats({ seats }: { seats: readonly Pick<Seat, 'userId' | 'socketId'>[] }, push: Push): CallEffect[] {
-  return seats.map((seat) => ({ type: 'tell', seat, push }));
-}
-
-function tellLeft(call: CallRecord, userId: string): CallEffect[] {
-  return tellSeats(call, { event: 'call:participant-left', data: { callId: call.id, userId } });
-}
-
-function tellUser(userId: string, push: Push, exceptSocketId?: string): CallEffect {
-  return { type: 'tell-user', userId, push, ...(exceptSocketId !== undefined && { exceptSocketId }) };
-}
-
-function stateChanged(callId: string, change: Omit<CallStateChange, 'callId'>): Push {
-  return { event: 'call:state-changed', data: { callId, ...change } };
+  return {
+    userId,
+    socketId,
+    joinedAt: time(at),
+    audioMuted: false,
+    videoMuted: type === 'audio',
+    screenSharing: false,
+  };
 }

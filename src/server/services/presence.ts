@@ -12,6 +12,7 @@ import {
   sharingWith,
   storedPresence,
 } from '../store/users.ts';
+import { KeyedTimers } from './keyed-timers.ts';
 import { PresenceWatches, type WatchHub } from './presence-watches.ts';
 import type { Caller, Hub } from './ports.ts';
 
@@ -52,12 +53,13 @@ export class PresenceService {
   readonly #chosen = new Map<string, Promise<PresenceStatus | undefined>>();
   /** What `#chosen` resolved to. */
   readonly #choices = new Map<string, PresenceStatus>();
-  /** By user whose last device went: how to cancel that they are offline. */
-  readonly #leaving = new Map<string, () => void>();
+  /** By user whose last device went: until they are offline. */
+  readonly #leaving: KeyedTimers;
 
   constructor(deps: PresenceDeps) {
     this.#deps = deps;
     this.#watches = new PresenceWatches(deps.store, deps.hub);
+    this.#leaving = new KeyedTimers(deps.clock);
   }
 
   /** A device came. Nothing is told before its user's choice is known: it may be to appear offline. */
@@ -66,7 +68,7 @@ export class PresenceService {
     const { ephemera } = this.#deps;
     ephemera.mapUserSocket(userId, socketId);
     ephemera.setDeviceStatus(socketId, 'online');
-    this.#stay(userId);
+    this.#leaving.cancel(userId);
     await this.#loadChoice(userId);
     this.#publish(userId);
   }
@@ -82,12 +84,8 @@ export class PresenceService {
       this.#publish(userId);
       return;
     }
-    this.#stay(userId);
     const leftAt = new Date(clock.now()).toISOString();
-    this.#leaving.set(
-      userId,
-      clock.after(config.presenceGraceMs, () => this.#left(userId, leftAt)),
-    );
+    this.#leaving.set(userId, config.presenceGraceMs, () => this.#left(userId, leftAt));
   }
 
   async update({ userId, socketId }: Caller, { status, chosen = true }: SetPresence): Promise<PresenceUpdate> {
@@ -127,7 +125,6 @@ export class PresenceService {
   }
 
   close(): void {
-    for (const cancel of this.#leaving.values()) cancel();
     this.#leaving.clear();
   }
 
@@ -147,14 +144,8 @@ export class PresenceService {
     await loading;
   }
 
-  #stay(userId: string): void {
-    this.#leaving.get(userId)?.();
-    this.#leaving.delete(userId);
-  }
-
   #left(userId: string, leftAt: string): void {
     const { ephemera, store } = this.#deps;
-    this.#leaving.delete(userId);
     this.#publish(userId, leftAt);
     this.#chosen.delete(userId);
     this.#choices.delete(userId);
@@ -162,7 +153,9 @@ export class PresenceService {
     const lastSeen = ephemera.getPresence(userId)?.lastSeen;
     ephemera.removePresence(userId);
     if (lastSeen === undefined) return;
-    store.write(() => keepLastSeen(userId, lastSeen)).catch(this.#report('the time somebody was last seen was not kept'));
+    store
+      .write(() => keepLastSeen(userId, lastSeen))
+      .catch(this.#report('the time somebody was last seen was not kept'));
   }
 
   #publish(userId: string, lastSeenAt?: string): void {
