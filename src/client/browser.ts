@@ -1,0 +1,15 @@
+import type { ResolvedOptions } from './options.ts';
+import { watchIdle } from './presence/idle.ts';
+import { watchWake } from './wake.ts';
+
+/** Watches the page for wake-ups and idleness; outside of a browser there is nothing to watch. */
+export function watchBrowser(
+  { clock, idleAfterMs }: ResolvedOptions,
+  tell: { wake(): void; idle(isIdle: boolean): void },
+): () => void {
+  const page = typeof window === 'undefined' ? undefined : window;
+  const doc = typeof document === 'undefined' ? undefined : document;
+  const stops = [watchWake(page, doc, tell.wake)];
+  if (doc !== undefined && idleAfterMs !== false) stops.push(watchIdle(doc, clock, idleAfterMs, tell.idle));
+  return () => stops.forEach((stop) => stop());
+}

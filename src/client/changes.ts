@@ -1,0 +1,75 @@
+import type { Conversation, ConversationUpdate } from '../protocol/conversations.ts';
+import type { Message, MessageStatus, Reaction } from '../protocol/messages.ts';
+
+/**
+ * A change of a conversation, whichever way it came: a live push, a batch after a reconnect, an acknowledgement, or a
+ * base server. With our server it carries `rev`, and is applied in that order exactly once.
+ */
+export type Change =
+  | { kind: 'created' | 'updated'; conversationId: string; message: Message; rev?: number | undefined }
+  /** From a base server, which doesn't send the tombstone. */
+  | {
+      kind: 'deleted';
+      conversationId: string;
+      messageId: string;
+      deletedBy: string;
+      deletedAt: string;
+      rev?: undefined;
+    }
+  | {
+      kind: 'reactions';
+      conversationId: string;
+      messageId: string;
+      reactions: Reaction[];
+      seq?: number | undefined;
+      rev?: number | undefined;
+    }
+  | { kind: 'conversation'; conversationId: string; update: ConversationUpdate; rev?: number | undefined };
+
+/** What moves without a `rev`: it is told live, and otherwise read off the participants' marks. */
+export type Mark =
+  | {
+      kind: 'read';
+      conversationId: string;
+      userId: string;
+      readAt: string;
+      messageId: string;
+      seq?: number | undefined;
+    }
+  | {
+      kind: 'status';
+      conversationId: string;
+      messageId: string;
+      status: MessageStatus;
+      seq?: number | undefined;
+    };
+
+/** The marks that a conversation's participants carry, as if each had just been told. */
+export function marksOf(conversation: Conversation, ownId: string | undefined): Mark[] {
+  const others = conversation.participants.filter(({ userId }) => userId !== ownId);
+  const marks: Mark[] = conversation.participants.flatMap((participant) =>
+    participant.lastReadSeq === undefined || participant.lastReadSeq === 0
+      ? []
+      : [
+          {
+            kind: 'read',
+            conversationId: conversation.id,
+            userId: participant.userId,
+            readAt: participant.lastReadAt ?? '',
+            messageId: '',
+            seq: participant.lastReadSeq,
+          } as const,
+        ],
+  );
+  if (others.length === 0) return marks;
+  const slowest = (seq: (of: (typeof others)[number]) => number | undefined): number =>
+    Math.min(...others.map((each) => seq(each) ?? 0));
+  const delivered = slowest((each) => Math.max(each.lastDeliveredSeq ?? 0, each.lastReadSeq ?? 0));
+  const read = slowest((each) => each.lastReadSeq);
+  const status = (seq: number, reached: MessageStatus): void => {
+    if (seq > 0) marks.push({ kind: 'status', conversationId: conversation.id, messageId: '', status: reached, seq });
+  };
+  status(delivered, 'delivered');
+  status(read, 'read');
+  return marks;
+}

@@ -1,0 +1,208 @@
+import type { AbortOptions } from '../lib/abort.ts';
+import { Emitter, type Listener, type ListenOptions } from '../lib/emitter.ts';
+import { errorFields } from '../lib/logger.ts';
+import { CommError, isCommError } from '../protocol/errors.ts';
+import type { CommStorage } from '../storage/comm-storage.ts';
+import { indexedDbStorage } from '../storage/indexed-db.ts';
+import { memoryStorage } from '../storage/memory.ts';
+import { resilientStorage } from '../storage/resilient.ts';
+import { BaseModeRequester } from '../transport/base-mode.ts';
+import type { ConnectionStatus } from '../transport/connection.ts';
+import { RestClient } from '../transport/rest-client.ts';
+import { socketIoPort } from '../transport/socket-io.ts';
+import { TokenSource } from '../transport/token-source.ts';
+import { Wire } from '../transport/wire.ts';
+import type { ClientContext } from './context.ts';
+import { ConversationsClient } from './conversations/conversations-client.ts';
+import type { CommEvents } from './events.ts';
+import { Lifecycle } from './lifecycle.ts';
+import { MessagesClient } from './messages/messages-client.ts';
+import { resolveOptions, type CommClientOptions, type ResolvedOptions } from './options.ts';
+import { Peer, type Guarantees } from './peer.ts';
+import { PresenceClient } from './presence/presence-client.ts';
+import { TypingClient } from './presence/typing-client.ts';
+import { watchBrowser } from './browser.ts';
+import { Stream } from './stream.ts';
+
+/**
+ * The client. Constructing it opens nothing and starts nothing, so that it is safe while a server renders; everything
+ * begins with `connect()`.
+ *
+ * @example
+ * const client = new CommClient({ url: 'https://chat.example.com', token: () => fetchToken() });
+ * client.on('message:new', (message) => show(message));
+ * await client.connect();
+ */
+export class CommClient {
+  readonly messages: MessagesClient;
+  readonly conversations: ConversationsClient;
+  readonly typing: TypingClient;
+  readonly presence: PresenceClient;
+  readonly #options: ResolvedOptions;
+  readonly #emitter: Emitter<CommEvents>;
+  readonly #lifecycle: Lifecycle;
+  readonly #peer: Peer;
+  readonly #stream: Stream;
+  readonly #storage: CommStorage;
+  #stopWatching: (() => void) | undefined;
+
+  /** @throws TypeError on wrong options */
+  constructor(options?: CommClientOptions) {
+    const resolved = resolveOptions(options);
+    const { clock, logger, requestTimeoutMs, url, namespace, path, transports, restPath } = resolved;
+    this.#options = resolved;
+    this.#emitter = new Emitter((error, event) => this.#threw(error, event));
+    const socket = resolved.socket ?? socketIoPort({ url, namespace, path, transports });
+    const wire = new Wire(socket, clock, requestTimeoutMs);
+    const tokens = new TokenSource(resolved.token);
+    this.#peer = new Peer(resolved.userId);
+    const base = new BaseModeRequester(wire, clock, requestTimeoutMs, () => this.#peer.userId ?? '');
+    const report = (error: unknown): void => this.#report(error);
+    this.#storage = resilientStorage(resolved.storage ?? defaultStorage(), report);
+    const context: ClientContext = {
+      requester: {
+        request: (name, payload, requestOptions) =>
+          (this.#peer.has('ack') ? wire : base).request(name, payload, requestOptions),
+      },
+      rest: new RestClient({
+        baseUrl: `${url ?? ''}${restPath}`,
+        fetch: (...request) => (resolved.fetch ?? fetch)(...request),
+        tokens,
+        userId: () => this.#peer.userId,
+        timeoutMs: requestTimeoutMs,
+      }),
+      emitter: this.#emitter,
+      clock,
+      logger,
+      userId: () => this.#peer.userId,
+      has: (capability) => this.#peer.has(capability),
+      online: () => this.#lifecycle.online,
+      whenConnected: (signal) => this.#lifecycle.whenConnected(signal),
+      untilConnected: (signal) => this.#lifecycle.untilConnected(signal),
+      report,
+    };
+    this.messages = new MessagesClient(context, this.#storage);
+    this.typing = new TypingClient(context);
+    this.presence = new PresenceClient(context);
+    const { timelines } = this.messages;
+    this.conversations = new ConversationsClient(context, {
+      openTimeline: (id) => timelines.open(id),
+      closeTimeline: (id) => timelines.close(id),
+      send: (input, sendOptions) => this.messages.send(input, sendOptions),
+      markRead: (ref, markOptions) => this.messages.markRead(ref, markOptions),
+      setTyping: (id, isTyping) => (isTyping ? this.typing.start(id) : this.typing.stop(id)),
+      typing: (id) => this.typing.observe(id),
+      applyMarks: (conversation) => this.#stream.applyMarks(conversation),
+    });
+    this.#stream = new Stream(context, this.#storage, {
+      messages: this.messages,
+      conversations: this.conversations,
+      typing: this.typing,
+      presence: this.presence,
+      userRefused: (expired) => this.#lifecycle.userRefused(expired),
+    });
+    this.#lifecycle = new Lifecycle({
+      socket,
+      wire,
+      tokens,
+      clock,
+      userId: resolved.userId,
+      greeted: (hello) => {
+        this.#peer.greeted(hello);
+        if (this.#peer.hello !== undefined) this.typing.configure(this.#peer.hello.limits.typingTimeoutMs);
+      },
+      catchUp: () => this.#stream.catchUp(),
+      lineLost: () => {
+        base.closed();
+        this.#stream.lineLost();
+      },
+      pushed: (event, data) => {
+        if (!this.#peer.has('ack')) base.pushed(event, data);
+        this.#stream.pushed(event, data);
+      },
+      status: (status) => this.#emitter.emit('status', status),
+      canPing: () => this.#peer.has('ack'),
+      report,
+    });
+  }
+
+  get status(): ConnectionStatus {
+    return this.#lifecycle.status;
+  }
+
+  /** Who the server says this is; before it has, who the options say. */
+  get userId(): string | undefined {
+    return this.#peer.userId;
+  }
+
+  /** What the server at the other end can promise; all `false` until there is one. */
+  get guarantees(): Guarantees {
+    return this.#peer.guarantees;
+  }
+
+  /**
+   * Connects, and keeps connecting whatever happens, until `disconnect()`. Idempotent.
+   *
+   * @returns when connected and in step with the server
+   * @throws CommError `UNAUTHENTICATED` when the server doesn't accept the user, `DISCONNECTED` when `disconnect()` comes
+   * first; an abort ends the waiting and the connecting
+   */
+  async connect({ signal }: AbortOptions = {}): Promise<void> {
+    signal?.throwIfAborted();
+    const isFirst = this.status === 'idle' || this.status === 'disconnected' || this.status === 'unauthenticated';
+    this.#stopWatching ??= watchBrowser(this.#options, {
+      wake: () => this.#lifecycle.wake(),
+      idle: (isIdle) => this.presence.idle(isIdle),
+    });
+    try {
+      await this.#lifecycle.connect(signal);
+    } catch (error) {
+      if (isFirst && signal?.aborted === true) await this.disconnect();
+      throw error;
+    }
+  }
+
+  /** Ends the connection and every timer. Listeners, open views and the outbox stay; `connect()` works again. */
+  async disconnect(): Promise<void> {
+    this.#stopWatching?.();
+    this.#stopWatching = undefined;
+    this.#lifecycle.disconnect();
+    await this.messages.sender.settled();
+    await this.#stream.save();
+  }
+
+  /** @returns how to stop listening; aborting `signal` does the same */
+  on<K extends keyof CommEvents>(event: K, listener: Listener<CommEvents[K]>, options?: ListenOptions): () => void {
+    return this.#emitter.on(event, listener, options);
+  }
+
+  once<K extends keyof CommEvents>(event: K, listener: Listener<CommEvents[K]>, options?: ListenOptions): () => void {
+    return this.#emitter.once(event, listener, options);
+  }
+
+  off<K extends keyof CommEvents>(event: K, listener: Listener<CommEvents[K]>): void {
+    this.#emitter.off(event, listener);
+  }
+
+  /** Disconnects and closes the storage: nothing keeps the process alive any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.disconnect();
+    await this.#storage.close();
+  }
+
+  #report(error: unknown): void {
+    this.#options.logger.warn('Something failed that nobody awaited', errorFields(error));
+    const told = isCommError(error) ? error : new CommError('INTERNAL', 'An internal error', { cause: error });
+    this.#emitter.emit('error', told);
+  }
+
+  #threw(error: unknown, event: keyof CommEvents): void {
+    this.#options.logger.error('A listener threw', { event, ...errorFields(error) });
+    // In the app's own time, as an error of the app: visible to it, and harmless to the client.
+    if (event !== 'error') queueMicrotask(() => this.#report(error));
+  }
+}
+
+function defaultStorage(): CommStorage {
+  return typeof indexedDB === 'undefined' ? memoryStorage() : indexedDbStorage();
+}

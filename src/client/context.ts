@@ -1,0 +1,39 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Emitter } from '../lib/emitter.ts';
+import type { Logger } from '../lib/logger.ts';
+import { CommError } from '../protocol/errors.ts';
+import type { Capability } from '../protocol/hello.ts';
+import type { RestClient } from '../transport/rest-client.ts';
+import type { Requester } from '../transport/wire.ts';
+import type { CommEvents } from './events.ts';
+
+/** What the composition root hands to every sub-client. */
+export interface ClientContext {
+  readonly requester: Requester;
+  readonly rest: RestClient;
+  readonly emitter: Emitter<CommEvents>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Who the server says this is, else who the options say it is. */
+  readonly userId: () => string | undefined;
+  /** True once the peer has said it can; never before a connection stood. */
+  readonly has: (capability: Capability) => boolean;
+  /** True while requests make sense: connected, or catching up. */
+  readonly online: () => boolean;
+  /** Resolves when connected and in step; rejects when nobody is trying to connect. */
+  readonly whenConnected: (signal: AbortSignal | undefined) => Promise<void>;
+  /** The same for whoever can wait until somebody calls `connect()`. */
+  readonly untilConnected: (signal: AbortSignal | undefined) => Promise<void>;
+  /** For errors that nobody awaits: logged, and told by the event `error`. */
+  readonly report: (error: unknown) => void;
+}
+
+/** What reading a server's answer throws when the answer makes no sense. */
+export function unreadable(what: string): CommError {
+  return new CommError('INTERNAL', `The server's answer holds no readable ${what}`);
+}
+
+/** @throws TypeError unless `value` can be an id */
+export function requireId(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string' || value === '') throw new TypeError(`${name} must be a non-empty string`);
+}

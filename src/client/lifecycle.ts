@@ -1,0 +1,234 @@
+import { abortable } from '../lib/abort.ts';
+import { backoffMs } from '../lib/backoff.ts';
+import type { Clock } from '../lib/clock.ts';
+import { deferred, type Deferred } from '../lib/deferred.ts';
+import { VERSION } from '../lib/version.ts';
+import { CommError } from '../protocol/errors.ts';
+import { CAPABILITIES, HELLO_TIMEOUT_MS } from '../protocol/hello.ts';
+import {
+  reduceConnection,
+  statusOf,
+  type ConnectionEffect,
+  type ConnectionEvent,
+  type ConnectionState,
+  type ConnectionStatus,
+} from '../transport/connection.ts';
+import type { ConnectRefusal, SocketPort } from '../transport/socket-port.ts';
+import type { TokenSource } from '../transport/token-source.ts';
+import type { Wire } from '../transport/wire.ts';
+
+export interface LifecyclePorts {
+  socket: SocketPort;
+  wire: Wire;
+  tokens: TokenSource;
+  clock: Clock;
+  userId: string | undefined;
+  /** The hello of our server; `undefined`: there was none in time, so this is a base server. */
+  greeted(hello: unknown): void;
+  /** Joins, syncs and flushes. Resolves when in step. */
+  catchUp(): Promise<void>;
+  lineLost(): void;
+  pushed(event: string, data: unknown): void;
+  status(status: ConnectionStatus): void;
+  /** A base server would leave a ping unanswered. */
+  canPing(): boolean;
+  report(error: unknown): void;
+}
+
+const BACKOFF = { baseMs: 500, maxMs: 20_000 };
+const PING_TIMEOUT_MS = 5_000;
+
+/** Does what the connection machine says. */
+export class Lifecycle {
+  readonly #ports: LifecyclePorts;
+  #state: ConnectionState = { name: 'idle' };
+  /** Settles when the next attempt to get in step has; whoever comes after that waits on another one. */
+  #settled: Deferred<void> = deferred();
+  /** Moves with every attempt, so that what an earlier one left running is ignored. */
+  #epoch = 0;
+  #cancelTimer = (): void => undefined;
+  #refusal: CommError | undefined;
+
+  constructor(ports: LifecyclePorts) {
+    this.#ports = ports;
+    ports.socket.listen({
+      connected: () => {
+        ports.wire.opened();
+        this.#step({ type: 'opened' });
+      },
+      disconnected: (_reason, byServer) => this.#step({ type: 'lost', byServer }),
+      refused: (refusal) => this.#refused(refusal),
+      pushed: (frame) => this.#pushed(frame),
+    });
+  }
+
+  get status(): ConnectionStatus {
+    return statusOf(this.#state);
+  }
+
+  /** True while the server can be asked. */
+  get online(): boolean {
+    return this.#state.name === 'connected' || this.#state.name === 'catching-up';
+  }
+
+  async connect(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    this.#step({ type: 'connect' });
+    await this.whenConnected(signal);
+  }
+
+  disconnect(): void {
+    this.#step({ type: 'disconnect' });
+  }
+
+  /** The network is back, or the page is looked at again: don't wait, and don't believe the line is still there. */
+  wake(): void {
+    if (this.#state.name !== 'connected') return this.#step({ type: 'wake' });
+    if (!this.#ports.canPing()) return;
+    const epoch = this.#epoch;
+    this.#ports.wire.request('comm:ping', {}, { timeoutMs: PING_TIMEOUT_MS }).catch(() => {
+      if (epoch === this.#epoch) this.#step({ type: 'lost', byServer: false });
+    });
+  }
+
+  /** The server took back its trust while connected. */
+  userRefused(expired: boolean): void {
+    this.#step({ type: 'refused-user', expired });
+  }
+
+  whenConnected(signal: AbortSignal | undefined): Promise<void> {
+    switch (this.#state.name) {
+      case 'connected':
+        return Promise.resolve();
+      case 'idle':
+      case 'disconnected':
+        return Promise.reject(
+          new CommError('DISCONNECTED', 'The client is not connected', { fix: 'Call `connect()` first.' }),
+        );
+      case 'unauthenticated':
+        return Promise.reject(this.#unauthenticated());
+      default:
+        return abortable(this.#settled.promise, signal);
+    }
+  }
+
+  async untilConnected(signal: AbortSignal | undefined): Promise<void> {
+    while (this.#state.name !== 'connected') {
+      // A rejection only says that this attempt is over: whoever waits here waits for the next.
+      await abortable(
+        this.#settled.promise.catch(() => undefined),
+        signal,
+      );
+    }
+  }
+
+  #step(event: ConnectionEvent): void {
+    const before = this.status;
+    const [next, effects] = reduceConnection(this.#state, event);
+    const leftLine = this.#state.name === 'connected' && next.name !== 'connected';
+    this.#state = next;
+    if (leftLine) this.#settled = deferred();
+    for (const effect of effects) this.#do(effect);
+    if (this.status !== before) this.#ports.status(this.status);
+  }
+
+  #do(effect: ConnectionEffect): void {
+    switch (effect.do) {
+      case 'open':
+        return void this.#open();
+      case 'close':
+        return this.#close();
+      case 'await-hello':
+        return this.#after(HELLO_TIMEOUT_MS, () => this.#greet(undefined));
+      case 'catch-up':
+        return void this.#catchUp();
+      case 'wait': {
+        const delay = backoffMs(effect.failures, Math.random(), BACKOFF);
+        return this.#after(delay, () => this.#step({ type: 'retry' }));
+      }
+      case 'refresh-token':
+        this.#ports.tokens.refused();
+        return;
+      case 'settle':
+        return this.#settle(effect.connected);
+    }
+  }
+
+  async #open(): Promise<void> {
+    const epoch = ++this.#epoch;
+    this.#cancelTimer();
+    const { socket, tokens, userId } = this.#ports;
+    try {
+      const token = await tokens.get();
+      if (epoch !== this.#epoch) return;
+      const auth = { caps: CAPABILITIES, clientVersion: VERSION, ...(token !== undefined && { token }) };
+      socket.connect({ auth, query: token === undefined && userId !== undefined ? { userId } : {} });
+    } catch (error) {
+      if (epoch !== this.#epoch) return;
+      this.#ports.report(new CommError('UNAUTHENTICATED', 'The token function failed', { cause: error }));
+      this.#step({ type: 'failed' });
+    }
+  }
+
+  #close(): void {
+    this.#epoch += 1;
+    this.#cancelTimer();
+    this.#ports.socket.disconnect();
+    this.#ports.wire.closed();
+    this.#ports.lineLost();
+  }
+
+  #greet(hello: unknown): void {
+    if (this.#state.name !== 'greeting') return;
+    this.#cancelTimer();
+    this.#ports.tokens.accepted();
+    this.#ports.greeted(hello);
+    this.#step({ type: 'greeted' });
+  }
+
+  async #catchUp(): Promise<void> {
+    const epoch = this.#epoch;
+    try {
+      await this.#ports.catchUp();
+      if (epoch === this.#epoch) this.#step({ type: 'in-step' });
+    } catch (error) {
+      if (epoch !== this.#epoch) return;
+      if (!(error instanceof CommError) || !error.retryable) this.#ports.report(error);
+      this.#step({ type: 'failed' });
+    }
+  }
+
+  #pushed(frame: unknown): void {
+    if (typeof frame !== 'object' || frame === null || !('event' in frame) || typeof frame.event !== 'string') return;
+    const data = 'data' in frame ? frame.data : undefined;
+    if (frame.event === 'comm:hello') this.#greet(data);
+    else this.#ports.pushed(frame.event, data);
+  }
+
+  #refused({ code, message }: ConnectRefusal): void {
+    if (code !== 'UNAUTHENTICATED' && code !== 'TOKEN_EXPIRED') return this.#step({ type: 'failed' });
+    this.#refusal = new CommError(code, message);
+    this.#step({ type: 'refused-user', expired: code === 'TOKEN_EXPIRED' });
+  }
+
+  #settle(connected: boolean): void {
+    if (connected) return this.#settled.resolve();
+    const error =
+      this.#state.name === 'unauthenticated'
+        ? this.#unauthenticated()
+        : new CommError('DISCONNECTED', 'disconnect() was called');
+    this.#settled.reject(error);
+    this.#settled = deferred();
+  }
+
+  #unauthenticated(): CommError {
+    return new CommError('UNAUTHENTICATED', this.#refusal?.message ?? 'The server does not accept this user', {
+      fix: 'Check `token` (or `userId` in development), then call `connect()` again.',
+    });
+  }
+
+  #after(delayMs: number, task: () => void): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#ports.clock.after(delayMs, task);
+  }
+}

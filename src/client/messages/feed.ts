@@ -1,0 +1,145 @@
+import type { Changes, Conversation, Head, SyncResult } from '../../protocol/conversations.ts';
+import type { Change } from '../changes.ts';
+import type { ClientContext } from '../context.ts';
+import { cursorAt, reduceCursor, type Cursor, type CursorEffect, type CursorEvent } from './sync.ts';
+
+export interface FeedEvents {
+  /** Once for each durable change, in the order of their `rev`. */
+  apply(change: Change): void;
+  /** Too much was missed: what is held of this conversation has a hole before its end. */
+  cutOff(conversationId: string): void;
+  fetchChanges(conversationId: string, after: number): Promise<Changes>;
+}
+
+/** At most one `message:delivered` per conversation in this time. */
+const DELIVERED_EVERY_MS = 500;
+const REFETCH_AFTER_MS = 2_000;
+
+/** Runs one cursor per conversation: pushes go in as they come, changes come out once and in order. */
+export class Feed {
+  readonly #context: ClientContext;
+  readonly #events: FeedEvents;
+  readonly #cursors = new Map<string, Cursor>();
+  /** Conversations whose delivery is to be confirmed; the timer of each, where one runs. */
+  readonly #due = new Map<string, (() => void) | undefined>();
+  #catchingUp = false;
+
+  constructor(context: ClientContext, events: FeedEvents) {
+    this.#context = context;
+    this.#events = events;
+  }
+
+  /** Where the client stands, to be told to the server after a reconnect. */
+  cursors(): Map<string, Head> {
+    return new Map([...this.#cursors].map(([id, { seq, rev }]) => [id, { seq, rev }]));
+  }
+
+  /** Follows a conversation from here; one that is followed already stays where it is. */
+  follow(conversationId: string, head: Head): void {
+    if (!this.#cursors.has(conversationId)) this.#cursors.set(conversationId, cursorAt(conversationId, head));
+  }
+
+  unfollow(conversationId: string): void {
+    this.#cursors.delete(conversationId);
+    this.#due.get(conversationId)?.();
+    this.#due.delete(conversationId);
+  }
+
+  push(change: Change & { rev: number }): void {
+    const { conversationId } = change;
+    // New to us: it starts with this message. Any other change of what we don't hold changes nothing.
+    if (change.kind === 'created' && change.message.seq !== undefined) {
+      this.follow(conversationId, { seq: change.message.seq - 1, rev: change.rev - 1 });
+    }
+    this.#step(conversationId, { type: 'pushed', change, catchingUp: this.#catchingUp });
+  }
+
+  lineLost(): void {
+    this.#catchingUp = true;
+    for (const [id, cancel] of this.#due) {
+      cancel?.();
+      this.#due.set(id, undefined);
+    }
+  }
+
+  /** Everything that the answer to `sync` says, then whatever still has a gap. */
+  caughtUp(result: Pick<SyncResult, 'conversations' | 'heads' | 'gained' | 'lost'>): void {
+    this.#catchingUp = false;
+    for (const id of result.lost) this.unfollow(id);
+    for (const [id, head] of Object.entries(result.heads)) this.follow(id, head);
+    for (const { id, head } of result.gained) if (head !== undefined) this.follow(id, head);
+    for (const { conversationId, ...changes } of result.conversations) {
+      this.#step(conversationId, { type: 'caught-up', result: changes });
+    }
+    for (const [id, { held, fetching }] of this.#cursors) {
+      if (held.size > 0 && !fetching) this.#fetch(id);
+    }
+    const owed = [...this.#due.keys()];
+    this.#due.clear();
+    for (const id of owed) this.#confirmDelivery(id);
+  }
+
+  /** A conversation as just read stands where it stands: for one that is new to us, that is where to begin. */
+  learn({ id, head }: Conversation): void {
+    if (head !== undefined && this.#context.has('rev')) this.follow(id, head);
+  }
+
+  #step(conversationId: string, event: CursorEvent): void {
+    const cursor = this.#cursors.get(conversationId);
+    if (cursor === undefined) return;
+    const [next, effects] = reduceCursor(cursor, event);
+    this.#cursors.set(conversationId, next);
+    for (const effect of effects) this.#do(conversationId, effect);
+  }
+
+  #do(conversationId: string, effect: CursorEffect): void {
+    switch (effect.do) {
+      case 'apply':
+        for (const change of effect.changes) this.#events.apply(change);
+        if (effect.changes.some((change) => this.#isForeign(change))) this.#confirmDelivery(conversationId);
+        return;
+      case 'cut-off':
+        return this.#events.cutOff(conversationId);
+      case 'fetch':
+        return this.#fetch(conversationId);
+    }
+  }
+
+  #fetch(conversationId: string): void {
+    const cursor = this.#cursors.get(conversationId);
+    if (cursor === undefined) return;
+    this.#cursors.set(conversationId, { ...cursor, fetching: true });
+    this.#events.fetchChanges(conversationId, cursor.rev).then(
+      (result) => this.#step(conversationId, { type: 'caught-up', result }),
+      (error: unknown) => {
+        this.#step(conversationId, { type: 'fetch-failed' });
+        // After a loss of the line the next `sync` closes the gap.
+        if (!this.#context.online()) return;
+        this.#context.report(error);
+        this.#context.clock.after(REFETCH_AFTER_MS, () => this.#refetch(conversationId));
+      },
+    );
+  }
+
+  #refetch(conversationId: string): void {
+    const cursor = this.#cursors.get(conversationId);
+    const hasGap = cursor !== undefined && cursor.held.size > 0 && !cursor.fetching;
+    if (hasGap && this.#context.online() && !this.#catchingUp) this.#fetch(conversationId);
+  }
+
+  #isForeign(change: Change): boolean {
+    return change.kind === 'created' && change.message.senderId !== this.#context.userId();
+  }
+
+  #confirmDelivery(conversationId: string): void {
+    if (!this.#context.has('delivered') || this.#due.has(conversationId)) return;
+    const cancel = this.#context.clock.after(DELIVERED_EVERY_MS, () => {
+      const seq = this.#cursors.get(conversationId)?.seq;
+      if (seq === undefined || !this.#context.online()) return void this.#due.set(conversationId, undefined);
+      this.#due.delete(conversationId);
+      // Not worth an error: the next one says the same and more.
+      this.#context.requester.request('message:delivered', { conversationId, seq }).catch(() => undefined);
+    });
+    this.#due.set(conversationId, cancel);
+  }
+}

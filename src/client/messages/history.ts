@@ -1,0 +1,154 @@
+import type { AbortOptions } from '../../lib/abort.ts';
+import { CommError } from '../../protocol/errors.ts';
+import type { Changes } from '../../protocol/conversations.ts';
+import { LIMITS } from '../../protocol/limits.ts';
+import type { Message } from '../../protocol/messages.ts';
+import { readConversation, readHead, readMessage } from '../../transport/rows.ts';
+import { unreadable, type ClientContext } from '../context.ts';
+import { isAfter } from './segments.ts';
+
+export interface HistoryQuery {
+  conversationId: string;
+  /** @defaultValue 50, at most 200 */
+  limit?: number | undefined;
+  /** Id of the message that the page ends just before. */
+  before?: string | undefined;
+  after?: string | undefined;
+  /** Id of the message that the page has in its middle. */
+  around?: string | undefined;
+}
+
+export interface HistoryPage {
+  /** Oldest first. */
+  messages: Message[];
+  hasOlder: boolean;
+  hasNewer: boolean;
+}
+
+const MAX_LIMIT = LIMITS.maxPageSize - 1;
+
+/** Reads a conversation's history over REST, from our server or from a LumenJS server. */
+export class History {
+  readonly #context: ClientContext;
+  /** LumenJS servers serve history under another path; which one is learnt from the first 404. */
+  #basePath = false;
+
+  constructor(context: ClientContext) {
+    this.#context = context;
+  }
+
+  async page(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {
+    const limit = Math.min(Math.max(1, query.limit ?? LIMITS.pageSize), MAX_LIMIT);
+    if (!this.#context.has('rev')) return this.#basePage({ ...query, limit }, options);
+    const { before, after, around } = query;
+    if (around !== undefined) {
+      const messages = await this.#ours(query.conversationId, { limit, around }, options);
+      const last = messages.at(-1);
+      const newer = last && (await this.#ours(query.conversationId, { limit: 1, after: last.id }, options));
+      return { messages, hasOlder: (messages[0]?.seq ?? 1) > 1, hasNewer: newer !== undefined && newer.length > 0 };
+    }
+    // One more than wanted tells whether there is more.
+    const rows = await this.#ours(query.conversationId, { limit: limit + 1, before, after }, options);
+    const more = rows.length > limit;
+    return after === undefined
+      ? { messages: more ? rows.slice(1) : rows, hasOlder: more, hasNewer: before !== undefined }
+      : { messages: more ? rows.slice(0, -1) : rows, hasOlder: true, hasNewer: more };
+  }
+
+  async changes(conversationId: string, after: number): Promise<Changes> {
+    const answer = (await this.#context.rest.ask('listChanges', {
+      id: conversationId,
+      query: { after, limit: LIMITS.syncChanges },
+    })) as Partial<Changes> | undefined;
+    return readChanges(answer);
+  }
+
+  async get(id: string, options: AbortOptions = {}): Promise<Message> {
+    const message = readMessage(await this.#context.rest.ask('getMessage', { id, ...options }));
+    if (message === undefined) throw unreadable('message');
+    return message;
+  }
+
+  async search(
+    { query, conversationId, limit }: { query: string; conversationId?: string | undefined; limit?: number | undefined },
+    options: AbortOptions = {},
+  ): Promise<Message[]> {
+    const request = { ...options, query: { q: query, conversationId, limit } };
+    const { rest } = this.#context;
+    const answer = await rest.ask('searchMessages', request).catch((error: unknown) => {
+      if (!isNotFound(error) || this.#context.has('rev')) throw error;
+      return rest.askPath('GET', '/search', request);
+    });
+    return readAll(answer);
+  }
+
+  async #ours(
+    id: string,
+    query: Readonly<Record<string, string | number | undefined>>,
+    options: AbortOptions,
+  ): Promise<Message[]> {
+    return readAll(await this.#context.rest.ask('listMessages', { id, query, ...options })).reverse();
+  }
+
+  /**
+   * A LumenJS server pages by time, strictly before. Messages of the same millisecond would be lost at a boundary, so
+   * each page overlaps the one before, and what is held already is dropped.
+   */
+  async #basePage(query: HistoryQuery & { limit: number }, options: AbortOptions): Promise<HistoryPage> {
+    const { conversationId, limit } = query;
+    if (query.after !== undefined || query.around !== undefined) {
+      throw new CommError('UNSUPPORTED', 'This server reads history backwards only');
+    }
+    const anchor = query.before === undefined ? undefined : await this.get(query.before, options);
+    const before = anchor && new Date(Date.parse(anchor.createdAt) + 1).toISOString();
+    for (let asked = limit + 1; ; asked *= 2) {
+      const rows = await this.#baseRows(conversationId, { limit: asked, before }, options);
+      rows.sort((a, b) => (isAfter(a, b) ? 1 : -1));
+      const older = anchor === undefined ? rows : rows.filter((row) => isAfter(anchor, row));
+      const isAll = rows.length < asked;
+      if (older.length > limit || isAll) {
+        return { messages: older.slice(-limit), hasOlder: older.length > limit || !isAll, hasNewer: anchor !== undefined };
+      }
+    }
+  }
+
+  async #baseRows(
+    conversationId: string,
+    query: Readonly<Record<string, string | number | undefined>>,
+    options: AbortOptions,
+  ): Promise<Message[]> {
+    const { rest } = this.#context;
+    if (!this.#basePath) {
+      try {
+        return readAll(await rest.ask('listMessages', { id: conversationId, query, ...options }));
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    }
+    const rows = await rest.askPath('GET', `/messages/${encodeURIComponent(conversationId)}`, { query, ...options });
+    this.#basePath = true;
+    return readAll(rows);
+  }
+}
+
+export function readChanges(answer: Partial<Changes> | undefined): Changes {
+  const conversation = readConversation(answer?.conversation);
+  const head = readHead(answer?.head);
+  if (conversation === undefined || head === undefined) throw unreadable('page of changes');
+  return {
+    changes: readAll(answer?.changes),
+    conversation,
+    head,
+    hasMore: answer?.hasMore === true,
+    tooLong: answer?.tooLong === true,
+  };
+}
+
+function readAll(answer: unknown): Message[] {
+  if (!Array.isArray(answer)) throw unreadable('list of messages');
+  return answer.map(readMessage).filter((message) => message !== undefined);
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof CommError && error.code === 'NOT_FOUND';
+}

@@ -1,0 +1,254 @@
+import { abortable, type AbortOptions } from '../../lib/abort.ts';
+import { uuidv7 } from '../../lib/ids.ts';
+import { LIMITS } from '../../protocol/limits.ts';
+import type {
+  EditMessage,
+  ForwardMessage,
+  Message,
+  MessageRef,
+  ReactToMessage,
+  SendMessage,
+} from '../../protocol/messages.ts';
+import type { CommStorage } from '../../storage/comm-storage.ts';
+import { readMessage } from '../../transport/rows.ts';
+import { requireId, unreadable, type ClientContext } from '../context.ts';
+import type { SendMessageInput } from '../ports.ts';
+import { History, type HistoryPage, type HistoryQuery } from './history.ts';
+import type { Operation, OutboxItem } from './outbox.ts';
+import { Sender } from './sender.ts';
+import { Timelines } from './timelines.ts';
+
+export interface SendOptions extends SendMessageInput {
+  conversationId: string;
+}
+
+/** A message that waits in the outbox. */
+export interface PendingMessage extends Message {
+  clientId: string;
+  status: 'sending' | 'failed';
+}
+
+export interface SearchMessages {
+  /** Words, at most 200 characters; the last one may be unfinished. */
+  query: string;
+  /** @defaultValue all conversations of the user */
+  conversationId?: string | undefined;
+  /** @defaultValue 50, at most 200 */
+  limit?: number | undefined;
+}
+
+/** Everything about messages. */
+export class MessagesClient {
+  readonly #context: ClientContext;
+  /** @internal */
+  readonly history: History;
+  /** @internal */
+  readonly timelines: Timelines;
+  /** @internal */
+  readonly sender: Sender;
+
+  /** @internal */
+  constructor(context: ClientContext, storage: CommStorage) {
+    this.#context = context;
+    this.history = new History(context);
+    this.timelines = new Timelines(context, this.history, (id) =>
+      this.outbox().filter(({ conversationId }) => conversationId === id),
+    );
+    this.sender = new Sender(context, storage, {
+      queued: (item, restored) => this.#queued(item, restored),
+      stored: (item, answer) => this.#settled(item, readMessage(answer)),
+      failed: (item, error) => {
+        const message = this.#pendingMessage(item);
+        if (message === undefined) return;
+        this.timelines.apply(message.conversationId, { kind: 'failed', clientId: item.clientId });
+        context.emitter.emit('message:failed', { message: { ...message, status: 'failed' }, error });
+      },
+      retried: ({ clientId, lane }) => this.timelines.apply(lane, { kind: 'retried', clientId }),
+      discarded: ({ clientId, lane }) => this.timelines.apply(lane, { kind: 'discarded', clientId }),
+      findStored: (item) => this.#findStored(item),
+    });
+  }
+
+  /**
+   * Sends a message: it stands in the timeline at once as `sending`. Offline it waits in the stored outbox, over
+   * reloads, and keeps its place among the messages of its conversation.
+   *
+   * @returns the message as the server stored it
+   * @throws CommError only for good (`FORBIDDEN`, `NOT_FOUND`, `MESSAGE_TOO_LONG`, `INVALID`…): the message then stays as
+   * `failed`, for `retry()` or `discard()`. Aborting stops the waiting, not the sending.
+   */
+  async send(options: SendOptions, { signal }: AbortOptions = {}): Promise<Message> {
+    const { conversationId, content, type = 'text', replyTo, attachment, clientId = uuidv7() } = options;
+    requireId('conversationId', conversationId);
+    requireId('clientId', clientId);
+    if (typeof content !== 'string') throw new TypeError('content must be a string');
+    signal?.throwIfAborted();
+    const payload: SendMessage = {
+      conversationId,
+      // A base server drops what has no text.
+      content: content === '' && attachment !== undefined ? attachment.fileName : content,
+      type,
+      clientId,
+      ...(replyTo !== undefined && { replyTo }),
+      ...(attachment !== undefined && { attachment }),
+    };
+    return readOr(await this.#enqueue(conversationId, { name: 'message:send', payload }, signal, clientId));
+  }
+
+  /** What waits to be stored, oldest first; `failed` ones wait for `retry()` or `discard()`. */
+  outbox(): readonly PendingMessage[] {
+    return this.sender
+      .items()
+      .map((item) => this.#pendingMessage(item))
+      .filter((message) => message !== undefined);
+  }
+
+  /** Sends a failed message again under the same client id. */
+  async retry(clientId: string, { signal }: AbortOptions = {}): Promise<Message> {
+    return readOr(await abortable(this.sender.retry(clientId), signal));
+  }
+
+  /** Takes a message out of the outbox and the timeline. What is in flight may still arrive. */
+  discard(clientId: string): void {
+    this.sender.discard(clientId);
+  }
+
+  /** A page of history, oldest first: the newest one, or the one `before`, `after` or `around` a message id. */
+  async list(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {
+    requireId('conversationId', query.conversationId);
+    await this.#context.whenConnected(options.signal);
+    return this.history.page(query, options);
+  }
+
+  /** @throws CommError `NOT_FOUND`, also for messages the user may not see */
+  async get(id: string, options: AbortOptions = {}): Promise<Message> {
+    requireId('id', id);
+    await this.#context.whenConnected(options.signal);
+    return this.history.get(id, options);
+  }
+
+  /** Full-text search, best and newest first. What is typed is never query syntax. */
+  async search(search: SearchMessages, options: AbortOptions = {}): Promise<Message[]> {
+    if (typeof search.query !== 'string') throw new TypeError('query must be a string');
+    const query = search.query.trim().slice(0, LIMITS.searchLength);
+    if (query === '') return [];
+    await this.#context.whenConnected(options.signal);
+    return this.history.search({ ...search, query }, options);
+  }
+
+  /** Changes the text of an own message. Queued while offline; the last edit wins. */
+  async edit(request: EditMessage, { signal }: AbortOptions = {}): Promise<Message | undefined> {
+    requireRef(request);
+    const { conversationId, messageId, content } = request;
+    const payload = { conversationId, messageId, content };
+    return readMessage(await this.#enqueue(conversationId, { name: 'message:edit', payload }, signal));
+  }
+
+  /** Deletes an own message: a tombstone stays in its place. Doing it twice is doing it once. */
+  async delete(request: MessageRef, { signal }: AbortOptions = {}): Promise<void> {
+    requireRef(request);
+    const { conversationId, messageId } = request;
+    await this.#enqueue(conversationId, { name: 'message:delete', payload: { conversationId, messageId } }, signal);
+  }
+
+  /** Adds the reaction, or takes it back where it is there already. `on` says which, for whoever knows. */
+  async react(request: ReactToMessage, { signal }: AbortOptions = {}): Promise<void> {
+    requireRef(request);
+    const { conversationId, messageId, emoji, on = !this.#hasReacted(request) } = request;
+    const payload = { conversationId, messageId, emoji, on };
+    await this.#enqueue(conversationId, { name: 'message:react', payload }, signal);
+  }
+
+  /** Copies a message into another conversation of the user. Encrypted and deleted ones can't be forwarded. */
+  async forward(request: ForwardMessage, { signal }: AbortOptions = {}): Promise<Message> {
+    const { messageId, fromConversationId, toConversationId, clientId = uuidv7() } = request;
+    requireId('messageId', messageId);
+    requireId('fromConversationId', fromConversationId);
+    requireId('toConversationId', toConversationId);
+    const payload = { messageId, fromConversationId, toConversationId, clientId };
+    return readOr(await this.#enqueue(toConversationId, { name: 'message:forward', payload }, signal, clientId));
+  }
+
+  /** Reads everything up to and including this message, on all devices of the user. */
+  async markRead(request: MessageRef, { signal }: AbortOptions = {}): Promise<void> {
+    requireRef(request);
+    const { conversationId, messageId } = request;
+    // Only the newest mark matters, and it must not wait behind messages.
+    const lane = `${conversationId} read`;
+    for (const item of this.sender.items()) {
+      if (item.lane === lane && item.operation.name === 'message:read') {
+        if (item.operation.payload.messageId === messageId) return void (await this.sender.retry(item.clientId));
+      }
+    }
+    await this.#enqueue(lane, { name: 'message:read', payload: { conversationId, messageId } }, signal);
+  }
+
+  #enqueue(lane: string, operation: Operation, signal?: AbortSignal, clientId = uuidv7()): Promise<unknown> {
+    signal?.throwIfAborted();
+    return abortable(this.sender.add({ clientId, lane, operation, parked: false }), signal);
+  }
+
+  #queued(item: OutboxItem, restored: boolean): void {
+    const message = this.#pendingMessage(item);
+    if (message === undefined) return;
+    this.timelines.apply(message.conversationId, { kind: 'pending', message });
+    if (!restored) this.#context.emitter.emit('message:pending', message);
+  }
+
+  /** Its place in the timeline comes with the push; a base server's answer is the push. */
+  #settled({ clientId, operation, lane }: OutboxItem, message: Message | undefined): void {
+    if (operation.name !== 'message:send') return;
+    const isPushed = message === undefined || !this.#context.has('rev');
+    this.timelines.apply(lane, isPushed ? { kind: 'discarded', clientId } : { kind: 'acknowledged', clientId, message });
+  }
+
+  #pendingMessage({ clientId, operation, parked }: OutboxItem): PendingMessage | undefined {
+    if (operation.name !== 'message:send') return undefined;
+    const { afterClientId: _after, ...payload } = operation.payload;
+    return Object.freeze({
+      ...payload,
+      id: clientId,
+      clientId,
+      senderId: this.#context.userId() ?? '',
+      createdAt: timeOf(clientId, this.#context.clock.now()),
+      status: parked ? 'failed' : 'sending',
+      readBy: [],
+    });
+  }
+
+  #hasReacted({ messageId, emoji }: ReactToMessage): boolean {
+    const own = this.#context.userId();
+    const reaction = this.timelines.find(messageId)?.reactions?.find((each) => each.emoji === emoji);
+    return own !== undefined && reaction?.users.includes(own) === true;
+  }
+
+  /** A base server can't say whether it has a message: look for it in the newest page before sending it again. */
+  async #findStored({ operation, clientId }: OutboxItem): Promise<Message | undefined> {
+    if (operation.name !== 'message:send') return undefined;
+    const { conversationId, content } = operation.payload;
+    const { messages } = await this.history.page({ conversationId, limit: 50 });
+    // Clocks differ: a minute's grace, because a lost message is worse than one that is there twice.
+    const since = Date.parse(timeOf(clientId, 0)) - 60_000;
+    return messages.find(
+      (each) =>
+        each.senderId === this.#context.userId() && each.content === content && Date.parse(each.createdAt) >= since,
+    );
+  }
+}
+
+function requireRef({ conversationId, messageId }: MessageRef): void {
+  requireId('conversationId', conversationId);
+  requireId('messageId', messageId);
+}
+
+function readOr(answer: unknown): Message {
+  const message = readMessage(answer);
+  if (message === undefined) throw unreadable('message');
+  return message;
+}
+
+/** When a UUIDv7 was made; `fallbackMs` for any other id. */
+function timeOf(clientId: string, fallbackMs: number): string {
+  const isV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7/.test(clientId);
+  return new Date(isV7 ? parseInt(clientId.slice(0, 8) + clientId.slice(9, 13), 16) : fallbackMs).toISOString();
+}

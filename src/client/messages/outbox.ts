@@ -1,0 +1,183 @@
+import type { RequestOf } from '../../protocol/events.ts';
+
+/*
+ * What waits to be done on the server. Each conversation is a lane: first in, first out.
+ *
+ *   queued ──► in flight ──► stored: gone
+ *     ▲            │
+ *     │            ├── not now, or nobody knows ──► queued again, under the same client id, after a wait
+ *     │            └── never ──► parked: the rest of the lane goes on
+ *     └── retry ───────────────────┘ (discard: gone)
+ *
+ * Messages are pipelined: each names the one before it (`afterClientId`), so that the server refuses a message whose
+ * predecessor it doesn't have, and the order holds although nobody waits for answers. Everything else goes alone.
+ */
+export type OperationName =
+  | 'message:send'
+  | 'message:edit'
+  | 'message:delete'
+  | 'message:react'
+  | 'message:forward'
+  | 'message:read';
+
+export type Operation = { [K in OperationName]: { name: K; payload: RequestOf<K> } }[OperationName];
+
+export interface OutboxItem {
+  /** UUIDv7: later items sort later. */
+  readonly clientId: string;
+  readonly lane: string;
+  readonly operation: Operation;
+  /** Refused for good: it stays until `retry` or `discard`. */
+  readonly parked: boolean;
+}
+
+interface Lane {
+  /** In the order they are to be stored. */
+  items: Map<string, OutboxItem>;
+  /** The greatest client id so far. */
+  latest: string;
+  readonly inFlight: Set<string>;
+  waiting: boolean;
+  /** Attempts in a row that ended with "not now". */
+  failures: number;
+}
+
+export type OutboxEffect =
+  | { do: 'send'; item: OutboxItem; afterClientId: string | undefined }
+  | { do: 'wait'; lane: string; failures: number; retryAfterMs: number | undefined };
+
+/**
+ * The queue itself: synchronous, without timers, storage or network. Each method returns what has to be done now. It
+ * changes in place, because a copy of 5,000 waiting messages for each of 5,000 answers would cost more than sending them.
+ */
+export class Outbox {
+  readonly #lanes = new Map<string, Lane>();
+  readonly #laneOf = new Map<string, Lane>();
+  #window = 0;
+
+  items(): OutboxItem[] {
+    const items = [...this.#lanes.values()].flatMap((lane) => [...lane.items.values()]);
+    return items.sort((a, b) => (a.clientId < b.clientId ? -1 : a.clientId > b.clientId ? 1 : 0));
+  }
+
+  find(clientId: string): OutboxItem | undefined {
+    return this.#laneOf.get(clientId)?.items.get(clientId);
+  }
+
+  add(items: readonly OutboxItem[]): OutboxEffect[] {
+    const lanes = new Set<string>();
+    for (const item of items) {
+      if (this.#laneOf.has(item.clientId)) continue;
+      const lane = this.#lanes.get(item.lane) ?? emptyLane();
+      this.#lanes.set(item.lane, lane);
+      this.#laneOf.set(item.clientId, lane);
+      insert(lane, item);
+      lanes.add(item.lane);
+    }
+    return [...lanes].flatMap((key) => this.#pump(key));
+  }
+
+  /** @param window - how many messages of a lane may be in flight at once */
+  online(window: number): OutboxEffect[] {
+    this.#window = window;
+    return [...this.#lanes.keys()].flatMap((key) => this.#pump(key));
+  }
+
+  /** Nobody knows what became of what was in flight: all of it is queued again. */
+  offline(): void {
+    this.#window = 0;
+    for (const lane of this.#lanes.values()) {
+      lane.inFlight.clear();
+      lane.waiting = false;
+    }
+  }
+
+  /** Stored, discarded, or taken over by somebody else. */
+  gone(clientId: string): OutboxEffect[] {
+    const item = this.find(clientId);
+    const lane = this.#laneOf.get(clientId);
+    if (item === undefined || lane === undefined) return [];
+    lane.items.delete(clientId);
+    lane.inFlight.delete(clientId);
+    lane.failures = 0;
+    this.#laneOf.delete(clientId);
+    if (lane.items.size === 0) this.#lanes.delete(item.lane);
+    return this.#pump(item.lane);
+  }
+
+  /** Refused for good. */
+  park(clientId: string): OutboxEffect[] {
+    return this.#setParked(clientId, true);
+  }
+
+  retry(clientId: string): OutboxEffect[] {
+    return this.#setParked(clientId, false);
+  }
+
+  /** "Not now", or no answer. `retryAfterMs` is what the server asked for; without it the lane backs off. */
+  postpone(clientId: string, retryAfterMs?: number): OutboxEffect[] {
+    const item = this.find(clientId);
+    const lane = this.#laneOf.get(clientId);
+    if (item === undefined || lane === undefined || !lane.inFlight.delete(clientId) || lane.waiting) return [];
+    lane.waiting = true;
+    lane.failures += 1;
+    return [{ do: 'wait', lane: item.lane, failures: lane.failures, retryAfterMs }];
+  }
+
+  /** Its predecessor isn't stored: nothing is wrong with it, it only came too early. */
+  overtook(clientId: string): OutboxEffect[] {
+    const item = this.find(clientId);
+    this.#laneOf.get(clientId)?.inFlight.delete(clientId);
+    return item === undefined ? [] : this.#pump(item.lane);
+  }
+
+  waited(key: string): OutboxEffect[] {
+    const lane = this.#lanes.get(key);
+    if (lane !== undefined) lane.waiting = false;
+    return this.#pump(key);
+  }
+
+  #setParked(clientId: string, parked: boolean): OutboxEffect[] {
+    const item = this.find(clientId);
+    const lane = this.#laneOf.get(clientId);
+    if (item === undefined || lane === undefined) return [];
+    lane.inFlight.delete(clientId);
+    lane.items.set(clientId, { ...item, parked });
+    return this.#pump(item.lane);
+  }
+
+  /** Sends what may go now. */
+  #pump(key: string): OutboxEffect[] {
+    const lane = this.#lanes.get(key);
+    if (lane === undefined || lane.waiting) return [];
+    const effects: OutboxEffect[] = [];
+    let before: OutboxItem | undefined;
+    for (const item of lane.items.values()) {
+      if (item.parked) continue;
+      const isMessage = item.operation.name === 'message:send';
+      if (!lane.inFlight.has(item.clientId)) {
+        if (lane.inFlight.size >= (isMessage ? this.#window : Math.min(this.#window, 1))) break;
+        lane.inFlight.add(item.clientId);
+        effects.push({ do: 'send', item, afterClientId: isMessage ? before?.clientId : undefined });
+      }
+      if (!isMessage) break;
+      before = item;
+    }
+    return effects;
+  }
+}
+
+/** By client id, which is by time: what was stored in an earlier session comes before what was added meanwhile. */
+function insert(lane: Lane, item: OutboxItem): void {
+  const isLatest = lane.latest < item.clientId;
+  lane.items.set(item.clientId, item);
+  if (isLatest) {
+    lane.latest = item.clientId;
+    return;
+  }
+  lane.items = new Map([...lane.items].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function emptyLane(): Lane {
+  return { items: new Map(), latest: '', inFlight: new Set(), waiting: false, failures: 0 };
+}

@@ -1,0 +1,271 @@
+import type { Conversation, SyncResult } from '../protocol/conversations.ts';
+import { commErrorFrom } from '../protocol/errors.ts';
+import { LIMITS } from '../protocol/limits.ts';
+import type { Message } from '../protocol/messages.ts';
+import type { CommStorage } from '../storage/comm-storage.ts';
+import { fields, readConversation, readHead } from '../transport/rows.ts';
+import { marksOf, type Change, type Mark } from './changes.ts';
+import { unreadable, type ClientContext } from './context.ts';
+import type { ConversationsClient } from './conversations/conversations-client.ts';
+import { CursorKeeper } from './cursor-keeper.ts';
+import { interpret, type Meaning } from './interpret.ts';
+import { Feed } from './messages/feed.ts';
+import { readChanges } from './messages/history.ts';
+import type { MessagesClient } from './messages/messages-client.ts';
+import type { PresenceClient } from './presence/presence-client.ts';
+import type { TypingClient } from './presence/typing-client.ts';
+
+export interface StreamTargets {
+  messages: MessagesClient;
+  conversations: ConversationsClient;
+  typing: TypingClient;
+  presence: PresenceClient;
+  /** The server took back its trust. */
+  userRefused(expired: boolean): void;
+}
+
+/** How many of a base server's messages are remembered, because it may send one twice under two names. */
+const REMEMBERED = 1_000;
+
+/** Everything that comes from the server: read, put in order, and handed to whoever it is for. */
+export class Stream {
+  readonly #context: ClientContext;
+  readonly #to: StreamTargets;
+  readonly #feed: Feed;
+  readonly #keeper: CursorKeeper;
+  readonly #seen = new Set<string>();
+  #inboxRev = 0;
+  #loadedFor: string | undefined;
+
+  constructor(context: ClientContext, storage: CommStorage, targets: StreamTargets) {
+    this.#context = context;
+    this.#to = targets;
+    this.#feed = new Feed(context, {
+      apply: (change) => this.#apply(change),
+      cutOff: (id) => targets.messages.timelines.reread(id),
+      fetchChanges: (id, after) => targets.messages.history.changes(id, after),
+    });
+    const position = () => ({ inboxRev: this.#inboxRev, heads: this.#feed.cursors() });
+    this.#keeper = new CursorKeeper(storage, context.clock, position, context.report);
+  }
+
+  pushed(event: string, data: unknown): void {
+    const meaning = interpret(event, data, {
+      find: (id) => this.#to.messages.timelines.find(id),
+      now: () => new Date(this.#context.clock.now()).toISOString(),
+    });
+    if (meaning !== undefined) this.#take(meaning);
+  }
+
+  lineLost(): void {
+    this.#feed.lineLost();
+    this.#to.messages.sender.offline();
+    this.#to.typing.lineLost();
+  }
+
+  /** Rooms first, then what was missed, then the outbox: that order leaves no window. */
+  async catchUp(): Promise<void> {
+    const { conversations, messages, presence } = this.#to;
+    const isOurs = this.#context.has('rev');
+    const userId = this.#context.userId();
+    if (userId !== undefined) await this.#restore(userId);
+    await conversations.rejoin();
+    if (isOurs) await this.#sync();
+    else messages.timelines.rereadAll();
+    await presence.restore();
+    if (userId !== undefined) await messages.sender.restore(userId);
+    messages.sender.online();
+    messages.timelines.resume();
+    conversations.reload();
+  }
+
+  save(): Promise<void> {
+    return this.#keeper.save();
+  }
+
+  /** The participants' marks, as just read, apply to the messages that are held. */
+  applyMarks(conversation: Conversation): void {
+    this.#feed.learn(conversation);
+    for (const mark of marksOf(conversation, this.#context.userId())) {
+      this.#to.messages.timelines.apply(conversation.id, mark);
+    }
+  }
+
+  #take(meaning: Meaning): void {
+    switch (meaning.what) {
+      case 'change':
+        return this.#change(meaning.change);
+      case 'mark':
+        return this.#mark(meaning.mark);
+      case 'forwarded': {
+        const { message } = meaning;
+        if (!this.#isNew(`forwarded ${message.id}`)) return;
+        this.#context.emitter.emit('message:forwarded', message);
+        return this.#change({ kind: 'created', conversationId: message.conversationId, message, rev: message.rev });
+      }
+      case 'conversation': {
+        const { conversation } = meaning;
+        this.#feed.learn(conversation);
+        this.#to.conversations.apply({ kind: 'known', conversation });
+        return this.#context.emitter.emit('conversation:new', conversation);
+      }
+      case 'left':
+        return this.#left(meaning.conversationId, meaning.userId);
+      case 'event':
+        return this.#event(meaning);
+    }
+  }
+
+  #change(change: Change): void {
+    const { rev } = change;
+    if (rev !== undefined && this.#context.has('rev')) return this.#feed.push({ ...change, rev });
+    // A base server counts nothing; the least it needs is that one message is one.
+    if (change.kind === 'created' && !this.#isNew(change.message.id)) return;
+    this.#apply(change);
+  }
+
+  #isNew(key: string): boolean {
+    if (this.#seen.has(key)) return false;
+    this.#seen.add(key);
+    for (const oldest of this.#seen) {
+      if (this.#seen.size <= REMEMBERED) break;
+      this.#seen.delete(oldest);
+    }
+    return true;
+  }
+
+  #apply(change: Change): void {
+    const { messages, conversations } = this.#to;
+    messages.timelines.apply(change.conversationId, change);
+    conversations.apply(change);
+    if (change.kind === 'created') {
+      const { clientId, senderId } = change.message;
+      if (clientId !== undefined && senderId === this.#context.userId()) messages.sender.confirm(clientId, change.message);
+      this.#to.typing.apply({ conversationId: change.conversationId, userId: senderId, isTyping: false });
+    }
+    this.#keeper.moved();
+    this.#tell(change);
+  }
+
+  #tell(change: Change): void {
+    const { emitter } = this.#context;
+    const { conversationId } = change;
+    switch (change.kind) {
+      case 'created':
+        return emitter.emit('message:new', change.message);
+      case 'updated': {
+        const { message } = change;
+        if (message.deletedAt === undefined) return emitter.emit('message:updated', message);
+        return emitter.emit('message:deleted', deletionOf(message));
+      }
+      case 'deleted':
+        return emitter.emit('message:deleted', { messageId: change.messageId, conversationId, deletedBy: change.deletedBy });
+      case 'reactions': {
+        const { messageId, reactions, seq, rev } = change;
+        return emitter.emit('message:reaction-update', { messageId, reactions, conversationId, seq, rev });
+      }
+      case 'conversation':
+        return emitter.emit('conversation:updated', change.update);
+    }
+  }
+
+  #mark(mark: Mark): void {
+    const { messages, conversations } = this.#to;
+    const { emitter } = this.#context;
+    const { conversationId, messageId, seq } = mark;
+    if (conversationId === '') messages.timelines.applyEverywhere(mark);
+    else messages.timelines.apply(conversationId, mark);
+    conversations.apply(mark);
+    if (mark.kind === 'status') return emitter.emit('message:status', { messageId, status: mark.status, conversationId, seq });
+    const readBy = { userId: mark.userId, readAt: mark.readAt };
+    emitter.emit('read-receipt:update', { conversationId, messageId, readBy, seq });
+  }
+
+  #left(conversationId: string, userId: string): void {
+    if (userId === this.#context.userId()) {
+      this.#feed.unfollow(conversationId);
+      this.#to.conversations.apply({ kind: 'left', conversationId });
+      this.#keeper.moved();
+    }
+    this.#context.emitter.emit('conversation:left', { conversationId, userId });
+  }
+
+  #event({ event, data }: Extract<Meaning, { what: 'event' }>): void {
+    switch (event) {
+      case 'typing:update':
+        this.#to.typing.apply(data);
+        break;
+      case 'presence:changed':
+        if (!this.#to.presence.apply(data)) return;
+        break;
+      case 'error':
+      case 'message:error': {
+        const error = commErrorFrom(data);
+        if (error.code === 'TOKEN_EXPIRED' || error.code === 'UNAUTHENTICATED') {
+          return this.#to.userRefused(error.code === 'TOKEN_EXPIRED');
+        }
+        return this.#context.emitter.emit('error', error);
+      }
+      default:
+    }
+    this.#context.emitter.emit(event as 'typing:update', data);
+  }
+
+  /** What an earlier session of this user left behind, once. */
+  async #restore(userId: string): Promise<void> {
+    if (this.#loadedFor === userId || !this.#context.has('rev')) return;
+    const { inboxRev, heads } = await this.#keeper.load(userId);
+    this.#inboxRev = inboxRev;
+    for (const [id, head] of heads) this.#feed.follow(id, head);
+    this.#loadedFor = userId;
+  }
+
+  async #sync(): Promise<void> {
+    const followed = this.#feed.cursors();
+    const cursors: Record<string, number> = {};
+    for (const [id, { rev }] of [...followed].slice(-LIMITS.syncCursors)) cursors[id] = rev;
+    const answer = await this.#context.requester.request('sync', { cursors, inboxRev: this.#inboxRev });
+    const result = readSync(answer);
+    const isFirst = this.#inboxRev === 0;
+    this.#inboxRev = result.inboxRev;
+    this.#feed.caughtUp(result);
+    for (const id of result.lost) if (followed.has(id)) this.#left(id, this.#context.userId() ?? '');
+    for (const conversation of result.gained) {
+      this.#to.conversations.apply({ kind: 'known', conversation });
+      if (!isFirst && !followed.has(conversation.id)) this.#context.emitter.emit('conversation:new', conversation);
+    }
+    for (const { conversationId, unreadCount } of result.reads) {
+      this.#to.conversations.apply({ kind: 'counted', conversationId, unreadCount });
+    }
+    this.#keeper.moved();
+  }
+}
+
+function deletionOf(message: Message) {
+  const { id: messageId, conversationId, senderId: deletedBy, seq, rev } = message;
+  return { messageId, conversationId, deletedBy, seq, rev };
+}
+
+function readSync(answer: unknown): SyncResult {
+  const row = fields(answer);
+  const inboxRev = row?.['inboxRev'];
+  const rows = row?.['conversations'];
+  if (row === undefined || typeof inboxRev !== 'number' || !Array.isArray(rows)) throw unreadable('sync');
+  const heads: SyncResult['heads'] = {};
+  for (const [id, value] of Object.entries(fields(row['heads']) ?? {})) {
+    const head = readHead(value);
+    if (head !== undefined) heads[id] = head;
+  }
+  const list = (name: string): readonly unknown[] => (Array.isArray(row[name]) ? row[name] : []);
+  return {
+    inboxRev,
+    conversations: rows.map((each: unknown) => {
+      const changes = readChanges(fields(each));
+      return { ...changes, conversationId: changes.conversation.id };
+    }),
+    gained: list('gained').map(readConversation).filter((each) => each !== undefined),
+    heads,
+    lost: list('lost').filter((id) => typeof id === 'string'),
+    reads: list('reads') as SyncResult['reads'],
+  };
+}

@@ -1,0 +1,54 @@
+export { CommClient } from './client/comm-client.ts';
+export type { CommClientOptions, PresenceOptions } from './client/options.ts';
+export type { CommEvents, FailedMessage } from './client/events.ts';
+export type { Guarantees } from './client/peer.ts';
+export type {
+  MessagesClient,
+  PendingMessage,
+  SearchMessages,
+  SendOptions,
+} from './client/messages/messages-client.ts';
+export type { HistoryPage, HistoryQuery } from './client/messages/history.ts';
+export type { ConversationsClient, ListConversations } from './client/conversations/conversations-client.ts';
+export type { ConversationSnapshot, ConversationView } from './client/conversations/conversation-view.ts';
+export type { InboxSnapshot } from './client/conversations/inbox-state.ts';
+export type { SendMessageInput } from './client/ports.ts';
+export type { PresenceClient } from './client/presence/presence-client.ts';
+export type { TypingClient } from './client/presence/typing-client.ts';
+export type { AbortOptions } from './lib/abort.ts';
+export type { Listener, ListenOptions } from './lib/emitter.ts';
+export type { LogFields, Logger } from './lib/logger.ts';
+export type { Clock } from './lib/clock.ts';
+export type { Observable } from './lib/observable.ts';
+export { indexedDbStorage, type IndexedDbStorageOptions } from './storage/indexed-db.ts';
+export { memoryStorage } from './storage/memory.ts';
+export type { CommStorage, Step, Storable } from './storage/comm-storage.ts';
+export { socketIoPort, type SocketIoOptions } from './transport/socket-io.ts';
+export type { ConnectRefusal, Handshake, SocketListener, SocketPort } from './transport/socket-port.ts';
+export type { ConnectionStatus } from './transport/connection.ts';
+export { CommError, isCommError, type CommErrorOptions, type ErrorCode } from './protocol/errors.ts';
+export type { Hello, Capability } from './protocol/hello.ts';
+export type { Pushes } from './protocol/events.ts';
+export type {
+  Conversation,
+  ConversationType,
+  ConversationUpdate,
+  CreateConversation,
+  Head,
+  Participant,
+  Role,
+} from './protocol/conversations.ts';
+export type {
+  EditMessage,
+  ForwardMessage,
+  Message,
+  MessageAttachment,
+  MessageRef,
+  MessageStatus,
+  MessageType,
+  Reaction,
+  ReactToMessage,
+  ReadReceipt,
+  SendableType,
+} from './protocol/messages.ts';
+export type { PresenceStatus, PresenceUpdate, TypingUpdate } from './protocol/presence.ts';

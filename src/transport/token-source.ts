@@ -1,0 +1,40 @@
+export type Token = string | (() => string | Promise<string>);
+
+/** How often in a row a fresh token may be refused before the user counts as signed out. */
+export const MAX_TOKEN_REFUSALS = 3;
+
+/** The app's token: asked for once however many requests wait for it, kept until the server says it has expired. */
+export class TokenSource {
+  readonly #token: Token | undefined;
+  #current: Promise<string> | undefined;
+  #refusals = 0;
+
+  constructor(token: Token | undefined) {
+    this.#token = token;
+  }
+
+  /** @throws what the app's function throws */
+  async get(): Promise<string | undefined> {
+    if (typeof this.#token !== 'function') return this.#token;
+    const ask = this.#token;
+    this.#current ??= Promise.resolve().then(ask);
+    const asked = this.#current;
+    try {
+      return await asked;
+    } catch (error) {
+      if (this.#current === asked) this.#current = undefined;
+      throw error;
+    }
+  }
+
+  /** The server refused what `get()` gave: the next `get()` asks the app again. False when that makes no sense any more. */
+  refused(): boolean {
+    this.#current = undefined;
+    this.#refusals += 1;
+    return typeof this.#token === 'function' && this.#refusals < MAX_TOKEN_REFUSALS;
+  }
+
+  accepted(): void {
+    this.#refusals = 0;
+  }
+}
