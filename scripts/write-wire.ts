@@ -4,5 +4,5 @@ import { PROTOCOL_VERSION } from '../src/protocol/index.ts';
 import { describeWire, printWire, wireFile } from '../test/helpers/describe-wire.ts';
 
 const file = wireFile(PROTOCOL_VERSION);
-await writeFile(file, printWire(describeWire().wire));
+await writeFile(file, printWire(describeWire()));
 console.log(`Wrote ${fileURLToPath(file)}`);

@@ -62,7 +62,9 @@ export interface KeysUploaded {
 }
 
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-const publicKeySchema = v.pipe(v.string(), v.length(44), v.regex(base64));
+// Exactly 32 and 64 bytes: by length alone, a byte less would pass with a second `=`.
+const publicKeySchema = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]{43}=$/));
+const signatureSchema = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]{86}==$/));
 const keyIdSchema = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
 
 export const preKeySchema = v.object({ keyId: keyIdSchema, publicKey: publicKeySchema }) satisfies v.GenericSchema<
@@ -75,7 +77,7 @@ export const keyBundleSchema = v.object({
   uploadedAt: v.optional(v.string(), ''),
   identityKey: publicKeySchema,
   signedPreKey: preKeySchema,
-  signedPreKeySignature: v.pipe(v.string(), v.length(88), v.regex(base64)),
+  signedPreKeySignature: signatureSchema,
   oneTimePreKeys: v.pipe(v.array(preKeySchema), v.maxLength(LIMITS.oneTimePreKeys)),
 }) satisfies v.GenericSchema<unknown, KeyBundle>;
 export const keyExchangeResponseSchema = v.object({

@@ -103,9 +103,9 @@ function mapValues<T>(entries: Readonly<Record<string, T>>, describe: (value: T)
 }
 
 /** The whole wire as it stands in `src/protocol`. */
-export function describeWire(): { wire: Json; met: ReadonlySet<unknown> } {
+export function describeWire(): { readonly [key: string]: Json } {
   const description = new WireDescription();
-  const wire: Json = {
+  const wire = {
     protocol: protocol.PROTOCOL_VERSION,
     capabilities: protocol.CAPABILITIES,
     frames: { requestPrefix: protocol.REQUEST_PREFIX, pushEvent: protocol.PUSH_EVENT },
@@ -133,7 +133,11 @@ export function describeWire(): { wire: Json; met: ReadonlySet<unknown> } {
       searchMessages: protocol.searchQuerySchema,
     }),
   };
-  return { wire, met: description.met };
+  // What travels inside of something else, such as the content of a message.
+  const further = Object.entries(protocol as Readonly<Record<string, unknown>>)
+    .filter(([name, schema]) => name.endsWith('Schema') && !description.met.has(schema))
+    .map(([name, schema]) => [name, schema as Schema] as const);
+  return { ...wire, further: description.schemas(Object.fromEntries(further)) };
 }
 
 export function wireFile(version: number): URL {

@@ -1,0 +1,92 @@
+import * as v from 'valibot';
+import { expect, test } from 'vitest';
+import {
+  CLIENT_ERROR_CODES,
+  CommError,
+  commErrorFrom,
+  type ErrorCode,
+  errorBodySchema,
+  HTTP_STATUS,
+  isCommError,
+  SERVER_ERROR_CODES,
+  type ServerErrorCode,
+} from '../../../src/protocol/index.ts';
+
+const CODES: readonly (readonly [code: ErrorCode, status: number | undefined, retryable: boolean])[] = [
+  ['INVALID', 400, false],
+  ['UNAUTHENTICATED', 401, false],
+  ['TOKEN_EXPIRED', 401, true],
+  ['FORBIDDEN', 403, false],
+  ['NOT_FOUND', 404, false],
+  ['CONFLICT', 409, false],
+  ['MESSAGE_TOO_LONG', 413, false],
+  ['FILE_TOO_LARGE', 413, false],
+  ['MIME_TYPE_NOT_ALLOWED', 415, false],
+  ['RATE_LIMITED', 429, true],
+  ['BUSY', 409, false],
+  ['UNSUPPORTED', 501, false],
+  ['UNAVAILABLE', 503, true],
+  ['INTERNAL', 500, true],
+  ['TIMEOUT', undefined, true],
+  ['DISCONNECTED', undefined, true],
+  ['STORAGE', undefined, false],
+];
+
+test.each(CODES)('%s is HTTP status %s; worth the same request again: %s', (code, status, retryable) => {
+  expect((HTTP_STATUS as Partial<Record<ErrorCode, number>>)[code]).toBe(status);
+  expect(new CommError(code, '').retryable).toBe(retryable);
+});
+
+test('every code is in the table above', () => {
+  expect([...SERVER_ERROR_CODES, ...CLIENT_ERROR_CODES].toSorted()).toEqual(CODES.map(([code]) => code).toSorted());
+});
+
+test('an error says its code, what to do, how long to wait and what caused it', () => {
+  const cause = new Error('socket');
+  const error = new CommError('RATE_LIMITED', 'Too fast', { retryAfterMs: 5, fix: 'Wait', cause });
+  expect(error).toMatchObject({ name: 'CommError', code: 'RATE_LIMITED', message: 'Too fast', retryAfterMs: 5 });
+  expect(error).toMatchObject({ fix: 'Wait', cause });
+  expect(error).toBeInstanceOf(Error);
+  expect('cause' in new CommError('INVALID', '')).toBe(false);
+});
+
+test.each<[title: string, value: unknown, is: boolean]>([
+  ['a CommError', new CommError('INVALID', ''), true],
+  ['another error', new Error('INVALID'), false],
+  ['a look-alike', { name: 'CommError', code: 'INVALID', message: '', retryable: false }, false],
+  ['null', null, false],
+  ['undefined', undefined, false],
+])('isCommError of %s', (_title, value, is) => {
+  expect(isCommError(value)).toBe(is);
+});
+
+test.each(SERVER_ERROR_CODES)('%s comes back from the wire as it was', (code: ServerErrorCode) => {
+  const error = commErrorFrom(v.parse(errorBodySchema, { code, message: 'why', retryAfterMs: 7 }));
+  expect(error).toMatchObject({ code, message: 'why', retryAfterMs: 7 });
+});
+
+test.each<[title: string, body: unknown]>([
+  ['nothing', undefined],
+  ['null', null],
+  ['a text', 'FORBIDDEN'],
+  ['a number', 404],
+  ['a list', ['FORBIDDEN']],
+  ['an empty object', {}],
+  ['a code nobody knows', { code: 'TEAPOT', message: '' }],
+  ['a code that only a client has', { code: 'TIMEOUT', message: '' }],
+  ['a name of the language', { code: 'constructor', message: '' }],
+  ['a code that is no text', { code: { toString: () => 'FORBIDDEN' }, message: '' }],
+  ['a list that reads like a code', { code: ['FORBIDDEN'], message: '' }],
+])('a peer that answers with %s means INTERNAL', (_title, body) => {
+  const error = commErrorFrom(body);
+  expect(error.code).toBe('INTERNAL');
+  expect(typeof error.message).toBe('string');
+});
+
+test.each([-1, Number.NaN, '5', null, {}])('a peer cannot make us wait %s', (retryAfterMs) => {
+  expect(commErrorFrom({ code: 'RATE_LIMITED', message: '', retryAfterMs }).retryAfterMs).toBeUndefined();
+});
+
+test.each([undefined, null, 1, {}])('without a readable message (%s) there is one all the same', (message) => {
+  expect(commErrorFrom({ code: 'FORBIDDEN', message }).message).not.toBe('');
+});
