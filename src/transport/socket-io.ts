@@ -1,6 +1,7 @@
 import { io, type Socket } from 'socket.io-client';
 import { PUSH_EVENT } from '../protocol/events.ts';
-import type { ConnectRefusal, Handshake, SocketListener, SocketPort } from './socket-port.ts';
+import { refusalOf } from './refusal.ts';
+import type { Handshake, SocketListener, SocketPort } from './socket-port.ts';
 
 export interface SocketIoOptions {
   /** Origin of the server; a path in it is ignored. Default: the page's own. */
@@ -93,11 +94,4 @@ class SocketIoPort implements SocketPort {
     socket.off();
     socket.disconnect();
   }
-}
-
-function refusalOf(error: Error): ConnectRefusal {
-  // A middleware of the server says why in `data`; errors of the transport have none.
-  const data = 'data' in error ? error.data : undefined;
-  const code = typeof data === 'object' && data !== null && 'code' in data ? data.code : undefined;
-  return { code: typeof code === 'string' ? code : undefined, message: error.message };
 }
