@@ -34,17 +34,12 @@ const selectMemberIds = statement((p: Params<{ conversationId: string }>) =>
     .orderBy('joined_at')
     .orderBy('user_id'),
 );
-const selectConversationIds = statement((p: Params<{ userId: string }>) =>
-  query.selectFrom('conversation_participants').select('conversation_id').where('user_id', '=', p.userId),
-);
-const selectPeers = statement((p: Params<{ userId: string; candidates: string }>) =>
-  sql<{ user_id: string }>`
-    select wanted.value as user_id from json_each(${p.candidates}) as wanted
-    where exists (
-      select 1 from conversation_participants as theirs
-      join conversation_participants as ours on ours.conversation_id = theirs.conversation_id
-      where theirs.user_id = wanted.value and ours.user_id = ${p.userId}
-    )`,
+const selectOwners = statement((p: Params<{ conversationId: string }>) =>
+  query
+    .selectFrom('conversation_participants')
+    .select('user_id')
+    .where('conversation_id', '=', p.conversationId)
+    .where('role', '=', 'owner'),
 );
 const selectParticipants = statement((p: Params<{ conversationIds: string }>) =>
   query
@@ -67,14 +62,8 @@ export function* memberIds(conversationId: string): Work<string[]> {
   return (yield* all(selectMemberIds({ conversationId }))).map((row) => row.user_id);
 }
 
-/** All conversations of a user, in no order. */
-export function* conversationIdsOf(userId: string): Work<string[]> {
-  return (yield* all(selectConversationIds({ userId }))).map((row) => row.conversation_id);
-}
-
-/** Those of `candidates` who share a conversation with the user; the user too, when in any. */
-export function* peersAmong(userId: string, candidates: readonly string[]): Work<string[]> {
-  return (yield* all(selectPeers({ userId, candidates: JSON.stringify(candidates) }))).map((row) => row.user_id);
+export function* ownerIds(conversationId: string): Work<string[]> {
+  return (yield* all(selectOwners({ conversationId }))).map((row) => row.user_id);
 }
 
 /** The people of several conversations, in the order they joined. */

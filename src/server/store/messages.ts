@@ -39,13 +39,6 @@ export function* findMessage(messageId: string): Work<MessageRow | undefined> {
   return yield* first(id === undefined ? selectByPublicId({ publicId: messageId }) : selectById({ id }));
 }
 
-export interface SendQuestion {
-  readonly conversationId: string;
-  readonly senderId: string;
-  readonly clientId: string | undefined;
-  readonly afterClientId: string | undefined;
-  readonly replyTo: string | undefined;
-}
 /** Everything that decides about a send, in one look. */
 export interface SendFacts {
   readonly member: boolean;
@@ -79,15 +72,17 @@ const selectSendFacts = statement(
         and conversation_id = ${p.conversationId}) as predecessor`,
 );
 
-export function* sendFacts(question: SendQuestion): Work<SendFacts> {
-  const { replyTo } = question;
+export function* sendFacts(
+  { conversationId, senderId, clientId, replyTo }: Pick<NewMessage, 'conversationId' | 'senderId' | 'clientId' | 'replyTo'>,
+  afterClientId: string | undefined,
+): Work<SendFacts> {
   const replyId = replyTo === undefined ? undefined : rowIdOf(replyTo);
   const row = yield* first(
     selectSendFacts({
-      conversationId: question.conversationId,
-      senderId: question.senderId,
-      clientId: question.clientId ?? null,
-      afterClientId: question.afterClientId ?? null,
+      conversationId,
+      senderId,
+      clientId: clientId ?? null,
+      afterClientId: afterClientId ?? null,
       replyId: replyId ?? null,
       replyPublicId: replyId === undefined ? (replyTo ?? null) : null,
     }),

@@ -69,6 +69,6 @@ function kindOf(text: string): Pick<Statement, 'kind' | 'writes'> {
 }
 
 /** A list as one parameter, so that the text of a statement doesn't depend on its length: `in ${listed(p.ids)}`. */
-export function listed(json: RawBuilder<string>): RawBuilder<string> {
-  return sql<string>`(select value from json_each(${json}))`;
+export function listed<T = string>(json: RawBuilder<string>): RawBuilder<T> {
+  return sql<T>`(select value from json_each(${json}))`;
 }

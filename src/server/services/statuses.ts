@@ -1,0 +1,15 @@
+import type { MessageStatus } from '../../protocol/messages.ts';
+import type { StatusChange } from '../store/marks.ts';
+import type { Hub } from './ports.ts';
+
+/** Tells each sender, and nobody else, how far their messages have come. */
+export function pushStatuses(
+  hub: Hub,
+  conversationId: string,
+  status: Extract<MessageStatus, 'delivered' | 'read'>,
+  changes: readonly StatusChange[],
+): void {
+  for (const { senderId, messageId, seq } of changes) {
+    hub.toUser(senderId, { event: 'message:status', data: { messageId, status, conversationId, seq } });
+  }
+}

@@ -1,0 +1,64 @@
+import { sql } from 'kysely';
+import { messageRows } from './messages.ts';
+import { rowIdOf, type MessageRow } from './rows.ts';
+import { query, statement, type Params } from './statement.ts';
+import { all, first, type Work } from './work.ts';
+
+interface Page {
+  conversationId: string;
+  seq: number;
+  limit: number;
+}
+
+const selectBefore = statement((p: Params<Page>) =>
+  messageRows
+    .where('messages.conversation_id', '=', p.conversationId)
+    .where('messages.seq', '<', p.seq)
+    .orderBy('messages.seq', 'desc')
+    .limit(p.limit),
+);
+const selectAfter = statement((p: Params<Page>) =>
+  messageRows
+    .where('messages.conversation_id', '=', p.conversationId)
+    .where('messages.seq', '>', p.seq)
+    .orderBy('messages.seq')
+    .limit(p.limit),
+);
+const selectSeq = statement((p: Params<{ conversationId: string; id: number | null; publicId: string | null }>) =>
+  query
+    .selectFrom('messages')
+    .select('seq')
+    .where('conversation_id', '=', p.conversationId)
+    .where((either) => either.or([either('id', '=', p.id), either('public_id', '=', p.publicId)])),
+);
+/** The two formats of time compare once their separators agree; the index narrows it down to a day before that. */
+const selectSeqBeforeTime = statement((p: Params<{ conversationId: string; time: string }>) =>
+  sql<{ seq: number }>`
+    select seq from messages
+    where conversation_id = ${p.conversationId} and created_at < ${p.time} and replace(created_at, ' ', 'T') < ${p.time}
+    order by created_at desc, id desc limit 1`,
+);
+
+/** Up to `limit` messages before a position, newest first. */
+export function* pageBefore(conversationId: string, seq: number, limit: number): Work<readonly MessageRow[]> {
+  return yield* all(selectBefore({ conversationId, seq, limit }));
+}
+
+/** The `limit` messages that follow a position, newest first. */
+export function* pageAfter(conversationId: string, seq: number, limit: number): Work<readonly MessageRow[]> {
+  return [...(yield* all(selectAfter({ conversationId, seq, limit })))].toReversed();
+}
+
+/** Where a message stands, if it is one of this conversation. */
+export function* seqOf(conversationId: string, messageId: string): Work<number | undefined> {
+  const id = rowIdOf(messageId);
+  const row = yield* first(
+    selectSeq({ conversationId, id: id ?? null, publicId: id === undefined ? messageId : null }),
+  );
+  return row?.seq ?? undefined;
+}
+
+/** The first position that is not before `time` (ISO 8601, UTC). */
+export function* seqAtTime(conversationId: string, time: string): Work<number> {
+  return ((yield* first(selectSeqBeforeTime({ conversationId, time })))?.seq ?? 0) + 1;
+}

@@ -1,0 +1,191 @@
+import { sql } from 'kysely';
+import { takeInboxRev } from './counters.ts';
+import { wireId } from './rows.ts';
+import { listed, query, statement, type Params } from './statement.ts';
+import { all, first, run, type Work } from './work.ts';
+
+interface InConversation {
+  conversationId: string;
+}
+interface Own extends InConversation {
+  userId: string;
+}
+
+/** How far the two are who are furthest behind: enough to know everybody's slowest other, in any group. */
+export type Slowest = readonly { readonly user_id: string; readonly mark: number }[];
+
+const selectSlowestDelivered = statement((p: Params<InConversation>) =>
+  query
+    .selectFrom('conversation_participants')
+    .select(['user_id', 'last_delivered_seq as mark'])
+    .where('conversation_id', '=', p.conversationId)
+    .orderBy('last_delivered_seq')
+    .limit(2),
+);
+const selectSlowestRead = statement((p: Params<InConversation>) =>
+  query
+    .selectFrom('conversation_participants')
+    .select(['user_id', 'last_read_seq as mark'])
+    .where('conversation_id', '=', p.conversationId)
+    .orderBy('last_read_seq')
+    .limit(2),
+);
+const updateDelivered = statement((p: Params<InConversation & { userIds: string; seq: number }>) =>
+  query
+    .updateTable('conversation_participants')
+    .set({ last_delivered_seq: p.seq })
+    .where('conversation_id', '=', p.conversationId)
+    .where('user_id', 'in', listed(p.userIds))
+    .where('last_delivered_seq', '<', p.seq)
+    .returning('user_id'),
+);
+const selectReadSeq = statement((p: Params<Own>) =>
+  query
+    .selectFrom('conversation_participants')
+    .select('last_read_seq')
+    .where('conversation_id', '=', p.conversationId)
+    .where('user_id', '=', p.userId),
+);
+const updateRead = statement((p: Params<Own & { seq: number; now: string; inboxRev: number }>) =>
+  query
+    .updateTable('conversation_participants')
+    .set({
+      last_read_seq: p.seq,
+      last_read_at: p.now,
+      last_delivered_seq: sql<number>`max(last_delivered_seq, ${p.seq})`,
+      inbox_rev: p.inboxRev,
+      read_inbox_rev: p.inboxRev,
+    })
+    .where('conversation_id', '=', p.conversationId)
+    .where('user_id', '=', p.userId),
+);
+const insertReceipt = statement((p: Params<{ messageId: number; userId: string; now: string }>) =>
+  query
+    .insertInto('read_receipts')
+    .values({ message_id: p.messageId, user_id: p.userId, read_at: p.now })
+    .onConflict((conflict) => conflict.doNothing()),
+);
+
+/**
+ * Exact without counting what is unread: everything after the mark, less one's own and what others deleted there; the
+ * last two are short ranges of an index. Needs `p` (the participant) and `c` (the conversation) in scope.
+ */
+export const unreadCount = sql<number>`(
+  c.seq - p.last_read_seq
+  - (select count(*) from messages as m
+      where m.conversation_id = c.id and m.sender_id = p.user_id and m.seq > p.last_read_seq)
+  - (select count(*) from messages as m
+      where m.conversation_id = c.id and m.seq > p.last_read_seq and m.deleted_at is not null
+        and m.sender_id <> p.user_id)
+)`;
+
+const selectUnread = statement(
+  (p: Params<Own>) => sql<{ unread: number }>`
+    select ${unreadCount} as unread
+    from conversation_participants as p join conversations as c on c.id = p.conversation_id
+    where p.conversation_id = ${p.conversationId} and p.user_id = ${p.userId}`,
+);
+
+export function* unreadCountOf(conversationId: string, userId: string): Work<number> {
+  return (yield* first(selectUnread({ conversationId, userId })))?.unread ?? 0;
+}
+
+export function* slowestDelivered(conversationId: string): Work<Slowest> {
+  return yield* all(selectSlowestDelivered({ conversationId }));
+}
+
+export function* slowestRead(conversationId: string): Work<Slowest> {
+  return yield* all(selectSlowestRead({ conversationId }));
+}
+
+/** How far the slowest of all but `userId` is; 0 where there is nobody else. */
+export function slowestBut(userId: string, slowest: Slowest): number {
+  return slowest.find((each) => each.user_id !== userId)?.mark ?? 0;
+}
+
+/** Marks only move forward. Whether any did. */
+export function* moveDelivered(conversationId: string, userIds: readonly string[], seq: number): Work<boolean> {
+  const moved = yield* all(updateDelivered({ conversationId, userIds: JSON.stringify(userIds), seq }));
+  return moved.length > 0;
+}
+
+/** Moves the user's read mark forward to `seq` (and with it what they have received). Whether it moved. */
+export function* moveRead(conversationId: string, userId: string, seq: number, now: string): Work<boolean> {
+  const mark = yield* readSeqOf(conversationId, userId);
+  if (seq <= mark) return false;
+  const inboxRev = yield* takeInboxRev(userId);
+  yield* run(updateRead({ conversationId, userId, seq, now, inboxRev }));
+  return true;
+}
+
+export function* readSeqOf(conversationId: string, userId: string): Work<number> {
+  return (yield* first(selectReadSeq({ conversationId, userId })))?.last_read_seq ?? 0;
+}
+
+/** The row by which LumenJS knows that a message was read; the first time stays. */
+export function* keepReceipt(messageId: number, userId: string, now: string): Work<void> {
+  yield* run(insertReceipt({ messageId, userId, now }));
+}
+
+// Which messages got a new status
+
+/** A sender learns of this many messages one by one; a client with our feed needs only the newest. */
+const MAX_TOLD = 50;
+
+export interface StatusChange {
+  readonly senderId: string;
+  readonly messageId: string;
+  readonly seq: number;
+}
+type Range = InConversation & { after: number; upTo: number };
+
+const selectSentBy = statement((p: Params<Range & { senderId: string; limit: number }>) =>
+  query
+    .selectFrom('messages')
+    .select(['id', 'public_id', 'sender_id', 'seq'])
+    .$narrowType<{ seq: number }>()
+    .where('conversation_id', '=', p.conversationId)
+    .where('sender_id', '=', p.senderId)
+    .where('seq', '>', p.after)
+    .where('seq', '<=', p.upTo)
+    .where('deleted_at', 'is', null)
+    .orderBy('seq', 'desc')
+    .limit(p.limit),
+);
+const selectSentByOthers = statement(
+  (p: Params<Range & { senderIds: string; limit: number }>) => sql<{
+    id: number;
+    public_id: string | null;
+    sender_id: string;
+    seq: number;
+  }>`
+    select id, public_id, sender_id, seq from (
+      select id, public_id, sender_id, seq, row_number() over (partition by sender_id order by seq desc) as rank
+      from messages
+      where conversation_id = ${p.conversationId} and seq > ${p.after} and seq <= ${p.upTo} and deleted_at is null
+        and sender_id not in ${listed(p.senderIds)}
+    ) where rank <= ${p.limit}`,
+);
+
+/**
+ * The messages whose slowest other moved past them, oldest first. Only those furthest behind see the others' marks
+ * differently from everybody else; each of them has a range of their own, so that somebody who never reads doesn't make
+ * every mark of the others cost the whole conversation.
+ */
+export function* statusChanges(conversationId: string, before: Slowest, after: Slowest): Work<StatusChange[]> {
+  const slow = [...new Set([...before.slice(0, 1), ...after.slice(0, 1)].map((each) => each.user_id))];
+  const found = [];
+  for (const senderId of slow) {
+    const range = { after: slowestBut(senderId, before), upTo: slowestBut(senderId, after) };
+    if (range.after >= range.upTo) continue;
+    found.push(...(yield* all(selectSentBy({ conversationId, senderId, ...range, limit: MAX_TOLD }))));
+  }
+  const range = { after: before[0]?.mark ?? 0, upTo: after[0]?.mark ?? 0 };
+  if (range.after < range.upTo) {
+    const senderIds = JSON.stringify(slow);
+    found.push(...(yield* all(selectSentByOthers({ conversationId, senderIds, ...range, limit: MAX_TOLD }))));
+  }
+  return found
+    .map((row) => ({ senderId: row.sender_id, messageId: wireId(row), seq: row.seq }))
+    .toSorted((a, b) => a.seq - b.seq);
+}
