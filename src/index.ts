@@ -27,16 +27,14 @@ export { socketIoPort, type SocketIoOptions } from './transport/socket-io.ts';
 export type { ConnectRefusal, Handshake, SocketListener, SocketPort } from './transport/socket-port.ts';
 export type { ConnectionStatus } from './transport/connection.ts';
 export { CommError, isCommError, type CommErrorOptions, type ErrorCode } from './protocol/errors.ts';
-export type { Hello, Capability } from './protocol/hello.ts';
+export type { Hello } from './protocol/hello.ts';
 export type { Pushes } from './protocol/events.ts';
 export type {
   Conversation,
-  ConversationType,
   ConversationUpdate,
   CreateConversation,
   Head,
   Participant,
-  Role,
 } from './protocol/conversations.ts';
 export type {
   EditMessage,
@@ -44,11 +42,17 @@ export type {
   Message,
   MessageAttachment,
   MessageRef,
-  MessageStatus,
-  MessageType,
   Reaction,
   ReactToMessage,
   ReadReceipt,
-  SendableType,
 } from './protocol/messages.ts';
-export type { PresenceStatus, PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
+export type { PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
+export type {
+  Capability,
+  ConversationType,
+  MessageStatus,
+  MessageType,
+  PresenceStatus,
+  Role,
+  SendableType,
+} from './protocol/vocabulary.ts';

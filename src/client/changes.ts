@@ -1,5 +1,6 @@
 import type { Conversation, ConversationUpdate } from '../protocol/conversations.ts';
-import type { Message, MessageStatus, Reaction } from '../protocol/messages.ts';
+import type { Message, Reaction } from '../protocol/messages.ts';
+import type { MessageStatus } from '../protocol/vocabulary.ts';
 
 /**
  * A change of a conversation, whichever way it came: a live push, a batch after a reconnect, an acknowledgement, or a

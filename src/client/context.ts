@@ -2,10 +2,10 @@ import type { Clock } from '../lib/clock.ts';
 import type { Emitter } from '../lib/emitter.ts';
 import type { Logger } from '../lib/logger.ts';
 import { CommError } from '../protocol/errors.ts';
-import type { Capability } from '../protocol/hello.ts';
 import type { RestClient } from '../transport/rest-client.ts';
 import type { Requester } from '../transport/wire.ts';
 import type { CommEvents } from './events.ts';
+import type { Capability } from '../protocol/vocabulary.ts';
 
 /** What the composition root hands to every sub-client. */
 export interface ClientContext {

@@ -4,7 +4,6 @@ import type { Clock } from '../lib/clock.ts';
 import { deferred, type Deferred } from '../lib/deferred.ts';
 import { VERSION } from '../lib/version.ts';
 import { CommError } from '../protocol/errors.ts';
-import { CAPABILITIES, HELLO_TIMEOUT_MS } from '../protocol/hello.ts';
 import {
   reduceConnection,
   statusOf,
@@ -16,6 +15,7 @@ import {
 import type { ConnectRefusal, SocketPort } from '../transport/socket-port.ts';
 import type { TokenSource } from '../transport/token-source.ts';
 import type { Wire } from '../transport/wire.ts';
+import { CAPABILITIES, HELLO_TIMEOUT_MS } from '../protocol/vocabulary.ts';
 
 export interface LifecyclePorts {
   socket: SocketPort;

@@ -1,9 +1,9 @@
 import { systemClock, type Clock } from '../lib/clock.ts';
 import { silentLogger, type Logger } from '../lib/logger.ts';
-import { DEFAULT_NAMESPACE, DEFAULT_REST_PATH, DEFAULT_SOCKET_PATH } from '../protocol/hello.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
 import type { SocketPort } from '../transport/socket-port.ts';
 import type { Token } from '../transport/token-source.ts';
+import { DEFAULT_NAMESPACE, DEFAULT_REST_PATH, DEFAULT_SOCKET_PATH } from '../protocol/vocabulary.ts';
 
 export interface PresenceOptions {
   /**

@@ -1,5 +1,6 @@
-import { CAPABILITIES, type Capability, type Hello } from '../protocol/hello.ts';
+import { type Hello } from '../protocol/hello.ts';
 import { fields } from '../transport/rows.ts';
+import { CAPABILITIES, type Capability } from '../protocol/vocabulary.ts';
 
 /** What the server at the other end can promise. */
 export interface Guarantees {

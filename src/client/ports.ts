@@ -2,7 +2,8 @@ import type { AbortOptions } from '../lib/abort.ts';
 import type { Observable } from '../lib/observable.ts';
 import type { Conversation } from '../protocol/conversations.ts';
 import type { CommError } from '../protocol/errors.ts';
-import type { Message, MessageAttachment, SendableType } from '../protocol/messages.ts';
+import type { Message, MessageAttachment } from '../protocol/messages.ts';
+import type { SendableType } from '../protocol/vocabulary.ts';
 
 /** What to send, apart from where. */
 export interface SendMessageInput {

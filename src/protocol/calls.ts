@@ -1,26 +1,18 @@
 import * as v from 'valibot';
 import { idSchema, timeSchema } from './fields.ts';
 import { LIMITS } from './limits.ts';
-
-export const CALL_TYPES = ['audio', 'video'] as const;
-export const CALL_STATES = [
-  'idle',
-  'initiating',
-  'ringing',
-  'connecting',
-  'connected',
-  'reconnecting',
-  'ended',
-] as const;
-export const CALL_END_REASONS = ['completed', 'rejected', 'missed', 'busy', 'failed', 'cancelled'] as const;
-/** Says more about an end than its reason does. */
-export const CALL_END_DETAILS = ['answered_elsewhere', 'rejected_elsewhere'] as const;
-export const QUALITY_LEVELS = ['excellent', 'good', 'fair', 'poor'] as const;
-export type CallType = (typeof CALL_TYPES)[number];
-export type CallState = (typeof CALL_STATES)[number];
-export type CallEndReason = (typeof CALL_END_REASONS)[number];
-export type CallEndDetail = (typeof CALL_END_DETAILS)[number];
-export type QualityLevel = (typeof QUALITY_LEVELS)[number];
+import {
+  CALL_END_DETAILS,
+  CALL_END_REASONS,
+  CALL_STATES,
+  CALL_TYPES,
+  QUALITY_LEVELS,
+  type CallEndDetail,
+  type CallEndReason,
+  type CallState,
+  type CallType,
+  type QualityLevel,
+} from './vocabulary.ts';
 
 export interface CallParticipant {
   userId: string;

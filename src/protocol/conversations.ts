@@ -2,12 +2,14 @@ import * as v from 'valibot';
 import { counterSchema, idSchema, timeSchema, userIdsSchema } from './fields.ts';
 import { LIMITS } from './limits.ts';
 import { messageSchema, readMarkSchema, type Message, type ReadMark } from './messages.ts';
-import { PRESENCE_STATUSES, type PresenceStatus } from './presence.ts';
-
-export const CONVERSATION_TYPES = ['direct', 'group'] as const;
-export const ROLES = ['owner', 'admin', 'member'] as const;
-export type ConversationType = (typeof CONVERSATION_TYPES)[number];
-export type Role = (typeof ROLES)[number];
+import {
+  CONVERSATION_TYPES,
+  PRESENCE_STATUSES,
+  ROLES,
+  type ConversationType,
+  type PresenceStatus,
+  type Role,
+} from './vocabulary.ts';
 
 export interface Participant {
   userId: string;

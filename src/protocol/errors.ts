@@ -1,5 +1,3 @@
-import * as v from 'valibot';
-
 /** Codes a server answers with, on the socket (`ack`, `message:error`, `error`) and over REST alike. */
 export const SERVER_ERROR_CODES = [
   'INVALID',
@@ -49,12 +47,6 @@ export interface ErrorBody {
   /** Wait at least this long before the same request again, in milliseconds. */
   retryAfterMs?: number | undefined;
 }
-
-export const errorBodySchema = v.object({
-  code: v.picklist(SERVER_ERROR_CODES),
-  message: v.string(),
-  retryAfterMs: v.optional(v.number()),
-}) satisfies v.GenericSchema<unknown, ErrorBody>;
 
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TOKEN_EXPIRED',

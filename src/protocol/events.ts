@@ -1,13 +1,11 @@
-import * as v from 'valibot';
-import * as calls from './calls.ts';
-import * as conversations from './conversations.ts';
-import * as encryption from './encryption.ts';
-import { SERVER_ERROR_CODES, type ErrorBody, type ServerErrorCode } from './errors.ts';
-import * as files from './files.ts';
-import { emptySchema } from './fields.ts';
-import { helloSchema, pingSchema, pongSchema, type Hello, type Ping, type Pong } from './hello.ts';
-import * as messages from './messages.ts';
-import * as presence from './presence.ts';
+import type * as calls from './calls.ts';
+import type * as conversations from './conversations.ts';
+import type * as encryption from './encryption.ts';
+import type { ErrorBody } from './errors.ts';
+import type * as files from './files.ts';
+import type { Hello, Ping, Pong } from './hello.ts';
+import type * as messages from './messages.ts';
+import type * as presence from './presence.ts';
 
 /** Client to server: event `nk:<name>`, one object argument. */
 export const REQUEST_PREFIX = 'nk:';
@@ -107,98 +105,3 @@ export interface Pushes {
 }
 export type PushName = keyof Pushes;
 export type Push = { [K in PushName]: { event: K; data: Pushes[K] } }[PushName];
-
-type RequestSchemas = {
-  readonly [K in RequestName]: {
-    readonly req: v.GenericSchema<unknown, RequestOf<K>>;
-    readonly res: v.GenericSchema<unknown, ResponseOf<K>>;
-  };
-};
-type PushSchemas = { readonly [K in PushName]: v.GenericSchema<unknown, Pushes[K]> };
-
-/** The schema of every request and of its answer. */
-export const REQUEST_SCHEMAS: RequestSchemas = {
-  'message:send': { req: messages.sendMessageSchema, res: messages.messageSchema },
-  'message:read': { req: messages.messageRefSchema, res: messages.readMarkSchema },
-  'message:delivered': { req: messages.deliveredSchema, res: emptySchema },
-  'message:react': { req: messages.reactSchema, res: messages.messageSchema },
-  'message:edit': { req: messages.editMessageSchema, res: messages.messageSchema },
-  'message:delete': { req: messages.messageRefSchema, res: messages.messageSchema },
-  'message:forward': { req: messages.forwardMessageSchema, res: messages.messageSchema },
-  'typing:start': { req: presence.conversationRefSchema, res: emptySchema },
-  'typing:stop': { req: presence.conversationRefSchema, res: emptySchema },
-  'presence:update': { req: presence.setPresenceSchema, res: presence.presenceUpdateSchema },
-  'presence:watch': { req: presence.watchPresenceSchema, res: v.array(presence.presenceUpdateSchema) },
-  'presence:unwatch': { req: presence.watchPresenceSchema, res: emptySchema },
-  'conversation:create': { req: conversations.createConversationSchema, res: conversations.conversationSchema },
-  'conversation:join': { req: presence.conversationRefSchema, res: conversations.joinedSchema },
-  'conversation:leave': { req: presence.conversationRefSchema, res: emptySchema },
-  'conversation:archive': { req: conversations.archiveSchema, res: emptySchema },
-  'conversation:mute': { req: conversations.muteSchema, res: emptySchema },
-  'conversation:pin': { req: conversations.pinSchema, res: emptySchema },
-  'conversation:update': { req: conversations.renameSchema, res: conversations.conversationSchema },
-  'conversation:add-participants': { req: conversations.addParticipantsSchema, res: conversations.conversationSchema },
-  'conversation:remove-participant': { req: conversations.removeParticipantSchema, res: emptySchema },
-  'conversation:set-role': { req: conversations.setRoleSchema, res: conversations.conversationSchema },
-  sync: { req: conversations.syncSchema, res: conversations.syncResultSchema },
-  'comm:ping': { req: pingSchema, res: pongSchema },
-  'call:initiate': { req: calls.initiateCallSchema, res: calls.callSchema },
-  'call:respond': { req: calls.respondToCallSchema, res: calls.callSchema },
-  'call:hangup': { req: calls.hangUpSchema, res: emptySchema },
-  'call:media-toggle': { req: calls.toggleMediaSchema, res: emptySchema },
-  'call:add-participant': { req: calls.callMemberSchema, res: calls.callSchema },
-  'call:remove-participant': { req: calls.callMemberSchema, res: calls.callSchema },
-  'call:quality-report': { req: calls.qualityReportSchema, res: emptySchema },
-  'signal:offer': { req: calls.offerSchema, res: emptySchema },
-  'signal:answer': { req: calls.answerSchema, res: emptySchema },
-  'signal:ice-candidate': { req: calls.iceCandidateSchema, res: emptySchema },
-  'signal:ice-restart': { req: calls.iceRestartSchema, res: emptySchema },
-  'encryption:upload-keys': { req: encryption.keyBundleSchema, res: encryption.keysUploadedSchema },
-  'encryption:request-keys': { req: encryption.requestKeysSchema, res: encryption.keyExchangeResponseSchema },
-  'encryption:session-init': { req: encryption.sessionInitSchema, res: emptySchema },
-  'file:request-upload': { req: files.requestUploadSchema, res: files.uploadReadySchema },
-};
-
-const refusedSchema = v.object({
-  code: v.picklist(SERVER_ERROR_CODES satisfies readonly ServerErrorCode[]),
-  message: v.string(),
-  retryAfterMs: v.optional(v.number()),
-  event: v.optional(v.string()),
-  clientId: v.optional(v.string()),
-}) satisfies v.GenericSchema<unknown, RefusedRequest>;
-
-/** The schema of every push. */
-export const PUSH_SCHEMAS: PushSchemas = {
-  'comm:hello': helloSchema,
-  'message:new': messages.messageSchema,
-  'message:updated': messages.messageSchema,
-  'message:deleted': messages.messageDeletedSchema,
-  'message:status': messages.messageStatusSchema,
-  'message:reaction-update': messages.reactionUpdateSchema,
-  'message:forwarded': messages.messageSchema,
-  'message:error': refusedSchema,
-  error: refusedSchema,
-  'typing:update': presence.typingUpdateSchema,
-  'presence:changed': presence.presenceUpdateSchema,
-  'conversation:new': conversations.conversationSchema,
-  'conversation:updated': conversations.conversationUpdateSchema,
-  'conversation:left': conversations.conversationLeftSchema,
-  'read-receipt:update': messages.readReceiptUpdateSchema,
-  'call:incoming': calls.callSchema,
-  'call:state-changed': calls.callStateChangeSchema,
-  'call:participant-joined': calls.callParticipantJoinedSchema,
-  'call:participant-left': calls.callMemberSchema,
-  'call:media-changed': calls.mediaChangedSchema,
-  'call:quality-changed': calls.qualityReportSchema,
-  'signal:offer': calls.offerSchema,
-  'signal:answer': calls.answerSchema,
-  'signal:ice-candidate': calls.iceCandidateSchema,
-  'signal:ice-restart': calls.iceRestartSchema,
-  'encryption:keys-uploaded': encryption.keysUploadedSchema,
-  'encryption:keys-response': v.union([encryption.keyExchangeResponseSchema, encryption.noKeysSchema]),
-  'encryption:session-init': encryption.sessionInitPushSchema,
-  'encryption:session-established': encryption.sessionEstablishedSchema,
-  'encryption:keys-depleted': encryption.keysDepletedSchema,
-  'file:upload-ready': files.uploadReadySchema,
-  'file:upload-error': files.uploadErrorSchema,
-};

@@ -1,19 +1,5 @@
 import * as v from 'valibot';
-
-/** Moves when the wire changes in a way that a peer can notice (`test/unit/protocol/wire.test.ts` watches it). */
-export const PROTOCOL_VERSION = 1;
-
-/** Everything of part 2 that this package can do today. A peer gets the intersection with what it offered. */
-export const CAPABILITIES = ['ack', 'client-id', 'rev', 'delivered', 'presence-watch'] as const;
-export type Capability = (typeof CAPABILITIES)[number];
-
-/** Where the LumenJS framework puts its sockets and routes. */
-export const DEFAULT_NAMESPACE = '/nk/messages';
-export const DEFAULT_SOCKET_PATH = '/__nk_socketio/';
-export const DEFAULT_REST_PATH = '/__nk_comm';
-
-/** A client waits this long for `comm:hello` before it takes the peer for a base server. */
-export const HELLO_TIMEOUT_MS = 1_000;
+import { CAPABILITIES, type Capability } from './vocabulary.ts';
 
 /** What the client puts in the Socket.IO `auth` payload. */
 export interface HandshakeAuth {

@@ -10,3 +10,5 @@ export * from './limits.ts';
 export * from './messages.ts';
 export * from './presence.ts';
 export * from './rest.ts';
+export * from './schemas.ts';
+export * from './vocabulary.ts';

@@ -2,15 +2,14 @@ import * as v from 'valibot';
 import { envelopeSchema, type EncryptedEnvelope } from './encryption.ts';
 import { counterSchema, idSchema, timeSchema } from './fields.ts';
 import { LIMITS } from './limits.ts';
-
-export const SENDABLE_TYPES = ['text', 'image', 'file', 'audio'] as const;
-/** `system` and `call` messages are written by servers only. */
-export const MESSAGE_TYPES = [...SENDABLE_TYPES, 'system', 'call'] as const;
-export const MESSAGE_STATUSES = ['sending', 'sent', 'delivered', 'read', 'failed'] as const;
-
-export type SendableType = (typeof SENDABLE_TYPES)[number];
-export type MessageType = (typeof MESSAGE_TYPES)[number];
-export type MessageStatus = (typeof MESSAGE_STATUSES)[number];
+import {
+  MESSAGE_STATUSES,
+  MESSAGE_TYPES,
+  SENDABLE_TYPES,
+  type MessageStatus,
+  type MessageType,
+  type SendableType,
+} from './vocabulary.ts';
 
 export interface MessageAttachment {
   url: string;

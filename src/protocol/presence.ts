@@ -1,8 +1,6 @@
 import * as v from 'valibot';
 import { idSchema, userIdsSchema } from './fields.ts';
-
-export const PRESENCE_STATUSES = ['online', 'away', 'busy', 'offline'] as const;
-export type PresenceStatus = (typeof PRESENCE_STATUSES)[number];
+import { PRESENCE_STATUSES, type PresenceStatus } from './vocabulary.ts';
 
 export interface PresenceUpdate {
   userId: string;

@@ -10,19 +10,7 @@ import {
   type CreateConversation,
 } from './conversations.ts';
 import { messageSchema, type Message } from './messages.ts';
-
-/** Every REST route once, under the REST path (`/__nk_comm`); `:id` is a path segment, percent-encoded. */
-export const REST_ROUTES = {
-  listConversations: { method: 'GET', path: '/conversations' },
-  createConversation: { method: 'POST', path: '/conversations' },
-  getConversation: { method: 'GET', path: '/conversations/:id' },
-  listMessages: { method: 'GET', path: '/conversations/:id/messages' },
-  listChanges: { method: 'GET', path: '/conversations/:id/changes' },
-  searchMessages: { method: 'GET', path: '/messages/search' },
-  getMessage: { method: 'GET', path: '/messages/:id' },
-  deleteMessage: { method: 'DELETE', path: '/messages/:id' },
-} as const;
-export type RestRouteName = keyof typeof REST_ROUTES;
+import type { RestRouteName } from './vocabulary.ts';
 
 /** What each route is answered with. Lists of messages are newest first; an error is `{ error: ErrorBody }`. */
 export interface RestAnswers {

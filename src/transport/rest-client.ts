@@ -1,8 +1,8 @@
 import type { AbortOptions } from '../lib/abort.ts';
 import { CommError, SERVER_ERROR_CODES, commErrorFrom, type ServerErrorCode } from '../protocol/errors.ts';
-import { REST_ROUTES, type RestRouteName } from '../protocol/rest.ts';
 import { fields } from './rows.ts';
 import type { TokenSource } from './token-source.ts';
+import { REST_ROUTES, type RestRouteName } from '../protocol/vocabulary.ts';
 
 export interface RestClientOptions {
   /** Origin and REST path, without a slash at the end. */

@@ -1,14 +1,7 @@
 import type { EncryptedEnvelope } from '../protocol/encryption.ts';
-import { CONVERSATION_TYPES, type Conversation, type Head, type Participant } from '../protocol/conversations.ts';
-import {
-  MESSAGE_STATUSES,
-  MESSAGE_TYPES,
-  type Message,
-  type MessageAttachment,
-  type Reaction,
-  type ReadReceipt,
-} from '../protocol/messages.ts';
-import { PRESENCE_STATUSES } from '../protocol/presence.ts';
+import { type Conversation, type Head, type Participant } from '../protocol/conversations.ts';
+import { type Message, type MessageAttachment, type Reaction, type ReadReceipt } from '../protocol/messages.ts';
+import { CONVERSATION_TYPES, MESSAGE_STATUSES, MESSAGE_TYPES, PRESENCE_STATUSES } from '../protocol/vocabulary.ts';
 
 /*
  * Readers of what a server sends, in either shape: the protocol's types, or a LumenJS server's database rows

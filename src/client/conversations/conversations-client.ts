@@ -1,6 +1,6 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import type { Observable } from '../../lib/observable.ts';
-import type { Conversation, CreateConversation, Role } from '../../protocol/conversations.ts';
+import type { Conversation, CreateConversation } from '../../protocol/conversations.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { RequestName, RequestOf, ResponseOf } from '../../protocol/events.ts';
 import { LIMITS } from '../../protocol/limits.ts';
@@ -10,6 +10,7 @@ import type { ViewPorts } from '../ports.ts';
 import { OpenConversation, type ConversationView } from './conversation-view.ts';
 import type { InboxEvent } from './inbox.ts';
 import { InboxState, type InboxSnapshot } from './inbox-state.ts';
+import type { Role } from '../../protocol/vocabulary.ts';
 
 export interface ListConversations {
   /** @defaultValue 50, at most 200 */

@@ -1,5 +1,5 @@
 import type { Change, Mark } from '../changes.ts';
-import type { Message, MessageStatus } from '../../protocol/messages.ts';
+import type { Message } from '../../protocol/messages.ts';
 import {
   amendSegments,
   EMPTY_WINDOW,
@@ -12,6 +12,7 @@ import {
   type Page,
   type Segment,
 } from './segments.ts';
+import type { MessageStatus } from '../../protocol/vocabulary.ts';
 
 /*
  * A timeline is what a client holds of one conversation: stretches without a gap (segments), the newest of them `live`

@@ -1,7 +1,8 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
-import { PRESENCE_STATUSES, type PresenceStatus, type PresenceUpdate } from '../../protocol/presence.ts';
+import { type PresenceUpdate } from '../../protocol/presence.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { requireId, type ClientContext } from '../context.ts';
+import { PRESENCE_STATUSES, type PresenceStatus } from '../../protocol/vocabulary.ts';
 
 /** Who is there. */
 export class PresenceClient {
