@@ -89,18 +89,20 @@ function installers(): [title: string, install: () => boolean][] {
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
       timeout: 300_000,
     }).status === 0;
-  const playwrightCli = path.join(import.meta.dirname, '../node_modules/playwright/cli.js');
+  const cli = path.join(import.meta.dirname, '../node_modules/playwright/cli.js');
+  const playwrightCli = (command: string): boolean => run(process.execPath, [cli, command, 'chromium']);
   return [
     [
       "Playwright's own",
-      () => run(process.execPath, [playwrightCli, 'install', ...(isRoot ? ['--with-deps'] : []), 'chromium']),
+      // What it needs of the system comes after: where the download fails, nothing else was changed for it.
+      () => playwrightCli('install') && (!isRoot || playwrightCli('install-deps')),
     ],
     [
       "Debian's package chromium",
       () =>
         isRoot &&
         run('apt-get', ['update']) &&
-        run('apt-get', ['install', '--yes', '--no-install-recommends', 'chromium']),
+        run('apt-get', ['install', '--yes', '--no-install-recommends', 'chromium', 'fonts-liberation']),
     ],
   ];
 }
