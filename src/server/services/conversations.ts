@@ -1,10 +1,5 @@
 import { uuidv7 } from '../../lib/ids.ts';
-import type {
-  Conversation,
-  CreateConversation,
-  Joined,
-  RenameConversation,
-} from '../../protocol/conversations.ts';
+import type { Conversation, CreateConversation, Joined, RenameConversation } from '../../protocol/conversations.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { ConversationRef } from '../../protocol/presence.ts';
 import type { ListConversationsQuery } from '../../protocol/rest.ts';
@@ -111,17 +106,12 @@ export class ConversationsService {
     }
   }
 
-  /** Archives, mutes or pins for the caller alone. */
-  async setFlag({ userId }: Caller, conversationId: string, flag: Flag, on: boolean): Promise<null> {
+  /** The socket leaves the room; the person stays in the conversation. */
+  async leave(caller: Caller, { conversationId }: ConversationRef): Promise<null> {
     const { store, hub } = this.#deps;
-    const work = function* (): Work<boolean> {
-      const changed = yield* setFlag(conversationId, userId, flag, on);
-      if (changed === undefined) throw notFound();
-      return changed;
-    };
-    await store.write(work, (changed) => {
-      if (changed) hub.toUser(userId, { event: 'conversation:updated', data: { id: conversationId, [flag]: on } });
-    });
+    if (caller.socketId !== undefined) hub.leaveSocket(caller.socketId, conversationId);
+    const member = await store.read(() => membershipOf(conversationId, caller.userId));
+    if (member === undefined) throw notFound();
     return null;
   }
 
@@ -146,6 +136,20 @@ export class ConversationsService {
   async statusesIn(conversationId: string): Promise<Awaited<ReturnType<ServiceDeps['presence']['presenceOf']>>> {
     const { store, presence } = this.#deps;
     return await presence.presenceOf(await store.read(() => memberIds(conversationId)));
+  }
+
+  /** Archives, mutes or pins for the caller alone. */
+  async setFlag({ userId }: Caller, conversationId: string, flag: Flag, on: boolean): Promise<null> {
+    const { store, hub } = this.#deps;
+    const work = function* (): Work<boolean> {
+      const changed = yield* setFlag(conversationId, userId, flag, on);
+      if (changed === undefined) throw notFound();
+      return changed;
+    };
+    await store.write(work, (changed) => {
+      if (changed) hub.toUser(userId, { event: 'conversation:updated', data: { id: conversationId, [flag]: on } });
+    });
+    return null;
   }
 }
 
