@@ -1,6 +1,7 @@
-import type { Call, CallStateChange } from '../../protocol/calls.ts';
+import type { Call, CallLog, CallStateChange } from '../../protocol/calls.ts';
 import type { Push } from '../../protocol/events.ts';
 import type { CallRecord, Seat } from '../store/ephemera/call-record.ts';
+import type { ServerMessage } from './sending.ts';
 
 /** What must happen besides the new state, in this order. */
 export type CallEffect =
@@ -29,6 +30,19 @@ export function toCall(record: CallRecord): Call {
     ...(endReason !== undefined && { endReason }),
     participants: record.seats.map(({ socketId: _, ...participant }) => participant),
   };
+}
+
+/** The row that a call which is over leaves in its conversation. */
+export function callLog({ id, conversationId, callerId, type, answeredAt, endedAt, endReason }: CallRecord): ServerMessage {
+  const talkedMs = answeredAt === undefined ? 0 : (endedAt ?? answeredAt) - answeredAt;
+  const log: CallLog = {
+    callId: id,
+    callType: type,
+    outcome: endReason ?? 'failed',
+    duration: Math.max(0, Math.round(talkedMs / 1_000)),
+  };
+  const content = JSON.stringify(log);
+  return { conversationId, senderId: callerId, type: 'call', content, publicId: `call-${id}` };
 }
 
 export function ring(call: CallRecord, userId: string): CallEffect[] {

@@ -1,0 +1,103 @@
+import { systemClock, type Clock } from '../lib/clock.ts';
+import { errorFields, type Logger } from '../lib/logger.ts';
+import { CommError } from '../protocol/errors.ts';
+import { resolveConfig, type CommunicationConfig, type ResolvedConfig } from './config.ts';
+import { consoleLogger } from './console-logger.ts';
+import { SocketHub } from './hub.ts';
+import { InFlight } from './in-flight.ts';
+import { createServices, type Services } from './services/services.ts';
+import { useCommunicationStore, type CommunicationStore } from './store/ephemera/memory.ts';
+import { ensureCommunicationTables } from './store/migrate.ts';
+import { openDatabase } from './store/open.ts';
+import { connectionOf, type DatabaseSource } from './store/sqlite-port.ts';
+import { createStore, type Store } from './store/store.ts';
+
+export interface CoreOptions {
+  /**
+   * `node:sqlite`'s `DatabaseSync`, a better-sqlite3 `Database` or a LumenJS `LumenDb`.
+   *
+   * @defaultValue in memory: everything is gone when the process ends
+   */
+  db?: DatabaseSource | undefined;
+  config?: CommunicationConfig | undefined;
+  /** Sockets, presence, typing and calls. @defaultValue the one of {@link useCommunicationStore} */
+  store?: CommunicationStore | undefined;
+  /** @defaultValue warnings and errors go to the console */
+  logger?: Logger | undefined;
+  clock?: Clock | undefined;
+}
+
+/** What sockets and routes of one database share. */
+export class Core {
+  readonly config: ResolvedConfig;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly hub = new SocketHub();
+  readonly services: Services;
+  /** Requests that are being answered. */
+  readonly inFlight = new InFlight();
+  readonly #db: DatabaseSource;
+  #ready: Promise<void> | undefined;
+  #draining = false;
+
+  constructor(db: DatabaseSource, options: CoreOptions) {
+    const { store: ephemera = useCommunicationStore(), logger = consoleLogger, clock = systemClock } = options;
+    this.config = resolveConfig(options.config);
+    this.logger = logger;
+    this.clock = clock;
+    this.#db = db;
+    this.store = createStore(db, logger);
+    const { store, config, hub } = this;
+    const newId = (): string => crypto.randomUUID();
+    this.services = createServices({ store, hub, clock, config, logger, ephemera, presence: ephemera, newId });
+    this.#ready = this.#watched(this.store.ready);
+  }
+
+  /**
+   * Resolves when the database can be used. A start that failed is tried again by whoever asks next.
+   *
+   * @throws CommError `UNAVAILABLE`, with what happened as its cause
+   */
+  ready(): Promise<void> {
+    return (this.#ready ??= this.#watched(ensureCommunicationTables(this.#db)));
+  }
+
+  /** From now on every new request is answered `UNAVAILABLE`. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Stops all timers. */
+  close(): void {
+    this.services.presence.close();
+    this.services.calls.close();
+  }
+
+  async #watched(start: Promise<void>): Promise<void> {
+    try {
+      await start;
+    } catch (error) {
+      this.#ready = undefined;
+      this.logger.error('the database could not be prepared', errorFields(error));
+      throw new CommError('UNAVAILABLE', 'The server is not ready', { retryAfterMs: 1_000, cause: error });
+    }
+  }
+}
+
+const cores = new WeakMap<object, Core>();
+
+/**
+ * The core of a database: handlers and routes that are given the same one share it, and the first one's options hold.
+ * Without a database those who share an ephemeral store share one in memory.
+ */
+export function coreOf(options: CoreOptions): Core {
+  const key = options.db === undefined ? (options.store ?? useCommunicationStore()) : connectionOf(options.db);
+  let core = cores.get(key);
+  if (core === undefined) cores.set(key, (core = new Core(options.db ?? openDatabase(':memory:'), options)));
+  return core;
+}

@@ -1,0 +1,52 @@
+import type { RequestName } from '../../protocol/events.ts';
+import * as calls from './calls.ts';
+import * as conversations from './conversations.ts';
+import type { RequestHandler } from './define-handler.ts';
+import * as encryption from './encryption.ts';
+import * as files from './files.ts';
+import * as messages from './messages.ts';
+import * as presence from './presence.ts';
+import * as sync from './sync.ts';
+
+/** Every request of the protocol has exactly one handler, under its own name. */
+export const HANDLERS = {
+  'message:send': messages.onMessageSend,
+  'message:read': messages.onMessageRead,
+  'message:delivered': messages.onMessageDelivered,
+  'message:react': messages.onMessageReact,
+  'message:edit': messages.onMessageEdit,
+  'message:delete': messages.onMessageDelete,
+  'message:forward': messages.onMessageForward,
+  'typing:start': presence.onTypingStart,
+  'typing:stop': presence.onTypingStop,
+  'presence:update': presence.onPresenceUpdate,
+  'presence:watch': presence.onPresenceWatch,
+  'presence:unwatch': presence.onPresenceUnwatch,
+  'conversation:create': conversations.onConversationCreate,
+  'conversation:join': conversations.onConversationJoin,
+  'conversation:leave': conversations.onConversationLeave,
+  'conversation:archive': conversations.onConversationArchive,
+  'conversation:mute': conversations.onConversationMute,
+  'conversation:pin': conversations.onConversationPin,
+  'conversation:update': conversations.onConversationUpdate,
+  'conversation:add-participants': conversations.onAddParticipants,
+  'conversation:remove-participant': conversations.onRemoveParticipant,
+  'conversation:set-role': conversations.onSetRole,
+  sync: sync.onSync,
+  'comm:ping': sync.onPing,
+  'call:initiate': calls.onCallInitiate,
+  'call:respond': calls.onCallRespond,
+  'call:hangup': calls.onCallHangup,
+  'call:media-toggle': calls.onCallMediaToggle,
+  'call:add-participant': calls.onCallAddParticipant,
+  'call:remove-participant': calls.onCallRemoveParticipant,
+  'call:quality-report': calls.onCallQualityReport,
+  'signal:offer': calls.onSignalOffer,
+  'signal:answer': calls.onSignalAnswer,
+  'signal:ice-candidate': calls.onSignalIceCandidate,
+  'signal:ice-restart': calls.onSignalIceRestart,
+  'encryption:upload-keys': encryption.onUploadKeys,
+  'encryption:request-keys': encryption.onRequestKeys,
+  'encryption:session-init': encryption.onSessionInit,
+  'file:request-upload': files.onRequestUpload,
+} as const satisfies { [K in RequestName]: RequestHandler<K> };
