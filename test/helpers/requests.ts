@@ -1,9 +1,9 @@
 import type { EncryptedEnvelope, RequestName, RequestOf } from '../../src/protocol/index.ts';
 
-export const PUBLIC_KEY = `${'A'.repeat(43)}=`;
-export const SIGNATURE = `${'A'.repeat(86)}==`;
+const PUBLIC_KEY = `${'A'.repeat(43)}=`;
+const SIGNATURE = `${'A'.repeat(86)}==`;
 
-export const envelope: EncryptedEnvelope = {
+const envelope: EncryptedEnvelope = {
   senderId: 'alice',
   recipientId: 'bob',
   sessionId: 'session',
