@@ -23,7 +23,7 @@ export function fileStorage(dir: string): CommStorage {
 
 interface Pending {
   line: string;
-  durable: Deferred<void>;
+  durable: Deferred<undefined>;
 }
 
 interface Opened {
@@ -53,7 +53,7 @@ class FileStorage implements CommStorage {
 
   list(prefix: string): Promise<[key: string, value: Storable][]> {
     return this.#read(({ entries }) => {
-      const keys = [...entries.keys()].filter((key) => key.startsWith(prefix)).sort();
+      const keys = [...entries.keys()].filter((key) => key.startsWith(prefix)).toSorted();
       return keys.map((key) => [key, decode(entries.get(key)) as Storable]);
     });
   }
@@ -110,7 +110,7 @@ class FileStorage implements CommStorage {
   /** Resolves when `changes` and all that was written before them are on the disk. */
   async #durable(opened: Opened, changes: readonly Change[]): Promise<void> {
     if (changes.length === 0 && !this.#flushing) return;
-    const pending = { line: changes.length === 0 ? '' : encodeLine(changes), durable: deferred<void>() };
+    const pending = { line: changes.length === 0 ? '' : encodeLine(changes), durable: deferred<undefined>() };
     this.#pending.push(pending);
     if (!this.#flushing) {
       this.#flushing = true;
@@ -133,7 +133,7 @@ class FileStorage implements CommStorage {
         this.#fail(opened, batch, fileError(cause));
         break;
       }
-      for (const { durable } of batch) durable.resolve();
+      for (const { durable } of batch) durable.resolve(undefined);
     }
     this.#flushing = false;
   }

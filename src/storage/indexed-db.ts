@@ -122,16 +122,18 @@ class IndexedDbStorage implements CommStorage {
       useStore(mode, (store) => {
         opened();
         const { transaction } = store;
-        transaction.onabort = () => reject(transaction.error ?? new DOMException('Aborted', 'AbortError'));
+        transaction.addEventListener('abort', () =>
+          reject(transaction.error ?? new DOMException('Aborted', 'AbortError')),
+        );
         // Whoever asked has been told that it failed, so it must not happen any more.
         if (late) transaction.abort();
         else work(store, resolve);
         // Closing lets the transaction end first.
         if (this.#useStore === useStore) this.#watch(transaction.db);
         else transaction.db.close();
-      }).catch((error: unknown) => {
+      }).catch((error: Error) => {
         opened();
-        reject(error as Error);
+        reject(error);
       });
     });
   }

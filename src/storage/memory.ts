@@ -17,7 +17,7 @@ class MemoryStorage implements CommStorage {
   }
 
   list(prefix: string): Promise<[key: string, value: Storable][]> {
-    const keys = [...this.#entries.keys()].filter((key) => key.startsWith(prefix)).sort();
+    const keys = [...this.#entries.keys()].filter((key) => key.startsWith(prefix)).toSorted();
     return Promise.resolve(keys.map((key) => [key, copy(this.#entries.get(key)) as Storable]));
   }
 

@@ -78,7 +78,7 @@ class ResilientStorage implements CommStorage {
     } catch (error) {
       if (!isCommError(error) || error.code !== 'STORAGE') throw error;
       this.#running.delete(attempt);
-      return work(await this.#giveUp(error));
+      return await work(await this.#giveUp(error));
     } finally {
       this.#running.delete(attempt);
     }

@@ -14,7 +14,7 @@ export interface FailingStorage extends CommStorage {
 export function failingStorage(): FailingStorage {
   const memory = memoryStorage();
   let broken: 'writes' | 'all' | undefined;
-  let stalled = Promise.resolve();
+  let stalled: Promise<unknown> = Promise.resolve();
   const check = (needs: 'writes' | 'all'): void => {
     if (broken === 'all' || broken === needs) throw new CommError('STORAGE', 'Broken on command');
   };
@@ -39,11 +39,11 @@ export function failingStorage(): FailingStorage {
     },
     breakDown: (what) => (broken = what),
     stall() {
-      const gate = deferred<void>();
+      const gate = deferred<undefined>();
       stalled = gate.promise;
       return () => {
         stalled = Promise.resolve();
-        gate.resolve();
+        gate.resolve(undefined);
       };
     },
   };

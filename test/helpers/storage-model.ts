@@ -35,9 +35,10 @@ export const storageCommands: fc.Arbitrary<StorageCommand[]> = fc.array(
 /** Plays `commands` on a storage and on a plain `Map`, and compares what either says after each. */
 export async function compareWithModel(
   commands: readonly StorageCommand[],
-  storage: CommStorage,
+  opened: CommStorage,
   reopen: (storage: CommStorage) => Promise<CommStorage>,
 ): Promise<CommStorage> {
+  let storage = opened;
   const model = new Map<string, Storable>();
   const apply = (changes: Writes): void => {
     for (const [each, next] of changes) {
@@ -73,7 +74,7 @@ export async function compareWithModel(
         break;
       case 'together':
         await Promise.all(command.steps.map(write));
-        command.steps.forEach(apply);
+        for (const step of command.steps) apply(step);
         break;
       case 'list':
         expect(await storage.list(command.prefix)).toEqual(listed(command.prefix));

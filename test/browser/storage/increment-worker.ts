@@ -1,9 +1,9 @@
 import { indexedDbStorage } from '../../../src/storage/indexed-db.ts';
 import { increment } from '../../helpers/storage-steps.ts';
 
-self.onmessage = ({ data }: MessageEvent<{ name: string; key: string; times: number }>) => {
+self.addEventListener('message', ({ data }: MessageEvent<{ name: string; key: string; times: number }>) => {
   void run(data.name, data.key, data.times).then(() => self.postMessage('done'));
-};
+});
 
 async function run(name: string, key: string, times: number): Promise<void> {
   const storage = indexedDbStorage({ name });

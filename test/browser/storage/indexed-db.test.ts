@@ -15,7 +15,7 @@ function newName(): string {
 function settled(request: IDBOpenDBRequest): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error('The request failed'));
+    request.addEventListener('error', () => reject(request.error ?? new Error('The request failed')));
   });
 }
 
@@ -53,8 +53,8 @@ test('workers and the page that race on one key lose no increment', async () => 
   const finished = workers.map(
     (worker) =>
       new Promise<void>((resolve, reject) => {
-        worker.onmessage = () => resolve();
-        worker.onerror = (event) => reject(new Error(event.message));
+        worker.addEventListener('message', () => resolve());
+        worker.addEventListener('error', (event) => reject(new Error(event.message)));
         worker.postMessage({ name, key: 'ann/n', times: 100 });
       }),
   );
@@ -94,7 +94,7 @@ describe('another tab', () => {
     const storage = indexedDbStorage({ name, clock });
     const writing = put(storage, { 'ann/a': 1 });
     clock.advance(10_000);
-    await expect(writing).rejects.toMatchObject({ code: 'STORAGE', fix: expect.stringContaining('tabs') });
+    await expect(writing).rejects.toMatchObject({ code: 'STORAGE', fix: expect.stringContaining('tabs') as string });
     // Now it could be written after all, but who asked has been told that it was not.
     holder.close();
     await deleting;
@@ -112,14 +112,14 @@ describe('a STORAGE error with a fix is what comes of', () => {
     const name = 'somebody-elses';
     (await settled(indexedDB.open(name, 3))).close();
     const storage = indexedDbStorage({ name });
-    await expect(storage.get('a')).rejects.toMatchObject({ code, fix: expect.stringContaining('name') });
+    await expect(storage.get('a')).rejects.toMatchObject({ code, fix: expect.stringContaining('name') as string });
     await expect(put(storage, { a: 1 })).rejects.toMatchObject({ code });
   });
 
   test('an environment without IndexedDB', async () => {
     vi.stubGlobal('indexedDB', undefined);
     const storage = indexedDbStorage({ name: newName() });
-    await expect(storage.get('a')).rejects.toMatchObject({ code, fix: expect.stringContaining('memoryStorage') });
+    await expect(storage.get('a')).rejects.toMatchObject({ code, fix: expect.stringContaining('memoryStorage') as string });
     vi.unstubAllGlobals();
     expect(await increment(storage, 'a')).toBe(1);
     await storage.close();
@@ -143,7 +143,7 @@ describe('a STORAGE error with a fix is what comes of', () => {
       },
     });
     const storage = indexedDbStorage({ name: newName() });
-    await expect(storage.get('a')).rejects.toMatchObject({ code, fix: expect.stringContaining('site data') });
+    await expect(storage.get('a')).rejects.toMatchObject({ code, fix: expect.stringContaining('site data') as string });
     vi.unstubAllGlobals();
   });
 });

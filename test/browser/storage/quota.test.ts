@@ -24,7 +24,7 @@ test('a full quota is a STORAGE error, keeps what was stored, and the client can
   const big = 'x'.repeat(5_000_000);
   await expect(put(primary, { 'ann/a': 'lost', 'ann/big': big })).rejects.toMatchObject({
     code: 'STORAGE',
-    fix: expect.stringContaining('persist'),
+    fix: expect.stringContaining('persist') as string,
   });
   expect(await primary.list('')).toEqual([['ann/a', 'kept']]);
 

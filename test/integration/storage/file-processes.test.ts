@@ -38,8 +38,8 @@ test('a second owner is refused while the first lives, and takes over when it is
   const storage = fileStorage(directory.path);
   await expect(storage.get('held')).rejects.toMatchObject({
     code: 'STORAGE',
-    message: expect.stringContaining(String(child.pid)),
-    fix: expect.stringContaining('a directory of its own'),
+    message: expect.stringContaining(String(child.pid)) as string,
+    fix: expect.stringContaining('a directory of its own') as string,
   });
   await child.kill('SIGKILL');
   expect(await storage.get('held')).toBe(true);
