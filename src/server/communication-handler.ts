@@ -25,11 +25,19 @@ export function createCommunicationHandler(
 ): (context: LumenContext) => () => void {
   const core = coreOf(options);
   const identify = createIdentify(options, core.logger);
-  return (context) => serveContext(core, identify, context);
+  return (context) => serveContext(core, identify, context).close;
+}
+
+/** A context being served. */
+export interface Served {
+  /** Twice is once. */
+  close: () => void;
+  /** Answers a request that is none of the protocol. */
+  answerUnknown: (args: readonly unknown[]) => void;
 }
 
 /** Listens at once, so that nothing a client emits in its first moments is lost. */
-export function serveContext(core: Core, identify: Identify, context: LumenContext): () => void {
+export function serveContext(core: Core, identify: Identify, context: LumenContext): Served {
   const { handshake } = context.socket;
   const auth = handshakeAuth(handshake?.auth);
   const connection = new Connection(core, linkOf(context));
@@ -41,5 +49,5 @@ export function serveContext(core: Core, identify: Identify, context: LumenConte
     user: context.user,
   };
   void connection.open(() => identify(request), auth);
-  return () => connection.close();
+  return { close: () => connection.close(), answerUnknown: (args) => connection.answerUnknown(args) };
 }

@@ -6,7 +6,7 @@ import type { Push, RequestName } from '../protocol/events.ts';
 import { handshakeAuthSchema, type HandshakeAuth } from '../protocol/hello.ts';
 import type { Identity } from './auth.ts';
 import type { Core } from './core.ts';
-import type { RequestSource } from './handlers/define-handler.ts';
+import { refuseUnknown, type RequestSource } from './handlers/define-handler.ts';
 import { HANDLERS } from './handlers/index.ts';
 import type { Caller } from './services/ports.ts';
 import { rateLimited, TokenBucket } from './services/rate-limit.ts';
@@ -77,6 +77,10 @@ export class Connection implements RequestSource {
 
   handle(name: RequestName, args: readonly unknown[]): void {
     this.#core.inFlight.add(HANDLERS[name].handle(this, args));
+  }
+
+  answerUnknown(args: readonly unknown[]): void {
+    refuseUnknown(this, args);
   }
 
   countEvent(): void {

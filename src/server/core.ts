@@ -9,8 +9,10 @@ import { createServices, type Services } from './services/services.ts';
 import { useCommunicationStore, type CommunicationStore } from './store/ephemera/memory.ts';
 import { ensureCommunicationTables } from './store/migrate.ts';
 import { openDatabase } from './store/open.ts';
+import { ping } from './store/ping.ts';
 import { connectionOf, type DatabaseSource } from './store/sqlite-port.ts';
 import { createStore, type Store } from './store/store.ts';
+
 
 export interface CoreOptions {
   /**
@@ -61,6 +63,12 @@ export class Core {
    */
   ready(): Promise<void> {
     return (this.#ready ??= this.#watched(ensureCommunicationTables(this.#db)));
+  }
+
+  /** Rejects where the database doesn't answer. */
+  async check(): Promise<void> {
+    await this.ready();
+    await this.store.read(ping);
   }
 
   /** From now on every new request is answered `UNAVAILABLE`. */

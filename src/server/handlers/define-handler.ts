@@ -44,7 +44,7 @@ export function defineHandler<K extends RequestName>(
   return {
     name,
     async handle(source, args) {
-      const acknowledge = args.findLast((arg) => typeof arg === 'function') as ((reply: Reply<unknown>) => void) | undefined;
+      const acknowledge = acknowledgementOf(args);
       const payload = typeof args[0] === 'function' ? undefined : args[0];
       let request: RequestOf<K> | undefined;
       try {
@@ -62,6 +62,19 @@ export function defineHandler<K extends RequestName>(
       }
     },
   };
+}
+
+/** For what is no request of the protocol: a newer client's, perhaps. */
+export function refuseUnknown(source: Pick<RequestSource, 'push'>, args: readonly unknown[]): void {
+  const acknowledge = acknowledgementOf(args);
+  const body: ErrorBody = { code: 'UNSUPPORTED', message: 'This server does not know the request' };
+  if (acknowledge !== undefined) acknowledge({ ok: false, error: body });
+  else source.push({ event: 'error', data: body });
+}
+
+/** Socket.IO hands it over as a function, which nothing else on the wire can be. */
+function acknowledgementOf(args: readonly unknown[]): ((reply: Reply<unknown>) => void) | undefined {
+  return args.findLast((arg): arg is (reply: Reply<unknown>) => void => typeof arg === 'function');
 }
 
 function parse<T>(schema: v.GenericSchema<unknown, T>, payload: unknown): T {
