@@ -1,0 +1,75 @@
+import type { Socket } from 'socket.io';
+import type { Clock } from '../../../src/lib/clock.ts';
+import type { BaseData } from './data.ts';
+
+export type Payload = Readonly<Record<string, unknown>>;
+export type Handler = (connection: Connection, payload: Payload) => void;
+
+/** What all connections of one base server share. */
+export interface Shared {
+  data: BaseData;
+  clock: Clock;
+  /** Who is connected, with all their sockets. */
+  sockets: Map<string, Set<Socket>>;
+  presence: Map<string, { status: string; lastSeen: string }>;
+  /** In whose rooms a user is, by whichever socket they joined. */
+  joined: Map<string, Set<string>>;
+  /** Ends the typing of a user, by conversation and user. */
+  typing: Map<string, () => void>;
+  /** Answers that the next sends are refused with. */
+  refusals: { code: string; message: string }[];
+  maxMessageLength: number;
+  readStatus: 'reader' | 'room';
+}
+
+/** One socket of a base server, with the ways it has to talk. */
+export class Connection {
+  readonly userId: string;
+  readonly shared: Shared;
+  readonly socket: Socket;
+
+  constructor(userId: string, socket: Socket, shared: Shared) {
+    this.userId = userId;
+    this.socket = socket;
+    this.shared = shared;
+  }
+
+  push(event: string, data: unknown): void {
+    this.socket.emit('nk:data', { event, data });
+  }
+
+  toRoom(conversationId: string, event: string, data: unknown): void {
+    this.socket.nsp.to(room(conversationId)).emit('nk:data', { event, data });
+  }
+
+  toOthersInRoom(conversationId: string, event: string, data: unknown): void {
+    this.socket.to(room(conversationId)).emit('nk:data', { event, data });
+  }
+
+  toUser(userId: string, event: string, data: unknown): void {
+    for (const socket of this.shared.sockets.get(userId) ?? []) socket.emit('nk:data', { event, data });
+  }
+
+  join(conversationId: string): void {
+    void this.socket.join(room(conversationId));
+  }
+
+  leave(conversationId: string): void {
+    void this.socket.leave(room(conversationId));
+  }
+}
+
+export function room(conversationId: string): string {
+  return `conv:${conversationId}`;
+}
+
+/** Ids and texts are strings that aren't empty; anything else makes a base server drop the event without a word. */
+export function strings<K extends string>(payload: Payload, ...names: K[]): Record<K, string> | undefined {
+  const found = {} as Record<K, string>;
+  for (const name of names) {
+    const value = payload[name];
+    if (typeof value !== 'string' || value === '') return undefined;
+    found[name] = value;
+  }
+  return found;
+}
