@@ -1,5 +1,11 @@
 /** Anything that a structured clone and JSON both carry unchanged. */
-export type Storable = null | boolean | number | string | readonly Storable[] | { readonly [key: string]: Storable | undefined };
+export type Storable =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Storable[]
+  | { readonly [key: string]: Storable | undefined };
 
 /** What a step leaves behind: `undefined` deletes the key. */
 export interface Step<T> {

@@ -1,6 +1,9 @@
 import { CommError, isCommError } from '../protocol/errors.ts';
 
-const NO_ROOM = ['There is no room left on the disk', 'Free some, or give fileStorage a directory on another disk.'] as const;
+const NO_ROOM = [
+  'There is no room left on the disk',
+  'Free some, or give fileStorage a directory on another disk.',
+] as const;
 const NO_RIGHT = [
   'The directory may not be written to',
   'Give this process the right to read and write it, or name another directory.',

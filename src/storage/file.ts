@@ -158,7 +158,8 @@ class FileStorage implements CommStorage {
     const lock = await FileLock.acquire(join(this.#dir, 'lock'));
     try {
       const entries = new Map<string, string>();
-      const apply = ([key, json]: Change): unknown => (json === undefined ? entries.delete(key) : entries.set(key, json));
+      const apply = ([key, json]: Change): unknown =>
+        json === undefined ? entries.delete(key) : entries.set(key, json);
       const journal = await Journal.open(join(this.#dir, 'journal'), apply, this.#upTo);
       this.#upTo = undefined;
       this.#opened = { lock, journal, entries };
@@ -178,7 +179,11 @@ class FileStorage implements CommStorage {
   }
 }
 
-async function write(opened: Opened, batch: readonly Pending[], snapshot: readonly Change[] | undefined): Promise<void> {
+async function write(
+  opened: Opened,
+  batch: readonly Pending[],
+  snapshot: readonly Change[] | undefined,
+): Promise<void> {
   const { lock, journal } = opened;
   if (!(await lock.stillHeld())) {
     throw new CommError('STORAGE', 'Another process has taken over this directory', {

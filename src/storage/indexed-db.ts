@@ -53,8 +53,7 @@ class IndexedDbStorage implements CommStorage {
       const range = IDBKeyRange.bound(prefix, `${prefix}\uffff`);
       const keys = store.getAllKeys(range);
       const values = store.getAll(range);
-      values.onsuccess = () =>
-        done(keys.result.map((key, index) => [key as string, values.result[index] as Storable]));
+      values.onsuccess = () => done(keys.result.map((key, index) => [key as string, values.result[index] as Storable]));
     });
   }
 
@@ -131,9 +130,9 @@ class IndexedDbStorage implements CommStorage {
         // Closing lets the transaction end first.
         if (this.#useStore === useStore) this.#watch(transaction.db);
         else transaction.db.close();
-      }).catch((error: Error) => {
+      }).catch((error: unknown) => {
         opened();
-        reject(error);
+        reject(error instanceof Error ? error : new Error(String(error)));
       });
     });
   }

@@ -23,7 +23,12 @@ export function interceptProperty(host: Host, name: string, assigned: (value: un
     else accessor.set?.call(host, next);
     if (listening) assigned(next);
   };
-  let listening = Reflect.defineProperty(host, name, { configurable: true, enumerable: own?.enumerable ?? true, get, set });
+  let listening = Reflect.defineProperty(host, name, {
+    configurable: true,
+    enumerable: own?.enumerable ?? true,
+    get,
+    set,
+  });
   if (!listening) throw new TypeError(`The page component's property ${name} is sealed and can't be listened to`);
   return () => {
     listening = false;

@@ -119,7 +119,10 @@ describe('a STORAGE error with a fix is what comes of', () => {
   test('an environment without IndexedDB', async () => {
     vi.stubGlobal('indexedDB', undefined);
     const storage = indexedDbStorage({ name: newName() });
-    await expect(storage.get('a')).rejects.toMatchObject({ code, fix: expect.stringContaining('memoryStorage') as string });
+    await expect(storage.get('a')).rejects.toMatchObject({
+      code,
+      fix: expect.stringContaining('memoryStorage') as string,
+    });
     vi.unstubAllGlobals();
     expect(await increment(storage, 'a')).toBe(1);
     await storage.close();

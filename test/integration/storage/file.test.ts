@@ -98,7 +98,10 @@ test.each([
   const journal = join(directory.path, 'journal');
   const text = await readFile(journal, 'utf8');
   await writeFile(journal, damage(text));
-  await expect(storage.get('ann/a')).rejects.toMatchObject({ code: 'STORAGE', fix: expect.stringContaining('copy') as string });
+  await expect(storage.get('ann/a')).rejects.toMatchObject({
+    code: 'STORAGE',
+    fix: expect.stringContaining('copy') as string,
+  });
   await writeFile(journal, text);
   expect(await storage.list('')).toHaveLength(3);
   await storage.close();
@@ -151,6 +154,9 @@ test('a path that cannot be a directory is a STORAGE error that says what to do'
   const file = join(directory.path, 'file');
   await writeFile(file, '');
   for (const path of [file, join(file, 'below')]) {
-    await expect(fileStorage(path).get('a')).rejects.toMatchObject({ code: 'STORAGE', fix: expect.any(String) as string });
+    await expect(fileStorage(path).get('a')).rejects.toMatchObject({
+      code: 'STORAGE',
+      fix: expect.any(String) as string,
+    });
   }
 });
