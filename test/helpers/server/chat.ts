@@ -1,0 +1,72 @@
+import { DatabaseSync } from 'node:sqlite';
+import { silentLogger } from '../../../src/lib/logger.ts';
+import type { Conversation } from '../../../src/protocol/conversations.ts';
+import type { Message, SendMessage } from '../../../src/protocol/messages.ts';
+import { resolveConfig, type CommunicationConfig } from '../../../src/server/config.ts';
+import { createChatServices, type ChatServices } from '../../../src/server/services/chat-services.ts';
+import type { Caller, PresenceReader } from '../../../src/server/services/ports.ts';
+import type { DatabaseSource } from '../../../src/server/store/sqlite-port.ts';
+import { createStore, type Store } from '../../../src/server/store/store.ts';
+import { CAPABILITIES } from '../../../src/protocol/vocabulary.ts';
+import { manualClock, type ManualClock } from '../manual-clock.ts';
+import { RecordingHub } from './recording-hub.ts';
+
+export interface Chat extends ChatServices {
+  readonly hub: RecordingHub;
+  readonly store: Store;
+  readonly clock: ManualClock;
+  /** Present unless the test brought a database of its own. */
+  readonly sqlite: DatabaseSync;
+  group(owner: string, ...others: string[]): Promise<Conversation>;
+  direct(one: string, other: string): Promise<Conversation>;
+  say(sender: string, conversationId: string, content: string, more?: Partial<SendMessage>): Promise<Message>;
+}
+
+export interface ChatOptions {
+  db?: DatabaseSource;
+  config?: CommunicationConfig;
+  presence?: PresenceReader;
+}
+
+/** A client of ours. */
+export function caller(userId: string, socketId?: string): Caller {
+  return { userId, caps: new Set(CAPABILITIES), ...(socketId !== undefined && { socketId }) };
+}
+
+/** A client that knows only the base protocol. */
+export function baseCaller(userId: string, socketId: string): Caller {
+  return { userId, socketId, caps: new Set() };
+}
+
+/** The chat services on a real database, in memory unless given, with a hub that keeps what it is told. */
+export async function startChat(options: ChatOptions = {}): Promise<Chat> {
+  const sqlite = new DatabaseSync(':memory:');
+  const store = createStore(options.db ?? sqlite, silentLogger);
+  await store.ready;
+  const hub = new RecordingHub();
+  const clock = manualClock();
+  const services = createChatServices({
+    store,
+    hub,
+    clock,
+    config: resolveConfig(options.config),
+    logger: silentLogger,
+    presence: options.presence ?? { presenceOf: () => new Map() },
+  });
+  const create = async (type: 'direct' | 'group', owner: string, participantIds: string[]): Promise<Conversation> => {
+    const { conversation } = await services.conversations.create(caller(owner), { type, participantIds });
+    hub.take();
+    return conversation;
+  };
+  return {
+    ...services,
+    hub,
+    store,
+    clock,
+    sqlite,
+    group: (owner, ...others) => create('group', owner, others),
+    direct: (one, other) => create('direct', one, [other]),
+    say: (sender, conversationId, content, more) =>
+      services.sending.send(caller(sender), { conversationId, content, type: 'text', ...more }),
+  };
+}
