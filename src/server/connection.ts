@@ -35,6 +35,8 @@ export class Connection implements RequestSource {
   readonly #flood: TokenBucket;
   readonly #opening = deferred<Caller>();
   #caller: Caller | undefined;
+  /** In the hub, whether or not it is open yet. */
+  #entered: Caller | undefined;
   #closed = false;
   #cancelExpiry: () => void = () => undefined;
 
@@ -63,9 +65,10 @@ export class Connection implements RequestSource {
       await this.#core.ready();
       const caps = new Set<Capability>(CAPABILITIES.filter((cap) => offered?.includes(cap)));
       const caller: Caller = { userId: identity.userId, socketId: this.#link.id, caps };
-      await this.#enter(caller);
-      if (this.#closed) return;
+      if (!(await this.#enter(caller))) return;
       if (offered !== undefined) this.#hello(caller);
+      await this.services.presence.connected(caller);
+      if (this.#closed) return;
       this.#caller = caller;
       this.#opening.resolve(caller);
       this.#expireAt(identity.expiresAt);
@@ -110,16 +113,14 @@ export class Connection implements RequestSource {
     calls.disconnected(caller);
   }
 
-  /** In the hub and in presence, whether or not it is open yet. */
-  #entered: Caller | undefined;
-
-  async #enter(caller: Caller): Promise<void> {
-    if (this.#closed) return;
+  /** @returns false when the socket has gone meanwhile */
+  async #enter(caller: Caller): Promise<boolean> {
+    if (this.#closed) return false;
     this.#entered = caller;
     const { store, hub } = this.#core;
     const { userId, caps } = caller;
     await hub.enter({ link: this.#link, userId, caps }, () => store.read(() => conversationIdsOf(userId)));
-    if (!this.#closed) await this.services.presence.connected(caller);
+    return !this.#closed;
   }
 
   #hello({ userId, caps }: Caller): void {

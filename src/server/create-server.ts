@@ -109,12 +109,12 @@ type Trust = 'tokens' | 'user-ids' | 'development';
 function trustOf({ auth, trustUserIdHeader = false }: CommServerOptions, host: string): Trust {
   if (auth !== undefined) return 'tokens';
   if (trustUserIdHeader) return 'user-ids';
-  const fix = 'Give it `auth` (such as jwtAuth), or trust user ids explicitly behind a proxy that sets them.';
+  const fix = 'configure JWTs, or trust user ids explicitly (trustUserIdHeader, --trust-user-id) behind a proxy that sets them';
   if (process.env['NODE_ENV'] === 'production') {
-    throw new TypeError(`Without authentication it does not start with NODE_ENV=production. ${fix}`);
+    throw new TypeError(`Without authentication the server does not start with NODE_ENV=production: ${fix}`);
   }
   if (!isLoopback(host)) {
-    throw new TypeError(`Without authentication it does not start on ${host}, which others can reach. ${fix}`);
+    throw new TypeError(`Without authentication the server does not start on ${host}, which others can reach: ${fix}`);
   }
   return 'development';
 }
