@@ -34,8 +34,12 @@ const OUTSIDE = {
 
 const NODE_ONLY = '^src/(server|node|testing|cli)/|^src/cli\\.ts$|^src/storage/file(-|\\.ts$)';
 
+/** @param {string} text */
 const escape = (text) => text.replaceAll('.', '\\.');
-/** Resolved, with types from elsewhere, or not installed. */
+/**
+ * Resolved, with types from elsewhere, or not installed.
+ * @param {string} name
+ */
 const packagePath = (name) => `(^|node_modules/)(@types/)?${escape(name)}(/|$)`;
 
 const layerRules = Object.entries(LAYERS).map(([layer, below]) => ({
