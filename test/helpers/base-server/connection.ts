@@ -59,7 +59,7 @@ export class Connection {
   }
 }
 
-export function room(conversationId: string): string {
+function room(conversationId: string): string {
   return `conv:${conversationId}`;
 }
 
