@@ -9,7 +9,8 @@ export type {
   SendOptions,
 } from './client/messages/messages-client.ts';
 export type { HistoryPage, HistoryQuery } from './client/messages/history.ts';
-export type { ConversationsClient, ListConversations } from './client/conversations/conversations-client.ts';
+export type { ConversationsClient } from './client/conversations/conversations-client.ts';
+export type { ListConversations } from './client/conversations/directory.ts';
 export type { ConversationSnapshot, ConversationView } from './client/conversations/conversation-view.ts';
 export type { InboxSnapshot } from './client/conversations/inbox-state.ts';
 export type { SendMessageInput } from './client/ports.ts';

@@ -1,14 +1,11 @@
 import type { AbortOptions } from '../lib/abort.ts';
 import { Emitter, type Listener, type ListenOptions } from '../lib/emitter.ts';
+import { lazy, type Lazy } from '../lib/lazy.ts';
 import { errorFields } from '../lib/logger.ts';
 import { CommError, isCommError } from '../protocol/errors.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
-import { indexedDbStorage } from '../storage/indexed-db.ts';
-import { memoryStorage } from '../storage/memory.ts';
-import { resilientStorage } from '../storage/resilient.ts';
-import { BaseModeRequester } from '../transport/base-mode.ts';
+import { lazyStorage } from '../storage/lazy.ts';
 import type { ConnectionStatus } from '../transport/connection.ts';
-import { RestClient } from '../transport/rest-client.ts';
 import { socketIoPort } from '../transport/socket-io.ts';
 import { TokenSource } from '../transport/token-source.ts';
 import { Wire } from '../transport/wire.ts';
@@ -21,8 +18,7 @@ import { resolveOptions, type CommClientOptions, type ResolvedOptions } from './
 import { Peer, type Guarantees } from './peer.ts';
 import { PresenceClient } from './presence/presence-client.ts';
 import { TypingClient } from './presence/typing-client.ts';
-import { watchBrowser } from './browser.ts';
-import { Stream } from './stream.ts';
+import type { Stream } from './stream.ts';
 
 /**
  * The client. Constructing it opens nothing and starts nothing, so that it is safe while a server renders; everything
@@ -42,7 +38,7 @@ export class CommClient {
   readonly #emitter: Emitter<CommEvents>;
   readonly #lifecycle: Lifecycle;
   readonly #peer: Peer;
-  readonly #stream: Stream;
+  readonly #stream: Lazy<Stream>;
   readonly #storage: CommStorage;
   #stopWatching: (() => void) | undefined;
 
@@ -52,54 +48,73 @@ export class CommClient {
     const { clock, logger, requestTimeoutMs, url, namespace, path, transports, restPath } = resolved;
     this.#options = resolved;
     this.#emitter = new Emitter((error, event) => this.#threw(error, event));
+    this.#peer = new Peer(resolved.userId);
+    const report = (error: unknown): void => this.#report(error);
+    this.#storage = lazyStorage(async () => {
+      const { openStorage } = await import('../storage/open.ts');
+      return openStorage(resolved.storage, report);
+    });
     const socket = resolved.socket ?? socketIoPort({ url, namespace, path, transports });
     const wire = new Wire(socket, clock, requestTimeoutMs);
     const tokens = new TokenSource(resolved.token);
-    this.#peer = new Peer(resolved.userId);
-    const base = new BaseModeRequester(wire, clock, requestTimeoutMs, () => this.#peer.userId ?? '');
-    const report = (error: unknown): void => this.#report(error);
-    this.#storage = resilientStorage(resolved.storage ?? defaultStorage(), report);
+    const userId = (): string | undefined => this.#peer.userId;
+    const base = lazy(async () => {
+      const { BaseModeRequester } = await import('../transport/base-mode.ts');
+      return new BaseModeRequester(wire, clock, requestTimeoutMs, () => userId() ?? '');
+    });
     const context: ClientContext = {
       requester: {
-        request: (name, payload, requestOptions) =>
-          (this.#peer.has('ack') ? wire : base).request(name, payload, requestOptions),
+        request: async (name, payload, requestOptions) =>
+          (this.#peer.has('ack') ? wire : await base()).request(name, payload, requestOptions),
       },
-      rest: new RestClient({
-        baseUrl: `${url ?? ''}${restPath}`,
-        fetch: (...request) => (resolved.fetch ?? fetch)(...request),
-        tokens,
-        userId: () => this.#peer.userId,
-        timeoutMs: requestTimeoutMs,
-      }),
       emitter: this.#emitter,
       clock,
       logger,
-      userId: () => this.#peer.userId,
+      userId,
       has: (capability) => this.#peer.has(capability),
       online: () => this.#lifecycle.online,
       whenConnected: (signal) => this.#lifecycle.whenConnected(signal),
       untilConnected: (signal) => this.#lifecycle.untilConnected(signal),
       report,
     };
-    this.messages = new MessagesClient(context, this.#storage);
+    const reader = lazy(async () => {
+      const { Reader } = await import('./reader.ts');
+      const rest = {
+        baseUrl: `${url ?? ''}${restPath}`,
+        fetch: resolved.fetch ?? globalThis.fetch.bind(globalThis),
+        tokens,
+        userId,
+        timeoutMs: requestTimeoutMs,
+      };
+      return new Reader(context, rest, (id) =>
+        this.messages.outbox().filter(({ conversationId }) => conversationId === id),
+      );
+    });
+    this.messages = new MessagesClient(context, this.#storage, reader);
     this.typing = new TypingClient(context);
     this.presence = new PresenceClient(context);
-    const { timelines } = this.messages;
-    this.conversations = new ConversationsClient(context, {
-      openTimeline: (id) => timelines.open(id),
-      closeTimeline: (id) => timelines.close(id),
-      send: (input, sendOptions) => this.messages.send(input, sendOptions),
-      markRead: (ref, markOptions) => this.messages.markRead(ref, markOptions),
-      setTyping: (id, isTyping) => (isTyping ? this.typing.start(id) : this.typing.stop(id)),
-      typing: (id) => this.typing.observe(id),
-      applyMarks: (conversation) => this.#stream.applyMarks(conversation),
-    });
-    this.#stream = new Stream(context, this.#storage, {
-      messages: this.messages,
-      conversations: this.conversations,
-      typing: this.typing,
-      presence: this.presence,
-      userRefused: (expired) => this.#lifecycle.userRefused(expired),
+    this.conversations = new ConversationsClient(
+      context,
+      {
+        send: (input, sendOptions) => this.messages.send(input, sendOptions),
+        markRead: (ref, markOptions) => this.messages.markRead(ref, markOptions),
+        setTyping: (id, isTyping) => (isTyping ? this.typing.start(id) : this.typing.stop(id)),
+        typing: (id) => this.typing.observe(id),
+        join: async (id) => (await this.#stream()).enter(id),
+        closeTimeline: (id) => reader.current?.timelines.close(id),
+      },
+      reader,
+    );
+    // Loaded beside the handshake, which takes longer; what comes before it is there waits.
+    const early: [event: string, data: unknown][] = [];
+    this.#stream = lazy(async () => {
+      const { Stream } = await import('./stream.ts');
+      const { messages, conversations, typing, presence } = this;
+      const userRefused = (expired: boolean): void => this.#lifecycle.userRefused(expired);
+      const targets = { messages, conversations, typing, presence, reader, userRefused };
+      const stream = new Stream(context, this.#storage, targets);
+      for (const [event, data] of early.splice(0)) stream.pushed(event, data);
+      return stream;
     });
     this.#lifecycle = new Lifecycle({
       socket,
@@ -111,14 +126,19 @@ export class CommClient {
         this.#peer.greeted(hello);
         if (this.#peer.hello !== undefined) this.typing.configure(this.#peer.hello.limits.typingTimeoutMs);
       },
-      catchUp: () => this.#stream.catchUp(),
+      catchUp: async () => {
+        if (!this.#peer.has('ack')) await base();
+        await (await this.#stream()).catchUp();
+      },
       lineLost: () => {
-        base.closed();
-        this.#stream.lineLost();
+        base.current?.closed();
+        this.#stream.current?.lineLost();
+        early.length = 0;
       },
       pushed: (event, data) => {
-        if (!this.#peer.has('ack')) base.pushed(event, data);
-        this.#stream.pushed(event, data);
+        if (!this.#peer.has('ack')) base.current?.pushed(event, data);
+        if (this.#stream.current === undefined) early.push([event, data]);
+        else this.#stream.current.pushed(event, data);
       },
       status: (status) => this.#emitter.emit('status', status),
       canPing: () => this.#peer.has('ack'),
@@ -150,10 +170,9 @@ export class CommClient {
   async connect({ signal }: AbortOptions = {}): Promise<void> {
     signal?.throwIfAborted();
     const isFirst = this.status === 'idle' || this.status === 'disconnected' || this.status === 'unauthenticated';
-    this.#stopWatching ??= watchBrowser(this.#options, {
-      wake: () => this.#lifecycle.wake(),
-      idle: (isIdle) => this.presence.idle(isIdle),
-    });
+    this.#watchPage();
+    // A failure shows when it is needed, and is tried again then.
+    this.#stream().catch(() => undefined);
     try {
       await this.#lifecycle.connect(signal);
     } catch (error) {
@@ -168,7 +187,7 @@ export class CommClient {
     this.#stopWatching = undefined;
     this.#lifecycle.disconnect();
     await this.messages.sender.settled();
-    await this.#stream.save();
+    await this.#stream.current?.save();
   }
 
   /** @returns how to stop listening; aborting `signal` does the same */
@@ -190,6 +209,24 @@ export class CommClient {
     await this.#storage.close();
   }
 
+  /** Wake-ups and idleness, where there is a page to watch. */
+  #watchPage(): void {
+    if (this.#stopWatching !== undefined || typeof document === 'undefined') return;
+    let stop: (() => void) | undefined;
+    let stopped = false;
+    this.#stopWatching = () => {
+      stopped = true;
+      stop?.();
+    };
+    import('./browser.ts').then(({ watchBrowser }) => {
+      if (stopped) return;
+      stop = watchBrowser(this.#options, {
+        wake: () => this.#lifecycle.wake(),
+        idle: (isIdle) => this.presence.idle(isIdle),
+      });
+    }, this.#report.bind(this));
+  }
+
   #report(error: unknown): void {
     this.#options.logger.warn('Something failed that nobody awaited', errorFields(error));
     const told = isCommError(error) ? error : new CommError('INTERNAL', 'An internal error', { cause: error });
@@ -201,8 +238,4 @@ export class CommClient {
     // In the app's own time, as an error of the app: visible to it, and harmless to the client.
     if (event !== 'error') queueMicrotask(() => this.#report(error));
   }
-}
-
-function defaultStorage(): CommStorage {
-  return typeof indexedDB === 'undefined' ? memoryStorage() : indexedDbStorage();
 }

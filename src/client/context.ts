@@ -2,7 +2,6 @@ import type { Clock } from '../lib/clock.ts';
 import type { Emitter } from '../lib/emitter.ts';
 import type { Logger } from '../lib/logger.ts';
 import { CommError } from '../protocol/errors.ts';
-import type { RestClient } from '../transport/rest-client.ts';
 import type { Requester } from '../transport/wire.ts';
 import type { CommEvents } from './events.ts';
 import type { Capability } from '../protocol/vocabulary.ts';
@@ -10,7 +9,6 @@ import type { Capability } from '../protocol/vocabulary.ts';
 /** What the composition root hands to every sub-client. */
 export interface ClientContext {
   readonly requester: Requester;
-  readonly rest: RestClient;
   readonly emitter: Emitter<CommEvents>;
   readonly clock: Clock;
   readonly logger: Logger;

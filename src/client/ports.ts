@@ -1,6 +1,5 @@
 import type { AbortOptions } from '../lib/abort.ts';
 import type { Observable } from '../lib/observable.ts';
-import type { Conversation } from '../protocol/conversations.ts';
 import type { CommError } from '../protocol/errors.ts';
 import type { Message, MessageAttachment } from '../protocol/messages.ts';
 import type { SendableType } from '../protocol/vocabulary.ts';
@@ -43,12 +42,10 @@ export interface OpenTimeline extends Observable<TimelineSnapshot> {
 
 /** What an open conversation needs of the sub-clients beside it; the composition root hands it over. */
 export interface ViewPorts {
-  openTimeline(conversationId: string): OpenTimeline;
-  closeTimeline(conversationId: string): void;
   send(input: SendMessageInput & { conversationId: string }, options?: AbortOptions): Promise<Message>;
   markRead(request: { conversationId: string; messageId: string }, options?: AbortOptions): Promise<void>;
   setTyping(conversationId: string, isTyping: boolean): void;
   typing(conversationId: string): Observable<readonly string[]>;
-  /** The participants' marks, as just read, apply to the messages that are held. */
-  applyMarks(conversation: Conversation): void;
+  join(conversationId: string): Promise<void>;
+  closeTimeline(conversationId: string): void;
 }

@@ -1,25 +1,27 @@
-import type { Conversation, SyncResult } from '../protocol/conversations.ts';
+import type { SyncResult } from '../protocol/conversations.ts';
 import { commErrorFrom } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
-import { fields, readConversation, readHead } from '../transport/rows.ts';
+import { fields, readChanges, readConversation, readHead } from '../transport/rows.ts';
+import type { Lazy } from '../lib/lazy.ts';
 import { marksOf, type Change, type Mark } from './changes.ts';
 import { unreadable, type ClientContext } from './context.ts';
 import type { ConversationsClient } from './conversations/conversations-client.ts';
 import { CursorKeeper } from './cursor-keeper.ts';
 import { interpret, type Meaning } from './interpret.ts';
 import { Feed } from './messages/feed.ts';
-import { readChanges } from './messages/history.ts';
 import type { MessagesClient } from './messages/messages-client.ts';
 import type { PresenceClient } from './presence/presence-client.ts';
 import type { TypingClient } from './presence/typing-client.ts';
+import type { Reader } from './reader.ts';
 
 export interface StreamTargets {
   messages: MessagesClient;
   conversations: ConversationsClient;
   typing: TypingClient;
   presence: PresenceClient;
+  reader: Lazy<Reader>;
   /** The server took back its trust. */
   userRefused(expired: boolean): void;
 }
@@ -42,8 +44,8 @@ export class Stream {
     this.#to = targets;
     this.#feed = new Feed(context, {
       apply: (change) => this.#apply(change),
-      cutOff: (id) => targets.messages.timelines.reread(id),
-      fetchChanges: (id, after) => targets.messages.history.changes(id, after),
+      cutOff: (id) => targets.reader.current?.timelines.reread(id),
+      fetchChanges: async (id, after) => (await targets.reader()).history.changes(id, after),
     });
     const position = () => ({ inboxRev: this.#inboxRev, heads: this.#feed.cursors() });
     this.#keeper = new CursorKeeper(storage, context.clock, position, context.report);
@@ -51,7 +53,7 @@ export class Stream {
 
   pushed(event: string, data: unknown): void {
     const meaning = interpret(event, data, {
-      find: (id) => this.#to.messages.timelines.find(id),
+      find: (id) => this.#to.reader.current?.timelines.find(id),
       now: () => new Date(this.#context.clock.now()).toISOString(),
     });
     if (meaning !== undefined) this.#take(meaning);
@@ -65,17 +67,17 @@ export class Stream {
 
   /** Rooms first, then what was missed, then the outbox: that order leaves no window. */
   async catchUp(): Promise<void> {
-    const { conversations, messages, presence } = this.#to;
+    const { conversations, messages, presence, reader } = this.#to;
     const isOurs = this.#context.has('rev');
     const userId = this.#context.userId();
     if (userId !== undefined) await this.#restore(userId);
-    await conversations.rejoin();
+    await conversations.rejoin((id) => this.enter(id));
     if (isOurs) await this.#sync();
-    else messages.timelines.rereadAll();
+    else reader.current?.timelines.rereadAll();
     await presence.restore();
     if (userId !== undefined) await messages.sender.restore(userId);
     messages.sender.online();
-    messages.timelines.resume();
+    reader.current?.timelines.resume();
     conversations.reload();
   }
 
@@ -83,11 +85,13 @@ export class Stream {
     return this.#keeper.save();
   }
 
-  /** The participants' marks, as just read, apply to the messages that are held. */
-  applyMarks(conversation: Conversation): void {
+  /** Joins a conversation and takes in what the server says of it, its participants' marks included. */
+  async enter(id: string): Promise<void> {
+    const conversation = await this.#to.conversations.enter(id);
+    if (conversation === undefined) return;
     this.#feed.learn(conversation);
     for (const mark of marksOf(conversation, this.#context.userId())) {
-      this.#to.messages.timelines.apply(conversation.id, mark);
+      this.#to.reader.current?.timelines.apply(id, mark);
     }
   }
 
@@ -135,8 +139,8 @@ export class Stream {
   }
 
   #apply(change: Change): void {
-    const { messages, conversations } = this.#to;
-    messages.timelines.apply(change.conversationId, change);
+    const { messages, conversations, reader } = this.#to;
+    reader.current?.timelines.apply(change.conversationId, change);
     conversations.apply(change);
     if (change.kind === 'created') {
       const { clientId, senderId } = change.message;
@@ -170,11 +174,12 @@ export class Stream {
   }
 
   #mark(mark: Mark): void {
-    const { messages, conversations } = this.#to;
+    const { conversations, reader } = this.#to;
+    const timelines = reader.current?.timelines;
     const { emitter } = this.#context;
     const { conversationId, messageId, seq } = mark;
-    if (conversationId === '') messages.timelines.applyEverywhere(mark);
-    else messages.timelines.apply(conversationId, mark);
+    if (conversationId === '') timelines?.applyEverywhere(mark);
+    else timelines?.apply(conversationId, mark);
     conversations.apply(mark);
     if (mark.kind === 'status') return emitter.emit('message:status', { messageId, status: mark.status, conversationId, seq });
     const readBy = { userId: mark.userId, readAt: mark.readAt };
@@ -260,7 +265,8 @@ function readSync(answer: unknown): SyncResult {
   return {
     inboxRev,
     conversations: rows.map((each: unknown) => {
-      const changes = readChanges(fields(each));
+      const changes = readChanges(each);
+      if (changes === undefined) throw unreadable('page of changes');
       return { ...changes, conversationId: changes.conversation.id };
     }),
     gained: list('gained').map(readConversation).filter((each) => each !== undefined),

@@ -1,5 +1,5 @@
 import type { EncryptedEnvelope } from '../protocol/encryption.ts';
-import { type Conversation, type Head, type Participant } from '../protocol/conversations.ts';
+import type { Changes, Conversation, Head, Participant } from '../protocol/conversations.ts';
 import { type Message, type MessageAttachment, type Reaction, type ReadReceipt } from '../protocol/messages.ts';
 import { CONVERSATION_TYPES, MESSAGE_STATUSES, MESSAGE_TYPES, PRESENCE_STATUSES } from '../protocol/vocabulary.ts';
 
@@ -96,6 +96,19 @@ export function readHead(value: unknown): Head | undefined {
   const seq = count(row?.['seq']);
   const rev = count(row?.['rev']);
   return seq === undefined || rev === undefined ? undefined : { seq, rev };
+}
+
+export function readMessages(value: unknown): Message[] | undefined {
+  return Array.isArray(value) ? list(value, readMessage) : undefined;
+}
+
+export function readChanges(value: unknown): Changes | undefined {
+  const row = fields(value);
+  const conversation = readConversation(row?.['conversation']);
+  const head = readHead(row?.['head']);
+  const changes = readMessages(row?.['changes']);
+  if (conversation === undefined || head === undefined || changes === undefined) return undefined;
+  return { changes, conversation, head, hasMore: row?.['hasMore'] === true, tooLong: row?.['tooLong'] === true };
 }
 
 /** Ids travel as strings; in a LumenJS server's rows they are numbers. */

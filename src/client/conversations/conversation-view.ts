@@ -1,10 +1,12 @@
-import { abortable, type AbortOptions } from '../../lib/abort.ts';
+import type { AbortOptions } from '../../lib/abort.ts';
+import { lazy, type Lazy } from '../../lib/lazy.ts';
 import { ObservableValue, type Observable } from '../../lib/observable.ts';
 import type { Conversation } from '../../protocol/conversations.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { ClientContext } from '../context.ts';
-import type { OpenTimeline, SendMessageInput, ViewPorts } from '../ports.ts';
+import type { SendMessageInput, ViewPorts } from '../ports.ts';
+import type { OpenConversation } from './open-conversation.ts';
 
 export interface ConversationSnapshot {
   /** Absent until it is loaded. */
@@ -35,118 +37,81 @@ export interface ConversationView extends Observable<ConversationSnapshot> {
   close(): void;
 }
 
-const CLOSED: ConversationSnapshot = Object.freeze({
+const EMPTY: ConversationSnapshot = Object.freeze({
   conversation: undefined,
-  messages: [],
-  typing: [],
+  messages: Object.freeze([]),
+  typing: Object.freeze([]),
   hasOlder: false,
   hasNewer: false,
   loading: true,
 });
 
-/** What all views of one conversation share. */
-export class OpenConversation {
+/** What all views of one conversation share; what it is made of is loaded while it opens. */
+export class SharedView {
   readonly id: string;
   readonly ready: Promise<void>;
-  readonly snapshot: ObservableValue<ConversationSnapshot>;
   readonly #ports: ViewPorts;
-  readonly #timeline: OpenTimeline;
-  readonly #typing: Observable<readonly string[]>;
-  readonly #conversation: () => Conversation | undefined;
-  readonly #stop: (() => void)[];
-  readonly #closed = new AbortController();
-  #error: CommError | undefined;
-  #opening = true;
+  readonly #snapshot: ObservableValue<ConversationSnapshot>;
+  readonly #open: Lazy<OpenConversation>;
+  #handles = 0;
+  #closed = false;
 
-  constructor(
-    id: string,
-    context: ClientContext,
-    ports: ViewPorts,
-    conversation: () => Conversation | undefined,
-    join: () => Promise<void>,
-  ) {
+  constructor(id: string, context: ClientContext, ports: ViewPorts, load: () => Promise<OpenConversation>) {
     this.id = id;
     this.#ports = ports;
-    this.#conversation = conversation;
-    this.snapshot = new ObservableValue(CLOSED, context.report);
-    this.#timeline = ports.openTimeline(id);
-    this.#typing = ports.typing(id);
-    this.#stop = [this.#timeline.subscribe(this.refresh), this.#typing.subscribe(this.refresh)];
-    this.ready = this.#open(context, join);
+    this.#snapshot = new ObservableValue(EMPTY, context.report);
+    this.#open = lazy(async () => {
+      // A view may be opened before the client is connected, and while it is offline: it waits.
+      await context.untilConnected(undefined);
+      const conversation = await load();
+      if (this.#closed) throw new CommError('DISCONNECTED', 'The view was closed');
+      conversation.start((snapshot) => this.#snapshot.set(snapshot));
+      return conversation;
+    });
+    this.ready = this.#open().then((conversation) => conversation.ready);
     // Whoever doesn't await it sees the error in the snapshot.
-    this.ready.catch(() => undefined);
+    this.ready.catch((error: unknown) => this.#failed(error));
   }
 
-  readonly refresh = (): void => {
-    const { messages, hasOlder, hasNewer, loading, error } = this.#timeline.getSnapshot();
-    const next: ConversationSnapshot = {
-      conversation: this.#conversation(),
-      messages,
-      typing: this.#typing.getSnapshot(),
-      hasOlder,
-      hasNewer,
-      loading: loading || this.#opening,
-    };
-    const failed = this.#error ?? error;
-    const held = this.snapshot.getSnapshot();
-    const withError = failed === undefined ? next : { ...next, error: failed };
-    const keys = Object.keys(withError) as (keyof ConversationSnapshot)[];
-    const isSame = held.error === failed && keys.every((key) => held[key] === withError[key]);
-    if (!isSame) this.snapshot.set(Object.freeze(withError));
-  };
-
+  /** @param onClose - called when the last view is closed */
   view(onClose: () => void): ConversationView {
-    const { id, ready, snapshot } = this;
-    const ports = this.#ports;
-    const timeline = this.#timeline;
+    this.#handles += 1;
     let open = true;
+    const { id, ready } = this;
+    const ports = this.#ports;
     return {
       id,
       ready,
-      getSnapshot: snapshot.getSnapshot,
-      getServerSnapshot: snapshot.getServerSnapshot,
-      subscribe: snapshot.subscribe,
+      getSnapshot: this.#snapshot.getSnapshot,
+      getServerSnapshot: this.#snapshot.getServerSnapshot,
+      subscribe: this.#snapshot.subscribe,
       send: (content, options) =>
         ports.send({ ...(typeof content === 'string' ? { content } : content), conversationId: id }, options),
-      loadOlder: (options) => timeline.loadOlder(options),
-      loadNewer: (options) => timeline.loadNewer(options),
-      jumpTo: (messageId, options) => timeline.jumpTo(messageId, options),
-      markRead: (options) => this.#markRead(options),
+      loadOlder: async (options) => (await this.#open()).timeline.loadOlder(options),
+      loadNewer: async (options) => (await this.#open()).timeline.loadNewer(options),
+      jumpTo: async (messageId, options) => (await this.#open()).timeline.jumpTo(messageId, options),
+      markRead: async (options) => (await this.#open()).markRead(options),
       setTyping: (isTyping) => ports.setTyping(id, isTyping),
       close: () => {
         if (!open) return;
         open = false;
+        this.#handles -= 1;
+        if (this.#handles > 0) return;
+        this.#close();
         onClose();
       },
     };
   }
 
-  close(): void {
-    this.#closed.abort(new CommError('DISCONNECTED', 'The view was closed'));
-    for (const stop of this.#stop) stop();
+  #close(): void {
+    this.#closed = true;
+    this.#open.current?.close();
     this.#ports.setTyping(this.id, false);
     this.#ports.closeTimeline(this.id);
   }
 
-  async #open(context: ClientContext, join: () => Promise<void>): Promise<void> {
-    const { signal } = this.#closed;
-    try {
-      // A view may be opened before the client is connected, and while it is offline: it waits.
-      await context.untilConnected(signal);
-      await abortable(join(), signal);
-      await abortable(this.#timeline.loadNewest(), signal);
-    } catch (error) {
-      this.#error = error instanceof CommError ? error : new CommError('INTERNAL', 'The conversation did not open');
-      throw error;
-    } finally {
-      this.#opening = false;
-      this.refresh();
-    }
-  }
-
-  async #markRead(options: AbortOptions | undefined): Promise<void> {
-    const newest = this.#timeline.newest();
-    if (newest === undefined || this.#conversation()?.unreadCount === 0) return;
-    await this.#ports.markRead({ conversationId: this.id, messageId: newest.id }, options);
+  #failed(cause: unknown): void {
+    const error = cause instanceof CommError ? cause : new CommError('UNAVAILABLE', 'The view did not load', { cause });
+    this.#snapshot.set(Object.freeze({ ...this.#snapshot.getSnapshot(), loading: false, error }));
   }
 }

@@ -1,72 +1,62 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
+import type { Lazy } from '../../lib/lazy.ts';
 import type { Observable } from '../../lib/observable.ts';
 import type { Conversation, CreateConversation } from '../../protocol/conversations.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { RequestName, RequestOf, ResponseOf } from '../../protocol/events.ts';
-import { LIMITS } from '../../protocol/limits.ts';
+import type { Role } from '../../protocol/vocabulary.ts';
 import { readConversation } from '../../transport/rows.ts';
 import { requireId, unreadable, type ClientContext } from '../context.ts';
 import type { ViewPorts } from '../ports.ts';
-import { OpenConversation, type ConversationView } from './conversation-view.ts';
+import { SharedView, type ConversationView } from './conversation-view.ts';
+import type { Directory, ListConversations } from './directory.ts';
+import type { InboxSnapshot, InboxState } from './inbox-state.ts';
 import type { InboxEvent } from './inbox.ts';
-import { InboxState, type InboxSnapshot } from './inbox-state.ts';
-import type { Role } from '../../protocol/vocabulary.ts';
+import { LazyInbox } from './lazy-inbox.ts';
+import type { OpenConversation } from './open-conversation.ts';
 
-export interface ListConversations {
-  /** @defaultValue 50, at most 200 */
-  limit?: number | undefined;
-  /** @defaultValue 0 */
-  offset?: number | undefined;
-}
-
-interface Held {
-  conversation: OpenConversation;
-  handles: number;
-}
+/** What is loaded when somebody first reads. */
+type Reading = Lazy<{
+  readonly directory: Directory;
+  readonly inbox: InboxState;
+  openConversation(id: string, ports: ViewPorts): OpenConversation;
+}>;
 
 /** Everything about conversations. */
 export class ConversationsClient {
+  /** The list with last messages and unread counts, live. Loading starts with the first look at it. */
+  readonly inbox: Observable<InboxSnapshot>;
   readonly #context: ClientContext;
   readonly #ports: ViewPorts;
-  readonly #inbox: InboxState;
-  readonly #open = new Map<string, Held>();
+  readonly #reading: Reading;
+  readonly #open = new Map<string, SharedView>();
+  readonly #inbox: LazyInbox;
 
   /** @internal */
-  constructor(context: ClientContext, ports: ViewPorts) {
+  constructor(context: ClientContext, ports: ViewPorts, reading: Reading) {
     this.#context = context;
     this.#ports = ports;
-    this.#inbox = new InboxState(context, {
-      list: (query) => this.list(query),
-      get: (id) => this.get(id),
-    });
-  }
-
-  /** The list with last messages and unread counts, live. Loading starts with the first look at it. */
-  get inbox(): Observable<InboxSnapshot> {
-    return this.#inbox;
+    this.#reading = reading;
+    this.#inbox = new LazyInbox(context, async () => (await reading()).inbox);
+    this.inbox = this.#inbox;
   }
 
   /** Loads the next page into `inbox`. */
-  loadMore(): Promise<void> {
-    return this.#inbox.loadMore();
+  async loadMore(): Promise<void> {
+    await (await this.#reading()).inbox.loadMore();
   }
 
   /** A page of the user's conversations, newest activity first. */
-  async list({ limit = LIMITS.pageSize, offset = 0 }: ListConversations = {}, options: AbortOptions = {}): Promise<Conversation[]> {
+  async list(query: ListConversations = {}, options: AbortOptions = {}): Promise<Conversation[]> {
     await this.#context.whenConnected(options.signal);
-    const answer = await this.#context.rest.ask('listConversations', { query: { limit, offset }, ...options });
-    if (!Array.isArray(answer)) throw unreadable('list of conversations');
-    return answer.map(readConversation).filter((conversation) => conversation !== undefined);
+    return (await this.#reading()).directory.list(query, options);
   }
 
   /** @throws CommError `NOT_FOUND`, also for conversations the user isn't in */
   async get(id: string, options: AbortOptions = {}): Promise<Conversation> {
     requireId('id', id);
     await this.#context.whenConnected(options.signal);
-    if (!this.#context.has('rev')) return this.#getFromList(id, options);
-    const conversation = readConversation(await this.#context.rest.ask('getConversation', { id, ...options }));
-    if (conversation === undefined) throw unreadable('conversation');
-    return conversation;
+    return (await this.#reading()).directory.get(id, options);
   }
 
   /** Creates a conversation with the user in it. A pair of people has one direct conversation: asking again returns it. */
@@ -131,78 +121,46 @@ export class ConversationsClient {
   /** Joins a conversation, loads its newest page and keeps it in step. Handles are counted: the last `close()` leaves. */
   open(id: string): ConversationView {
     requireId('id', id);
-    const held = this.#open.get(id) ?? this.#start(id);
-    held.handles += 1;
-    return held.conversation.view(() => {
-      held.handles -= 1;
-      if (held.handles > 0) return;
+    const shared =
+      this.#open.get(id) ??
+      new SharedView(id, this.#context, this.#ports, async () => (await this.#reading()).openConversation(id, this.#ports));
+    this.#open.set(id, shared);
+    return shared.view(() => {
       this.#open.delete(id);
-      held.conversation.close();
       if (this.#context.online()) this.leave(id).catch(() => undefined);
     });
   }
 
-  /** @internal Ids of the conversations that have a view. */
-  opened(): string[] {
-    return [...this.#open.keys()];
-  }
-
   /** @internal Joins again after a reconnect; a conversation that is gone is told by `sync`. */
-  async rejoin(): Promise<void> {
+  async rejoin(enter: (id: string) => Promise<void>): Promise<void> {
     await Promise.all(
-      this.opened().map((id) =>
-        this.#join(id).catch((error: unknown) => {
+      [...this.#open.keys()].map((id) =>
+        enter(id).catch((error: unknown) => {
           if (!(error instanceof CommError) || error.retryable) throw error;
         }),
       ),
     );
   }
 
+  /** @internal Joins, and takes in what the server says of the conversation. */
+  async enter(id: string): Promise<Conversation | undefined> {
+    const answer = await this.#context.requester.request('conversation:join', { conversationId: id });
+    const joined = readConversation((answer as Partial<ResponseOf<'conversation:join'>> | null)?.conversation);
+    const { directory, inbox } = await this.#reading();
+    // A base server says nothing.
+    if (joined === undefined && inbox.find(id) !== undefined) return undefined;
+    this.apply({ kind: 'known', conversation: joined ?? (await directory.get(id)) });
+    return joined;
+  }
+
   /** @internal */
   apply(event: InboxEvent): void {
-    this.#inbox.apply(event);
-    for (const { conversation } of this.#open.values()) conversation.refresh();
+    this.#reading.current?.inbox.apply(event);
   }
 
   /** @internal Loads the list anew where somebody looks at it. */
   reload(): void {
-    this.#inbox.reload();
-  }
-
-  #start(id: string): Held {
-    const conversation = new OpenConversation(
-      id,
-      this.#context,
-      this.#ports,
-      () => this.#inbox.find(id),
-      () => this.#join(id),
-    );
-    const held = { conversation, handles: 0 };
-    this.#open.set(id, held);
-    return held;
-  }
-
-  async #join(id: string): Promise<void> {
-    const answer = await this.#context.requester.request('conversation:join', { conversationId: id });
-    const joined = readConversation((answer as Partial<ResponseOf<'conversation:join'>> | null)?.conversation);
-    if (joined !== undefined) {
-      this.apply({ kind: 'known', conversation: joined });
-      this.#ports.applyMarks(joined);
-    } else if (this.#inbox.find(id) === undefined) {
-      this.apply({ kind: 'known', conversation: await this.#getFromList(id, {}) });
-    }
-  }
-
-  /** A base server has no route for one conversation. */
-  async #getFromList(id: string, options: AbortOptions): Promise<Conversation> {
-    const limit = LIMITS.maxPageSize - 1;
-    for (let offset = 0; ; offset += limit) {
-      const answer = await this.#context.rest.ask('listConversations', { query: { limit, offset }, ...options });
-      const page = Array.isArray(answer) ? answer.map(readConversation) : [];
-      const found = page.find((each) => each?.id === id);
-      if (found !== undefined) return found;
-      if (page.length < limit) throw new CommError('NOT_FOUND', 'No such conversation');
-    }
+    this.#reading.current?.inbox.reload();
   }
 
   async #request<K extends RequestName>(name: K, payload: RequestOf<K>, options: AbortOptions = {}): Promise<ResponseOf<K>> {

@@ -1,8 +1,8 @@
-import { ObservableValue, type Observable } from '../../lib/observable.ts';
 import type { Conversation } from '../../protocol/conversations.ts';
 import { CommError } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { ClientContext } from '../context.ts';
+import type { Directory } from './directory.ts';
 import { EMPTY_INBOX, findConversation, reduceInbox, type Inbox, type InboxEvent } from './inbox.ts';
 
 export interface InboxSnapshot {
@@ -14,83 +14,80 @@ export interface InboxSnapshot {
   readonly error?: CommError | undefined;
 }
 
-interface InboxPorts {
-  list(query: { limit: number; offset: number }): Promise<Conversation[]>;
-  get(id: string): Promise<Conversation>;
-}
-
-const NOTHING: InboxSnapshot = Object.freeze({ conversations: [], loading: false, hasMore: false });
-
 /** The inbox around its reducer: loads pages when somebody looks, and single conversations when they are heard of. */
-export class InboxState implements Observable<InboxSnapshot> {
+export class InboxState {
   readonly #context: ClientContext;
-  readonly #ports: InboxPorts;
-  readonly #snapshot: ObservableValue<InboxSnapshot>;
+  readonly #directory: Directory;
+  readonly #watchers = new Map<() => void, string>();
   readonly #fetching = new Set<string>();
   #inbox: Inbox = EMPTY_INBOX;
-  #wanted = false;
+  #snapshot: InboxSnapshot | undefined;
+  /** Absent until somebody looks at the list. */
+  #show: ((snapshot: InboxSnapshot) => void) | undefined;
   /** How far the list is loaded. */
   #listed = 0;
   #loading: Promise<void> | undefined;
   #error: CommError | undefined;
 
-  constructor(context: ClientContext, ports: InboxPorts) {
+  constructor(context: ClientContext, directory: Directory) {
     this.#context = context;
-    this.#ports = ports;
-    this.#snapshot = new ObservableValue(NOTHING, context.report);
+    this.#directory = directory;
   }
-
-  readonly getSnapshot = (): InboxSnapshot => this.#snapshot.getSnapshot();
-  readonly getServerSnapshot = (): InboxSnapshot => NOTHING;
-  readonly subscribe = (listener: () => void): (() => void) => {
-    const stop = this.#snapshot.subscribe(listener);
-    if (!this.#wanted) {
-      this.#wanted = true;
-      this.reload();
-    }
-    return stop;
-  };
 
   find(id: string): Conversation | undefined {
     return findConversation(this.#inbox, id);
   }
 
+  /** Calls `listener` when what is known of this conversation changes. */
+  watch(id: string, listener: () => void): () => void {
+    this.#watchers.set(listener, id);
+    return () => void this.#watchers.delete(listener);
+  }
+
+  /** From now on the list is loaded and kept. */
+  show(show: (snapshot: InboxSnapshot) => void): void {
+    this.#show = show;
+    this.reload();
+  }
+
   apply(event: InboxEvent): void {
     const ownId = this.#context.userId();
-    const inbox = this.#inbox.ownId === ownId ? this.#inbox : { ...this.#inbox, ownId };
-    const next = reduceInbox(inbox, event);
-    if (next !== this.#inbox) {
+    const before = this.#inbox;
+    const next = reduceInbox(before.ownId === ownId ? before : { ...before, ownId }, event);
+    if (next !== before) {
       this.#inbox = next;
       this.#publish();
+      for (const [listener, id] of this.#watchers) {
+        if (findConversation(before, id) !== findConversation(next, id)) listener();
+      }
     }
-    if (event.kind === 'created' && this.#wanted && this.find(event.conversationId) === undefined) {
+    if (event.kind === 'created' && this.#show !== undefined && this.find(event.conversationId) === undefined) {
       this.#fetch(event.conversationId);
     }
   }
 
   reload(): void {
-    if (!this.#wanted || !this.#context.online()) return;
+    if (this.#show === undefined || !this.#context.online()) return;
+    // The error is in the snapshot.
     this.#load(0).catch(() => undefined);
   }
 
-  async loadMore(): Promise<void> {
-    this.#wanted = true;
-    if (this.#loading !== undefined) return this.#loading;
-    await this.#load(this.#listed);
+  loadMore(): Promise<void> {
+    return this.#loading ?? this.#load(this.#listed);
   }
 
   /** Heard of by a message, but not in what is loaded: a new message brings it to the top. */
   #fetch(id: string): void {
     if (this.#fetching.has(id)) return;
     this.#fetching.add(id);
-    this.#ports
+    this.#directory
       .get(id)
       .then((conversation) => this.apply({ kind: 'known', conversation }), this.#context.report)
       .finally(() => this.#fetching.delete(id));
   }
 
   #load(offset: number): Promise<void> {
-    const load = this.#ports
+    const load = this.#directory
       .list({ limit: LIMITS.pageSize, offset })
       .then(
         (conversations) => {
@@ -105,7 +102,7 @@ export class InboxState implements Observable<InboxSnapshot> {
         },
       )
       .finally(() => {
-        this.#loading = undefined;
+        if (this.#loading === load) this.#loading = undefined;
         this.#publish();
       });
     this.#loading = load;
@@ -115,14 +112,21 @@ export class InboxState implements Observable<InboxSnapshot> {
 
   #publish(): void {
     const { conversations, hasMore } = this.#inbox;
-    const next: InboxSnapshot = { conversations, hasMore, loading: this.#loading !== undefined };
-    const held = this.#snapshot.getSnapshot();
+    const error = this.#error;
+    const next: InboxSnapshot = {
+      conversations,
+      hasMore,
+      loading: this.#loading !== undefined,
+      ...(error !== undefined && { error }),
+    };
+    const held = this.#snapshot;
     const isSame =
-      held.conversations === conversations &&
+      held?.conversations === conversations &&
       held.hasMore === hasMore &&
       held.loading === next.loading &&
-      held.error === this.#error;
+      held.error === error;
     if (isSame) return;
-    this.#snapshot.set(Object.freeze(this.#error === undefined ? next : { ...next, error: this.#error }));
+    this.#snapshot = Object.freeze(next);
+    this.#show?.(this.#snapshot);
   }
 }

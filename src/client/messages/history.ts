@@ -3,7 +3,8 @@ import { CommError } from '../../protocol/errors.ts';
 import type { Changes } from '../../protocol/conversations.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { Message } from '../../protocol/messages.ts';
-import { readConversation, readHead, readMessage } from '../../transport/rows.ts';
+import type { RestClient } from '../../transport/rest-client.ts';
+import { readChanges, readMessage, readMessages } from '../../transport/rows.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import { isAfter } from './segments.ts';
 
@@ -30,11 +31,13 @@ const MAX_LIMIT = LIMITS.maxPageSize - 1;
 /** Reads a conversation's history over REST, from our server or from a LumenJS server. */
 export class History {
   readonly #context: ClientContext;
+  readonly #rest: RestClient;
   /** LumenJS servers serve history under another path; which one is learnt from the first 404. */
   #basePath = false;
 
-  constructor(context: ClientContext) {
+  constructor(context: ClientContext, rest: RestClient) {
     this.#context = context;
+    this.#rest = rest;
   }
 
   async page(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {
@@ -56,15 +59,17 @@ export class History {
   }
 
   async changes(conversationId: string, after: number): Promise<Changes> {
-    const answer = (await this.#context.rest.ask('listChanges', {
+    const answer = await this.#rest.ask('listChanges', {
       id: conversationId,
       query: { after, limit: LIMITS.syncChanges },
-    })) as Partial<Changes> | undefined;
-    return readChanges(answer);
+    });
+    const changes = readChanges(answer);
+    if (changes === undefined) throw unreadable('page of changes');
+    return changes;
   }
 
   async get(id: string, options: AbortOptions = {}): Promise<Message> {
-    const message = readMessage(await this.#context.rest.ask('getMessage', { id, ...options }));
+    const message = readMessage(await this.#rest.ask('getMessage', { id, ...options }));
     if (message === undefined) throw unreadable('message');
     return message;
   }
@@ -74,7 +79,7 @@ export class History {
     options: AbortOptions = {},
   ): Promise<Message[]> {
     const request = { ...options, query: { q: query, conversationId, limit } };
-    const { rest } = this.#context;
+    const rest = this.#rest;
     const answer = await rest.ask('searchMessages', request).catch((error: unknown) => {
       if (!isNotFound(error) || this.#context.has('rev')) throw error;
       return rest.askPath('GET', '/search', request);
@@ -87,7 +92,7 @@ export class History {
     query: Readonly<Record<string, string | number | undefined>>,
     options: AbortOptions,
   ): Promise<Message[]> {
-    return readAll(await this.#context.rest.ask('listMessages', { id, query, ...options })).reverse();
+    return readAll(await this.#rest.ask('listMessages', { id, query, ...options })).reverse();
   }
 
   /**
@@ -117,7 +122,7 @@ export class History {
     query: Readonly<Record<string, string | number | undefined>>,
     options: AbortOptions,
   ): Promise<Message[]> {
-    const { rest } = this.#context;
+    const rest = this.#rest;
     if (!this.#basePath) {
       try {
         return readAll(await rest.ask('listMessages', { id: conversationId, query, ...options }));
@@ -131,22 +136,10 @@ export class History {
   }
 }
 
-export function readChanges(answer: Partial<Changes> | undefined): Changes {
-  const conversation = readConversation(answer?.conversation);
-  const head = readHead(answer?.head);
-  if (conversation === undefined || head === undefined) throw unreadable('page of changes');
-  return {
-    changes: readAll(answer?.changes),
-    conversation,
-    head,
-    hasMore: answer?.hasMore === true,
-    tooLong: answer?.tooLong === true,
-  };
-}
-
 function readAll(answer: unknown): Message[] {
-  if (!Array.isArray(answer)) throw unreadable('list of messages');
-  return answer.map(readMessage).filter((message) => message !== undefined);
+  const messages = readMessages(answer);
+  if (messages === undefined) throw unreadable('list of messages');
+  return messages;
 }
 
 function isNotFound(error: unknown): boolean {

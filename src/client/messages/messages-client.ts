@@ -1,5 +1,6 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import { uuidv7 } from '../../lib/ids.ts';
+import type { Lazy } from '../../lib/lazy.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type {
   EditMessage,
@@ -13,10 +14,14 @@ import type { CommStorage } from '../../storage/comm-storage.ts';
 import { readMessage } from '../../transport/rows.ts';
 import { requireId, unreadable, type ClientContext } from '../context.ts';
 import type { SendMessageInput } from '../ports.ts';
-import { History, type HistoryPage, type HistoryQuery } from './history.ts';
+import type { History, HistoryPage, HistoryQuery } from './history.ts';
 import type { Operation, OutboxItem } from './outbox.ts';
 import { Sender } from './sender.ts';
-import { Timelines } from './timelines.ts';
+import type { TimelineEvent } from './timeline.ts';
+import type { Timelines } from './timelines.ts';
+
+/** What is loaded when somebody first reads. */
+type Reading = Lazy<{ readonly history: History; readonly timelines: Timelines }>;
 
 export interface SendOptions extends SendMessageInput {
   conversationId: string;
@@ -40,31 +45,25 @@ export interface SearchMessages {
 /** Everything about messages. */
 export class MessagesClient {
   readonly #context: ClientContext;
-  /** @internal */
-  readonly history: History;
-  /** @internal */
-  readonly timelines: Timelines;
+  readonly #reading: Reading;
   /** @internal */
   readonly sender: Sender;
 
   /** @internal */
-  constructor(context: ClientContext, storage: CommStorage) {
+  constructor(context: ClientContext, storage: CommStorage, reading: Reading) {
     this.#context = context;
-    this.history = new History(context);
-    this.timelines = new Timelines(context, this.history, (id) =>
-      this.outbox().filter(({ conversationId }) => conversationId === id),
-    );
+    this.#reading = reading;
     this.sender = new Sender(context, storage, {
       queued: (item, restored) => this.#queued(item, restored),
       stored: (item, answer) => this.#settled(item, readMessage(answer)),
       failed: (item, error) => {
         const message = this.#pendingMessage(item);
         if (message === undefined) return;
-        this.timelines.apply(message.conversationId, { kind: 'failed', clientId: item.clientId });
+        this.#show(message.conversationId, { kind: 'failed', clientId: item.clientId });
         context.emitter.emit('message:failed', { message: { ...message, status: 'failed' }, error });
       },
-      retried: ({ clientId, lane }) => this.timelines.apply(lane, { kind: 'retried', clientId }),
-      discarded: ({ clientId, lane }) => this.timelines.apply(lane, { kind: 'discarded', clientId }),
+      retried: ({ clientId, lane }) => this.#show(lane, { kind: 'retried', clientId }),
+      discarded: ({ clientId, lane }) => this.#show(lane, { kind: 'discarded', clientId }),
       findStored: (item) => this.#findStored(item),
     });
   }
@@ -117,14 +116,14 @@ export class MessagesClient {
   async list(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {
     requireId('conversationId', query.conversationId);
     await this.#context.whenConnected(options.signal);
-    return this.history.page(query, options);
+    return (await this.#reading()).history.page(query, options);
   }
 
   /** @throws CommError `NOT_FOUND`, also for messages the user may not see */
   async get(id: string, options: AbortOptions = {}): Promise<Message> {
     requireId('id', id);
     await this.#context.whenConnected(options.signal);
-    return this.history.get(id, options);
+    return (await this.#reading()).history.get(id, options);
   }
 
   /** Full-text search, best and newest first. What is typed is never query syntax. */
@@ -133,7 +132,7 @@ export class MessagesClient {
     const query = search.query.trim().slice(0, LIMITS.searchLength);
     if (query === '') return [];
     await this.#context.whenConnected(options.signal);
-    return this.history.search({ ...search, query }, options);
+    return (await this.#reading()).history.search({ ...search, query }, options);
   }
 
   /** Changes the text of an own message. Queued while offline; the last edit wins. */
@@ -183,6 +182,11 @@ export class MessagesClient {
     await this.#enqueue(lane, { name: 'message:read', payload: { conversationId, messageId } }, signal);
   }
 
+  /** In the timelines, where any is open. */
+  #show(conversationId: string, event: TimelineEvent): void {
+    this.#reading.current?.timelines.apply(conversationId, event);
+  }
+
   #enqueue(lane: string, operation: Operation, signal?: AbortSignal, clientId = uuidv7()): Promise<unknown> {
     signal?.throwIfAborted();
     return abortable(this.sender.add({ clientId, lane, operation, parked: false }), signal);
@@ -191,7 +195,7 @@ export class MessagesClient {
   #queued(item: OutboxItem, restored: boolean): void {
     const message = this.#pendingMessage(item);
     if (message === undefined) return;
-    this.timelines.apply(message.conversationId, { kind: 'pending', message });
+    this.#show(message.conversationId, { kind: 'pending', message });
     if (!restored) this.#context.emitter.emit('message:pending', message);
   }
 
@@ -199,7 +203,7 @@ export class MessagesClient {
   #settled({ clientId, operation, lane }: OutboxItem, message: Message | undefined): void {
     if (operation.name !== 'message:send') return;
     const isPushed = message === undefined || !this.#context.has('rev');
-    this.timelines.apply(lane, isPushed ? { kind: 'discarded', clientId } : { kind: 'acknowledged', clientId, message });
+    this.#show(lane, isPushed ? { kind: 'discarded', clientId } : { kind: 'acknowledged', clientId, message });
   }
 
   #pendingMessage({ clientId, operation, parked }: OutboxItem): PendingMessage | undefined {
@@ -218,7 +222,7 @@ export class MessagesClient {
 
   #hasReacted({ messageId, emoji }: ReactToMessage): boolean {
     const own = this.#context.userId();
-    const reaction = this.timelines.find(messageId)?.reactions?.find((each) => each.emoji === emoji);
+    const reaction = this.#reading.current?.timelines.find(messageId)?.reactions?.find((each) => each.emoji === emoji);
     return own !== undefined && reaction?.users.includes(own) === true;
   }
 
@@ -226,7 +230,8 @@ export class MessagesClient {
   async #findStored({ operation, clientId }: OutboxItem): Promise<Message | undefined> {
     if (operation.name !== 'message:send') return undefined;
     const { conversationId, content } = operation.payload;
-    const { messages } = await this.history.page({ conversationId, limit: 50 });
+    const { history } = await this.#reading();
+    const { messages } = await history.page({ conversationId, limit: 50 });
     // Clocks differ: a minute's grace, because a lost message is worse than one that is there twice.
     const since = Date.parse(timeOf(clientId, 0)) - 60_000;
     return messages.find(

@@ -14,10 +14,10 @@ const NOTHING: TimelineSnapshot = Object.freeze({ messages: [], hasOlder: false,
 export class Timelines {
   readonly #context: ClientContext;
   readonly #history: History;
-  readonly #pending: (conversationId: string) => Message[];
+  readonly #pending: (conversationId: string) => readonly Message[];
   readonly #open = new Map<string, LiveTimeline>();
 
-  constructor(context: ClientContext, history: History, pending: (conversationId: string) => Message[]) {
+  constructor(context: ClientContext, history: History, pending: (conversationId: string) => readonly Message[]) {
     this.#context = context;
     this.#history = history;
     this.#pending = pending;

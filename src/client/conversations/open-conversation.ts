@@ -1,0 +1,91 @@
+import { abortable, type AbortOptions } from '../../lib/abort.ts';
+import { deferred } from '../../lib/deferred.ts';
+import type { Observable } from '../../lib/observable.ts';
+import { CommError } from '../../protocol/errors.ts';
+import type { OpenTimeline, ViewPorts } from '../ports.ts';
+import type { ConversationSnapshot } from './conversation-view.ts';
+import type { InboxState } from './inbox-state.ts';
+
+/** One conversation's parts (its row, its timeline, who types) as one snapshot. */
+export class OpenConversation {
+  readonly timeline: OpenTimeline;
+  readonly #id: string;
+  readonly #ports: ViewPorts;
+  readonly #inbox: InboxState;
+  readonly #typing: Observable<readonly string[]>;
+  readonly #ready = deferred<void>();
+  readonly #closed = new AbortController();
+  readonly #stops: (() => void)[] = [];
+  #snapshot: ConversationSnapshot | undefined;
+  #show: (snapshot: ConversationSnapshot) => void = () => undefined;
+  #error: CommError | undefined;
+  #opening = true;
+
+  constructor(id: string, ports: ViewPorts, timeline: OpenTimeline, inbox: InboxState) {
+    this.#id = id;
+    this.#ports = ports;
+    this.timeline = timeline;
+    this.#inbox = inbox;
+    this.#typing = ports.typing(id);
+  }
+
+  /** Resolves when the newest page is there. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  start(show: (snapshot: ConversationSnapshot) => void): void {
+    this.#show = show;
+    this.#stops.push(
+      this.timeline.subscribe(this.#refresh),
+      this.#typing.subscribe(this.#refresh),
+      this.#inbox.watch(this.#id, this.#refresh),
+    );
+    void this.#open();
+  }
+
+  async markRead(options: AbortOptions | undefined): Promise<void> {
+    const newest = this.timeline.newest();
+    if (newest === undefined || this.#inbox.find(this.#id)?.unreadCount === 0) return;
+    await this.#ports.markRead({ conversationId: this.#id, messageId: newest.id }, options);
+  }
+
+  close(): void {
+    this.#closed.abort(new CommError('DISCONNECTED', 'The view was closed'));
+    for (const stop of this.#stops) stop();
+  }
+
+  async #open(): Promise<void> {
+    const { signal } = this.#closed;
+    try {
+      await abortable(this.#ports.join(this.#id), signal);
+      await abortable(this.timeline.loadNewest(), signal);
+      this.#ready.resolve();
+    } catch (error) {
+      this.#error = error instanceof CommError ? error : new CommError('INTERNAL', 'The conversation did not open');
+      this.#ready.reject(error);
+    } finally {
+      this.#opening = false;
+      this.#refresh();
+    }
+  }
+
+  readonly #refresh = (): void => {
+    const { messages, hasOlder, hasNewer, loading, error } = this.timeline.getSnapshot();
+    const failed = this.#error ?? error;
+    const next: ConversationSnapshot = {
+      conversation: this.#inbox.find(this.#id),
+      messages,
+      typing: this.#typing.getSnapshot(),
+      hasOlder,
+      hasNewer,
+      loading: loading || this.#opening,
+      ...(failed !== undefined && { error: failed }),
+    };
+    const held = this.#snapshot;
+    const keys: (keyof ConversationSnapshot)[] = ['error', ...(Object.keys(next) as (keyof ConversationSnapshot)[])];
+    if (held !== undefined && keys.every((key) => held[key] === next[key])) return;
+    this.#snapshot = Object.freeze(next);
+    this.#show(this.#snapshot);
+  };
+}

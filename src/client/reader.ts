@@ -1,0 +1,32 @@
+import type { Message } from '../protocol/messages.ts';
+import { RestClient, type RestClientOptions } from '../transport/rest-client.ts';
+import type { ClientContext } from './context.ts';
+import { Directory } from './conversations/directory.ts';
+import { InboxState } from './conversations/inbox-state.ts';
+import { OpenConversation } from './conversations/open-conversation.ts';
+import { History } from './messages/history.ts';
+import { Timelines } from './messages/timelines.ts';
+import type { ViewPorts } from './ports.ts';
+
+/**
+ * Everything that reads: history, search, timelines, the inbox. A chunk of its own, loaded when first needed: a client
+ * that only sends and listens does without.
+ */
+export class Reader {
+  readonly history: History;
+  readonly timelines: Timelines;
+  readonly directory: Directory;
+  readonly inbox: InboxState;
+
+  constructor(context: ClientContext, rest: RestClientOptions, pending: (conversationId: string) => readonly Message[]) {
+    const client = new RestClient(rest);
+    this.history = new History(context, client);
+    this.timelines = new Timelines(context, this.history, pending);
+    this.directory = new Directory(context, client);
+    this.inbox = new InboxState(context, this.directory);
+  }
+
+  openConversation(id: string, ports: ViewPorts): OpenConversation {
+    return new OpenConversation(id, ports, this.timelines.open(id), this.inbox);
+  }
+}

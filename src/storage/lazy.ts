@@ -1,0 +1,13 @@
+import { lazy } from '../lib/lazy.ts';
+import type { CommStorage } from './comm-storage.ts';
+
+/** A storage that is opened when it is first used. */
+export function lazyStorage(open: () => Promise<CommStorage>): CommStorage {
+  const storage = lazy(open);
+  return {
+    get: async (key) => (await storage()).get(key),
+    list: async (prefix) => (await storage()).list(prefix),
+    transact: async (keys, step) => (await storage()).transact(keys, step),
+    close: async () => storage.current?.close(),
+  };
+}
