@@ -31,11 +31,12 @@ const selectSeq = statement((p: Params<{ conversationId: string; id: number | nu
     .where('conversation_id', '=', p.conversationId)
     .where((either) => either.or([either('id', '=', p.id), either('public_id', '=', p.publicId)])),
 );
-/** The two formats of time compare once their separators agree; the index narrows it down to a day before that. */
+/** The two formats of time compare once they are one; the index alone narrows it down to a day. */
 const selectSeqBeforeTime = statement((p: Params<{ conversationId: string; time: string }>) =>
   sql<{ seq: number }>`
     select seq from messages
-    where conversation_id = ${p.conversationId} and created_at < ${p.time} and replace(created_at, ' ', 'T') < ${p.time}
+    where conversation_id = ${p.conversationId} and created_at < ${p.time}
+      and substr(replace(created_at, ' ', 'T') || '.000Z', 1, 24) < ${p.time}
     order by created_at desc, id desc limit 1`,
 );
 

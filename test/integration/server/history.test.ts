@@ -1,0 +1,104 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ListMessagesQuery } from '../../../src/protocol/rest.ts';
+import { startChat, type Chat } from '../../helpers/server/chat.ts';
+
+describe('history', () => {
+  let chat: Chat;
+  let conversationId: string;
+  let ids: string[];
+  beforeEach(async () => {
+    chat = await startChat({ config: { pageSize: 4 } });
+    ({ id: conversationId } = await chat.direct('ada', 'bob'));
+    // Ids and positions differ: another conversation takes ids in between.
+    const { id: other } = await chat.direct('ada', 'eve');
+    ids = [];
+    for (let seq = 1; seq <= 10; seq += 1) {
+      await chat.say('ada', other, 'elsewhere');
+      ids.push((await chat.say('ada', conversationId, `m${seq}`)).id);
+      chat.clock.advance(1_000);
+    }
+  });
+  afterEach(() => chat.sqlite.close());
+
+  const idOf = (seq: number): string => ids[seq - 1] ?? '';
+  const list = async (query: ListMessagesQuery = {}) =>
+    (await chat.history.list('ada', conversationId, query)).map(({ seq }) => seq);
+
+  test('without more the newest page, newest first, as long as configured', async () => {
+    expect(await list()).toEqual([10, 9, 8, 7]);
+    expect(await list({ limit: 2 })).toEqual([10, 9]);
+  });
+
+  test('before a message, down to the first', async () => {
+    expect(await list({ before: idOf(7) })).toEqual([6, 5, 4, 3]);
+    expect(await list({ before: idOf(3) })).toEqual([2, 1]);
+    expect(await list({ before: idOf(1) })).toEqual([]);
+  });
+
+  test('right after a message, up to the last', async () => {
+    expect(await list({ after: idOf(3) })).toEqual([7, 6, 5, 4]);
+    expect(await list({ after: idOf(9) })).toEqual([10]);
+    expect(await list({ after: idOf(10) })).toEqual([]);
+  });
+
+  test('around a message, with it in the middle where there is enough on both sides', async () => {
+    expect(await list({ around: idOf(5), limit: 5 })).toEqual([7, 6, 5, 4, 3]);
+    expect(await list({ around: idOf(10), limit: 5 })).toEqual([10, 9, 8, 7, 6]);
+    expect(await list({ around: idOf(1), limit: 5 })).toEqual([3, 2, 1]);
+    expect(await list({ around: idOf(5), limit: 1 })).toEqual([5]);
+  });
+
+  test('pages that follow each other have every message once', async () => {
+    const seen: (number | undefined)[] = [];
+    let page = await chat.history.list('ada', conversationId, { limit: 3 });
+    while (page.length > 0) {
+      seen.push(...page.map(({ seq }) => seq));
+      page = await chat.history.list('ada', conversationId, { limit: 3, before: page.at(-1)?.id });
+    }
+    expect(seen).toEqual([10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
+  });
+
+  test('before a time, which may stand in either format and zone', async () => {
+    const fourth = (await chat.history.get('ada', idOf(4))).createdAt;
+    expect(await list({ before: fourth })).toEqual([3, 2, 1]);
+    expect(await list({ before: fourth.replace('.000Z', '+00:00') })).toEqual([3, 2, 1]);
+    expect(await list({ before: fourth.replace('T', ' ').replace('.000Z', '') })).toEqual([3, 2, 1]);
+    expect(await list({ before: '1970-01-01T00:00:00Z' })).toEqual([]);
+    expect(await list({ before: '2999-01-01T00:00:00Z' })).toEqual([10, 9, 8, 7]);
+  });
+
+  test('times of rows in the database’s own format compare with ours', async () => {
+    chat.sqlite.exec(`UPDATE messages SET created_at = strftime('%Y-%m-%d %H:%M:%S', created_at) WHERE seq <= 5`);
+    const eighth = (await chat.history.get('ada', idOf(8))).createdAt;
+    expect(await list({ before: eighth })).toEqual([7, 6, 5, 4]);
+    const third = await chat.history.get('ada', idOf(3));
+    expect(third.createdAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/);
+    expect(await list({ before: third.createdAt })).toEqual([2, 1]);
+  });
+
+  test('a time that is none is refused', async () => {
+    await expect(list({ before: '2024-99-99T99:99' })).rejects.toMatchObject({ code: 'INVALID' });
+  });
+
+  test.each(['before', 'after', 'around'])('%s an unknown message or one of another conversation: not found', async (key) => {
+    for (const id of ['1', '9999', 'call-9', "' OR 1=1 --", '__proto__', '1e3', '01']) {
+      await expect(list({ [key]: id })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    }
+  });
+
+  test('no page is longer than the longest, whoever asks', async () => {
+    await Promise.all(Array.from({ length: 250 }, () => chat.say('ada', conversationId, 'more')));
+    expect(await list({ limit: 10_000 })).toHaveLength(201);
+  });
+
+  test('strangers read neither pages nor single messages', async () => {
+    await expect(chat.history.list('bob2', conversationId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(chat.history.get('bob2', idOf(1))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(chat.history.get('ada', '9999')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('code that is trusted reads everything', async () => {
+    expect(await chat.history.list(undefined, conversationId, { limit: 1 })).toMatchObject([{ seq: 10 }]);
+    expect(await chat.history.list(undefined, 'nowhere')).toEqual([]);
+  });
+});

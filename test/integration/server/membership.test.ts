@@ -1,0 +1,158 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Role } from '../../../src/protocol/conversations.ts';
+import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
+
+describe('membership', () => {
+  let chat: Chat;
+  let conversationId: string;
+  beforeEach(async () => {
+    chat = await startChat();
+    ({ id: conversationId } = await chat.group('owner', 'admin', 'member', 'other'));
+    await chat.membership.setRole(caller('owner'), { conversationId, userId: 'admin', role: 'admin' });
+    chat.hub.take();
+    chat.hub.rooms.length = 0;
+  });
+  afterEach(() => chat.sqlite.close());
+
+  const add = (userId: string, ...userIds: string[]) => chat.membership.add(caller(userId), { conversationId, userIds });
+  const remove = (by: string, userId: string) => chat.membership.remove(caller(by), { conversationId, userId });
+  const setRole = (by: string, userId: string, role: Role) =>
+    chat.membership.setRole(caller(by), { conversationId, userId, role });
+  const roles = async (viewer: string) =>
+    Object.fromEntries(
+      (await chat.conversations.get(caller(viewer), conversationId)).participants.map(({ userId, role }) => [userId, role]),
+    );
+
+  test('those added are told of the conversation, the others of its people, by one revision', async () => {
+    const before = (await chat.conversations.get(caller('owner'), conversationId)).head?.rev ?? 0;
+    const conversation = await add('admin', 'new', 'member', 'newer', 'new');
+    expect(conversation.head?.rev).toBe(before + 1);
+    expect(chat.hub.rooms).toEqual([`new enters ${conversationId}`, `newer enters ${conversationId}`]);
+    expect(chat.hub.take()).toEqual([
+      'conversation:new > user:new',
+      'conversation:new > user:newer',
+      `conversation:updated > conversation:${conversationId}`,
+    ]);
+  });
+
+  test('adding who is there changes nothing', async () => {
+    const before = await chat.conversations.get(caller('owner'), conversationId);
+    expect(await add('owner', 'member')).toEqual(before);
+    expect(chat.hub.take()).toEqual([]);
+  });
+
+  test('a new member sees the whole history, has nothing unread, and no status falls back', async () => {
+    const sent = await chat.say('owner', conversationId, 'before');
+    for (const userId of ['admin', 'member', 'other']) {
+      await chat.reading.read(caller(userId), { conversationId, messageId: sent.id });
+    }
+    await add('owner', 'new');
+    expect(await chat.history.list('new', conversationId)).toMatchObject([{ id: sent.id, status: 'read' }]);
+    expect((await chat.conversations.get(caller('new'), conversationId)).unreadCount).toBe(0);
+    expect(chat.hub.payloads('conversation:new').at(-1)).toMatchObject({ unreadCount: 0, lastMessage: { id: sent.id } });
+    await chat.say('owner', conversationId, 'after');
+    expect((await chat.conversations.get(caller('new'), conversationId)).unreadCount).toBe(1);
+  });
+
+  test('somebody removed is out at once, and all are told', async () => {
+    await remove('admin', 'member');
+    expect(chat.hub.rooms).toEqual([`member is put out of ${conversationId}`]);
+    expect(chat.hub.pushes.slice(0, 2)).toEqual([
+      { event: 'conversation:left', data: { conversationId, userId: 'member' }, to: 'user:member' },
+      { event: 'conversation:left', data: { conversationId, userId: 'member' }, to: `conversation:${conversationId}` },
+    ]);
+    const [update] = chat.hub.payloads('conversation:updated');
+    expect(update?.participants?.map(({ userId }) => userId)).toEqual(['admin', 'other', 'owner']);
+    await expect(chat.history.list('member', conversationId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(chat.say('member', conversationId, 'hi')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test.each<[by: string, target: string, refused: string | undefined]>([
+    ['owner', 'admin', undefined],
+    ['owner', 'member', undefined],
+    ['admin', 'member', undefined],
+    ['admin', 'owner', 'FORBIDDEN'],
+    ['member', 'other', 'FORBIDDEN'],
+    ['member', 'owner', 'FORBIDDEN'],
+    ['member', 'member', undefined],
+    ['stranger', 'member', 'NOT_FOUND'],
+    ['owner', 'stranger', 'NOT_FOUND'],
+  ])('%s removes %s: %s', async (by, target, refused) => {
+    const attempt = remove(by, target);
+    if (refused === undefined) expect(await attempt).toBeNull();
+    else await expect(attempt).rejects.toMatchObject({ code: refused });
+    expect(chat.hub.payloads('conversation:left')).toHaveLength(refused === undefined ? 2 : 0);
+  });
+
+  test.each<[by: string, target: string, role: Role, refused: string | undefined]>([
+    ['owner', 'member', 'admin', undefined],
+    ['owner', 'member', 'owner', undefined],
+    ['admin', 'member', 'admin', undefined],
+    ['admin', 'member', 'owner', 'FORBIDDEN'],
+    ['admin', 'owner', 'member', 'FORBIDDEN'],
+    ['member', 'other', 'admin', 'FORBIDDEN'],
+    ['stranger', 'other', 'admin', 'NOT_FOUND'],
+    ['owner', 'stranger', 'admin', 'NOT_FOUND'],
+    ['owner', 'owner', 'member', 'CONFLICT'],
+  ])('%s makes %s %s: %s', async (by, target, role, refused) => {
+    const attempt = setRole(by, target, role);
+    if (refused !== undefined) await expect(attempt).rejects.toMatchObject({ code: refused });
+    else {
+      await attempt;
+      expect((await roles('owner'))[target]).toBe(role);
+    }
+    expect(chat.hub.payloads('conversation:updated')).toHaveLength(refused === undefined ? 1 : 0);
+  });
+
+  test('the role somebody has is given again without a new revision', async () => {
+    const before = (await chat.conversations.get(caller('owner'), conversationId)).head;
+    expect((await setRole('owner', 'admin', 'admin')).head).toEqual(before);
+    expect(chat.hub.take()).toEqual([]);
+  });
+
+  test.each(['member', 'stranger'])('%s adds nobody', async (by) => {
+    const code = by === 'member' ? 'FORBIDDEN' : 'NOT_FOUND';
+    await expect(add(by, 'new')).rejects.toMatchObject({ code });
+  });
+
+  test('the last owner hands over to the longest-serving admin, else member', async () => {
+    await remove('owner', 'owner');
+    expect(await roles('admin')).toEqual({ admin: 'owner', member: 'member', other: 'member' });
+    expect(chat.hub.payloads('conversation:updated').at(-1)?.participants?.[0]).toMatchObject({ role: 'owner' });
+    await remove('admin', 'admin');
+    expect(await roles('member')).toEqual({ member: 'owner', other: 'member' });
+  });
+
+  test('a second owner makes nobody else one', async () => {
+    await setRole('owner', 'member', 'owner');
+    await remove('owner', 'owner');
+    expect(await roles('member')).toEqual({ admin: 'admin', member: 'owner', other: 'member' });
+  });
+
+  test('the last to leave leaves nothing that anybody sees', async () => {
+    for (const userId of ['other', 'member', 'admin', 'owner']) await remove(userId, userId);
+    await expect(chat.conversations.get(caller('owner'), conversationId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('a direct conversation keeps its two people', async () => {
+    const { id } = await chat.direct('ada', 'bob');
+    const where = { conversationId: id };
+    for (const attempt of [
+      () => chat.membership.add(caller('ada'), { ...where, userIds: ['cleo'] }),
+      () => chat.membership.remove(caller('ada'), { ...where, userId: 'bob' }),
+      () => chat.membership.remove(caller('ada'), { ...where, userId: 'ada' }),
+      () => chat.membership.setRole(caller('ada'), { ...where, userId: 'bob', role: 'admin' }),
+    ]) {
+      await expect(attempt()).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    }
+  });
+
+  test('somebody added again is in again, without a trace of having left', async () => {
+    await remove('owner', 'member');
+    await add('owner', 'member');
+    const { inboxRev, lost, gained } = await chat.sync.sync(caller('member'), { cursors: {}, inboxRev: 1 });
+    expect(lost).toEqual([]);
+    expect(gained.map(({ id }) => id)).toEqual([conversationId]);
+    expect(inboxRev).toBe(3);
+  });
+});

@@ -1,0 +1,218 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LIMITS } from '../../../src/protocol/limits.ts';
+import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
+
+describe('catching up', () => {
+  let chat: Chat;
+  let conversationId: string;
+  beforeEach(async () => {
+    chat = await startChat({ config: { pageSize: 3 } });
+    ({ id: conversationId } = await chat.group('ada', 'bob'));
+  });
+  afterEach(() => chat.sqlite.close());
+
+  const changes = (after: number, limit?: number) =>
+    chat.sync.changes(caller('bob'), conversationId, { after, limit });
+  const sync = (cursors: Record<string, number>, inboxRev: number, userId = 'bob') =>
+    chat.sync.sync(caller(userId), { cursors, inboxRev });
+  const say = async (count: number) => {
+    await Promise.all(Array.from({ length: count }, (_, n) => chat.say('ada', conversationId, `m${n}`)));
+  };
+
+  describe('of one conversation', () => {
+    test('current rows in the order of their revisions, each once, tombstones included', async () => {
+      await say(3);
+      const [third, second, first] = await chat.history.list('ada', conversationId);
+      const ref = (id = '') => ({ conversationId, messageId: id });
+      await chat.messages.edit(caller('ada'), { ...ref(first?.id), content: 'edited' });
+      await chat.messages.delete(caller('ada'), ref(second?.id));
+      await chat.messages.react(caller('bob'), { ...ref(first?.id), emoji: '👍' });
+      const found = await changes(2);
+      expect(found.changes.map(({ id, rev }) => [id, rev])).toEqual([
+        [third?.id, 3],
+        [second?.id, 5],
+        [first?.id, 6],
+      ]);
+      expect(found.changes[1]).toHaveProperty('deletedAt');
+      expect(found.changes[2]).toMatchObject({ content: 'edited', reactions: [{ emoji: '👍' }] });
+      expect(found).toMatchObject({ head: { seq: 3, rev: 6 }, hasMore: false, tooLong: false });
+    });
+
+    test('a cut page says so, and the pages that follow end at the head', async () => {
+      await say(7);
+      const seen: (number | undefined)[] = [];
+      let after = 0;
+      for (;;) {
+        const page = await changes(after);
+        seen.push(...page.changes.map(({ rev }) => rev));
+        after = page.changes.at(-1)?.rev ?? page.head.rev;
+        if (!page.hasMore) break;
+      }
+      expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    });
+
+    test('a page that ends exactly at the head is not cut', async () => {
+      await say(3);
+      expect(await changes(0, 3)).toMatchObject({ hasMore: false });
+      expect(await changes(3)).toMatchObject({ changes: [], hasMore: false });
+    });
+
+    test('changes of people and name have no row: the conversation that comes along says them', async () => {
+      await say(1);
+      await chat.conversations.rename(caller('ada'), { conversationId, name: 'New' });
+      await chat.membership.add(caller('ada'), { conversationId, userIds: ['cleo'] });
+      const found = await changes(1);
+      expect(found).toMatchObject({ changes: [], head: { seq: 1, rev: 3 }, hasMore: false });
+      expect(found.conversation).toMatchObject({ name: 'New', participants: [{}, {}, { userId: 'cleo' }] });
+    });
+
+    test('more changed rows than are worth paging are too long', async () => {
+      await say(LIMITS.catchUpChanges + 1);
+      expect(await changes(0)).toMatchObject({ changes: [], tooLong: true, head: { seq: LIMITS.catchUpChanges + 1 } });
+      expect(await changes(1)).toMatchObject({ tooLong: false, hasMore: true });
+    });
+
+    test('many changes of few rows are not too long', async () => {
+      await say(1);
+      const [message] = await chat.history.list('ada', conversationId);
+      chat.sqlite.prepare('UPDATE conversations SET rev = 5000 WHERE id = ?').run(conversationId);
+      chat.sqlite.prepare('UPDATE messages SET rev = 5000 WHERE id = ?').run(message?.id ?? '');
+      expect(await changes(0)).toMatchObject({ tooLong: false, changes: [{ rev: 5000 }] });
+    });
+
+    test('a cursor past the head, as after a restored backup, starts over', async () => {
+      await say(1);
+      expect(await changes(9)).toMatchObject({ tooLong: true, changes: [] });
+    });
+
+    test('strangers get none', async () => {
+      const attempt = chat.sync.changes(caller('eve'), conversationId, { after: 0 });
+      await expect(attempt).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    });
+  });
+
+  describe('of everything', () => {
+    test('nothing new is answered with nothing', async () => {
+      await say(2);
+      const { inboxRev } = await sync({}, 0);
+      expect(await sync({ [conversationId]: 2 }, inboxRev)).toEqual({
+        inboxRev,
+        conversations: [],
+        gained: [],
+        heads: {},
+        lost: [],
+        reads: [],
+      });
+    });
+
+    test('from the beginning: the newest conversations whole, of the others the heads', async () => {
+      const ids = [conversationId];
+      for (let index = 0; index < 4; index += 1) {
+        chat.clock.advance(1_000);
+        ids.push((await chat.direct('bob', `friend-${index}`)).id);
+      }
+      const found = await sync({}, 0);
+      expect(found.gained.map(({ id }) => id)).toEqual(ids.toReversed().slice(0, 3));
+      expect(found.heads).toEqual(Object.fromEntries(ids.slice(0, 2).map((id) => [id, { seq: 0, rev: 0 }])));
+      expect(found.lost).toEqual([]);
+    });
+
+    test('missed messages, gained and lost conversations, one’s reading and flags elsewhere, in one answer', async () => {
+      const { id: read } = await chat.direct('bob', 'cleo');
+      const { id: flagged } = await chat.direct('bob', 'dan');
+      const { id: left } = await chat.group('ada', 'bob');
+      const unread = await chat.say('cleo', read, 'hi');
+      const before = await sync({}, 0);
+      await say(2);
+      await chat.reading.read(caller('bob'), { conversationId: read, messageId: unread.id });
+      await chat.conversations.setFlag(caller('bob'), flagged, 'pinned', true);
+      await chat.membership.remove(caller('ada'), { conversationId: left, userId: 'bob' });
+      const { id: gained } = await chat.group('ada', 'bob');
+      const cursors = { [conversationId]: 0, [read]: 1, [flagged]: 0, [left]: 0 };
+      const found = await sync(cursors, before.inboxRev);
+      expect(found.conversations.map(({ conversationId: id, changes: rows }) => [id, rows.length])).toEqual([
+        [conversationId, 2],
+        [flagged, 0],
+      ]);
+      expect(found.conversations[1]).toMatchObject({ conversation: { pinned: true }, hasMore: false });
+      expect(found.gained.map(({ id }) => id)).toEqual([gained]);
+      expect(found.lost).toEqual([left]);
+      expect(found.reads).toEqual([{ conversationId: read, lastReadSeq: 1, unreadCount: 0 }]);
+      expect(found.heads).toEqual({});
+      expect(await sync({ ...cursors, [conversationId]: 2, [gained]: 0 }, found.inboxRev)).toMatchObject({
+        conversations: [],
+        gained: [],
+        reads: [],
+      });
+    });
+
+    test('foreign and unknown conversations in the cursors are lost, without a difference', async () => {
+      const { id: foreign } = await chat.direct('ada', 'eve');
+      await chat.say('ada', foreign, 'psst');
+      const { inboxRev } = await sync({}, 0);
+      const found = await sync({ [foreign]: 0, nowhere: 0, [conversationId]: 0 }, inboxRev);
+      expect(found.lost.toSorted()).toEqual([foreign, 'nowhere'].toSorted());
+      expect(found.conversations).toEqual([]);
+    });
+
+    test('conversations that nobody asked about come as heads', async () => {
+      const { id } = await chat.direct('bob', 'cleo');
+      await chat.say('cleo', id, 'hi');
+      const { inboxRev } = await sync({}, 0);
+      expect((await sync({ [conversationId]: 0 }, inboxRev)).heads).toEqual({ [id]: { seq: 1, rev: 1 } });
+    });
+
+    test('of one conversation at most a page, and it says that there is more', async () => {
+      await say(LIMITS.syncChanges + 1);
+      const [found] = (await sync({ [conversationId]: 0 }, 1)).conversations;
+      expect(found?.changes.map(({ rev }) => rev)).toEqual(Array.from({ length: LIMITS.syncChanges }, (_, n) => n + 1));
+      expect(found).toMatchObject({ hasMore: true, tooLong: false });
+    });
+
+    test('an answer has an end: conversations past it say that there is more', async () => {
+      const ids: string[] = [];
+      for (let index = 0; index < 30; index += 1) {
+        chat.clock.advance(1_000);
+        const { id } = await chat.direct('bob', `friend-${index}`);
+        await Promise.all(Array.from({ length: 180 }, (_, n) => chat.say('bob', id, `m${n}`)));
+        ids.unshift(id);
+      }
+      const found = (await sync(Object.fromEntries(ids.map((id) => [id, 0])), 1)).conversations;
+      expect(found.map(({ conversationId: id }) => id)).toEqual(ids);
+      const whole = Math.floor(LIMITS.syncTotal / 180);
+      expect(found.map(({ changes: rows }) => rows.length)).toEqual(ids.map((_, n) => (n < whole ? 180 : 0)));
+      expect(found.map(({ hasMore }) => hasMore)).toEqual(ids.map((_, n) => n >= whole));
+    });
+
+    test('too far behind in one conversation is said there, the others come as ever', async () => {
+      const { id } = await chat.direct('bob', 'cleo');
+      await chat.say('cleo', id, 'hi');
+      await say(LIMITS.catchUpChanges + 1);
+      const found = (await sync({ [conversationId]: 0, [id]: 0 }, 1)).conversations;
+      expect(found.find((each) => each.conversationId === conversationId)).toMatchObject({ tooLong: true, changes: [] });
+      expect(found.find((each) => each.conversationId === id)).toMatchObject({ tooLong: false, changes: [{ seq: 1 }] });
+    });
+
+    test('numbers from another life of the database start over', async () => {
+      await say(1);
+      const found = await sync({ [conversationId]: 99 }, 1_000);
+      expect(found.inboxRev).toBe(1);
+      expect(found.conversations).toMatchObject([{ tooLong: true, head: { rev: 1 } }]);
+    });
+
+    test('ids that mean something to JavaScript or look like numbers are ids', async () => {
+      for (const id of ['__proto__', '10', '2']) {
+        chat.sqlite.prepare("INSERT INTO conversations (id, type) VALUES (?, 'group')").run(id);
+        chat.sqlite
+          .prepare('INSERT INTO conversation_participants (conversation_id, user_id) VALUES (?, ?)')
+          .run(id, 'bob');
+        await chat.say('bob', id, 'hi');
+      }
+      const cursors = JSON.parse('{"__proto__":1,"10":1,"2":1}') as Record<string, number>;
+      const found = await sync(cursors, 1);
+      expect(found.conversations.map((each) => each.conversationId).toSorted()).toEqual(['10', '2', '__proto__']);
+      expect(found.lost).toEqual([]);
+      expect(Object.keys(found.heads)).toEqual([conversationId]);
+    });
+  });
+});
