@@ -36,6 +36,8 @@ export interface LifecyclePorts {
 }
 
 const BACKOFF = { baseMs: 500, maxMs: 20_000 };
+/** A server that takes the connection and then says nothing. */
+const OPEN_TIMEOUT_MS = 20_000;
 const PING_TIMEOUT_MS = 5_000;
 
 /** Does what the connection machine says. */
@@ -156,7 +158,7 @@ export class Lifecycle {
 
   async #open(): Promise<void> {
     const epoch = ++this.#epoch;
-    this.#cancelTimer();
+    this.#after(OPEN_TIMEOUT_MS, () => this.#step({ type: 'failed' }));
     const { socket, tokens, userId } = this.#ports;
     try {
       const token = await tokens.get();

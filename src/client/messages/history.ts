@@ -40,9 +40,10 @@ export class History {
     this.#rest = rest;
   }
 
-  async page(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {
+  /** @param anchor - the message that `before` names, where it is held: a base server can't be asked for one by id */
+  async page(query: HistoryQuery, options: AbortOptions = {}, anchor?: Message): Promise<HistoryPage> {
     const limit = Math.min(Math.max(1, query.limit ?? LIMITS.pageSize), MAX_LIMIT);
-    if (!this.#context.has('rev')) return this.#basePage({ ...query, limit }, options);
+    if (!this.#context.has('rev')) return this.#basePage({ ...query, limit }, options, anchor);
     const { before, after, around } = query;
     if (around !== undefined) {
       const messages = await this.#ours(query.conversationId, { limit, around }, options);
@@ -69,8 +70,9 @@ export class History {
   }
 
   async get(id: string, options: AbortOptions = {}): Promise<Message> {
-    const message = readMessage(await this.#rest.ask('getMessage', { id, ...options }));
-    if (message === undefined) throw unreadable('message');
+    const answer = await this.#rest.ask('getMessage', { id, ...options });
+    const message = Array.isArray(answer) ? answer.map(readMessage).find((row) => row?.id === id) : readMessage(answer);
+    if (message === undefined) throw Array.isArray(answer) ? new CommError('NOT_FOUND', 'No such message') : unreadable('message');
     return message;
   }
 
@@ -79,10 +81,11 @@ export class History {
     options: AbortOptions = {},
   ): Promise<Message[]> {
     const request = { ...options, query: { q: query, conversationId, limit } };
-    const rest = this.#rest;
-    const answer = await rest.ask('searchMessages', request).catch((error: unknown) => {
-      if (!isNotFound(error) || this.#context.has('rev')) throw error;
-      return rest.askPath('GET', '/search', request);
+    if (this.#context.has('rev')) return readAll(await this.#rest.ask('searchMessages', request));
+    // A LumenJS server may take `search` for a conversation's id, and answer that with nothing: its own route goes first.
+    const answer = await this.#rest.askPath('GET', '/search', request).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+      return this.#rest.ask('searchMessages', request);
     });
     return readAll(answer);
   }
@@ -99,12 +102,16 @@ export class History {
    * A LumenJS server pages by time, strictly before. Messages of the same millisecond would be lost at a boundary, so
    * each page overlaps the one before, and what is held already is dropped.
    */
-  async #basePage(query: HistoryQuery & { limit: number }, options: AbortOptions): Promise<HistoryPage> {
+  async #basePage(
+    query: HistoryQuery & { limit: number },
+    options: AbortOptions,
+    held: Message | undefined,
+  ): Promise<HistoryPage> {
     const { conversationId, limit } = query;
     if (query.after !== undefined || query.around !== undefined) {
       throw new CommError('UNSUPPORTED', 'This server reads history backwards only');
     }
-    const anchor = query.before === undefined ? undefined : await this.get(query.before, options);
+    const anchor = held ?? (query.before === undefined ? undefined : await this.#baseAnchor(query, options));
     const before = anchor && new Date(Date.parse(anchor.createdAt) + 1).toISOString();
     for (let asked = limit + 1; ; asked *= 2) {
       const rows = await this.#baseRows(conversationId, { limit: asked, before }, options);
@@ -114,6 +121,16 @@ export class History {
       if (older.length > limit || isAll) {
         return { messages: older.slice(-limit), hasOlder: older.length > limit || !isAll, hasNewer: anchor !== undefined };
       }
+    }
+  }
+
+  /** LumenJS servers answer a list to whoever asks for one message, so it is looked for in the history. */
+  async #baseAnchor({ conversationId, before }: HistoryQuery, options: AbortOptions): Promise<Message> {
+    for (let asked: number = LIMITS.pageSize; ; asked *= 4) {
+      const rows = await this.#baseRows(conversationId, { limit: asked }, options);
+      const found = rows.find(({ id }) => id === before);
+      if (found !== undefined) return found;
+      if (rows.length < asked) throw new CommError('NOT_FOUND', 'No such message');
     }
   }
 

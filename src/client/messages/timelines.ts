@@ -116,7 +116,7 @@ class LiveTimeline implements OpenTimeline {
   loadOlder(options: AbortOptions = {}): Promise<void> {
     const first = this.#edge(0);
     if (first === undefined) return this.loadNewest(options);
-    return windowOf(this.#timeline).hasOlder ? this.#load('older', { before: first.id }, options) : Promise.resolve();
+    return windowOf(this.#timeline).hasOlder ? this.#load('older', { before: first.id }, options, first) : Promise.resolve();
   }
 
   loadNewer(options: AbortOptions = {}): Promise<void> {
@@ -148,12 +148,13 @@ class LiveTimeline implements OpenTimeline {
     from: Extract<TimelineEvent, { kind: 'loaded' }>['from'],
     anchor: { before?: string; after?: string; around?: string },
     options: AbortOptions,
+    held?: Message,
   ): Promise<void> {
     const key = `${from} ${anchor.around ?? ''}`;
     const running = this.#loads.get(key);
     if (running !== undefined) return running;
     const load = this.#history
-      .page({ conversationId: this.#conversationId, ...anchor }, options)
+      .page({ conversationId: this.#conversationId, ...anchor }, options, held)
       .then(
         (page) => this.#loaded(from, anchor.before, page),
         (error: unknown) => {
