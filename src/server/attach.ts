@@ -31,10 +31,13 @@ export function attachCore(io: Server, core: Core, options: AttachOptions): void
   for (const name of options.namespaces ?? [core.config.namespace]) {
     const namespace = io.of(name);
     namespace.use((socket, next) => {
-      admit(core, identify, socket).then((identity) => {
-        identities.set(socket, identity);
-        next();
-      }, (error: unknown) => next(refusal(error)));
+      admit(core, identify, socket).then(
+        (identity) => {
+          identities.set(socket, identity);
+          next();
+        },
+        (error: unknown) => next(refusal(error)),
+      );
     });
     namespace.on('connection', (socket) => {
       serve(core, socket, () => Promise.resolve(identities.get(socket) ?? Promise.reject(unauthenticated())));

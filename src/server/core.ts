@@ -13,7 +13,6 @@ import { ping } from './store/ping.ts';
 import { connectionOf, type DatabaseSource } from './store/sqlite-port.ts';
 import { createStore, type Store } from './store/store.ts';
 
-
 export interface CoreOptions {
   /**
    * `node:sqlite`'s `DatabaseSync`, a better-sqlite3 `Database` or a LumenJS `LumenDb`.

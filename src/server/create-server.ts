@@ -83,7 +83,10 @@ async function start(
   { trust, origins, own }: Parts,
 ): Promise<CommServer> {
   const { host, clock } = options;
-  const core = new Core(own ?? options.db ?? openDatabase(':memory:'), { ...options, store: new CommunicationStore(clock) });
+  const core = new Core(own ?? options.db ?? openDatabase(':memory:'), {
+    ...options,
+    store: new CommunicationStore(clock),
+  });
   await core.ready();
   const auth = { authenticate: options.auth, trustUserIdHeader: trust !== 'tokens' };
   const routes = serveRequests(core, createIdentify(auth, core.logger));
@@ -109,7 +112,8 @@ type Trust = 'tokens' | 'user-ids' | 'development';
 function trustOf({ auth, trustUserIdHeader = false }: CommServerOptions, host: string): Trust {
   if (auth !== undefined) return 'tokens';
   if (trustUserIdHeader) return 'user-ids';
-  const fix = 'configure JWTs, or trust user ids explicitly (trustUserIdHeader, --trust-user-id) behind a proxy that sets them';
+  const fix =
+    'configure JWTs, or trust user ids explicitly (trustUserIdHeader, --trust-user-id) behind a proxy that sets them';
   if (process.env['NODE_ENV'] === 'production') {
     throw new TypeError(`Without authentication the server does not start with NODE_ENV=production: ${fix}`);
   }

@@ -1,7 +1,7 @@
-import type { Capability } from '../protocol/hello.ts';
 import type { Push } from '../protocol/events.ts';
 import type { Hub, PushOptions } from './services/ports.ts';
 import type { Rooms, SocketLink } from './socket-io.ts';
+import type { Capability } from '../protocol/vocabulary.ts';
 
 /** A connected and authenticated socket. */
 export interface Member {

@@ -14,11 +14,7 @@ export { ensureCommunicationTables } from './store/migrate.ts';
 export type { DatabaseSource, LumenDatabase, PreparingDatabase } from './store/sqlite-port.ts';
 
 export { attachCommunication, type AttachOptions } from './attach.ts';
-export {
-  createCommunicationRoutes,
-  type CommunicationRoutes,
-  type CommunicationRoutesOptions,
-} from './routes.ts';
+export { createCommunicationRoutes, type CommunicationRoutes, type CommunicationRoutesOptions } from './routes.ts';
 export { createCommServer, type CommServer, type CommServerOptions } from './create-server.ts';
 
 export { jwtAuth, type JwksOptions, type JwtAuthOptions, type JwtSecretOptions } from './auth/jwt.ts';

@@ -15,12 +15,16 @@ export const onConversationLeave = defineHandler('conversation:leave', async ({ 
   return null;
 });
 
-export const onConversationArchive = defineHandler('conversation:archive', ({ caller, services }, { conversationId, archived }) =>
-  services.conversations.setFlag(caller, conversationId, 'archived', archived),
+export const onConversationArchive = defineHandler(
+  'conversation:archive',
+  ({ caller, services }, { conversationId, archived }) =>
+    services.conversations.setFlag(caller, conversationId, 'archived', archived),
 );
 
-export const onConversationMute = defineHandler('conversation:mute', ({ caller, services }, { conversationId, muted }) =>
-  services.conversations.setFlag(caller, conversationId, 'muted', muted),
+export const onConversationMute = defineHandler(
+  'conversation:mute',
+  ({ caller, services }, { conversationId, muted }) =>
+    services.conversations.setFlag(caller, conversationId, 'muted', muted),
 );
 
 export const onConversationPin = defineHandler('conversation:pin', ({ caller, services }, { conversationId, pinned }) =>

@@ -1,0 +1,190 @@
+import * as fc from 'fast-check';
+import * as v from 'valibot';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RequestName } from '../../../../src/protocol/events.ts';
+import { REQUEST_SCHEMAS } from '../../../../src/protocol/schemas.ts';
+import { REQUESTS } from '../../../helpers/requests.ts';
+import type { CheckedClient } from '../../../helpers/server/checked-client.ts';
+import { startServer, type TestServer } from '../../../helpers/server/comm-server.ts';
+
+const NAMES = Object.keys(REQUEST_SCHEMAS) as RequestName[];
+const MEGABYTE = 1_024 * 1_024;
+
+function nested(levels: number): unknown {
+  let value: unknown = 'bottom';
+  for (let level = 0; level < levels; level += 1) value = level % 2 === 0 ? { deeper: value } : [value];
+  return value;
+}
+
+/** Own properties of these names, as they come out of a JSON parser. */
+const POISONED = JSON.parse(
+  '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"prototype":{"polluted":true}}',
+) as object;
+
+/** What stands in the place of a whole payload. */
+const PAYLOADS: readonly (readonly [what: string, payload: unknown])[] = [
+  ['null', null],
+  ['a number', 42],
+  ['text', 'conversation'],
+  ['true', true],
+  ['a list of payloads', [[{ conversationId: 'a' }]]],
+  ['bytes', Buffer.from([0, 1, 2])],
+  ['2,000 levels of nesting', nested(2_000)],
+];
+
+/** What stands in the place of one field. */
+const VALUES: readonly (readonly [what: string, value: unknown])[] = [
+  ['null', null],
+  ['a number', 7],
+  ['a number where an id belongs', 12_345_678_901],
+  ['not a number', 'NaN'],
+  ['an object', {}],
+  ['a list', []],
+  ['a list of nothing', [null]],
+  ['an empty text', ''],
+  ['SQL', "'; DROP TABLE messages; --"],
+  ['__proto__', '__proto__'],
+  ['constructor', 'constructor'],
+  ['a control character', 'a\u0000b'],
+  ['half a surrogate pair', '\ud800'],
+  ['an unknown kind', 'system'],
+  ['2,000 levels of nesting', nested(2_000)],
+  ['bytes', Buffer.from([0, 1, 2])],
+  ['poison', POISONED],
+];
+
+let server: TestServer;
+let mallory: CheckedClient;
+let bystander: CheckedClient;
+let conversationId: string;
+
+beforeAll(async () => {
+  server = await startServer();
+  mallory = await server.connect('mallory');
+  bystander = await server.connect('alice');
+  const created = await bystander.ask('conversation:create', { type: 'direct', participantIds: ['bob'] });
+  conversationId = created.id;
+});
+
+/** After every attack somebody else can still chat, and no object of this process has grown a property. */
+async function stands(): Promise<void> {
+  await bystander.ask('message:send', { conversationId, content: 'Still here', type: 'text' });
+  expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
+}
+
+afterAll(async () => {
+  await stands();
+  mallory.close();
+  bystander.close();
+  await server[Symbol.asyncDispose]();
+});
+
+describe.each(NAMES)('%s', (name) => {
+  const accepted = (payload: unknown): boolean => v.is(REQUEST_SCHEMAS[name].req, payload);
+
+  test('no payload is refused', async () => {
+    expect(await mallory.refused(name)).toMatchObject({ code: 'INVALID' });
+  });
+
+  test.each(PAYLOADS)('%s as a payload is answered', async (_, payload) => {
+    const reply = await mallory.raw(name, payload);
+    // The one request without a field takes every object.
+    expect(reply).toMatchObject(accepted(payload) ? { ok: true } : { ok: false, error: { code: 'INVALID' } });
+  });
+
+  test('without an acknowledgement an invalid payload is answered by a push that names the request', async () => {
+    const event = name.startsWith('message:') ? 'message:error' : 'error';
+    mallory.emit(name, null);
+    if (name === 'file:request-upload')
+      expect(await mallory.next('file:upload-error')).toMatchObject({ code: 'INVALID' });
+    else expect(await mallory.next(event, (data) => data.event === name)).toMatchObject({ code: 'INVALID' });
+  });
+
+  test('every field is checked, whatever stands in its place', async () => {
+    const valid: Record<string, unknown> = { ...REQUESTS[name] };
+    for (const field of Object.keys(valid)) {
+      const { [field]: _, ...missing } = valid;
+      for (const payload of [missing, ...VALUES.map(([, value]) => ({ ...valid, [field]: value }))]) {
+        const reply = await mallory.raw(name, payload);
+        if (!accepted(payload))
+          expect(reply, `${name}.${field}`).toMatchObject({ ok: false, error: { code: 'INVALID' } });
+      }
+    }
+    await stands();
+  });
+
+  test('five megabytes in a field are answered', async () => {
+    const huge = 'x'.repeat(5 * MEGABYTE);
+    const field = Object.keys(REQUESTS[name]).at(-1) ?? 'nothing';
+    const reply = await mallory.raw(name, { ...REQUESTS[name], [field]: huge });
+    expect(reply).toMatchObject(
+      name === 'comm:ping'
+        ? { ok: true }
+        : { ok: false, error: { code: expect.stringMatching(/^(INVALID|MESSAGE_TOO_LONG)$/) } },
+    );
+  });
+});
+
+test('a frame too large to be looked at costs its sender the connection, and nobody else', async () => {
+  const careless = await server.connect('careless');
+  careless.emit('message:send', { conversationId, content: 'x'.repeat(9 * MEGABYTE), type: 'text' });
+  expect(await careless.disconnected()).toMatch(/^transport/);
+  await stands();
+});
+
+test.each(['system', 'call'])('a client cannot write a message of the type %s', async (type) => {
+  const request = { conversationId, content: 'You have been warned', type };
+  expect(await bystander.refused('message:send', request)).toMatchObject({ code: 'INVALID' });
+});
+
+test('a refused send without an acknowledgement names the message by its client id', async () => {
+  mallory.emit('message:send', { conversationId, content: 'Hi', type: 'text', clientId: 'mine' });
+  expect(await mallory.next('message:error', ({ clientId }) => clientId === 'mine')).toMatchObject({
+    code: 'NOT_FOUND',
+    event: 'message:send',
+  });
+});
+
+test('a text past the limit is refused as too long', async () => {
+  const request = { conversationId, content: 'x'.repeat(10_001), type: 'text' };
+  expect(await bystander.refused('message:send', request)).toMatchObject({ code: 'MESSAGE_TOO_LONG' });
+});
+
+test('arguments around the payload change nothing', async () => {
+  const request = { conversationId, content: 'Hi', type: 'text' };
+  expect(await bystander.raw('message:send', request, 'junk', { more: 'junk' })).toMatchObject({ ok: true });
+});
+
+test('whatever is sent at whatever event is answered', async () => {
+  const fields = [...new Set(Object.values(REQUESTS).flatMap((request) => Object.keys(request)))];
+  const payload = fc.oneof(
+    fc.jsonValue({ maxDepth: 6 }),
+    fc.dictionary(fc.constantFrom(...fields, '__proto__', 'constructor'), fc.jsonValue({ maxDepth: 3 })),
+    fc
+      .constantFrom(...Object.values(REQUESTS))
+      .chain((valid) =>
+        fc.record(
+          Object.fromEntries(
+            Object.entries(valid).map(([key, value]) => [
+              key,
+              fc.oneof(fc.constant(value), fc.jsonValue({ maxDepth: 2 })),
+            ]),
+          ),
+          { requiredKeys: [] },
+        ),
+      ),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...NAMES),
+      payload,
+      fc.array(fc.jsonValue({ maxDepth: 1 }), { maxLength: 2 }),
+      async (name, first, rest) => {
+        const reply = await mallory.raw(name, first, ...rest);
+        return typeof reply.ok === 'boolean';
+      },
+    ),
+    { numRuns: 1_000 },
+  );
+  await stands();
+});
