@@ -63,7 +63,7 @@ const steps: Step[] = [
     name: 'size',
     command: ['size-limit'],
     needs: ['build'],
-    note: (output) => `: ${/Size:\s+(\S+ \S+)/.exec(output)?.[1] ?? 'unknown'}`,
+    note: (output) => `: ${Array.from(output.matchAll(/Size:\s+(\S+ \S+)/g), ([, size]) => size).join(', ')}`,
   },
   { name: 'typedoc', command: ['typedoc', '--emit', 'none'] },
   ...(existsSync(path.join(root, 'playground/vite.config.ts'))
