@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Conversation, ConversationType } from '../../protocol/conversations.ts';
+import type { Conversation } from '../../protocol/conversations.ts';
 import { takeInboxRev } from './counters.ts';
 import { unreadCount } from './marks.ts';
 import { participantRows } from './members.ts';
@@ -8,6 +8,7 @@ import { isoTime, participantFrom, type MessageRow } from './rows.ts';
 import { listed, query, statement, type Params } from './statement.ts';
 import { all, first, run, type Work } from './work.ts';
 import { viewMessages } from './views.ts';
+import type { ConversationType } from '../../protocol/vocabulary.ts';
 
 const selectPage = statement((p: Params<{ userId: string; limit: number; offset: number }>) =>
   query
@@ -29,9 +30,10 @@ interface ConversationRow {
   updated_at: string;
   seq: number;
   rev: number;
-  muted: number;
-  pinned: number;
-  archived: number;
+  // A column that an app made may hold nulls.
+  muted: number | null;
+  pinned: number | null;
+  archived: number | null;
   unread: number;
 }
 const selectRows = statement(
@@ -83,9 +85,9 @@ export function* viewConversations(userId: string, ids: readonly string[]): Work
       createdAt: isoTime(row.created_at),
       updatedAt: isoTime(row.updated_at),
       unreadCount: row.unread,
-      pinned: row.pinned !== 0,
-      muted: row.muted !== 0,
-      archived: row.archived !== 0,
+      pinned: row.pinned === 1,
+      muted: row.muted === 1,
+      archived: row.archived === 1,
       head: { seq: row.seq, rev: row.rev },
     };
   });
@@ -167,10 +169,9 @@ export type Flag = 'muted' | 'pinned' | 'archived';
 export function* setFlag(id: string, userId: string, flag: Flag, on: boolean): Work<boolean | undefined> {
   const flags = yield* first(selectFlags({ id, userId }));
   if (flags === undefined) return undefined;
-  const wanted = on ? 1 : 0;
-  if (flags[flag] === wanted) return false;
+  if ((flags[flag] === 1) === on) return false;
   const inboxRev = yield* takeInboxRev(userId);
-  yield* run(updateFlags({ id, userId, ...flags, [flag]: wanted, inboxRev }));
+  yield* run(updateFlags({ id, userId, ...flags, [flag]: on ? 1 : 0, inboxRev }));
   return true;
 }
 

@@ -19,6 +19,12 @@ CREATE TABLE IF NOT EXISTS comm_migrations (
 );
 `;
 
+const busyTimeout: Statement<{ timeout: number }> = {
+  sql: 'PRAGMA busy_timeout',
+  parameters: [],
+  kind: 'rows',
+  writes: false,
+};
 const latestApplied = statement((_: Params<object>) =>
   query.selectFrom('comm_migrations').select((each) => each.fn.max('version').as('version')),
 );
@@ -44,8 +50,8 @@ export function ensureCommunicationTables(db: DatabaseSource): Promise<void> {
 
 /** Exported for tests, which bring migrations of their own. */
 export function* migrate(migrations: readonly Migration[]): Work<void> {
-  const timeout = (yield* first(pragma<{ timeout: number }>('busy_timeout')))?.timeout ?? 0;
-  yield* first(pragma(`busy_timeout = ${Math.max(timeout, MIGRATION_BUSY_TIMEOUT_MS)}`));
+  const timeout = (yield* first(busyTimeout))?.timeout ?? 0;
+  yield script(`PRAGMA busy_timeout = ${Math.max(timeout, MIGRATION_BUSY_TIMEOUT_MS)}`);
   try {
     yield* configure();
     const latest = migrations.at(-1)?.version ?? 0;
@@ -53,14 +59,14 @@ export function* migrate(migrations: readonly Migration[]): Work<void> {
     yield* transaction('write', () => run(script(SEED_SCHEMA + RECORD_TABLE)));
     for (const migration of migrations) yield* transaction('write', () => apply(migration, latest));
   } finally {
-    yield* first(pragma(`busy_timeout = ${Math.max(timeout, BUSY_TIMEOUT_MS)}`));
+    yield script(`PRAGMA busy_timeout = ${Math.max(timeout, BUSY_TIMEOUT_MS)}`);
   }
 }
 
 function* configure(): Work<void> {
-  yield* first(pragma('foreign_keys = ON'));
+  yield script('PRAGMA foreign_keys = ON');
   try {
-    yield* first(pragma('journal_mode = WAL'));
+    yield script('PRAGMA journal_mode = WAL');
   } catch {
     // Another connection is on it. The mode belongs to the file: one that succeeds is enough, and all are safe in any.
   }
@@ -81,8 +87,4 @@ function* knownVersion(latest: number): Work<number> {
   throw new CommError('UNSUPPORTED', `The database is at version ${applied}, this code knows up to ${latest}`, {
     fix: 'Update lumen-comm to the version that last used this database, or a newer one.',
   });
-}
-
-function pragma<Row>(text: string): Statement<Row> {
-  return { sql: `PRAGMA ${text}`, parameters: [], kind: 'rows', writes: false };
 }

@@ -9,22 +9,26 @@ export interface SqlitePort {
   exec(sql: string): unknown;
 }
 
-interface PreparedStatement {
-  all(...parameters: readonly SqlValue[]): unknown[];
-  run(...parameters: readonly SqlValue[]): unknown;
-}
+/** Parameters are of no type here: drivers disagree on what they call bindable, and all of them bind what we do. */
+type Bound = (...parameters: never[]) => unknown;
 /** The part that `node:sqlite` and better-sqlite3 have in common. */
 export interface PreparingDatabase {
-  prepare(sql: string): PreparedStatement;
+  prepare(sql: string): { all: Bound; run: Bound };
   exec(sql: string): unknown;
 }
 /** LumenJS's `LumenDb`, older (synchronous) or newer (asynchronous). */
 export interface LumenDatabase {
-  all(sql: string, ...parameters: SqlValue[]): unknown;
-  get(sql: string, ...parameters: SqlValue[]): unknown;
-  run(sql: string, ...parameters: SqlValue[]): unknown;
+  all(sql: string, ...parameters: never[]): unknown;
+  get(sql: string, ...parameters: never[]): unknown;
+  run(sql: string, ...parameters: never[]): unknown;
   exec(sql: string): unknown;
 }
+interface PreparedStatement {
+  all(...parameters: readonly SqlValue[]): unknown[];
+  run(...parameters: readonly SqlValue[]): unknown;
+}
+type Query<Rows> = (sql: string, ...parameters: readonly SqlValue[]) => Rows | PromiseLike<Rows>;
+
 /** What `db` may be: `node:sqlite`'s `DatabaseSync`, a better-sqlite3 `Database`, or a LumenJS `LumenDb`. */
 export type DatabaseSource = PreparingDatabase | LumenDatabase;
 
@@ -45,7 +49,7 @@ function preparedPort(db: PreparingDatabase): SqlitePort {
   const statements = new Map<string, PreparedStatement>();
   const prepared = (sql: string): PreparedStatement => {
     let found = statements.get(sql);
-    if (found === undefined) statements.set(sql, (found = db.prepare(sql)));
+    if (found === undefined) statements.set(sql, (found = db.prepare(sql) as PreparedStatement));
     return found;
   };
   return {
@@ -61,10 +65,12 @@ function lumenPort(db: LumenDatabase): SqlitePort {
   const probe = db.all('SELECT 1');
   const asynchronous = isThenable(probe);
   if (asynchronous) Promise.resolve(probe).catch(() => undefined);
+  const all = db.all.bind(db) as Query<unknown[]>;
+  const run = db.run.bind(db) as Query<unknown>;
   return {
     synchronous: !asynchronous,
-    all: (sql, parameters) => db.all(sql, ...parameters) as unknown[] | PromiseLike<unknown[]>,
-    run: (sql, parameters) => db.run(sql, ...parameters),
+    all: (sql, parameters) => all(sql, ...parameters),
+    run: (sql, parameters) => run(sql, ...parameters),
     exec: (sql) => db.exec(sql),
   };
 }

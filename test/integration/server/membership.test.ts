@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Role } from '../../../src/protocol/conversations.ts';
+import type { Role } from '../../../src/protocol/vocabulary.ts';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 
 describe('membership', () => {

@@ -40,7 +40,8 @@ CREATE TABLE comm_departures (
 
 /**
  * A mark is the furthest message with a receipt. What the old status called delivered or read had reached somebody:
- * all but its sender are taken to have it.
+ * all but its sender are taken to have it. Groups had no roles: whoever has been in one longest becomes its owner, or
+ * nobody could ever manage it.
  */
 const TAKE_OVER = `
 UPDATE conversation_participants SET last_read_seq = seen.seq, last_read_at = seen.at FROM (
@@ -59,6 +60,15 @@ UPDATE conversation_participants SET last_delivered_seq = max(last_delivered_seq
   GROUP BY p.conversation_id, p.user_id
 ) AS reached WHERE reached.conversation_id = conversation_participants.conversation_id
   AND reached.user_id = conversation_participants.user_id;
+
+UPDATE conversation_participants SET role = 'owner' FROM (
+  SELECT p.conversation_id, p.user_id,
+    row_number() OVER (PARTITION BY p.conversation_id ORDER BY replace(p.joined_at, ' ', 'T'), p.user_id) AS rank,
+    max(p.role = 'owner') OVER (PARTITION BY p.conversation_id) AS owned
+  FROM conversation_participants p JOIN conversations c ON c.id = p.conversation_id WHERE c.type = 'group'
+) AS eldest WHERE eldest.rank = 1 AND eldest.owned = 0
+  AND eldest.conversation_id = conversation_participants.conversation_id
+  AND eldest.user_id = conversation_participants.user_id;
 
 INSERT INTO comm_users (user_id, inbox_rev) SELECT DISTINCT user_id, 1 FROM conversation_participants;
 UPDATE conversation_participants SET inbox_rev = 1, joined_inbox_rev = 1;

@@ -1,0 +1,136 @@
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ensureCommunicationTables } from '../../../src/server/store/migrate.ts';
+
+describe('the tables by themselves', () => {
+  let db: DatabaseSync;
+  beforeEach(() => {
+    db = new DatabaseSync(':memory:');
+    void ensureCommunicationTables(db);
+  });
+  afterEach(() => db.close());
+
+  const rows = (sql: string) => db.prepare(sql).all().map((row) => ({ ...row }));
+
+  test('stand when the call returns, on a synchronous driver', () => {
+    expect(rows("SELECT count(*) AS n FROM sqlite_master WHERE name IN ('conversations', 'messages')")).toEqual([{ n: 2 }]);
+  });
+
+  test('a conversation is direct or a group', () => {
+    db.exec("INSERT INTO conversations (id, type) VALUES ('d', 'direct'), ('g', 'group')");
+    expect(() => db.exec("INSERT INTO conversations (id, type) VALUES ('x', 'channel')")).toThrow(/CHECK/);
+  });
+
+  test('what belongs to a conversation goes with it', () => {
+    db.exec(`
+      INSERT INTO conversations (id, type) VALUES ('c', 'group');
+      INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('c', 'ada');
+      INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'hi');
+      INSERT INTO read_receipts (message_id, user_id) VALUES (1, 'ada');
+      INSERT INTO message_reactions (message_id, user_id, emoji) VALUES (1, 'ada', 'x');
+      DELETE FROM conversations;
+    `);
+    for (const table of ['conversation_participants', 'messages', 'read_receipts', 'message_reactions']) {
+      expect(rows(`SELECT count(*) AS n FROM ${table}`)).toEqual([{ n: 0 }]);
+    }
+    expect(rows("SELECT rowid FROM comm_messages_search WHERE comm_messages_search MATCH 'hi'")).toEqual([]);
+    expect(rows('SELECT user_id, conversation_id FROM comm_departures')).toEqual([
+      { user_id: 'ada', conversation_id: 'c' },
+    ]);
+  });
+
+  test('prekeys go with the bundle', () => {
+    db.exec(`
+      INSERT INTO encryption_keys (user_id, identity_key, signed_pre_key_id, signed_pre_key, signed_pre_key_signature)
+        VALUES ('ada', 'i', 1, 's', 'sig');
+      INSERT INTO encryption_prekeys (user_id, key_id, public_key) VALUES ('ada', 1, 'p');
+      DELETE FROM encryption_keys;
+    `);
+    expect(rows('SELECT * FROM encryption_prekeys')).toEqual([]);
+  });
+
+  test('a message of no conversation is refused', () => {
+    const insert = "INSERT INTO messages (conversation_id, sender_id) VALUES ('nowhere', 'ada')";
+    expect(() => db.exec(insert)).toThrow(/FOREIGN KEY/);
+  });
+
+  test('one sender uses a client id once, and a place is taken once', () => {
+    db.exec("INSERT INTO conversations (id, type) VALUES ('c', 'group')");
+    const insert = (seq: number, clientId: string) =>
+      db.exec(`INSERT INTO messages (conversation_id, sender_id, seq, rev, client_id)
+        VALUES ('c', 'ada', ${seq}, ${seq}, '${clientId}')`);
+    insert(1, 'a');
+    expect(() => insert(2, 'a')).toThrow(/UNIQUE/);
+    expect(() => insert(1, 'b')).toThrow(/UNIQUE/);
+  });
+});
+
+describe('rows that an app writes with its own SQL', () => {
+  let db: DatabaseSync;
+  beforeEach(() => {
+    db = new DatabaseSync(':memory:');
+    void ensureCommunicationTables(db);
+    db.exec("INSERT INTO conversations (id, type) VALUES ('c', 'direct')");
+  });
+  afterEach(() => db.close());
+
+  const one = (sql: string) => ({ ...db.prepare(sql).get() });
+
+  test('messages get their place and revision', () => {
+    db.exec("INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'one'), ('c', 'bob', 'two')");
+    expect(db.prepare('SELECT seq, rev FROM messages ORDER BY id').all().map((row) => ({ ...row }))).toEqual([
+      { seq: 1, rev: 1 },
+      { seq: 2, rev: 2 },
+    ]);
+    expect(one('SELECT seq, rev FROM conversations')).toEqual({ seq: 2, rev: 2 });
+    expect(one("SELECT rowid AS id FROM comm_messages_search WHERE comm_messages_search MATCH 'two'")).toEqual({ id: 2 });
+  });
+
+  test('an edit gets a revision, and is found by its new text', () => {
+    db.exec("INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'one')");
+    db.exec("UPDATE messages SET content = 'uno', updated_at = datetime('now') WHERE id = 1");
+    expect(one('SELECT seq, rev, deleted_at FROM messages')).toEqual({ seq: 1, rev: 2, deleted_at: null });
+    expect(one('SELECT seq, rev FROM conversations')).toEqual({ seq: 1, rev: 2 });
+    expect(one("SELECT count(*) AS n FROM comm_messages_search WHERE comm_messages_search MATCH 'one'")).toEqual({ n: 0 });
+    expect(one("SELECT count(*) AS n FROM comm_messages_search WHERE comm_messages_search MATCH 'uno'")).toEqual({ n: 1 });
+  });
+
+  test('the framework’s way of deleting leaves a tombstone', () => {
+    db.exec("INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'one')");
+    db.exec("UPDATE messages SET content = '', type = 'system', updated_at = '2024-01-01 00:00:00' WHERE id = 1");
+    expect(one('SELECT rev, deleted_at FROM messages')).toEqual({ rev: 2, deleted_at: '2024-01-01 00:00:00' });
+    expect(one("SELECT count(*) AS n FROM comm_messages_search WHERE comm_messages_search MATCH 'one'")).toEqual({ n: 0 });
+  });
+
+  test('members join with history read, and a pair is found by its key', () => {
+    db.exec("INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'one')");
+    db.exec("INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('c', 'bob'), ('c', 'ada')");
+    expect(one("SELECT last_read_seq, inbox_rev, joined_inbox_rev FROM conversation_participants")).toEqual({
+      last_read_seq: 1,
+      inbox_rev: 1,
+      joined_inbox_rev: 1,
+    });
+    expect(one('SELECT direct_key FROM conversations')).toEqual({ direct_key: '["ada","bob"]' });
+  });
+
+  test('a second conversation of a pair gets no key, also under OR REPLACE', () => {
+    db.exec("INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('c', 'bob'), ('c', 'ada')");
+    db.exec("INSERT INTO conversations (id, type) VALUES ('d', 'direct')");
+    db.exec("INSERT OR REPLACE INTO conversation_participants (conversation_id, user_id) VALUES ('d', 'bob'), ('d', 'ada')");
+    expect(one("SELECT direct_key FROM conversations WHERE id = 'd'")).toEqual({ direct_key: null });
+    expect(one('SELECT count(*) AS n FROM conversations')).toEqual({ n: 2 });
+  });
+
+  test('leaving leaves a tombstone, and coming back takes it away', () => {
+    db.exec("INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('c', 'bob')");
+    db.exec('DELETE FROM conversation_participants');
+    expect(one('SELECT inbox_rev FROM comm_departures')).toEqual({ inbox_rev: 2 });
+    db.exec("INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('c', 'bob')");
+    expect(one('SELECT count(*) AS n FROM comm_departures')).toEqual({ n: 0 });
+  });
+
+  test('a new name gets a revision', () => {
+    db.exec("UPDATE conversations SET name = 'New'");
+    expect(one('SELECT rev FROM conversations')).toEqual({ rev: 1 });
+  });
+});

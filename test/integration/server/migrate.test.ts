@@ -1,0 +1,99 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, test } from 'vitest';
+import { databaseOf } from '../../../src/server/store/database.ts';
+import { ensureCommunicationTables, migrate } from '../../../src/server/store/migrate.ts';
+import { MIGRATIONS, type Migration } from '../../../src/server/store/migrations/index.ts';
+import { run, script } from '../../../src/server/store/work.ts';
+import { startChild } from '../../helpers/child-process.ts';
+import { DATABASES } from '../../helpers/server/databases.ts';
+import { makeLumenDatabase } from '../../helpers/server/lumen-database.ts';
+import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
+
+const versions = (db: DatabaseSync) =>
+  db.prepare('SELECT version FROM comm_migrations ORDER BY version').all().map((row) => row['version']);
+
+describe('migrations', () => {
+  test('are numbered from one, without holes', () => {
+    expect(MIGRATIONS.map(({ version }) => version)).toEqual(MIGRATIONS.map((_, index) => index + 1));
+  });
+
+  test.each(Object.entries(DATABASES))('run once on %s, however often and at the same time they are asked for', async (_name, open) => {
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, 'comm.sqlite');
+    const { db, close } = open(path);
+    await Promise.all([ensureCommunicationTables(db), ensureCommunicationTables(db)]);
+    await ensureCommunicationTables(db);
+    close();
+    const reader = new DatabaseSync(path);
+    expect(versions(reader)).toEqual(MIGRATIONS.map(({ version }) => version));
+    expect(reader.prepare('PRAGMA journal_mode').get()).toMatchObject({ journal_mode: 'wal' });
+    reader.close();
+  });
+
+  test('keep the data when they run again', async () => {
+    const db = new DatabaseSync(':memory:');
+    makeLumenDatabase(db);
+    await ensureCommunicationTables(db);
+    const before = db.prepare('SELECT * FROM messages').all();
+    await ensureCommunicationTables(db);
+    expect(db.prepare('SELECT * FROM messages').all()).toEqual(before);
+    db.close();
+  });
+
+  test('of several processes that start at once on one old database each runs once', async () => {
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, 'comm.sqlite');
+    const old = new DatabaseSync(path);
+    makeLumenDatabase(old);
+    old.close();
+    const shot = join(directory.path, 'shot');
+    const children = Array.from({ length: 3 }, () => startChild('server/migrate-child.ts', [path, shot]));
+    await Promise.all(children.map((child) => child.until((lines) => lines.includes('waiting'))));
+    await writeFile(shot, '');
+    await Promise.all(children.map((child) => child.until((lines) => lines.length === 2)));
+    const ready = `ready ${JSON.stringify(MIGRATIONS.map(({ version }) => ({ version })))}`;
+    expect(children.map(({ lines }) => lines[1])).toEqual(children.map(() => ready));
+    await Promise.all(children.map(({ ended }) => ended));
+    const reader = new DatabaseSync(path);
+    expect(reader.prepare('SELECT max(seq) AS seq, count(*) AS n FROM messages').get()).toMatchObject({ seq: 6, n: 8 });
+    reader.close();
+  });
+
+  test('one that fails leaves nothing of itself, and is tried again the next time', async () => {
+    const db = new DatabaseSync(':memory:');
+    const broken: Migration = {
+      version: MIGRATIONS.length + 1,
+      name: 'broken',
+      *up() {
+        yield script('CREATE TABLE half (id INTEGER)');
+        yield script('SELECT * FROM nothing_of_that_name');
+      },
+    };
+    expect(() => databaseOf(db).run(() => migrate([...MIGRATIONS, broken]))).toThrow(/nothing_of_that_name/);
+    expect(versions(db)).toEqual(MIGRATIONS.map(({ version }) => version));
+    expect(db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'half'").get()).toBeUndefined();
+    const mended: Migration = { ...broken, up: () => run(script('CREATE TABLE half (id INTEGER)')) };
+    databaseOf(db).run(() => migrate([...MIGRATIONS, mended]));
+    expect(versions(db)).toHaveLength(MIGRATIONS.length + 1);
+    db.close();
+  });
+
+  test('a database that a newer version has moved on is refused, and left as it is', async () => {
+    const db = new DatabaseSync(':memory:');
+    await ensureCommunicationTables(db);
+    db.exec("INSERT INTO comm_migrations (version, name) VALUES (99, 'future'); DROP TABLE read_receipts");
+    await expect(ensureCommunicationTables(db)).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('version 99') as string,
+      fix: expect.stringContaining('Update lumen-comm') as string,
+    });
+    expect(db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'read_receipts'").get()).toBeUndefined();
+    db.close();
+  });
+
+  test('what is no database is a TypeError', async () => {
+    await expect(ensureCommunicationTables({} as never)).rejects.toThrow(TypeError);
+  });
+});
