@@ -36,13 +36,14 @@ interface ConversationRow {
   archived: number | null;
   unread: number;
 }
+/** `cross join`, so that the page decides what is read and not all that the user has. */
 const selectRows = statement(
   (p: Params<{ userId: string; ids: string }>) => sql<ConversationRow>`
     select c.id, c.type, c.name, c.created_at, c.updated_at, c.seq, c.rev, p.muted, p.pinned, p.archived,
       ${unreadCount} as unread
     from json_each(${p.ids}) as wanted
-    join conversations as c on c.id = wanted.value
-    join conversation_participants as p on p.conversation_id = c.id and p.user_id = ${p.userId}
+    cross join conversation_participants as p on p.conversation_id = wanted.value and p.user_id = ${p.userId}
+    join conversations as c on c.id = p.conversation_id
     order by wanted.key`,
 );
 const selectLastMessages = statement((p: Params<{ ids: string }>) =>

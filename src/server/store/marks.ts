@@ -36,7 +36,8 @@ const updateDelivered = statement((p: Params<InConversation & { userIds: string;
     .set({ last_delivered_seq: p.seq })
     .where('conversation_id', '=', p.conversationId)
     .where('user_id', 'in', listed(p.userIds))
-    .where('last_delivered_seq', '<', p.seq)
+    // The plus keeps it from going through everybody who is behind: the primary key has the few that are named.
+    .where(sql<number>`+last_delivered_seq`, '<', p.seq)
     .returning('user_id'),
 );
 const selectReadSeq = statement((p: Params<Own>) =>

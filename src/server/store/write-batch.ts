@@ -1,7 +1,6 @@
 import { CommError, isCommError } from '../../protocol/errors.ts';
 import { errorFields, type Logger } from '../../lib/logger.ts';
 import type { Database } from './database.ts';
-import { isBusy, unavailable } from './errors.ts';
 import { transaction, type Work } from './work.ts';
 
 /** One transaction takes at most this much, so that reading and answering go on between two of them. */
@@ -76,26 +75,30 @@ export class WriteBatch {
   }
 
   async #commit(items: readonly Item[]): Promise<void> {
+    let begun = false;
+    const work = function* (): Work<void> {
+      begun = true;
+      for (const item of items) yield* item.attempt();
+    };
     try {
-      await this.#together(items);
+      await this.#database.run(() => transaction('write', work));
     } catch (error) {
-      if (items.length === 1 || isBusy(error)) {
-        for (const item of items) item.fail(isBusy(error) ? unavailable(error) : error);
-        return;
+      if (!begun) this.#unavailable(items, error);
+      else if (items.length === 1) for (const item of items) item.fail(error);
+      else {
+        this.#logger.warn('A batch of writes failed and is tried one by one', errorFields(error));
+        for (const item of items) await this.#commit([item]);
       }
-      this.#logger.warn('A batch of writes failed and is tried one by one', errorFields(error));
-      for (const item of items) await this.#commit([item]);
       return;
     }
     for (const item of items) item.settle();
   }
 
-  async #together(items: readonly Item[]): Promise<void> {
-    await this.#database.run(() =>
-      transaction('write', function* () {
-        for (const item of items) yield* item.attempt();
-      }),
-    );
+  /** Another process holds the write lock for longer than we wait, or the app has a transaction open on the connection. */
+  #unavailable(items: readonly Item[], cause: unknown): void {
+    this.#logger.warn('The database takes no writes at the moment', errorFields(cause));
+    const error = new CommError('UNAVAILABLE', 'The database is busy; try again', { retryAfterMs: 1_000, cause });
+    for (const item of items) item.fail(error);
   }
 
   #follow<T>(committed: (value: T) => void, value: T): void {

@@ -138,14 +138,14 @@ export class CheckedClient {
   }
 }
 
-/** Resolves when the socket is connected and, where capabilities were offered, greeted. */
+/** Resolves when the server serves the socket and, where capabilities were offered, has greeted it. */
 export async function connectClient(url: string, options: CheckedClientOptions = {}): Promise<CheckedClient> {
   const client = new CheckedClient(openSocket(url, options));
   await new Promise<void>((resolve, reject) => {
     client.socket.once('connect', resolve);
     client.socket.once('connect_error', reject);
   });
-  if (options.caps === null) await client.next('presence:changed');
+  if (options.caps === null) await client.settled();
   else await client.next('comm:hello');
   return client;
 }

@@ -1,0 +1,101 @@
+import { DatabaseSync } from 'node:sqlite';
+import { beforeAll, afterAll, describe, expect, test } from 'vitest';
+import { LIMITS } from '../../../src/protocol/limits.ts';
+import { baseCaller, caller, startChat, type Chat } from '../../helpers/server/chat.ts';
+import { watchStatements } from '../../helpers/server/watch-statements.ts';
+
+/**
+ * A database with a million messages must answer like one with a hundred: so no statement of a request may read a table
+ * from end to end. Every statement that really runs is explained.
+ */
+describe('no request reads a whole table', () => {
+  let db: DatabaseSync;
+  let chat: Chat;
+  let conversationId: string;
+  let messageId: string;
+  const ran = new Set<string>();
+  beforeAll(async () => {
+    db = new DatabaseSync(':memory:');
+    watchStatements(db, (sql) => ran.add(sql));
+    chat = await startChat({ db });
+    ({ id: conversationId } = await chat.group('ada', 'bob'));
+    for (let index = 0; index < 5; index += 1) await chat.direct('ada', `friend-${index}`);
+    ({ id: messageId } = await chat.say('ada', conversationId, 'hello'));
+    ran.clear();
+  });
+  afterAll(() => db.close());
+
+  const ref = () => ({ conversationId, messageId });
+  const requests: Record<string, () => Promise<unknown>> = {
+    send: () => chat.say('ada', conversationId, 'hi', { clientId: 'c-1', afterClientId: 'c-1', replyTo: messageId }).catch(() => 0),
+    'send to base clients': () => {
+      chat.hub.base.set(conversationId, ['bob']);
+      return chat.sending.send(baseCaller('ada', 's1'), { conversationId, content: 'hi', type: 'text' });
+    },
+    edit: () => chat.messages.edit(caller('ada'), { ...ref(), content: 'edited' }),
+    react: () => chat.messages.react(caller('ada'), { ...ref(), emoji: '👍' }),
+    read: () => chat.reading.read(caller('bob'), ref()),
+    delivered: () => chat.reading.delivered(caller('bob'), { conversationId, seq: 1 }),
+    forward: () =>
+      chat.sending.forward(caller('ada'), {
+        messageId,
+        fromConversationId: conversationId,
+        toConversationId: conversationId,
+      }),
+    newest: () => chat.history.list('ada', conversationId),
+    before: () => chat.history.list('ada', conversationId, { before: messageId }),
+    after: () => chat.history.list('ada', conversationId, { after: messageId }),
+    around: () => chat.history.list('ada', conversationId, { around: messageId }),
+    'before a time': () => chat.history.list('ada', conversationId, { before: '2024-01-01T00:00:00Z' }),
+    get: () => chat.history.get('ada', messageId),
+    'get a call': () => chat.history.get('ada', 'call-1').catch(() => undefined),
+    search: () => chat.history.search('ada', { q: 'hello' }),
+    'search one': () => chat.history.search('ada', { q: 'hello', conversationId }),
+    'search all': () => chat.history.search(undefined, { q: 'hello' }),
+    inbox: () => chat.conversations.list(caller('ada')),
+    changes: () => chat.sync.changes(caller('ada'), conversationId, { after: 0 }),
+    'changes from far behind': async () => {
+      db.exec(`UPDATE conversations SET rev = rev + ${LIMITS.catchUpChanges} WHERE name IS NULL`);
+      await chat.sync.changes(caller('ada'), conversationId, { after: 0 });
+    },
+    sync: () => chat.sync.sync(caller('bob'), { cursors: { [conversationId]: 1 }, inboxRev: 1 }),
+    create: () => chat.conversations.create(caller('ada'), { type: 'direct', participantIds: ['zoe'] }),
+    flag: () => chat.conversations.setFlag(caller('ada'), conversationId, 'pinned', true),
+    add: () => chat.membership.add(caller('ada'), { conversationId, userIds: ['cleo'] }),
+    role: () => chat.membership.setRole(caller('ada'), { conversationId, userId: 'cleo', role: 'admin' }),
+    remove: () => chat.membership.remove(caller('ada'), { conversationId, userId: 'cleo' }),
+    delete: () => chat.messages.delete(caller('ada'), ref()),
+  };
+
+  const plan = (sql: string): string[] =>
+    db
+      .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+      .all()
+      .map((row) => String(row['detail']));
+
+  test.each(Object.keys(requests))('%s', async (name) => {
+    ran.clear();
+    await requests[name]?.();
+    const statements = [...ran].filter((sql) => !/^(?:BEGIN|COMMIT|ROLLBACK)/.test(sql));
+    expect(statements).not.toEqual([]);
+    for (const sql of statements) {
+      // Lists that came as a parameter are read whole, the full-text index by its own order.
+      const scans = plan(sql).filter(
+        (detail) => /\bSCAN\b/.test(detail) && !/VIRTUAL TABLE|CONSTANT ROW|SCAN \d|SCAN \(subquery/.test(detail),
+      );
+      expect({ sql, scans }).toEqual({ sql, scans: [] });
+      // A list decides what is read; looked through for each row of something else it would multiply.
+      const list = plan(sql).findIndex((detail) => /SCAN (?:mine|wanted) /.test(detail));
+      expect({ sql, list }).toEqual({ sql, list: list === -1 ? -1 : 0 });
+    }
+  });
+
+  test('pages come in the order of their index, without sorting', async () => {
+    ran.clear();
+    await chat.history.list('ada', conversationId, { before: messageId });
+    await chat.sync.changes(caller('ada'), conversationId, { after: 0 });
+    const pages = [...ran].filter((sql) => /order by "messages"/.test(sql));
+    expect(pages).toHaveLength(2);
+    for (const sql of pages) expect(plan(sql).join()).not.toMatch(/TEMP B-TREE/);
+  });
+});
