@@ -213,7 +213,11 @@ export class CallService {
   /** Somebody whose device has gone and who calls or answers anew has given that call up. */
   #leaveDeadSeat(userId: string): void {
     for (const call of this.#deps.ephemera.getCallsForUser(userId)) {
-      if (this.#vanishing.cancel(key(call.id, userId))) this.#leave(call.id, userId);
+      const seat = call.seats.find((each) => each.userId === userId);
+      const dead = seat !== undefined && (seat.socketId === undefined || !this.#deps.hub.isConnected(seat.socketId));
+      if (!dead) continue;
+      this.#vanishing.cancel(key(call.id, userId));
+      this.#leave(call.id, userId);
     }
   }
 
