@@ -1,6 +1,6 @@
 export { CommClient } from './client/comm-client.ts';
 export type { CommClientOptions, PresenceOptions } from './client/options.ts';
-export type { CommEvents, FailedMessage } from './client/events.ts';
+export type { CommEvents, FailedMessage, OwnEvents } from './client/events.ts';
 export type { Guarantees } from './client/peer.ts';
 export type {
   MessagesClient,
@@ -27,6 +27,7 @@ export type { CommStorage, Step, Storable } from './storage/comm-storage.ts';
 export { socketIoPort, type SocketIoOptions } from './transport/socket-io.ts';
 export type { ConnectRefusal, Handshake, SocketListener, SocketPort } from './transport/socket-port.ts';
 export type { ConnectionStatus } from './transport/connection.ts';
+export type { Token } from './transport/token-source.ts';
 export { CommError, isCommError, type CommErrorOptions, type ErrorCode } from './protocol/errors.ts';
 export type { Hello } from './protocol/hello.ts';
 export type { Pushes } from './protocol/events.ts';

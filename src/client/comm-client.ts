@@ -173,6 +173,7 @@ export class CommClient {
     this.#watchPage();
     // A failure shows when it is needed, and is tried again then.
     this.#stream().catch(() => undefined);
+    this.messages.sender.prepare().catch(() => undefined);
     try {
       await this.#lifecycle.connect(signal);
     } catch (error) {
@@ -206,6 +207,7 @@ export class CommClient {
   /** Disconnects and closes the storage: nothing keeps the process alive any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.disconnect();
+    this.messages.sender.close();
     await this.#storage.close();
   }
 

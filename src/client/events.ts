@@ -10,7 +10,7 @@ export interface FailedMessage {
 }
 
 /** The client's own events. */
-interface OwnEvents {
+export interface OwnEvents {
   status: ConnectionStatus;
   /** Something failed that nobody awaited. */
   error: CommError;

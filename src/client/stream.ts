@@ -75,7 +75,7 @@ export class Stream {
     if (isOurs) await this.#sync();
     else reader.current?.timelines.rereadAll();
     await presence.restore();
-    if (userId !== undefined) await messages.sender.restore(userId);
+    if (userId !== undefined) await messages.sender.identified(userId);
     messages.sender.online();
     reader.current?.timelines.resume();
     conversations.reload();

@@ -82,7 +82,7 @@ export interface CallMember {
   callId: string;
   userId: string;
 }
-interface Signal {
+export interface Signal {
   callId: string;
   /** Set by the server to who really sent it. */
   fromUserId: string;

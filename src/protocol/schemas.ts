@@ -10,13 +10,13 @@ import { helloSchema, pingSchema, pongSchema } from './hello.ts';
 import * as messages from './messages.ts';
 import * as presence from './presence.ts';
 
-type RequestSchemas = {
+export type RequestSchemas = {
   readonly [K in RequestName]: {
     readonly req: v.GenericSchema<unknown, RequestOf<K>>;
     readonly res: v.GenericSchema<unknown, ResponseOf<K>>;
   };
 };
-type PushSchemas = { readonly [K in PushName]: v.GenericSchema<unknown, Pushes[K]> };
+export type PushSchemas = { readonly [K in PushName]: v.GenericSchema<unknown, Pushes[K]> };
 
 /** The schema of every request and of its answer. */
 export const REQUEST_SCHEMAS: RequestSchemas = {

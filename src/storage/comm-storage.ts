@@ -28,6 +28,8 @@ export interface CommStorage {
    * keys. Resolves once the writes are durable; a throw in `step` writes nothing and rejects with it.
    */
   transact<T>(keys: readonly string[], step: (values: ReadonlyMap<string, Storable>) => Step<T>): Promise<T>;
+  /** The name under which other tabs see the same entries; absent where nobody else does. */
+  readonly sharedAs?: string | undefined;
   /** Lets go of timers and handles once what was begun is done. What was written stays; the next use opens it again. */
   close(): Promise<void>;
 }

@@ -30,12 +30,14 @@ export function indexedDbStorage(options: IndexedDbStorageOptions = {}): CommSto
 type Work<T> = (store: IDBObjectStore, done: (result: T) => void) => void;
 
 class IndexedDbStorage implements CommStorage {
+  readonly sharedAs: string;
   readonly #name: string;
   readonly #clock: Clock;
   #useStore: UseStore | undefined;
   #db: IDBDatabase | undefined;
 
   constructor(name: string, clock: Clock) {
+    this.sharedAs = name;
     this.#name = name;
     this.#clock = clock;
   }

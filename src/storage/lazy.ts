@@ -5,6 +5,10 @@ import type { CommStorage } from './comm-storage.ts';
 export function lazyStorage(open: () => Promise<CommStorage>): CommStorage {
   const storage = lazy(open);
   return {
+    /** Known once it is open. */
+    get sharedAs() {
+      return storage.current?.sharedAs;
+    },
     get: async (key) => (await storage()).get(key),
     list: async (prefix) => (await storage()).list(prefix),
     transact: async (keys, step) => (await storage()).transact(keys, step),

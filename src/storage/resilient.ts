@@ -28,6 +28,11 @@ class ResilientStorage implements CommStorage {
     this.#onFailure = onFailure;
   }
 
+  /** Once it has failed there is nothing to share any more. */
+  get sharedAs(): string | undefined {
+    return this.#fallback === undefined ? this.#primary.sharedAs : undefined;
+  }
+
   get(key: string): Promise<Storable | undefined> {
     return this.#run(async (storage) => {
       const value = await storage.get(key);

@@ -8,12 +8,13 @@ import type { Role } from '../../protocol/vocabulary.ts';
 import { readConversation } from '../../transport/rows.ts';
 import { requireId, unreadable, type ClientContext } from '../context.ts';
 import type { ViewPorts } from '../ports.ts';
-import { SharedView, type ConversationView } from './conversation-view.ts';
+import type { ConversationView } from './conversation-view.ts';
 import type { Directory, ListConversations } from './directory.ts';
 import type { InboxSnapshot, InboxState } from './inbox-state.ts';
 import type { InboxEvent } from './inbox.ts';
 import { LazyInbox } from './lazy-inbox.ts';
 import type { OpenConversation } from './open-conversation.ts';
+import { SharedView } from './shared-view.ts';
 
 /** What is loaded when somebody first reads. */
 type Reading = Lazy<{

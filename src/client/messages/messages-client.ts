@@ -54,13 +54,14 @@ export class MessagesClient {
     this.#context = context;
     this.#reading = reading;
     this.sender = new Sender(context, storage, {
-      queued: (item, restored) => this.#queued(item, restored),
+      queued: (item, isNew) => this.#queued(item, isNew),
       stored: (item, answer) => this.#settled(item, readMessage(answer)),
       failed: (item, error) => {
         const message = this.#pendingMessage(item);
         if (message === undefined) return;
         this.#show(message.conversationId, { kind: 'failed', clientId: item.clientId });
-        context.emitter.emit('message:failed', { message: { ...message, status: 'failed' }, error });
+        // In another tab: the app there is told.
+        if (error !== undefined) context.emitter.emit('message:failed', { message: { ...message, status: 'failed' }, error });
       },
       retried: ({ clientId, lane }) => this.#show(lane, { kind: 'retried', clientId }),
       discarded: ({ clientId, lane }) => this.#show(lane, { kind: 'discarded', clientId }),
@@ -189,14 +190,14 @@ export class MessagesClient {
 
   #enqueue(lane: string, operation: Operation, signal?: AbortSignal, clientId = uuidv7()): Promise<unknown> {
     signal?.throwIfAborted();
-    return abortable(this.sender.add({ clientId, lane, operation, parked: false }), signal);
+    return abortable(this.sender.add({ clientId, lane, operation }), signal);
   }
 
-  #queued(item: OutboxItem, restored: boolean): void {
+  #queued(item: OutboxItem, isNew: boolean): void {
     const message = this.#pendingMessage(item);
     if (message === undefined) return;
     this.#show(message.conversationId, { kind: 'pending', message });
-    if (!restored) this.#context.emitter.emit('message:pending', message);
+    if (isNew) this.#context.emitter.emit('message:pending', message);
   }
 
   /** Its place in the timeline comes with the push; a base server's answer is the push. */

@@ -26,6 +26,8 @@ export interface OutboxItem {
   /** UUIDv7: later items sort later. */
   readonly clientId: string;
   readonly lane: string;
+  /** The tab or process that sends it. */
+  readonly owner: string;
   readonly operation: Operation;
   /** Refused for good: it stays until `retry` or `discard`. */
   readonly parked: boolean;

@@ -1,16 +1,21 @@
 import { backoffMs } from '../../lib/backoff.ts';
 import { deferred, type Deferred } from '../../lib/deferred.ts';
+import { uuidv7 } from '../../lib/ids.ts';
+import { lazy, type Lazy } from '../../lib/lazy.ts';
 import { CommError } from '../../protocol/errors.ts';
-import type { CommStorage, Storable } from '../../storage/comm-storage.ts';
+import type { CommStorage } from '../../storage/comm-storage.ts';
 import type { ClientContext } from '../context.ts';
-import { Outbox, type Operation, type OutboxEffect, type OutboxItem } from './outbox.ts';
+import type { TabMessage } from '../tabs.ts';
+import type { OutboxStore } from './outbox-store.ts';
+import { Outbox, type OutboxEffect, type OutboxItem } from './outbox.ts';
 
 /** What the rest of the client does about an item's fate. */
 export interface SenderEvents {
-  /** It is in the stored outbox; `restored`: from an earlier session. */
-  queued(item: OutboxItem, restored: boolean): void;
+  /** It is in the outbox; `isNew`: somebody has just asked for it here. */
+  queued(item: OutboxItem, isNew: boolean): void;
   stored(item: OutboxItem, answer: unknown): void;
-  failed(item: OutboxItem, error: CommError): void;
+  /** `error` is absent where it happened in another tab. */
+  failed(item: OutboxItem, error: CommError | undefined): void;
   retried(item: OutboxItem): void;
   discarded(item: OutboxItem): void;
   /** With a server that can't recognize a repeated message: was this one stored by an earlier attempt? */
@@ -28,51 +33,78 @@ const MAX_UNANSWERED = 3;
 /** Runs the outbox: stores each item before it leaves, sends, waits, and tells what became of it. */
 export class Sender {
   readonly #context: ClientContext;
-  readonly #storage: CommStorage;
   readonly #events: SenderEvents;
+  readonly #owner = uuidv7();
   readonly #outbox = new Outbox();
+  readonly #store: Lazy<OutboxStore>;
   readonly #promises = new Map<string, Deferred<unknown>>();
   readonly #attempts = new Map<string, number>();
   readonly #waits = new Map<string, () => void>();
-  readonly #writes = new Map<string, Storable | undefined>();
-  #writing: Promise<void> | undefined;
-  #prefix: string | undefined;
+  /** What living tabs have in their outboxes. */
+  readonly #elsewhere = new Map<string, OutboxItem>();
+  #prepared: Promise<OutboxStore> | undefined;
 
   constructor(context: ClientContext, storage: CommStorage, events: SenderEvents) {
     this.#context = context;
-    this.#storage = storage;
     this.#events = events;
+    this.#store = lazy(async () => {
+      const [{ OutboxStore }, { browserTabs }] = await Promise.all([import('./outbox-store.ts'), import('../tabs.ts')]);
+      return new OutboxStore(storage, this.#owner, browserTabs(), {
+        adopted: (items) => this.#adopted(items),
+        elsewhere: (message) => this.#toldElsewhere(message),
+        report: context.report,
+      });
+    });
   }
 
+  /** Everything that waits, also in other tabs. */
   items(): OutboxItem[] {
-    return this.#outbox.items();
+    return [...this.#outbox.items(), ...this.#elsewhere.values()];
   }
 
   /** Resolves with the server's answer; rejects when it refuses for good, or when the item is discarded. */
-  add(item: OutboxItem): Promise<unknown> {
-    const known = this.#promises.get(item.clientId);
+  add(request: Pick<OutboxItem, 'clientId' | 'lane' | 'operation'>): Promise<unknown> {
+    const known = this.#promises.get(request.clientId);
     if (known !== undefined) return known.promise;
+    const item: OutboxItem = { ...request, owner: this.#owner, parked: false };
     const promise = deferred<unknown>();
     this.#promises.set(item.clientId, promise);
-    this.#events.queued(item, false);
-    void this.#persist(item).then(() => this.#run(this.#outbox.add([item])));
+    this.#events.queued(item, true);
+    void this.prepare()
+      .then((store) => {
+        store.tell({ type: 'queued', item });
+        return store.put(item);
+      })
+      // A message must not depend on the place where it is kept.
+      .catch(this.#context.report)
+      .then(() => this.#run(this.#outbox.add([item])));
     return promise.promise;
   }
 
-  /** From here on items are kept under this user, and what they left behind earlier is taken up again. */
-  async restore(userId: string): Promise<void> {
-    const prefix = `${encodeURIComponent(userId)}/outbox/`;
-    if (prefix === this.#prefix) return;
-    this.#prefix = prefix;
-    for (const item of this.#outbox.items()) void this.#persist(item);
-    const stored = await this.#storage.list(prefix).catch((error: unknown) => {
-      this.#context.report(error);
-      return [];
-    });
-    const items = stored.map(([, value]) => readItem(value)).filter((item) => item !== undefined);
-    const fresh = items.filter(({ clientId }) => this.#outbox.find(clientId) === undefined && !this.#promises.has(clientId));
-    for (const item of fresh) this.#events.queued(item, true);
-    this.#run(this.#outbox.add(fresh));
+  /** Takes up what was left behind, as far as it is known who this is; asking again is free. */
+  prepare(): Promise<OutboxStore> {
+    this.#prepared ??= (async () => {
+      const store = await this.#store();
+      const userId = this.#context.userId() ?? (await store.lastUser());
+      if (userId !== undefined) await store.open(userId);
+      return store;
+    })();
+    this.#prepared.catch(() => (this.#prepared = undefined));
+    return this.#prepared;
+  }
+
+  /** The server has said who this is: what was asked for here moves there, what somebody else left stays where it is. */
+  async identified(userId: string): Promise<void> {
+    const store = await this.prepare();
+    if (store.userId === userId) return;
+    const [own, others] = partition(this.#outbox.items(), ({ clientId }) => this.#promises.has(clientId));
+    await Promise.all(own.map((item) => store.delete(item)));
+    for (const item of others) {
+      this.#outbox.gone(item.clientId);
+      this.#events.discarded(item);
+    }
+    await store.open(userId);
+    await Promise.all(own.map((item) => store.put(item)));
   }
 
   online(): void {
@@ -87,12 +119,13 @@ export class Sender {
 
   /** Seen as stored, by whichever way: an acknowledgement that got lost must not send it again. */
   confirm(clientId: string, answer: unknown): void {
+    this.#elsewhere.delete(clientId);
     const item = this.#outbox.find(clientId);
     if (item === undefined) return;
     this.#forget(item);
+    this.#tell({ type: 'stored', item });
     this.#events.stored(item, answer);
-    this.#promises.get(clientId)?.resolve(answer);
-    this.#promises.delete(clientId);
+    this.#settle(clientId)?.resolve(answer);
     this.#run(this.#outbox.gone(clientId));
   }
 
@@ -103,8 +136,10 @@ export class Sender {
     this.#promises.set(clientId, promise);
     if (item.parked) {
       this.#attempts.delete(clientId);
-      void this.#persist({ ...item, parked: false });
-      this.#events.retried(item);
+      const queued = { ...item, parked: false };
+      this.#put(queued);
+      this.#tell({ type: 'retried', item: queued });
+      this.#events.retried(queued);
       this.#run(this.#outbox.retry(clientId));
     }
     return promise.promise;
@@ -115,15 +150,21 @@ export class Sender {
     const item = this.#outbox.find(clientId);
     if (item === undefined) return;
     this.#forget(item);
+    this.#tell({ type: 'discarded', item });
     this.#events.discarded(item);
-    this.#promises.get(clientId)?.reject(new CommError('NOT_FOUND', 'The message was discarded before it was stored'));
-    this.#promises.delete(clientId);
+    this.#settle(clientId)?.reject(new CommError('NOT_FOUND', 'The message was discarded before it was stored'));
     this.#run(this.#outbox.gone(clientId));
   }
 
   /** Resolves when everything that was added is stored durably. */
   async settled(): Promise<void> {
-    while (this.#writing !== undefined) await this.#writing;
+    await this.#store.current?.settled();
+  }
+
+  /** Other tabs may take over what is left. */
+  close(): void {
+    this.#store.current?.close();
+    this.#prepared = undefined;
   }
 
   #run(effects: readonly OutboxEffect[]): void {
@@ -161,18 +202,42 @@ export class Sender {
   /** A message stays for `retry` or `discard`; anything else is over. */
   #fail(item: OutboxItem, error: CommError): void {
     const { clientId } = item;
-    const awaited = this.#promises.get(clientId);
+    const awaited = this.#settle(clientId);
     if (item.operation.name === 'message:send') {
-      void this.#persist({ ...item, parked: true });
+      this.#put({ ...item, parked: true });
       this.#run(this.#outbox.park(clientId));
     } else {
       this.#forget(item);
       this.#run(this.#outbox.gone(clientId));
       if (awaited === undefined) this.#context.report(error);
     }
+    this.#tell({ type: 'failed', item });
     this.#events.failed(item, error);
-    this.#promises.delete(clientId);
     awaited?.reject(error);
+  }
+
+  #adopted(items: readonly OutboxItem[]): void {
+    const fresh = items.filter(({ clientId }) => !this.#promises.has(clientId));
+    for (const item of fresh) {
+      if (!this.#elsewhere.delete(item.clientId)) this.#events.queued(item, false);
+    }
+    this.#run(this.#outbox.add(fresh));
+  }
+
+  #toldElsewhere({ type, item }: Exclude<TabMessage, { type: 'here' }>): void {
+    const { clientId } = item;
+    if (type === 'queued' || type === 'retried') {
+      this.#elsewhere.set(clientId, item);
+      return type === 'queued' ? this.#events.queued(item, false) : this.#events.retried(item);
+    }
+    if (type === 'failed') {
+      this.#elsewhere.set(clientId, { ...item, parked: true });
+      return this.#events.failed(item, undefined);
+    }
+    this.#elsewhere.delete(clientId);
+    if (type === 'discarded') this.#events.discarded(item);
+    // With our server the push shows it, and says by its client id what it replaces.
+    else if (!this.#context.has('rev')) this.#events.stored(item, undefined);
   }
 
   #wait({ lane, failures, retryAfterMs }: Extract<OutboxEffect, { do: 'wait' }>): void {
@@ -185,39 +250,26 @@ export class Sender {
     this.#waits.set(lane, cancel);
   }
 
+  #settle(clientId: string): Deferred<unknown> | undefined {
+    const promise = this.#promises.get(clientId);
+    this.#promises.delete(clientId);
+    return promise;
+  }
+
   #forget(item: OutboxItem): void {
     this.#attempts.delete(item.clientId);
-    void this.#write(item.clientId, undefined);
+    void this.#store.current?.delete(item);
   }
 
-  #persist(item: OutboxItem): Promise<void> {
-    return this.#write(item.clientId, { ...item, operation: JSON.stringify(item.operation) });
+  #put(item: OutboxItem): void {
+    void this.#store.current?.put(item);
   }
 
-  /** Everything that is due while a write runs goes into the next one. */
-  async #write(clientId: string, value: Storable | undefined): Promise<void> {
-    // Without a name there is no place to keep it: `restore` writes it once the server has said who this is.
-    if (this.#prefix === undefined) return;
-    this.#writes.set(this.#prefix + clientId, value);
-    this.#writing ??= Promise.resolve().then(async () => {
-      while (this.#writes.size > 0) {
-        const writes = new Map(this.#writes);
-        this.#writes.clear();
-        await this.#storage.transact([], () => ({ writes, result: undefined })).catch(this.#context.report);
-      }
-      this.#writing = undefined;
-    });
-    await this.#writing;
+  #tell(message: TabMessage): void {
+    this.#store.current?.tell(message);
   }
 }
 
-function readItem(value: Storable): OutboxItem | undefined {
-  if (typeof value !== 'object' || value === null || !('operation' in value)) return undefined;
-  const { clientId, lane, operation, parked } = value;
-  if (typeof clientId !== 'string' || typeof lane !== 'string' || typeof operation !== 'string') return undefined;
-  try {
-    return { clientId, lane, operation: JSON.parse(operation) as Operation, parked: parked === true };
-  } catch {
-    return undefined;
-  }
+function partition<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
 }

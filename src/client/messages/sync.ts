@@ -1,4 +1,5 @@
-import type { Changes, Head } from '../../protocol/conversations.ts';
+import type { Changes, Conversation, Head } from '../../protocol/conversations.ts';
+import type { Message } from '../../protocol/messages.ts';
 import type { Change } from '../changes.ts';
 
 /*
@@ -15,6 +16,11 @@ export interface Cursor extends Head {
   /** Changes that came too early, by `rev`. */
   readonly held: ReadonlyMap<number, Change>;
   readonly fetching: boolean;
+  /**
+   * Positions past `seq` whose messages are known already. Changes are paged by `rev`, so a message that was edited
+   * since comes after messages that are newer than it.
+   */
+  readonly known: ReadonlySet<number>;
 }
 
 export type CursorEvent =
@@ -33,9 +39,10 @@ type Transition = [cursor: Cursor, effects: readonly CursorEffect[]];
 /** What is held is bounded: past this the oldest is let go, and the fetch brings it again. */
 const MAX_HELD = 1_000;
 const NONE: ReadonlyMap<number, Change> = new Map();
+const NOWHERE: ReadonlySet<number> = new Set();
 
 export function cursorAt(conversationId: string, { seq, rev }: Head): Cursor {
-  return { conversationId, seq, rev, held: NONE, fetching: false };
+  return { conversationId, seq, rev, held: NONE, fetching: false, known: NOWHERE };
 }
 
 export function reduceCursor(cursor: Cursor, event: CursorEvent): Transition {
@@ -55,27 +62,42 @@ export function reduceCursor(cursor: Cursor, event: CursorEvent): Transition {
   }
 }
 
-/** What a changed row means to somebody who knew the conversation up to `seq`. */
-export function changeOf(message: Changes['changes'][number], seq: number): Change {
-  const isNew = message.seq !== undefined && message.seq > seq && message.deletedAt === undefined;
+/** What a changed row means to somebody who knows the conversation as far as `seq`, and besides what is `known`. */
+export function changeOf(message: Message, { seq, known }: Pick<Cursor, 'seq' | 'known'>): Change {
+  const isNew =
+    message.seq !== undefined && message.seq > seq && !known.has(message.seq) && message.deletedAt === undefined;
   return { kind: isNew ? 'created' : 'updated', conversationId: message.conversationId, message, rev: message.rev };
 }
 
 function catchUp(cursor: Cursor, { changes, conversation, head, hasMore, tooLong }: Changes): Transition {
-  const news = changes
-    .filter(({ rev }) => rev !== undefined && rev > cursor.rev)
-    .map((row) => changeOf(row, cursor.seq));
-  const last = changes.at(-1)?.rev ?? cursor.rev;
-  if (hasMore && last > cursor.rev) {
-    const seq = Math.max(cursor.seq, ...changes.map((row) => row.seq ?? 0));
-    const [next, effects] = drain({ ...cursor, rev: last, seq, fetching: true }, news, true);
-    return [next, [...effects, { do: 'fetch', after: next.rev }]];
-  }
-  if (head.rev <= cursor.rev) return drain(cursor, news, false);
+  // An answer that was overtaken, or one about flags alone, which move no `rev`.
+  if (head.rev <= cursor.rev && !tooLong) return drain(cursor, changes.length === 0 ? [flagsOf(conversation)] : [], false);
+  const rows = changes.filter(({ rev }) => rev !== undefined && rev > cursor.rev);
+  const news = rows.map((row) => changeOf(row, cursor));
   const { id: conversationId } = conversation;
   const told: Change = { kind: 'conversation', conversationId, update: conversation, rev: head.rev };
-  const [next, effects] = drain({ ...cursor, ...head }, [...news, told], false);
+  const last = changes.at(-1)?.rev;
+  if (hasMore && !tooLong && last !== undefined) {
+    const met = meet(cursor, rows.map(({ seq }) => seq));
+    // Members and name have no rows: with each page, because pushes may overtake the last one.
+    const [next, effects] = drain({ ...met, rev: Math.max(last, cursor.rev), fetching: true }, [...news, told], true);
+    return [next, [...effects, { do: 'fetch', after: next.rev }]];
+  }
+  const [next, effects] = drain({ ...cursor, ...head, known: NOWHERE }, [...news, told], false);
   return [next, tooLong ? [{ do: 'cut-off' }, ...effects] : effects];
+}
+
+function flagsOf({ id, archived, muted, pinned }: Conversation): Change {
+  return { kind: 'conversation', conversationId: id, update: { id, archived, muted, pinned } };
+}
+
+/** Positions have no holes, so those that follow one another need not be remembered one by one. */
+function meet(cursor: Cursor, seqs: readonly (number | undefined)[]): Cursor {
+  const known = new Set(cursor.known);
+  for (const seq of seqs) if (seq !== undefined && seq > cursor.seq) known.add(seq);
+  let { seq } = cursor;
+  while (known.delete(seq + 1)) seq += 1;
+  return { ...cursor, seq, known: known.size === 0 ? NOWHERE : known };
 }
 
 /** Applies whatever was held and follows directly; what it has overtaken is forgotten. */
@@ -94,8 +116,8 @@ function drain(cursor: Cursor, applied: readonly Change[], catchingUp: boolean):
 }
 
 function advance(cursor: Cursor, change: Change): Cursor {
-  const seq = change.kind === 'created' ? (change.message.seq ?? cursor.seq) : cursor.seq;
-  return { ...cursor, rev: cursor.rev + 1, seq: Math.max(seq, cursor.seq) };
+  const next = { ...cursor, rev: cursor.rev + 1 };
+  return change.kind === 'created' ? meet(next, [change.message.seq]) : next;
 }
 
 function fetchGap(cursor: Cursor, effects: readonly CursorEffect[], catchingUp: boolean): Transition {
