@@ -1,0 +1,19 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { serving } from './process.ts';
+
+/** Answers every request with so many bytes as its path says (`/1234`), made before anybody asks a second time. */
+const bodies = new Map<string, Buffer>();
+const http = createServer((request, response) => {
+  const { url = '/0' } = request;
+  let body = bodies.get(url);
+  if (body === undefined) bodies.set(url, (body = Buffer.alloc(Number(url.slice(1)), 'x')));
+  response.writeHead(200, { 'content-type': 'application/json; charset=utf-8', 'content-length': body.byteLength });
+  response.end(body);
+});
+http.listen(0, '127.0.0.1', () =>
+  serving((http.address() as AddressInfo).port, async () => {
+    http.closeAllConnections();
+    http.close();
+  }),
+);

@@ -1,0 +1,29 @@
+import { cpus, totalmem } from 'node:os';
+import type { Summary } from './measure.ts';
+
+export function machine(): string {
+  const [cpu] = cpus();
+  return `Node ${process.version}, ${cpus().length} × ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`;
+}
+
+export function table(summaries: readonly Summary[]): string {
+  const head = ['', 'ours', 'floor', 'ratio', 'span', 'aim', ''];
+  const rows = summaries.map(({ name, unit, ours, floor, ratio, lowest, highest, aim, met }) => [
+    name,
+    `${figure(ours)} ${unit}`,
+    `${figure(floor)} ${unit}`,
+    ratio.toFixed(2),
+    `${lowest.toFixed(2)}–${highest.toFixed(2)}`,
+    aim === undefined ? '' : `≤ ${aim}`,
+    met === undefined ? '' : met ? 'met' : 'missed',
+  ]);
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`;
+  const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
+  return [line(head), rule, ...rows.map(line)].join('\n');
+}
+
+function figure(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toFixed(1);
+}

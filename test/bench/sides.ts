@@ -1,0 +1,86 @@
+import { io } from 'socket.io-client';
+import { CommClient } from 'lumen-comm';
+
+/** Somebody in a room, whichever of the two servers it is on. */
+export interface Participant {
+  /** Resolves when the server has acknowledged it. */
+  send(content: string): Promise<unknown>;
+  /** Calls `listener` with each message of the room, one's own included. */
+  listen(listener: (content: string) => void): void;
+  leave(): void;
+}
+
+/** What is compared: ours, or a floor. Both are driven by the same code. */
+export interface Side {
+  /** Makes a room for these people, and lets nobody in yet. */
+  room(userIds: readonly string[]): Promise<Room>;
+}
+export interface Room {
+  /** Resolves when nothing of the room can be missed any more. */
+  enter(userId: string): Promise<Participant>;
+}
+
+export function commSide(url: string): Side {
+  const client = (userId: string): CommClient => new CommClient({ url, userId, transports: ['websocket'] });
+  return {
+    async room(userIds) {
+      const [creator = '', ...participantIds] = userIds;
+      await using founder = client(creator);
+      await founder.connect();
+      const { id } = await founder.conversations.create({ type: 'group', name: 'Bench', participantIds });
+      return { enter: (userId) => enterComm(client(userId), id) };
+    },
+  };
+}
+
+async function enterComm(client: CommClient, conversationId: string): Promise<Participant> {
+  await client.connect();
+  return {
+    send: (content) => client.messages.send({ conversationId, content }),
+    listen(listener) {
+      client.on('message:new', (message) => listener(message.content));
+    },
+    leave: () => void client[Symbol.asyncDispose](),
+  };
+}
+
+let rooms = 0;
+
+export function relaySide(url: string): Side {
+  return {
+    room() {
+      rooms += 1;
+      const id = `01900000-0000-7000-8000-${String(rooms).padStart(12, '0')}`;
+      return Promise.resolve({ enter: (userId) => enterRelay(url, id, userId) });
+    },
+  };
+}
+
+async function enterRelay(url: string, room: string, userId: string): Promise<Participant> {
+  const socket = io(url, { transports: ['websocket'], forceNew: true, reconnection: false });
+  await socket.emitWithAck('join', room);
+  return {
+    send: (content) => socket.emitWithAck('send', message(room, userId, content)),
+    listen(listener) {
+      socket.on('push', ({ data }: { data: { content: string } }) => listener(data.content));
+    },
+    leave: () => void socket.disconnect(),
+  };
+}
+
+/** As large as a message of ours on the wire. */
+function message(conversationId: string, senderId: string, content: string): Readonly<Record<string, unknown>> {
+  return {
+    id: '100000',
+    conversationId,
+    senderId,
+    content,
+    type: 'text',
+    createdAt: '2025-01-01T00:00:00.000Z',
+    status: 'sent',
+    readBy: [],
+    clientId: '01900000-0000-7000-8000-000000000000',
+    seq: 100_000,
+    rev: 100_000,
+  };
+}
