@@ -20,9 +20,13 @@ export class Feed {
   readonly #context: ClientContext;
   readonly #events: FeedEvents;
   readonly #cursors = new Map<string, Cursor>();
+  readonly #refetches = new Map<string, () => void>();
   /** Conversations whose delivery is to be confirmed; the timer of each, where one runs. */
   readonly #due = new Map<string, (() => void) | undefined>();
-  #catchingUp = false;
+  /** From the start: what is pushed before the first `sync` has been answered may lie beyond a gap. */
+  #catchingUp = true;
+  /** Moves with each catching up, which overtakes every fetch that is under way. */
+  #round = 0;
 
   constructor(context: ClientContext, events: FeedEvents) {
     this.#context = context;
@@ -56,6 +60,8 @@ export class Feed {
 
   lineLost(): void {
     this.#catchingUp = true;
+    for (const cancel of this.#refetches.values()) cancel();
+    this.#refetches.clear();
     for (const [id, cancel] of this.#due) {
       cancel?.();
       this.#due.set(id, undefined);
@@ -65,15 +71,15 @@ export class Feed {
   /** Everything that the answer to `sync` says, then whatever still has a gap. */
   caughtUp(result: Pick<SyncResult, 'conversations' | 'heads' | 'gained' | 'lost'>): void {
     this.#catchingUp = false;
+    this.#round += 1;
+    for (const [id, cursor] of this.#cursors) this.#cursors.set(id, { ...cursor, fetching: false });
     for (const id of result.lost) this.unfollow(id);
     for (const [id, head] of Object.entries(result.heads)) this.follow(id, head);
     for (const { id, head } of result.gained) if (head !== undefined) this.follow(id, head);
     for (const { conversationId, ...changes } of result.conversations) {
       this.#step(conversationId, { type: 'caught-up', result: changes });
     }
-    for (const [id, { held, fetching }] of this.#cursors) {
-      if (held.size > 0 && !fetching) this.#fetch(id);
-    }
+    for (const id of this.#cursors.keys()) this.#refetch(id);
     const owed = [...this.#due.keys()];
     this.#due.clear();
     for (const id of owed) this.#confirmDelivery(id);
@@ -109,21 +115,34 @@ export class Feed {
     const cursor = this.#cursors.get(conversationId);
     if (cursor === undefined) return;
     this.#cursors.set(conversationId, { ...cursor, fetching: true });
+    const round = this.#round;
     this.#events.fetchChanges(conversationId, cursor.rev).then(
-      (result) => this.#step(conversationId, { type: 'caught-up', result }),
+      (result) => {
+        if (round === this.#round) this.#step(conversationId, { type: 'caught-up', result });
+      },
       (error: unknown) => {
+        if (round !== this.#round) return;
         this.#step(conversationId, { type: 'fetch-failed' });
         // After a loss of the line the next `sync` closes the gap.
         if (!this.#context.online()) return;
         this.#context.report(error);
-        this.#context.clock.after(REFETCH_AFTER_MS, () => this.#refetch(conversationId));
+        this.#again(conversationId);
       },
     );
   }
 
+  #again(conversationId: string): void {
+    this.#refetches.get(conversationId)?.();
+    const cancel = this.#context.clock.after(REFETCH_AFTER_MS, () => {
+      this.#refetches.delete(conversationId);
+      this.#refetch(conversationId);
+    });
+    this.#refetches.set(conversationId, cancel);
+  }
+
   #refetch(conversationId: string): void {
     const cursor = this.#cursors.get(conversationId);
-    const hasGap = cursor !== undefined && cursor.held.size > 0 && !cursor.fetching;
+    const hasGap = cursor !== undefined && (cursor.held.size > 0 || cursor.paging) && !cursor.fetching;
     if (hasGap && this.#context.online() && !this.#catchingUp) this.#fetch(conversationId);
   }
 

@@ -17,9 +17,11 @@ export interface Cursor extends Head {
   readonly held: ReadonlyMap<number, Change>;
   readonly fetching: boolean;
   /**
-   * Positions past `seq` whose messages are known already. Changes are paged by `rev`, so a message that was edited
-   * since comes after messages that are newer than it.
+   * Between two pages of missed changes. Each row comes once, at its last `rev`: one that was written before the cursor
+   * may still be to come, and a push about it can't be applied, so all of them are held until the last page.
    */
+  readonly paging: boolean;
+  /** Positions past `seq` whose messages came in earlier pages. */
   readonly known: ReadonlySet<number>;
 }
 
@@ -42,7 +44,7 @@ const NONE: ReadonlyMap<number, Change> = new Map();
 const NOWHERE: ReadonlySet<number> = new Set();
 
 export function cursorAt(conversationId: string, { seq, rev }: Head): Cursor {
-  return { conversationId, seq, rev, held: NONE, fetching: false, known: NOWHERE };
+  return { conversationId, seq, rev, held: NONE, fetching: false, paging: false, known: NOWHERE };
 }
 
 export function reduceCursor(cursor: Cursor, event: CursorEvent): Transition {
@@ -50,7 +52,7 @@ export function reduceCursor(cursor: Cursor, event: CursorEvent): Transition {
     case 'pushed': {
       const { change } = event;
       if (change.rev <= cursor.rev) return [cursor, []];
-      if (change.rev === cursor.rev + 1) return drain(advance(cursor, change), [change], event.catchingUp);
+      if (change.rev === cursor.rev + 1 && !cursor.paging) return drain(advance(cursor, change), [change], event.catchingUp);
       const held = new Map(cursor.held).set(change.rev, change);
       if (held.size > MAX_HELD) held.delete(Math.min(...held.keys()));
       return fetchGap({ ...cursor, held }, [], event.catchingUp);
@@ -70,20 +72,20 @@ export function changeOf(message: Message, { seq, known }: Pick<Cursor, 'seq' | 
 }
 
 function catchUp(cursor: Cursor, { changes, conversation, head, hasMore, tooLong }: Changes): Transition {
-  // An answer that was overtaken, or one about flags alone, which move no `rev`.
-  if (head.rev <= cursor.rev && !tooLong) return drain(cursor, changes.length === 0 ? [flagsOf(conversation)] : [], false);
+  const overtaken = head.rev < cursor.rev || (head.rev === cursor.rev && !cursor.paging);
+  // Flags move no `rev`, and are all that an answer without changes may be about.
+  if (overtaken && !tooLong) return drain(cursor, changes.length === 0 ? [flagsOf(conversation)] : [], false);
   const rows = changes.filter(({ rev }) => rev !== undefined && rev > cursor.rev);
   const news = rows.map((row) => changeOf(row, cursor));
-  const { id: conversationId } = conversation;
-  const told: Change = { kind: 'conversation', conversationId, update: conversation, rev: head.rev };
   const last = changes.at(-1)?.rev;
   if (hasMore && !tooLong && last !== undefined) {
-    const met = meet(cursor, rows.map(({ seq }) => seq));
-    // Members and name have no rows: with each page, because pushes may overtake the last one.
-    const [next, effects] = drain({ ...met, rev: Math.max(last, cursor.rev), fetching: true }, [...news, told], true);
-    return [next, [...effects, { do: 'fetch', after: next.rev }]];
+    const rev = Math.max(last, cursor.rev);
+    const next = { ...meet(cursor, rows.map(({ seq }) => seq)), rev, paging: true, fetching: true };
+    return [next, [...applying(news), { do: 'fetch', after: rev }]];
   }
-  const [next, effects] = drain({ ...cursor, ...head, known: NOWHERE }, [...news, told], false);
+  const { id: conversationId } = conversation;
+  const told: Change = { kind: 'conversation', conversationId, update: conversation, rev: head.rev };
+  const [next, effects] = drain({ ...cursor, ...head, paging: false, known: NOWHERE }, [...news, told], false);
   return [next, tooLong ? [{ do: 'cut-off' }, ...effects] : effects];
 }
 
@@ -110,9 +112,12 @@ function drain(cursor: Cursor, applied: readonly Change[], catchingUp: boolean):
     next = advance(next, change);
     changes.push(change);
   }
-  const effects: CursorEffect[] = changes.length > 0 ? [{ do: 'apply', changes }] : [];
   const kept = held.size === 0 ? NONE : held;
-  return fetchGap({ ...next, held: kept }, effects, catchingUp);
+  return fetchGap({ ...next, held: kept }, applying(changes), catchingUp);
+}
+
+function applying(changes: readonly Change[]): CursorEffect[] {
+  return changes.length > 0 ? [{ do: 'apply', changes }] : [];
 }
 
 function advance(cursor: Cursor, change: Change): Cursor {

@@ -1,0 +1,398 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Change } from '../../../../src/client/changes.ts';
+import {
+  changeOf,
+  cursorAt,
+  reduceCursor,
+  type Cursor,
+  type CursorEffect,
+  type CursorEvent,
+} from '../../../../src/client/messages/sync.ts';
+import type { Changes } from '../../../../src/protocol/conversations.ts';
+import type { Message } from '../../../../src/protocol/messages.ts';
+import { conversation, deepFreeze, message } from '../../../helpers/client/messages.ts';
+
+type Counted = Change & { rev: number };
+
+function created(seq: number, rev = seq): Counted {
+  return { kind: 'created', conversationId: 'conversation', message: message(seq, { rev }), rev };
+}
+
+function pushed(change: Counted, catchingUp = false): CursorEvent {
+  return { type: 'pushed', change, catchingUp };
+}
+
+function caughtUp(changes: Message[], head: { seq: number; rev: number }, rest: Partial<Changes> = {}): CursorEvent {
+  const result = { changes, conversation: conversation({ head }), head, hasMore: false, tooLong: false, ...rest };
+  return { type: 'caught-up', result };
+}
+
+/** Runs events from a cursor at 5 and tells what came out: `3 created`, `fetch 5`, `cut-off`. */
+function run(...events: readonly CursorEvent[]): { cursor: Cursor; log: string[] } {
+  let cursor = cursorAt('conversation', { seq: 5, rev: 5 });
+  const log: string[] = [];
+  for (const event of events) {
+    const [next, effects] = reduceCursor(deepFreeze(cursor), deepFreeze(event));
+    cursor = next;
+    log.push(...effects.flatMap(describeEffect));
+  }
+  return { cursor, log };
+}
+
+function describeEffect(effect: CursorEffect): string[] {
+  switch (effect.do) {
+    case 'apply':
+      return effect.changes.map(({ rev, kind }) => `${rev} ${kind}`);
+    case 'fetch':
+      return [`fetch ${effect.after}`];
+    case 'cut-off':
+      return ['cut-off'];
+  }
+}
+
+test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
+  ['the next change is applied', [pushed(created(6))], ['6 created'], 6],
+  ['a change that is known is dropped', [pushed(created(5)), pushed(created(1))], [], 5],
+  ['the same change twice is applied once', [pushed(created(6)), pushed(created(6))], ['6 created'], 6],
+  ['a gap holds the push and asks once', [pushed(created(8)), pushed(created(9))], ['fetch 5'], 5],
+  ['while catching up nothing is asked for one by one', [pushed(created(8), true)], [], 5],
+  [
+    'a gap that closes by itself applies what was held',
+    [pushed(created(7), true), pushed(created(6), true)],
+    ['6 created', '7 created'],
+    7,
+  ],
+  [
+    'the answer closes the gap, and what was held follows',
+    [pushed(created(8)), caughtUp([message(6), message(7)], { seq: 7, rev: 7 })],
+    ['fetch 5', '6 created', '7 created', '7 conversation', '8 created'],
+    8,
+  ],
+  [
+    'what was held and is in the answer is applied once',
+    [pushed(created(8)), caughtUp([message(6), message(7), message(8)], { seq: 8, rev: 8 })],
+    ['fetch 5', '6 created', '7 created', '8 created', '8 conversation'],
+    8,
+  ],
+  [
+    'an answer that still leaves a gap asks again',
+    [pushed(created(9)), caughtUp([message(6)], { seq: 6, rev: 6 })],
+    ['fetch 5', '6 created', '6 conversation', 'fetch 6'],
+    6,
+  ],
+  [
+    'a failed fetch is asked again with the next gap',
+    [pushed(created(8)), { type: 'fetch-failed' }, pushed(created(9))],
+    ['fetch 5', 'fetch 5'],
+    5,
+  ],
+  [
+    'a change of members or name moves the cursor without a row',
+    [caughtUp([], { seq: 5, rev: 7 })],
+    ['7 conversation'],
+    7,
+  ],
+  [
+    'an edit of a known message is an update, a message that is new and gone already as well',
+    [caughtUp([message(2, { rev: 6 }), message(6, { rev: 7, deletedAt: 'now', content: '' })], { seq: 6, rev: 7 })],
+    ['6 updated', '7 updated', '7 conversation'],
+    7,
+  ],
+  [
+    'a page that was cut asks for the next one',
+    [caughtUp([message(6), message(7)], { seq: 9, rev: 9 }, { hasMore: true })],
+    ['6 created', '7 created', 'fetch 7'],
+    7,
+  ],
+  [
+    'a new message that was edited comes pages later than newer ones, and is new all the same',
+    [
+      caughtUp([message(7, { rev: 7 })], { seq: 7, rev: 8 }, { hasMore: true }),
+      caughtUp([message(6, { rev: 8 })], { seq: 7, rev: 8 }),
+    ],
+    ['7 created', 'fetch 7', '8 created', '8 conversation'],
+    8,
+  ],
+  [
+    'a message that is edited while its pages are fetched is new once',
+    [
+      caughtUp([message(7, { rev: 7 })], { seq: 7, rev: 8 }, { hasMore: true }),
+      caughtUp([message(6, { rev: 8 }), message(7, { rev: 9 })], { seq: 7, rev: 9 }),
+    ],
+    ['7 created', 'fetch 7', '8 created', '9 updated', '9 conversation'],
+    9,
+  ],
+  [
+    'between two pages a push is held: it may be about a message that is still to come',
+    [
+      caughtUp([message(7, { rev: 7 })], { seq: 7, rev: 8 }, { hasMore: true }),
+      pushed({ ...created(6), kind: 'updated', message: message(6, { rev: 8 }), rev: 8 }),
+      caughtUp([message(6, { rev: 8 })], { seq: 7, rev: 8 }),
+    ],
+    ['7 created', 'fetch 7', '8 created', '8 conversation'],
+    8,
+  ],
+  [
+    'too much cuts off and stands at the head',
+    [caughtUp([], { seq: 3_000, rev: 4_000 }, { tooLong: true }), pushed(created(3_001, 4_001))],
+    ['cut-off', '4000 conversation', '4001 created'],
+    4_001,
+  ],
+  [
+    'a server whose database was restored has a head behind ours, and is believed',
+    [caughtUp([], { seq: 2, rev: 3 }, { tooLong: true }), pushed(created(3, 4))],
+    ['cut-off', '3 conversation', '4 created'],
+    4,
+  ],
+  [
+    'an answer that was overtaken changes nothing',
+    [pushed(created(6)), pushed(created(7)), caughtUp([message(6)], { seq: 6, rev: 6 })],
+    ['6 created', '7 created'],
+    7,
+  ],
+  [
+    'a page that was overtaken is no reason to skip what lies behind it',
+    [
+      pushed(created(6)),
+      pushed(created(7)),
+      caughtUp([message(6)], { seq: 9, rev: 9 }, { hasMore: true }),
+      caughtUp([message(8), message(9)], { seq: 9, rev: 9 }),
+    ],
+    ['6 created', '7 created', 'fetch 7', '8 created', '9 created', '9 conversation'],
+    9,
+  ],
+  [
+    'a server that promises more and gives nothing is not asked for ever',
+    [caughtUp([], { seq: 9, rev: 9 }, { hasMore: true })],
+    ['9 conversation'],
+    9,
+  ],
+])('%s', (_title, events, log, rev) => {
+  const result = run(...events);
+  expect(result.log).toEqual(log);
+  expect(result.cursor.rev).toBe(rev);
+});
+
+test('flags that changed elsewhere are told although no counter moved', () => {
+  const result = { conversation: conversation({ muted: true, pinned: false, archived: false, unreadCount: 4 }) };
+  const [, effects] = reduceCursor(
+    cursorAt('conversation', { seq: 5, rev: 5 }),
+    caughtUp([], { seq: 5, rev: 5 }, result),
+  );
+  const update = { id: 'conversation', muted: true, pinned: false, archived: false };
+  expect(effects).toEqual([
+    { do: 'apply', changes: [{ kind: 'conversation', conversationId: 'conversation', update }] },
+  ]);
+});
+
+test('what is held is bounded, and the fetch brings back what was let go', () => {
+  const events = Array.from({ length: 1_500 }, (_, index) => pushed(created(7 + index)));
+  const { cursor, log } = run(...events);
+  expect(log).toEqual(['fetch 5']);
+  expect(cursor.held.size).toBe(1_000);
+  const rows = Array.from({ length: 600 }, (_, index) => message(6 + index));
+  const [next] = reduceCursor(cursor, caughtUp(rows, { seq: 605, rev: 605 }));
+  expect(next.rev).toBe(1_506);
+});
+
+test('a row without a position is never taken for new', () => {
+  const { seq: _seq, ...rest } = message(6);
+  expect(changeOf(rest, cursorAt('conversation', { seq: 0, rev: 0 })).kind).toBe('updated');
+});
+
+/** A conversation on a server: rows, counters, and what it pushes. */
+class Server {
+  readonly rows: Message[] = [];
+  rev = 0;
+  name = '';
+
+  create(): Counted {
+    const row = message(this.rows.length + 1, { rev: ++this.rev });
+    this.rows.push(row);
+    return { kind: 'created', conversationId: 'conversation', message: row, rev: this.rev };
+  }
+
+  change(at: number, values: Partial<Message>): Counted | undefined {
+    const held = this.rows[at % Math.max(this.rows.length, 1)];
+    if (held === undefined) return undefined;
+    const row = { ...held, ...values, rev: ++this.rev };
+    this.rows[(row.seq ?? 1) - 1] = row;
+    return { kind: 'updated', conversationId: 'conversation', message: row, rev: this.rev };
+  }
+
+  /** Told without the message itself. */
+  react(at: number): Counted | undefined {
+    const reactions = [{ emoji: '+', count: 1, users: [`user ${this.rev}`] }];
+    const changed = this.change(at, { reactions });
+    if (changed === undefined || !('message' in changed)) return undefined;
+    const { conversationId, message: row, rev } = changed;
+    return { kind: 'reactions', conversationId, messageId: row.id, reactions, seq: row.seq, rev };
+  }
+
+  rename(): Counted {
+    this.name = `name ${++this.rev}`;
+    const update = { id: 'conversation', name: this.name };
+    return { kind: 'conversation', conversationId: 'conversation', update, rev: this.rev };
+  }
+
+  changes(after: number, limit: number, tooMany: number): Changes {
+    const changed = this.rows
+      .filter(({ rev }) => (rev ?? 0) > after)
+      .toSorted((a, b) => (a.rev ?? 0) - (b.rev ?? 0));
+    const head = { seq: this.rows.length, rev: this.rev };
+    const tooLong = changed.length > tooMany;
+    return {
+      changes: tooLong ? [] : changed.slice(0, limit),
+      conversation: conversation({ name: this.name, head }),
+      head,
+      hasMore: !tooLong && changed.length > limit,
+      tooLong,
+    };
+  }
+}
+
+/** What a client makes of the effects. */
+class Follower {
+  cursor: Cursor;
+  rows: Map<string, Message>;
+  name: string;
+  readonly fetches: number[] = [];
+  readonly told: Change[] = [];
+  readonly cutOffs: number[] = [];
+  readonly #server: Server;
+
+  constructor(server: Server) {
+    this.#server = server;
+    this.cursor = cursorAt('conversation', { seq: server.rows.length, rev: server.rev });
+    this.rows = new Map(server.rows.map((row) => [row.id, row]));
+    this.name = server.name;
+  }
+
+  take(event: CursorEvent): void {
+    const [next, effects] = reduceCursor(deepFreeze(this.cursor), deepFreeze(event));
+    this.cursor = next;
+    for (const effect of effects) {
+      if (effect.do === 'fetch') this.fetches.push(effect.after);
+      else if (effect.do === 'apply') effect.changes.forEach((change) => this.#apply(change));
+      else {
+        this.cutOffs.push(this.told.length);
+        this.rows = new Map(this.#server.rows.map((row) => [row.id, row]));
+      }
+    }
+  }
+
+  #apply(change: Change): void {
+    this.told.push(change);
+    if (change.kind === 'conversation') this.name = change.update.name ?? this.name;
+    if (change.kind === 'created' || change.kind === 'updated') this.rows.set(change.message.id, change.message);
+    if (change.kind !== 'reactions') return;
+    const { messageId, reactions, rev } = change;
+    const held = this.rows.get(messageId);
+    if (held === undefined) throw new Error(`Reactions to a message that never came: ${messageId}`);
+    this.rows.set(messageId, { ...held, reactions, rev });
+  }
+}
+
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('create' as const) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('edit' as const, 'react' as const, 'delete' as const), at: fc.nat(30) }) },
+  fc.record({ do: fc.constant('rename' as const) }),
+  { weight: 8, arbitrary: fc.record({ do: fc.constantFrom('deliver' as const, 'repeat' as const), at: fc.nat(5) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('lose' as const, 'answer' as const, 'fail' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'reconnect' as const) }) },
+);
+
+describe('against a server that changes, pushes, loses and repeats at random', () => {
+  test('every change is applied once and in the order of its rev, and both end in the same state', () => {
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 120 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.constantFrom(8, 1_000),
+        (steps, limit, tooMany) => {
+          const server = new Server();
+          for (let at = 0; at < 3; at += 1) server.create();
+          const follower = new Follower(server);
+          let queue: Counted[] = [];
+          let online = true;
+          const push = (change: Counted | undefined): void => {
+            if (online && change !== undefined) queue.push(change);
+          };
+          const answer = (): void => {
+            const after = follower.fetches.shift();
+            if (after !== undefined) follower.take({ type: 'caught-up', result: server.changes(after, limit, tooMany) });
+          };
+          const reconnect = (): void => {
+            online = true;
+            follower.fetches.length = 0;
+            const { rev } = follower.cursor;
+            if (rev < server.rev) follower.take({ type: 'caught-up', result: server.changes(rev, limit, tooMany) });
+            else follower.cursor = { ...follower.cursor, fetching: false };
+          };
+          for (const each of steps) {
+            switch (each.do) {
+              case 'create':
+                push(server.create());
+                break;
+              case 'edit':
+                push(server.change(each.at, { content: `edited ${server.rev}` }));
+                break;
+              case 'react':
+                push(server.react(each.at));
+                break;
+              case 'delete':
+                push(server.change(each.at, { content: '', deletedAt: 'now' }));
+                break;
+              case 'rename':
+                push(server.rename());
+                break;
+              case 'deliver':
+              case 'repeat': {
+                const at = each.at % Math.max(queue.length, 1);
+                const change = each.do === 'deliver' ? queue.splice(at, 1)[0] : queue[at];
+                if (change !== undefined) follower.take(pushed(change, !online));
+                break;
+              }
+              case 'lose':
+                queue.shift();
+                break;
+              case 'answer':
+                answer();
+                break;
+              case 'fail':
+                if (follower.fetches.shift() !== undefined) follower.take({ type: 'fetch-failed' });
+                break;
+              case 'cut':
+                online = false;
+                queue = [];
+                break;
+              case 'reconnect':
+                reconnect();
+            }
+          }
+          for (const change of queue) follower.take(pushed(change));
+          reconnect();
+          while (follower.fetches.length > 0) answer();
+
+          expect(follower.cursor.rev).toBe(server.rev);
+          expect(follower.cursor.seq).toBe(server.rows.length);
+          expect([...follower.rows.values()].toSorted((a, b) => (a.seq ?? 0) - (b.seq ?? 0))).toEqual(server.rows);
+          expect(follower.name).toBe(server.name);
+          const rows = follower.told.filter(({ kind }) => kind !== 'conversation');
+          const revs = rows.map(({ rev }) => rev ?? 0);
+          expect(revs).toEqual([...new Set(revs)].toSorted((a, b) => a - b));
+          const births = rows.filter(({ kind }) => kind === 'created').map((change) => 'message' in change && change.message.id);
+          expect(births).toEqual([...new Set(births)]);
+          if (follower.cutOffs.length === 0) {
+            const unborn = server.rows.filter(
+              ({ seq = 0, deletedAt }) => seq > 3 && deletedAt === undefined && !births.includes(String(seq)),
+            );
+            expect(unborn).toEqual([]);
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
