@@ -47,11 +47,26 @@ export function jwtAuth(options: JwtAuthOptions): Authenticate {
       return identityOf(await verify(token));
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw new CommError('TOKEN_EXPIRED', 'The token has expired');
-      // Our own trouble with the key server says nothing about the token: not a JOSEError, or its time ran out.
-      if (!(error instanceof errors.JOSEError) || error instanceof errors.JWKSTimeout) throw error;
+      // Our own trouble with the key server says nothing about the token.
+      if (!isTokenFault(error)) throw error;
       throw new CommError('UNAUTHENTICATED', 'The token is not valid');
     }
   };
+}
+
+const TOKEN_FAULTS = [
+  errors.JOSEAlgNotAllowed,
+  errors.JOSENotSupported,
+  errors.JWKSMultipleMatchingKeys,
+  errors.JWKSNoMatchingKey,
+  errors.JWSInvalid,
+  errors.JWSSignatureVerificationFailed,
+  errors.JWTClaimValidationFailed,
+  errors.JWTInvalid,
+];
+
+function isTokenFault(error: unknown): boolean {
+  return TOKEN_FAULTS.some((fault) => error instanceof fault);
 }
 
 function verifier(options: JwtAuthOptions): (token: string) => Promise<JWTPayload> {

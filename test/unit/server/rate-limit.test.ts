@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { KeyedLimit, SlidingWindow, TokenBucket } from '../../../src/server/services/rate-limit.ts';
+
+test('a bucket gives its burst at once and then refills', () => {
+  const bucket = new TokenBucket({ burst: 2, perSecond: 10 }, 0);
+  expect([bucket.take(0), bucket.take(0), bucket.take(0)]).toEqual([0, 0, 100]);
+  expect(bucket.take(50)).toBe(50);
+  expect(bucket.take(100)).toBe(0);
+});
+
+test('a bucket never holds more than its burst', () => {
+  const bucket = new TokenBucket({ burst: 2, perSecond: 10 }, 0);
+  const taken = Array.from({ length: 3 }, () => bucket.take(1_000_000));
+  expect(taken).toEqual([0, 0, 100]);
+});
+
+test('a clock that steps back fills no bucket', () => {
+  const bucket = new TokenBucket({ burst: 1, perSecond: 1 }, 10_000);
+  expect([bucket.take(10_000), bucket.take(5_000), bucket.take(5_500)]).toEqual([0, 1_000, 500]);
+});
+
+test('in no window of its length are there more than a sliding window allows', () => {
+  const window = new SlidingWindow({ maxMessages: 2, windowSeconds: 1 });
+  expect([window.take(0), window.take(900), window.take(950)]).toEqual([0, 0, 50]);
+  expect([window.take(1_000), window.take(1_001)]).toEqual([0, 899]);
+});
+
+test('everybody has a limit of their own, and a refusal says how long to wait', () => {
+  let now = 0;
+  const limit = new KeyedLimit((at) => new TokenBucket({ burst: 1, perSecond: 1 }, at), () => now);
+  limit.take('alice');
+  limit.take('bob');
+  expect(() => limit.take('alice')).toThrow(expect.objectContaining({ code: 'RATE_LIMITED', retryAfterMs: 1_000 }));
+  now = 1_000;
+  expect(() => limit.take('alice')).not.toThrow();
+});
+
+test('those who have been quiet are forgotten', () => {
+  let now = 0;
+  let made = 0;
+  const limit = new KeyedLimit(
+    (at) => {
+      made += 1;
+      return new TokenBucket({ burst: 1, perSecond: 1 }, at);
+    },
+    () => now,
+  );
+  for (let user = 0; user < 1_000; user += 1) limit.take(`user ${user}`);
+  now = 60_000;
+  for (let user = 0; user < 100; user += 1) limit.take(`later ${user}`);
+  const before = made;
+  limit.take('user 0');
+  expect(made).toBe(before + 1);
+});
