@@ -1,0 +1,281 @@
+import { DatabaseSync } from 'node:sqlite';
+import * as v from 'valibot';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { silentLogger } from '../../../src/lib/logger.ts';
+import { CommError } from '../../../src/protocol/errors.ts';
+import { LIMITS } from '../../../src/protocol/limits.ts';
+import { REST_ANSWER_SCHEMAS } from '../../../src/protocol/rest.ts';
+import type { RestRouteName } from '../../../src/protocol/vocabulary.ts';
+import { coreOf, type Core } from '../../../src/server/core.ts';
+import { createCommunicationRoutes, type CommunicationRoutesOptions } from '../../../src/server/routes.ts';
+import { CommunicationStore } from '../../../src/server/store/ephemera/memory.ts';
+import { caller } from '../../helpers/server/chat.ts';
+
+const ORIGIN = 'http://comm.test';
+
+describe('the REST routes', () => {
+  let db: DatabaseSync;
+  let core: Core;
+  let routes: (request: Request) => Promise<Response>;
+  let conversationId: string;
+  let messageId: string;
+  beforeEach(async () => {
+    db = new DatabaseSync(':memory:');
+    routes = start();
+    core = coreOf({ db });
+    await core.ready();
+    const made = await core.services.conversations.create(caller('ada'), { type: 'direct', participantIds: ['bob'] });
+    conversationId = made.conversation.id;
+    const sent = await core.services.sending.send(caller('ada'), { conversationId, content: 'hello world', type: 'text' });
+    messageId = sent.id;
+  });
+  afterEach(() => {
+    core.close();
+    db.close();
+  });
+
+  function start(options: CommunicationRoutesOptions = {}) {
+    return createCommunicationRoutes({ db, store: new CommunicationStore(), logger: silentLogger, ...options });
+  }
+
+  function fetch(target: string, init: RequestInit & { user?: string | null } = {}): Promise<Response> {
+    const [method = 'GET', path = ''] = target.split(' ');
+    const { user = 'ada', headers, ...rest } = init;
+    return routes(
+      new Request(`${ORIGIN}/__nk_comm${path}`, {
+        method,
+        ...rest,
+        headers: { ...(user !== null && { 'x-user-id': user }), ...(headers as Record<string, string>) },
+      }),
+    );
+  }
+
+  const post = (body: unknown, init: RequestInit & { user?: string } = {}) =>
+    fetch('POST /conversations', {
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+      ...init,
+    });
+
+  const codeOf = async (response: Response) => {
+    const body = (await response.json()) as { error: { code: string; message: string } };
+    expect(Object.keys(body)).toEqual(['error']);
+    expect(typeof body.error.message).toBe('string');
+    return `${response.status} ${body.error.code}`;
+  };
+
+  const TARGETS: Record<RestRouteName, (id: string, message: string) => string> = {
+    listConversations: () => 'GET /conversations',
+    createConversation: () => 'POST /conversations',
+    getConversation: (id) => `GET /conversations/${id}`,
+    listMessages: (id) => `GET /conversations/${id}/messages?limit=10`,
+    listChanges: (id) => `GET /conversations/${id}/changes?after=0`,
+    searchMessages: () => 'GET /messages/search?q=hello',
+    getMessage: (_, message) => `GET /messages/${message}`,
+    deleteMessage: (_, message) => `DELETE /messages/${message}`,
+  };
+  const ROUTES = Object.keys(TARGETS) as RestRouteName[];
+  const request = (name: RestRouteName, id = conversationId, message = messageId) => TARGETS[name](id, message);
+
+  test.each(ROUTES)('%s answers as the protocol has it, and is never cached', async (name) => {
+    const create = name === 'createConversation';
+    const response = create ? await post({ type: 'group', participantIds: ['bob'] }) : await fetch(request(name));
+    expect(response.status).toBe(create ? 201 : 200);
+    expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    const body: unknown = await response.json();
+    expect(v.parse(REST_ANSWER_SCHEMAS[name], body)).toEqual(body);
+    expect(body).not.toEqual([]);
+  });
+
+  test.each(ROUTES)('%s is for those who are signed in', async (name) => {
+    const response = await fetch(request(name), { user: null });
+    expect(response.headers.get('www-authenticate')).toBe('Bearer');
+    expect(await codeOf(response)).toBe('401 UNAUTHENTICATED');
+  });
+
+  test.each(['getConversation', 'listMessages', 'listChanges', 'getMessage', 'deleteMessage'] as const)(
+    '%s doesn’t tell a stranger what is there and what isn’t',
+    async (name) => {
+      const foreign = await fetch(request(name), { user: 'eve' });
+      const unknown = await fetch(request(name, 'nowhere', '999'), { user: 'eve' });
+      expect(await foreign.clone().text()).toBe(await unknown.text());
+      expect(await codeOf(foreign)).toBe('404 NOT_FOUND');
+    },
+  );
+
+  test.each([
+    'GET /',
+    'GET /nothing',
+    'GET /conversations/',
+    'GET /conversations/x/y',
+    'GET /conversations/x/messages/y',
+    'PUT /conversations',
+    'DELETE /conversations',
+    'POST /messages/1',
+    'OPTIONS /conversations',
+    'HEAD /conversations',
+  ])('%s is not ours', async (target) => {
+    const response = await fetch(target);
+    expect(response.status).toBe(404);
+  });
+
+  test('what only starts like our path is not ours', async () => {
+    for (const path of ['/__nk_commx/conversations', '/', '/__nk_comm', '/x/__nk_comm/conversations']) {
+      const response = await routes(new Request(`${ORIGIN}${path}`, { headers: { 'x-user-id': 'ada' } }));
+      expect(await codeOf(response)).toBe('404 NOT_FOUND');
+    }
+  });
+
+  test.each([
+    ['GET /conversations?limit=0'],
+    ['GET /conversations?limit=202'],
+    ['GET /conversations?limit=ten'],
+    ['GET /conversations?limit=1.5'],
+    ['GET /conversations?limit=-1'],
+    ['GET /conversations?limit='],
+    ['GET /conversations?offset=-1'],
+    ['GET /conversations?offset=99999999999999999999'],
+    ['GET /conversations/x/messages?before=1&after=2'],
+    ['GET /conversations/x/changes'],
+    ['GET /conversations/x/changes?after=x'],
+    ['GET /messages/search'],
+    ['GET /messages/search?q='],
+    ['GET /messages/search?q=%20'],
+    [`GET /messages/search?q=${'x'.repeat(LIMITS.searchLength + 1)}`],
+    ['GET /messages/%E0%A4%A'],
+    ['GET /conversations/%'],
+    ['GET /conversations/%00'],
+    [`GET /conversations/${'x'.repeat(LIMITS.idLength + 1)}`],
+  ])('%s is refused as invalid', async (target) => {
+    expect(await codeOf(await fetch(target))).toBe('400 INVALID');
+  });
+
+  test.each([
+    ['no body', undefined],
+    ['no JSON', '{'],
+    ['null', 'null'],
+    ['a list', '[]'],
+    ['a wrong type', '{"type":"channel","participantIds":["bob"]}'],
+    ['no participants', '{"type":"group"}'],
+    ['an id that is none', '{"type":"group","participantIds":[7]}'],
+    ['two others in a direct one', '{"type":"direct","participantIds":["bob","cleo"]}'],
+    ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0x22])],
+  ])('creating with %s is refused as invalid', async (_title, body) => {
+    const response = await fetch('POST /conversations', {
+      headers: { 'content-type': 'application/json' },
+      ...(body !== undefined && { body }),
+    });
+    expect(await codeOf(response)).toBe('400 INVALID');
+  });
+
+  test('a body of another type is refused, as a form of another site sends it', async () => {
+    const body = JSON.stringify({ type: 'group', participantIds: ['bob'] });
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/jsonp']) {
+      expect(await codeOf(await fetch('POST /conversations', { body, headers: { 'content-type': type } }))).toBe('400 INVALID');
+    }
+    const headers = { 'content-type': 'application/json; charset=utf-8' };
+    expect((await fetch('POST /conversations', { body, headers })).status).toBe(201);
+  });
+
+  test('2,000 levels of nesting are no valid body and no crash', async () => {
+    const body = `${'{"a":'.repeat(2_000)}1${'}'.repeat(2_000)}`;
+    expect(await codeOf(await fetch('POST /conversations', { body, headers: { 'content-type': 'application/json' } }))).toBe(
+      '400 INVALID',
+    );
+  });
+
+  test('a body that is too large is refused by its length, before it is read', async () => {
+    const body = 'x'.repeat(LIMITS.bodyBytes + 1);
+    const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
+    expect(await codeOf(await fetch('POST /conversations', { body, headers }))).toBe('413 MESSAGE_TOO_LONG');
+  });
+
+  test('a body that says nothing of its length is cut off where the limit is, and its sender told to stop', async () => {
+    let sent = 0;
+    let cancelled = false;
+    const endless = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent += 65_536;
+        controller.enqueue(new Uint8Array(65_536).fill(0x20));
+      },
+      cancel() {
+        cancelled = true;
+      },
+    });
+    const init = { body: endless, duplex: 'half', headers: { 'content-type': 'application/json' } };
+    expect(await codeOf(await fetch('POST /conversations', init))).toBe('413 MESSAGE_TOO_LONG');
+    expect(cancelled).toBe(true);
+    expect(sent).toBeLessThan(LIMITS.bodyBytes + 4 * 65_536);
+  });
+
+  test('a pair that has a direct conversation gets that one, with 200', async () => {
+    const response = await post({ type: 'direct', participantIds: ['ada'] }, { user: 'bob' });
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ id: conversationId });
+  });
+
+  test('only the sender deletes, twice without harm', async () => {
+    expect(await codeOf(await fetch(`DELETE /messages/${messageId}`, { user: 'bob' }))).toBe('403 FORBIDDEN');
+    const first: unknown = await (await fetch(`DELETE /messages/${messageId}`)).json();
+    expect(first).toMatchObject({ id: messageId, content: '' });
+    const again = await fetch(`DELETE /messages/${messageId}`);
+    expect([again.status, await again.json()]).toEqual([200, first]);
+  });
+
+  test('ids may be any text, percent-encoded', async () => {
+    const id = 'odd/ id?#ü';
+    db.prepare("INSERT INTO conversations (id, type) VALUES (?, 'group')").run(id);
+    db.prepare("INSERT INTO conversation_participants (conversation_id, user_id) VALUES (?, 'ada')").run(id);
+    const response = await fetch(`GET /conversations/${encodeURIComponent(id)}`);
+    expect(await response.json()).toMatchObject({ id });
+  });
+
+  test.each(["' OR 1=1 --", '__proto__', 'constructor', '"; DROP TABLE messages'])('%s is an id like any other', async (id) => {
+    expect(await codeOf(await fetch(`GET /conversations/${encodeURIComponent(id)}`))).toBe('404 NOT_FOUND');
+    expect(await codeOf(await fetch(`GET /messages/${encodeURIComponent(id)}`))).toBe('404 NOT_FOUND');
+    expect((await fetch('GET /conversations?__proto__=1&constructor=2')).status).toBe(200);
+  });
+
+  test('too many requests of one user are told when to come back, others are not slowed down', async () => {
+    const other = new DatabaseSync(':memory:');
+    routes = start({ db: other, config: { restFlood: { burst: 2, perSecond: 0.5 } } });
+    expect((await fetch('GET /conversations')).status).toBe(200);
+    expect((await fetch('GET /conversations')).status).toBe(200);
+    const refused = await fetch('GET /conversations');
+    expect(refused.headers.get('retry-after')).toBe('2');
+    expect(await codeOf(refused)).toBe('429 RATE_LIMITED');
+    expect((await fetch('GET /conversations', { user: 'bob' })).status).toBe(200);
+    other.close();
+  });
+
+  test('an expired token is told apart from none', async () => {
+    routes = start({
+      authenticate: () => {
+        throw new CommError('TOKEN_EXPIRED', 'Expired');
+      },
+    });
+    expect(await codeOf(await fetch('GET /conversations'))).toBe('401 TOKEN_EXPIRED');
+  });
+
+  test('what fails inside is answered without a word of it', async () => {
+    db.exec('DROP TABLE conversation_participants');
+    const response = await fetch('GET /conversations');
+    expect(await response.clone().text()).not.toMatch(/sql|table|participants/i);
+    expect(await codeOf(response)).toBe('500 INTERNAL');
+  });
+
+  test('a database that a newer version has moved on is not served', async () => {
+    const newer = new DatabaseSync(':memory:');
+    newer.exec(`CREATE TABLE comm_migrations (version INTEGER PRIMARY KEY, name TEXT);
+      INSERT INTO comm_migrations VALUES (99, 'future')`);
+    routes = start({ db: newer });
+    expect(await codeOf(await fetch('GET /conversations'))).toBe('503 UNAVAILABLE');
+    newer.close();
+  });
+
+  test('a server that goes down takes nothing new', async () => {
+    core.drain();
+    expect(await codeOf(await fetch('GET /conversations'))).toBe('503 UNAVAILABLE');
+  });
+});
