@@ -58,7 +58,7 @@ export function reduceCursor(cursor: Cursor, event: CursorEvent): Transition {
       return fetchGap({ ...cursor, held }, [], event.catchingUp);
     }
     case 'caught-up':
-      return catchUp({ ...cursor, fetching: false }, event.result);
+      return catchUp({ ...cursor, fetching: false }, event.result, cursor.fetching);
     case 'fetch-failed':
       return [{ ...cursor, fetching: false }, []];
   }
@@ -71,15 +71,17 @@ export function changeOf(message: Message, { seq, known }: Pick<Cursor, 'seq' | 
   return { kind: isNew ? 'created' : 'updated', conversationId: message.conversationId, message, rev: message.rev };
 }
 
-function catchUp(cursor: Cursor, { changes, conversation, head, hasMore, tooLong }: Changes): Transition {
+/** @param asked - this answers a fetch, so that it has to bring us further */
+function catchUp(cursor: Cursor, result: Changes, asked: boolean): Transition {
+  const { changes, conversation, head, hasMore, tooLong } = result;
   const overtaken = head.rev < cursor.rev || (head.rev === cursor.rev && !cursor.paging);
   // Flags move no `rev`, and are all that an answer without changes may be about.
   if (overtaken && !tooLong) return drain(cursor, changes.length === 0 ? [flagsOf(conversation)] : [], false);
   const rows = changes.filter(({ rev }) => rev !== undefined && rev > cursor.rev);
   const news = rows.map((row) => changeOf(row, cursor));
-  const last = changes.at(-1)?.rev;
-  if (hasMore && !tooLong && last !== undefined) {
-    const rev = Math.max(last, cursor.rev);
+  // A batch that is full says of the rest only that there is more; a page that says so and brings nothing is broken.
+  if (hasMore && !tooLong && (changes.length > 0 || !asked)) {
+    const rev = Math.max(changes.at(-1)?.rev ?? 0, cursor.rev);
     const next = { ...meet(cursor, rows.map(({ seq }) => seq)), rev, paging: true, fetching: true };
     return [next, [...applying(news), { do: 'fetch', after: rev }]];
   }

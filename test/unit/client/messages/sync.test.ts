@@ -164,9 +164,18 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
   ],
   [
     'a server that promises more and gives nothing is not asked for ever',
-    [caughtUp([], { seq: 9, rev: 9 }, { hasMore: true })],
-    ['9 conversation'],
+    [caughtUp([], { seq: 9, rev: 9 }, { hasMore: true }), caughtUp([], { seq: 9, rev: 9 }, { hasMore: true })],
+    ['fetch 5', '9 conversation'],
     9,
+  ],
+  [
+    'a batch that had no room for a conversation leaves its changes to be fetched',
+    [
+      caughtUp([], { seq: 7, rev: 7 }, { hasMore: true }),
+      caughtUp([message(6), message(7)], { seq: 7, rev: 7 }),
+    ],
+    ['fetch 5', '6 created', '7 created', '7 conversation'],
+    7,
   ],
 ])('%s', (_title, events, log, rev) => {
   const result = run(...events);
