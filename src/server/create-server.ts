@@ -32,6 +32,8 @@ export interface CommServerOptions extends Omit<CoreOptions, 'store'> {
   /** Answers what isn't ours: an app's own pages and routes. @defaultValue 404 */
   fetch?: Fetch | undefined;
   config?: CommunicationConfig | undefined;
+  /** How long `close()` waits for what runs to be answered. @defaultValue 5_000 */
+  drainTimeoutMs?: number | undefined;
 }
 
 export interface CommServer {
@@ -82,7 +84,7 @@ async function start(
   options: CommServerOptions & { port: number; host: string },
   { trust, origins, own }: Parts,
 ): Promise<CommServer> {
-  const { host, clock } = options;
+  const { host, clock, drainTimeoutMs = 5_000 } = options;
   const core = new Core(own ?? options.db ?? openDatabase(':memory:'), {
     ...options,
     store: new CommunicationStore(clock),
@@ -101,7 +103,7 @@ async function start(
   const port = await listen(http, options.port, host);
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> =>
-    (closing ??= shutdown({ core, http, io, sockets, lines }).finally(() => own?.close()));
+    (closing ??= shutdown({ core, http, io, sockets, lines, drainTimeoutMs }).finally(() => own?.close()));
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return { url, port, close, [Symbol.asyncDispose]: close };
 }

@@ -11,27 +11,30 @@ export interface Running {
   sockets: ReadonlySet<NetSocket>;
   /** Every Engine.IO connection, on whatever transport. */
   lines: ReadonlySet<Line>;
+  /** What runs gets this long to be answered. */
+  drainTimeoutMs: number;
 }
 
+/** A part of an Engine.IO connection. */
 export interface Line {
   once(event: 'close', listener: () => void): unknown;
   close(): unknown;
 }
 
-/** What runs gets this long to be answered; what is closed gets this long to go. */
-const DRAIN_MS = 5_000;
+/** What is closed gets this long to go. */
 const CLOSE_MS = 1_000;
 
 /**
  * Ends a server in the order that loses nothing: no new connections, what runs is answered and written, the lines are
  * closed below Socket.IO (its own goodbye would tell clients not to come back), and whatever is left after that is cut.
  */
-export async function shutdown({ core, http, io, sockets, lines }: Running): Promise<void> {
+export async function shutdown({ core, http, io, sockets, lines, drainTimeoutMs }: Running): Promise<void> {
   core.drain();
   const stopped = new Promise<void>((resolve) => http.close(() => resolve()));
   http.closeIdleConnections();
-  await within(DRAIN_MS, Promise.all([core.inFlight.idle(), core.store.drain()]));
-  await within(CLOSE_MS, Promise.all([closeLines(lines), stopped]));
+  await within(drainTimeoutMs, Promise.all([core.inFlight.idle(), core.store.drain()]));
+  http.closeIdleConnections();
+  await within(CLOSE_MS, closeLines(lines));
   for (const socket of sockets) socket.destroy();
   await within(CLOSE_MS, Promise.all([io.close(), stopped]));
   core.close();

@@ -26,11 +26,12 @@ const SECURITY_HEADERS = {
 export function httpApp(options: HttpAppOptions): RequestListener {
   const { core } = options;
   return (incoming, outgoing) => {
-    serve(options, incoming, outgoing).catch((error: unknown) => {
+    const served = serve(options, incoming, outgoing).catch(async (error: unknown) => {
       core.logger.error('an HTTP request failed', errorFields(error));
       if (outgoing.headersSent) outgoing.destroy();
-      else void send(incoming, outgoing, refusal('INTERNAL', 'The server failed'));
+      else await send(incoming, outgoing, refusal('INTERNAL', 'The server failed'));
     });
+    core.inFlight.add(served);
   };
 }
 

@@ -1,5 +1,6 @@
 import { systemClock } from '../../../src/lib/clock.ts';
-import type { Call, CallType } from '../../../src/protocol/calls.ts';
+import type { Call } from '../../../src/protocol/calls.ts';
+import type { CallType } from '../../../src/protocol/vocabulary.ts';
 import { resolveConfig } from '../../../src/server/config.ts';
 import { callLog } from '../../../src/server/services/call-effects.ts';
 import { CallService } from '../../../src/server/services/calls.ts';

@@ -1,7 +1,8 @@
 import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../src/lib/logger.ts';
-import type { PresenceStatus, PresenceUpdate } from '../../../src/protocol/presence.ts';
+import type { PresenceUpdate } from '../../../src/protocol/presence.ts';
+import type { PresenceStatus } from '../../../src/protocol/vocabulary.ts';
 import { SocketHub } from '../../../src/server/hub.ts';
 import { derivePresence, PresenceService } from '../../../src/server/services/presence.ts';
 import { createChatServices } from '../../../src/server/services/chat-services.ts';
