@@ -196,10 +196,12 @@ export class CommClient {
     return this.#emitter.on(event, listener, options);
   }
 
+  /** As `on()`, for the next event alone. */
   once<K extends keyof CommEvents>(event: K, listener: Listener<CommEvents[K]>, options?: ListenOptions): () => void {
     return this.#emitter.once(event, listener, options);
   }
 
+  /** Ends every subscription of `listener` to `event`; one that isn't there is no error. */
   off<K extends keyof CommEvents>(event: K, listener: Listener<CommEvents[K]>): void {
     this.#emitter.off(event, listener);
   }

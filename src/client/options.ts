@@ -5,6 +5,7 @@ import type { SocketPort } from '../transport/socket-port.ts';
 import type { Token } from '../transport/token-source.ts';
 import { DEFAULT_NAMESPACE, DEFAULT_REST_PATH, DEFAULT_SOCKET_PATH } from '../protocol/vocabulary.ts';
 
+/** When a page counts as left alone. */
 export interface PresenceOptions {
   /**
    * `away` by itself after this long without input, in milliseconds; `false`: never. Browsers only.
@@ -13,6 +14,11 @@ export interface PresenceOptions {
   idleAfterMs?: number | false | undefined;
 }
 
+/**
+ * How a {@link CommClient} reaches its server and who it is there. Every field has a default except that a server wants
+ * a `token` or (in
+ * development) a `userId`.
+ */
 export interface CommClientOptions {
   /**
    * Origin of the server.
@@ -36,6 +42,7 @@ export interface CommClientOptions {
    * @defaultValue `indexedDbStorage()` where there is IndexedDB, else `memoryStorage()`
    */
   storage?: CommStorage | undefined;
+  /** When `away` is told by itself. */
   presence?: PresenceOptions | undefined;
   /**
    * How long a request waits for its answer, in milliseconds.

@@ -1,9 +1,9 @@
 import type { SyncResult } from '../protocol/conversations.ts';
-import { commErrorFrom } from '../protocol/errors.ts';
+import { commErrorFrom, isCommError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
-import { fields, readChanges, readConversation, readHead } from '../transport/rows.ts';
+import { readSync } from '../transport/read-sync.ts';
 import type { Lazy } from '../lib/lazy.ts';
 import { marksOf, type Change, type Mark } from './changes.ts';
 import { unreadable, type ClientContext } from './context.ts';
@@ -229,8 +229,7 @@ export class Stream {
     const followed = this.#feed.cursors();
     const cursors: Record<string, number> = {};
     for (const [id, { rev }] of [...followed].slice(-LIMITS.syncCursors)) cursors[id] = rev;
-    const answer = await this.#context.requester.request('sync', { cursors, inboxRev: this.#inboxRev });
-    const result = readSync(answer);
+    const result = await this.#ask(cursors);
     const isFirst = this.#inboxRev === 0;
     this.#inboxRev = result.inboxRev;
     this.#feed.caughtUp(result);
@@ -243,35 +242,34 @@ export class Stream {
       this.#to.conversations.apply({ kind: 'counted', conversationId, unreadCount });
     }
     this.#keeper.moved();
+    this.#syncRest().catch((error: unknown) => {
+      // A line that is lost meanwhile starts over with the next one.
+      if (!isCommError(error) || !error.retryable) this.#context.report(error);
+    });
+  }
+
+  /** What one batch had no room for, in further ones beside the live stream: being in step doesn't wait for it. */
+  async #syncRest(): Promise<void> {
+    let left = Infinity;
+    for (let behind = this.#feed.behind(); behind.size > 0; behind = this.#feed.behind()) {
+      // Each batch has room for at least one conversation; a server that gives none is not asked for ever.
+      if (behind.size >= left || !this.#context.online()) return;
+      left = behind.size;
+      const { conversations } = await this.#ask(Object.fromEntries(behind));
+      this.#feed.takeBatch(conversations);
+      this.#keeper.moved();
+    }
+  }
+
+  async #ask(cursors: Record<string, number>): Promise<SyncResult> {
+    const answer = await this.#context.requester.request('sync', { cursors, inboxRev: this.#inboxRev });
+    const result = readSync(answer);
+    if (result === undefined) throw unreadable('sync');
+    return result;
   }
 }
 
 function deletionOf(message: Message) {
   const { id: messageId, conversationId, senderId: deletedBy, seq, rev } = message;
   return { messageId, conversationId, deletedBy, seq, rev };
-}
-
-function readSync(answer: unknown): SyncResult {
-  const row = fields(answer);
-  const inboxRev = row?.['inboxRev'];
-  const rows = row?.['conversations'];
-  if (row === undefined || typeof inboxRev !== 'number' || !Array.isArray(rows)) throw unreadable('sync');
-  const heads: SyncResult['heads'] = {};
-  for (const [id, value] of Object.entries(fields(row['heads']) ?? {})) {
-    const head = readHead(value);
-    if (head !== undefined) heads[id] = head;
-  }
-  const list = (name: string): readonly unknown[] => (Array.isArray(row[name]) ? row[name] : []);
-  return {
-    inboxRev,
-    conversations: rows.map((each: unknown) => {
-      const changes = readChanges(each);
-      if (changes === undefined) throw unreadable('page of changes');
-      return { ...changes, conversationId: changes.conversation.id };
-    }),
-    gained: list('gained').map(readConversation).filter((each) => each !== undefined),
-    heads,
-    lost: list('lost').filter((id) => typeof id === 'string'),
-    reads: list('reads') as SyncResult['reads'],
-  };
 }

@@ -5,6 +5,7 @@ import type { CommError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { SendMessageInput } from '../ports.ts';
 
+/** An open conversation as it stands. Frozen; what didn't change is the same object as before. */
 export interface ConversationSnapshot {
   /** Absent until it is loaded. */
   readonly conversation: Conversation | undefined;
@@ -23,12 +24,17 @@ export interface ConversationView extends Observable<ConversationSnapshot> {
   readonly id: string;
   /** Resolves when the newest page is there; rejects when the conversation can't be opened. */
   readonly ready: Promise<void>;
+  /** As `messages.send()`, into this conversation. */
   send(content: string | SendMessageInput, options?: AbortOptions): Promise<Message>;
+  /** Puts the next older page in front of `messages`; nothing happens at the beginning. */
   loadOlder(options?: AbortOptions): Promise<void>;
+  /** After `jumpTo()`: puts the next newer page behind `messages`; nothing happens at the end. */
   loadNewer(options?: AbortOptions): Promise<void>;
+  /** Shows the stretch around a message. @throws CommError `NOT_FOUND` when it isn't in this conversation */
   jumpTo(messageId: string, options?: AbortOptions): Promise<void>;
   /** Reads everything that is there. */
   markRead(options?: AbortOptions): Promise<void>;
+  /** As `typing.start()` and `typing.stop()`: call it with each keystroke. */
   setTyping(isTyping: boolean): void;
   /** Idempotent. The conversation stays in step until its last view is closed. */
   close(): void;

@@ -86,11 +86,13 @@ export class ConversationsClient {
     await this.#request('conversation:archive', { conversationId: id, archived }, options);
   }
 
+  /** For this user alone: nobody else sees it. What a muted conversation means is up to the app. */
   async mute(id: string, muted: boolean, options?: AbortOptions): Promise<void> {
     requireId('id', id);
     await this.#request('conversation:mute', { conversationId: id, muted }, options);
   }
 
+  /** For this user alone. The order of lists doesn't change. */
   async pin(id: string, pinned: boolean, options?: AbortOptions): Promise<void> {
     requireId('id', id);
     await this.#request('conversation:pin', { conversationId: id, pinned }, options);
@@ -102,6 +104,11 @@ export class ConversationsClient {
     return this.#known(await this.#request('conversation:update', { conversationId: id, name }, options));
   }
 
+  /**
+   * Adds people to a group, as `member`; those who are in it already stay as they are.
+   *
+   * @throws CommError `FORBIDDEN` unless the user is its owner or an admin
+   */
   async addParticipants(id: string, userIds: readonly string[], options?: AbortOptions): Promise<Conversation> {
     requireId('id', id);
     const payload = { conversationId: id, userIds: [...userIds] };
@@ -114,6 +121,11 @@ export class ConversationsClient {
     await this.#request('conversation:remove-participant', { conversationId: id, userId }, options);
   }
 
+  /**
+   * Gives somebody another role.
+   *
+   * @throws CommError `FORBIDDEN` unless the user's own role allows it
+   */
   async setRole(id: string, userId: string, role: Role, options?: AbortOptions): Promise<Conversation> {
     requireId('id', id);
     return this.#known(await this.#request('conversation:set-role', { conversationId: id, userId, role }, options));
@@ -124,7 +136,9 @@ export class ConversationsClient {
     requireId('id', id);
     const shared =
       this.#open.get(id) ??
-      new SharedView(id, this.#context, this.#ports, async () => (await this.#reading()).openConversation(id, this.#ports));
+      new SharedView(id, this.#context, this.#ports, async () =>
+        (await this.#reading()).openConversation(id, this.#ports),
+      );
     this.#open.set(id, shared);
     return shared.view(() => {
       this.#open.delete(id);
@@ -164,7 +178,11 @@ export class ConversationsClient {
     this.#reading.current?.inbox.reload();
   }
 
-  async #request<K extends RequestName>(name: K, payload: RequestOf<K>, options: AbortOptions = {}): Promise<ResponseOf<K>> {
+  async #request<K extends RequestName>(
+    name: K,
+    payload: RequestOf<K>,
+    options: AbortOptions = {},
+  ): Promise<ResponseOf<K>> {
     await abortable(this.#context.whenConnected(options.signal), options.signal);
     return this.#context.requester.request(name, payload, options);
   }

@@ -6,6 +6,7 @@ import type { RestClient } from '../../transport/rest-client.ts';
 import { readConversation } from '../../transport/rows.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 
+/** Which page of the list. */
 export interface ListConversations {
   /** @defaultValue 50, at most 200 */
   limit?: number | undefined;

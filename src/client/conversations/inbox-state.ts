@@ -5,6 +5,7 @@ import type { ClientContext } from '../context.ts';
 import type { Directory } from './directory.ts';
 import { EMPTY_INBOX, findConversation, reduceInbox, type Inbox, type InboxEvent } from './inbox.ts';
 
+/** The list of conversations as far as it is loaded. Frozen; what didn't change is the same object as before. */
 export interface InboxSnapshot {
   /** Newest activity first. */
   readonly conversations: readonly Conversation[];

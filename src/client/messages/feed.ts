@@ -25,6 +25,7 @@ export class Feed {
   readonly #due = new Map<string, (() => void) | undefined>();
   /** From the start: what is pushed before the first `sync` has been answered may lie beyond a gap. */
   #catchingUp = true;
+  readonly #behind = new Set<string>();
   /** Moves with each catching up, which overtakes every fetch that is under way. */
   #round = 0;
 
@@ -45,6 +46,7 @@ export class Feed {
 
   unfollow(conversationId: string): void {
     this.#cursors.delete(conversationId);
+    this.#behind.delete(conversationId);
     this.#due.get(conversationId)?.();
     this.#due.delete(conversationId);
   }
@@ -76,13 +78,31 @@ export class Feed {
     for (const id of result.lost) this.unfollow(id);
     for (const [id, head] of Object.entries(result.heads)) this.follow(id, head);
     for (const { id, head } of result.gained) if (head !== undefined) this.follow(id, head);
-    for (const { conversationId, ...changes } of result.conversations) {
-      this.#step(conversationId, { type: 'caught-up', result: changes });
-    }
+    this.#behind.clear();
+    this.takeBatch(result.conversations);
     for (const id of this.#cursors.keys()) this.#refetch(id);
     const owed = [...this.#due.keys()];
     this.#due.clear();
     for (const id of owed) this.#confirmDelivery(id);
+  }
+
+  /** Conversations of which the last batch had no room for a single change, and where they stand here. */
+  behind(): Map<string, number> {
+    return new Map([...this.#behind].map((id) => [id, this.#cursors.get(id)?.rev ?? 0]));
+  }
+
+  takeBatch(conversations: SyncResult['conversations']): void {
+    for (const { conversationId, ...changes } of conversations) {
+      const { hasMore, tooLong, conversation } = changes;
+      if (hasMore && !tooLong && changes.changes.length === 0) {
+        this.#behind.add(conversationId);
+        // Its last message and its count are known already; what led to them comes with a later batch.
+        this.#events.apply({ kind: 'conversation', conversationId, update: conversation });
+      } else {
+        this.#behind.delete(conversationId);
+        this.#step(conversationId, { type: 'caught-up', result: changes });
+      }
+    }
   }
 
   /** A conversation as just read stands where it stands: for one that is new to us, that is where to begin. */

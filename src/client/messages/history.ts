@@ -8,17 +8,20 @@ import { readChanges, readMessage, readMessages } from '../../transport/rows.ts'
 import { unreadable, type ClientContext } from '../context.ts';
 import { isAfter } from './segments.ts';
 
+/** Which page of history: the newest one, or the one given by one of `before`, `after` and `around`. */
 export interface HistoryQuery {
   conversationId: string;
   /** @defaultValue 50, at most 200 */
   limit?: number | undefined;
   /** Id of the message that the page ends just before. */
   before?: string | undefined;
+  /** Id of the message that the page begins just after. */
   after?: string | undefined;
   /** Id of the message that the page has in its middle. */
   around?: string | undefined;
 }
 
+/** A page of history, and whether there is more on either side. */
 export interface HistoryPage {
   /** Oldest first. */
   messages: Message[];
@@ -72,12 +75,17 @@ export class History {
   async get(id: string, options: AbortOptions = {}): Promise<Message> {
     const answer = await this.#rest.ask('getMessage', { id, ...options });
     const message = Array.isArray(answer) ? answer.map(readMessage).find((row) => row?.id === id) : readMessage(answer);
-    if (message === undefined) throw Array.isArray(answer) ? new CommError('NOT_FOUND', 'No such message') : unreadable('message');
+    if (message === undefined)
+      throw Array.isArray(answer) ? new CommError('NOT_FOUND', 'No such message') : unreadable('message');
     return message;
   }
 
   async search(
-    { query, conversationId, limit }: { query: string; conversationId?: string | undefined; limit?: number | undefined },
+    {
+      query,
+      conversationId,
+      limit,
+    }: { query: string; conversationId?: string | undefined; limit?: number | undefined },
     options: AbortOptions = {},
   ): Promise<Message[]> {
     const request = { ...options, query: { q: query, conversationId, limit } };
@@ -119,7 +127,11 @@ export class History {
       const older = anchor === undefined ? rows : rows.filter((row) => isAfter(anchor, row));
       const isAll = rows.length < asked;
       if (older.length > limit || isAll) {
-        return { messages: older.slice(-limit), hasOlder: older.length > limit || !isAll, hasNewer: anchor !== undefined };
+        return {
+          messages: older.slice(-limit),
+          hasOlder: older.length > limit || !isAll,
+          hasNewer: anchor !== undefined,
+        };
       }
     }
   }

@@ -23,6 +23,7 @@ import type { Timelines } from './timelines.ts';
 /** What is loaded when somebody first reads. */
 type Reading = Lazy<{ readonly history: History; readonly timelines: Timelines }>;
 
+/** What to send, and where. */
 export interface SendOptions extends SendMessageInput {
   conversationId: string;
 }
@@ -33,6 +34,7 @@ export interface PendingMessage extends Message {
   status: 'sending' | 'failed';
 }
 
+/** What to look for. */
 export interface SearchMessages {
   /** Words, at most 200 characters; the last one may be unfinished. */
   query: string;
@@ -61,7 +63,8 @@ export class MessagesClient {
         if (message === undefined) return;
         this.#show(message.conversationId, { kind: 'failed', clientId: item.clientId });
         // In another tab: the app there is told.
-        if (error !== undefined) context.emitter.emit('message:failed', { message: { ...message, status: 'failed' }, error });
+        if (error !== undefined)
+          context.emitter.emit('message:failed', { message: { ...message, status: 'failed' }, error });
       },
       retried: ({ clientId, lane }) => this.#show(lane, { kind: 'retried', clientId }),
       discarded: ({ clientId, lane }) => this.#show(lane, { kind: 'discarded', clientId }),

@@ -75,10 +75,15 @@ export function trimOldest(segment: Segment, keep: number): Segment {
   return { messages: segment.messages.slice(-keep), hasOlder: true };
 }
 
-/** Lets go of the newest messages of a segment in which somebody scrolls up without end. */
-export function trimNewest(segment: Segment): Segment {
-  if (segment.messages.length <= MAX_SCROLLED) return segment;
-  return { ...segment, messages: segment.messages.slice(0, MAX_SCROLLED) };
+/** Lets go of the messages farthest from a page in a segment in which somebody scrolls without end. */
+export function trimAround(segment: Segment, page: Page): Segment {
+  const { messages } = segment;
+  if (messages.length <= MAX_SCROLLED) return segment;
+  const first = page.messages[0]?.id;
+  const at = Math.max(0, messages.findIndex(({ id }) => id === first));
+  const margin = Math.floor((MAX_SCROLLED - page.messages.length) / 2);
+  const start = Math.max(0, Math.min(at - margin, messages.length - MAX_SCROLLED));
+  return { messages: messages.slice(start, start + MAX_SCROLLED), hasOlder: segment.hasOlder || start > 0 };
 }
 
 /** Lets go of stretches that are neither shown nor the end, the oldest first. */

@@ -6,7 +6,7 @@ import {
   isAfter,
   letGo,
   mergePage,
-  trimNewest,
+  trimAround,
   trimOldest,
   WINDOW,
   type Page,
@@ -68,7 +68,7 @@ export function reduceTimeline(timeline: Timeline, event: TimelineEvent): Timeli
     case 'created':
       return create(timeline, event.message);
     case 'updated':
-      return amend(timeline, event.message.id, (held) => newer(held, event.message));
+      return revise(timeline, event.message);
     case 'deleted':
       return amend(timeline, event.messageId, (held) =>
         held.deletedAt === undefined ? tombstone(held, event.deletedAt) : held,
@@ -129,15 +129,18 @@ export function findMessage(timeline: Timeline, messageId: string): Message | un
 function load(timeline: Timeline, { from, page, atEnd }: Extract<TimelineEvent, { kind: 'loaded' }>): Timeline {
   const showsLast = timeline.shown >= timeline.segments.length - 1;
   const { segments, at } = mergePage(timeline.segments, page, newer);
-  const next = from === 'newest' && !showsLast ? keepShown(timeline, segments) : { segments, shown: at };
+  const isAskedFor = from === 'around' || (from === 'newest' && showsLast);
+  // Whoever scrolls stays where they are: the page grows what they look at, unless they have gone elsewhere meanwhile.
+  const next = isAskedFor && page.messages.length > 0 ? { segments, shown: at } : keepShown(timeline, segments);
   const stored = new Set(page.messages.map(({ clientId }) => clientId));
   const end = segments.at(-1)?.messages.at(-1)?.seq ?? 0;
   const pending = timeline.pending.filter(({ clientId, seq }) => !stored.has(clientId) && (seq ?? Infinity) > end);
   const loaded: Timeline = { ...timeline, ...next, live: timeline.live || atEnd, pending };
   const merged = segments[at];
   if (merged === undefined) return loaded;
-  const keep = from === 'older' ? Math.max(timeline.keep, merged.messages.length) : timeline.keep;
-  const trimmed = from === 'older' ? trimNewest(merged) : trimOldest(merged, keep);
+  const widens = from === 'older' || from === 'around';
+  const keep = widens ? Math.max(timeline.keep, merged.messages.length) : timeline.keep;
+  const trimmed = widens ? trimAround(merged, page) : trimOldest(merged, keep);
   const lostEnd = trimmed.messages.at(-1) !== merged.messages.at(-1) && at === segments.length - 1;
   return letGo({
     ...loaded,
@@ -161,11 +164,24 @@ function create(timeline: Timeline, message: Message): Timeline {
   if (!settled.live || last === undefined) return settled;
   const lastMessage = last.messages.at(-1);
   if (lastMessage !== undefined && !isAfter(message, lastMessage)) {
-    const { segments } = mergePage(settled.segments, { messages: [message], hasOlder: true }, newer);
+    // It adjoins what is live, whatever its position or time says: a base server's clock may have been set back.
+    const page = { messages: [message], hasOlder: true, adjoins: lastMessage.id };
+    const { segments } = mergePage(settled.segments, page, newer);
     return { ...settled, ...keepShown(settled, segments) };
   }
   const grown = trimOldest({ ...last, messages: [...last.messages, message] }, settled.keep);
   return { ...settled, segments: settled.segments.with(-1, grown) };
+}
+
+/** A later state of a message. One that came and went while we were away is new to us, and its place is a tombstone. */
+function revise(timeline: Timeline, message: Message): Timeline {
+  if (findMessage(timeline, message.id) !== undefined) {
+    return amend(timeline, message.id, (held) => newer(held, message));
+  }
+  const live = timeline.live ? timeline.segments.at(-1) : undefined;
+  const first = live?.messages[0];
+  const isWithin = live !== undefined && (first === undefined ? !live.hasOlder : (first.seq ?? Infinity) < (message.seq ?? 0));
+  return isWithin ? create(timeline, message) : timeline;
 }
 
 function keepShown(timeline: Timeline, segments: readonly Segment[]): Pick<Timeline, 'segments' | 'shown'> {

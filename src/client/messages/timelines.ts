@@ -1,5 +1,5 @@
 import { ObservableValue } from '../../lib/observable.ts';
-import type { AbortOptions } from '../../lib/abort.ts';
+import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { Change, Mark } from '../changes.ts';
@@ -9,6 +9,9 @@ import type { History, HistoryPage } from './history.ts';
 import { emptyTimeline, findMessage, reduceTimeline, windowOf, type Timeline, type TimelineEvent } from './timeline.ts';
 
 const NOTHING: TimelineSnapshot = Object.freeze({ messages: [], hasOlder: false, hasNewer: false, loading: false });
+
+/** About stored messages; saying it twice changes nothing, because each says how things stand. */
+const TOLD: ReadonlySet<TimelineEvent['kind']> = new Set(['created', 'updated', 'deleted', 'reactions', 'read', 'status']);
 
 /** The open timelines: events go in, snapshots come out, pages are fetched when somebody scrolls. */
 export class Timelines {
@@ -76,6 +79,9 @@ class LiveTimeline implements OpenTimeline {
   readonly #history: History;
   readonly #snapshot: ObservableValue<TimelineSnapshot>;
   readonly #loads = new Map<string, Promise<void>>();
+  /** What the server has told since the oldest running load began. */
+  readonly #meanwhile: TimelineEvent[] = [];
+  #cutOffs = 0;
   #timeline: Timeline;
   #error: CommError | undefined;
 
@@ -92,12 +98,17 @@ class LiveTimeline implements OpenTimeline {
   readonly subscribe = (listener: () => void): (() => void) => this.#snapshot.subscribe(listener);
 
   apply(event: TimelineEvent): void {
+    // A page that is on its way was read before this, so it is said again once the page is there.
+    if (this.#loads.size > 0 && TOLD.has(event.kind)) this.#meanwhile.push(event);
+    if (event.kind === 'cut-off') this.#cutOffs += 1;
+    this.#reduce([event]);
+  }
+
+  #reduce(events: readonly TimelineEvent[]): void {
     const ownId = this.#context.userId();
-    const timeline = this.#timeline.ownId === ownId ? this.#timeline : { ...this.#timeline, ownId };
-    const next = reduceTimeline(timeline, event);
-    if (next === this.#timeline) return;
-    this.#timeline = next;
-    this.#publish();
+    const before = this.#timeline;
+    this.#timeline = events.reduce(reduceTimeline, before.ownId === ownId ? before : { ...before, ownId });
+    if (this.#timeline !== before) this.#publish();
   }
 
   find(messageId: string): Message | undefined {
@@ -122,7 +133,9 @@ class LiveTimeline implements OpenTimeline {
   loadNewer(options: AbortOptions = {}): Promise<void> {
     const last = this.#edge(-1);
     if (last === undefined) return this.loadNewest(options);
-    return windowOf(this.#timeline).hasNewer ? this.#load('newer', { after: last.id }, options) : Promise.resolve();
+    if (!windowOf(this.#timeline).hasNewer) return Promise.resolve();
+    // A base server reads backwards only: what is newer begins at the end.
+    return this.#context.has('rev') ? this.#load('newer', { after: last.id }, options) : this.loadNewest(options);
   }
 
   async jumpTo(messageId: string, options: AbortOptions = {}): Promise<void> {
@@ -143,20 +156,22 @@ class LiveTimeline implements OpenTimeline {
     return this.#segment()?.messages.at(at);
   }
 
-  /** One fetch of a kind at a time: whoever asks meanwhile waits for the same one. */
+  /** One fetch of a kind at a time: whoever asks meanwhile waits for the same one, and gives up by themselves. */
   #load(
     from: Extract<TimelineEvent, { kind: 'loaded' }>['from'],
     anchor: { before?: string; after?: string; around?: string },
-    options: AbortOptions,
+    { signal }: AbortOptions,
     held?: Message,
   ): Promise<void> {
-    const key = `${from} ${anchor.around ?? ''}`;
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+    const cutOffs = this.#cutOffs;
+    const key = JSON.stringify([from, anchor, cutOffs]);
     const running = this.#loads.get(key);
-    if (running !== undefined) return running;
+    if (running !== undefined) return abortable(running, signal);
     const load = this.#history
-      .page({ conversationId: this.#conversationId, ...anchor }, options, held)
+      .page({ conversationId: this.#conversationId, ...anchor }, {}, held)
       .then(
-        (page) => this.#loaded(from, anchor.before, page),
+        (page) => this.#loaded(from, anchor.before, page, cutOffs),
         (error: unknown) => {
           this.#error = error instanceof CommError ? error : undefined;
           throw error;
@@ -164,21 +179,25 @@ class LiveTimeline implements OpenTimeline {
       )
       .finally(() => {
         this.#loads.delete(key);
+        if (this.#loads.size === 0) this.#meanwhile.length = 0;
         this.#publish();
       });
     this.#loads.set(key, load);
     this.#publish();
-    return load;
+    return abortable(load, signal);
   }
 
   #loaded(
     from: Extract<TimelineEvent, { kind: 'loaded' }>['from'],
     adjoins: string | undefined,
     { messages, hasOlder, hasNewer }: HistoryPage,
+    cutOffs: number,
   ): void {
     this.#error = undefined;
     const page = { messages, hasOlder, ...(adjoins !== undefined && { adjoins }) };
-    this.apply({ kind: 'loaded', from, page, atEnd: !hasNewer });
+    // What was the end when it was read may be far from it after a cut-off.
+    const atEnd = !hasNewer && cutOffs === this.#cutOffs;
+    this.#reduce([{ kind: 'loaded', from, page, atEnd }, ...this.#meanwhile]);
   }
 
   #publish(): void {

@@ -37,6 +37,7 @@ export class TypingClient {
     if (isDue) this.#tell('typing:start', conversationId);
   }
 
+  /** Ends the own typing before it ends by itself; sending a message does it too. */
   stop(conversationId: string): void {
     const held = this.#own.get(conversationId);
     if (held === undefined) return;

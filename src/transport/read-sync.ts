@@ -1,0 +1,30 @@
+import type { ConversationChanges, SyncResult } from '../protocol/conversations.ts';
+import { fields, readChanges, readConversation, readHead } from './rows.ts';
+
+/** Reads the answer to `sync`. One page of changes that makes no sense is enough to take none of it. */
+export function readSync(answer: unknown): SyncResult | undefined {
+  const row = fields(answer);
+  const inboxRev = row?.['inboxRev'];
+  const rows = row?.['conversations'];
+  if (row === undefined || typeof inboxRev !== 'number' || !Array.isArray(rows)) return undefined;
+  const conversations: ConversationChanges[] = [];
+  for (const each of rows as readonly unknown[]) {
+    const changes = readChanges(each);
+    if (changes === undefined) return undefined;
+    conversations.push({ ...changes, conversationId: changes.conversation.id });
+  }
+  const heads: SyncResult['heads'] = {};
+  for (const [id, value] of Object.entries(fields(row['heads']) ?? {})) {
+    const head = readHead(value);
+    if (head !== undefined) heads[id] = head;
+  }
+  const list = (name: string): readonly unknown[] => (Array.isArray(row[name]) ? row[name] : []);
+  return {
+    inboxRev,
+    conversations,
+    gained: list('gained').map(readConversation).filter((each) => each !== undefined),
+    heads,
+    lost: list('lost').filter((id) => typeof id === 'string'),
+    reads: list('reads') as SyncResult['reads'],
+  };
+}
