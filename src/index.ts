@@ -2,12 +2,7 @@ export { CommClient } from './client/comm-client.ts';
 export type { CommClientOptions, PresenceOptions } from './client/options.ts';
 export type { CommEvents, FailedMessage, OwnEvents } from './client/events.ts';
 export type { Guarantees } from './client/peer.ts';
-export type {
-  MessagesClient,
-  PendingMessage,
-  SearchMessages,
-  SendOptions,
-} from './client/messages/messages-client.ts';
+export type { MessagesClient, PendingMessage, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
 export type { HistoryPage, HistoryQuery } from './client/messages/history.ts';
 export type { ConversationsClient } from './client/conversations/conversations-client.ts';
 export type { ListConversations } from './client/conversations/directory.ts';
@@ -24,6 +19,13 @@ export type { Observable } from './lib/observable.ts';
 export { indexedDbStorage, type IndexedDbStorageOptions } from './storage/indexed-db.ts';
 export { memoryStorage } from './storage/memory.ts';
 export type { CommStorage, Step, Storable } from './storage/comm-storage.ts';
+export {
+  lumenPagePort,
+  type LumenPageHost,
+  type LumenPageOptions,
+  type LumenPagePort,
+  type LumenPageSocket,
+} from './transport/lumen-page.ts';
 export { socketIoPort, type SocketIoOptions } from './transport/socket-io.ts';
 export type { ConnectRefusal, Handshake, SocketListener, SocketPort } from './transport/socket-port.ts';
 export type { ConnectionStatus } from './transport/connection.ts';

@@ -1,7 +1,9 @@
 import { EventEmitter } from 'eventemitter3';
 
+/** Called with the event's payload. */
 export type Listener<T> = (payload: T) => void;
 
+/** How long to listen. */
 export interface ListenOptions {
   /** Aborting removes the listener. */
   signal?: AbortSignal | undefined;

@@ -1,10 +1,15 @@
 /** Fields are ids, names, codes and numbers: never message texts, tokens or keys. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
+/** Where diagnostics go; `console` is one. */
 export interface Logger {
+  /** What only somebody who looks for a fault wants to know. */
   debug(message: string, fields?: LogFields): void;
+  /** What happened as it should. */
   info(message: string, fields?: LogFields): void;
+  /** What went wrong and was dealt with. */
   warn(message: string, fields?: LogFields): void;
+  /** What went wrong and has to be looked at. */
   error(message: string, fields?: LogFields): void;
 }
 

@@ -3,6 +3,7 @@
  * before where nothing changed.
  */
 export interface Observable<T> {
+  /** The state as it is now. */
   getSnapshot(): T;
   /** What a server renders: the state before anything was loaded. */
   getServerSnapshot(): T;

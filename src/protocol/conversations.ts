@@ -11,6 +11,7 @@ import {
   type Role,
 } from './vocabulary.ts';
 
+/** Somebody in a conversation, and how far they are in it. */
 export interface Participant {
   userId: string;
   displayName: string;
@@ -31,6 +32,7 @@ export interface Head {
   rev: number;
 }
 
+/** A conversation as one user sees it. */
 export interface Conversation {
   id: string;
   type: ConversationType;
@@ -91,6 +93,9 @@ export const conversationUpdateSchema = v.intersect([
 const nameSchema = v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.nameLength));
 const participantIds = v.pipe(v.array(idSchema), v.maxLength(LIMITS.userIds));
 
+/**
+ * A direct conversation has exactly one other participant; a group any number, and a name of at most 200 characters.
+ */
 export interface CreateConversation {
   type: ConversationType;
   name?: string | undefined;

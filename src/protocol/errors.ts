@@ -20,6 +20,7 @@ export const SERVER_ERROR_CODES = [
 export const CLIENT_ERROR_CODES = ['TIMEOUT', 'DISCONNECTED', 'STORAGE'] as const;
 
 export type ServerErrorCode = (typeof SERVER_ERROR_CODES)[number];
+/** What {@link CommError.code} may be. */
 export type ErrorCode = ServerErrorCode | (typeof CLIENT_ERROR_CODES)[number];
 
 /** The HTTP status that stands for each code in REST answers. */
@@ -57,7 +58,9 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'DISCONNECTED',
 ]);
 
+/** What a {@link CommError} carries besides its code and message. */
 export interface CommErrorOptions {
+  /** Wait at least this long before the same request again, in milliseconds. */
   retryAfterMs?: number | undefined;
   /** What the developer can do about it, in one sentence. */
   fix?: string | undefined;

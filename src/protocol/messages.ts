@@ -11,6 +11,7 @@ import {
   type SendableType,
 } from './vocabulary.ts';
 
+/** A file that goes with a message. `url` is a relative path or http(s). */
 export interface MessageAttachment {
   url: string;
   mimeType: string;
@@ -25,6 +26,7 @@ export interface MessageAttachment {
   thumbnailUrl?: string | undefined;
 }
 
+/** Who has read a message, and when. */
 export interface ReadReceipt {
   userId: string;
   readAt: string;
@@ -42,6 +44,10 @@ export interface ForwardedFrom {
   messageId: string;
 }
 
+/**
+ * A message as every reader sees it. Times are ISO 8601, UTC. A deleted message stays as a tombstone: `deletedAt`, no
+ * `content`.
+ */
 export interface Message {
   /** A decimal string; `call-<uuid>` for a call's log; the client id while a message is pending. */
   id: string;
@@ -157,18 +163,22 @@ export const sendMessageSchema = v.object({
   afterClientId: v.optional(idSchema),
 }) satisfies v.GenericSchema<unknown, SendMessage>;
 
+/** Names one message. */
 export interface MessageRef {
   conversationId: string;
   messageId: string;
 }
+/** Another text for an own message. */
 export interface EditMessage extends MessageRef {
   content: string;
 }
+/** One emoji of at most 64 UTF-16 code units, on or off. */
 export interface ReactToMessage extends MessageRef {
   emoji: string;
   /** The wanted state, safe to repeat; absent: toggle, as a base client means it. */
   on?: boolean | undefined;
 }
+/** Which message to copy, and where to. */
 export interface ForwardMessage {
   messageId: string;
   fromConversationId: string;

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { idSchema, userIdsSchema } from './fields.ts';
 import { PRESENCE_STATUSES, type PresenceStatus } from './vocabulary.ts';
 
+/** How present somebody is. `lastSeen` is ISO 8601. */
 export interface PresenceUpdate {
   userId: string;
   status: PresenceStatus;
@@ -21,6 +22,7 @@ export interface WatchPresence {
 export interface ConversationRef {
   conversationId: string;
 }
+/** Somebody began or ended typing. */
 export interface TypingUpdate {
   conversationId: string;
   userId: string;

@@ -8,6 +8,7 @@ export const PROTOCOL_VERSION = 1;
 
 /** Everything of part 2 that this package can do today. A peer gets the intersection with what it offered. */
 export const CAPABILITIES = ['ack', 'client-id', 'rev', 'delivered', 'presence-watch'] as const;
+/** One of {@link CAPABILITIES}. */
 export type Capability = (typeof CAPABILITIES)[number];
 
 /** Where the LumenJS framework puts its sockets and routes. */
@@ -23,16 +24,22 @@ export const SENDABLE_TYPES = ['text', 'image', 'file', 'audio'] as const;
 export const MESSAGE_TYPES = [...SENDABLE_TYPES, 'system', 'call'] as const;
 export const MESSAGE_STATUSES = ['sending', 'sent', 'delivered', 'read', 'failed'] as const;
 
+/** What a client may send. */
 export type SendableType = (typeof SENDABLE_TYPES)[number];
+/** What a message may be. */
 export type MessageType = (typeof MESSAGE_TYPES)[number];
+/** How far an own message has come; `sending` and `failed` are known to its sender's client alone. */
 export type MessageStatus = (typeof MESSAGE_STATUSES)[number];
 
 export const PRESENCE_STATUSES = ['online', 'away', 'busy', 'offline'] as const;
+/** `offline` may be chosen, to appear so. */
 export type PresenceStatus = (typeof PRESENCE_STATUSES)[number];
 
 export const CONVERSATION_TYPES = ['direct', 'group'] as const;
 export const ROLES = ['owner', 'admin', 'member'] as const;
+/** Two people, or any number. */
 export type ConversationType = (typeof CONVERSATION_TYPES)[number];
+/** Owner and admins manage a group; a direct conversation has none to manage. */
 export type Role = (typeof ROLES)[number];
 
 export const CALL_TYPES = ['audio', 'video'] as const;

@@ -11,10 +11,12 @@ export interface RunResult {
   changes: number;
   lastInsertRowid: number | bigint;
 }
+/** Which page of a list; `limit` is 50 unless configured otherwise, at most 201. */
 export interface PageOptions {
   limit?: number | undefined;
   offset?: number | undefined;
 }
+/** Which page of history, and for whom. */
 export interface HistoryOptions {
   limit?: number | undefined;
   /** A message id or an ISO 8601 time. */
@@ -22,6 +24,7 @@ export interface HistoryOptions {
   /** Only what this user may see. Absent: everything, for code that has checked on its own. */
   userId?: string | undefined;
 }
+/** Where to search, and for whom. */
 export interface SearchOptions {
   conversationId?: string | undefined;
   limit?: number | undefined;
@@ -39,6 +42,7 @@ export interface CommunicationApiHandlers {
   createConversation(conversation: CreateConversation): Promise<Conversation>;
   /** Newest first; all words must be there, the last one may be a beginning. */
   searchMessages(query: string, options?: SearchOptions): Promise<Message[]>;
+  /** One message, tombstones included; `undefined` when there is none, or none that the user may see. */
   getMessage(messageId: string, options?: Pick<HistoryOptions, 'userId'>): Promise<Message | undefined>;
   /** Soft delete by its sender. `changes` is 0 for a message of somebody else, an unknown or a deleted one. */
   deleteMessage(messageId: string, userId: string): Promise<RunResult>;

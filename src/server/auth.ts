@@ -11,7 +11,9 @@ export interface AuthRequest {
   readonly token?: string | undefined;
 }
 
+/** Who somebody is. */
 export interface Identity {
+  /** 1 to 256 characters. */
   userId: string;
   /** Milliseconds since the epoch; past it a connected socket is told `TOKEN_EXPIRED` and closed. */
   expiresAt?: number | undefined;
@@ -23,8 +25,10 @@ export interface Identity {
  */
 export type Authenticate = (request: AuthRequest) => Identity | undefined | Promise<Identity | undefined>;
 
+/** Takes the user id out of headers and query, or `undefined` for nobody; what it returns is believed. */
 export type GetUserId = (headers: AuthRequest['headers'], query: AuthRequest['query']) => string | undefined;
 
+/** How the server knows who somebody is. */
 export interface IdentifyOptions {
   /** Decides alone when given. */
   authenticate?: Authenticate | undefined;

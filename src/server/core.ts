@@ -13,6 +13,7 @@ import { ping } from './store/ping.ts';
 import { connectionOf, type DatabaseSource } from './store/sqlite-port.ts';
 import { createStore, type Store } from './store/store.ts';
 
+/** What everything of one database shares. */
 export interface CoreOptions {
   /**
    * `node:sqlite`'s `DatabaseSync`, a better-sqlite3 `Database` or a LumenJS `LumenDb`.
@@ -20,11 +21,13 @@ export interface CoreOptions {
    * @defaultValue in memory: everything is gone when the process ends
    */
   db?: DatabaseSource | undefined;
+  /** Limits, time-outs and paths. */
   config?: CommunicationConfig | undefined;
   /** Sockets, presence, typing and calls. @defaultValue the one of {@link useCommunicationStore} */
   store?: CommunicationStore | undefined;
   /** @defaultValue warnings and errors go to the console */
   logger?: Logger | undefined;
+  /** For tests. */
   clock?: Clock | undefined;
 }
 

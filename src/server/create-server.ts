@@ -14,6 +14,7 @@ import { shutdown, type Line } from './shutdown.ts';
 import { CommunicationStore } from './store/ephemera/memory.ts';
 import { openDatabase, type OwnDatabase } from './store/open.ts';
 
+/** What {@link createCommServer} serves, and to whom. */
 export interface CommServerOptions extends Omit<CoreOptions, 'store'> {
   /** 0 takes a free one. @defaultValue 3000 */
   port?: number | undefined;
@@ -26,6 +27,10 @@ export interface CommServerOptions extends Omit<CoreOptions, 'store'> {
    * come: on a loopback address, outside `NODE_ENV=production`, or where `trustUserIdHeader` says so.
    */
   auth?: Authenticate | undefined;
+  /**
+   * Believe the header `x-user-id` and the query `userId`: only behind a proxy that sets them itself. @defaultValue
+   * false
+   */
   trustUserIdHeader?: boolean | undefined;
   /** Pages from elsewhere that are let in, such as `https://app.example.com`. */
   origin?: string | readonly string[] | undefined;
@@ -36,7 +41,9 @@ export interface CommServerOptions extends Omit<CoreOptions, 'store'> {
   drainTimeoutMs?: number | undefined;
 }
 
+/** A running server. */
 export interface CommServer {
+  /** Such as `http://127.0.0.1:3000`. */
   readonly url: string;
   readonly port: number;
   /**
@@ -44,6 +51,7 @@ export interface CommServer {
    * opened. Twice is once; it ends within seconds whatever hangs.
    */
   close(): Promise<void>;
+  /** As {@link CommServer.close}. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -10,6 +10,8 @@ export {
   type SearchOptions,
 } from './api-handlers.ts';
 export { CommunicationStore, useCommunicationStore, type PresenceEntry } from './store/ephemera/memory.ts';
+export type { Answer, CallRecord, Invitation, Seat } from './store/ephemera/call-record.ts';
+export type { PresenceReader } from './services/ports.ts';
 export { ensureCommunicationTables } from './store/migrate.ts';
 export type { DatabaseSource, LumenDatabase, PreparingDatabase } from './store/sqlite-port.ts';
 

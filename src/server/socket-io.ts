@@ -11,9 +11,13 @@ export interface LumenContext {
   /** Emits `nk:data` to this socket. */
   push(data: unknown): void;
   readonly room: {
+    /** Enters a room. */
     join(name: string): void;
+    /** Leaves a room. */
     leave(name: string): void;
+    /** Emits `nk:data` to the others in a room. */
     broadcast(name: string, data: unknown): void;
+    /** Emits `nk:data` to everybody in a room. */
     broadcastAll(name: string, data: unknown): void;
   };
   readonly params?: Readonly<Record<string, string>> | undefined;
@@ -34,8 +38,11 @@ export interface LumenSocket {
       }
     | undefined;
   readonly nsp?: object | undefined;
+  /** Ends the connection; the client doesn't come back by itself. */
   disconnect?(close?: boolean): unknown;
+  /** Enters rooms of the namespace. */
   join?(rooms: string | string[]): unknown;
+  /** Leaves a room of the namespace. */
   leave?(room: string): unknown;
   /** The connection below the namespace; closing it lets the client come back by itself. */
   readonly conn?: { close(discard?: boolean): unknown } | undefined;

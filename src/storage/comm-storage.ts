@@ -19,6 +19,7 @@ export interface Step<T> {
  * `TypeError`.
  */
 export interface CommStorage {
+  /** What `key` holds, or `undefined`. */
   get(key: string): Promise<Storable | undefined>;
   /** Every entry whose key starts with `prefix`, in the order of their keys. */
   list(prefix: string): Promise<[key: string, value: Storable][]>;

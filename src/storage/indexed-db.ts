@@ -8,6 +8,7 @@ const STORE = 'entries';
 /** An open request waits for as long as other tabs like; the client can't. */
 const OPEN_TIMEOUT_MS = 10_000;
 
+/** Where in the browser the data is. */
 export interface IndexedDbStorageOptions {
   /** @defaultValue 'lumen-comm' */
   name?: string | undefined;

@@ -11,7 +11,17 @@ import { MAX_TOKEN_REFUSALS } from './token-source.ts';
  *   Both ends start anew with `connect`. `wake` (network back, tab visible) cuts `waiting` short.
  */
 
-export type ConnectionStatus = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'unauthenticated';
+/**
+ * What `CommClient.status` can be. `connecting` until it has been connected once, `reconnecting` after that; the last two
+ * end only with a new `connect()`.
+ */
+export type ConnectionStatus =
+  | 'idle'
+  | 'connecting'
+  | 'connected'
+  | 'reconnecting'
+  | 'disconnected'
+  | 'unauthenticated';
 
 interface Attempt {
   /** Failed attempts in a row; decides how long to wait. */

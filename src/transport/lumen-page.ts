@@ -19,6 +19,7 @@ export interface LumenPageSocket {
   off(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
+/** What else the app can hand over. */
 export interface LumenPageOptions {
   /** The page's Socket.IO socket, where the app can get at it. */
   socket?: LumenPageSocket | undefined;

@@ -3,6 +3,7 @@ import { PUSH_EVENT } from '../protocol/events.ts';
 import { refusalOf } from './refusal.ts';
 import type { Handshake, SocketListener, SocketPort } from './socket-port.ts';
 
+/** Where to connect, and by what. */
 export interface SocketIoOptions {
   /** Origin of the server; a path in it is ignored. Default: the page's own. */
   url?: string | undefined;
@@ -10,6 +11,7 @@ export interface SocketIoOptions {
   namespace: string;
   /** Where the server's Engine.IO answers, such as `/__nk_socketio/`. */
   path: string;
+  /** In the order they are tried. Default: Socket.IO's own. */
   transports?: readonly ('websocket' | 'polling')[] | undefined;
   /** For clients outside of browsers, which can't set headers on a WebSocket. */
   extraHeaders?: Readonly<Record<string, string>> | undefined;

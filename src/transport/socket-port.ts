@@ -7,6 +7,7 @@ export interface ConnectRefusal {
 
 /** What a transport tells. Each is called in the order things happened on the wire. */
 export interface SocketListener {
+  /** The connection stands; frames may follow at once. */
   connected(): void;
   /** `byServer`: the server closed it on purpose, so that reconnecting at once is of no use. */
   disconnected(reason: string, byServer: boolean): void;
@@ -27,10 +28,16 @@ export interface Handshake {
  * is emitted while disconnected is lost, and who waits for the answer learns it by `disconnected`.
  */
 export interface SocketPort {
+  /** Sets the listener, before the first `connect()`. */
   listen(listener: SocketListener): void;
+  /** Makes one attempt, which ends in `connected` or `refused`, never before this has returned. */
   connect(handshake: Handshake): void;
   /** Closes for good; `disconnected` isn't called for it. */
   disconnect(): void;
-  /** @param acknowledge - gets the peer's reply, unless the connection ends first */
+  /**
+   * Sends one frame.
+   *
+   * @param acknowledge - gets the peer's reply, unless the connection ends first
+   */
   emit(event: string, payload: unknown, acknowledge?: (reply: unknown) => void): void;
 }

@@ -1,3 +1,4 @@
+/** A token, or how to get one. */
 export type Token = string | (() => string | Promise<string>);
 
 /** How often in a row a fresh token may be refused before the user counts as signed out. */

@@ -8,14 +8,17 @@ interface JwtClaims {
   /** The `aud` that tokens must have. @defaultValue not looked at */
   audience?: string | undefined;
 }
+/** Tokens signed with a shared secret (HS256). */
 export interface JwtSecretOptions extends JwtClaims {
   /** Shared with whoever signs the tokens (HS256). RFC 7518 asks for 32 bytes or more. */
   secret: string | Uint8Array;
 }
+/** Tokens signed with a private key whose public half is published (RSA, ECDSA, EdDSA). */
 export interface JwksOptions extends JwtClaims {
   /** Where the public keys of the signer are (RFC 7517); fetched when needed and kept. */
   jwksUrl: string | URL;
 }
+/** How tokens are checked. */
 export type JwtAuthOptions = JwtSecretOptions | JwksOptions;
 
 // Pinned per kind of key: a token signed with a public key as an HMAC secret must never pass (RFC 8725, section 3.1).

@@ -5,6 +5,7 @@ import type { Core } from '../core.ts';
 import { sendResponse, toRequest } from './node-http.ts';
 import type { OriginPolicy } from './origins.ts';
 
+/** A handler by the Fetch standard. */
 export type Fetch = (request: Request) => Response | Promise<Response>;
 
 export interface HttpAppOptions {

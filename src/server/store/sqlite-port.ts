@@ -9,18 +9,25 @@ export interface SqlitePort {
   exec(sql: string): unknown;
 }
 
-/** Parameters are of no type here: drivers disagree on what they call bindable, and all of them bind what we do. */
-type Bound = (...parameters: never[]) => unknown;
-/** The part that `node:sqlite` and better-sqlite3 have in common. */
+/**
+ * The part that `node:sqlite` and better-sqlite3 have in common. Parameters are of no type here: drivers disagree on what
+ * they call bindable, and all of them bind what we do.
+ */
 export interface PreparingDatabase {
-  prepare(sql: string): { all: Bound; run: Bound };
+  /** Compiles a statement, to be run as often as wanted. */
+  prepare(sql: string): { all: (...parameters: never[]) => unknown; run: (...parameters: never[]) => unknown };
+  /** Runs statements without parameters or rows. */
   exec(sql: string): unknown;
 }
 /** LumenJS's `LumenDb`, older (synchronous) or newer (asynchronous). */
 export interface LumenDatabase {
+  /** All rows. */
   all(sql: string, ...parameters: never[]): unknown;
+  /** The first row. */
   get(sql: string, ...parameters: never[]): unknown;
+  /** Runs a statement without rows. */
   run(sql: string, ...parameters: never[]): unknown;
+  /** Runs statements without parameters or rows. */
   exec(sql: string): unknown;
 }
 interface PreparedStatement {
