@@ -5,7 +5,7 @@ import { watchWake } from './wake.ts';
 /** Watches the page for wake-ups and idleness; outside of a browser there is nothing to watch. */
 export function watchBrowser(
   { clock, idleAfterMs }: ResolvedOptions,
-  tell: { wake(): void; idle(isIdle: boolean): void },
+  tell: { wake: () => void; idle: (isIdle: boolean) => void },
 ): () => void {
   const page = typeof window === 'undefined' ? undefined : window;
   const doc = typeof document === 'undefined' ? undefined : document;

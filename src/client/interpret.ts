@@ -14,8 +14,8 @@ export type Meaning =
 
 export interface Surroundings {
   /** Finds a message that is held: a base server names only its id. */
-  find(messageId: string): Message | undefined;
-  now(): string;
+  readonly find: (messageId: string) => Message | undefined;
+  readonly now: () => string;
 }
 
 /** Reads a push of either kind of server. What makes no sense means nothing. */

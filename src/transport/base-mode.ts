@@ -71,6 +71,9 @@ const ECHOES: Echoes = {
   },
 };
 
+/** All that a base server answers where it shows no object; callers read what they get. */
+const NOTHING: unknown = null;
+
 /** What a base server doesn't know at all. */
 const MISSING: ReadonlySet<RequestName> = new Set<RequestName>([
   'conversation:update',
@@ -124,7 +127,7 @@ export class BaseModeRequester implements Requester {
     const echo: Echoes[K] = ECHOES[name];
     if (echo === undefined) {
       this.#wire.send(name, payload);
-      return null as ResponseOf<K>;
+      return NOTHING as ResponseOf<K>;
     }
     const answer = this.#expect(
       (event, data) => event === echo.event && echo.matches(payload, fields(data) ?? {}, this.#userId()),
@@ -133,7 +136,7 @@ export class BaseModeRequester implements Requester {
     );
     this.#wire.send(name, payload);
     const data = await abortable(answer, signal);
-    return (echo.read?.(data) ?? null) as ResponseOf<K>;
+    return (echo.read?.(data) ?? NOTHING) as ResponseOf<K>;
   }
 
   /** A base server answers only into rooms, and forgets them with the connection. */

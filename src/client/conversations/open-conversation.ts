@@ -1,5 +1,5 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
-import { deferred } from '../../lib/deferred.ts';
+import { deferred, type Deferred } from '../../lib/deferred.ts';
 import type { Observable } from '../../lib/observable.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { OpenTimeline, ViewPorts } from '../ports.ts';
@@ -13,7 +13,7 @@ export class OpenConversation {
   readonly #ports: ViewPorts;
   readonly #inbox: InboxState;
   readonly #typing: Observable<readonly string[]>;
-  readonly #ready = deferred<void>();
+  readonly #ready: Deferred<void> = deferred();
   readonly #closed = new AbortController();
   readonly #stops: (() => void)[] = [];
   #snapshot: ConversationSnapshot | undefined;

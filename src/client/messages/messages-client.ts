@@ -176,14 +176,15 @@ export class MessagesClient {
   async markRead(request: MessageRef, { signal }: AbortOptions = {}): Promise<void> {
     requireRef(request);
     const { conversationId, messageId } = request;
-    // Only the newest mark matters, and it must not wait behind messages.
+    // A lane of its own: a mark must not wait behind messages.
     const lane = `${conversationId} read`;
-    for (const item of this.sender.items()) {
-      if (item.lane === lane && item.operation.name === 'message:read') {
-        if (item.operation.payload.messageId === messageId) return void (await this.sender.retry(item.clientId));
-      }
-    }
-    await this.#enqueue(lane, { name: 'message:read', payload: { conversationId, messageId } }, signal);
+    const isSame = ({ lane: at, operation: { name, payload } }: OutboxItem): boolean =>
+      at === lane && name === 'message:read' && payload.messageId === messageId;
+    const queued = this.sender.items().find(isSame);
+    const operation: Operation = { name: 'message:read', payload: { conversationId, messageId } };
+    await (queued === undefined
+      ? this.#enqueue(lane, operation, signal)
+      : abortable(this.sender.retry(queued.clientId), signal));
   }
 
   /** In the timelines, where any is open. */
@@ -259,5 +260,5 @@ function readOr(answer: unknown): Message {
 /** When a UUIDv7 was made; `fallbackMs` for any other id. */
 function timeOf(clientId: string, fallbackMs: number): string {
   const isV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7/.test(clientId);
-  return new Date(isV7 ? parseInt(clientId.slice(0, 8) + clientId.slice(9, 13), 16) : fallbackMs).toISOString();
+  return new Date(isV7 ? Number.parseInt(clientId.slice(0, 8) + clientId.slice(9, 13), 16) : fallbackMs).toISOString();
 }

@@ -7,7 +7,7 @@ export interface OutboxStoreEvents {
   adopted(items: readonly OutboxItem[]): void;
   /** What a living tab has in its outbox. */
   elsewhere(message: Exclude<TabMessage, { type: 'here' }>): void;
-  report(error: unknown): void;
+  report: (error: unknown) => void;
 }
 
 /** Who used this storage last: where no option says who this is, that is who it will be again. */
@@ -158,7 +158,7 @@ function readItem(value: Storable): OutboxItem | undefined {
   if (typeof clientId !== 'string' || typeof lane !== 'string' || typeof operation !== 'string') return undefined;
   try {
     const read = JSON.parse(operation) as Operation;
-    return { clientId, lane, owner: String(owner), operation: read, parked: parked === true };
+    return { clientId, lane, owner: typeof owner === 'string' ? owner : '', operation: read, parked: parked === true };
   } catch {
     return undefined;
   }
