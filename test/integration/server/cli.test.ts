@@ -1,0 +1,108 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { connectClient } from '../../helpers/server/checked-client.ts';
+import { startServer } from '../../helpers/server/comm-server.ts';
+import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
+
+const CLI = fileURLToPath(new URL('../../../src/cli.ts', import.meta.url));
+
+class Command implements AsyncDisposable {
+  readonly #process: ChildProcess;
+  readonly #exited: Promise<number | null>;
+  stdout = '';
+  stderr = '';
+
+  constructor(args: readonly string[], env: Record<string, string> = {}) {
+    this.#process = spawn(process.execPath, [CLI, ...args], { env: { PATH: process.env['PATH'] ?? '', ...env } });
+    this.#process.stdout?.on('data', (chunk) => (this.stdout += String(chunk)));
+    this.#process.stderr?.on('data', (chunk) => (this.stderr += String(chunk)));
+    this.#exited = once(this.#process, 'close').then(() => this.#process.exitCode);
+  }
+
+  /** Resolves with its address once it says that it can be used. */
+  async listening(): Promise<string> {
+    for (;;) {
+      const url = /^lumen-comm listening on (http:\/\/\S+)\n$/.exec(this.stdout)?.[1];
+      if (url !== undefined) return url;
+      const ended = await Promise.race([this.#exited, once(this.#process.stdout ?? this.#process, 'data')]);
+      if (!Array.isArray(ended)) throw new Error(`It ended: ${this.stderr}`);
+    }
+  }
+
+  exit(): Promise<number | null> {
+    return this.#exited;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#process.kill('SIGKILL');
+    await this.#exited;
+  }
+}
+
+test.each(['SIGTERM', 'SIGINT'] as const)('it serves until %s, sends its clients away and exits 0', async (signal) => {
+  await using directory = await temporaryDirectory();
+  await using command = new Command(['serve', '--port', '0', '--database', `${directory.path}/comm.sqlite`]);
+  const url = await command.listening();
+  expect(command.stderr).toMatch(/development mode/);
+  using alice = await connectClient(url, { userId: 'alice' });
+  const { id: conversationId } = await alice.ask('conversation:create', { type: 'group', participantIds: [] });
+  await alice.ask('message:send', { conversationId, content: 'Hi', type: 'text' });
+  command.kill(signal);
+  expect(await alice.disconnected()).toBe('transport close');
+  expect(await command.exit()).toBe(0);
+  expect(command.stdout).toBe(`lumen-comm listening on ${url}\n`);
+});
+
+test('it listens where the environment says, and believes only tokens when it has a secret', async () => {
+  const env = {
+    LUMEN_COMM_PORT: '0',
+    LUMEN_COMM_DATABASE: ':memory:',
+    LUMEN_COMM_JWT_SECRET: 'a secret that is long enough for HS256',
+    NODE_ENV: 'production',
+  };
+  await using command = new Command(['serve'], env);
+  const url = await command.listening();
+  expect((await fetch(`${url}/__nk_comm/conversations?userId=alice`)).status).toBe(401);
+  expect(command.stdout + command.stderr).not.toContain(env.LUMEN_COMM_JWT_SECRET);
+  expect(command.stderr).toBe('');
+});
+
+test('a port that is taken is one clear line and exit 1', async () => {
+  await using server = await startServer();
+  const { port } = server.server;
+  await using command = new Command(['serve', '--port', String(port), '--database', ':memory:']);
+  expect(await command.exit()).toBe(1);
+  expect(command.stderr).toContain(`lumen-comm: port ${port} on 127.0.0.1 is in use\n`);
+  expect(command.stdout).toBe('');
+});
+
+test.each<[why: string, args: string[], env: Record<string, string>, message: RegExp]>([
+  ['an unknown option', ['serve', '--verbose'], {}, /--verbose/],
+  ['what is not available yet', ['serve', '--redis', 'redis://localhost'], {}, /not available yet/],
+  ['everybody believed in production', ['serve', '--port', '0'], { NODE_ENV: 'production' }, /--trust-user-id/],
+  ['everybody believed by everybody', ['serve', '--port', '0', '--host', '0.0.0.0'], {}, /--trust-user-id/],
+  ['an origin that is none', ['serve', '--port', '0', '--database', ':memory:', '--origin', 'x'], {}, /origin/],
+])('%s is refused with exit 2', async (_, args, env, message) => {
+  await using command = new Command(args, env);
+  expect(await command.exit()).toBe(2);
+  expect(command.stderr).toMatch(message);
+  expect(command.stdout).toBe('');
+});
+
+test('a database that cannot be opened is told with exit 1', async () => {
+  await using command = new Command(['serve', '--port', '0', '--database', '/nowhere/at/all/comm.sqlite']);
+  expect(await command.exit()).toBe(1);
+  expect(command.stderr).toMatch(/unable to open database file/);
+});
+
+test('help goes to the standard output', async () => {
+  await using command = new Command(['--help']);
+  expect(await command.exit()).toBe(0);
+  expect(command.stdout).toMatch(/^Usage: lumen-comm serve/);
+});

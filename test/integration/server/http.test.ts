@@ -1,0 +1,92 @@
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { describe, expect, test } from 'vitest';
+import { openSocket } from '../../helpers/server/checked-client.ts';
+import { startServer } from '../../helpers/server/comm-server.ts';
+
+const APP = 'https://app.example.com';
+
+describe('pages from elsewhere', () => {
+  test('that are listed may use REST, and are told so', async () => {
+    await using server = await startServer({ origin: APP });
+    const preflight = await fetch(`${server.url}/__nk_comm/conversations`, {
+      method: 'OPTIONS',
+      headers: { origin: APP, 'access-control-request-method': 'POST' },
+    });
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers.get('access-control-allow-origin')).toBe(APP);
+    expect(preflight.headers.get('access-control-allow-headers')).toMatch(/Authorization/);
+    const response = await server.rest('/conversations', 'alice', { headers: { origin: APP } });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('access-control-allow-origin')).toBe(APP);
+    expect(response.headers.get('vary')).toMatch(/Origin/i);
+  });
+
+  test('that are not listed are refused before anything is done for them', async () => {
+    await using server = await startServer();
+    const response = await server.rest('/conversations', 'alice', { headers: { origin: 'https://evil.example' } });
+    expect([response.status, await response.json()]).toMatchObject([403, { error: { code: 'FORBIDDEN' } }]);
+    expect(response.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  test.each(['websocket', 'polling'] as const)('that are not listed get no socket by %s', async (transport) => {
+    await using server = await startServer({ origin: APP });
+    const dial = (origin: string) =>
+      openSocket(server.url, { userId: 'alice', transports: [transport], headers: { origin } });
+    const evil = dial('https://evil.example');
+    const good = dial(APP);
+    try {
+      await Promise.all([once(evil, 'connect_error'), once(good, 'connect')]);
+      expect(evil.connected).toBe(false);
+    } finally {
+      evil.disconnect();
+      good.disconnect();
+    }
+  });
+});
+
+test('what is not ours is the app’s to answer', async () => {
+  await using server = await startServer({
+    fetch: async (incoming) =>
+      new Response(`${incoming.method} ${new URL(incoming.url).pathname} ${await incoming.text()}`, {
+        headers: [
+          ['set-cookie', 'a=1'],
+          ['set-cookie', 'b=2'],
+          ['x-frame-options', 'SAMEORIGIN'],
+        ],
+      }),
+  });
+  const response = await fetch(`${server.url}/page`, { method: 'POST', body: 'hello' });
+  expect(await response.text()).toBe('POST /page hello');
+  expect(response.headers.getSetCookie()).toEqual(['a=1', 'b=2']);
+  expect(response.headers.get('x-frame-options')).toBe('SAMEORIGIN');
+  expect(response.headers.get('x-content-type-options')).toBe('nosniff');
+});
+
+test('where there is no app, what is not ours is not there', async () => {
+  await using server = await startServer();
+  const response = await fetch(`${server.url}/page`);
+  expect([response.status, await response.json()]).toMatchObject([404, { error: { code: 'NOT_FOUND' } }]);
+});
+
+test('an app that fails is answered for', async () => {
+  await using server = await startServer({ fetch: () => Promise.reject(new Error('secret of the app')) });
+  const response = await fetch(`${server.url}/page`);
+  expect(response.status).toBe(500);
+  expect(await response.text()).not.toContain('secret');
+});
+
+test('a HEAD has the headers of a GET and no body', async () => {
+  await using server = await startServer();
+  const response = await fetch(`${server.url}/healthz`, { method: 'HEAD' });
+  expect([response.status, await response.text()]).toEqual([200, '']);
+});
+
+test.each(['//evil.example/x', 'http://[', '*', '/%E0%A4%A'])('the request target %s is answered', async (path) => {
+  await using server = await startServer();
+  const sent = request({ host: '127.0.0.1', port: server.server.port, path, method: 'GET' }).end();
+  const [response] = (await once(sent, 'response')) as [{ statusCode?: number; resume(): void }];
+  response.resume();
+  expect(response.statusCode).toBeGreaterThanOrEqual(400);
+  expect(response.statusCode).toBeLessThan(500);
+});
