@@ -2,6 +2,7 @@ import type { Server, Socket } from 'socket.io';
 import { CommError, isCommError } from '../protocol/errors.ts';
 import { PUSH_EVENT, REQUEST_PREFIX } from '../protocol/events.ts';
 import { createIdentify, type Identify, type Identity } from './auth.ts';
+import { coalesceWrites } from './coalesce-writes.ts';
 import { serveContext, type CommunicationHandlerOptions } from './communication-handler.ts';
 import { handshakeAuth } from './connection.ts';
 import { coreOf, type Core } from './core.ts';
@@ -58,6 +59,7 @@ async function admit(core: Core, identify: Identify, { handshake }: Socket): Pro
 
 function serve(core: Core, socket: Socket, identity: () => Promise<Identity>): void {
   guardSlowConsumer(socket.conn, () => core.logger.warn('a client that did not read was disconnected'));
+  coalesceWrites(socket.conn);
   const context: LumenContext = {
     on: (event, handler) => void socket.on(`${REQUEST_PREFIX}${event}`, handler),
     push: (data) => void socket.emit(PUSH_EVENT, data),
