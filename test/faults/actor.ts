@@ -1,0 +1,237 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Clock } from '../../src/lib/clock.ts';
+import { seededRandom, type Random } from '../../src/testing/random.ts';
+import { faultySocket, type FaultySocket, type FrameFaults } from '../../src/testing/faulty-socket.ts';
+import { CommClient, isCommError, socketIoPort, type ConversationView, type Message, type SocketPort } from '../../src/index.ts';
+import { fileStorage } from '../../src/node/index.ts';
+import type { ActorPlan, ActorReport, SeenConversation, SeenMessage } from './report.ts';
+
+/** As many operations of one actor may wait for the server at once. */
+const MAX_OUTSTANDING = 40;
+const EMOJIS = ['👍', '🎉', '😄', '🚀'];
+
+/** Waits of the client are ten times as short, so that a seed takes seconds. Requests wait about as long as always. */
+export const fastClock: Clock = {
+  now: () => Date.now(),
+  after(delayMs, task) {
+    const timer = setTimeout(task, delayMs / 10);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** One person with one client: chats at random, and keeps book of everything it was told. */
+export class Actor {
+  readonly #plan: ActorPlan;
+  readonly #random: Random;
+  readonly #client: CommClient;
+  readonly #faulty: FaultySocket | undefined;
+  readonly #views = new Map<string, ConversationView>();
+  readonly #told = new Map<string, number>();
+  readonly #created = new Map<string, number>();
+  readonly #lastTold = new Map<string, number>();
+  readonly #buried = new Set<string>();
+  readonly #acked: ActorReport['acked'] = [];
+  readonly #read: Record<string, number> = {};
+  readonly #failures: string[] = [];
+  readonly #outstanding = new Set<Promise<void>>();
+  readonly #figures = { sends: 0, messages: 0, changes: 0, connections: 0 };
+  #number: number;
+
+  constructor(plan: ActorPlan) {
+    this.#plan = plan;
+    this.#random = seededRandom(plan.seed);
+    this.#number = plan.firstNumber;
+    const { namespace, path } = { namespace: '/nk/messages', path: '/__nk_socketio/' };
+    const plain = this.#counted(socketIoPort({ url: plan.url, namespace, path, transports: ['websocket'] }));
+    this.#faulty = plan.frameFaults && faultySocket(plain, { ...plan.frameFaults, seed: plan.seed });
+    this.#client = new CommClient({
+      url: plan.url,
+      userId: plan.userId,
+      socket: this.#faulty ?? plain,
+      clock: fastClock,
+      requestTimeoutMs: 15_000,
+      ...(plan.directory !== undefined && { storage: fileStorage(plan.directory) }),
+    });
+    this.#listen();
+  }
+
+  get acknowledged(): number {
+    return this.#acked.length;
+  }
+
+  async start(): Promise<void> {
+    this.#client.conversations.inbox.subscribe(() => undefined);
+    await this.#client.connect();
+    for (const id of this.#plan.conversationIds) this.#views.set(id, this.#client.conversations.open(id));
+  }
+
+  /** Does so many things, as fast as the outbox empties. */
+  async work(operations: number): Promise<void> {
+    for (let done = 0; done < operations; done += 1) {
+      while (this.#outstanding.size >= MAX_OUTSTANDING) await Promise.race(this.#outstanding);
+      this.#act();
+      if (this.#random.chance(0.3)) await pause(this.#random.between(0, 12));
+    }
+  }
+
+  /** Everything begun has ended. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#outstanding);
+  }
+
+  heal(): void {
+    this.#faulty?.heal();
+    // What was dropped for good is noticed with the next frame; here none may come.
+    this.#faulty?.cut();
+  }
+
+  /** Scrolls up to the first message in every conversation. */
+  async readAll(): Promise<void> {
+    for (const view of this.#views.values()) {
+      while (view.getSnapshot().hasOlder) await view.loadOlder();
+    }
+  }
+
+  report(): ActorReport {
+    return {
+      views: Object.fromEntries([...this.#views].map(([id, view]) => [id, seen(view)])),
+      inbox: this.#client.conversations.inbox.getSnapshot().conversations.map((each) => ({
+        id: each.id,
+        unreadCount: each.unreadCount,
+        lastMessage: each.lastMessage && `${each.lastMessage.id} ${String(each.lastMessage.rev)}`,
+      })),
+      toldTwice: [...this.#told].filter(([, count]) => count > 1).map(([key]) => key),
+      createdTold: Object.fromEntries(this.#created),
+      lastTold: Object.fromEntries(this.#lastTold),
+      buried: [...this.#buried],
+      acked: this.#acked,
+      read: this.#read,
+      failures: this.#failures,
+      outbox: this.#client.messages.outbox().length,
+      status: this.#client.status,
+      nextNumber: this.#number,
+      figures: { ...this.#figures, ...(this.#faulty && { frames: { ...this.#faulty.figures } }) },
+    };
+  }
+
+  async stop(): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  #act(): void {
+    const conversationId = this.#random.pick(this.#plan.conversationIds);
+    const dice = this.#random.next();
+    if (dice < 0.72) return this.#send(conversationId);
+    const message = this.#anyMessage(conversationId, dice < 0.86);
+    if (message === undefined) return this.#send(conversationId);
+    const ref = { conversationId, messageId: message.id };
+    if (dice < 0.82) {
+      const content = `${message.content.split(' edited ')[0] ?? ''} edited ${this.#random.between(1, 1_000)}`;
+      return this.#track('edit', async () => this.#ack(await this.#client.messages.edit({ ...ref, content })));
+    }
+    if (dice < 0.86) {
+      return this.#track('delete', async () => {
+        await this.#client.messages.delete(ref);
+        this.#acked.push({ id: message.id, deleted: true });
+      });
+    }
+    if (dice < 0.93) {
+      const emoji = this.#random.pick(EMOJIS);
+      return this.#track('react', () => this.#client.messages.react({ ...ref, emoji }));
+    }
+    this.#track('read', async () => {
+      await this.#client.messages.markRead(ref);
+      this.#read[conversationId] = Math.max(this.#read[conversationId] ?? 0, message.seq ?? 0);
+    });
+  }
+
+  #send(conversationId: string): void {
+    const content = `${this.#plan.userId} ${this.#number}`;
+    this.#number += 1;
+    this.#figures.messages += 1;
+    this.#track('send', async () => this.#ack(await this.#client.messages.send({ conversationId, content })));
+  }
+
+  #ack(message: Message | undefined): void {
+    if (message !== undefined) this.#acked.push({ id: message.id, rev: message.rev ?? 0 });
+  }
+
+  #track(what: string, run: () => Promise<void>): void {
+    if (what !== 'send') this.#figures.changes += 1;
+    const task = run()
+      .catch((error: unknown) => {
+        // Somebody has deleted it in the meantime.
+        if (isCommError(error) && error.code === 'CONFLICT' && what !== 'send' && what !== 'delete') return;
+        this.#failures.push(`${what}: ${isCommError(error) ? `${error.code} ${error.message}` : String(error)}`);
+      })
+      .finally(() => this.#outstanding.delete(task));
+    this.#outstanding.add(task);
+  }
+
+  /** A stored one that is still there, most often a late one. */
+  #anyMessage(conversationId: string, own: boolean): Message | undefined {
+    const messages = this.#views.get(conversationId)?.getSnapshot().messages ?? [];
+    const fit = messages
+      .slice(-40)
+      .filter((each) => each.seq !== undefined && each.deletedAt === undefined && (!own || each.senderId === this.#plan.userId));
+    return fit.length === 0 ? undefined : this.#random.pick(fit);
+  }
+
+  #listen(): void {
+    const tell = (id: string, rev: number | undefined): void => {
+      const key = `${id} ${String(rev)}`;
+      this.#told.set(key, (this.#told.get(key) ?? 0) + 1);
+      if ((this.#lastTold.get(id) ?? 0) > (rev ?? 0)) this.#failures.push(`${id} was told backwards`);
+      this.#lastTold.set(id, rev ?? 0);
+    };
+    this.#client.on('message:new', ({ id, rev }) => {
+      tell(id, rev);
+      this.#created.set(id, (this.#created.get(id) ?? 0) + 1);
+    });
+    this.#client.on('message:updated', ({ id, rev }) => tell(id, rev));
+    this.#client.on('message:deleted', (data) => {
+      tell(data.messageId, 'rev' in data ? data.rev : undefined);
+      this.#buried.add(data.messageId);
+    });
+    this.#client.on('message:reaction-update', ({ messageId, rev }) => tell(messageId, rev));
+    this.#client.on('message:failed', ({ error }) => this.#failures.push(`failed: ${error.code}`));
+  }
+
+  #counted(port: SocketPort): SocketPort {
+    return {
+      listen: (listener) => port.listen(listener),
+      connect: (handshake) => {
+        this.#figures.connections += 1;
+        port.connect(handshake);
+      },
+      disconnect: () => port.disconnect(),
+      emit: (event, payload, acknowledge) => {
+        if (event === 'nk:message:send') this.#figures.sends += 1;
+        port.emit(event, payload, acknowledge);
+      },
+    };
+  }
+}
+
+function seen(view: ConversationView): SeenConversation {
+  const { messages, hasNewer, hasOlder, error, loading } = view.getSnapshot();
+  return { messages: messages.map(seenMessage), hasNewer, hasOlder, loading, error: error?.code };
+}
+
+export function seenMessage(message: Message): SeenMessage {
+  const reactions = (message.reactions ?? []).map(({ emoji, users }) => `${emoji} ${users.toSorted().join(',')}`);
+  return {
+    id: message.id,
+    clientId: message.clientId ?? '',
+    seq: message.seq ?? 0,
+    rev: message.rev ?? 0,
+    senderId: message.senderId,
+    content: message.content,
+    deleted: message.deletedAt !== undefined,
+    reactions: reactions.toSorted().join(' '),
+    status: message.status,
+    readBy: message.readBy.map(({ userId }) => userId).toSorted().join(','),
+  };
+}
+
+export type { FrameFaults };

@@ -1,0 +1,170 @@
+import { DatabaseSync } from 'node:sqlite';
+import type { Conversation } from '../../src/protocol/conversations.ts';
+import type { Message } from '../../src/protocol/messages.ts';
+import { seenMessage } from './actor.ts';
+import type { ActorReport, SeenMessage } from './report.ts';
+
+interface Row {
+  id: number;
+  conversation_id: string;
+  sender_id: string;
+  client_id: string;
+  content: string;
+  seq: number;
+  rev: number;
+  deleted_at: string | null;
+}
+
+/** The database itself, beside the server. */
+export function readDatabase(file: string): { rows: Row[]; problems: string[] } {
+  const db = new DatabaseSync(file, { readOnly: true });
+  try {
+    const rows = db.prepare('select * from messages order by conversation_id, seq').all() as unknown as Row[];
+    return { rows, problems: [...integrity(db), ...counters(db)] };
+  } finally {
+    db.close();
+  }
+}
+
+/** What SQLite can say about itself. */
+function integrity(db: DatabaseSync): string[] {
+  const results = db.prepare('pragma integrity_check').all().map((row) => String(row['integrity_check']));
+  const orphans = db.prepare('pragma foreign_key_check').all();
+  const problems = results.filter((result) => result !== 'ok');
+  if (orphans.length > 0) problems.push(`${orphans.length} rows point nowhere`);
+  return problems;
+}
+
+/** What must hold between tables after whole transactions, and can't after half of one. */
+function counters(db: DatabaseSync): string[] {
+  const wrong: [what: string, sql: string][] = [
+    ['seq has a hole or repeats', `select conversation_id from messages group by conversation_id
+       having count(*) <> max(seq) or count(distinct seq) <> count(*) or min(seq) <> 1`],
+    ['seq of the conversation is not that of its last message', `select id from conversations as c
+       where seq <> (select coalesce(max(seq), 0) from messages where conversation_id = c.id)`],
+    ['a message has a rev beyond its conversation', `select m.id from messages as m
+       join conversations as c on c.id = m.conversation_id where m.rev > c.rev or m.rev is null`],
+    ['two messages have one rev', `select conversation_id from messages group by conversation_id, rev having count(*) > 1`],
+    ['a client id is stored twice', `select client_id from messages where client_id is not null
+       group by sender_id, client_id having count(*) > 1`],
+    ['a mark is beyond the last message', `select p.user_id from conversation_participants as p
+       join conversations as c on c.id = p.conversation_id where p.last_read_seq > c.seq or p.last_delivered_seq > c.seq`],
+    ['somebody has read what they have not received', `select user_id from conversation_participants
+       where last_read_seq > last_delivered_seq`],
+    ['a deleted message has its text', `select id from messages where deleted_at is not null and content <> ''`],
+    ['a deleted message has reactions', `select m.id from messages as m
+       join message_reactions as r on r.message_id = m.id where m.deleted_at is not null`],
+  ];
+  return wrong.flatMap(([what, sql]) => {
+    const found = db.prepare(sql).all();
+    return found.length === 0 ? [] : [`${what}: ${JSON.stringify(found.slice(0, 3))}`];
+  });
+}
+
+/** Each stored once, each sender's order kept; numbers are part of the text: `ann 12`. */
+export function checkOrder(rows: readonly Row[], numbers: ReadonlyMap<string, string>): string[] {
+  const problems: string[] = [];
+  const last = new Map<string, number>();
+  const texts = new Set<string>();
+  for (const row of rows) {
+    const text = row.deleted_at === null ? row.content.split(' edited ')[0] : numbers.get(String(row.id));
+    if (text === undefined) continue;
+    if (texts.has(text)) problems.push(`"${text}" is stored twice`);
+    texts.add(text);
+    const key = `${row.conversation_id} ${row.sender_id}`;
+    const number = Number(text.split(' ')[1]);
+    const before = last.get(key) ?? -1;
+    if (number <= before) problems.push(`"${text}" comes after ${before} in ${row.conversation_id}`);
+    last.set(key, number);
+  }
+  return problems;
+}
+
+export function checkAcknowledged(rows: readonly Row[], { acked, failures }: ActorReport, who: string): string[] {
+  const byId = new Map(rows.map((row) => [String(row.id), row]));
+  const problems = failures.map((failure) => `${who}: ${failure}`);
+  for (const { id, rev = 0, deleted } of acked) {
+    const row = byId.get(id);
+    if (row === undefined) problems.push(`${who}: ${id} was acknowledged and is gone`);
+    else if (row.rev < rev) problems.push(`${who}: ${id} was acknowledged at ${rev} and is at ${row.rev}`);
+    else if (deleted === true && row.deleted_at === null) problems.push(`${who}: the deletion of ${id} is lost`);
+  }
+  return problems;
+}
+
+/** Who was there from the first message on has been told each change once, and each message once that it is there. */
+export function checkTold(rows: readonly Row[], report: ActorReport, who: string, fromTheStart: boolean): string[] {
+  const problems = report.toldTwice.map((key) => `${who}: told twice of ${key}`);
+  if (!fromTheStart) return problems;
+  for (const { id, rev } of rows) {
+    const created = report.createdTold[String(id)] ?? 0;
+    if (created > 1) problems.push(`${who}: message:new ${created} times for ${id}`);
+    if (created === 0 && !report.buried.includes(String(id))) problems.push(`${who}: never told of ${id}`);
+    if (report.lastTold[String(id)] !== rev) {
+      problems.push(`${who}: last told of ${id} at ${String(report.lastTold[String(id)])}, it is at ${rev}`);
+    }
+  }
+  return problems;
+}
+
+/** What the server tells a user now. */
+export class Truth {
+  readonly messages = new Map<string, SeenMessage[]>();
+  readonly conversations = new Map<string, { unreadCount: number; lastMessage: string | undefined }>();
+
+  static async of(url: string, userId: string, conversationIds: readonly string[]): Promise<Truth> {
+    const truth = new Truth();
+    const ask = async (path: string): Promise<unknown> => {
+      const response = await fetch(`${url}/__nk_comm${path}`, { headers: { 'x-user-id': userId } });
+      if (!response.ok) throw new Error(`${path} answered ${response.status}`);
+      return await response.json();
+    };
+    for (const { id, unreadCount, lastMessage } of (await ask('/conversations')) as Conversation[]) {
+      truth.conversations.set(id, {
+        unreadCount,
+        lastMessage: lastMessage && `${lastMessage.id} ${String(lastMessage.rev)}`,
+      });
+    }
+    for (const id of conversationIds) {
+      const messages: Message[] = [];
+      for (let before = ''; ; before = `&before=${messages.at(-1)?.id ?? ''}`) {
+        const page = (await ask(`/conversations/${id}/messages?limit=200${before}`)) as Message[];
+        messages.push(...page);
+        if (page.length < 200) break;
+      }
+      truth.messages.set(id, messages.reverse().map(seenMessage));
+    }
+    return truth;
+  }
+}
+
+/** How what an actor sees differs from what is stored; the first few differences have to do. */
+export function compare(truth: Truth, report: ActorReport, who: string, whole: boolean): string[] {
+  const problems: string[] = [];
+  if (report.outbox > 0) problems.push(`${who}: ${report.outbox} still wait to be sent`);
+  for (const [id, stored] of truth.messages) {
+    const view = report.views[id];
+    if (view === undefined) {
+      problems.push(`${who}: no view of ${id}`);
+      continue;
+    }
+    const { messages, hasNewer, loading, error } = view;
+    const expected = whole ? stored : stored.slice(-messages.length);
+    if (hasNewer || loading || error !== undefined) {
+      problems.push(`${who} ${id}: hasNewer ${hasNewer}, loading ${loading}, error ${String(error)}`);
+    }
+    if (messages.length < Math.min(stored.length, 50) || (whole && messages.length !== stored.length)) {
+      problems.push(`${who} ${id}: shows ${messages.length} of ${stored.length}`);
+    }
+    const at = expected.findIndex((message, index) => JSON.stringify(message) !== JSON.stringify(messages[index]));
+    if (at >= 0) {
+      problems.push(`${who} ${id}: shows ${JSON.stringify(messages[at])} for ${JSON.stringify(expected[at])}`);
+    }
+  }
+  for (const [id, expected] of truth.conversations) {
+    const shown = report.inbox.find((each) => each.id === id);
+    const same = shown?.unreadCount === expected.unreadCount && shown.lastMessage === expected.lastMessage;
+    if (!same) problems.push(`${who} inbox ${id}: ${JSON.stringify(shown)} for ${JSON.stringify(expected)}`);
+  }
+  return problems;
+}

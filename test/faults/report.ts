@@ -1,0 +1,74 @@
+import type { FrameFaults } from '../../src/testing/faulty-socket.ts';
+
+export interface ActorPlan {
+  userId: string;
+  seed: number;
+  url: string;
+  conversationIds: readonly string[];
+  /** Own messages are numbered from here. */
+  firstNumber: number;
+  directory?: string | undefined;
+  frameFaults?: FrameFaults | undefined;
+}
+
+/** A message as it is compared. */
+export interface SeenMessage {
+  id: string;
+  clientId: string;
+  seq: number;
+  rev: number;
+  senderId: string;
+  content: string;
+  deleted: boolean;
+  reactions: string;
+  status: string;
+  readBy: string;
+}
+
+export interface SeenConversation {
+  messages: SeenMessage[];
+  hasNewer: boolean;
+  hasOlder: boolean;
+  loading: boolean;
+  error: string | undefined;
+}
+
+/** Everything that an actor knows, as plain data: it may come from another process. */
+export interface ActorReport {
+  views: Record<string, SeenConversation>;
+  inbox: { id: string; unreadCount: number; lastMessage: string | undefined }[];
+  /** Pairs of message and `rev` that listeners were told of more than once. */
+  toldTwice: string[];
+  /** How often `message:new` came, by message. */
+  createdTold: Record<string, number>;
+  /** The `rev` that was told last, by message. */
+  lastTold: Record<string, number>;
+  buried: string[];
+  /** What the server has acknowledged. */
+  acked: { id: string; rev?: number; deleted?: boolean }[];
+  /** Up to where reading was acknowledged. */
+  read: Record<string, number>;
+  failures: string[];
+  outbox: number;
+  status: string;
+  nextNumber: number;
+  figures: {
+    /** Emitted, repetitions included. */
+    sends: number;
+    messages: number;
+    changes: number;
+    connections: number;
+    frames?: Record<string, number>;
+  };
+}
+
+/** What a scenario asks of an actor in another process, and how it answers. */
+export type ActorCommand =
+  | { do: 'start'; plan: ActorPlan }
+  | { do: 'work'; operations: number }
+  | { do: 'settled' | 'heal' | 'read-all' | 'report' | 'stop' };
+export interface ActorAnswer {
+  number: number;
+  report?: ActorReport;
+  error?: string;
+}

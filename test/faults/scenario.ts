@@ -1,0 +1,240 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { startFaultProxy, type FaultProxy } from '../../src/testing/fault-proxy.ts';
+import { seededRandom, type Random } from '../../src/testing/random.ts';
+import { startServerProcess, type ServerProcess } from '../../src/testing/server-process.ts';
+import { Actor } from './actor.ts';
+import { checkAcknowledged, checkOrder, checkTold, compare, readDatabase, Truth } from './checks.ts';
+import { RemoteActor } from './remote-actor.ts';
+import type { ActorPlan, ActorReport } from './report.ts';
+
+export interface Outcome {
+  seed: number;
+  problems: string[];
+  figures: Record<string, number>;
+}
+
+const NAMES = ['ann', 'bob', 'cat', 'dan'] as const;
+type Name = (typeof NAMES)[number];
+/** Of each of the four; about three in four are messages. */
+const OPERATIONS = 360;
+/** Each incarnation of a killed client numbers its messages from here on. */
+const NUMBERS_APART = 100_000;
+const SETTLED_WITHIN_MS = 60_000;
+const EQUAL_WITHIN_MS = 30_000;
+const LINE_FAULTS = { cut: 0.004, stall: 0.01, stallMs: [20, 400], delay: 0.1, delayMs: [1, 15], split: 0.2 } as const;
+/** `dan` has a bad day on top. */
+const FRAME_FAULTS = {
+  ...{ drop: 0.003, duplicate: 0.03, delay: 0.05, reorder: 0.03, cut: 0.002, kill: 0.001, killMs: 3_000 },
+} as const;
+
+type AnyActor = Actor | RemoteActor;
+
+/**
+ * Four people chat in four conversations while everything breaks: lines are cut, stalled and split at random bytes, the
+ * server is killed (SIGKILL) and started again on its file, and so is the process of one client. When all is quiet and
+ * whole again, everybody must have everything, once and in order.
+ */
+export async function runSeed(seed: number, log: (line: string) => void = () => undefined): Promise<Outcome> {
+  const directory = await mkdtemp(path.join(tmpdir(), `lumen-comm-faults-${seed}-`));
+  const scenario = new Scenario(seed, directory, log);
+  try {
+    return await scenario.run();
+  } finally {
+    await scenario.end();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+class Scenario {
+  readonly #seed: number;
+  readonly #directory: string;
+  readonly #log: (line: string) => void;
+  readonly #random: Random;
+  readonly #actors = new Map<Name, AnyActor>();
+  readonly #proxies = new Map<Name, FaultProxy>();
+  readonly #figures: Record<string, number> = { kills: 0, clientKills: 0 };
+  readonly #lostReports: ActorReport[] = [];
+  readonly #plans = new Map<Name, ActorPlan>();
+  #server: ServerProcess | undefined;
+
+  constructor(seed: number, directory: string, log: (line: string) => void) {
+    this.#seed = seed;
+    this.#directory = directory;
+    this.#log = log;
+    this.#random = seededRandom(seed);
+  }
+
+  async run(): Promise<Outcome> {
+    const startedAt = performance.now();
+    const database = path.join(this.#directory, 'comm.sqlite');
+    this.#server = await startServerProcess({ database, args: ['--trust-user-id'] });
+    const { url } = this.#server;
+    const conversations = await this.#conversations(url);
+    await Promise.all(NAMES.map((name, at) => this.#enter(name, at, url, conversations[name])));
+    await this.#storm();
+    await this.#calm();
+    const problems = await this.#check(url, conversations, database);
+    this.#figures['ms'] = Math.round(performance.now() - startedAt);
+    return { seed: this.#seed, problems, figures: this.#figures };
+  }
+
+  async end(): Promise<void> {
+    await Promise.allSettled([...this.#actors.values()].map((actor) => actor.stop()));
+    await Promise.allSettled([...this.#proxies.values()].map((proxy) => proxy.close()));
+    await this.#server?.kill();
+  }
+
+  async #conversations(url: string): Promise<Record<Name, string[]>> {
+    const of: Record<Name, string[]> = { ann: [], bob: [], cat: [], dan: [] };
+    const groups: Name[][] = [[...NAMES], ['ann', 'bob', 'cat'], ['bob', 'dan'], ['ann', 'dan']];
+    for (const [first = 'ann', ...others] of groups) {
+      const response = await fetch(`${url}/__nk_comm/conversations`, {
+        method: 'POST',
+        headers: { 'x-user-id': first, 'content-type': 'application/json' },
+        body: JSON.stringify({ type: others.length > 1 ? 'group' : 'direct', participantIds: others }),
+      });
+      const { id } = (await response.json()) as { id: string };
+      for (const name of [first, ...others]) of[name].push(id);
+    }
+    return of;
+  }
+
+  async #enter(name: Name, at: number, target: string, conversationIds: readonly string[]): Promise<void> {
+    const seed = this.#random.fork(name).between(0, 2 ** 31);
+    const proxy = await startFaultProxy({ target, seed, ...LINE_FAULTS });
+    proxy.heal();
+    this.#proxies.set(name, proxy);
+    const plan: ActorPlan = {
+      ...{ userId: name, seed, url: proxy.url, conversationIds, firstNumber: at * 10 * NUMBERS_APART },
+      ...(name === 'bob' || name === 'cat' ? { directory: path.join(this.#directory, name) } : {}),
+      ...(name === 'dan' ? { frameFaults: FRAME_FAULTS } : {}),
+    };
+    this.#plans.set(name, plan);
+    const actor = name === 'cat' ? new RemoteActor(plan) : new Actor(plan);
+    this.#actors.set(name, actor);
+    await actor.start();
+    proxy.resume();
+  }
+
+  /** Everything at once: work, kills of the server, kills of a client. */
+  async #storm(): Promise<void> {
+    const half = Math.floor(OPERATIONS / 2);
+    const works = NAMES.filter((name) => name !== 'cat').map((name) => this.#actors.get(name)?.work(OPERATIONS));
+    const storm = { over: false };
+    const kills = this.#killServer(storm);
+    await Promise.all([...works, this.#workAndDie(half)]);
+    storm.over = true;
+    await kills;
+  }
+
+  async #workAndDie(half: number): Promise<void> {
+    const plan = this.#plans.get('cat');
+    const first = this.#actors.get('cat');
+    if (plan === undefined || !(first instanceof RemoteActor)) throw new Error('cat has no process');
+    // Killed somewhere in the middle of its work, whatever it is at.
+    const working = first.work(half).catch(() => undefined);
+    await Promise.race([working, pause(this.#random.between(200, 2_500))]);
+    this.#lostReports.push(await first.report());
+    await pause(this.#random.between(0, 60));
+    await first.kill();
+    this.#figures['clientKills'] = (this.#figures['clientKills'] ?? 0) + 1;
+    this.#log('client killed');
+    const next = new RemoteActor({
+      ...{ ...plan, firstNumber: plan.firstNumber + NUMBERS_APART, seed: plan.seed + 1 },
+    });
+    this.#actors.set('cat', next);
+    await next.start();
+    await next.work(half);
+  }
+
+  async #killServer(storm: { readonly over: boolean }): Promise<void> {
+    const random = this.#random.fork('kills');
+    for (let left = random.between(2, 4); left > 0; left -= 1) {
+      await pause(random.between(150, 1_500));
+      if (storm.over) return;
+      await this.#server?.kill();
+      this.#figures['kills'] = (this.#figures['kills'] ?? 0) + 1;
+      this.#log('server killed');
+      await pause(random.between(0, 200));
+      await this.#server?.restart();
+    }
+  }
+
+  async #calm(): Promise<void> {
+    for (const proxy of this.#proxies.values()) proxy.heal();
+    for (const actor of this.#actors.values()) await actor.heal();
+    this.#log('calm');
+    const settled = Promise.all([...this.#actors.values()].map((actor) => actor.settled()));
+    await within(SETTLED_WITHIN_MS, settled).catch(() => this.#log('not settled'));
+  }
+
+  async #check(url: string, conversations: Record<Name, string[]>, database: string): Promise<string[]> {
+    let problems = await this.#untilEqual(url, conversations, false);
+    for (const actor of this.#actors.values()) await actor.readAll();
+    if (problems.length === 0) problems = await this.#untilEqual(url, conversations, true);
+    const stored = readDatabase(database);
+    problems.push(...stored.problems);
+    const texts = new Map<string, string>();
+    for (const name of NAMES) {
+      const report = await this.#report(name);
+      problems.push(...checkAcknowledged(stored.rows, report, name));
+      problems.push(...checkTold(stored.rows.filter((row) => conversations[name].includes(row.conversation_id)), report, name, name !== 'cat'));
+      this.#count(report);
+    }
+    for (const report of this.#lostReports) {
+      problems.push(...checkAcknowledged(stored.rows, report, 'cat, killed'), ...checkTold([], report, 'cat, killed', false));
+      this.#count(report);
+    }
+    problems.push(...checkOrder(stored.rows, texts));
+    for (const proxy of this.#proxies.values()) {
+      for (const [name, value] of Object.entries(proxy.figures)) {
+        this.#figures[name] = (this.#figures[name] ?? 0) + Number(value);
+      }
+    }
+    this.#figures['stored'] = stored.rows.length;
+    return problems;
+  }
+
+  /** Waits until every view is what is stored; what is different when time is up is what is wrong. */
+  async #untilEqual(url: string, conversations: Record<Name, string[]>, whole: boolean): Promise<string[]> {
+    const deadline = performance.now() + EQUAL_WITHIN_MS;
+    for (;;) {
+      const problems: string[] = [];
+      for (const name of NAMES) {
+        const truth = await Truth.of(url, name, conversations[name]);
+        problems.push(...compare(truth, await this.#report(name), name, whole));
+      }
+      if (problems.length === 0 || performance.now() > deadline) return problems;
+      await pause(50);
+    }
+  }
+
+  async #report(name: Name): Promise<ActorReport> {
+    const report = await this.#actors.get(name)?.report();
+    if (report === undefined) throw new Error(`No ${name}`);
+    return report;
+  }
+
+  #count({ figures }: ActorReport): void {
+    for (const [name, value] of Object.entries({ ...figures, ...figures.frames })) {
+      if (typeof value === 'number') this.#figures[name] = (this.#figures[name] ?? 0) + value;
+    }
+  }
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  const abort = new AbortController();
+  try {
+    return await Promise.race([
+      work,
+      pause(ms, undefined, { signal: abort.signal }).then(() => {
+        throw new Error(`Not within ${ms} ms`);
+      }),
+    ]);
+  } finally {
+    abort.abort();
+  }
+}

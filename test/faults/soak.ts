@@ -1,0 +1,53 @@
+/** Many seeds of the fault test: `npm run soak -- --seeds 500 --from 1 --parallel 2`. Prints what it did, and what failed. */
+import { parseArgs } from 'node:util';
+import { runSeed, type Outcome } from './scenario.ts';
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '20' },
+    from: { type: 'string', default: '1' },
+    parallel: { type: 'string', default: '1' },
+    verbose: { type: 'boolean', default: false },
+  },
+});
+const [seeds, from, parallel] = [Number(values.seeds), Number(values.from), Number(values.parallel)];
+
+const outcomes: Outcome[] = [];
+let next = from;
+const startedAt = performance.now();
+
+async function lane(): Promise<void> {
+  while (next < from + seeds) {
+    const seed = next;
+    next += 1;
+    const log = (line: string): void => {
+      if (values.verbose) console.log(`  ${seed}: ${line}`);
+    };
+    const outcome = await runSeed(seed, log).catch(
+      (error: unknown): Outcome => ({ seed, problems: [`crashed: ${String((error as Error).stack)}`], figures: {} }),
+    );
+    outcomes.push(outcome);
+    const { problems, figures } = outcome;
+    console.log(`${problems.length === 0 ? '✓' : '✗'} seed ${seed}: ${describe(figures)}`);
+    for (const problem of problems.slice(0, 12)) console.log(`    ${problem.slice(0, 700)}`);
+    if (problems.length > 12) console.log(`    and ${problems.length - 12} more`);
+  }
+}
+
+function describe(figures: Outcome['figures']): string {
+  return Object.entries(figures)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
+}
+
+await Promise.all(Array.from({ length: parallel }, lane));
+
+const total: Record<string, number> = {};
+for (const { figures } of outcomes) {
+  for (const [name, value] of Object.entries(figures)) total[name] = (total[name] ?? 0) + value;
+}
+const failed = outcomes.filter(({ problems }) => problems.length > 0).map(({ seed }) => seed);
+console.log(`All: ${describe(total)}, in ${Math.round((performance.now() - startedAt) / 1_000)} s`);
+if (failed.length > 0) console.log(`Failing seeds: ${failed.sort((a, b) => a - b).join(' ')}`);
+console.log(`${outcomes.length - failed.length} passed, ${failed.length} failed`);
+process.exit(failed.length === 0 ? 0 : 1);
