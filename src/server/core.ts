@@ -56,6 +56,8 @@ export class Core {
     const newId = (): string => crypto.randomUUID();
     this.services = createServices({ store, hub, clock, config, logger, ephemera, presence: ephemera, newId });
     this.#ready = this.#watched(this.store.ready);
+    // Whoever asks learns of it; nobody asking must not crash the process.
+    this.#ready.catch(() => undefined);
   }
 
   /**

@@ -6,8 +6,10 @@ import { REST_HANDLERS } from './rest/handlers.ts';
 import { matchRoute, type RouteMatch } from './rest/match.ts';
 import { KeyedLimit, TokenBucket } from './services/rate-limit.ts';
 
+/** What the routes serve, and how they know who asks. */
 export interface CommunicationRoutesOptions extends CoreOptions, IdentifyOptions {}
 
+/** Answers a request by the Fetch standard. Never rejects. */
 export type CommunicationRoutes = (request: Request) => Promise<Response>;
 
 /**
@@ -25,7 +27,7 @@ export function createCommunicationRoutes(options: CommunicationRoutesOptions = 
 /** The same for a core that is there already. */
 export function serveRequests(core: Core, identify: Identify): CommunicationRoutes {
   const { clock, config, inFlight } = core;
-  const limit = new KeyedLimit((now) => new TokenBucket(config.restFlood, now), clock.now);
+  const limit = new KeyedLimit((now) => new TokenBucket(config.restFlood, now), () => clock.now());
   return (request) => {
     const response = answer(core, identify, limit, request).catch((error: unknown) => refusal(core, error));
     inFlight.add(response);
@@ -64,10 +66,14 @@ function refusal({ logger }: Core, error: unknown): Response {
   const body = errorBody(error);
   if (body.code === 'INTERNAL') logger.error('A REST request failed', errorFields(error));
   const status = HTTP_STATUS[body.code];
-  return json(status, { error: body }, {
-    ...(status === 401 && { 'www-authenticate': 'Bearer' }),
-    ...(body.retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(body.retryAfterMs / 1_000)) }),
-  });
+  return json(
+    status,
+    { error: body },
+    {
+      ...(status === 401 && { 'www-authenticate': 'Bearer' }),
+      ...(body.retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(body.retryAfterMs / 1_000)) }),
+    },
+  );
 }
 
 function errorBody(error: unknown): ErrorBody {

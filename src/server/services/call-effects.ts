@@ -33,7 +33,15 @@ export function toCall(record: CallRecord): Call {
 }
 
 /** The row that a call which is over leaves in its conversation. */
-export function callLog({ id, conversationId, callerId, type, answeredAt, endedAt, endReason }: CallRecord): ServerMessage {
+export function callLog({
+  id,
+  conversationId,
+  callerId,
+  type,
+  answeredAt,
+  endedAt,
+  endReason,
+}: CallRecord): ServerMessage {
   const talkedMs = answeredAt === undefined ? 0 : (endedAt ?? answeredAt) - answeredAt;
   const log: CallLog = {
     callId: id,

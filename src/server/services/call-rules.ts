@@ -1,4 +1,4 @@
-import type { CallEndReason, CallType, ToggleMedia } from '../../protocol/calls.ts';
+import type { ToggleMedia } from '../../protocol/calls.ts';
 import type { Push } from '../../protocol/events.ts';
 import type { Answer, CallRecord, Seat } from '../store/ephemera/call-record.ts';
 import {
@@ -11,6 +11,7 @@ import {
   time,
   type CallEffect,
 } from './call-effects.ts';
+import type { CallEndReason, CallType } from '../../protocol/vocabulary.ts';
 
 /*
  * initiating ── somebody accepts ──► connecting ── one is left ──► ended

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts';
 import { errorFields, type Logger } from '../../lib/logger.ts';
-import type { PresenceStatus, PresenceUpdate, SetPresence, WatchPresence } from '../../protocol/presence.ts';
+import type { PresenceUpdate, SetPresence, WatchPresence } from '../../protocol/presence.ts';
 import type { ResolvedConfig } from '../config.ts';
 import type { CommunicationStore } from '../store/ephemera/memory.ts';
 import type { Store } from '../store/store.ts';
@@ -15,6 +15,7 @@ import {
 import { KeyedTimers } from './keyed-timers.ts';
 import { PresenceWatches, type WatchHub } from './presence-watches.ts';
 import type { Caller, Hub } from './ports.ts';
+import type { PresenceStatus } from '../../protocol/vocabulary.ts';
 
 /** What presence needs of the hub. */
 export interface PresenceHub extends WatchHub, Pick<Hub, 'toUser' | 'toSocket'> {

@@ -49,7 +49,8 @@ export class SlidingWindow {
     const windowMs = this.#limit.windowSeconds * 1_000;
     this.#forget(now - windowMs);
     const oldest = this.#times[0];
-    if (oldest !== undefined && this.#times.length >= this.#limit.maxMessages) return Math.max(1, oldest + windowMs - now);
+    if (oldest !== undefined && this.#times.length >= this.#limit.maxMessages)
+      return Math.max(1, oldest + windowMs - now);
     this.#times.push(now);
     return 0;
   }

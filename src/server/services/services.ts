@@ -67,7 +67,7 @@ export function createServices(deps: EveryDep): Services {
     }),
     signals: new SignalService({ calls, hub, clock }),
     keys: new KeyService({ store, hub, clock }),
-    sendLimit: rateLimit && new KeyedLimit(() => new SlidingWindow(rateLimit), clock.now),
+    sendLimit: rateLimit && new KeyedLimit(() => new SlidingWindow(rateLimit), () => clock.now()),
     now: () => isoNow(clock),
   };
   hub.onRemoval((userId, conversationId) => {

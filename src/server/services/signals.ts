@@ -23,7 +23,7 @@ export class SignalService {
 
   constructor(deps: SignalDeps) {
     this.#deps = deps;
-    this.#candidates = new KeyedLimit((now) => new TokenBucket(CANDIDATES, now), deps.clock.now);
+    this.#candidates = new KeyedLimit((now) => new TokenBucket(CANDIDATES, now), () => deps.clock.now());
   }
 
   offer(caller: Caller, signal: SessionDescription): null {

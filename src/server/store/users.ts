@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
-import { PRESENCE_STATUSES, type PresenceStatus } from '../../protocol/presence.ts';
 import { query, statement, type Params } from './statement.ts';
 import { all, first, run, type Work } from './work.ts';
+import { PRESENCE_STATUSES, type PresenceStatus } from '../../protocol/vocabulary.ts';
 
 /** What is kept of a user's presence while they are away. */
 export interface StoredPresence {

@@ -26,11 +26,12 @@ export async function startServer(options: CommServerOptions = {}): Promise<Test
     url,
     connect,
     connectBase: (userId) => connect(userId, { caps: null }),
-    rest: (path, userId, init = {}) =>
-      fetch(`${url}/__nk_comm${path}`, {
-        ...init,
-        headers: { 'content-type': 'application/json', 'x-user-id': userId, ...init.headers },
-      }),
+    rest(path, userId, init = {}) {
+      const headers = new Headers(init.headers);
+      headers.set('content-type', 'application/json');
+      headers.set('x-user-id', userId);
+      return fetch(`${url}/__nk_comm${path}`, { ...init, headers });
+    },
     async [Symbol.asyncDispose]() {
       // The server must end whatever happens; what a client has found wrong is told after that.
       await server.close();

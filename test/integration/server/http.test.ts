@@ -36,7 +36,10 @@ describe('pages from elsewhere', () => {
     const evil = dial('https://evil.example');
     const good = dial(APP);
     try {
-      await Promise.all([once(evil, 'connect_error'), once(good, 'connect')]);
+      await Promise.all([
+        new Promise((resolve) => evil.once('connect_error', resolve)),
+        new Promise<void>((resolve) => good.once('connect', resolve)),
+      ]);
       expect(evil.connected).toBe(false);
     } finally {
       evil.disconnect();

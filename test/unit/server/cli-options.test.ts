@@ -52,12 +52,16 @@ test.each<[args: string[], env: Record<string, string>, message: RegExp]>([
   [['serve', '--jwks-url', 'id.example'], {}, /--jwks-url/],
   [['serve', '--jwt-audience', 'chat'], {}, /--jwt-secret or --jwks-url/],
 ])('%j with %j is a mistake', (args, env, message) => {
-  expect(parseCommand(args, env)).toEqual({ type: 'mistake', message: expect.stringMatching(message) });
+  expect(parseCommand(args, env)).toEqual({ type: 'mistake', message: expect.stringMatching(message) as unknown });
 });
 
 test('a mistake never quotes a secret', () => {
   const env = { LUMEN_COMM_JWT_SECRET: 'hush', LUMEN_COMM_DATABASE: 'postgres://user:hush@db/chat' };
-  for (const args of [['serve'], ['serve', '--jwks-url', 'https://id.example'], ['serve', '--jwt-secret', 'hush', 'x']]) {
+  for (const args of [
+    ['serve'],
+    ['serve', '--jwks-url', 'https://id.example'],
+    ['serve', '--jwt-secret', 'hush', 'x'],
+  ]) {
     expect(JSON.stringify(parseCommand(args, env))).not.toContain('hush');
   }
 });
@@ -65,7 +69,15 @@ test('a mistake never quotes a secret', () => {
 test('help is given wherever it is asked for, and names every option', () => {
   expect(parseCommand(['--help'], {})).toEqual({ type: 'help' });
   expect(parseCommand(['serve', '-h'], {})).toEqual({ type: 'help' });
-  for (const option of ['--port', '--host', '--database', '--jwt-secret', '--jwks-url', '--origin', '--trust-user-id']) {
+  for (const option of [
+    '--port',
+    '--host',
+    '--database',
+    '--jwt-secret',
+    '--jwks-url',
+    '--origin',
+    '--trust-user-id',
+  ]) {
     expect(HELP).toContain(option);
   }
 });

@@ -20,7 +20,16 @@ function desk(change: Partial<RequestSource> = {}): Desk {
   const write = (message: string, fields?: LogFields): void => void logged.push(message + JSON.stringify(fields));
   const logger: Logger = { debug: write, info: write, warn: write, error: write };
   const services = {} as RequestSource['services'];
-  return { services, logger, caller: ada, countEvent: () => undefined, push: (push) => pushes.push(push), pushes, logged, ...change };
+  return {
+    services,
+    logger,
+    caller: ada,
+    countEvent: () => undefined,
+    push: (push) => pushes.push(push),
+    pushes,
+    logged,
+    ...change,
+  };
 }
 
 const typing = (run: () => null | Promise<null>) => defineHandler('typing:start', run);
@@ -34,7 +43,10 @@ describe('an acknowledgement', () => {
   ])('%s gets the answer', async (_, args) => {
     const replies: unknown[] = [];
     const source = desk();
-    await typing(() => null).handle(source, args((reply: unknown) => replies.push(reply)));
+    await typing(() => null).handle(
+      source,
+      args((reply: unknown) => replies.push(reply)),
+    );
     expect(replies).toEqual([{ ok: true, data: null }]);
     expect(source.pushes).toEqual([]);
   });

@@ -27,7 +27,10 @@ test('in no window of its length are there more than a sliding window allows', (
 
 test('everybody has a limit of their own, and a refusal says how long to wait', () => {
   let now = 0;
-  const limit = new KeyedLimit((at) => new TokenBucket({ burst: 1, perSecond: 1 }, at), () => now);
+  const limit = new KeyedLimit(
+    (at) => new TokenBucket({ burst: 1, perSecond: 1 }, at),
+    () => now,
+  );
   limit.take('alice');
   limit.take('bob');
   expect(() => limit.take('alice')).toThrow(expect.objectContaining({ code: 'RATE_LIMITED', retryAfterMs: 1_000 }));

@@ -1,4 +1,5 @@
-import type { CallEndReason, CallParticipant, CallType } from '../../../protocol/calls.ts';
+import type { CallParticipant } from '../../../protocol/calls.ts';
+import type { CallEndReason, CallType } from '../../../protocol/vocabulary.ts';
 
 /** Somebody in a call, on one device. */
 export interface Seat extends CallParticipant {

@@ -1,8 +1,9 @@
 import { systemClock, type Clock } from '../../../lib/clock.ts';
-import type { PresenceStatus } from '../../../protocol/presence.ts';
 import type { PresenceReader } from '../../services/ports.ts';
 import type { CallRecord } from './call-record.ts';
+import type { PresenceStatus } from '../../../protocol/vocabulary.ts';
 
+/** What others see of a user. */
 export interface PresenceEntry {
   readonly userId: string;
   readonly status: PresenceStatus;
@@ -28,12 +29,14 @@ export class CommunicationStore implements PresenceReader {
   readonly #typing = new Map<string, Map<string, () => void>>();
   readonly #calls = new Map<string, CallRecord>();
 
+  /** @param clock - for tests */
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
   }
 
   // Sockets
 
+  /** A socket of this user is connected. */
   mapUserSocket(userId: string, socketId: string): void {
     const sockets = this.#socketsOf.get(userId);
     if (sockets === undefined) this.#socketsOf.set(userId, new Set([socketId]));
@@ -53,10 +56,12 @@ export class CommunicationStore implements PresenceReader {
     return userId;
   }
 
+  /** Ids of the user's connected sockets. */
   getSocketsForUser(userId: string): ReadonlySet<string> {
     return this.#socketsOf.get(userId) ?? NOBODY;
   }
 
+  /** Whose socket it is. */
   getUserForSocket(socketId: string): string | undefined {
     return this.#userOf.get(socketId);
   }
@@ -68,10 +73,12 @@ export class CommunicationStore implements PresenceReader {
 
   // Presence
 
+  /** What one device says of itself; nothing happens for a socket that isn't connected. */
   setDeviceStatus(socketId: string, status: PresenceStatus): void {
     if (this.#userOf.has(socketId)) this.#devices.set(socketId, status);
   }
 
+  /** What each of the user's devices says of itself. */
   getDeviceStatuses(userId: string): readonly PresenceStatus[] {
     return [...this.getSocketsForUser(userId)].map((socketId) => this.#devices.get(socketId) ?? 'online');
   }
@@ -82,15 +89,18 @@ export class CommunicationStore implements PresenceReader {
     return { userId, status, lastSeen, socketIds: this.getSocketsForUser(userId) };
   }
 
+  /** What others see of the user; `undefined` while nothing is known, which counts as offline. */
   getPresence(userId: string): PresenceEntry | undefined {
     const entry = this.#presence.get(userId);
     return entry && { userId, ...entry, socketIds: this.getSocketsForUser(userId) };
   }
 
+  /** Forgets what others see of the user. */
   removePresence(userId: string): void {
     this.#presence.delete(userId);
   }
 
+  /** The statuses of many users at once; whoever is missing is offline. */
   presenceOf(userIds: readonly string[]): ReadonlyMap<string, PresenceStatus> {
     const statuses = new Map<string, PresenceStatus>();
     for (const userId of userIds) {
@@ -124,24 +134,29 @@ export class CommunicationStore implements PresenceReader {
     return true;
   }
 
+  /** Who types in a conversation, in the order they started. */
   getTypingUsers(conversationId: string): string[] {
     return [...(this.#typing.get(conversationId)?.keys() ?? [])];
   }
 
+  /** Whether somebody types in a conversation. */
   isTyping(conversationId: string, userId: string): boolean {
     return this.#typing.get(conversationId)?.has(userId) === true;
   }
 
   // Calls
 
+  /** Keeps a call as it stands now. */
   setCall(call: CallRecord): void {
     this.#calls.set(call.id, call);
   }
 
+  /** A call by its id. */
   getCall(callId: string): CallRecord | undefined {
     return this.#calls.get(callId);
   }
 
+  /** Forgets a call. */
   removeCall(callId: string): void {
     this.#calls.delete(callId);
   }
@@ -151,6 +166,7 @@ export class CommunicationStore implements PresenceReader {
     return this.getCallsForUser(userId)[0];
   }
 
+  /** The calls that somebody is in, or that ring for them. */
   getCallsForUser(userId: string): readonly CallRecord[] {
     return [...this.#calls.values()].filter(
       ({ seats, invitations }) =>

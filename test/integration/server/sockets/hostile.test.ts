@@ -53,6 +53,12 @@ const VALUES: readonly (readonly [what: string, value: unknown])[] = [
   ['poison', POISONED],
 ];
 
+/** What five megabytes in the last field are answered with where that isn't `INVALID`. */
+const TOO_MUCH: { readonly [K in RequestName]?: string } = {
+  'message:edit': 'MESSAGE_TOO_LONG',
+  'comm:ping': 'taken',
+};
+
 let server: TestServer;
 let mallory: CheckedClient;
 let bystander: CheckedClient;
@@ -94,22 +100,26 @@ describe.each(NAMES)('%s', (name) => {
 
   test('without an acknowledgement an invalid payload is answered by a push that names the request', async () => {
     const event = name.startsWith('message:') ? 'message:error' : 'error';
+    const refusal =
+      name === 'file:request-upload'
+        ? mallory.next('file:upload-error')
+        : mallory.next(event, (data) => data.event === name);
     mallory.emit(name, null);
-    if (name === 'file:request-upload')
-      expect(await mallory.next('file:upload-error')).toMatchObject({ code: 'INVALID' });
-    else expect(await mallory.next(event, (data) => data.event === name)).toMatchObject({ code: 'INVALID' });
+    expect(await refusal).toMatchObject({ code: 'INVALID' });
   });
 
   test('every field is checked, whatever stands in its place', async () => {
     const valid: Record<string, unknown> = { ...REQUESTS[name] };
+    const letThrough: string[] = [];
     for (const field of Object.keys(valid)) {
       const { [field]: _, ...missing } = valid;
       for (const payload of [missing, ...VALUES.map(([, value]) => ({ ...valid, [field]: value }))]) {
         const reply = await mallory.raw(name, payload);
-        if (!accepted(payload))
-          expect(reply, `${name}.${field}`).toMatchObject({ ok: false, error: { code: 'INVALID' } });
+        const refused = !reply.ok && reply.error.code === 'INVALID';
+        if (!refused && !accepted(payload)) letThrough.push(field);
       }
     }
+    expect(letThrough).toEqual([]);
     await stands();
   });
 
@@ -117,11 +127,8 @@ describe.each(NAMES)('%s', (name) => {
     const huge = 'x'.repeat(5 * MEGABYTE);
     const field = Object.keys(REQUESTS[name]).at(-1) ?? 'nothing';
     const reply = await mallory.raw(name, { ...REQUESTS[name], [field]: huge });
-    expect(reply).toMatchObject(
-      name === 'comm:ping'
-        ? { ok: true }
-        : { ok: false, error: { code: expect.stringMatching(/^(INVALID|MESSAGE_TOO_LONG)$/) } },
-    );
+    // A field that the request doesn't have is not looked at.
+    expect(reply.ok ? 'taken' : reply.error.code).toBe(TOO_MUCH[name] ?? 'INVALID');
   });
 });
 

@@ -20,7 +20,9 @@ afterEach(() => {
 describe('starting', () => {
   test('a port that is taken is told by its own error, and the database is free again', async () => {
     await using server = await startServer();
-    await expect(createCommServer({ ...quiet, port: server.server.port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await expect(createCommServer({ ...quiet, port: server.server.port })).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+    });
   });
 
   test.each([
@@ -40,7 +42,9 @@ describe('starting', () => {
     db.exec('CREATE TABLE comm_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT)');
     db.exec("INSERT INTO comm_migrations VALUES (999, 'from the future', '')");
     await expect(createCommServer({ ...quiet, db })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-    expect(db.prepare("SELECT count(*) AS tables FROM sqlite_master WHERE name = 'messages'").get()).toEqual({ tables: 0 });
+    expect(db.prepare("SELECT count(*) AS tables FROM sqlite_master WHERE name = 'messages'").get()).toEqual({
+      tables: 0,
+    });
   });
 });
 
@@ -83,7 +87,7 @@ describe('ending', () => {
     await Promise.all([server.server.close(), server.server.close()]);
     await server.server.close();
     expect(await stuck).toBeInstanceOf(Error);
-    await expect(fetch(`${server.url}/healthz`)).rejects.toThrow();
+    await expect(fetch(`${server.url}/healthz`)).rejects.toThrow('fetch failed');
   });
 
   test('what was acknowledged is in the file', async () => {
@@ -133,7 +137,11 @@ test('a client that does not read is disconnected, and others go on', async () =
 test('the same on a Socket.IO server of the app’s own', async () => {
   const http = createServer();
   const io = new Server(http, { path: '/__nk_socketio/' });
-  attachCommunication(io, { db: new DatabaseSync(':memory:'), logger: silentLogger, namespaces: ['/nk/chat', /^\/nk\/page-\d$/] });
+  attachCommunication(io, {
+    db: new DatabaseSync(':memory:'),
+    logger: silentLogger,
+    namespaces: ['/nk/chat', /^\/nk\/page-\d$/],
+  });
   await new Promise<void>((resolve) => {
     http.listen(0, '127.0.0.1', resolve);
   });

@@ -35,7 +35,9 @@ describe('a server with tokens', () => {
     expect(alice.payloads('comm:hello')[0]).toMatchObject({ userId: 'alice' });
     const phone = await server.connect('mallory', { headers: { authorization: `Bearer ${token}` } });
     expect(phone.payloads('comm:hello')[0]).toMatchObject({ userId: 'alice' });
-    expect((await server.rest('/conversations', 'mallory', { headers: { authorization: `Bearer ${token}` } })).status).toBe(200);
+    expect(
+      (await server.rest('/conversations', 'mallory', { headers: { authorization: `Bearer ${token}` } })).status,
+    ).toBe(200);
   });
 
   test.each<[code: string, what: string, token: () => Promise<string | undefined>]>([
