@@ -1,0 +1,59 @@
+import type { Message } from 'lumen-comm';
+import { ConversationArea } from '../conversation/area.ts';
+import { Drawer } from '../developer/drawer.ts';
+import { h, setAttributes } from '../lib/dom.ts';
+import { nameOf, summaryOf, titleOf } from '../lib/people.ts';
+import { watch } from '../lib/watch.ts';
+import { sidebar } from '../sidebar/sidebar.ts';
+import { announce } from '../ui/announcer.ts';
+import { connectionBanner } from './connection-banner.ts';
+import { startSession, type Session } from './session.ts';
+
+/** The whole page for one person: list, conversation, developer tools. On a phone list and conversation are two screens. */
+export function showApp(root: HTMLElement, userId: string): void {
+  const scope = new AbortController();
+  const session = startSession(userId, scope.signal);
+  const drawer = new Drawer(session);
+  const area = new ConversationArea(session);
+  const columns = h('div', { class: 'columns' }, sidebar(session, { toggleDrawer: () => drawer.toggle() }), area.element);
+  root.replaceChildren(h('div', { class: 'shell' }, connectionBanner(session), columns, drawer.element));
+  watch(
+    [session.route.place.subscribe],
+    () => {
+      const isOpen = session.route.place.value.conversationId !== undefined;
+      setAttributes(columns, { 'data-screen': isOpen ? 'conversation' : 'list' });
+    },
+    scope.signal,
+  );
+  countInTitle(session);
+  announceMessages(session);
+}
+
+function countInTitle({ client, userId, signal }: Session): void {
+  const { inbox } = client.conversations;
+  watch(
+    [inbox.subscribe],
+    () => {
+      let unread = 0;
+      for (const { unreadCount, muted } of inbox.getSnapshot().conversations) if (muted !== true) unread += unreadCount;
+      document.title = `${unread > 0 ? `(${unread}) ` : ''}${nameOf(userId)} · lumen-comm`;
+    },
+    signal,
+  );
+}
+
+function announceMessages({ client, userId, route, signal }: Session): void {
+  const tell = (message: Message): void => {
+    if (message.senderId === userId) return;
+    const conversations = client.conversations.inbox.getSnapshot().conversations;
+    const conversation = conversations.find(({ id }) => id === message.conversationId);
+    const isOpen = route.place.value.conversationId === message.conversationId;
+    const sender = nameOf(message.senderId);
+    if (isOpen) announce(`${sender}: ${summaryOf(message)}`);
+    else if (conversation?.muted !== true) {
+      const where = conversation?.type === 'group' ? ` in ${titleOf(conversation, userId)}` : '';
+      announce(`New message from ${sender}${where}`);
+    }
+  };
+  client.on('message:new', tell, { signal });
+}

@@ -1,0 +1,70 @@
+import type { CommClient, CommEvents } from 'lumen-comm';
+import { Cell } from '../lib/watch.ts';
+
+export interface LoggedEvent {
+  readonly number: number;
+  readonly at: number;
+  readonly name: keyof CommEvents;
+  readonly payload: unknown;
+}
+
+/** Every event there is: a new one doesn't compile until it stands here. */
+const EVENTS: Readonly<Record<keyof CommEvents, true>> = {
+  status: true,
+  error: true,
+  'message:pending': true,
+  'message:failed': true,
+  'message:new': true,
+  'message:updated': true,
+  'message:deleted': true,
+  'message:status': true,
+  'message:reaction-update': true,
+  'message:forwarded': true,
+  'typing:update': true,
+  'presence:changed': true,
+  'conversation:new': true,
+  'conversation:updated': true,
+  'conversation:left': true,
+  'read-receipt:update': true,
+  'call:incoming': true,
+  'call:state-changed': true,
+  'call:participant-joined': true,
+  'call:participant-left': true,
+  'call:media-changed': true,
+  'call:quality-changed': true,
+  'signal:offer': true,
+  'signal:answer': true,
+  'signal:ice-candidate': true,
+  'signal:ice-restart': true,
+  'encryption:keys-uploaded': true,
+  'encryption:keys-response': true,
+  'encryption:session-init': true,
+  'encryption:session-established': true,
+  'encryption:keys-depleted': true,
+  'file:upload-ready': true,
+  'file:upload-error': true,
+};
+const KEPT = 1_000;
+
+/** The newest events of a client, newest first. */
+export class EventLog {
+  readonly entries = new Cell<readonly LoggedEvent[]>([]);
+  readonly paused = new Cell(false);
+  #number = 0;
+
+  attach(client: CommClient, signal: AbortSignal): void {
+    for (const name of Object.keys(EVENTS) as (keyof CommEvents)[]) {
+      client.on(name, (payload) => this.#add(name, payload), { signal });
+    }
+  }
+
+  clear(): void {
+    this.entries.set([]);
+  }
+
+  #add(name: keyof CommEvents, payload: unknown): void {
+    if (this.paused.value) return;
+    const entry = { number: (this.#number += 1), at: Date.now(), name, payload };
+    this.entries.set([entry, ...this.entries.value.slice(0, KEPT - 1)]);
+  }
+}

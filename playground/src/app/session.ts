@@ -1,0 +1,64 @@
+import { CommClient, type Message } from 'lumen-comm';
+import { reasonOf } from '../ui/toast.ts';
+import { EventLog } from './event-log.ts';
+import { PresenceBook } from './presence-book.ts';
+import { Route } from './route.ts';
+
+/** One person, signed in on this page. */
+export interface Session {
+  readonly userId: string;
+  readonly client: CommClient;
+  readonly log: EventLog;
+  readonly presence: PresenceBook;
+  readonly route: Route;
+  /** Why messages failed, by client id. */
+  readonly refusals: ReadonlyMap<string, string>;
+  /** Messages that are quoted but not loaded. */
+  readonly quotes: Quotes;
+  readonly signal: AbortSignal;
+}
+
+export function startSession(userId: string, signal: AbortSignal): Session {
+  // The page's own server: no `url` needed. A real app gives a `token` instead of a `userId`.
+  const client = new CommClient({ userId });
+  const log = new EventLog();
+  log.attach(client, signal);
+  const refusals = new Map<string, string>();
+  client.on('message:failed', ({ message, error }) => {
+    if (message.clientId !== undefined) refusals.set(message.clientId, reasonOf(error));
+  });
+  const session: Session = {
+    userId,
+    client,
+    log,
+    presence: new PresenceBook(client, userId, signal),
+    route: new Route(signal),
+    refusals,
+    quotes: new Quotes(client),
+    signal,
+  };
+  // Its end is told by `status`; a page that can't connect yet keeps trying.
+  client.connect().catch(() => undefined);
+  return session;
+}
+
+/** Fetches each message that is quoted, once. */
+export class Quotes {
+  readonly #client: CommClient;
+  readonly #held = new Map<string, Promise<Message | undefined>>();
+
+  constructor(client: CommClient) {
+    this.#client = client;
+  }
+
+  get(messageId: string): Promise<Message | undefined> {
+    const held = this.#held.get(messageId);
+    if (held !== undefined) return held;
+    const fetched = this.#client.messages.get(messageId).catch(() => {
+      this.#held.delete(messageId);
+      return undefined;
+    });
+    this.#held.set(messageId, fetched);
+    return fetched;
+  }
+}

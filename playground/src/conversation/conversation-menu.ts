@@ -1,0 +1,46 @@
+import type { Conversation } from 'lumen-comm';
+import type { Session } from '../app/session.ts';
+import { nameOf } from '../lib/people.ts';
+import { confirm } from '../ui/dialog.ts';
+import type { MenuItem } from '../ui/menu.ts';
+import { attempt } from '../ui/toast.ts';
+
+/** What one can do with a conversation for oneself. */
+export function conversationMenu(session: Session, conversation: Conversation): MenuItem[] {
+  const { id, pinned = false, muted = false, archived = false, type } = conversation;
+  const { conversations } = session.client;
+  const items: MenuItem[] = [
+    {
+      label: pinned ? 'Unpin' : 'Pin',
+      icon: 'pin',
+      select: () => void attempt('Could not pin', conversations.pin(id, !pinned)),
+    },
+    {
+      label: muted ? 'Unmute' : 'Mute',
+      icon: muted ? 'bell' : 'bell-off',
+      select: () => void attempt('Could not mute', conversations.mute(id, !muted)),
+    },
+    {
+      label: archived ? 'Unarchive' : 'Archive',
+      icon: 'archive',
+      select: () => void attempt('Could not archive', conversations.archive(id, !archived)),
+    },
+  ];
+  if (type === 'group') {
+    items.push('separator', { label: 'Leave group', icon: 'leave', danger: true, select: () => void leaveGroup(session, conversation) });
+  }
+  return items;
+}
+
+export async function leaveGroup({ client, userId }: Session, { id }: Conversation): Promise<void> {
+  const text = 'You will not get its messages any more. Somebody in it can add you again.';
+  if (!(await confirm({ title: 'Leave this group?', text, action: 'Leave' }))) return;
+  await attempt('Could not leave', client.conversations.removeParticipant(id, userId));
+}
+
+export async function removeMember({ client }: Session, { id }: Conversation, member: string): Promise<void> {
+  const name = nameOf(member);
+  const text = `${name} will not get its messages any more.`;
+  if (!(await confirm({ title: `Remove ${name}?`, text, action: 'Remove' }))) return;
+  await attempt(`Could not remove ${name}`, client.conversations.removeParticipant(id, member));
+}

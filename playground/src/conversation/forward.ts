@@ -1,0 +1,35 @@
+import type { Conversation, Message } from 'lumen-comm';
+import type { Session } from '../app/session.ts';
+import { h, on } from '../lib/dom.ts';
+import { otherIn, summaryOf, titleOf } from '../lib/people.ts';
+import { conversationAvatar } from '../ui/avatar.ts';
+import { openDialog } from '../ui/dialog.ts';
+import { attempt, toast } from '../ui/toast.ts';
+
+/** Chooses where a message goes. */
+export function forwardMessage({ client, userId, presence, signal }: Session, message: Message): void {
+  const { conversations } = client.conversations.inbox.getSnapshot();
+  const filter = h('input', { class: 'field', type: 'search', 'aria-label': 'Find a chat', placeholder: 'Find a chat', autocomplete: 'off', autofocus: true });
+  const targets = conversations.map((conversation) => ({ name: titleOf(conversation, userId), element: target(conversation) }));
+  const list = h('ul', { class: 'people' }, ...targets.map(({ element }) => element));
+  const dialog = openDialog('Forward to', h('blockquote', { class: 'forward-quote', dir: 'auto' }, summaryOf(message)), filter, list);
+  on(filter, 'input', () => {
+    const words = filter.value.trim().toLowerCase();
+    for (const { name, element } of targets) element.hidden = !name.toLowerCase().includes(words);
+  });
+
+  function target(conversation: Conversation): HTMLElement {
+    const picture = conversationAvatar();
+    const other = otherIn(conversation, userId);
+    picture.update(conversation, userId, other && presence.of(other));
+    const name = titleOf(conversation, userId);
+    const choice = h('button', { type: 'button', class: 'person-link' }, picture.element, h('span', {}, name));
+    on(choice, 'click', () => {
+      dialog.close();
+      const request = { messageId: message.id, fromConversationId: message.conversationId, toConversationId: conversation.id };
+      const forwarded = client.messages.forward(request).then(() => toast(`Forwarded to ${name}`));
+      void attempt('The message was not forwarded', forwarded, signal);
+    });
+    return h('li', {}, choice);
+  }
+}

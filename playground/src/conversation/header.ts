@@ -1,0 +1,60 @@
+import type { Conversation, ConversationView } from 'lumen-comm';
+import type { Session } from '../app/session.ts';
+import { h, on, setAttributes, setText } from '../lib/dom.ts';
+import { count, lastSeen } from '../lib/format.ts';
+import { otherIn, PRESENCE_LABELS, titleOf } from '../lib/people.ts';
+import { watch, type Cell } from '../lib/watch.ts';
+import { conversationAvatar } from '../ui/avatar.ts';
+import { iconButton } from '../ui/button.ts';
+import { openMenu } from '../ui/menu.ts';
+import { conversationMenu } from './conversation-menu.ts';
+
+export function conversationHeader(
+  session: Session,
+  view: ConversationView,
+  showsDetails: Cell<boolean>,
+  signal: AbortSignal,
+): HTMLElement {
+  const { client, userId, presence, route } = session;
+  const picture = conversationAvatar();
+  const title = h('h1', { class: 'header-title' });
+  const subtitle = h('span', { class: 'header-subtitle' });
+  const info = h('button', { type: 'button', class: 'header-info', title: 'Details' }, picture.element, h('span', { class: 'header-text' }, title, subtitle));
+  const toggle = (): void => showsDetails.set(!showsDetails.value);
+  on(info, 'click', toggle);
+  const back = iconButton({ label: 'Back to all chats', icon: 'back', class: 'header-back' }, () => route.close());
+  const details = iconButton({ label: 'Details', icon: 'info', class: 'header-details' }, toggle);
+  const more = iconButton({ label: 'More about this chat', icon: 'more', attributes: { 'aria-haspopup': 'menu' } }, () => {
+    const { conversation } = view.getSnapshot();
+    if (conversation !== undefined) openMenu(more, 'This chat', conversationMenu(session, conversation));
+  });
+  watch(
+    [view.subscribe, presence.subscribe, showsDetails.subscribe, (listener) => client.on('status', listener)],
+    () => {
+      const { conversation } = view.getSnapshot();
+      setAttributes(details, { 'aria-pressed': String(showsDetails.value) });
+      if (conversation === undefined) return;
+      const other = otherIn(conversation, userId);
+      const isConnected = client.status === 'connected';
+      picture.update(conversation, userId, other && isConnected ? presence.of(other) : undefined);
+      setText(title, titleOf(conversation, userId));
+      setText(subtitle, isConnected ? subtitleOf(conversation, session) : memberCount(conversation));
+    },
+    signal,
+  );
+  return h('header', { class: 'pane-header' }, back, info, details, more);
+}
+
+function memberCount({ type, participants }: Conversation): string {
+  return type === 'direct' ? '' : count(participants.length, 'member', 'members');
+}
+
+function subtitleOf(conversation: Conversation, { userId, presence }: Session): string {
+  const other = otherIn(conversation, userId);
+  if (other !== undefined) {
+    const status = presence.of(other);
+    return status === 'offline' ? lastSeen(presence.update(other.userId)?.lastSeen) : PRESENCE_LABELS[status];
+  }
+  const online = conversation.participants.filter((each) => each.userId !== userId && presence.of(each) !== 'offline').length;
+  return online === 0 ? memberCount(conversation) : `${memberCount(conversation)}, ${online} online`;
+}

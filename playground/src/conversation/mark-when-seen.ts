@@ -1,0 +1,30 @@
+import type { ConversationView } from 'lumen-comm';
+import type { Session } from '../app/session.ts';
+import type { Timeline } from './timeline.ts';
+
+/** Reads what is on the screen of somebody who is there: the page visible and focused, the newest message in sight. */
+export function markWhenSeen({ client }: Session, view: ConversationView, timeline: Timeline, signal: AbortSignal): void {
+  let isRunning = false;
+  const look = (): void => {
+    const { conversation, hasNewer, loading } = view.getSnapshot();
+    const isSeen = document.visibilityState === 'visible' && document.hasFocus() && timeline.atNewest;
+    if (isRunning || !isSeen || loading || hasNewer || client.status !== 'connected') return;
+    if (conversation === undefined || conversation.unreadCount === 0) return;
+    isRunning = true;
+    // What could not be marked now is marked at the next occasion.
+    view
+      .markRead()
+      .catch(() => undefined)
+      .finally(() => {
+        isRunning = false;
+        if (!signal.aborted && view.getSnapshot().conversation?.unreadCount !== conversation.unreadCount) look();
+      });
+  };
+  const stop = view.subscribe(look);
+  signal.addEventListener('abort', stop);
+  timeline.onScroll = look;
+  window.addEventListener('focus', look, { signal });
+  document.addEventListener('visibilitychange', look, { signal });
+  client.on('status', look, { signal });
+  look();
+}

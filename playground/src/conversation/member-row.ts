@@ -1,0 +1,74 @@
+import type { Conversation, Participant, Role } from 'lumen-comm';
+import type { Session } from '../app/session.ts';
+import { h, setText } from '../lib/dom.ts';
+import { lastSeen } from '../lib/format.ts';
+import type { ItemView } from '../lib/keyed-list.ts';
+import { nameOf, PRESENCE_LABELS } from '../lib/people.ts';
+import { avatar, presenceDot, setAvatar } from '../ui/avatar.ts';
+import { iconButton } from '../ui/button.ts';
+import { openMenu, type MenuItem } from '../ui/menu.ts';
+import { attempt } from '../ui/toast.ts';
+import { removeMember } from './conversation-menu.ts';
+
+export interface Member {
+  participant: Participant;
+  conversation: Conversation;
+  /** The user, as a member. */
+  own: Participant | undefined;
+}
+
+const ROLE_LABELS: Readonly<Record<Role, string>> = { owner: 'Owner', admin: 'Admin', member: '' };
+
+/** Somebody in a conversation; for those who may, with a menu of what can be done. */
+export function memberRow(session: Session): ItemView<Member> {
+  const { userId, presence } = session;
+  const picture = avatar('');
+  const dot = presenceDot();
+  const name = h('strong', {});
+  const status = h('span', { class: 'muted' });
+  const role = h('span', { class: 'tag' });
+  let held: Member | undefined;
+  const more = iconButton({ label: 'Manage', icon: 'more', attributes: { 'aria-haspopup': 'menu' } }, () => {
+    if (held !== undefined) openMenu(more, nameOf(held.participant.userId), itemsFor(session, held));
+  });
+  const frame = h('span', { class: 'avatar-frame' }, picture, dot.element);
+  const element = h('li', { class: 'person-line' }, frame, h('span', { class: 'person-text' }, name, status), role, more);
+  return {
+    element,
+    update(member) {
+      held = member;
+      const { participant } = member;
+      const shown = presence.of(participant);
+      setAvatar(picture, nameOf(participant.userId));
+      dot.update(shown);
+      setText(name, participant.userId === userId ? `${nameOf(userId)} (you)` : nameOf(participant.userId));
+      const seen = presence.update(participant.userId)?.lastSeen;
+      setText(status, shown === 'offline' ? lastSeen(seen) : PRESENCE_LABELS[shown]);
+      const label = ROLE_LABELS[participant.role ?? 'member'];
+      setText(role, label);
+      role.hidden = label === '';
+      more.hidden = itemsFor(session, member).length === 0;
+      more.setAttribute('aria-label', `Manage ${nameOf(participant.userId)}`);
+    },
+  };
+}
+
+/** Owners act on everybody, admins on everybody but owners; nobody on themselves. */
+function itemsFor(session: Session, { participant, conversation, own }: Member): MenuItem[] {
+  const { conversations } = session.client;
+  const { userId, role = 'member' } = participant;
+  const isOwner = own?.role === 'owner';
+  const mayAct = conversation.type === 'group' && userId !== session.userId && (isOwner || (own?.role === 'admin' && role !== 'owner'));
+  if (!mayAct) return [];
+  const name = nameOf(userId);
+  const make = (wanted: Role, label: string): MenuItem => ({
+    label,
+    icon: 'person',
+    select: () => void attempt(`${name} stays what they are`, conversations.setRole(conversation.id, userId, wanted)),
+  });
+  const items: MenuItem[] = [];
+  if (role !== 'admin') items.push(make('admin', 'Make admin'));
+  if (role !== 'member') items.push(make('member', 'Make member'));
+  if (isOwner && role !== 'owner') items.push(make('owner', 'Make owner'));
+  return [...items, 'separator', { label: 'Remove from group', icon: 'trash', danger: true, select: () => void removeMember(session, conversation, userId) }];
+}

@@ -1,0 +1,74 @@
+import type { ConversationView, Message } from 'lumen-comm';
+import type { Session } from '../app/session.ts';
+import { confirm } from '../ui/dialog.ts';
+import { openMenu, type MenuItem } from '../ui/menu.ts';
+import { attempt, toast } from '../ui/toast.ts';
+import type { Composer } from './composer.ts';
+import { forwardMessage } from './forward.ts';
+import { pickReaction } from './reaction-picker.ts';
+import { showReaders } from './readers.ts';
+
+/** What a person can do with a message; the rows and their menus only know this. */
+export interface MessageCommands {
+  onJump: (messageId: string) => void;
+  jumpTo(messageId: string): void;
+  react(message: Message, emoji: string): void;
+  pickReaction(message: Message, anchor: HTMLElement): void;
+  reply(message: Message): void;
+  retry(message: Message): void;
+  rewrite(message: Message): void;
+  discard(message: Message): void;
+  openMenu(message: Message, anchor: HTMLElement): void;
+}
+
+export function messageCommands(session: Session, view: ConversationView, composer: Composer): MessageCommands {
+  const { client, userId } = session;
+  const refOf = ({ id }: Message): { conversationId: string; messageId: string } => ({ conversationId: view.id, messageId: id });
+
+  const remove = async (message: Message): Promise<void> => {
+    const text = 'Everybody sees that there was a message, but not what it said.';
+    if (!(await confirm({ title: 'Delete this message?', text, action: 'Delete' }))) return;
+    await attempt('The message was not deleted', client.messages.delete(refOf(message)));
+  };
+  const copy = async (message: Message): Promise<void> => {
+    await navigator.clipboard.writeText(message.content).then(
+      () => toast('Copied'),
+      () => toast('The browser did not allow to copy'),
+    );
+  };
+  const discard = ({ clientId }: Message): void => {
+    if (clientId !== undefined) client.messages.discard(clientId);
+  };
+
+  function menuOf(message: Message): MenuItem[] {
+    const isOwn = message.senderId === userId;
+    const items: MenuItem[] = [
+      { label: 'Reply', icon: 'reply', select: () => composer.reply(message) },
+      { label: 'Forward', icon: 'forward', select: () => forwardMessage(session, message) },
+      { label: 'Copy text', icon: 'copy', select: () => void copy(message) },
+    ];
+    if (isOwn && message.type === 'text') items.push({ label: 'Edit', icon: 'edit', select: () => composer.edit(message) });
+    items.push({ label: 'Read by', icon: 'read', select: () => showReaders(session, view, message) });
+    if (isOwn) items.push('separator', { label: 'Delete', icon: 'trash', danger: true, select: () => void remove(message) });
+    return items;
+  }
+
+  const commands: MessageCommands = {
+    onJump: () => undefined,
+    jumpTo: (messageId) => commands.onJump(messageId),
+    react: (message, emoji) => void attempt('The reaction was not kept', client.messages.react({ ...refOf(message), emoji })),
+    pickReaction: (message, anchor) => pickReaction(anchor, message, userId, (emoji) => commands.react(message, emoji)),
+    reply: (message) => composer.reply(message),
+    retry: ({ clientId }) => {
+      // Another refusal shows at the message itself.
+      if (clientId !== undefined) client.messages.retry(clientId).catch(() => undefined);
+    },
+    rewrite: (message) => {
+      discard(message);
+      composer.restore(message.content);
+    },
+    discard,
+    openMenu: (message, anchor) => openMenu(anchor, 'This message', menuOf(message)),
+  };
+  return commands;
+}

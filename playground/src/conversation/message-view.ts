@@ -1,0 +1,119 @@
+import type { Message } from 'lumen-comm';
+import type { Session } from '../app/session.ts';
+import { h, hiddenText, on, setAttributes, setChildren, setText } from '../lib/dom.ts';
+import { exactTime, listNames, timeOfDay } from '../lib/format.ts';
+import { icon } from '../lib/icons.ts';
+import type { ItemView } from '../lib/keyed-list.ts';
+import { nameOf } from '../lib/people.ts';
+import { avatar } from '../ui/avatar.ts';
+import { button } from '../ui/button.ts';
+import type { MessageCommands } from './message-commands.ts';
+import { contentOf } from './message-content.ts';
+import type { MessageToolbar } from './message-toolbar.ts';
+import { quoteView } from './quote-view.ts';
+import { reactionBar } from './reaction-bar.ts';
+import { isNotice, type MessageRowData } from './rows.ts';
+import { statusIcon } from './status-icon.ts';
+
+/** One message, in whatever state. Only what differs is drawn again. */
+export function messageView(session: Session, commands: MessageCommands, toolbar: MessageToolbar): ItemView<MessageRowData> {
+  const { userId } = session;
+  const picture = h('span', { class: 'message-avatar' });
+  const sender = h('span', { class: 'message-sender' });
+  const forwarded = h('span', { class: 'message-forwarded', hidden: true }, icon('forward', 14), 'Forwarded');
+  const quote = quoteView(session, commands);
+  const content = h('div', { class: 'message-content', dir: 'auto' });
+  const edited = h('span', { hidden: true }, 'edited');
+  const time = h('time', {});
+  const status = h('span', { class: 'message-status' });
+  const meta = h('span', { class: 'message-meta' }, edited, time, status);
+  const bubble = h('div', { class: 'bubble' }, forwarded, quote.element, content, meta);
+  const reactions = reactionBar(userId, commands);
+  const failure = h('div', { class: 'message-failure', role: 'alert', hidden: true });
+  const readers = h('div', { class: 'message-readers', hidden: true });
+  const body = h('div', { class: 'message-body' }, sender, h('div', { class: 'bubble-line' }, bubble), reactions.element, failure, readers);
+  const element = h('li', { class: 'message', tabindex: -1 }, picture, body);
+  // A tap on a phone is what pointing at it is elsewhere.
+  on(bubble, 'click', () => {
+    if (window.matchMedia('(hover: none)').matches) element.focus({ preventScroll: true });
+  });
+  let held: MessageRowData | undefined;
+  let heldContent: string | undefined;
+
+  return {
+    element,
+    update(row) {
+      const { message, first, last } = row;
+      if (held !== undefined && isSame(held, row)) return;
+      held = row;
+      toolbar.set(element, message);
+      const isOwn = message.senderId === userId;
+      const isDeleted = message.deletedAt !== undefined;
+      const isPlain = isNotice(message);
+      setAttributes(element, {
+        'data-own': isOwn,
+        'data-first': first,
+        'data-last': last,
+        'data-notice': isPlain,
+        'data-deleted': isDeleted,
+        'data-status': isOwn ? message.status : undefined,
+        'data-message-id': message.id,
+      });
+      const name = nameOf(message.senderId);
+      if (picture.childElementCount === 0 && !isOwn) picture.append(avatar(name, 'small'));
+      setChildren(sender, isOwn ? hiddenText('You') : name);
+      sender.dataset['shown'] = String(first && !isOwn);
+      forwarded.hidden = message.forwardedFrom === undefined || isDeleted;
+      quote.update(isDeleted ? undefined : message.replyTo);
+      const key = `${isDeleted} ${message.type} ${message.content}`;
+      if (key !== heldContent) {
+        heldContent = key;
+        setChildren(content, ...contentOf(message));
+        content.dataset['emoji'] = String(content.querySelector('.emoji-only') !== null);
+      }
+      edited.hidden = message.updatedAt === undefined || isDeleted;
+      setText(time, timeOfDay(message.createdAt));
+      setAttributes(time, { datetime: message.createdAt, title: exactTime(message.createdAt) });
+      setChildren(status, isOwn && !isDeleted && !isPlain && statusIcon(message.status));
+      reactions.update(message);
+      showFailure(failure, message, session, commands);
+      showReaders(readers, row.readers);
+    },
+  };
+}
+
+function isSame(one: MessageRowData, other: MessageRowData): boolean {
+  return (
+    one.message === other.message &&
+    one.first === other.first &&
+    one.last === other.last &&
+    one.readers.join() === other.readers.join()
+  );
+}
+
+function showFailure(element: HTMLElement, message: Message, { refusals }: Session, commands: MessageCommands): void {
+  const isFailed = message.status === 'failed';
+  if (element.hidden === !isFailed) return;
+  element.hidden = !isFailed;
+  if (!isFailed) return setChildren(element);
+  const reason = refusals.get(message.clientId ?? '');
+  setChildren(
+    element,
+    h('span', {}, reason === undefined ? 'Not sent' : `Not sent: ${reason}`),
+    button({ label: 'Retry', class: 'button-link' }, () => commands.retry(message)),
+    button({ label: 'Edit', class: 'button-link' }, () => commands.rewrite(message)),
+    button({ label: 'Discard', class: 'button-link' }, () => commands.discard(message)),
+  );
+}
+
+const MOST_READERS = 5;
+
+function showReaders(element: HTMLElement, readers: readonly string[]): void {
+  element.hidden = readers.length === 0;
+  const names = readers.map(nameOf);
+  const label = `Read by ${listNames(names, MOST_READERS)}`;
+  setAttributes(element, { title: label });
+  const pictures = names.slice(0, MOST_READERS).map((name) => avatar(name, 'small'));
+  const more = names.length > MOST_READERS && h('span', { 'aria-hidden': 'true' }, `+${names.length - MOST_READERS}`);
+  setChildren(element, hiddenText(names.length === 0 ? '' : label), ...pictures, more);
+}

@@ -1,0 +1,74 @@
+import type { ConversationView } from 'lumen-comm';
+import type { Session } from '../app/session.ts';
+import { h, setChildren } from '../lib/dom.ts';
+import { titleOf } from '../lib/people.ts';
+import { button } from '../ui/button.ts';
+
+type Way = 'older' | 'newer';
+
+/** Loads what comes before and after as somebody gets near it, and says so. */
+export class Pager {
+  readonly top = h('div', { class: 'pager pager-top', role: 'status' });
+  readonly bottom = h('div', { class: 'pager', role: 'status' });
+  readonly #session: Session;
+  readonly #view: ConversationView;
+  readonly #running = new Set<Way>();
+  readonly #failed = new Set<Way>();
+
+  constructor(session: Session, view: ConversationView, signal: AbortSignal) {
+    this.#session = session;
+    this.#view = view;
+    const again = (): void => {
+      if (session.client.status !== 'connected') return;
+      for (const way of this.#failed) this.#load(way);
+    };
+    session.client.on('status', again, { signal });
+  }
+
+  /** Looks whether an edge is near. */
+  look({ scrollTop, scrollHeight, clientHeight }: HTMLElement): void {
+    if (clientHeight === 0) return;
+    const { hasOlder, hasNewer, messages } = this.#view.getSnapshot();
+    if (messages.length === 0) return;
+    const near = 1.5 * clientHeight;
+    if (hasOlder && scrollTop < near && !this.#failed.has('older')) this.#load('older');
+    if (hasNewer && scrollHeight - scrollTop - clientHeight < near && !this.#failed.has('newer')) this.#load('newer');
+  }
+
+  render(): void {
+    const { hasOlder, hasNewer, messages, loading, conversation, error } = this.#view.getSnapshot();
+    if (messages.length === 0) {
+      const isEmpty = !loading && error === undefined && conversation !== undefined;
+      const title = conversation === undefined ? '' : titleOf(conversation, this.#session.userId);
+      const hint = conversation?.type === 'direct' ? `This is the beginning of your chat with ${title}. Say hello.` : `This is the beginning of ${title}.`;
+      setChildren(this.top, isEmpty ? h('p', { class: 'beginning' }, hint) : loading ? spinner() : undefined);
+      setChildren(this.bottom);
+      return;
+    }
+    setChildren(this.top, hasOlder ? this.#state('older') : h('p', { class: 'beginning' }, 'The beginning of this conversation'));
+    setChildren(this.bottom, hasNewer && this.#state('newer'));
+  }
+
+  #state(way: Way): HTMLElement {
+    return this.#failed.has(way)
+      ? button({ label: `Load ${way} messages`, icon: 'retry', class: 'button-quiet button-small' }, () => this.#load(way))
+      : spinner();
+  }
+
+  #load(way: Way): void {
+    if (this.#running.has(way)) return;
+    this.#running.add(way);
+    this.#failed.delete(way);
+    const load = way === 'older' ? this.#view.loadOlder() : this.#view.loadNewer();
+    load
+      .catch(() => this.#failed.add(way))
+      .finally(() => {
+        this.#running.delete(way);
+        this.render();
+      });
+  }
+}
+
+function spinner(): HTMLElement {
+  return h('div', { class: 'spinner', role: 'img', 'aria-label': 'Loading' });
+}

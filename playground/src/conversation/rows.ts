@@ -1,0 +1,83 @@
+import type { Conversation, Message } from 'lumen-comm';
+import { dayLabel, isSameDay } from '../lib/format.ts';
+
+export interface MessageRowData {
+  kind: 'message';
+  key: string;
+  message: Message;
+  /** First and last of what one person wrote in one go. */
+  first: boolean;
+  last: boolean;
+  /** Who of a group has read up to here and no further. */
+  readers: readonly string[];
+}
+export type Row = MessageRowData | { kind: 'day'; key: string; label: string } | { kind: 'unread'; key: string };
+
+const GROUP_MS = 5 * 60_000;
+
+/** Where a message stands for good: under its sender's own id, so that it stays the same row once it is stored. */
+export function keyOf({ id, clientId, senderId }: Message): string {
+  return clientId === undefined ? id : `${senderId} ${clientId}`;
+}
+
+export interface RowContext {
+  ownId: string;
+  conversation: Conversation | undefined;
+  /** What was read when the conversation was opened; `undefined`: nothing was unread. */
+  readSeq: number | undefined;
+  hasOlder: boolean;
+}
+
+/** Messages with what stands between them. */
+export function rowsOf(messages: readonly Message[], context: RowContext): Row[] {
+  const rows: Row[] = [];
+  const readers = readersOf(messages, context);
+  const unreadAt = firstUnread(messages, context);
+  for (const [at, message] of messages.entries()) {
+    const before = messages[at - 1];
+    const after = messages[at + 1];
+    const startsDay = before === undefined || !isSameDay(before.createdAt, message.createdAt);
+    if (startsDay) rows.push({ kind: 'day', key: `day ${keyOf(message)}`, label: dayLabel(message.createdAt) });
+    if (at === unreadAt) rows.push({ kind: 'unread', key: 'unread' });
+    rows.push({
+      kind: 'message',
+      key: keyOf(message),
+      message,
+      first: startsDay || at === unreadAt || !belongs(before, message),
+      last: after === undefined || at + 1 === unreadAt || !belongs(message, after),
+      readers: readers.get(message.id) ?? [],
+    });
+  }
+  return rows;
+}
+
+export function isNotice({ type, deletedAt }: Message): boolean {
+  return (type === 'system' || type === 'call') && deletedAt === undefined;
+}
+
+function belongs(one: Message | undefined, next: Message): boolean {
+  if (one === undefined || one.senderId !== next.senderId || isNotice(one) || isNotice(next)) return false;
+  const pause = Date.parse(next.createdAt) - Date.parse(one.createdAt);
+  return pause < GROUP_MS && isSameDay(one.createdAt, next.createdAt);
+}
+
+/** Only where what was read is loaded too: else nobody knows where the unread ones begin. */
+function firstUnread(messages: readonly Message[], { ownId, readSeq, hasOlder }: RowContext): number {
+  const oldest = messages[0]?.seq;
+  if (readSeq === undefined || oldest === undefined || (oldest > readSeq + 1 && hasOlder)) return -1;
+  return messages.findIndex(({ seq, senderId }) => seq !== undefined && seq > readSeq && senderId !== ownId);
+}
+
+/** By the message that each of the others has read last. In a direct chat the ticks say it. */
+function readersOf(messages: readonly Message[], { conversation, ownId }: RowContext): Map<string, string[]> {
+  const readers = new Map<string, string[]>();
+  if (conversation?.type !== 'group') return readers;
+  for (const { userId, lastReadSeq = 0 } of conversation.participants) {
+    if (userId === ownId || lastReadSeq === 0) continue;
+    const last = messages.findLast(({ seq }) => seq !== undefined && seq <= lastReadSeq);
+    if (last === undefined || last.senderId === userId) continue;
+    const held = readers.get(last.id) ?? [];
+    readers.set(last.id, [...held, userId]);
+  }
+  return readers;
+}

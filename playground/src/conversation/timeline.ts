@@ -1,0 +1,129 @@
+import type { ConversationView } from 'lumen-comm';
+import type { Session } from '../app/session.ts';
+import { h, on, setAttributes } from '../lib/dom.ts';
+import { icon } from '../lib/icons.ts';
+import { KeyedList, type ItemView } from '../lib/keyed-list.ts';
+import { watch } from '../lib/watch.ts';
+import { attempt } from '../ui/toast.ts';
+import type { MessageCommands } from './message-commands.ts';
+import { MessageToolbar } from './message-toolbar.ts';
+import { messageView } from './message-view.ts';
+import { Pager } from './pager.ts';
+import { rowsOf, type Row } from './rows.ts';
+import { ScrollKeeper } from './scroll-keeper.ts';
+
+/** The messages of a conversation: stays at the end while one is there, and where one reads otherwise. */
+export class Timeline {
+  readonly element: HTMLElement;
+  onScroll = (): void => undefined;
+  readonly #session: Session;
+  readonly #view: ConversationView;
+  readonly #list: KeyedList<Row>;
+  readonly #rows: HTMLElement;
+  readonly #scroller: HTMLElement;
+  readonly #keeper: ScrollKeeper;
+  readonly #pager: Pager;
+  readonly #newest: HTMLButtonElement;
+  readonly #newestCount = h('span', { class: 'badge', hidden: true });
+  /** Until where the user had read when the conversation appeared; `null`: not known yet. */
+  #readSeq: number | undefined | null = null;
+
+  constructor(session: Session, view: ConversationView, commands: MessageCommands, signal: AbortSignal) {
+    this.#session = session;
+    this.#view = view;
+    this.#rows = h('ol', { class: 'messages', 'aria-label': 'Messages' });
+    this.#pager = new Pager(session, view, signal);
+    this.#scroller = h('div', { class: 'timeline-scroller', tabindex: -1 }, this.#pager.top, this.#rows, this.#pager.bottom);
+    this.#newest = h('button', { type: 'button', class: 'to-newest', 'aria-label': 'Jump to the newest message' }, icon('down'), this.#newestCount);
+    on(this.#newest, 'click', () => this.toNewest());
+    this.element = h('section', { class: 'timeline', 'aria-label': 'Conversation' }, this.#scroller, this.#newest);
+    const toolbar = new MessageToolbar(this.#rows, commands, session.userId);
+    this.#list = new KeyedList<Row>(this.#rows, ({ key }) => key, (row) => rowView(row, session, commands, toolbar));
+    this.#keeper = new ScrollKeeper(this.#scroller, this.#rows, signal);
+    this.#keeper.onScroll = () => this.#scrolled();
+    watch([view.subscribe], () => this.#render(), signal);
+  }
+
+  /** True while the newest message is in sight. */
+  get atNewest(): boolean {
+    return this.#keeper.atEnd && !this.#view.getSnapshot().hasNewer;
+  }
+
+  toNewest(): void {
+    const { hasNewer, conversation } = this.#view.getSnapshot();
+    const newest = conversation?.lastMessage?.id;
+    if (!hasNewer || newest === undefined) return this.#keeper.toEnd(true);
+    const jump = this.#view.jumpTo(newest).then(() => this.#afterRender(() => this.#keeper.toEnd(false)));
+    void attempt('The newest messages could not be loaded', jump);
+  }
+
+  async jumpTo(messageId: string): Promise<void> {
+    this.#keeper.release();
+    await attempt('This message could not be found', this.#view.jumpTo(messageId));
+    this.#afterRender(() => {
+      const element = this.#rows.querySelector<HTMLElement>(`[data-message-id="${CSS.escape(messageId)}"]`);
+      if (element === null) return;
+      this.#keeper.show(element);
+      element.focus({ preventScroll: true });
+      element.classList.remove('flash');
+      requestAnimationFrame(() => element.classList.add('flash'));
+    });
+  }
+
+  focusNewest(): void {
+    [...this.#rows.querySelectorAll<HTMLElement>('.message')].at(-1)?.focus();
+  }
+
+  #render(): void {
+    const { messages, conversation, hasOlder, hasNewer, loading } = this.#view.getSnapshot();
+    const { userId } = this.#session;
+    if (this.#readSeq === null && !loading && conversation !== undefined) {
+      const own = conversation.participants.find((each) => each.userId === userId);
+      this.#readSeq = conversation.unreadCount > 0 ? (own?.lastReadSeq ?? 0) : undefined;
+    }
+    const rows = rowsOf(messages, { ownId: userId, conversation, readSeq: this.#readSeq ?? undefined, hasOlder });
+    this.#keeper.around(!hasNewer, () => {
+      this.#pager.render();
+      this.#list.render(rows);
+    });
+    setAttributes(this.element, { 'aria-busy': String(loading), 'data-group': conversation?.type === 'group' });
+    this.#renderNewest();
+    queueMicrotask(() => this.#scrolled());
+  }
+
+  #scrolled(): void {
+    this.#pager.look(this.#scroller);
+    this.#renderNewest();
+    this.onScroll();
+  }
+
+  #renderNewest(): void {
+    const { conversation, messages } = this.#view.getSnapshot();
+    const unread = conversation?.unreadCount ?? 0;
+    this.#newest.hidden = this.atNewest || messages.length === 0;
+    this.#newestCount.hidden = unread === 0;
+    this.#newestCount.textContent = String(unread);
+  }
+
+  /** Rendering is put off to the end of the turn; whatever needs its result comes after. */
+  #afterRender(task: () => void): void {
+    queueMicrotask(() => queueMicrotask(task));
+  }
+}
+
+function rowView(row: Row, session: Session, commands: MessageCommands, toolbar: MessageToolbar): ItemView<Row> {
+  if (row.kind === 'message') {
+    const view = messageView(session, commands, toolbar);
+    return { ...view, update: (next) => next.kind === 'message' && view.update(next) };
+  }
+  if (row.kind === 'unread') {
+    return { element: h('li', { class: 'divider divider-unread' }, h('span', {}, 'New messages')), update: () => undefined };
+  }
+  const label = h('span', {});
+  return {
+    element: h('li', { class: 'divider' }, label),
+    update: (next) => {
+      if (next.kind === 'day' && label.textContent !== next.label) label.textContent = next.label;
+    },
+  };
+}

@@ -1,0 +1,51 @@
+export interface ItemView<T> {
+  readonly element: HTMLElement;
+  update(item: T): void;
+  /** Its item is gone. */
+  dispose?(): void;
+}
+
+/** Keeps one element per item, in the order of the items: elements stay, with their focus, while their items do. */
+export class KeyedList<T> {
+  readonly #parent: HTMLElement;
+  readonly #keyOf: (item: T) => string;
+  readonly #create: (item: T) => ItemView<T>;
+  #views = new Map<string, ItemView<T>>();
+
+  constructor(parent: HTMLElement, keyOf: (item: T) => string, create: (item: T) => ItemView<T>) {
+    this.#parent = parent;
+    this.#keyOf = keyOf;
+    this.#create = create;
+  }
+
+  render(items: readonly T[]): void {
+    const focused = document.activeElement;
+    const held = this.#views;
+    const next = new Map<string, ItemView<T>>();
+    for (const item of items) {
+      const key = this.#keyOf(item);
+      if (next.has(key)) continue;
+      const view = held.get(key) ?? this.#create(item);
+      held.delete(key);
+      view.update(item);
+      next.set(key, view);
+    }
+    for (const view of held.values()) {
+      view.element.remove();
+      view.dispose?.();
+    }
+    this.#views = next;
+    let place = this.#parent.firstChild;
+    for (const { element } of next.values()) {
+      if (element === place) place = place.nextSibling;
+      else this.#parent.insertBefore(element, place);
+    }
+    // Moving an element takes its focus away.
+    const isLost = focused instanceof HTMLElement && focused !== document.activeElement && this.#parent.contains(focused);
+    if (isLost) focused.focus({ preventScroll: true });
+  }
+
+  get(key: string): HTMLElement | undefined {
+    return this.#views.get(key)?.element;
+  }
+}

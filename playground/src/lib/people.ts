@@ -1,0 +1,41 @@
+import type { Conversation, Message, Participant, PresenceStatus } from 'lumen-comm';
+
+export const SUGGESTED_PEOPLE = ['alice', 'bob', 'carol', 'dave'] as const;
+
+/** Somebody's id as typed: "  Mary  Jane" is `mary jane`, so that everybody finds her. */
+export function personId(typed: string): string {
+  return typed.trim().replaceAll(/\s+/g, ' ').toLowerCase();
+}
+
+/** The protocol has no directory of people: their ids are their names. */
+export function nameOf(userId: string): string {
+  return userId.replaceAll(/(^|\s)\p{Ll}/gu, (letter) => letter.toUpperCase());
+}
+
+export function otherIn(conversation: Conversation, ownId: string): Participant | undefined {
+  if (conversation.type !== 'direct') return undefined;
+  return conversation.participants.find(({ userId }) => userId !== ownId);
+}
+
+export function titleOf(conversation: Conversation, ownId: string): string {
+  const other = otherIn(conversation, ownId);
+  if (other !== undefined) return nameOf(other.userId);
+  if (conversation.name !== undefined && conversation.name !== '') return conversation.name;
+  const others = conversation.participants.filter(({ userId }) => userId !== ownId).map(({ userId }) => nameOf(userId));
+  return others.length === 0 ? 'Just you' : others.join(', ');
+}
+
+export const PRESENCE_LABELS: Readonly<Record<PresenceStatus, string>> = {
+  online: 'Online',
+  away: 'Away',
+  busy: 'Busy',
+  offline: 'Offline',
+};
+
+/** A message in one line. */
+export function summaryOf(message: Message): string {
+  if (message.deletedAt !== undefined) return 'Message deleted';
+  if (message.encrypted === true) return 'Encrypted message';
+  if (message.attachment !== undefined && message.content === '') return message.attachment.fileName;
+  return message.content.replaceAll(/\s+/g, ' ').trim();
+}

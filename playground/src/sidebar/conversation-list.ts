@@ -1,0 +1,84 @@
+import type { Conversation } from 'lumen-comm';
+import { addressOf } from '../app/sign-in.ts';
+import type { Session } from '../app/session.ts';
+import { h, setAttributes, setChildren, setText } from '../lib/dom.ts';
+import { icon } from '../lib/icons.ts';
+import { KeyedList } from '../lib/keyed-list.ts';
+import { nameOf, SUGGESTED_PEOPLE, titleOf } from '../lib/people.ts';
+import { watch, type Cell } from '../lib/watch.ts';
+import { button } from '../ui/button.ts';
+import { attempt } from '../ui/toast.ts';
+import { moveByArrows } from './arrow-keys.ts';
+import { conversationRow } from './conversation-row.ts';
+
+const MINUTE_MS = 60_000;
+
+/** Pinned ones first, then by their last activity; archived ones on a page of their own. */
+export function conversationList(
+  session: Session,
+  { query, newChat }: { query: Cell<string>; newChat: () => void },
+): HTMLElement {
+  const { client, userId, presence, route, signal } = session;
+  const { inbox } = client.conversations;
+  let showsArchive = false;
+  const rows = h('ul', { class: 'conversation-rows', 'aria-label': 'Chats' });
+  const list = new KeyedList<Conversation>(rows, ({ id }) => id, () => conversationRow(session));
+  const archiveButton = button({ label: '', icon: 'archive', class: 'archive-toggle' }, () => {
+    showsArchive = !showsArchive;
+    later();
+  });
+  const archiveLabel = h('span', {});
+  archiveButton.append(archiveLabel);
+  const more = button({ label: 'Show more', class: 'button-quiet' }, () => {
+    void attempt('More chats could not be loaded', client.conversations.loadMore());
+  });
+  const note = h('div', { class: 'sidebar-note' });
+  const welcome = welcomeNote(session, newChat);
+  const element = h('nav', { class: 'conversation-list', 'aria-label': 'Chats' }, archiveButton, rows, more, note);
+  moveByArrows(rows, '.conversation-row');
+
+  const render = (): void => {
+    const { conversations, loading, hasMore, error } = inbox.getSnapshot();
+    const words = query.value.toLowerCase();
+    const archived = conversations.filter((each) => each.archived === true);
+    if (archived.length === 0) showsArchive = false;
+    const shown = conversations.filter((each) =>
+      words === '' ? (each.archived === true) === showsArchive : titleOf(each, userId).toLowerCase().includes(words),
+    );
+    list.render([...shown].sort((a, b) => Number(b.pinned === true) - Number(a.pinned === true)));
+    setAttributes(archiveButton, { hidden: archived.length === 0 || words !== '', 'aria-pressed': String(showsArchive) });
+    setText(archiveLabel, showsArchive ? 'Back to all chats' : `Archived (${archived.length})`);
+    more.hidden = !hasMore || words !== '';
+    const isNew = conversations.length === 0 && !loading && words === '';
+    const status = loading && conversations.length === 0 ? 'Loading…' : error === undefined ? '' : 'The chats could not be loaded.';
+    setChildren(note, isNew && client.status === 'connected' && error === undefined ? welcome : status);
+    note.hidden = note.childNodes.length === 0 || note.textContent === '';
+  };
+  const onStatus = (listener: () => void): (() => void) => client.on('status', listener);
+  const onTyping = (listener: () => void): (() => void) => client.on('typing:update', listener);
+  const sources = [inbox.subscribe, query.subscribe, route.place.subscribe, presence.subscribe, onStatus, onTyping];
+  const later = watch(sources, render, signal);
+  // "5 min ago" becomes "6 min ago".
+  const timer = setInterval(later, MINUTE_MS);
+  signal.addEventListener('abort', () => clearInterval(timer));
+  return element;
+}
+
+/** The first thing somebody sees who is new here. */
+function welcomeNote({ client, userId, route }: Session, newChat: () => void): HTMLElement {
+  const other = SUGGESTED_PEOPLE.find((id) => id !== userId) ?? 'bob';
+  const start = button({ label: `Chat with ${nameOf(other)}`, class: 'button-primary' }, () => {
+    const creating = client.conversations.create({ type: 'direct', participantIds: [other] });
+    void attempt('The chat could not be started', creating).then((made) => made && route.open(made.id));
+  });
+  return h(
+    'div',
+    { class: 'welcome' },
+    h('h2', {}, `Hello, ${nameOf(userId)}`),
+    h('p', {}, 'You have no chats yet. Start one, then open a second window to answer yourself.'),
+    start,
+    button({ label: 'Choose people', class: 'button-quiet' }, newChat),
+    h('a', { class: 'welcome-link', href: addressOf(other), target: '_blank' }, icon('window', 18), `Open a window as ${nameOf(other)}`),
+  );
+}
+

@@ -1,0 +1,25 @@
+import type { Session } from '../app/session.ts';
+import { h } from '../lib/dom.ts';
+import { Cell } from '../lib/watch.ts';
+import { iconButton } from '../ui/button.ts';
+import { conversationList } from './conversation-list.ts';
+import { newChat } from './new-chat.ts';
+import { profileButton } from './profile.ts';
+import { searchField } from './search-field.ts';
+import { searchResults } from './search-results.ts';
+
+/** Who one is, the search, the conversations. */
+export function sidebar(session: Session, actions: { toggleDrawer: () => void }): HTMLElement {
+  const query = new Cell('');
+  const field = searchField(query);
+  const create = iconButton({ label: 'New chat', icon: 'edit', class: 'accent' }, () => newChat(session));
+  const list = conversationList(session, { query, newChat: () => newChat(session) });
+  const results = searchResults(session, query);
+  return h(
+    'aside',
+    { class: 'sidebar', 'aria-label': 'Conversations' },
+    h('header', { class: 'sidebar-header' }, profileButton(session, actions), create),
+    field,
+    h('div', { class: 'sidebar-scroller' }, list, results),
+  );
+}
