@@ -40,6 +40,19 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // Whole browsers, driven from outside: several tabs, networks that go away, crashes.
+          name: 'e2e',
+          environment: 'node',
+          include: ['test/e2e/**/*.test.ts'],
+          globalSetup: './test/e2e/global-setup.ts',
+          expect: { poll: { timeout: 30 * seconds } },
+          testTimeout: 120 * seconds,
+          hookTimeout: 120 * seconds,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'packaging',
           environment: 'node',
           include: ['test/packaging/**/*.test.ts'],

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { connected, numbered, shows, useStage } from './browser.ts';
+
+const setStage = useStage();
+
+test('twenty messages written offline outlive a reload while offline, and arrive once and in order', async () => {
+  const stage = await setStage();
+  const device = await stage.device();
+  const page = await stage.open(device, { address: 'user=alice' });
+  await connected(page);
+  const [one, other] = await page.evaluate(() =>
+    Promise.all([chat.create(['bob'], 'one'), chat.create(['bob'], 'other')]),
+  );
+  await page.evaluate(() => chat.keepPage());
+  const address = `user=alice&open=${one}&open=${other}`;
+  await page.goto(`${stage.line.url}/?${address}`);
+  await connected(page);
+
+  await stage.unplug(device);
+  await page.waitForFunction(() => chat.client.status === 'reconnecting');
+  await page.evaluate(
+    ([a, b]) => {
+      for (let n = 1; n <= 10; n += 1) {
+        chat.send(a, [`one ${n}`]);
+        chat.send(b, [`other ${n}`]);
+      }
+    },
+    [one, other] as const,
+  );
+  await shows(page, one, numbered('sending: one', 10));
+  await expect.poll(() => page.evaluate(() => chat.atRest())).toBe(20);
+
+  await page.reload();
+  await shows(page, one, numbered('sending: one', 10));
+  await shows(page, other, numbered('sending: other', 10));
+  expect(await page.evaluate(() => chat.client.status)).toBe('connecting');
+
+  await device.setOffline(false);
+  await shows(page, one, numbered('sent: one', 10));
+  await shows(page, other, numbered('sent: other', 10));
+  await expect.poll(() => page.evaluate(() => chat.atRest())).toBe(0);
+  expect(await page.evaluate(() => chat.outbox())).toEqual([]);
+  expect(await page.evaluate(() => chat.errors)).toEqual([]);
+  expect(await stage.stored(one)).toEqual(numbered('one', 10));
+  expect(await stage.stored(other)).toEqual(numbered('other', 10));
+});

@@ -1,0 +1,109 @@
+import { CommClient, type CommClientOptions, type ConversationView, type Message } from '../../../src/index.ts';
+
+declare global {
+  // What tests reach by `page.evaluate`.
+  var chat: Chat;
+}
+
+/** What became of one `send()`. */
+export interface Outcome {
+  content: string;
+  /** The position the server gave it, or the code it was refused with. */
+  result: number | string;
+}
+
+/** A client, and everything an app could have noticed of it. */
+export class Chat {
+  readonly client: CommClient;
+  readonly outcomes: Outcome[] = [];
+  /** `code` of every `error` event. */
+  readonly errors: string[] = [];
+  readonly statuses: string[] = [];
+  /** Contents of every `message:new`, as often as it was told. */
+  readonly arrived: string[] = [];
+  readonly pending: string[] = [];
+  readonly failed: string[] = [];
+  readonly #views = new Map<string, ConversationView>();
+
+  constructor(options: CommClientOptions) {
+    this.client = new CommClient(options);
+    this.client.on('error', ({ code }) => this.errors.push(code));
+    this.client.on('status', (status) => this.statuses.push(status));
+    this.client.on('message:new', ({ content }) => this.arrived.push(content));
+    this.client.on('message:pending', ({ content }) => this.pending.push(content));
+    this.client.on('message:failed', ({ message }) => this.failed.push(message.content));
+  }
+
+  connect(): void {
+    this.client.connect().catch(() => undefined);
+  }
+
+  async create(participantIds: string[], name: string): Promise<string> {
+    return (await this.client.conversations.create({ type: 'group', name, participantIds })).id;
+  }
+
+  open(id: string): void {
+    this.#views.set(id, this.client.conversations.open(id));
+  }
+
+  view(id: string): ConversationView {
+    const view = this.#views.get(id);
+    if (view === undefined) throw new Error(`${id} is not open`);
+    return view;
+  }
+
+  messages(id: string): readonly Message[] {
+    return this.view(id).getSnapshot().messages;
+  }
+
+  /** What a reader sees, such as `sending: hello`. */
+  shown(id: string): string[] {
+    return this.messages(id).map(({ status, content }) => `${status}: ${content}`);
+  }
+
+  /** Sends one after another without waiting, as somebody does who types. */
+  send(conversationId: string, contents: readonly string[]): void {
+    for (const content of contents) {
+      this.client.messages.send({ conversationId, content }).then(
+        ({ seq }) => this.outcomes.push({ content, result: seq ?? 'no seq' }),
+        (error: { code: string }) => this.outcomes.push({ content, result: error.code }),
+      );
+    }
+  }
+
+  outbox(): string[] {
+    return this.client.messages.outbox().map(({ status, content }) => `${status}: ${content}`);
+  }
+
+  /** How many messages are stored on this machine, whichever tab's they are. */
+  async atRest(): Promise<number> {
+    const keys = await new Promise<IDBValidKey[]>((resolve, reject) => {
+      const opening = indexedDB.open('lumen-comm');
+      opening.addEventListener('error', () => reject(new Error('IndexedDB did not open')));
+      opening.onsuccess = () => {
+        const db = opening.result;
+        if (!db.objectStoreNames.contains('entries')) {
+          db.close();
+          return resolve([]);
+        }
+        const reading = db.transaction('entries').objectStore('entries').getAllKeys();
+        reading.onsuccess = () => {
+          db.close();
+          resolve(reading.result);
+        };
+      };
+    });
+    return keys.filter((key) => String(key).includes('/outbox/')).length;
+  }
+
+  async locks(): Promise<string[]> {
+    const { held = [], pending = [] } = await navigator.locks.query();
+    return [...held, ...pending].map(({ name }) => name ?? '');
+  }
+
+  /** From now on the page can be reloaded offline. */
+  async keepPage(): Promise<void> {
+    await navigator.serviceWorker.register('/service-worker.js');
+    await navigator.serviceWorker.ready;
+  }
+}
