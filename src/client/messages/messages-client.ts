@@ -180,7 +180,7 @@ export class MessagesClient {
     const lane = `${conversationId} read`;
     const isSame = ({ lane: at, operation: { name, payload } }: OutboxItem): boolean =>
       at === lane && name === 'message:read' && payload.messageId === messageId;
-    const queued = this.sender.items().find(isSame);
+    const queued = this.sender.own().find(isSame);
     const operation: Operation = { name: 'message:read', payload: { conversationId, messageId } };
     await (queued === undefined
       ? this.#enqueue(lane, operation, signal)

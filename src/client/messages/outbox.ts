@@ -36,8 +36,6 @@ export interface OutboxItem {
 interface Lane {
   /** In the order they are to be stored. */
   items: Map<string, OutboxItem>;
-  /** The greatest client id so far. */
-  latest: string;
   readonly inFlight: Set<string>;
   waiting: boolean;
   /** Attempts in a row that ended with "not now". */
@@ -59,24 +57,28 @@ export class Outbox {
 
   items(): OutboxItem[] {
     const items = [...this.#lanes.values()].flatMap((lane) => [...lane.items.values()]);
-    return items.sort((a, b) => (a.clientId < b.clientId ? -1 : a.clientId > b.clientId ? 1 : 0));
+    return items.sort(byAge);
   }
 
   find(clientId: string): OutboxItem | undefined {
     return this.#laneOf.get(clientId)?.items.get(clientId);
   }
 
-  add(items: readonly OutboxItem[]): OutboxEffect[] {
-    const lanes = new Set<string>();
-    for (const item of items) {
-      if (this.#laneOf.has(item.clientId)) continue;
-      const lane = this.#lanes.get(item.lane) ?? emptyLane();
-      this.#lanes.set(item.lane, lane);
-      this.#laneOf.set(item.clientId, lane);
-      insert(lane, item);
-      lanes.add(item.lane);
+  /** At the end of its lane, whatever its client id. */
+  add(item: OutboxItem): OutboxEffect[] {
+    if (this.#laneOf.has(item.clientId)) return [];
+    this.#laneFor(item).items.set(item.clientId, item);
+    return this.#pump(item.lane);
+  }
+
+  /** From an earlier session, or a tab that has gone: before everything that was added meanwhile, by age. */
+  restore(items: readonly OutboxItem[]): OutboxEffect[] {
+    const fresh = items.filter(({ clientId }) => !this.#laneOf.has(clientId)).sort(byAge);
+    for (const lane of new Set(fresh.map((item) => this.#laneFor(item)))) {
+      const restored = fresh.filter(({ clientId }) => this.#laneOf.get(clientId) === lane);
+      lane.items = new Map([...restored.map((item) => [item.clientId, item] as const), ...lane.items]);
     }
-    return [...lanes].flatMap((key) => this.#pump(key));
+    return [...new Set(fresh.map(({ lane }) => lane))].flatMap((key) => this.#pump(key));
   }
 
   /** @param window - how many messages of a lane may be in flight at once */
@@ -139,6 +141,13 @@ export class Outbox {
     return this.#pump(key);
   }
 
+  #laneFor({ clientId, lane: key }: OutboxItem): Lane {
+    const lane = this.#lanes.get(key) ?? { items: new Map(), inFlight: new Set(), waiting: false, failures: 0 };
+    this.#lanes.set(key, lane);
+    this.#laneOf.set(clientId, lane);
+    return lane;
+  }
+
   #setParked(clientId: string, parked: boolean): OutboxEffect[] {
     const item = this.find(clientId);
     const lane = this.#laneOf.get(clientId);
@@ -169,17 +178,7 @@ export class Outbox {
   }
 }
 
-/** By client id, which is by time: what was stored in an earlier session comes before what was added meanwhile. */
-function insert(lane: Lane, item: OutboxItem): void {
-  const isLatest = lane.latest < item.clientId;
-  lane.items.set(item.clientId, item);
-  if (isLatest) {
-    lane.latest = item.clientId;
-    return;
-  }
-  lane.items = new Map([...lane.items].sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-function emptyLane(): Lane {
-  return { items: new Map(), latest: '', inFlight: new Set(), waiting: false, failures: 0 };
+/** Client ids are UUIDv7, which sort by time. */
+function byAge(a: OutboxItem, b: OutboxItem): number {
+  return a.clientId < b.clientId ? -1 : a.clientId > b.clientId ? 1 : 0;
 }

@@ -38,11 +38,18 @@ export class Sender {
   readonly #outbox = new Outbox();
   readonly #store: Lazy<OutboxStore>;
   readonly #promises = new Map<string, Deferred<unknown>>();
-  readonly #attempts = new Map<string, number>();
+  /** What waits to be stored durably before it may leave. */
+  readonly #entering = new Map<string, OutboxItem>();
+  /** What has left once, and may have arrived although nobody heard of it. */
+  readonly #sent = new Set<string>();
+  /** How often each was answered with what may be about the message or about the moment. */
+  readonly #doubts = new Map<string, number>();
   readonly #waits = new Map<string, () => void>();
   /** What living tabs have in their outboxes. */
   readonly #elsewhere = new Map<string, OutboxItem>();
   #prepared: Promise<OutboxStore> | undefined;
+  /** Moves when the line is lost: what was under way then is queued again, and must not go on by itself. */
+  #line = 0;
 
   constructor(context: ClientContext, storage: CommStorage, events: SenderEvents) {
     this.#context = context;
@@ -59,25 +66,36 @@ export class Sender {
 
   /** Everything that waits, also in other tabs. */
   items(): OutboxItem[] {
-    return [...this.#outbox.items(), ...this.#elsewhere.values()];
+    return [...this.own(), ...this.#elsewhere.values()];
+  }
+
+  /** What waits here. */
+  own(): OutboxItem[] {
+    return [...this.#outbox.items(), ...this.#entering.values()];
   }
 
   /** Resolves with the server's answer; rejects when it refuses for good, or when the item is discarded. */
   add(request: Pick<OutboxItem, 'clientId' | 'lane' | 'operation'>): Promise<unknown> {
     const known = this.#promises.get(request.clientId);
     if (known !== undefined) return known.promise;
+    // The same message again, after it was refused or before somebody asked for it in this session.
+    if (this.#outbox.find(request.clientId) !== undefined) return this.retry(request.clientId);
     const item: OutboxItem = { ...request, owner: this.#owner, parked: false };
     const promise = deferred<unknown>();
     this.#promises.set(item.clientId, promise);
+    this.#entering.set(item.clientId, item);
     this.#events.queued(item, true);
     void this.prepare()
       .then((store) => {
+        if (!this.#entering.has(item.clientId)) return;
         store.tell({ type: 'queued', item });
         return store.put(item);
       })
       // A message must not depend on the place where it is kept.
       .catch(this.#context.report)
-      .then(() => this.#run(this.#outbox.add([item])));
+      .then(() => {
+        if (this.#entering.delete(item.clientId)) this.#run(this.#outbox.add(item));
+      });
     return promise.promise;
   }
 
@@ -97,7 +115,8 @@ export class Sender {
   async identified(userId: string): Promise<void> {
     const store = await this.prepare();
     if (store.userId === userId) return;
-    const [own, others] = partition(this.#outbox.items(), ({ clientId }) => this.#promises.has(clientId));
+    const own = this.own().filter(({ clientId }) => this.#promises.has(clientId));
+    const others = this.#outbox.items().filter(({ clientId }) => !this.#promises.has(clientId));
     await Promise.all(own.map((item) => store.delete(item)));
     for (const item of others) {
       this.#outbox.gone(item.clientId);
@@ -112,6 +131,7 @@ export class Sender {
   }
 
   offline(): void {
+    this.#line += 1;
     for (const cancel of this.#waits.values()) cancel();
     this.#waits.clear();
     this.#outbox.offline();
@@ -123,22 +143,22 @@ export class Sender {
     const item = this.#outbox.find(clientId);
     if (item === undefined) return;
     this.#forget(item);
-    this.#tell({ type: 'stored', item });
+    this.#store.current?.tell({ type: 'stored', item });
     this.#events.stored(item, answer);
     this.#settle(clientId)?.resolve(answer);
     this.#run(this.#outbox.gone(clientId));
   }
 
   retry(clientId: string): Promise<unknown> {
-    const item = this.#outbox.find(clientId);
+    const item = this.#outbox.find(clientId) ?? this.#entering.get(clientId);
     if (item === undefined) return Promise.reject(new CommError('NOT_FOUND', 'No such message waits in the outbox'));
     const promise = this.#promises.get(clientId) ?? deferred<unknown>();
     this.#promises.set(clientId, promise);
     if (item.parked) {
-      this.#attempts.delete(clientId);
+      this.#doubts.delete(clientId);
       const queued = { ...item, parked: false };
       this.#put(queued);
-      this.#tell({ type: 'retried', item: queued });
+      this.#store.current?.tell({ type: 'retried', item: queued });
       this.#events.retried(queued);
       this.#run(this.#outbox.retry(clientId));
     }
@@ -147,10 +167,10 @@ export class Sender {
 
   /** Takes it out of the outbox. What is in flight may still arrive. */
   discard(clientId: string): void {
-    const item = this.#outbox.find(clientId);
+    const item = this.#outbox.find(clientId) ?? this.#entering.get(clientId);
     if (item === undefined) return;
     this.#forget(item);
-    this.#tell({ type: 'discarded', item });
+    this.#store.current?.tell({ type: 'discarded', item });
     this.#events.discarded(item);
     this.#settle(clientId)?.reject(new CommError('NOT_FOUND', 'The message was discarded before it was stored'));
     this.#run(this.#outbox.gone(clientId));
@@ -175,28 +195,38 @@ export class Sender {
   }
 
   async #send(item: OutboxItem, afterClientId: string | undefined): Promise<void> {
-    const attempt = this.#attempts.get(item.clientId) ?? 0;
-    this.#attempts.set(item.clientId, attempt + 1);
+    const { clientId, operation } = item;
+    const line = this.#line;
     try {
-      const found = attempt > 0 && !this.#context.has('client-id') ? await this.#events.findStored(item) : undefined;
-      const { name, payload } = item.operation;
+      const mayBeThere = this.#sent.has(clientId) && !this.#context.has('client-id');
+      const found = mayBeThere ? await this.#events.findStored(item) : undefined;
+      if (line !== this.#line || this.#outbox.find(clientId) === undefined) return;
+      this.#sent.add(clientId);
+      const { name, payload } = operation;
       const sent = afterClientId === undefined ? payload : { ...payload, afterClientId };
-      this.confirm(item.clientId, found ?? (await this.#context.requester.request(name, sent)));
+      this.confirm(clientId, found ?? (await this.#context.requester.request(name, sent)));
     } catch (error) {
-      this.#refused(item, attempt + 1, afterClientId !== undefined, error);
+      if (line === this.#line) this.#refused(item, afterClientId !== undefined, error);
     }
   }
 
-  #refused(item: OutboxItem, attempts: number, hadPredecessor: boolean, cause: unknown): void {
+  #refused(item: OutboxItem, hadPredecessor: boolean, cause: unknown): void {
     const { clientId } = item;
     if (this.#outbox.find(clientId) === undefined) return;
     const error = cause instanceof CommError ? cause : new CommError('INTERNAL', 'The request failed', { cause });
     if (error.code === 'CONFLICT' && hadPredecessor) return this.#run(this.#outbox.overtook(clientId));
-    const hopeless =
-      (error.code === 'INTERNAL' && attempts >= MAX_INTERNAL) ||
-      (error.code === 'TIMEOUT' && attempts >= MAX_UNANSWERED && !this.#context.has('ack'));
-    if (error.retryable && !hopeless) return this.#run(this.#outbox.postpone(clientId, error.retryAfterMs));
+    if (error.retryable && !this.#isHopeless(clientId, error)) {
+      return this.#run(this.#outbox.postpone(clientId, error.retryAfterMs));
+    }
     this.#fail(item, error);
+  }
+
+  #isHopeless(clientId: string, { code }: CommError): boolean {
+    const isUnanswered = code === 'TIMEOUT' && !this.#context.has('ack');
+    if (code !== 'INTERNAL' && !isUnanswered) return false;
+    const doubts = (this.#doubts.get(clientId) ?? 0) + 1;
+    this.#doubts.set(clientId, doubts);
+    return doubts >= (isUnanswered ? MAX_UNANSWERED : MAX_INTERNAL);
   }
 
   /** A message stays for `retry` or `discard`; anything else is over. */
@@ -211,7 +241,7 @@ export class Sender {
       this.#run(this.#outbox.gone(clientId));
       if (awaited === undefined) this.#context.report(error);
     }
-    this.#tell({ type: 'failed', item });
+    this.#store.current?.tell({ type: 'failed', item });
     this.#events.failed(item, error);
     awaited?.reject(error);
   }
@@ -219,9 +249,10 @@ export class Sender {
   #adopted(items: readonly OutboxItem[]): void {
     const fresh = items.filter(({ clientId }) => !this.#promises.has(clientId));
     for (const item of fresh) {
+      this.#sent.add(item.clientId);
       if (!this.#elsewhere.delete(item.clientId)) this.#events.queued(item, false);
     }
-    this.#run(this.#outbox.add(fresh));
+    this.#run(this.#outbox.restore(fresh));
   }
 
   #toldElsewhere({ type, item }: Exclude<TabMessage, { type: 'here' }>): void {
@@ -257,19 +288,13 @@ export class Sender {
   }
 
   #forget(item: OutboxItem): void {
-    this.#attempts.delete(item.clientId);
+    this.#entering.delete(item.clientId);
+    this.#sent.delete(item.clientId);
+    this.#doubts.delete(item.clientId);
     void this.#store.current?.delete(item);
   }
 
   #put(item: OutboxItem): void {
     void this.#store.current?.put(item);
   }
-
-  #tell(message: TabMessage): void {
-    this.#store.current?.tell(message);
-  }
-}
-
-function partition<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {
-  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
 }
