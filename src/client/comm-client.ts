@@ -101,6 +101,8 @@ export class CommClient {
         setTyping: (id, isTyping) => (isTyping ? this.typing.start(id) : this.typing.stop(id)),
         typing: (id) => this.typing.observe(id),
         join: async (id) => (await this.#stream()).enter(id),
+        untilConnected: context.untilConnected,
+        online: context.online,
         closeTimeline: (id) => reader.current?.timelines.close(id),
       },
       reader,

@@ -47,5 +47,8 @@ export interface ViewPorts {
   setTyping(conversationId: string, isTyping: boolean): void;
   typing(conversationId: string): Observable<readonly string[]>;
   join(conversationId: string): Promise<void>;
+  /** Waits, for however long, until the client is connected. */
+  untilConnected(signal: AbortSignal): Promise<void>;
+  online(): boolean;
   closeTimeline(conversationId: string): void;
 }

@@ -41,6 +41,8 @@ export class OpenConversation {
       this.#typing.subscribe(this.#refresh),
       this.#inbox.watch(this.#id, this.#refresh),
     );
+    // What waits in the outbox is there at once.
+    this.#refresh();
     void this.#open();
   }
 
@@ -58,8 +60,7 @@ export class OpenConversation {
   async #open(): Promise<void> {
     const { signal } = this.#closed;
     try {
-      await abortable(this.#ports.join(this.#id), signal);
-      await abortable(this.timeline.loadNewest(), signal);
+      await this.#enter(signal);
       this.#ready.resolve();
     } catch (error) {
       this.#error = error instanceof CommError ? error : new CommError('INTERNAL', 'The conversation did not open');
@@ -70,7 +71,22 @@ export class OpenConversation {
     }
   }
 
+  /** Offline it waits, and shows what waits to be sent. */
+  async #enter(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#ports.untilConnected(signal);
+      try {
+        await abortable(this.#ports.join(this.#id), signal);
+        return await abortable(this.timeline.loadNewest(), signal);
+      } catch (error) {
+        if (signal.aborted || this.#ports.online() || !(error instanceof CommError) || !error.retryable) throw error;
+      }
+    }
+  }
+
   readonly #refresh = (): void => {
+    // What a later attempt has made good.
+    if (this.#error?.retryable === true && this.timeline.newest() !== undefined) this.#error = undefined;
     const { messages, hasOlder, hasNewer, loading, error } = this.timeline.getSnapshot();
     const failed = this.#error ?? error;
     const next: ConversationSnapshot = {

@@ -30,9 +30,11 @@ export class SharedView {
     this.#ports = ports;
     this.#snapshot = new ObservableValue(EMPTY, context.report);
     this.#open = lazy(async () => {
-      // A view may be opened before the client is connected, and while it is offline: it waits.
-      await context.untilConnected(undefined);
-      const conversation = await load();
+      const conversation = await load().catch(async () => {
+        // What it is made of couldn't be fetched: with the network it can.
+        await context.untilConnected(undefined);
+        return load();
+      });
       if (this.#closed) throw new CommError('DISCONNECTED', 'The view was closed');
       conversation.start((snapshot) => this.#snapshot.set(snapshot));
       return conversation;
