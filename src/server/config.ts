@@ -1,5 +1,5 @@
-import { DEFAULT_NAMESPACE, DEFAULT_REST_PATH, DEFAULT_SOCKET_PATH } from '../protocol/hello.ts';
 import { LIMITS } from '../protocol/limits.ts';
+import { DEFAULT_NAMESPACE, DEFAULT_REST_PATH, DEFAULT_SOCKET_PATH } from '../protocol/vocabulary.ts';
 
 /** A token bucket: `burst` at once, `perSecond` refilled. */
 export interface FloodLimit {
@@ -11,6 +11,7 @@ export interface MessageRateLimit {
   maxMessages: number;
   windowSeconds: number;
 }
+/** Which attachments a message may have. */
 export interface FileUploadConfig {
   /** Bytes. @defaultValue 52_428_800 (50 MiB) */
   maxFileSize?: number | undefined;

@@ -27,7 +27,10 @@ export function createCommunicationRoutes(options: CommunicationRoutesOptions = 
 /** The same for a core that is there already. */
 export function serveRequests(core: Core, identify: Identify): CommunicationRoutes {
   const { clock, config, inFlight } = core;
-  const limit = new KeyedLimit((now) => new TokenBucket(config.restFlood, now), () => clock.now());
+  const limit = new KeyedLimit(
+    (now) => new TokenBucket(config.restFlood, now),
+    () => clock.now(),
+  );
   return (request) => {
     const response = answer(core, identify, limit, request).catch((error: unknown) => refusal(core, error));
     inFlight.add(response);

@@ -1,6 +1,6 @@
 import type { Conversation, ConversationUpdate } from '../../protocol/conversations.ts';
-import type { PresenceStatus } from '../../protocol/presence.ts';
 import type { PresenceReader } from './ports.ts';
+import type { PresenceStatus } from '../../protocol/vocabulary.ts';
 
 export type PresenceOf = ReadonlyMap<string, PresenceStatus>;
 

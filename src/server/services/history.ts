@@ -50,7 +50,9 @@ export class HistoryService {
   /** Messages with all the words of `q`, the last one as a prefix; newest first. */
   async search(reader: Reader, { q, conversationId, limit }: SearchQuery): Promise<Message[]> {
     const rows = this.#limit(limit);
-    return await this.#deps.store.read(function* () {
+    const { store } = this.#deps;
+    await store.indexed();
+    return await store.read(function* () {
       if (conversationId !== undefined) yield* mayRead(reader, conversationId);
       return yield* viewMessages(yield* findMessages({ text: q, limit: rows, conversationId, userId: reader }));
     });

@@ -66,8 +66,8 @@ export class ReadingService {
       hub.toConversation(conversationId, { event: 'read-receipt:update', data: receipt });
       pushStatuses(hub, conversationId, 'delivered', moved.delivered);
       pushStatuses(hub, conversationId, 'read', moved.read);
-      const update = { id: conversationId, unreadCount };
-      hub.toUser(userId, { event: 'conversation:updated', data: update }, { exceptSocketId: caller.socketId });
+      // To the device that asked as well: its answer says the same, and may come behind messages that are counted anew.
+      hub.toUser(userId, { event: 'conversation:updated', data: { id: conversationId, unreadCount } });
     });
     return mark;
   }

@@ -1,7 +1,7 @@
-import type { Role } from '../../protocol/conversations.ts';
 import { membershipOf, type Membership } from '../store/members.ts';
 import type { Work } from '../store/work.ts';
 import { forbidden, notFound } from './refusals.ts';
+import type { Role } from '../../protocol/vocabulary.ts';
 
 /** The member's own standing, where it allows to manage the group. */
 export function* mayManage(conversationId: string, userId: string): Work<Membership> {

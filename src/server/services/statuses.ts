@@ -1,6 +1,6 @@
-import type { MessageStatus } from '../../protocol/messages.ts';
 import type { StatusChange } from '../store/marks.ts';
 import type { Hub } from './ports.ts';
+import type { MessageStatus } from '../../protocol/vocabulary.ts';
 
 /** Tells each sender, and nobody else, how far their messages have come. */
 export function pushStatuses(

@@ -1,5 +1,5 @@
-import { connectionOf, isThenable, sqlitePort, type DatabaseSource, type SqlitePort } from './sqlite-port.ts';
-import { drive, transaction, type Statement, type Work } from './work.ts';
+import { connectionOf, sqlitePort, type DatabaseSource, type SqlitePort } from './sqlite-port.ts';
+import { drive, transaction, type Work } from './work.ts';
 
 /**
  * One SQLite connection. Whatever the driver, one transaction never sees into another: on a synchronous driver because
@@ -7,30 +7,17 @@ import { drive, transaction, type Statement, type Work } from './work.ts';
  */
 export class Database {
   readonly #port: SqlitePort;
-  readonly #execute: (statement: Statement) => readonly unknown[] | Promise<readonly unknown[]>;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(source: DatabaseSource) {
     this.#port = sqlitePort(source);
-    this.#execute = ({ kind, sql, parameters }) => {
-      if (kind === 'rows') {
-        const rows = this.#port.all(sql, parameters);
-        return isThenable(rows) ? Promise.resolve(rows) : rows;
-      }
-      const done = kind === 'run' ? this.#port.run(sql, parameters) : this.#port.exec(sql);
-      return isThenable(done) ? Promise.resolve(done).then(() => []) : [];
-    };
-  }
-
-  /** Whether {@link run} answers with the value itself. */
-  get synchronous(): boolean {
-    return this.#port.synchronous;
   }
 
   /** Runs `work` as it is, without a transaction of its own and with nothing else in between. */
   run<T>(work: () => Work<T>): T | Promise<T> {
-    if (this.#port.synchronous) return drive(work(), this.#execute);
-    const result = this.#tail.then(() => drive(work(), this.#execute));
+    const port = this.#port;
+    if (port.synchronous) return drive(work(), port.execute);
+    const result = this.#tail.then(() => drive(work(), port.execute));
     this.#tail = result.catch(() => undefined);
     return result;
   }

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { takeInboxRev } from './counters.ts';
 import { wireId } from './rows.ts';
 import { listed, query, statement, type Params } from './statement.ts';
@@ -67,14 +67,19 @@ const insertReceipt = statement((p: Params<{ messageId: number; userId: string; 
     .onConflict((conflict) => conflict.doNothing()),
 );
 
+/** How many messages the participant `p` had written when the conversation was at `seq`. */
+const ownUpTo = (seq: RawBuilder<number>): RawBuilder<number> => sql<number>`coalesce((
+  select m.sender_seq from messages as m
+  where m.conversation_id = c.id and m.sender_id = p.user_id and m.seq <= ${seq} order by m.seq desc limit 1
+), 0)`;
+
 /**
- * Exact without counting what is unread: everything after the mark, less one's own and what others deleted there; the
- * last two are short ranges of an index. Needs `p` (the participant) and `c` (the conversation) in scope.
+ * Exact without counting what is unread: everything after the mark, less one's own (two seeks in an index), less what
+ * others deleted there (a short range of one). Needs `p` (the participant) and `c` (the conversation) in scope.
  */
 export const unreadCount = sql<number>`(
   c.seq - p.last_read_seq
-  - (select count(*) from messages as m
-      where m.conversation_id = c.id and m.sender_id = p.user_id and m.seq > p.last_read_seq)
+  - (${ownUpTo(sql<number>`c.seq`)} - ${ownUpTo(sql<number>`p.last_read_seq`)})
   - (select count(*) from messages as m
       where m.conversation_id = c.id and m.seq > p.last_read_seq and m.deleted_at is not null
         and m.sender_id <> p.user_id)

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import type { ConversationType, Role } from '../../protocol/conversations.ts';
 import { roleFrom, type ParticipantRow } from './rows.ts';
 import { listed, query, statement, type Params } from './statement.ts';
 import { all, first, run, type Work } from './work.ts';
+import type { ConversationType, Role } from '../../protocol/vocabulary.ts';
 
 interface Pair {
   conversationId: string;

@@ -127,6 +127,10 @@ const insert = statement((p: Params<Omit<MessageRow, 'id' | 'updated_at' | 'dele
       created_at: p.created_at,
       seq: p.seq,
       rev: p.rev,
+      sender_seq: sql<number>`1 + coalesce((
+        select sender_seq from messages where conversation_id = ${p.conversation_id} and sender_id = ${p.sender_id}
+        order by seq desc limit 1
+      ), 0)`,
       client_id: p.client_id,
       public_id: p.public_id,
       forwarded_from_conversation_id: p.forwarded_from_conversation_id,

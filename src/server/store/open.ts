@@ -25,5 +25,7 @@ export function openDatabase(path: string): OwnDatabase {
   database.exec('PRAGMA journal_mode = WAL');
   // With WAL this can lose the last commits to a power cut, never to a crash of the process, and never its integrity.
   database.exec('PRAGMA synchronous = NORMAL');
+  // Moving the log into the file waits for the disk: every 16 MB instead of every 4.
+  database.exec('PRAGMA wal_autocheckpoint = 4000');
   return database;
 }

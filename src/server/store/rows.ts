@@ -1,15 +1,8 @@
 import * as v from 'valibot';
-import { ROLES, type Participant, type Role } from '../../protocol/conversations.ts';
+import { type Participant } from '../../protocol/conversations.ts';
 import { envelopeSchema } from '../../protocol/encryption.ts';
-import {
-  MESSAGE_TYPES,
-  attachmentSchema,
-  type Message,
-  type MessageStatus,
-  type MessageType,
-  type Reaction,
-  type ReadReceipt,
-} from '../../protocol/messages.ts';
+import { attachmentSchema, type Message, type Reaction, type ReadReceipt } from '../../protocol/messages.ts';
+import { MESSAGE_TYPES, type MessageStatus, type MessageType, ROLES, type Role } from '../../protocol/vocabulary.ts';
 
 /** A message as the database has it. */
 export interface MessageRow {

@@ -55,6 +55,8 @@ export interface MessagesTable {
   updated_at: Time | null;
   seq: number | null;
   rev: number | null;
+  /** The how-manieth of its sender in this conversation: so one's own messages after a mark need no counting. */
+  sender_seq: number | null;
   client_id: string | null;
   /** The id on the wire where it isn't the decimal one: `call-<uuid>`. */
   public_id: string | null;
@@ -107,6 +109,16 @@ export interface DeparturesTable {
   inbox_rev: number;
 }
 
+/** One row: every message up to `indexed_to` is in the full-text index, except those listed as stale. */
+export interface SearchStateTable {
+  id: number;
+  indexed_to: number;
+}
+
+export interface SearchStaleTable {
+  message_id: number;
+}
+
 export interface MigrationsTable {
   version: number;
   name: string;
@@ -123,6 +135,8 @@ export interface Tables {
   message_reactions: ReactionsTable;
   comm_users: UsersTable;
   comm_departures: DeparturesTable;
+  comm_search_state: SearchStateTable;
+  comm_search_stale: SearchStaleTable;
   comm_migrations: MigrationsTable;
 }
 

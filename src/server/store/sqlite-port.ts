@@ -1,13 +1,11 @@
-import type { SqlValue } from './work.ts';
+import type { SqlValue, Statement } from './work.ts';
 
-/** What every SQLite driver comes down to. Synchronous drivers answer with values, others with promises. */
-export interface SqlitePort {
-  /** Whether `all`, `run` and `exec` answer at once, so that nothing can come between two statements. */
-  readonly synchronous: boolean;
-  all(sql: string, parameters: readonly SqlValue[]): readonly unknown[] | PromiseLike<readonly unknown[]>;
-  run(sql: string, parameters: readonly SqlValue[]): unknown;
-  exec(sql: string): unknown;
-}
+type Rows = readonly unknown[];
+
+/** What every SQLite driver comes down to: rows for a query, none for the rest. */
+export type SqlitePort =
+  | { readonly synchronous: true; readonly execute: (statement: Statement) => Rows }
+  | { readonly synchronous: false; readonly execute: (statement: Statement) => Promise<Rows> };
 
 /**
  * The part that `node:sqlite` and better-sqlite3 have in common. Parameters are of no type here: drivers disagree on what
@@ -34,7 +32,9 @@ interface PreparedStatement {
   all(...parameters: readonly SqlValue[]): unknown[];
   run(...parameters: readonly SqlValue[]): unknown;
 }
-type Query<Rows> = (sql: string, ...parameters: readonly SqlValue[]) => Rows | PromiseLike<Rows>;
+type Query = (sql: string, ...parameters: readonly SqlValue[]) => unknown;
+
+const NO_ROWS: Rows = [];
 
 /** What `db` may be: `node:sqlite`'s `DatabaseSync`, a better-sqlite3 `Database`, or a LumenJS `LumenDb`. */
 export type DatabaseSource = PreparingDatabase | LumenDatabase;
@@ -61,25 +61,33 @@ function preparedPort(db: PreparingDatabase): SqlitePort {
   };
   return {
     synchronous: true,
-    all: (sql, parameters) => prepared(sql).all(...parameters),
-    run: (sql, parameters) => prepared(sql).run(...parameters),
-    exec: (sql) => db.exec(sql),
+    execute({ kind, sql, parameters }) {
+      if (kind === 'rows') return prepared(sql).all(...parameters);
+      if (kind === 'run') prepared(sql).run(...parameters);
+      else db.exec(sql);
+      return NO_ROWS;
+    },
   };
 }
 
 function lumenPort(db: LumenDatabase): SqlitePort {
-  // A query without effect tells which of the two it is. Should it fail, so will the first that matters.
-  const probe = db.all('SELECT 1');
-  const asynchronous = isThenable(probe);
-  if (asynchronous) Promise.resolve(probe).catch(() => undefined);
-  const all = db.all.bind(db) as Query<unknown[]>;
-  const run = db.run.bind(db) as Query<unknown>;
-  return {
-    synchronous: !asynchronous,
-    all: (sql, parameters) => all(sql, ...parameters),
-    run: (sql, parameters) => run(sql, ...parameters),
-    exec: (sql) => db.exec(sql),
+  const all = db.all.bind(db) as Query;
+  const run = db.run.bind(db) as Query;
+  const start = ({ kind, sql, parameters }: Statement): unknown => {
+    if (kind === 'rows') return all(sql, ...parameters);
+    return kind === 'run' ? run(sql, ...parameters) : db.exec(sql);
   };
+  // A query without effect tells which of the two it is. Should it fail, so will the first that matters.
+  const probe = all('SELECT 1');
+  if (!isThenable(probe)) {
+    return { synchronous: true, execute: (statement) => rowsOf(statement, start(statement)) };
+  }
+  Promise.resolve(probe).catch(() => undefined);
+  return { synchronous: false, execute: async (statement) => rowsOf(statement, await start(statement)) };
+}
+
+function rowsOf({ kind }: Statement, answer: unknown): Rows {
+  return kind === 'rows' ? (answer as Rows) : NO_ROWS;
 }
 
 function isPreparing(value: unknown): value is PreparingDatabase {
@@ -90,11 +98,11 @@ function isLumenDb(value: unknown): value is LumenDatabase {
   return hasMethods(value, ['all', 'get', 'run', 'exec']);
 }
 
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return hasMethods(value, ['then']);
+}
+
 function hasMethods(value: unknown, names: readonly string[]): boolean {
   if (typeof value !== 'object' || value === null) return false;
   return names.every((name) => typeof Reflect.get(value, name) === 'function');
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return hasMethods(value, ['then']);
 }

@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
-import type { Message, MessageStatus, Reaction, ReadReceipt } from '../../protocol/messages.ts';
+import type { Message, Reaction, ReadReceipt } from '../../protocol/messages.ts';
 import { participantRows } from './members.ts';
 import { isoTime, messageFrom, type MessageRow, type ParticipantRow } from './rows.ts';
 import { listed, query, statement, type Params } from './statement.ts';
 import { all, type Work } from './work.ts';
+import type { MessageStatus } from '../../protocol/vocabulary.ts';
 
 /** Readers of one message that are named; a group's other readers are found in the participants' marks. */
 const MAX_READERS = 50;

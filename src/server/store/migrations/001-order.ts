@@ -11,6 +11,7 @@ export function* order(): Work<void> {
   yield* addColumns('messages', {
     seq: 'INTEGER',
     rev: 'INTEGER',
+    sender_seq: 'INTEGER',
     client_id: 'TEXT',
     public_id: 'TEXT',
     deleted_at: 'TEXT',
@@ -24,8 +25,10 @@ export function* order(): Work<void> {
 
 /** Rows from before: times in two formats compare once their separators agree. */
 const TAKE_OVER = `
-UPDATE messages SET seq = placed.position, rev = placed.position FROM (
-  SELECT id, row_number() OVER (PARTITION BY conversation_id ORDER BY replace(created_at, ' ', 'T'), id) AS position
+UPDATE messages SET seq = placed.position, rev = placed.position, sender_seq = placed.own FROM (
+  SELECT id,
+    row_number() OVER (PARTITION BY conversation_id ORDER BY replace(created_at, ' ', 'T'), id) AS position,
+    row_number() OVER (PARTITION BY conversation_id, sender_id ORDER BY replace(created_at, ' ', 'T'), id) AS own
   FROM messages
 ) AS placed WHERE placed.id = messages.id;
 
@@ -48,7 +51,7 @@ const INDEXES = `
 CREATE UNIQUE INDEX comm_conversations_direct ON conversations(direct_key) WHERE direct_key IS NOT NULL;
 CREATE UNIQUE INDEX comm_messages_seq ON messages(conversation_id, seq);
 CREATE INDEX comm_messages_rev ON messages(conversation_id, rev);
-CREATE INDEX comm_messages_sender ON messages(conversation_id, sender_id, seq);
+CREATE INDEX comm_messages_sender ON messages(conversation_id, sender_id, seq, sender_seq);
 CREATE INDEX comm_messages_deleted ON messages(conversation_id, seq, sender_id) WHERE deleted_at IS NOT NULL;
 CREATE UNIQUE INDEX comm_messages_client ON messages(sender_id, client_id) WHERE client_id IS NOT NULL;
 CREATE UNIQUE INDEX comm_messages_public ON messages(public_id) WHERE public_id IS NOT NULL;
@@ -63,7 +66,12 @@ CREATE TRIGGER comm_message_placed AFTER INSERT ON messages WHEN NEW.seq IS NULL
   UPDATE conversations SET seq = seq + 1, rev = rev + 1 WHERE id = NEW.conversation_id;
   UPDATE messages SET
     seq = (SELECT seq FROM conversations WHERE id = NEW.conversation_id),
-    rev = (SELECT rev FROM conversations WHERE id = NEW.conversation_id)
+    rev = (SELECT rev FROM conversations WHERE id = NEW.conversation_id),
+    sender_seq = 1 + coalesce((
+      SELECT m.sender_seq FROM messages m
+      WHERE m.conversation_id = NEW.conversation_id AND m.sender_id = NEW.sender_id AND m.seq IS NOT NULL
+      ORDER BY m.seq DESC LIMIT 1
+    ), 0)
   WHERE id = NEW.id;
 END;
 

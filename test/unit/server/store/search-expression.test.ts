@@ -18,7 +18,10 @@ test('no text whatever breaks the index’s syntax', () => {
   const db = new DatabaseSync(':memory:');
   db.exec("CREATE VIRTUAL TABLE t USING fts5(scope, content, content='', contentless_delete=1)");
   const search = db.prepare('SELECT rowid FROM t WHERE t MATCH ?');
-  const unit = fc.oneof(fc.constantFrom('"', '*', '(', ')', ':', '^', '-', ' ', '\0', 'OR', 'NEAR', '{', 'a'), fc.string({ unit: 'binary' }));
+  const unit = fc.oneof(
+    fc.constantFrom('"', '*', '(', ')', ':', '^', '-', ' ', '\0', 'OR', 'NEAR', '{', 'a'),
+    fc.string({ unit: 'binary' }),
+  );
   fc.assert(
     fc.property(fc.array(unit, { maxLength: 20 }), (parts) => {
       const expression = matchExpression(parts.join(''));

@@ -31,7 +31,9 @@ test('what is written is known as such, with rows only where they come back', ()
 });
 
 test('a list is one parameter', () => {
-  const find = statement((p: Params<{ ids: string }>) => sql<{ id: number }>`select id from t where id in ${listed(p.ids)}`);
+  const find = statement(
+    (p: Params<{ ids: string }>) => sql<{ id: number }>`select id from t where id in ${listed(p.ids)}`,
+  );
   expect(find({ ids: '["a","b"]' })).toMatchObject({
     sql: 'select id from t where id in (select value from json_each(?))',
     parameters: ['["a","b"]'],

@@ -14,7 +14,10 @@ const later = async (statement: Statement) => {
 describe.each([
   ['a synchronous driver', echo],
   ['an asynchronous driver', later],
-  ['a driver that is now this and now that', (statement: Statement) => (statement.sql === 'b' ? later(statement) : echo(statement))],
+  [
+    'a driver that is now this and now that',
+    (statement: Statement) => (statement.sql === 'b' ? later(statement) : echo(statement)),
+  ],
 ])('work on %s', (_name, execute) => {
   test('gets the rows of each statement, in order', async () => {
     const work = function* (): Work<string> {

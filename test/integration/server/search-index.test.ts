@@ -1,0 +1,97 @@
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
+import { watchStatements } from '../../helpers/server/watch-statements.ts';
+
+describe('the full-text index', () => {
+  let chat: Chat;
+  let db: DatabaseSync;
+  let conversationId: string;
+  let transactions: number;
+  beforeEach(async () => {
+    db = new DatabaseSync(':memory:');
+    watchStatements(db, (sql) => {
+      if (sql === 'BEGIN IMMEDIATE') transactions += 1;
+    });
+    chat = await startChat({ db });
+    ({ id: conversationId } = await chat.direct('ada', 'bob'));
+  });
+  afterEach(() => db.close());
+
+  const inIndex = (word: string) =>
+    db.prepare('SELECT rowid FROM comm_messages_search WHERE comm_messages_search MATCH ?').all(word).length;
+  const found = async (q: string) => (await chat.history.search('ada', { q })).map(({ content }) => content);
+  const insert = (content: string, id: number | null = null) =>
+    db
+      .prepare("INSERT INTO messages (id, conversation_id, sender_id, content) VALUES (?, ?, 'bob', ?)")
+      .run(id, conversationId, content);
+
+  test('is not touched by sending, and complete for whoever searches', async () => {
+    await chat.say('ada', conversationId, 'hello');
+    expect(inIndex('hello')).toBe(0);
+    expect(await found('hello')).toEqual(['hello']);
+    expect(inIndex('hello')).toBe(1);
+  });
+
+  test('catches up in steps, however much there is', async () => {
+    db.exec(`
+      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+      INSERT INTO messages (conversation_id, sender_id, content) SELECT '${conversationId}', 'bob', 'word' || i FROM n;
+    `);
+    transactions = 0;
+    expect(await found('word1000')).toEqual(['word1000']);
+    expect(await found('word1')).toHaveLength(50);
+    expect(inIndex('word7')).toBe(1);
+    expect(transactions).toBeGreaterThan(3);
+  });
+
+  test('writes nothing when it has everything', async () => {
+    await chat.say('ada', conversationId, 'hello');
+    await found('hello');
+    const before = db.prepare('SELECT total_changes() AS n').get();
+    await found('hello');
+    expect(db.prepare('SELECT total_changes() AS n').get()).toEqual(before);
+  });
+
+  test('has what an app’s own SQL wrote, changed and deleted, before and after it was indexed', async () => {
+    insert('first');
+    db.exec("UPDATE messages SET content = 'premier'");
+    expect(await found('first')).toEqual([]);
+    expect(await found('premier')).toEqual(['premier']);
+    db.exec("UPDATE messages SET content = 'uno'");
+    expect(await found('premier')).toEqual([]);
+    expect(await found('uno')).toEqual(['uno']);
+    db.exec("UPDATE messages SET content = '', type = 'system'");
+    expect(await found('uno')).toEqual([]);
+    expect(inIndex('uno')).toBe(0);
+  });
+
+  test('has rows with ids of the app’s choosing, below those it has already', async () => {
+    insert('high', 1_000);
+    expect(await found('high')).toEqual(['high']);
+    insert('low', 5);
+    expect(await found('low')).toEqual(['low']);
+  });
+
+  test('forgets what is gone for good', async () => {
+    insert('doomed');
+    insert('spared');
+    expect(await found('doomed')).toEqual(['doomed']);
+    db.exec("DELETE FROM messages WHERE content = 'doomed'");
+    expect(await found('doomed')).toEqual([]);
+    expect(inIndex('doomed')).toBe(0);
+    expect(await found('spared')).toEqual(['spared']);
+  });
+
+  test('is brought forward by writing much, without a search', async () => {
+    await Promise.all(Array.from({ length: 2_100 }, (_, n) => chat.say('ada', conversationId, `word${n}`)));
+    await vi.waitFor(() => expect([inIndex('word0'), inIndex('word1999')]).toEqual([1, 1]));
+  });
+
+  test('searches at the same time share the work and find the same', async () => {
+    await Promise.all(Array.from({ length: 600 }, (_, n) => chat.say('ada', conversationId, `same ${n}`)));
+    const results = await Promise.all([found('same'), found('same'), chat.history.search('bob', { q: 'same 599' })]);
+    expect(results.map(({ length }) => length)).toEqual([50, 50, 1]);
+    expect(await chat.conversations.get(caller('ada'), conversationId)).toMatchObject({ head: { seq: 600 } });
+  });
+});
