@@ -47,11 +47,12 @@ export interface IdentifyOptions {
 export interface IdentifyRequest extends AuthRequest {
   readonly user?: unknown;
 }
-export type Identify = (request: IdentifyRequest) => Promise<Identity>;
+/** At once where nothing has to be waited for. Throws or rejects with a `CommError`. */
+export type Identify = (request: IdentifyRequest) => Identity | Promise<Identity>;
 
 /**
  * One rule for sockets and REST: `authenticate`, else `getUserId`, else the framework's user, else (development, or
- * trusted explicitly) the header `x-user-id` or the query `userId`. Rejects with a `CommError`.
+ * trusted explicitly) the header `x-user-id` or the query `userId`.
  */
 export function createIdentify(options: IdentifyOptions, logger: Logger): Identify {
   const { authenticate, getUserId } = options;
@@ -60,22 +61,30 @@ export function createIdentify(options: IdentifyOptions, logger: Logger): Identi
     if (getUserId !== undefined) return identity(getUserId(request.headers, request.query));
     return identity(frameworkUser(request.user) ?? (believesUserIds(options) ? claimedUserId(request) : undefined));
   };
-  return async (request) => {
-    let found: Identity | undefined;
+  const refuse = (error: unknown): never => {
+    if (isCommError(error)) throw error;
+    logger.error('authentication failed to run', errorFields(error));
+    throw new CommError('UNAVAILABLE', 'Who you are could not be checked', { cause: error });
+  };
+  return (request) => {
+    let found: ReturnType<Authenticate>;
     try {
-      found = await decide(request);
+      found = decide(request);
     } catch (error) {
-      if (isCommError(error)) throw error;
-      logger.error('authentication failed to run', errorFields(error));
-      throw new CommError('UNAVAILABLE', 'Who you are could not be checked', { cause: error });
+      return refuse(error);
     }
-    if (found === undefined || !v.is(idSchema, found.userId)) throw new CommError('UNAUTHENTICATED', 'Not signed in');
-    return found;
+    return found instanceof Promise ? found.then(undefined, refuse).then(usable) : usable(found);
   };
 }
 
+/** @throws CommError `UNAUTHENTICATED` */
+function usable(found: Identity | undefined): Identity {
+  if (found === undefined || !v.is(idSchema, found.userId)) throw new CommError('UNAUTHENTICATED', 'Not signed in');
+  return found;
+}
+
 /** Whether plain user ids are believed. */
-export function believesUserIds({ trustUserIdHeader }: IdentifyOptions, env = process.env): boolean {
+function believesUserIds({ trustUserIdHeader }: IdentifyOptions, env = process.env): boolean {
   return trustUserIdHeader ?? env['NODE_ENV'] !== 'production';
 }
 

@@ -35,8 +35,8 @@ export class Connection implements RequestSource {
   readonly #flood: TokenBucket;
   readonly #opening = deferred<Caller>();
   #caller: Caller | undefined;
-  /** In the hub, whether or not it is open yet. */
-  #entered: Caller | undefined;
+  /** Whoever it is counts as there, whether or not it is open yet. */
+  #arrived: Caller | undefined;
   #closed = false;
   #cancelExpiry: () => void = () => undefined;
 
@@ -58,20 +58,24 @@ export class Connection implements RequestSource {
     return this.#caller ?? this.#opening.promise;
   }
 
-  /** Never rejects: whoever is refused is told so and disconnected. */
-  async open(identify: () => Promise<Identity>, { caps: offered }: HandshakeAuth): Promise<void> {
+  /** Never rejects: whoever is refused is told so and disconnected, at once where that is known at once. */
+  async open(identify: () => Identity | Promise<Identity>, { caps: offered }: HandshakeAuth): Promise<void> {
     try {
-      const identity = await identify();
-      await this.#core.ready();
+      const asked = identify();
+      const { userId, expiresAt } = asked instanceof Promise ? await asked : asked;
+      if (this.#closed) return;
       const caps = new Set<Capability>(CAPABILITIES.filter((cap) => offered?.includes(cap)));
-      const caller: Caller = { userId: identity.userId, socketId: this.#link.id, caps };
+      const caller: Caller = { userId, socketId: this.#link.id, caps };
+      this.#arrived = caller;
+      this.services.presence.arrived(caller);
+      await this.#core.ready();
       if (!(await this.#enter(caller))) return;
       if (offered !== undefined) this.#hello(caller);
       await this.services.presence.connected(caller);
       if (this.#closed) return;
       this.#caller = caller;
       this.#opening.resolve(caller);
-      this.#expireAt(identity.expiresAt);
+      this.#expireAt(expiresAt);
       this.services.calls.connected(caller);
     } catch (error) {
       this.#refuse(error);
@@ -105,7 +109,7 @@ export class Connection implements RequestSource {
     this.#cancelExpiry();
     this.#opening.reject(new CommError('UNAVAILABLE', 'The connection is gone'));
     this.#core.hub.exit(this.#link.id);
-    const caller = this.#entered;
+    const caller = this.#arrived;
     if (caller === undefined) return;
     const { typing, presence, calls } = this.services;
     typing.disconnected(caller);
@@ -116,7 +120,6 @@ export class Connection implements RequestSource {
   /** @returns false when the socket has gone meanwhile */
   async #enter(caller: Caller): Promise<boolean> {
     if (this.#closed) return false;
-    this.#entered = caller;
     const { store, hub } = this.#core;
     const { userId, caps } = caller;
     await hub.enter({ link: this.#link, userId, caps }, () => store.read(() => conversationIdsOf(userId)));

@@ -42,22 +42,34 @@ export class Core {
   /** Requests that are being answered. */
   readonly inFlight = new InFlight();
   readonly #db: DatabaseSource;
+  #logger: Logger | undefined;
+  #configured = false;
   #ready: Promise<void> | undefined;
   #draining = false;
 
   constructor(db: DatabaseSource, options: CoreOptions) {
-    const { store: ephemera = useCommunicationStore(), logger = consoleLogger, clock = systemClock } = options;
-    this.config = resolveConfig(options.config);
-    this.logger = logger;
+    const { store: ephemera = useCommunicationStore(), clock = systemClock } = options;
+    this.config = resolveConfig();
+    this.logger = forwarding(() => this.#logger ?? consoleLogger);
+    this.configure(options);
     this.clock = clock;
     this.#db = db;
-    this.store = createStore(db, logger);
-    const { store, config, hub } = this;
+    this.store = createStore(db, this.logger);
+    const { store, config, hub, logger } = this;
     const newId = (): string => crypto.randomUUID();
     this.services = createServices({ store, hub, clock, config, logger, ephemera, presence: ephemera, newId });
     this.#ready = this.#watched(this.store.ready);
     // Whoever asks learns of it; nobody asking must not crash the process.
     this.#ready.catch(() => undefined);
+  }
+
+  /** Takes over the first configuration and the first logger that anybody brings: which module is loaded first is chance. */
+  configure({ config, logger }: CoreOptions): void {
+    if (config !== undefined && !this.#configured) {
+      Object.assign(this.config, resolveConfig(config));
+      this.#configured = true;
+    }
+    this.#logger ??= logger;
   }
 
   /**
@@ -84,8 +96,9 @@ export class Core {
     return this.#draining;
   }
 
-  /** Stops all timers. */
+  /** Stops all timers. Whoever asks for this database from now on starts anew. */
   close(): void {
+    if (cores.get(connectionOf(this.#db)) === this) cores.delete(connectionOf(this.#db));
     this.services.presence.close();
     this.services.calls.close();
   }
@@ -104,12 +117,26 @@ export class Core {
 const cores = new WeakMap<object, Core>();
 
 /**
- * The core of a database: handlers and routes that are given the same one share it, and the first one's options hold.
- * Without a database those who share an ephemeral store share one in memory.
+ * The core of a database: handlers and routes that are given the same one share it. Without a database those who share
+ * an ephemeral store share one in memory.
  */
 export function coreOf(options: CoreOptions): Core {
   const key = options.db === undefined ? (options.store ?? useCommunicationStore()) : connectionOf(options.db);
-  let core = cores.get(key);
-  if (core === undefined) cores.set(key, (core = new Core(options.db ?? openDatabase(':memory:'), options)));
+  const known = cores.get(key);
+  if (known !== undefined) {
+    known.configure(options);
+    return known;
+  }
+  const core = new Core(options.db ?? openDatabase(':memory:'), options);
+  cores.set(key, core);
   return core;
+}
+
+function forwarding(target: () => Logger): Logger {
+  return {
+    debug: (message, fields) => target().debug(message, fields),
+    info: (message, fields) => target().info(message, fields),
+    warn: (message, fields) => target().warn(message, fields),
+    error: (message, fields) => target().error(message, fields),
+  };
 }

@@ -6,7 +6,7 @@ import { attachCore } from './attach.ts';
 import { createIdentify, type Authenticate } from './auth.ts';
 import type { CommunicationConfig } from './config.ts';
 import { consoleLogger } from './console-logger.ts';
-import { Core, type CoreOptions } from './core.ts';
+import { coreOf, type Core, type CoreOptions } from './core.ts';
 import { httpApp, type Fetch } from './http/http-app.ts';
 import { isLoopback, originPolicy, type OriginPolicy } from './http/origins.ts';
 import { serveRequests } from './routes.ts';
@@ -74,15 +74,19 @@ export async function createCommServer(options: CommServerOptions = {}): Promise
   if (warning !== undefined) logger.warn(warning, { host });
   const origins = originPolicy({ origins: listOf(options.origin), development: trust === 'development' });
   const own = options.db === undefined ? openDatabase(databasePath(options.database)) : undefined;
+  const core = coreOf({ ...options, db: own ?? options.db, logger, store: new CommunicationStore(options.clock) });
   try {
-    return await start({ ...options, port, host, logger }, { trust, origins, own });
+    return await start({ ...options, port, host }, { core, trust, origins, own });
   } catch (error) {
+    // A database that was brought along may have other users.
+    if (own !== undefined) core.close();
     own?.close();
     throw error;
   }
 }
 
 interface Parts {
+  core: Core;
   trust: Trust;
   origins: OriginPolicy;
   own: OwnDatabase | undefined;
@@ -90,13 +94,9 @@ interface Parts {
 
 async function start(
   options: CommServerOptions & { port: number; host: string },
-  { trust, origins, own }: Parts,
+  { core, trust, origins, own }: Parts,
 ): Promise<CommServer> {
-  const { host, clock, drainTimeoutMs = 5_000 } = options;
-  const core = new Core(own ?? options.db ?? openDatabase(':memory:'), {
-    ...options,
-    store: new CommunicationStore(clock),
-  });
+  const { host, drainTimeoutMs = 5_000 } = options;
   await core.ready();
   const auth = { authenticate: options.auth, trustUserIdHeader: trust !== 'tokens' };
   const routes = serveRequests(core, createIdentify(auth, core.logger));

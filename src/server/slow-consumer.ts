@@ -1,5 +1,5 @@
 /** As much as may wait behind what is being sent: far more than a slow line needs, far less than a process has. */
-export const MAX_QUEUED_BYTES = 8 * 1_024 * 1_024;
+const MAX_QUEUED_BYTES = 8 * 1_024 * 1_024;
 
 /** An Engine.IO connection, as far as it tells what it sends. */
 export interface EngineConnection {

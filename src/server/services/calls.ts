@@ -57,6 +57,9 @@ export class CallService {
     const { ephemera, clock, newId } = this.#deps;
     const { userId, socketId } = caller;
     const members = new Set(await this.#deps.membersFor(userId, conversationId));
+    if (socketId !== undefined && !this.#deps.hub.isConnected(socketId)) {
+      throw new CommError('UNAVAILABLE', 'The connection is gone');
+    }
     const calleeIds = [...new Set(asked)].filter((id) => id !== userId);
     if (calleeIds.length === 0) throw new CommError('INVALID', 'A call needs somebody to call');
     if (!calleeIds.every((id) => members.has(id))) throw new CommError('NOT_FOUND', 'No such participant');

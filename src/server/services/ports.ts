@@ -1,6 +1,5 @@
-import type { Capability } from '../../protocol/hello.ts';
 import type { Push } from '../../protocol/events.ts';
-import type { PresenceStatus } from '../../protocol/presence.ts';
+import type { Capability, PresenceStatus } from '../../protocol/vocabulary.ts';
 
 /** Who asks: a user, and over a socket also which one and what its client can do. */
 export interface Caller {

@@ -50,10 +50,9 @@ export function derivePresence(devices: readonly PresenceStatus[], chosen: Prese
 export class PresenceService {
   readonly #deps: PresenceDeps;
   readonly #watches: PresenceWatches;
-  /** Of everybody who is connected, or was a moment ago: what they chose, once it has been read. */
-  readonly #chosen = new Map<string, Promise<PresenceStatus | undefined>>();
-  /** What `#chosen` resolved to. */
-  readonly #choices = new Map<string, PresenceStatus>();
+  /** Of everybody who is connected, or was a moment ago: what they chose. Whoever is missing, it isn't known yet. */
+  readonly #choices = new Map<string, PresenceStatus | undefined>();
+  readonly #loading = new Map<string, Promise<void>>();
   /** By user whose last device went: until they are offline. */
   readonly #leaving: KeyedTimers;
 
@@ -63,13 +62,16 @@ export class PresenceService {
     this.#leaving = new KeyedTimers(deps.clock);
   }
 
-  /** A device came. Nothing is told before its user's choice is known: it may be to appear offline. */
-  async connected({ userId, socketId }: Caller): Promise<void> {
+  /** A device came. Nothing is told of it yet. */
+  arrived({ userId, socketId }: Caller): void {
     if (socketId === undefined) return;
-    const { ephemera } = this.#deps;
-    ephemera.mapUserSocket(userId, socketId);
-    ephemera.setDeviceStatus(socketId, 'online');
+    this.#deps.ephemera.mapUserSocket(userId, socketId);
+    this.#deps.ephemera.setDeviceStatus(socketId, 'online');
     this.#leaving.cancel(userId);
+  }
+
+  /** The device that came is served. Its user's choice is known before anybody is told: it may be to appear offline. */
+  async connected({ userId }: Caller): Promise<void> {
     await this.#loadChoice(userId);
     this.#publish(userId);
   }
@@ -94,8 +96,7 @@ export class PresenceService {
     if (chosen) {
       const choice = status === 'online' ? undefined : status;
       await store.write(() => keepChosenStatus(userId, choice));
-      if (choice === undefined) this.#choices.delete(userId);
-      else this.#choices.set(userId, choice);
+      this.#choices.set(userId, choice);
     }
     // A choice says nothing of a device, except that somebody is at this one.
     if (socketId !== undefined) ephemera.setDeviceStatus(socketId, chosen ? 'online' : status);
@@ -130,17 +131,14 @@ export class PresenceService {
   }
 
   async #loadChoice(userId: string): Promise<void> {
-    let loading = this.#chosen.get(userId);
+    if (this.#choices.has(userId)) return;
+    let loading = this.#loading.get(userId);
     if (loading === undefined) {
-      loading = this.#deps.store.read(() => storedPresence(userId)).then(({ chosen }) => chosen);
-      this.#chosen.set(userId, loading);
-      try {
-        const chosen = await loading;
-        if (chosen !== undefined) this.#choices.set(userId, chosen);
-      } catch (error) {
-        this.#chosen.delete(userId);
-        throw error;
-      }
+      const read = this.#deps.store.read(() => storedPresence(userId));
+      loading = read
+        .then(({ chosen }) => void this.#choices.set(userId, chosen))
+        .finally(() => this.#loading.delete(userId));
+      this.#loading.set(userId, loading);
     }
     await loading;
   }
@@ -148,7 +146,6 @@ export class PresenceService {
   #left(userId: string, leftAt: string): void {
     const { ephemera, store } = this.#deps;
     this.#publish(userId, leftAt);
-    this.#chosen.delete(userId);
     this.#choices.delete(userId);
     // Somebody who appeared offline was last seen when they began to, or before they came.
     const lastSeen = ephemera.getPresence(userId)?.lastSeen;
@@ -160,6 +157,7 @@ export class PresenceService {
   }
 
   #publish(userId: string, lastSeenAt?: string): void {
+    if (!this.#choices.has(userId)) return;
     const { ephemera, hub } = this.#deps;
     const before = ephemera.getPresence(userId)?.status ?? 'offline';
     const status = derivePresence(ephemera.getDeviceStatuses(userId), this.#choices.get(userId));

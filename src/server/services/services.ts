@@ -39,7 +39,7 @@ export interface EveryDep extends ServiceDeps {
 
 export function createServices(deps: EveryDep): Services {
   const { store, hub, clock, config, logger, ephemera, newId } = deps;
-  const { rateLimit } = config;
+  let sendLimit: KeyedLimit | undefined;
   const chat = createChatServices(deps);
   const calls = new CallService({
     ephemera,
@@ -67,7 +67,16 @@ export function createServices(deps: EveryDep): Services {
     }),
     signals: new SignalService({ calls, hub, clock }),
     keys: new KeyService({ store, hub, clock }),
-    sendLimit: rateLimit && new KeyedLimit(() => new SlidingWindow(rateLimit), () => clock.now()),
+    get sendLimit() {
+      const { rateLimit } = config;
+      sendLimit ??=
+        rateLimit &&
+        new KeyedLimit(
+          () => new SlidingWindow(rateLimit),
+          () => clock.now(),
+        );
+      return sendLimit;
+    },
     now: () => isoNow(clock),
   };
   hub.onRemoval((userId, conversationId) => {

@@ -52,9 +52,8 @@ describe('a bare context', () => {
     const logger: Logger = { ...silentLogger, warn: (message) => warnings.push(message) };
     const context = new LumenBus().context('s1');
     createCommunicationHandler({ ...quiet(), logger })(context);
-    expect(await context.next('error')).toMatchObject({ code: 'UNAUTHENTICATED' });
-    expect(context.disconnects).toBe(1);
-    expect(warnings).toEqual(['a connection was refused']);
+    expect([context.disconnects, warnings]).toEqual([1, ['a connection was refused']]);
+    expect(context.pushes).toMatchObject([{ event: 'error', data: { code: 'UNAUTHENTICATED' } }]);
     expect(await context.ask('comm:ping', {})).toMatchObject({ error: { code: 'UNAUTHENTICATED' } });
   });
 
@@ -113,6 +112,17 @@ test('handler, functions and routes of one database are one server', async () =>
   const routes = createCommunicationRoutes({ db });
   const response = await routes(new Request('http://any/__nk_comm/conversations?userId=alice'));
   expect(await response.json()).toMatchObject([{ id }]);
+});
+
+test('a configuration holds whichever of them is made first', async () => {
+  const db = new DatabaseSync(':memory:');
+  createCommunicationApiHandlers(db);
+  const handle = createCommunicationHandler({ ...quiet(), db, config: { maxMessageLength: 3 } });
+  const alice = new LumenBus().context('s1', { query: { userId: 'alice' } });
+  handle(alice);
+  const { data } = await alice.ask('conversation:create', { type: 'group', participantIds: [] });
+  const send = { conversationId: data?.id, content: 'Four', type: 'text' };
+  expect(await alice.ask('message:send', send)).toMatchObject({ error: { code: 'MESSAGE_TOO_LONG' } });
 });
 
 test('a framework that asks for the handler late, on its own Socket.IO, is served the same', async () => {

@@ -58,6 +58,7 @@ class Office {
       if (event === 'presence:changed') this.told.push(`${device}: ${data.userId} ${data.status}`);
     });
     await this.hub.enter({ link, userId, caps: who.caps }, () => Promise.resolve([]));
+    this.presence.arrived(who);
     await this.presence.connected(who);
     return who;
   }

@@ -7,8 +7,8 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-const identify = (options: IdentifyOptions, request: Partial<IdentifyRequest>) =>
-  createIdentify(options, silentLogger)({ headers: {}, query: {}, ...request });
+const identify = async (options: IdentifyOptions, request: Partial<IdentifyRequest>) =>
+  await createIdentify(options, silentLogger)({ headers: {}, query: {}, ...request });
 
 const everywhere: Partial<IdentifyRequest> = {
   headers: { 'x-user-id': 'header' },

@@ -107,6 +107,8 @@ describe('ending', () => {
     const server = await startServer({ db });
     await server[Symbol.asyncDispose]();
     expect(db.prepare('SELECT count(*) AS messages FROM messages').get()).toEqual({ messages: 0 });
+    await using again = await startServer({ db });
+    await (await again.connect('alice')).settled();
   });
 });
 
