@@ -49,6 +49,7 @@ export interface ViewPorts {
   join(conversationId: string): Promise<void>;
   /** Waits, for however long, until the client is connected. */
   untilConnected(signal: AbortSignal): Promise<void>;
-  online(): boolean;
+  /** Waits before what failed for the moment is tried again. */
+  pause(signal: AbortSignal): Promise<void>;
   closeTimeline(conversationId: string): void;
 }

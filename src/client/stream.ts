@@ -63,6 +63,7 @@ export class Stream {
     this.#feed.lineLost();
     this.#to.messages.sender.offline();
     this.#to.typing.lineLost();
+    this.#to.reader.current?.timelines.lineLost();
   }
 
   /** Rooms first, then what was missed, then the outbox: that order leaves no window. */

@@ -1,9 +1,9 @@
-import type { Conversation } from '../../protocol/conversations.ts';
+import type { Conversation, ConversationUpdate } from '../../protocol/conversations.ts';
 import { CommError } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { ClientContext } from '../context.ts';
 import type { Directory } from './directory.ts';
-import { EMPTY_INBOX, findConversation, reduceInbox, type Inbox, type InboxEvent } from './inbox.ts';
+import { countsRead, EMPTY_INBOX, findConversation, reduceInbox, type Inbox, type InboxEvent } from './inbox.ts';
 
 /** The list of conversations as far as it is loaded. Frozen; what didn't change is the same object as before. */
 export interface InboxSnapshot {
@@ -55,6 +55,7 @@ export class InboxState {
     const ownId = this.#context.userId();
     const before = this.#inbox;
     const next = reduceInbox(before.ownId === ownId ? before : { ...before, ownId }, event);
+    for (const read of snapshotsIn(event)) if (countsRead({ ...before, ownId }, read)) this.#fetch(read.id);
     if (next !== before) {
       this.#inbox = next;
       this.#publish();
@@ -129,5 +130,19 @@ export class InboxState {
     if (isSame) return;
     this.#snapshot = Object.freeze(next);
     this.#show?.(this.#snapshot);
+  }
+}
+
+/** Conversations as the server read them, which may be older than what was pushed. */
+function snapshotsIn(event: InboxEvent): readonly ConversationUpdate[] {
+  switch (event.kind) {
+    case 'listed':
+      return event.conversations;
+    case 'known':
+      return [event.conversation];
+    case 'conversation':
+      return [event.update];
+    default:
+      return [];
   }
 }

@@ -1,4 +1,4 @@
-import type { Conversation } from '../../protocol/conversations.ts';
+import type { Conversation, ConversationUpdate, Participant } from '../../protocol/conversations.ts';
 import type { Message } from '../../protocol/messages.ts';
 import { assignDefined } from '../../transport/rows.ts';
 import type { Change, Mark } from '../changes.ts';
@@ -40,12 +40,17 @@ export function reduceInbox(inbox: Inbox, event: InboxEvent): Inbox {
     case 'created':
       return arrive(inbox, event);
     case 'updated':
+      return amend(inbox, event.conversationId, (held) => revise(held, event.message, inbox.ownId));
     case 'deleted':
-    case 'reactions':
       return amend(inbox, event.conversationId, (held) => withLast(held, event));
+    case 'reactions':
+      return amend(inbox, event.conversationId, (held) =>
+        isNews(held, event) ? advance(withLast(held, event), event) : held,
+      );
     case 'conversation':
       return amend(inbox, event.conversationId, (held) => {
-        const merged = assignDefined({ ...held }, event.update);
+        const { update } = event;
+        const merged = update.head === undefined ? assignDefined({ ...held }, update) : adopt(held, update);
         return JSON.stringify(held) === JSON.stringify(merged) ? held : merged;
       });
     case 'read':
@@ -70,12 +75,50 @@ function list(inbox: Inbox, { conversations, first, hasMore }: Extract<InboxEven
   const kept = inbox.conversations.filter(
     ({ id, updatedAt }) => !listed.has(id) && (!first || (hasMore && updatedAt <= last)),
   );
-  return { ...inbox, conversations: sorted([...kept, ...conversations]), hasMore };
+  const read = conversations.map((each) => adopt(findConversation(inbox, each.id) ?? each, each));
+  return { ...inbox, conversations: sorted([...kept, ...read]), hasMore };
 }
 
 function put(inbox: Inbox, conversation: Conversation): Inbox {
+  const held = findConversation(inbox, conversation.id) ?? conversation;
   const others = inbox.conversations.filter(({ id }) => id !== conversation.id);
-  return { ...inbox, conversations: sorted([...others, conversation]) };
+  return { ...inbox, conversations: sorted([...others, adopt(held, conversation)]) };
+}
+
+/**
+ * A conversation as the server had it at some moment. It may have been on its way for longer than what was pushed since:
+ * the counters tell, and marks only move forward.
+ */
+function adopt(held: Conversation, read: ConversationUpdate): Conversation {
+  if (read.head !== undefined && held.head !== undefined && read.head.rev < held.head.rev) return held;
+  const participants = read.participants?.map((each) => {
+    const known = held.participants.find(({ userId }) => userId === each.userId);
+    return known === undefined ? each : furthest(each, known);
+  });
+  return assignDefined({ ...held }, { ...read, participants });
+}
+
+function furthest(one: Participant, other: Participant): Participant {
+  const further = (other.lastReadSeq ?? 0) > (one.lastReadSeq ?? 0) ? other : one;
+  return assignDefined(
+    { ...one },
+    {
+      lastReadSeq: further.lastReadSeq,
+      lastReadAt: further.lastReadAt,
+      lastDeliveredSeq: Math.max(one.lastDeliveredSeq ?? 0, other.lastDeliveredSeq ?? 0) || undefined,
+    },
+  );
+}
+
+/** What was read anew counts as unread what has been read since: it has to be read once more. */
+export function countsRead(inbox: Inbox, { id, participants }: ConversationUpdate): boolean {
+  const held = findConversation(inbox, id);
+  if (held === undefined || participants === undefined) return false;
+  return readSeq(held, inbox.ownId) > readSeq({ participants }, inbox.ownId);
+}
+
+function readSeq({ participants }: Pick<Conversation, 'participants'>, ownId: string | undefined): number {
+  return participants.find(({ userId }) => userId === ownId)?.lastReadSeq ?? 0;
 }
 
 function amend(inbox: Inbox, id: string, change: (held: Conversation) => Conversation): Inbox {
@@ -88,17 +131,51 @@ function amend(inbox: Inbox, id: string, change: (held: Conversation) => Convers
 
 function arrive(inbox: Inbox, { conversationId, message }: Extract<Change, { message: unknown }>): Inbox {
   return amend(inbox, conversationId, (held) => {
-    const isKnown =
-      held.lastMessage?.id === message.id || (held.lastMessage?.seq ?? 0) >= (message.seq ?? Number.MAX_SAFE_INTEGER);
+    const { lastMessage: last, head } = held;
+    const isKnown = head === undefined || message.rev === undefined ? last?.id === message.id : !isNews(held, message);
     if (isKnown) return withLast(held, { kind: 'updated', message });
-    const isOwn = message.senderId === inbox.ownId;
-    return {
+    // After a reconnect one that was edited meanwhile comes behind those that were sent after it.
+    const isLast = last?.seq === undefined || message.seq === undefined || message.seq > last.seq;
+    const isUnread = message.senderId !== inbox.ownId && (message.seq ?? Infinity) > readSeq(held, inbox.ownId);
+    const next = {
       ...held,
-      lastMessage: message,
+      ...(isLast && { lastMessage: message }),
       updatedAt: message.createdAt > held.updatedAt ? message.createdAt : held.updatedAt,
-      unreadCount: held.unreadCount + (isOwn ? 0 : 1),
+      unreadCount: held.unreadCount + (isUnread ? 1 : 0),
     };
+    return advance(next, message);
   });
+}
+
+/** An edited or deleted message: what is deleted unread isn't unread any more. */
+function revise(held: Conversation, message: Message, ownId: string | undefined): Conversation {
+  const change = { kind: 'updated', message } as const;
+  if (!isNews(held, message)) return withLast(held, change);
+  const wasUnread =
+    message.deletedAt !== undefined &&
+    message.senderId !== ownId &&
+    message.seq !== undefined &&
+    message.seq > readSeq(held, ownId) &&
+    // What was sent and deleted while one was away has never been counted.
+    message.seq <= (held.head?.seq ?? 0);
+  const next = withLast(held, change);
+  return advance(wasUnread ? { ...next, unreadCount: Math.max(0, next.unreadCount - 1) } : next, message);
+}
+
+interface Placed {
+  seq?: number | undefined;
+  rev?: number | undefined;
+}
+
+/** False for what the conversation, as it was last read, contains already. */
+function isNews({ head }: Conversation, { rev }: Placed): boolean {
+  return rev === undefined || head === undefined || rev > head.rev;
+}
+
+function advance(held: Conversation, { seq = 0, rev }: Placed): Conversation {
+  const { head } = held;
+  if (head === undefined || rev === undefined) return held;
+  return { ...held, head: { seq: Math.max(seq, head.seq), rev: Math.max(rev, head.rev) } };
 }
 
 type LastChange = Extract<Change, { kind: 'deleted' | 'reactions' }> | { kind: 'updated' | 'created'; message: Message };
@@ -109,13 +186,17 @@ function withLast(held: Conversation, change: LastChange): Conversation {
   switch (change.kind) {
     case 'updated':
     case 'created':
-      return last.id === change.message.id ? { ...held, lastMessage: change.message } : held;
+      return last.id === change.message.id && (change.message.rev ?? Infinity) >= (last.rev ?? 0)
+        ? { ...held, lastMessage: change.message }
+        : held;
     case 'deleted':
       return last.id === change.messageId
         ? { ...held, lastMessage: { ...last, content: '', deletedAt: change.deletedAt } }
         : held;
     case 'reactions':
-      return last.id === change.messageId ? { ...held, lastMessage: { ...last, reactions: change.reactions } } : held;
+      return last.id === change.messageId
+        ? { ...held, lastMessage: assignDefined({ ...last, reactions: change.reactions }, { rev: change.rev }) }
+        : held;
   }
 }
 

@@ -79,7 +79,8 @@ export class OpenConversation {
         await abortable(this.#ports.join(this.#id), signal);
         return await abortable(this.timeline.loadNewest(), signal);
       } catch (error) {
-        if (signal.aborted || this.#ports.online() || !(error instanceof CommError) || !error.retryable) throw error;
+        if (signal.aborted || !(error instanceof CommError) || !error.retryable) throw error;
+        await this.#ports.pause(signal);
       }
     }
   }

@@ -1,4 +1,5 @@
 import type { Changes, Conversation, Head, SyncResult } from '../../protocol/conversations.ts';
+import { isCommError } from '../../protocol/errors.ts';
 import type { Change } from '../changes.ts';
 import type { ClientContext } from '../context.ts';
 import { cursorAt, reduceCursor, type Cursor, type CursorEffect, type CursorEvent } from './sync.ts';
@@ -170,14 +171,21 @@ export class Feed {
     return change.kind === 'created' && change.message.senderId !== this.#context.userId();
   }
 
+  /** Said in vain; after a loss of the line it is due once the client is in step again. */
+  #owe(conversationId: string): void {
+    if (this.#context.online() && !this.#catchingUp) this.#confirmDelivery(conversationId);
+    else if (!this.#due.has(conversationId)) this.#due.set(conversationId, undefined);
+  }
+
   #confirmDelivery(conversationId: string): void {
     if (!this.#context.has('delivered') || this.#due.has(conversationId)) return;
     const cancel = this.#context.clock.after(DELIVERED_EVERY_MS, () => {
       const seq = this.#cursors.get(conversationId)?.seq;
       if (seq === undefined || !this.#context.online()) return void this.#due.set(conversationId, undefined);
       this.#due.delete(conversationId);
-      // Not worth an error: the next one says the same and more.
-      this.#context.requester.request('message:delivered', { conversationId, seq }).catch(() => undefined);
+      this.#context.requester.request('message:delivered', { conversationId, seq }).catch((error: unknown) => {
+        if (isCommError(error) && error.retryable && this.#cursors.has(conversationId)) this.#owe(conversationId);
+      });
     });
     this.#due.set(conversationId, cancel);
   }

@@ -10,6 +10,8 @@ import { emptyTimeline, findMessage, reduceTimeline, windowOf, type Timeline, ty
 
 const NOTHING: TimelineSnapshot = Object.freeze({ messages: [], hasOlder: false, hasNewer: false, loading: false });
 
+const RETRY_AFTER_MS = 2_000;
+
 /** About stored messages; saying it twice changes nothing, because each says how things stand. */
 const TOLD: ReadonlySet<TimelineEvent['kind']> = new Set(['created', 'updated', 'deleted', 'reactions', 'read', 'status']);
 
@@ -19,6 +21,7 @@ export class Timelines {
   readonly #history: History;
   readonly #pending: (conversationId: string) => readonly Message[];
   readonly #open = new Map<string, LiveTimeline>();
+  readonly #retries = new Map<string, () => void>();
 
   constructor(context: ClientContext, history: History, pending: (conversationId: string) => readonly Message[]) {
     this.#context = context;
@@ -58,18 +61,38 @@ export class Timelines {
 
   /** Too much was missed, or a base server can't tell what was: the end has to be read anew. */
   reread(conversationId: string): void {
-    const timeline = this.#open.get(conversationId);
-    timeline?.apply({ kind: 'cut-off' });
-    timeline?.loadNewest().catch(this.#context.report);
+    this.#open.get(conversationId)?.apply({ kind: 'cut-off' });
+    this.#loadNewest(conversationId);
   }
 
   /** Loads what could not be loaded while the line was down. */
   resume(): void {
-    for (const timeline of this.#open.values()) timeline.loadNewest().catch(() => undefined);
+    for (const conversationId of this.#open.keys()) this.#loadNewest(conversationId);
+  }
+
+  /** The next connection resumes. */
+  lineLost(): void {
+    for (const cancel of this.#retries.values()) cancel();
+    this.#retries.clear();
   }
 
   rereadAll(): void {
     for (const conversationId of this.#open.keys()) this.reread(conversationId);
+  }
+
+  /** A request for a page can fail while the socket stands: nobody else would ask again. */
+  #loadNewest(conversationId: string): void {
+    this.#open.get(conversationId)?.loadNewest().catch((error: unknown) => {
+      const { clock, online, report } = this.#context;
+      if (!online()) return;
+      if (!(error instanceof CommError) || !error.retryable) return report(error);
+      this.#retries.get(conversationId)?.();
+      const retry = clock.after(error.retryAfterMs ?? RETRY_AFTER_MS, () => {
+        this.#retries.delete(conversationId);
+        this.#loadNewest(conversationId);
+      });
+      this.#retries.set(conversationId, retry);
+    });
   }
 }
 

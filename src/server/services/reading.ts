@@ -7,10 +7,9 @@ import {
   slowestBut,
   slowestDelivered,
   slowestRead,
-  statusChanges,
   unreadCountOf,
-  type StatusChange,
 } from '../store/marks.ts';
+import { statusChanges, type StatusChange } from '../store/status-changes.ts';
 import { membershipOf } from '../store/members.ts';
 import type { Work } from '../store/work.ts';
 import { isoNow, type ServiceDeps } from './deps.ts';

@@ -18,9 +18,9 @@ describe('delivery and reading', () => {
 
   const read = (userId: string, seq: number, socketId?: string) =>
     chat.reading.read(caller(userId, socketId), { conversationId, messageId: sent[seq - 1]?.id ?? '' });
-  const delivered = (userId: string, seq: number) =>
-    chat.reading.delivered(caller(userId), { conversationId, seq });
-  const statuses = async () => (await chat.history.list('ada', conversationId)).toReversed().map(({ status }) => status);
+  const delivered = (userId: string, seq: number) => chat.reading.delivered(caller(userId), { conversationId, seq });
+  const statuses = async () =>
+    (await chat.history.list('ada', conversationId)).toReversed().map(({ status }) => status);
   const told = () => chat.hub.payloads('message:status').map(({ status, seq }) => `${status} ${seq}`);
 
   test('a message is delivered when everybody else has it', async () => {
