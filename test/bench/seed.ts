@@ -15,6 +15,13 @@ export const READER = 'reader';
 /** Stands in three messages of the whole database. */
 export const RARE_WORD = 'zyzzyva';
 
+/** As its migration fills it, which would otherwise catch up row by row. */
+const SEARCH_INDEX = `
+  BEGIN;
+  INSERT INTO comm_messages_search (rowid, scope, content) SELECT id, hex(conversation_id), content FROM messages;
+  UPDATE comm_search_state SET indexed_to = (SELECT max(id) FROM messages);
+  COMMIT;`;
+
 const CONVERSATIONS = 200;
 const PEOPLE = 100;
 /** Messages in each conversation but the large one. */
@@ -42,9 +49,7 @@ export async function seed(file: string, messages: number): Promise<Seeded> {
   for (const { type, name } of hindrances) db.exec(`DROP ${type} ${name}`);
   db.exec(`BEGIN; ${people(messages)} ${rows(messages)} COMMIT`);
   for (const { sql } of hindrances) db.exec(sql);
-  db.exec(
-    'BEGIN; INSERT INTO comm_messages_search (rowid, scope, content) SELECT id, hex(conversation_id), content FROM messages; COMMIT',
-  );
+  db.exec(SEARCH_INDEX);
   db.exec('ANALYZE');
   const large = messages - ELSEWHERE;
   const row = db
@@ -80,16 +85,19 @@ function people(messages: number): string {
 function rows(messages: number): string {
   const large = messages - ELSEWHERE;
   const conversation = `iif(value < ${large}, 0, 1 + (value - ${large}) / ${EACH})`;
-  const seq = `iif(value < ${large}, value, (value - ${large}) % ${EACH}) + 1`;
+  const position = `iif(value < ${large}, value, (value - ${large}) % ${EACH})`;
+  const seq = `${position} + 1`;
+  // Every fourth is the reader's, the others take turns in rounds of twenty.
+  const own = `${position} / iif(value % 4 = 0, 4, 20) + 1`;
   const rare = `iif(value IN (${large >> 3}, ${large >> 2}, ${large >> 1}), ' ${RARE_WORD}', '')`;
   const word = (prime: number, of: number): string => `value * ${prime} % ${of}`;
   return `
-    INSERT INTO messages (id, conversation_id, sender_id, content, created_at, seq, rev, client_id)
+    INSERT INTO messages (id, conversation_id, sender_id, content, created_at, seq, rev, sender_seq, client_id)
     SELECT value + 1, 'conversation-' || ${conversation}, iif(value % 4 = 0, '${READER}', 'user-' || value % 20),
       printf('hello word%d and common%d with topic%d of thing%d about matter%d then reply%d to question%d so answer%d',
         ${word(31, 5_000)}, ${word(7, 20)}, ${word(13, 300)}, ${word(17, 20_000)}, ${word(3, 1_000)}, ${word(5, 100)},
         ${word(11, 50)}, ${word(19, 500)}) || ${rare},
-      ${time('value')}, ${seq}, ${seq}, printf('01900000-0000-7000-8000-%012d', value)
+      ${time('value')}, ${seq}, ${seq}, ${own}, printf('01900000-0000-7000-8000-%012d', value)
     FROM (${series(messages)});`;
 }
 

@@ -113,7 +113,9 @@ async function inBoth(
 }
 
 async function cast(room: Room, people: readonly string[]): Promise<Cast> {
-  return (await Promise.all(people.map((userId) => room.enter(userId)))) as unknown as Cast;
+  const [first, second, ...rest] = await Promise.all(people.map((userId) => room.enter(userId)));
+  if (first === undefined || second === undefined) throw new Error('A room has two people at least');
+  return [first, second, ...rest];
 }
 
 /** Counts what somebody receives. */
