@@ -26,7 +26,9 @@ export function matchRoute(method: string, pathname: string, restPath: string): 
     (each) =>
       each.method === method &&
       each.segments.length === segments.length &&
-      each.segments.every((segment, index) => segment === segments[index] || (segment === ':id' && segments[index] !== '')),
+      each.segments.every(
+        (segment, index) => segment === segments[index] || (segment === ':id' && segments[index] !== ''),
+      ),
   );
   if (route === undefined) return undefined;
   const id = segments[route.segments.indexOf(':id')];

@@ -25,7 +25,13 @@ export function present(conversation: Conversation, statuses: PresenceOf): Conve
 
 /** What of a conversation is the same for all its people, and so can be told to all of them at once. */
 export function shared(conversation: Conversation): ConversationUpdate {
-  const { unreadCount: _unread, pinned: _pinned, muted: _muted, archived: _archived, lastMessage: _last, ...rest } =
-    conversation;
+  const {
+    unreadCount: _unread,
+    pinned: _pinned,
+    muted: _muted,
+    archived: _archived,
+    lastMessage: _last,
+    ...rest
+  } = conversation;
   return rest;
 }

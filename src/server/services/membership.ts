@@ -1,19 +1,6 @@
-import type {
-  AddParticipants,
-  Conversation,
-  RemoveParticipant,
-  SetRole,
-} from '../../protocol/conversations.ts';
+import type { AddParticipants, Conversation, RemoveParticipant, SetRole } from '../../protocol/conversations.ts';
 import { takeRev } from '../store/counters.ts';
-import {
-  addMembers,
-  ensureOwner,
-  memberIds,
-  membershipOf,
-  ownerIds,
-  removeMember,
-  setRole,
-} from '../store/members.ts';
+import { addMembers, ensureOwner, memberIds, membershipOf, ownerIds, removeMember, setRole } from '../store/members.ts';
 import { viewConversation } from '../store/conversations.ts';
 import type { Work } from '../store/work.ts';
 import { present, shared, type PresenceOf } from './conversation-presence.ts';

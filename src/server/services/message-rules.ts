@@ -14,7 +14,8 @@ export function checkMessage(userId: string, message: SendMessage, limits: Limit
   const { attachment, encrypted = false, envelope } = message;
   checkLength(message.content, limits);
   if (attachment !== undefined) checkAttachment(attachment, limits);
-  if (encrypted !== (envelope !== undefined)) throw invalid('An encrypted message has an envelope, and no other has one');
+  if (encrypted !== (envelope !== undefined))
+    throw invalid('An encrypted message has an envelope, and no other has one');
   if (envelope !== undefined && envelope.senderId !== userId) throw forbidden('The envelope names another sender');
   if (attachment === undefined && envelope === undefined && message.content.trim() === '') {
     throw invalid('A message has a text, an attachment or an envelope');

@@ -1,6 +1,6 @@
 import type { EditMessage, Message, MessageRef, ReactToMessage } from '../../protocol/messages.ts';
 import { takeRev } from '../store/counters.ts';
-import { deleteMessage, editMessage, reactionsOf, setReaction } from '../store/messages.ts';
+import { deleteMessage, editMessage, reactionsOf, setReaction } from '../store/message-changes.ts';
 import { viewMessage } from '../store/views.ts';
 import type { Work } from '../store/work.ts';
 import { isoNow, type ServiceDeps } from './deps.ts';

@@ -1,6 +1,7 @@
 import type { ForwardMessage, Message, SendMessage } from '../../protocol/messages.ts';
 import { takeSeq } from '../store/counters.ts';
-import { moveDelivered, slowestDelivered, statusChanges, type StatusChange } from '../store/marks.ts';
+import { moveDelivered, slowestDelivered } from '../store/marks.ts';
+import { statusChanges, type StatusChange } from '../store/status-changes.ts';
 import { findMessage, insertMessage, sendFacts, type NewMessage } from '../store/messages.ts';
 import { wireId } from '../store/rows.ts';
 import { viewMessage, viewNewMessage } from '../store/views.ts';

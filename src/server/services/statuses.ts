@@ -1,4 +1,4 @@
-import type { StatusChange } from '../store/marks.ts';
+import type { StatusChange } from '../store/status-changes.ts';
 import type { Hub } from './ports.ts';
 import type { MessageStatus } from '../../protocol/vocabulary.ts';
 

@@ -60,7 +60,10 @@ const selectLastMessages = statement((p: Params<{ ids: string }>) =>
 /** The user's conversations, the one with the newest message first. */
 export function* conversationPage(userId: string, limit: number, offset: number): Work<Conversation[]> {
   const page = yield* all(selectPage({ userId, limit, offset }));
-  return yield* viewConversations(userId, page.map(({ id }) => id));
+  return yield* viewConversations(
+    userId,
+    page.map(({ id }) => id),
+  );
 }
 
 /**
@@ -136,7 +139,13 @@ const updateFlags = statement(
   (p: Params<{ id: string; userId: string; muted: number; pinned: number; archived: number; inboxRev: number }>) =>
     query
       .updateTable('conversation_participants')
-      .set({ muted: p.muted, pinned: p.pinned, archived: p.archived, inbox_rev: p.inboxRev, flags_inbox_rev: p.inboxRev })
+      .set({
+        muted: p.muted,
+        pinned: p.pinned,
+        archived: p.archived,
+        inbox_rev: p.inboxRev,
+        flags_inbox_rev: p.inboxRev,
+      })
       .where('conversation_id', '=', p.id)
       .where('user_id', '=', p.userId),
 );
@@ -175,4 +184,3 @@ export function* setFlag(id: string, userId: string, flag: Flag, on: boolean): W
   yield* run(updateFlags({ id, userId, ...flags, [flag]: on ? 1 : 0, inboxRev }));
   return true;
 }
-

@@ -32,8 +32,9 @@ const selectSeq = statement((p: Params<{ conversationId: string; id: number | nu
     .where((either) => either.or([either('id', '=', p.id), either('public_id', '=', p.publicId)])),
 );
 /** The two formats of time compare once they are one; the index alone narrows it down to a day. */
-const selectSeqBeforeTime = statement((p: Params<{ conversationId: string; time: string }>) =>
-  sql<{ seq: number }>`
+const selectSeqBeforeTime = statement(
+  (p: Params<{ conversationId: string; time: string }>) =>
+    sql<{ seq: number }>`
     select seq from messages
     where conversation_id = ${p.conversationId} and created_at < ${p.time}
       and substr(replace(created_at, ' ', 'T') || '.000Z', 1, 24) < ${p.time}

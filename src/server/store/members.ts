@@ -79,8 +79,9 @@ export function* participantRows(conversationIds: readonly string[]): Work<Reado
 
 // Changes
 
-const moveInboxes = statement((p: Params<{ userIds: string }>) =>
-  sql<never>`
+const moveInboxes = statement(
+  (p: Params<{ userIds: string }>) =>
+    sql<never>`
     insert into comm_users (user_id, inbox_rev) select value, 1 from json_each(${p.userIds}) where true
     on conflict (user_id) do update set inbox_rev = inbox_rev + 1`,
 );
@@ -113,8 +114,9 @@ const updateRole = statement((p: Params<Pair & { role: string }>) =>
     .where('conversation_id', '=', p.conversationId)
     .where('user_id', '=', p.userId),
 );
-const selectHeir = statement((p: Params<{ conversationId: string }>) =>
-  sql<{ user_id: string; role: string }>`
+const selectHeir = statement(
+  (p: Params<{ conversationId: string }>) =>
+    sql<{ user_id: string; role: string }>`
     select user_id, role from conversation_participants where conversation_id = ${p.conversationId}
     order by case role when 'owner' then 0 when 'admin' then 1 else 2 end, replace(joined_at, ' ', 'T'), user_id limit 1`,
 );

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { ForwardedFrom } from '../../protocol/messages.ts';
 import { rowIdOf, type MessageRow } from './rows.ts';
 import { query, statement, type Params } from './statement.ts';
-import { all, first, run, type Work } from './work.ts';
+import { first, type Work } from './work.ts';
 
 /** The columns of {@link MessageRow}. */
 export const MESSAGE_COLUMNS = [
@@ -26,7 +26,10 @@ export const MESSAGE_COLUMNS = [
 ] as const;
 
 /** Every row has its place and revision: by us, by a migration, or by a trigger. */
-export const messageRows = query.selectFrom('messages').select(MESSAGE_COLUMNS).$narrowType<{ seq: number; rev: number }>();
+export const messageRows = query
+  .selectFrom('messages')
+  .select(MESSAGE_COLUMNS)
+  .$narrowType<{ seq: number; rev: number }>();
 
 const selectById = statement((p: Params<{ id: number }>) => messageRows.where('messages.id', '=', p.id));
 const selectByPublicId = statement((p: Params<{ publicId: string }>) =>
@@ -73,7 +76,12 @@ const selectSendFacts = statement(
 );
 
 export function* sendFacts(
-  { conversationId, senderId, clientId, replyTo }: Pick<NewMessage, 'conversationId' | 'senderId' | 'clientId' | 'replyTo'>,
+  {
+    conversationId,
+    senderId,
+    clientId,
+    replyTo,
+  }: Pick<NewMessage, 'conversationId' | 'senderId' | 'clientId' | 'replyTo'>,
   afterClientId: string | undefined,
 ): Work<SendFacts> {
   const replyId = replyTo === undefined ? undefined : rowIdOf(replyTo);
@@ -160,79 +168,4 @@ export function* insertMessage(message: NewMessage): Work<MessageRow> {
   const row = yield* first(insert(values));
   if (row === undefined) throw new Error('An insert answered without its id');
   return { ...values, id: row.id, updated_at: null, deleted_at: null };
-}
-
-const updateContent = statement((p: Params<{ id: number; content: string; now: string; rev: number }>) =>
-  query
-    .updateTable('messages')
-    .set({ content: p.content, updated_at: p.now, rev: p.rev })
-    .where('id', '=', p.id),
-);
-const bury = statement((p: Params<{ id: number; now: string; rev: number }>) =>
-  query
-    .updateTable('messages')
-    .set({ content: '', type: 'system', attachment: null, updated_at: p.now, deleted_at: p.now, rev: p.rev })
-    .where('id', '=', p.id),
-);
-const touch = statement((p: Params<{ id: number; rev: number }>) =>
-  query.updateTable('messages').set({ rev: p.rev }).where('id', '=', p.id),
-);
-const clearReactions = statement((p: Params<{ id: number }>) =>
-  query.deleteFrom('message_reactions').where('message_id', '=', p.id),
-);
-
-export function* editMessage(row: MessageRow, content: string, now: string, rev: number): Work<MessageRow> {
-  yield* run(updateContent({ id: row.id, content, now, rev }));
-  return { ...row, content, updated_at: now, rev };
-}
-
-/** Leaves a tombstone: the place stays, what was said goes, with its attachment and reactions. */
-export function* deleteMessage(row: MessageRow, now: string, rev: number): Work<MessageRow> {
-  yield* run(bury({ id: row.id, now, rev }));
-  yield* run(clearReactions({ id: row.id }));
-  return { ...row, content: '', type: 'system', attachment: null, updated_at: now, deleted_at: now, rev };
-}
-
-// Reactions
-
-interface ReactionKey {
-  messageId: number;
-  userId: string;
-  emoji: string;
-}
-const selectOwnEmoji = statement((p: Params<{ messageId: number; userId: string }>) =>
-  query
-    .selectFrom('message_reactions')
-    .select('emoji')
-    .where('message_id', '=', p.messageId)
-    .where('user_id', '=', p.userId),
-);
-const insertReaction = statement((p: Params<ReactionKey & { now: string }>) =>
-  query
-    .insertInto('message_reactions')
-    .values({ message_id: p.messageId, user_id: p.userId, emoji: p.emoji, created_at: p.now }),
-);
-const deleteReaction = statement((p: Params<ReactionKey>) =>
-  query
-    .deleteFrom('message_reactions')
-    .where('message_id', '=', p.messageId)
-    .where('user_id', '=', p.userId)
-    .where('emoji', '=', p.emoji),
-);
-
-/** What one user reacted with. */
-export function* reactionsOf(row: MessageRow, userId: string): Work<string[]> {
-  return (yield* all(selectOwnEmoji({ messageId: row.id, userId }))).map(({ emoji }) => emoji);
-}
-
-export function* setReaction(
-  row: MessageRow,
-  reaction: { userId: string; emoji: string; on: boolean },
-  now: string,
-  rev: number,
-): Work<MessageRow> {
-  const key = { messageId: row.id, userId: reaction.userId, emoji: reaction.emoji };
-  yield* run(reaction.on ? insertReaction({ ...key, now }) : deleteReaction(key));
-  yield* run(touch({ id: row.id, rev }));
-  return { ...row, rev };
 }

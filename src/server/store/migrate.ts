@@ -41,11 +41,10 @@ const record = statement((p: Params<{ version: number; name: string }>) =>
  * @throws CommError `UNSUPPORTED` when a newer version of this package has already moved the database on
  */
 export function ensureCommunicationTables(db: DatabaseSource): Promise<void> {
-  try {
-    return Promise.resolve(databaseOf(db).run(() => migrate(MIGRATIONS)));
-  } catch (error) {
-    return Promise.reject(error as Error);
-  }
+  // What the executor does has been done when the call returns, and what it throws rejects.
+  return new Promise((resolve) => {
+    resolve(databaseOf(db).run(() => migrate(MIGRATIONS)));
+  });
 }
 
 /** Exported for tests, which bring migrations of their own. */

@@ -11,8 +11,9 @@ const selectPending = statement(
       or exists (select 1 from comm_search_stale) as pending
     from comm_search_state`,
 );
-const selectStale = statement((p: Params<{ limit: number }>) =>
-  sql<{ last: number | null }>`
+const selectStale = statement(
+  (p: Params<{ limit: number }>) =>
+    sql<{ last: number | null }>`
     select max(message_id) as last from (
       select message_id from comm_search_stale order by message_id limit ${p.limit}
     )`,

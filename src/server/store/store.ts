@@ -1,5 +1,5 @@
 import { errorFields, type Logger } from '../../lib/logger.ts';
-import { databaseOf } from './database.ts';
+import { databaseOf, type Database } from './database.ts';
 import { ensureCommunicationTables } from './migrate.ts';
 import { indexStep, isBehind } from './search-index.ts';
 import type { DatabaseSource } from './sqlite-port.ts';
@@ -25,36 +25,52 @@ const INDEX_AFTER_WRITES = 2_000;
 
 /** The store on `source`. Make one per database: it keeps the order in which commits are told. */
 export function createStore(source: DatabaseSource, logger: Logger): Store {
-  const database = databaseOf(source);
-  const ready = ensureCommunicationTables(source);
-  // Whoever waits for it sees the failure; nobody waiting must not crash the process.
-  ready.catch(() => undefined);
-  const batch = new WriteBatch(database, logger);
-  let writes = 0;
-  let draining = false;
-  const indexed = async (): Promise<void> => {
-    writes = 0;
-    if (!(await database.read(isBehind))) return;
+  return new SqlStore(source, logger);
+}
+
+class SqlStore implements Store {
+  readonly ready: Promise<void>;
+  readonly #database: Database;
+  readonly #batch: WriteBatch;
+  readonly #logger: Logger;
+  #writes = 0;
+  #draining = false;
+
+  constructor(source: DatabaseSource, logger: Logger) {
+    this.#database = databaseOf(source);
+    this.#batch = new WriteBatch(this.#database, logger);
+    this.#logger = logger;
+    this.ready = ensureCommunicationTables(source);
+    // Whoever waits for it sees the failure; nobody waiting must not crash the process.
+    this.ready.catch(() => undefined);
+  }
+
+  read<T>(work: () => Work<T>): Promise<T> {
+    return this.#database.read(work);
+  }
+
+  write<T>(work: () => Work<T>, committed?: (value: T) => void): Promise<T> {
+    return this.#batch.write(work, (value) => {
+      this.#countWrite();
+      committed?.(value);
+    });
+  }
+
+  async indexed(): Promise<void> {
+    this.#writes = 0;
+    let behind = await this.#database.read(isBehind);
     // Step by step: between two of them others read and write.
-    while (!draining && (await batch.write(() => indexStep())));
-  };
-  const countWrite = (): void => {
-    writes += 1;
-    if (writes !== INDEX_AFTER_WRITES) return;
-    indexed().catch((error: unknown) => logger.warn('The full-text index is behind', errorFields(error)));
-  };
-  return {
-    ready,
-    read: (work) => database.read(work),
-    write: (work, committed) =>
-      batch.write(work, (value) => {
-        countWrite();
-        committed?.(value);
-      }),
-    indexed,
-    drain() {
-      draining = true;
-      return batch.drain();
-    },
-  };
+    while (behind && !this.#draining) behind = await this.#batch.write(() => indexStep());
+  }
+
+  drain(): Promise<void> {
+    this.#draining = true;
+    return this.#batch.drain();
+  }
+
+  #countWrite(): void {
+    this.#writes += 1;
+    if (this.#writes !== INDEX_AFTER_WRITES) return;
+    this.indexed().catch((error: unknown) => this.#logger.warn('The full-text index is behind', errorFields(error)));
+  }
 }

@@ -24,7 +24,7 @@ interface Item {
 export class WriteBatch {
   readonly #database: Database;
   readonly #logger: Logger;
-  #queue: Item[] = [];
+  readonly #queue: Item[] = [];
   #flushing: Promise<void> | undefined;
 
   constructor(database: Database, logger: Logger) {

@@ -18,11 +18,11 @@ export class CallDesk {
   /** The rows that calls have left. */
   readonly logs: unknown[] = [];
   readonly calls: CallService;
-  readonly #members: readonly string[];
+  readonly members: Set<string>;
   readonly #connected = new Set<string>();
 
   constructor(...members: string[]) {
-    this.#members = members;
+    this.members = new Set(members);
     const { hub, clock, ephemera } = this;
     const connected = this.#connected;
     let calls = 0;
@@ -37,7 +37,7 @@ export class CallDesk {
       config: resolveConfig(),
       newId: () => `call-${(calls += 1)}`,
       membersFor: async (userId) =>
-        this.#members.includes(userId) ? await Promise.resolve(this.#members) : await Promise.reject(notFound()),
+        this.members.has(userId) ? await Promise.resolve([...this.members]) : await Promise.reject(notFound()),
       log: (call) => void this.logs.push(JSON.parse(callLog(call).content)),
     });
   }
@@ -46,14 +46,14 @@ export class CallDesk {
     const caller = this.device(device);
     this.#connected.add(device);
     this.ephemera.mapUserSocket(caller.userId, device);
-    this.calls.connected(caller);
+    this.calls.table.connected(caller);
     return caller;
   }
 
   disconnect(device: string): void {
     this.#connected.delete(device);
     this.ephemera.unmapUserSocket(device);
-    this.calls.disconnected(this.device(device));
+    this.calls.table.disconnected(this.device(device));
   }
 
   device(device: string): Caller {
@@ -64,12 +64,12 @@ export class CallDesk {
     return await this.calls.initiate(this.device(from), { conversationId: 'c', type, calleeIds: to });
   }
 
-  answer(device: string, callId: string): Call {
-    return this.calls.respond(this.device(device), { callId, action: 'accept' });
+  async answer(device: string, callId: string): Promise<Call> {
+    return await this.calls.respond(this.device(device), { callId, action: 'accept' });
   }
 
-  decline(device: string, callId: string): Call {
-    return this.calls.respond(this.device(device), { callId, action: 'reject' });
+  async decline(device: string, callId: string): Promise<Call> {
+    return await this.calls.respond(this.device(device), { callId, action: 'reject' });
   }
 
   hangUp(device: string, callId: string): void {

@@ -4,7 +4,7 @@ import type { DatabaseSource, LumenDatabase } from '../../../src/server/store/sq
 
 export interface OpenDatabase {
   readonly db: DatabaseSource;
-  close(): void;
+  readonly close: () => void;
 }
 
 /** Every kind of database that the server takes, by name. */

@@ -5,8 +5,9 @@ import { ensureCommunicationTables } from '../../../src/server/store/migrate.ts'
 // A process of its own that prepares a database as soon as the file of the starting shot is there.
 const [path = '', shot = ''] = process.argv.slice(2);
 const db = new DatabaseSync(path);
-console.log('waiting');
+process.stdout.write('waiting\n');
 while (!existsSync(shot));
 await ensureCommunicationTables(db);
-console.log(`ready ${JSON.stringify(db.prepare('SELECT version FROM comm_migrations ORDER BY version').all())}`);
+const versions = db.prepare('SELECT version FROM comm_migrations ORDER BY version').all();
+process.stdout.write(`ready ${JSON.stringify(versions)}\n`);
 db.close();

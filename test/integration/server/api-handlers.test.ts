@@ -36,7 +36,9 @@ describe('the functions for an app’s own routes', () => {
 
   test('a pair’s direct conversation is made once', async () => {
     const first = await api.createConversation({ type: 'direct', participantIds: ['ada', 'bob'] });
-    expect(await api.createConversation({ type: 'direct', participantIds: ['bob', 'ada'] })).toMatchObject({ id: first.id });
+    expect(await api.createConversation({ type: 'direct', participantIds: ['bob', 'ada'] })).toMatchObject({
+      id: first.id,
+    });
   });
 
   test.each([
@@ -73,7 +75,9 @@ describe('the functions for an app’s own routes', () => {
   });
 
   test('without one, everything: the app has checked', async () => {
-    expect(await api.searchMessages('two', { conversationId: conversation.id, limit: 5 })).toMatchObject([{ content: 'two' }]);
+    expect(await api.searchMessages('two', { conversationId: conversation.id, limit: 5 })).toMatchObject([
+      { content: 'two' },
+    ]);
     expect(await api.getMessage(ids[1] ?? '')).toMatchObject({ content: 'two', senderId: 'ada' });
     expect(await api.getMessage('999')).toBeUndefined();
     expect(await api.getMessages('nowhere')).toEqual([]);

@@ -10,10 +10,16 @@ describe('the tables by themselves', () => {
   });
   afterEach(() => db.close());
 
-  const rows = (sql: string) => db.prepare(sql).all().map((row) => ({ ...row }));
+  const rows = (sql: string) =>
+    db
+      .prepare(sql)
+      .all()
+      .map((row) => ({ ...row }));
 
   test('stand when the call returns, on a synchronous driver', () => {
-    expect(rows("SELECT count(*) AS n FROM sqlite_master WHERE name IN ('conversations', 'messages')")).toEqual([{ n: 2 }]);
+    expect(rows("SELECT count(*) AS n FROM sqlite_master WHERE name IN ('conversations', 'messages')")).toEqual([
+      { n: 2 },
+    ]);
   });
 
   test('a conversation is direct or a group', () => {
@@ -76,9 +82,16 @@ describe('rows that an app writes with its own SQL', () => {
   const one = (sql: string) => ({ ...db.prepare(sql).get() });
 
   test('messages get their place and revision', () => {
-    db.exec("INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'one'), ('c', 'bob', 'two')");
+    db.exec(
+      "INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'one'), ('c', 'bob', 'two')",
+    );
     db.exec("INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'three')");
-    expect(db.prepare('SELECT seq, rev, sender_seq FROM messages ORDER BY id').all().map((row) => ({ ...row }))).toEqual([
+    expect(
+      db
+        .prepare('SELECT seq, rev, sender_seq FROM messages ORDER BY id')
+        .all()
+        .map((row) => ({ ...row })),
+    ).toEqual([
       { seq: 1, rev: 1, sender_seq: 1 },
       { seq: 2, rev: 2, sender_seq: 1 },
       { seq: 3, rev: 3, sender_seq: 2 },
@@ -102,7 +115,7 @@ describe('rows that an app writes with its own SQL', () => {
   test('members join with history read, and a pair is found by its key', () => {
     db.exec("INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'one')");
     db.exec("INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('c', 'bob'), ('c', 'ada')");
-    expect(one("SELECT last_read_seq, inbox_rev, joined_inbox_rev FROM conversation_participants")).toEqual({
+    expect(one('SELECT last_read_seq, inbox_rev, joined_inbox_rev FROM conversation_participants')).toEqual({
       last_read_seq: 1,
       inbox_rev: 1,
       joined_inbox_rev: 1,
@@ -113,7 +126,9 @@ describe('rows that an app writes with its own SQL', () => {
   test('a second conversation of a pair gets no key, also under OR REPLACE', () => {
     db.exec("INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('c', 'bob'), ('c', 'ada')");
     db.exec("INSERT INTO conversations (id, type) VALUES ('d', 'direct')");
-    db.exec("INSERT OR REPLACE INTO conversation_participants (conversation_id, user_id) VALUES ('d', 'bob'), ('d', 'ada')");
+    db.exec(
+      "INSERT OR REPLACE INTO conversation_participants (conversation_id, user_id) VALUES ('d', 'bob'), ('d', 'ada')",
+    );
     expect(one("SELECT direct_key FROM conversations WHERE id = 'd'")).toEqual({ direct_key: null });
     expect(one('SELECT count(*) AS n FROM conversations')).toEqual({ n: 2 });
   });

@@ -37,7 +37,9 @@ describe('conversations', () => {
 
   test('parallel requests of both sides make one direct conversation', async () => {
     const made = await Promise.all(
-      Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? create('direct', ['bob']) : create('direct', ['ada'], 'bob'))),
+      Array.from({ length: 20 }, (_, n) =>
+        n % 2 === 0 ? create('direct', ['bob']) : create('direct', ['ada'], 'bob'),
+      ),
     );
     expect(new Set(made.map(({ conversation }) => conversation.id)).size).toBe(1);
     expect(made.filter(({ created }) => created)).toHaveLength(1);
@@ -128,22 +130,29 @@ describe('conversations', () => {
     expect(await chat.conversations.get(caller('ada'), id)).toMatchObject({ id });
   });
 
-  test.each(['archived', 'muted', 'pinned'] as const)('%s is one’s own, told to one’s own devices, once', async (flag) => {
-    const { id } = await chat.direct('ada', 'bob');
-    await chat.conversations.setFlag(caller('ada', 's1'), id, flag, true);
-    await chat.conversations.setFlag(caller('ada', 's1'), id, flag, true);
-    expect(chat.hub.pushes).toEqual([{ event: 'conversation:updated', data: { id, [flag]: true }, to: 'user:ada' }]);
-    expect(await chat.conversations.get(caller('ada'), id)).toMatchObject({ [flag]: true });
-    expect(await chat.conversations.get(caller('bob'), id)).toMatchObject({ [flag]: false });
-    await chat.conversations.setFlag(caller('ada'), id, flag, false);
-    expect(await chat.conversations.get(caller('ada'), id)).toMatchObject({ [flag]: false });
-  });
+  test.each(['archived', 'muted', 'pinned'] as const)(
+    '%s is one’s own, told to one’s own devices, once',
+    async (flag) => {
+      const { id } = await chat.direct('ada', 'bob');
+      await chat.conversations.setFlag(caller('ada', 's1'), id, flag, true);
+      await chat.conversations.setFlag(caller('ada', 's1'), id, flag, true);
+      expect(chat.hub.pushes).toEqual([{ event: 'conversation:updated', data: { id, [flag]: true }, to: 'user:ada' }]);
+      expect(await chat.conversations.get(caller('ada'), id)).toMatchObject({ [flag]: true });
+      expect(await chat.conversations.get(caller('bob'), id)).toMatchObject({ [flag]: false });
+      await chat.conversations.setFlag(caller('ada'), id, flag, false);
+      expect(await chat.conversations.get(caller('ada'), id)).toMatchObject({ [flag]: false });
+    },
+  );
 
   test('one flag leaves the others as they are', async () => {
     const { id } = await chat.direct('ada', 'bob');
     await chat.conversations.setFlag(caller('ada'), id, 'pinned', true);
     await chat.conversations.setFlag(caller('ada'), id, 'muted', true);
-    expect(await chat.conversations.get(caller('ada'), id)).toMatchObject({ pinned: true, muted: true, archived: false });
+    expect(await chat.conversations.get(caller('ada'), id)).toMatchObject({
+      pinned: true,
+      muted: true,
+      archived: false,
+    });
   });
 
   test('a new name moves the revision and is told to all, without what is only the caller’s', async () => {

@@ -80,11 +80,14 @@ describe('history', () => {
     await expect(list({ before: '2024-99-99T99:99' })).rejects.toMatchObject({ code: 'INVALID' });
   });
 
-  test.each(['before', 'after', 'around'])('%s an unknown message or one of another conversation: not found', async (key) => {
-    for (const id of ['1', '9999', 'call-9', "' OR 1=1 --", '__proto__', '1e3', '01']) {
-      await expect(list({ [key]: id })).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    }
-  });
+  test.each(['before', 'after', 'around'])(
+    '%s an unknown message or one of another conversation: not found',
+    async (key) => {
+      for (const id of ['1', '9999', 'call-9', "' OR 1=1 --", '__proto__', '1e3', '01']) {
+        await expect(list({ [key]: id })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      }
+    },
+  );
 
   test('no page is longer than the longest, whoever asks', async () => {
     await Promise.all(Array.from({ length: 250 }, () => chat.say('ada', conversationId, 'more')));

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isCommError } from '../../../src/protocol/errors.ts';
 import type { Role } from '../../../src/protocol/vocabulary.ts';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 
@@ -14,13 +15,23 @@ describe('membership', () => {
   });
   afterEach(() => chat.sqlite.close());
 
-  const add = (userId: string, ...userIds: string[]) => chat.membership.add(caller(userId), { conversationId, userIds });
+  const add = (userId: string, ...userIds: string[]) =>
+    chat.membership.add(caller(userId), { conversationId, userIds });
   const remove = (by: string, userId: string) => chat.membership.remove(caller(by), { conversationId, userId });
   const setRole = (by: string, userId: string, role: Role) =>
     chat.membership.setRole(caller(by), { conversationId, userId, role });
+  /** The code of a refusal. */
+  const outcome = (attempt: Promise<unknown>) =>
+    attempt.then(
+      () => undefined,
+      (error: unknown) => (isCommError(error) ? error.code : error),
+    );
   const roles = async (viewer: string) =>
     Object.fromEntries(
-      (await chat.conversations.get(caller(viewer), conversationId)).participants.map(({ userId, role }) => [userId, role]),
+      (await chat.conversations.get(caller(viewer), conversationId)).participants.map(({ userId, role }) => [
+        userId,
+        role,
+      ]),
     );
 
   test('those added are told of the conversation, the others of its people, by one revision', async () => {
@@ -49,7 +60,10 @@ describe('membership', () => {
     await add('owner', 'new');
     expect(await chat.history.list('new', conversationId)).toMatchObject([{ id: sent.id, status: 'read' }]);
     expect((await chat.conversations.get(caller('new'), conversationId)).unreadCount).toBe(0);
-    expect(chat.hub.payloads('conversation:new').at(-1)).toMatchObject({ unreadCount: 0, lastMessage: { id: sent.id } });
+    expect(chat.hub.payloads('conversation:new').at(-1)).toMatchObject({
+      unreadCount: 0,
+      lastMessage: { id: sent.id },
+    });
     await chat.say('owner', conversationId, 'after');
     expect((await chat.conversations.get(caller('new'), conversationId)).unreadCount).toBe(1);
   });
@@ -78,9 +92,7 @@ describe('membership', () => {
     ['stranger', 'member', 'NOT_FOUND'],
     ['owner', 'stranger', 'NOT_FOUND'],
   ])('%s removes %s: %s', async (by, target, refused) => {
-    const attempt = remove(by, target);
-    if (refused === undefined) expect(await attempt).toBeNull();
-    else await expect(attempt).rejects.toMatchObject({ code: refused });
+    expect(await outcome(remove(by, target))).toBe(refused);
     expect(chat.hub.payloads('conversation:left')).toHaveLength(refused === undefined ? 2 : 0);
   });
 
@@ -95,12 +107,9 @@ describe('membership', () => {
     ['owner', 'stranger', 'admin', 'NOT_FOUND'],
     ['owner', 'owner', 'member', 'CONFLICT'],
   ])('%s makes %s %s: %s', async (by, target, role, refused) => {
-    const attempt = setRole(by, target, role);
-    if (refused !== undefined) await expect(attempt).rejects.toMatchObject({ code: refused });
-    else {
-      await attempt;
-      expect((await roles('owner'))[target]).toBe(role);
-    }
+    const before = (await roles('owner'))[target];
+    expect(await outcome(setRole(by, target, role))).toBe(refused);
+    expect((await roles('owner'))[target]).toBe(refused === undefined ? role : before);
     expect(chat.hub.payloads('conversation:updated')).toHaveLength(refused === undefined ? 1 : 0);
   });
 

@@ -46,9 +46,13 @@ describe('changing messages', () => {
   test('a message is changed through its own conversation only', async () => {
     const other = await chat.direct('ada', 'eve');
     const ref = { conversationId: other.id, messageId };
-    await expect(chat.messages.edit(caller('ada'), { ...ref, content: 'x' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(chat.messages.edit(caller('ada'), { ...ref, content: 'x' })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
     await expect(chat.messages.delete(caller('ada'), ref)).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    await expect(chat.messages.react(caller('ada'), { ...ref, emoji: '👍' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(chat.messages.react(caller('ada'), { ...ref, emoji: '👍' })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
   });
 
   test('what the server wrote is not edited', async () => {
@@ -77,7 +81,9 @@ describe('changing messages', () => {
     const sent = await chat.say('ada', conversationId, 'look', { attachment });
     const gone = await chat.messages.delete(caller('ada'), { conversationId, messageId: sent.id });
     expect(gone).not.toHaveProperty('attachment');
-    expect(chat.sqlite.prepare('SELECT attachment FROM messages WHERE id = ?').get(sent.id)).toEqual({ attachment: null });
+    expect(chat.sqlite.prepare('SELECT attachment FROM messages WHERE id = ?').get(sent.id)).toEqual({
+      attachment: null,
+    });
   });
 
   test('deleting again is a success that changes nothing and is told to nobody', async () => {

@@ -12,25 +12,31 @@ import { makeLumenDatabase } from '../../helpers/server/lumen-database.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 
 const versions = (db: DatabaseSync) =>
-  db.prepare('SELECT version FROM comm_migrations ORDER BY version').all().map((row) => row['version']);
+  db
+    .prepare('SELECT version FROM comm_migrations ORDER BY version')
+    .all()
+    .map((row) => row['version']);
 
 describe('migrations', () => {
   test('are numbered from one, without holes', () => {
     expect(MIGRATIONS.map(({ version }) => version)).toEqual(MIGRATIONS.map((_, index) => index + 1));
   });
 
-  test.each(Object.entries(DATABASES))('run once on %s, however often and at the same time they are asked for', async (_name, open) => {
-    await using directory = await temporaryDirectory();
-    const path = join(directory.path, 'comm.sqlite');
-    const { db, close } = open(path);
-    await Promise.all([ensureCommunicationTables(db), ensureCommunicationTables(db)]);
-    await ensureCommunicationTables(db);
-    close();
-    const reader = new DatabaseSync(path);
-    expect(versions(reader)).toEqual(MIGRATIONS.map(({ version }) => version));
-    expect(reader.prepare('PRAGMA journal_mode').get()).toMatchObject({ journal_mode: 'wal' });
-    reader.close();
-  });
+  test.each(Object.entries(DATABASES))(
+    'run once on %s, however often and at the same time they are asked for',
+    async (_name, open) => {
+      await using directory = await temporaryDirectory();
+      const path = join(directory.path, 'comm.sqlite');
+      const { db, close } = open(path);
+      await Promise.all([ensureCommunicationTables(db), ensureCommunicationTables(db)]);
+      await ensureCommunicationTables(db);
+      close();
+      const reader = new DatabaseSync(path);
+      expect(versions(reader)).toEqual(MIGRATIONS.map(({ version }) => version));
+      expect(reader.prepare('PRAGMA journal_mode').get()).toMatchObject({ journal_mode: 'wal' });
+      reader.close();
+    },
+  );
 
   test('keep the data when they run again', async () => {
     const db = new DatabaseSync(':memory:');
@@ -75,7 +81,7 @@ describe('migrations', () => {
     expect(versions(db)).toEqual(MIGRATIONS.map(({ version }) => version));
     expect(db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'half'").get()).toBeUndefined();
     const mended: Migration = { ...broken, up: () => run(script('CREATE TABLE half (id INTEGER)')) };
-    databaseOf(db).run(() => migrate([...MIGRATIONS, mended]));
+    await databaseOf(db).run(() => migrate([...MIGRATIONS, mended]));
     expect(versions(db)).toHaveLength(MIGRATIONS.length + 1);
     db.close();
   });

@@ -27,7 +27,10 @@ describe('no request reads a whole table', () => {
 
   const ref = () => ({ conversationId, messageId });
   const requests: Record<string, () => Promise<unknown>> = {
-    send: () => chat.say('ada', conversationId, 'hi', { clientId: 'c-1', afterClientId: 'c-1', replyTo: messageId }).catch(() => 0),
+    send: () =>
+      chat
+        .say('ada', conversationId, 'hi', { clientId: 'c-1', afterClientId: 'c-1', replyTo: messageId })
+        .catch(() => 0),
     'send to base clients': () => {
       chat.hub.base.set(conversationId, ['bob']);
       return chat.sending.send(baseCaller('ada', 's1'), { conversationId, content: 'hi', type: 'text' });
@@ -82,7 +85,9 @@ describe('no request reads a whole table', () => {
       // Lists that came as a parameter are read whole, the full-text index by its own order, and what it has yet to
       // do is a short list.
       const scans = plan(sql).filter(
-        (detail) => /\bSCAN\b/.test(detail) && !/VIRTUAL TABLE|CONSTANT ROW|SCAN \(subquery|comm_search_sta(?:te|le)/.test(detail),
+        (detail) =>
+          /\bSCAN\b/.test(detail) &&
+          !/VIRTUAL TABLE|CONSTANT ROW|SCAN \(subquery|comm_search_sta(?:te|le)/.test(detail),
       );
       expect({ sql, scans }).toEqual({ sql, scans: [] });
       // A list decides what is read; looked through for each row of something else it would multiply.
@@ -95,7 +100,7 @@ describe('no request reads a whole table', () => {
     ran.clear();
     await chat.history.list('ada', conversationId, { before: messageId });
     await chat.sync.changes(caller('ada'), conversationId, { after: 0 });
-    const pages = [...ran].filter((sql) => /order by "messages"/.test(sql));
+    const pages = [...ran].filter((sql) => sql.includes('order by "messages"'));
     expect(pages).toHaveLength(2);
     for (const sql of pages) expect(plan(sql).join()).not.toMatch(/TEMP B-TREE/);
   });

@@ -26,7 +26,11 @@ describe('the REST routes', () => {
     await core.ready();
     const made = await core.services.conversations.create(caller('ada'), { type: 'direct', participantIds: ['bob'] });
     conversationId = made.conversation.id;
-    const sent = await core.services.sending.send(caller('ada'), { conversationId, content: 'hello world', type: 'text' });
+    const sent = await core.services.sending.send(caller('ada'), {
+      conversationId,
+      content: 'hello world',
+      type: 'text',
+    });
     messageId = sent.id;
   });
   afterEach(() => {
@@ -38,7 +42,7 @@ describe('the REST routes', () => {
     return createCommunicationRoutes({ db, store: new CommunicationStore(), logger: silentLogger, ...options });
   }
 
-  function fetch(target: string, init: RequestInit & { user?: string | null } = {}): Promise<Response> {
+  function ask(target: string, init: RequestInit & { user?: string | null } = {}): Promise<Response> {
     const [method = 'GET', path = ''] = target.split(' ');
     const { user = 'ada', headers, ...rest } = init;
     return routes(
@@ -51,7 +55,7 @@ describe('the REST routes', () => {
   }
 
   const post = (body: unknown, init: RequestInit & { user?: string } = {}) =>
-    fetch('POST /conversations', {
+    ask('POST /conversations', {
       body: JSON.stringify(body),
       headers: { 'content-type': 'application/json' },
       ...init,
@@ -79,7 +83,7 @@ describe('the REST routes', () => {
 
   test.each(ROUTES)('%s answers as the protocol has it, and is never cached', async (name) => {
     const create = name === 'createConversation';
-    const response = create ? await post({ type: 'group', participantIds: ['bob'] }) : await fetch(request(name));
+    const response = create ? await post({ type: 'group', participantIds: ['bob'] }) : await ask(request(name));
     expect(response.status).toBe(create ? 201 : 200);
     expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
     expect(response.headers.get('cache-control')).toBe('no-store');
@@ -89,7 +93,7 @@ describe('the REST routes', () => {
   });
 
   test.each(ROUTES)('%s is for those who are signed in', async (name) => {
-    const response = await fetch(request(name), { user: null });
+    const response = await ask(request(name), { user: null });
     expect(response.headers.get('www-authenticate')).toBe('Bearer');
     expect(await codeOf(response)).toBe('401 UNAUTHENTICATED');
   });
@@ -97,8 +101,8 @@ describe('the REST routes', () => {
   test.each(['getConversation', 'listMessages', 'listChanges', 'getMessage', 'deleteMessage'] as const)(
     '%s doesn’t tell a stranger what is there and what isn’t',
     async (name) => {
-      const foreign = await fetch(request(name), { user: 'eve' });
-      const unknown = await fetch(request(name, 'nowhere', '999'), { user: 'eve' });
+      const foreign = await ask(request(name), { user: 'eve' });
+      const unknown = await ask(request(name, 'nowhere', '999'), { user: 'eve' });
       expect(await foreign.clone().text()).toBe(await unknown.text());
       expect(await codeOf(foreign)).toBe('404 NOT_FOUND');
     },
@@ -116,7 +120,7 @@ describe('the REST routes', () => {
     'OPTIONS /conversations',
     'HEAD /conversations',
   ])('%s is not ours', async (target) => {
-    const response = await fetch(target);
+    const response = await ask(target);
     expect(response.status).toBe(404);
   });
 
@@ -148,7 +152,7 @@ describe('the REST routes', () => {
     ['GET /conversations/%00'],
     [`GET /conversations/${'x'.repeat(LIMITS.idLength + 1)}`],
   ])('%s is refused as invalid', async (target) => {
-    expect(await codeOf(await fetch(target))).toBe('400 INVALID');
+    expect(await codeOf(await ask(target))).toBe('400 INVALID');
   });
 
   test.each([
@@ -162,7 +166,7 @@ describe('the REST routes', () => {
     ['two others in a direct one', '{"type":"direct","participantIds":["bob","cleo"]}'],
     ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0x22])],
   ])('creating with %s is refused as invalid', async (_title, body) => {
-    const response = await fetch('POST /conversations', {
+    const response = await ask('POST /conversations', {
       headers: { 'content-type': 'application/json' },
       ...(body !== undefined && { body }),
     });
@@ -172,23 +176,25 @@ describe('the REST routes', () => {
   test('a body of another type is refused, as a form of another site sends it', async () => {
     const body = JSON.stringify({ type: 'group', participantIds: ['bob'] });
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/jsonp']) {
-      expect(await codeOf(await fetch('POST /conversations', { body, headers: { 'content-type': type } }))).toBe('400 INVALID');
+      expect(await codeOf(await ask('POST /conversations', { body, headers: { 'content-type': type } }))).toBe(
+        '400 INVALID',
+      );
     }
     const headers = { 'content-type': 'application/json; charset=utf-8' };
-    expect((await fetch('POST /conversations', { body, headers })).status).toBe(201);
+    expect((await ask('POST /conversations', { body, headers })).status).toBe(201);
   });
 
   test('2,000 levels of nesting are no valid body and no crash', async () => {
     const body = `${'{"a":'.repeat(2_000)}1${'}'.repeat(2_000)}`;
-    expect(await codeOf(await fetch('POST /conversations', { body, headers: { 'content-type': 'application/json' } }))).toBe(
-      '400 INVALID',
-    );
+    expect(
+      await codeOf(await ask('POST /conversations', { body, headers: { 'content-type': 'application/json' } })),
+    ).toBe('400 INVALID');
   });
 
   test('a body that is too large is refused by its length, before it is read', async () => {
     const body = 'x'.repeat(LIMITS.bodyBytes + 1);
     const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
-    expect(await codeOf(await fetch('POST /conversations', { body, headers }))).toBe('413 MESSAGE_TOO_LONG');
+    expect(await codeOf(await ask('POST /conversations', { body, headers }))).toBe('413 MESSAGE_TOO_LONG');
   });
 
   test('a body that says nothing of its length is cut off where the limit is, and its sender told to stop', async () => {
@@ -204,7 +210,7 @@ describe('the REST routes', () => {
       },
     });
     const init = { body: endless, duplex: 'half', headers: { 'content-type': 'application/json' } };
-    expect(await codeOf(await fetch('POST /conversations', init))).toBe('413 MESSAGE_TOO_LONG');
+    expect(await codeOf(await ask('POST /conversations', init))).toBe('413 MESSAGE_TOO_LONG');
     expect(cancelled).toBe(true);
     expect(sent).toBeLessThan(LIMITS.bodyBytes + 4 * 65_536);
   });
@@ -216,10 +222,10 @@ describe('the REST routes', () => {
   });
 
   test('only the sender deletes, twice without harm', async () => {
-    expect(await codeOf(await fetch(`DELETE /messages/${messageId}`, { user: 'bob' }))).toBe('403 FORBIDDEN');
-    const first: unknown = await (await fetch(`DELETE /messages/${messageId}`)).json();
+    expect(await codeOf(await ask(`DELETE /messages/${messageId}`, { user: 'bob' }))).toBe('403 FORBIDDEN');
+    const first: unknown = await (await ask(`DELETE /messages/${messageId}`)).json();
     expect(first).toMatchObject({ id: messageId, content: '' });
-    const again = await fetch(`DELETE /messages/${messageId}`);
+    const again = await ask(`DELETE /messages/${messageId}`);
     expect([again.status, await again.json()]).toEqual([200, first]);
   });
 
@@ -227,25 +233,28 @@ describe('the REST routes', () => {
     const id = 'odd/ id?#ü';
     db.prepare("INSERT INTO conversations (id, type) VALUES (?, 'group')").run(id);
     db.prepare("INSERT INTO conversation_participants (conversation_id, user_id) VALUES (?, 'ada')").run(id);
-    const response = await fetch(`GET /conversations/${encodeURIComponent(id)}`);
+    const response = await ask(`GET /conversations/${encodeURIComponent(id)}`);
     expect(await response.json()).toMatchObject({ id });
   });
 
-  test.each(["' OR 1=1 --", '__proto__', 'constructor', '"; DROP TABLE messages'])('%s is an id like any other', async (id) => {
-    expect(await codeOf(await fetch(`GET /conversations/${encodeURIComponent(id)}`))).toBe('404 NOT_FOUND');
-    expect(await codeOf(await fetch(`GET /messages/${encodeURIComponent(id)}`))).toBe('404 NOT_FOUND');
-    expect((await fetch('GET /conversations?__proto__=1&constructor=2')).status).toBe(200);
-  });
+  test.each(["' OR 1=1 --", '__proto__', 'constructor', '"; DROP TABLE messages'])(
+    '%s is an id like any other',
+    async (id) => {
+      expect(await codeOf(await ask(`GET /conversations/${encodeURIComponent(id)}`))).toBe('404 NOT_FOUND');
+      expect(await codeOf(await ask(`GET /messages/${encodeURIComponent(id)}`))).toBe('404 NOT_FOUND');
+      expect((await ask('GET /conversations?__proto__=1&constructor=2')).status).toBe(200);
+    },
+  );
 
   test('too many requests of one user are told when to come back, others are not slowed down', async () => {
     const other = new DatabaseSync(':memory:');
     routes = start({ db: other, config: { restFlood: { burst: 2, perSecond: 0.5 } } });
-    expect((await fetch('GET /conversations')).status).toBe(200);
-    expect((await fetch('GET /conversations')).status).toBe(200);
-    const refused = await fetch('GET /conversations');
+    expect((await ask('GET /conversations')).status).toBe(200);
+    expect((await ask('GET /conversations')).status).toBe(200);
+    const refused = await ask('GET /conversations');
     expect(refused.headers.get('retry-after')).toBe('2');
     expect(await codeOf(refused)).toBe('429 RATE_LIMITED');
-    expect((await fetch('GET /conversations', { user: 'bob' })).status).toBe(200);
+    expect((await ask('GET /conversations', { user: 'bob' })).status).toBe(200);
     other.close();
   });
 
@@ -255,12 +264,12 @@ describe('the REST routes', () => {
         throw new CommError('TOKEN_EXPIRED', 'Expired');
       },
     });
-    expect(await codeOf(await fetch('GET /conversations'))).toBe('401 TOKEN_EXPIRED');
+    expect(await codeOf(await ask('GET /conversations'))).toBe('401 TOKEN_EXPIRED');
   });
 
   test('what fails inside is answered without a word of it', async () => {
     db.exec('DROP TABLE conversation_participants');
-    const response = await fetch('GET /conversations');
+    const response = await ask('GET /conversations');
     expect(await response.clone().text()).not.toMatch(/sql|table|participants/i);
     expect(await codeOf(response)).toBe('500 INTERNAL');
   });
@@ -270,12 +279,12 @@ describe('the REST routes', () => {
     newer.exec(`CREATE TABLE comm_migrations (version INTEGER PRIMARY KEY, name TEXT);
       INSERT INTO comm_migrations VALUES (99, 'future')`);
     routes = start({ db: newer });
-    expect(await codeOf(await fetch('GET /conversations'))).toBe('503 UNAVAILABLE');
+    expect(await codeOf(await ask('GET /conversations'))).toBe('503 UNAVAILABLE');
     newer.close();
   });
 
   test('a server that goes down takes nothing new', async () => {
     core.drain();
-    expect(await codeOf(await fetch('GET /conversations'))).toBe('503 UNAVAILABLE');
+    expect(await codeOf(await ask('GET /conversations'))).toBe('503 UNAVAILABLE');
   });
 });

@@ -113,7 +113,9 @@ describe.each(Object.entries(DATABASES))('the tables of LumenJS on %s', (_name, 
 
   test('ids of messages are never given again', () =>
     withTables(async (read) => {
-      const [{ sql } = { sql: '' }] = await read<{ sql: string }>("SELECT sql FROM sqlite_master WHERE name = 'messages'");
+      const [{ sql } = { sql: '' }] = await read<{ sql: string }>(
+        "SELECT sql FROM sqlite_master WHERE name = 'messages'",
+      );
       expect(sql).toContain('AUTOINCREMENT');
     }));
 

@@ -47,10 +47,10 @@ describe('sending', () => {
 
   test('the row is in the database before anybody is told', async () => {
     const stored: unknown[] = [];
-    const { toConversation } = chat.hub;
+    const toConversation = chat.hub.toConversation.bind(chat.hub);
     chat.hub.toConversation = (conversationId, push) => {
       stored.push(chat.sqlite.isTransaction, chat.sqlite.prepare('SELECT content FROM messages').get());
-      toConversation.call(chat.hub, conversationId, push);
+      toConversation(conversationId, push);
     };
     await chat.say('ada', id, 'hello');
     expect(stored).toEqual([false, expect.objectContaining({ content: 'hello' })]);

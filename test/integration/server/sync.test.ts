@@ -11,8 +11,7 @@ describe('catching up', () => {
   });
   afterEach(() => chat.sqlite.close());
 
-  const changes = (after: number, limit?: number) =>
-    chat.sync.changes(caller('bob'), conversationId, { after, limit });
+  const changes = (after: number, limit?: number) => chat.sync.changes(caller('bob'), conversationId, { after, limit });
   const sync = (cursors: Record<string, number>, inboxRev: number, userId = 'bob') =>
     chat.sync.sync(caller(userId), { cursors, inboxRev });
   const say = async (count: number) => {
@@ -189,7 +188,10 @@ describe('catching up', () => {
       await chat.say('cleo', id, 'hi');
       await say(LIMITS.catchUpChanges + 1);
       const found = (await sync({ [conversationId]: 0, [id]: 0 }, 1)).conversations;
-      expect(found.find((each) => each.conversationId === conversationId)).toMatchObject({ tooLong: true, changes: [] });
+      expect(found.find((each) => each.conversationId === conversationId)).toMatchObject({
+        tooLong: true,
+        changes: [],
+      });
       expect(found.find((each) => each.conversationId === id)).toMatchObject({ tooLong: false, changes: [{ seq: 1 }] });
     });
 

@@ -39,7 +39,9 @@ describe('a database that LumenJS made', () => {
     expect((await chat.conversations.get(caller('bob'), 'pair')).unreadCount).toBe(2);
     const statuses = (await chat.history.list('ada', 'pair')).toReversed().map(({ id, status }) => [id, status]);
     expect(Object.fromEntries(statuses)).toMatchObject({ 1: 'read', 4: 'delivered', 5: 'sent', 7: 'sent' });
-    expect((await chat.history.get('ada', '1')).readBy).toEqual([{ userId: 'bob', readAt: '2024-03-01T08:30:00.000Z' }]);
+    expect((await chat.history.get('ada', '1')).readBy).toEqual([
+      { userId: 'bob', readAt: '2024-03-01T08:30:00.000Z' },
+    ]);
   });
 
   test('has its soft deletions as tombstones', async () => {
@@ -96,7 +98,10 @@ describe('a database that LumenJS made', () => {
 
   test('shows nothing of rows that belong to no conversation', async () => {
     expect(await chat.conversations.list(caller('orphan'))).toEqual([]);
-    expect(await chat.sync.sync(caller('orphan'), { cursors: {}, inboxRev: 0 })).toMatchObject({ gained: [], heads: {} });
+    expect(await chat.sync.sync(caller('orphan'), { cursors: {}, inboxRev: 0 })).toMatchObject({
+      gained: [],
+      heads: {},
+    });
   });
 
   test('is all there for somebody who syncs for the first time', async () => {

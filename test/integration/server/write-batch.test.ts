@@ -46,7 +46,11 @@ describe('group commit', () => {
   });
   afterEach(() => db.close());
 
-  const stored = () => db.prepare('SELECT value FROM t ORDER BY rowid').all().map((row) => row['value']);
+  const stored = () =>
+    db
+      .prepare('SELECT value FROM t ORDER BY rowid')
+      .all()
+      .map((row) => row['value']);
 
   test('what is asked for together is one transaction, in order', async () => {
     const values = await Promise.all(['a', 'b', 'c'].map((value) => batch.write(() => put(value))));
@@ -76,7 +80,9 @@ describe('group commit', () => {
     let second: Promise<string> | undefined;
     await batch.write(
       () => put('a'),
-      () => (second = batch.write(() => put('b'))),
+      () => {
+        second = batch.write(() => put('b'));
+      },
     );
     expect(await second).toBe('b');
     expect(statements.filter((each) => each === 'COMMIT')).toHaveLength(2);
@@ -106,7 +112,12 @@ describe('group commit', () => {
   test('an unexpected failure fails its own write, the others are tried one by one', async () => {
     const told: string[] = [];
     const results = await Promise.allSettled(
-      ['a', 'b', 'a', 'c'].map((value) => batch.write(() => put(value), (done) => void told.push(done))),
+      ['a', 'b', 'a', 'c'].map((value) =>
+        batch.write(
+          () => put(value),
+          (done) => void told.push(done),
+        ),
+      ),
     );
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
     expect(stored()).toEqual(['a', 'b', 'c']);

@@ -16,7 +16,7 @@ describe('between two people', () => {
     const line = desk();
     const { id } = await line.dial('alice/phone', ['bob']);
     expect(line.told()).toEqual(['alice/phone: state-changed initiating', 'bob: incoming']);
-    const answered = line.answer('bob/phone', id);
+    const answered = await line.answer('bob/phone', id);
     expect(answered.participants.map(({ userId }) => userId)).toEqual(['alice', 'bob']);
     expect(line.told()).toEqual([
       'alice/phone: participant-joined bob',
@@ -34,21 +34,21 @@ describe('between two people', () => {
     const line = desk('bob/laptop');
     const { id } = await line.dial('alice/phone', ['bob']);
     line.told();
-    expect(line.decline('bob/laptop', id)).toMatchObject({ state: 'ended', endReason: 'rejected' });
+    expect(await line.decline('bob/laptop', id)).toMatchObject({ state: 'ended', endReason: 'rejected' });
     expect(line.told()).toEqual([
       'bob/laptop: state-changed ended rejected',
       'bob except bob/laptop: state-changed ended rejected rejected_elsewhere',
       'alice/phone: state-changed ended rejected',
     ]);
-    expect(() => line.answer('bob/phone', id)).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
+    await expect(await line.answer('bob/phone', id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   test('of two devices that answer the first wins', async () => {
     const line = desk('bob/laptop');
     const { id } = await line.dial('alice/phone', ['bob']);
-    line.answer('bob/laptop', id);
-    expect(() => line.answer('bob/phone', id)).toThrow(expect.objectContaining({ code: 'CONFLICT' }));
-    expect(line.answer('bob/laptop', id).participants).toHaveLength(2);
+    await line.answer('bob/laptop', id);
+    await expect(await line.answer('bob/phone', id)).rejects.toMatchObject({ code: 'CONFLICT' });
+    expect((await line.answer('bob/laptop', id)).participants).toHaveLength(2);
   });
 
   test('a caller who gives up cancels, and the other side stops ringing', async () => {
@@ -75,7 +75,7 @@ describe('between two people', () => {
   test('somebody in another call is busy, and stays undisturbed', async () => {
     const line = desk('carol/phone');
     const first = await line.dial('alice/phone', ['bob']);
-    line.answer('bob/phone', first.id);
+    await line.answer('bob/phone', first.id);
     line.told();
     expect(await line.dial('carol/phone', ['bob'])).toMatchObject({ state: 'ended', endReason: 'busy' });
     expect(line.told()).toEqual(['carol/phone: state-changed initiating', 'carol/phone: state-changed ended busy']);
@@ -85,7 +85,7 @@ describe('between two people', () => {
   test('nobody stays busy because of a call that is over', async () => {
     const line = desk('carol/phone');
     const first = await line.dial('alice/phone', ['bob']);
-    line.answer('bob/phone', first.id);
+    await line.answer('bob/phone', first.id);
     line.hangUp('alice/phone', first.id);
     expect(await line.dial('carol/phone', ['bob'])).toMatchObject({ state: 'initiating' });
     expect(await line.dial('bob/phone', ['alice'])).toMatchObject({ state: 'initiating' });
@@ -126,7 +126,7 @@ describe('a device that vanishes', () => {
   async function talking(...more: string[]): Promise<{ line: CallDesk; id: string }> {
     const line = desk(...more);
     const { id } = await line.dial('alice/phone', ['bob']);
-    line.answer('bob/phone', id);
+    await line.answer('bob/phone', id);
     line.told();
     return { line, id };
   }
@@ -204,22 +204,22 @@ describe('in a group', () => {
     const line = desk('carol/phone');
     const { id } = await line.dial('alice/phone', ['bob', 'carol']);
     line.told();
-    line.decline('carol/phone', id);
+    await line.decline('carol/phone', id);
     expect(line.told()).toEqual([
       'carol/phone: state-changed ended rejected',
       'carol except carol/phone: state-changed ended rejected rejected_elsewhere',
       'alice/phone: participant-left carol',
     ]);
-    expect(line.answer('bob/phone', id).state).toBe('connecting');
+    expect((await line.answer('bob/phone', id)).state).toBe('connecting');
   });
 
   test('everybody declines: rejected; the last one not answering: missed', async () => {
     const line = desk('carol/phone');
     const first = await line.dial('alice/phone', ['bob', 'carol']);
-    line.decline('carol/phone', first.id);
-    line.decline('bob/phone', first.id);
+    await line.decline('carol/phone', first.id);
+    await line.decline('bob/phone', first.id);
     const second = await line.dial('alice/phone', ['bob', 'carol']);
-    line.decline('carol/phone', second.id);
+    await line.decline('carol/phone', second.id);
     line.clock.advance(RING_MS);
     expect(line.logs).toMatchObject([{ outcome: 'rejected' }, { outcome: 'missed' }]);
   });
@@ -227,9 +227,9 @@ describe('in a group', () => {
   test('those who are in hear of who joins, and the newcomer gets everybody in the order they joined', async () => {
     const line = desk('carol/phone');
     const { id } = await line.dial('alice/phone', ['bob', 'carol']);
-    line.answer('carol/phone', id);
+    await line.answer('carol/phone', id);
     line.told();
-    const roster = line.answer('bob/phone', id);
+    const roster = await line.answer('bob/phone', id);
     expect(roster.participants.map(({ userId }) => userId)).toEqual(['alice', 'carol', 'bob']);
     expect(line.told()).toEqual([
       'alice/phone: participant-joined bob',
@@ -242,8 +242,8 @@ describe('in a group', () => {
   test('the caller may leave and the others go on, until one is left', async () => {
     const line = desk('carol/phone');
     const { id } = await line.dial('alice/phone', ['bob', 'carol']);
-    line.answer('bob/phone', id);
-    line.answer('carol/phone', id);
+    await line.answer('bob/phone', id);
+    await line.answer('carol/phone', id);
     line.told();
     line.hangUp('alice/phone', id);
     expect(line.told()).toEqual(['bob/phone: participant-left alice', 'carol/phone: participant-left alice']);
@@ -254,7 +254,7 @@ describe('in a group', () => {
   test('a call that ends stops ringing at those who had not answered', async () => {
     const line = desk('carol/phone');
     const { id } = await line.dial('alice/phone', ['bob', 'carol']);
-    line.answer('bob/phone', id);
+    await line.answer('bob/phone', id);
     line.told();
     line.hangUp('bob/phone', id);
     expect(line.told()).toEqual([
@@ -268,7 +268,7 @@ describe('in a group', () => {
   test('a participant brings in another; only the caller sends people away', async () => {
     const line = desk('carol/phone');
     const { id } = await line.dial('alice/phone', ['bob']);
-    line.answer('bob/phone', id);
+    await line.answer('bob/phone', id);
     line.told();
     const bob = line.device('bob/phone');
     await line.calls.addParticipant(bob, { callId: id, userId: 'carol' });
@@ -276,7 +276,7 @@ describe('in a group', () => {
     await expect(line.calls.addParticipant(bob, { callId: id, userId: 'mallory' })).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
-    line.answer('carol/phone', id);
+    await line.answer('carol/phone', id);
     line.told();
     expect(() => line.calls.removeParticipant(bob, { callId: id, userId: 'carol' })).toThrow(
       expect.objectContaining({ code: 'FORBIDDEN' }),
@@ -295,14 +295,14 @@ describe('in a group', () => {
     const line = new CallDesk(...people);
     for (const person of people) line.connect(`${person}/phone`);
     const { id } = await line.dial('p0/phone', people.slice(1));
-    for (const person of people.slice(1, 8)) line.answer(`${person}/phone`, id);
-    expect(() => line.answer('p8/phone', id)).toThrow(expect.objectContaining({ code: 'BUSY' }));
+    for (const person of people.slice(1, 8)) await line.answer(`${person}/phone`, id);
+    await expect(await line.answer('p8/phone', id)).rejects.toMatchObject({ code: 'BUSY' });
   });
 
   test('losing the conversation is leaving its call', async () => {
     const line = desk('carol/phone');
     const { id } = await line.dial('alice/phone', ['bob', 'carol']);
-    line.answer('bob/phone', id);
+    await line.answer('bob/phone', id);
     line.told();
     line.calls.lost('carol', 'c');
     expect(line.told()).toEqual([
@@ -317,17 +317,41 @@ describe('in a group', () => {
   });
 });
 
+test('somebody who has lost the conversation does not come back into its call', async () => {
+  const line = desk('carol/phone');
+  const { id } = await line.dial('alice/phone', ['bob', 'carol']);
+  await line.answer('bob/phone', id);
+  await line.answer('carol/phone', id);
+  line.hangUp('carol/phone', id);
+  line.members.delete('carol');
+  line.calls.lost('carol', 'c');
+  await expect(line.answer('carol/phone', id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('who left a call of others may come back into it', async () => {
+  const line = desk('carol/phone');
+  const { id } = await line.dial('alice/phone', ['bob', 'carol']);
+  await line.answer('bob/phone', id);
+  await line.answer('carol/phone', id);
+  line.hangUp('carol/phone', id);
+  expect((await line.answer('carol/phone', id)).participants.map(({ userId }) => userId)).toEqual([
+    'alice',
+    'bob',
+    'carol',
+  ]);
+});
+
 describe('what goes on inside', () => {
   test('a muted microphone is told to the others and is in the roster of who joins later', async () => {
     const line = desk('carol/phone');
     const { id } = await line.dial('alice/phone', ['bob', 'carol'], 'video');
-    line.answer('bob/phone', id);
+    await line.answer('bob/phone', id);
     line.told();
     line.calls.toggleMedia(line.device('alice/phone'), { callId: id, audio: false, screenShare: true });
     expect(line.hub.payloads('call:media-changed')).toEqual([
       { callId: id, userId: 'alice', audio: false, screenShare: true },
     ]);
-    expect(line.answer('carol/phone', id).participants[0]).toMatchObject({
+    expect((await line.answer('carol/phone', id)).participants[0]).toMatchObject({
       userId: 'alice',
       audioMuted: true,
       videoMuted: false,
@@ -338,7 +362,7 @@ describe('what goes on inside', () => {
   test('a quality report carries who really sent it', async () => {
     const line = desk();
     const { id } = await line.dial('alice/phone', ['bob']);
-    line.answer('bob/phone', id);
+    await line.answer('bob/phone', id);
     line.told();
     line.calls.reportQuality(line.device('bob/phone'), { callId: id, userId: 'alice', quality: 'poor', rtt: 900 });
     expect(line.hub.payloads('call:quality-changed')).toEqual([
@@ -361,10 +385,10 @@ describe('what goes on inside', () => {
   test('closing leaves no timer behind', async () => {
     const line = desk();
     const { id } = await line.dial('alice/phone', ['bob', 'carol']);
-    line.answer('bob/phone', id);
+    await line.answer('bob/phone', id);
     line.disconnect('bob/phone');
     expect(line.clock.pending).toBeGreaterThan(0);
-    line.calls.close();
+    line.calls.table.close();
     expect(line.clock.pending).toBe(0);
   });
 });
