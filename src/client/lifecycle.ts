@@ -50,6 +50,10 @@ export class Lifecycle {
   #epoch = 0;
   #cancelTimer = (): void => undefined;
   #refusal: CommError | undefined;
+  /** What the current attempt shows. */
+  #token: string | undefined;
+  /** The app's mistake, which no further attempt can mend. */
+  #misuse: unknown;
 
   constructor(ports: LifecyclePorts) {
     this.#ports = ports;
@@ -88,8 +92,10 @@ export class Lifecycle {
     if (this.#state.name !== 'connected') return this.#step({ type: 'wake' });
     if (!this.#ports.canPing()) return;
     const epoch = this.#epoch;
-    this.#ports.wire.request('comm:ping', {}, { timeoutMs: PING_TIMEOUT_MS }).catch(() => {
-      if (epoch === this.#epoch) this.#step({ type: 'lost', byServer: false });
+    this.#ports.wire.request('comm:ping', {}, { timeoutMs: PING_TIMEOUT_MS }).catch((error: unknown) => {
+      // Whatever else is answered shows that the line is there.
+      const isSilent = error instanceof CommError && error.code === 'TIMEOUT';
+      if (isSilent && epoch === this.#epoch) this.#step({ type: 'lost', byServer: false });
     });
   }
 
@@ -149,7 +155,7 @@ export class Lifecycle {
         return this.#after(delay, () => this.#step({ type: 'retry' }));
       }
       case 'refresh-token':
-        this.#ports.tokens.refused();
+        this.#ports.tokens.refused(this.#token);
         return;
       case 'settle':
         return this.#settle(effect.connected);
@@ -160,15 +166,22 @@ export class Lifecycle {
     const epoch = ++this.#epoch;
     this.#after(OPEN_TIMEOUT_MS, () => this.#step({ type: 'failed' }));
     const { socket, tokens, userId } = this.#ports;
+    let token: string | undefined;
     try {
-      const token = await tokens.get();
+      token = await tokens.get();
+    } catch (cause) {
       if (epoch !== this.#epoch) return;
-      const auth = { caps: CAPABILITIES, clientVersion: VERSION, ...(token !== undefined && { token }) };
+      this.#ports.report(new CommError('UNAUTHENTICATED', 'The token function failed', { cause }));
+      return this.#step({ type: 'failed' });
+    }
+    if (epoch !== this.#epoch) return;
+    this.#token = token;
+    const auth = { caps: CAPABILITIES, clientVersion: VERSION, ...(token !== undefined && { token }) };
+    try {
       socket.connect({ auth, query: token === undefined && userId !== undefined ? { userId } : {} });
     } catch (error) {
-      if (epoch !== this.#epoch) return;
-      this.#ports.report(new CommError('UNAUTHENTICATED', 'The token function failed', { cause: error }));
-      this.#step({ type: 'failed' });
+      this.#misuse = error;
+      this.#step({ type: 'disconnect' });
     }
   }
 
@@ -181,7 +194,13 @@ export class Lifecycle {
   }
 
   #greet(hello: unknown): void {
-    if (this.#state.name !== 'greeting') return;
+    const isLate = this.online && hello !== undefined && !this.#ports.canPing();
+    if (this.#state.name !== 'greeting' && !isLate) return;
+    if (isLate) {
+      // It was slow, not a base server: what was begun as with one starts over.
+      this.#epoch += 1;
+      this.#ports.lineLost();
+    }
     this.#cancelTimer();
     this.#ports.tokens.accepted();
     this.#ports.greeted(hello);
@@ -218,7 +237,8 @@ export class Lifecycle {
     const error =
       this.#state.name === 'unauthenticated'
         ? this.#unauthenticated()
-        : new CommError('DISCONNECTED', 'disconnect() was called');
+        : (this.#misuse ?? new CommError('DISCONNECTED', 'disconnect() was called'));
+    this.#misuse = undefined;
     this.#settled.reject(error);
     this.#settled = deferred();
   }

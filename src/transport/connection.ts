@@ -72,9 +72,10 @@ export function reduceConnection(state: ConnectionState, event: ConnectionEvent)
     case 'opened':
       return state.name === 'opening' ? [{ ...state, name: 'greeting' }, [{ do: 'await-hello' }]] : [state, []];
     case 'greeted':
-      return state.name === 'greeting'
-        ? [{ ...state, name: 'catching-up', refusals: 0 }, [{ do: 'catch-up' }]]
-        : [state, []];
+      // Also later, where a slow server was taken for one that says nothing.
+      return state.name === 'opening' || state.name === 'waiting'
+        ? [state, []]
+        : [{ ...state, name: 'catching-up', refusals: 0 }, [{ do: 'catch-up' }]];
     case 'in-step':
       return state.name === 'catching-up'
         ? [{ ...FRESH, name: 'connected', wasConnected: true }, [{ do: 'settle', connected: true }]]
@@ -107,7 +108,7 @@ function backOff(state: ConnectionState & Attempt): Transition {
 function refuse(state: ConnectionState & Attempt, expired: boolean): Transition {
   const refusals = state.refusals + 1;
   if (refusals >= MAX_TOKEN_REFUSALS || (!expired && state.name !== 'greeting')) {
-    return [{ name: 'unauthenticated' }, [{ do: 'close' }, { do: 'settle', connected: false }]];
+    return [{ name: 'unauthenticated' }, [{ do: 'refresh-token' }, { do: 'close' }, { do: 'settle', connected: false }]];
   }
   const [next, effects] = backOff({ ...state, refusals });
   return [next, [{ do: 'refresh-token' }, ...effects]];

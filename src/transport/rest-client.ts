@@ -1,4 +1,4 @@
-import type { AbortOptions } from '../lib/abort.ts';
+import { abortable, type AbortOptions } from '../lib/abort.ts';
 import { CommError, SERVER_ERROR_CODES, commErrorFrom, type ServerErrorCode } from '../protocol/errors.ts';
 import { fields } from './rows.ts';
 import type { TokenSource } from './token-source.ts';
@@ -38,13 +38,22 @@ export class RestClient {
   async askPath(method: string, path: string, request: RestRequest): Promise<unknown> {
     const { tokens } = this.#options;
     for (;;) {
+      const token = await abortable(this.#token(), request.signal);
       try {
-        const answer = await this.#once(method, path, request, await tokens.get());
+        const answer = await this.#once(method, path, request, token);
         tokens.accepted();
         return answer;
       } catch (error) {
-        if (!(error instanceof CommError) || error.code !== 'TOKEN_EXPIRED' || !tokens.refused()) throw error;
+        if (!(error instanceof CommError) || error.code !== 'TOKEN_EXPIRED' || !tokens.refused(token)) throw error;
       }
+    }
+  }
+
+  async #token(): Promise<string | undefined> {
+    try {
+      return await this.#options.tokens.get();
+    } catch (cause) {
+      throw new CommError('UNAUTHENTICATED', 'The token function failed', { cause });
     }
   }
 

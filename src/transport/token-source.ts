@@ -8,6 +8,8 @@ export const MAX_TOKEN_REFUSALS = 3;
 export class TokenSource {
   readonly #token: Token | undefined;
   #current: Promise<string> | undefined;
+  /** What `#current` came to. */
+  #given: string | undefined;
   #refusals = 0;
 
   constructor(token: Token | undefined) {
@@ -21,18 +23,26 @@ export class TokenSource {
     this.#current ??= Promise.resolve().then(ask);
     const asked = this.#current;
     try {
-      return await asked;
+      const token = await asked;
+      if (this.#current === asked) this.#given = token;
+      return token;
     } catch (error) {
       if (this.#current === asked) this.#current = undefined;
       throw error;
     }
   }
 
-  /** The server refused what `get()` gave: the next `get()` asks the app again. False when that makes no sense any more. */
-  refused(): boolean {
+  /**
+   * The server refused `token`: the next `get()` asks the app again, unless it has been asked since. False when that makes
+   * no sense any more.
+   */
+  refused(token: string | undefined): boolean {
+    if (typeof this.#token !== 'function') return false;
+    if (token !== this.#given) return true;
     this.#current = undefined;
+    this.#given = undefined;
     this.#refusals += 1;
-    return typeof this.#token === 'function' && this.#refusals < MAX_TOKEN_REFUSALS;
+    return this.#refusals < MAX_TOKEN_REFUSALS;
   }
 
   accepted(): void {
