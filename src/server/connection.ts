@@ -76,7 +76,7 @@ export class Connection implements RequestSource {
       this.#caller = caller;
       this.#opening.resolve(caller);
       this.#expireAt(expiresAt);
-      this.services.calls.connected(caller);
+      this.services.calls.table.connected(caller);
     } catch (error) {
       this.#refuse(error);
     }
@@ -114,7 +114,7 @@ export class Connection implements RequestSource {
     const { typing, presence, calls } = this.services;
     typing.disconnected(caller);
     presence.disconnected(caller);
-    calls.disconnected(caller);
+    calls.table.disconnected(caller);
   }
 
   /** @returns false when the socket has gone meanwhile */

@@ -100,7 +100,7 @@ export class Core {
   close(): void {
     if (cores.get(connectionOf(this.#db)) === this) cores.delete(connectionOf(this.#db));
     this.services.presence.close();
-    this.services.calls.close();
+    this.services.calls.table.close();
   }
 
   async #watched(start: Promise<void>): Promise<void> {

@@ -38,7 +38,7 @@ export async function shutdown({ core, http, io, sockets, lines, drainTimeoutMs 
   for (const socket of sockets) socket.destroy();
   await within(CLOSE_MS, Promise.all([io.close(), stopped]));
   core.close();
-  // What the end of the lines has caused, such as the row of a call.
+  // What the end of the lines has caused.
   await within(CLOSE_MS, core.store.drain());
 }
 

@@ -46,8 +46,8 @@ function hostOf(origin: string): string | undefined {
 
 function normalized(origin: string): string {
   const url = URL.parse(origin);
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new TypeError(`An origin looks like https://app.example.com: ${origin}`);
-  }
-  return url.origin;
+  if (url !== null && /^https?:$/.test(url.protocol)) return url.origin;
+  // Apps in a web view have schemes of their own, whose origin the URL standard doesn't define.
+  if (/^[a-z][a-z0-9+.-]*:\/\/[^/]+$/.test(origin)) return origin;
+  throw new TypeError(`An origin looks like https://app.example.com: ${origin}`);
 }

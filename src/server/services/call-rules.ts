@@ -19,12 +19,12 @@ import type { CallEndReason, CallType } from '../../protocol/vocabulary.ts';
  */
 
 export type CallEvent =
-  | { type: 'accepted'; userId: string; socketId: string | undefined; at: number }
-  | { type: 'declined'; userId: string; socketId?: string | undefined; at: number }
-  | { type: 'unanswered'; userId: string; at: number }
-  | { type: 'left'; userId: string; reason?: CallEndReason | undefined; at: number }
-  | { type: 'removed'; userId: string; at: number }
-  | { type: 'invited'; userId: string; busy: boolean; at: number }
+  | { type: 'accepted'; userId: string; socketId: string | undefined }
+  | { type: 'declined'; userId: string; socketId?: string | undefined }
+  | { type: 'unanswered'; userId: string }
+  | { type: 'left'; userId: string; reason?: CallEndReason | undefined }
+  | { type: 'removed'; userId: string }
+  | { type: 'invited'; userId: string }
   | { type: 'toggled'; userId: string; media: Omit<ToggleMedia, 'callId'> }
   /** Without a socket: one of their devices is back, and will show by what it sends which one. */
   | { type: 'moved'; userId: string; socketId: string | undefined };
@@ -60,35 +60,35 @@ export function startCall({ calleeIds, busy, socketId, at, ...call }: NewCall): 
 }
 
 /** Pure. What doesn't apply changes nothing: the same record, no effects. */
-export function stepCall(call: CallRecord, event: CallEvent): CallStep {
+export function stepCall(call: CallRecord, event: CallEvent, at: number): CallStep {
   if (call.state === 'ended') return [call, []];
   switch (event.type) {
     case 'accepted':
-      return accept(call, event);
+      return accept(call, event, at);
     case 'declined': {
       if (answerOf(call, event.userId) !== 'pending') return [call, []];
       const declined = answered(call, event.userId, 'rejected');
-      return withoutThem(declined, event.userId, event.at, tellDeclined(call.id, event.userId, event.socketId));
+      return withoutThem(declined, event.userId, at, tellDeclined(call.id, event.userId, event.socketId));
     }
     case 'unanswered': {
       if (answerOf(call, event.userId) !== 'pending') return [call, []];
       const missed = answered(call, event.userId, 'missed');
-      return withoutThem(missed, event.userId, event.at, [
+      return withoutThem(missed, event.userId, at, [
         tellUser(event.userId, stateChanged(call.id, { state: 'ended', endReason: 'missed' })),
       ]);
     }
     case 'left': {
-      if (!isSeated(call, event.userId)) return stepCall(call, { ...event, type: 'declined' });
+      if (!isSeated(call, event.userId)) return stepCall(call, { type: 'declined', userId: event.userId }, at);
       const rest = unseated(call, event.userId);
-      return over(rest, event.at, tellLeft(rest, event.userId), event.reason);
+      return over(rest, at, tellLeft(rest, event.userId), event.reason);
     }
     case 'removed':
-      return remove(call, event.userId, event.at);
+      return remove(call, event.userId, at);
     case 'invited': {
-      const { userId, busy } = event;
-      const known = call.invitations.filter((each) => each.userId !== userId);
-      const asked: CallRecord = { ...call, invitations: [...known, { userId, answer: busy ? 'busy' : 'pending' }] };
-      return [asked, busy ? [] : ring(asked, userId)];
+      const { userId } = event;
+      const others = call.invitations.filter((each) => each.userId !== userId);
+      const asked: CallRecord = { ...call, invitations: [...others, { userId, answer: 'pending' }] };
+      return [asked, ring(asked, userId)];
     }
     case 'toggled':
       return toggle(call, event.userId, event.media);
@@ -105,7 +105,11 @@ export function answerOf(call: CallRecord, userId: string): Answer | undefined {
   return call.invitations.find((each) => each.userId === userId)?.answer;
 }
 
-function accept(call: CallRecord, { userId, socketId, at }: Extract<CallEvent, { type: 'accepted' }>): CallStep {
+function accept(
+  call: CallRecord,
+  { userId, socketId }: Extract<CallEvent, { type: 'accepted' }>,
+  at: number,
+): CallStep {
   if (isSeated(call, userId)) return [call, []];
   const seat = newSeat(userId, socketId, call.type, at);
   const joined: CallRecord = {

@@ -3,7 +3,8 @@ import type { CommunicationStore } from '../store/ephemera/memory.ts';
 import { memberIds, membershipOf } from '../store/members.ts';
 import type { Store } from '../store/store.ts';
 import { callLog } from './call-effects.ts';
-import { CallService, type CallHub } from './calls.ts';
+import type { CallHub } from './call-table.ts';
+import { CallService } from './calls.ts';
 import { createChatServices, type ChatServices } from './chat-services.ts';
 import { isoNow, type ServiceDeps } from './deps.ts';
 import { KeyService } from './keys.ts';
@@ -48,7 +49,7 @@ export function createServices(deps: EveryDep): Services {
     config,
     newId,
     membersFor: (userId, conversationId) => membersFor(store, userId, conversationId),
-    log(call) {
+    log: (call) => {
       chat.sending
         .appendServerMessage(callLog(call))
         .catch((error: unknown) => logger.error('a call left no row', { callId: call.id, ...errorFields(error) }));

@@ -8,7 +8,7 @@ import type { Caller, Hub } from './ports.ts';
 import { KeyedLimit, TokenBucket } from './rate-limit.ts';
 
 export interface SignalDeps {
-  calls: Pick<CallService, 'participating' | 'tell'>;
+  calls: Pick<CallService, 'participating' | 'table'>;
   hub: Pick<Hub, 'toUser'>;
   clock: Clock;
 }
@@ -23,7 +23,10 @@ export class SignalService {
 
   constructor(deps: SignalDeps) {
     this.#deps = deps;
-    this.#candidates = new KeyedLimit((now) => new TokenBucket(CANDIDATES, now), () => deps.clock.now());
+    this.#candidates = new KeyedLimit(
+      (now) => new TokenBucket(CANDIDATES, now),
+      () => deps.clock.now(),
+    );
   }
 
   offer(caller: Caller, signal: SessionDescription): null {
@@ -48,7 +51,7 @@ export class SignalService {
     const call = this.#deps.calls.participating(caller, callId);
     const stamped = push({ ...signal, fromUserId: caller.userId });
     const seat = call.seats.find((each) => each.userId === toUserId);
-    if (seat !== undefined && toUserId !== caller.userId) this.#deps.calls.tell(seat, stamped);
+    if (seat !== undefined && toUserId !== caller.userId) this.#deps.calls.table.tell(seat, stamped);
     // A base client may offer while it still rings.
     else if (answerOf(call, toUserId) === 'pending') this.#deps.hub.toUser(toUserId, stamped);
     else throw new CommError('NOT_FOUND', 'No such participant');

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { isLoopback, originPolicy } from '../../../src/server/http/origins.ts';
 
 const production = originPolicy({ origins: ['https://app.example.com/', 'http://localhost:5173'], development: false });
+const webView = originPolicy({ origins: ['capacitor://localhost'], development: false });
 const development = originPolicy({ origins: ['https://app.example.com'], development: true });
 
 test.each<[admitted: boolean, why: string, origin: string | undefined, host: string | undefined]>([
@@ -26,6 +27,11 @@ test.each<[admitted: boolean, why: string, origin: string, host: string]>([
   [false, 'a page whose name now resolves to this machine', 'http://evil.example:3000', 'evil.example:3000'],
 ])('in development mode, %s: %s', (admitted, _, origin, host) => {
   expect(development.admits(origin, host)).toBe(admitted);
+});
+
+test('an app in a web view is let in by the origin of its own scheme', () => {
+  expect(webView.admits('capacitor://localhost', 'chat.example.com')).toBe(true);
+  expect(webView.admits('capacitor://elsewhere', 'chat.example.com')).toBe(false);
 });
 
 test('what is no origin cannot be listed', () => {

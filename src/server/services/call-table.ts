@@ -1,0 +1,162 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { Call } from '../../protocol/calls.ts';
+import { CommError } from '../../protocol/errors.ts';
+import type { Push } from '../../protocol/events.ts';
+import type { ResolvedConfig } from '../config.ts';
+import type { CallRecord, Seat } from '../store/ephemera/call-record.ts';
+import type { CommunicationStore } from '../store/ephemera/memory.ts';
+import { toCall, type CallEffect } from './call-effects.ts';
+import { answerOf, startCall, stepCall, type CallEvent, type CallStep, type NewCall } from './call-rules.ts';
+import { KeyedTimers } from './keyed-timers.ts';
+import type { Caller, Hub } from './ports.ts';
+
+export interface CallHub extends Pick<Hub, 'toUser' | 'toSocket'> {
+  isConnected(socketId: string): boolean;
+}
+
+export interface CallTableDeps {
+  ephemera: Pick<CommunicationStore, 'getCall' | 'setCall' | 'removeCall' | 'getCallsForUser' | 'isUserOnline'>;
+  hub: CallHub;
+  clock: Clock;
+  config: Pick<ResolvedConfig, 'ringTimeoutMs' | 'callReconnectMs'>;
+  /** Writes the row that a call leaves. Not waited for; it doesn't reject. */
+  log: (call: CallRecord) => void;
+}
+
+/**
+ * The calls there are, their timers, and which devices are in them. Between reading a call and storing it again nothing
+ * is awaited: of two devices that answer, one is first.
+ */
+export class CallTable {
+  readonly #deps: CallTableDeps;
+  /** By call and user: until it stops ringing for them, and until they have left because their device has gone. */
+  readonly #ringing: KeyedTimers;
+  readonly #vanishing: KeyedTimers;
+
+  constructor(deps: CallTableDeps) {
+    this.#deps = deps;
+    this.#ringing = new KeyedTimers(deps.clock);
+    this.#vanishing = new KeyedTimers(deps.clock);
+  }
+
+  get(callId: string): CallRecord | undefined {
+    return this.#deps.ephemera.getCall(callId);
+  }
+
+  /** Those that somebody is in, or that ring for them. */
+  of(userId: string): readonly CallRecord[] {
+    return this.#deps.ephemera.getCallsForUser(userId);
+  }
+
+  start(call: Omit<NewCall, 'at'>): Call {
+    return this.#apply(startCall({ ...call, at: this.#deps.clock.now() }));
+  }
+
+  step(call: CallRecord, event: CallEvent): Call {
+    const { type, userId } = event;
+    if (type === 'left' || type === 'removed' || type === 'accepted') this.#vanishing.cancel(key(call.id, userId));
+    return this.#apply(stepCall(call, event, this.#deps.clock.now()));
+  }
+
+  /** To the device that is in the call; to all of them while it isn't known which one came back. */
+  tell({ userId, socketId }: Pick<Seat, 'userId' | 'socketId'>, push: Push): void {
+    if (socketId === undefined) this.#deps.hub.toUser(userId, push);
+    else this.#deps.hub.toSocket(socketId, push);
+  }
+
+  /**
+   * The caller's seat belongs to this device from now on.
+   *
+   * @throws CommError `CONFLICT` where another device holds it
+   */
+  claim(call: CallRecord, { userId, socketId }: Caller): CallRecord {
+    const seat = call.seats.find((each) => each.userId === userId);
+    if (seat === undefined || socketId === undefined || seat.socketId === socketId) return call;
+    if (this.#isHeld(seat)) throw new CommError('CONFLICT', 'The call is on another device');
+    this.#vanishing.cancel(key(call.id, userId));
+    this.step(call, { type: 'moved', userId, socketId });
+    return this.get(call.id) ?? call;
+  }
+
+  /** Somebody whose device has gone and who calls or answers anew has given that call up. */
+  leaveDeadSeats(userId: string): void {
+    for (const call of this.of(userId)) {
+      const seat = call.seats.find((each) => each.userId === userId);
+      if (seat !== undefined && !this.#isHeld(seat)) this.step(call, { type: 'left', userId });
+    }
+  }
+
+  /** A device came: it hears what rings for its user, and may be the one that had gone. */
+  connected({ userId, socketId }: Caller): void {
+    if (socketId === undefined) return;
+    for (const call of this.of(userId)) {
+      if (answerOf(call, userId) === 'pending') {
+        this.#deps.hub.toSocket(socketId, { event: 'call:incoming', data: toCall(call) });
+      } else if (this.#vanishing.cancel(key(call.id, userId))) {
+        this.step(call, { type: 'moved', userId, socketId: undefined });
+      }
+    }
+  }
+
+  /** A device went. If it was in a call, it has a while to come back. */
+  disconnected({ userId, socketId }: Caller): void {
+    const { ephemera, config } = this.#deps;
+    for (const { id, seats } of this.of(userId)) {
+      const seat = seats.find((each) => each.userId === userId);
+      const gone = seat?.socketId === undefined ? !ephemera.isUserOnline(userId) : seat.socketId === socketId;
+      if (seat === undefined || !gone) continue;
+      this.#vanishing.set(key(id, userId), config.callReconnectMs, () => this.#late(id, { type: 'left', userId }));
+    }
+  }
+
+  close(): void {
+    this.#ringing.clear();
+    this.#vanishing.clear();
+  }
+
+  #isHeld({ socketId }: Seat): boolean {
+    return socketId !== undefined && this.#deps.hub.isConnected(socketId);
+  }
+
+  /** What a timer brings about, if the call is still there. */
+  #late(callId: string, event: CallEvent): void {
+    const call = this.get(callId);
+    if (call !== undefined) this.step(call, event);
+  }
+
+  #apply([call, effects]: CallStep): Call {
+    if (call.state === 'ended') this.#deps.ephemera.removeCall(call.id);
+    else this.#deps.ephemera.setCall(call);
+    for (const effect of effects) this.#perform(call, effect);
+    return toCall(call);
+  }
+
+  #perform(call: CallRecord, effect: CallEffect): void {
+    const { hub, config, log } = this.#deps;
+    switch (effect.type) {
+      case 'tell':
+        this.tell(effect.seat, effect.push);
+        break;
+      case 'tell-user':
+        hub.toUser(effect.userId, effect.push, { exceptSocketId: effect.exceptSocketId });
+        break;
+      case 'ring': {
+        const { userId } = effect;
+        const unanswered = (): void => this.#late(call.id, { type: 'unanswered', userId });
+        this.#ringing.set(key(call.id, userId), config.ringTimeoutMs, unanswered);
+        break;
+      }
+      case 'stop-ringing':
+        this.#ringing.cancel(key(call.id, effect.userId));
+        break;
+      case 'over':
+        for (const { userId } of call.seats) this.#vanishing.cancel(key(call.id, userId));
+        log(call);
+        break;
+    }
+  }
+}
+
+function key(callId: string, userId: string): string {
+  return JSON.stringify([callId, userId]);
+}
