@@ -157,9 +157,9 @@ export class CommClient {
     return this.#lifecycle.status;
   }
 
-  /** Who the server says this is; before it has, who the options say. */
+  /** Who the server says this is; before it has, who the options say, or who it was the last time. */
   get userId(): string | undefined {
-    return this.#peer.userId;
+    return this.messages.sender.userId;
   }
 
   /** What the server at the other end can promise; all `false` until there is one. */

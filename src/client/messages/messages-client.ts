@@ -218,7 +218,7 @@ export class MessagesClient {
       ...payload,
       id: clientId,
       clientId,
-      senderId: this.#context.userId() ?? '',
+      senderId: this.sender.userId ?? '',
       createdAt: timeOf(clientId, this.#context.clock.now()),
       status: parked ? 'failed' : 'sending',
       readBy: [],

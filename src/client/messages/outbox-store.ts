@@ -1,13 +1,20 @@
 import type { CommStorage, Storable } from '../../storage/comm-storage.ts';
-import { Tabs, type TabMessage, type TabPlatform } from '../tabs.ts';
-import type { Operation, OutboxItem } from './outbox.ts';
+import { Tabs, type TabPlatform } from '../tabs.ts';
+import { Elsewhere, readNote, toMessage, type OutboxEvents, type TabNote } from './elsewhere.ts';
+import type { OutboxItem } from './outbox.ts';
+import { readItem, toStorable } from './stored-item.ts';
 
-export interface OutboxStoreEvents {
+export interface OutboxStoreEvents extends OutboxEvents {
   /** Left behind by an earlier session, or by a tab that is closed now: from here on they are sent from here. */
   adopted(items: readonly OutboxItem[]): void;
-  /** What a living tab has in its outbox. */
-  elsewhere(message: Exclude<TabMessage, { type: 'here' }>): void;
-  report: (error: unknown) => void;
+  /** Another tab asks for it; only the one that has the item can do it. */
+  asked(what: 'retry' | 'discard', clientId: string): void;
+  report(error: unknown): void;
+}
+
+interface Batch {
+  readonly writes: Map<string, Storable | undefined>;
+  readonly done: Promise<void>;
 }
 
 /** Who used this storage last: where no option says who this is, that is who it will be again. */
@@ -18,26 +25,29 @@ const LAST_USER = 'last-user';
  * takes its items over, in one transaction, so that nothing is sent from two places or from none.
  */
 export class OutboxStore {
+  readonly elsewhere: Elsewhere;
   readonly #storage: CommStorage;
   readonly #owner: string;
   readonly #events: OutboxStoreEvents;
   readonly #platform: TabPlatform | undefined;
-  readonly #writes = new Map<string, Storable | undefined>();
-  #nextWrite: Promise<void> | undefined;
+  #batch: Batch | undefined;
   #lastWrite: Promise<void> = Promise.resolve();
   #userId: string | undefined;
   #tabs: Tabs | undefined;
+  /** Moves with every `open` and `close`, so that what an earlier one left running ends. */
+  #session = 0;
 
   constructor(storage: CommStorage, owner: string, platform: TabPlatform | undefined, events: OutboxStoreEvents) {
     this.#storage = storage;
     this.#owner = owner;
     this.#platform = platform;
     this.#events = events;
+    this.elsewhere = new Elsewhere(events, (note) => this.tell(note));
   }
 
   /** Who this will most likely be, before a server has said so. */
   async lastUser(): Promise<string | undefined> {
-    const stored = await this.#storage.get(LAST_USER).catch(this.#events.report);
+    const stored = await this.#storage.get(LAST_USER).catch((error: unknown) => this.#events.report(error));
     return typeof stored === 'string' ? stored : undefined;
   }
 
@@ -46,80 +56,146 @@ export class OutboxStore {
     return this.#userId;
   }
 
-  /** From here on items are kept under this user, and what was left behind is taken up. */
-  async open(userId: string): Promise<void> {
-    await this.#lastWrite;
+  /**
+   * From here on items are kept under this user, and what was left behind is taken up.
+   *
+   * @param moved - kept under another name until now
+   */
+  async open(userId: string, moved: readonly OutboxItem[] = []): Promise<void> {
+    const from = this.#prefix();
+    this.close();
     this.#userId = userId;
-    this.#tabs?.close();
-    const items = await this.#list();
-    const writes = new Map([[LAST_USER, userId]]);
-    await this.#storage.transact([], () => ({ writes, result: undefined })).catch(this.#events.report);
-    const { sharedAs } = this.#storage;
-    this.#tabs =
-      this.#platform && sharedAs !== undefined
-        ? new Tabs(`${sharedAs}/${encodeURIComponent(userId)}`, this.#owner, this.#platform, {
-            told: (message) => this.#events.elsewhere(message),
-            gone: (owner) => this.#adopt((item) => item.owner === owner),
-          })
-        : undefined;
-    if (this.#tabs === undefined) await this.#adopt(() => true);
-    else await this.#share(this.#tabs, items);
+    const session = this.#session;
+    this.#batch = undefined;
+    this.#lastWrite = this.#lastWrite.then(() => this.#enter(userId, session));
+    const entered = this.#lastWrite;
+    for (const item of moved) {
+      if (from !== undefined) void this.#write(from + item.clientId, undefined);
+      void this.put(item);
+    }
+    await entered;
+    if (session !== this.#session) return;
+    if (moved.length > 0) this.tell({ type: 'queued', items: moved });
+    await this.#takeUp();
   }
 
   /** Resolves when it is durable; everything that is due while a write runs goes into the next one. */
   put(item: OutboxItem): Promise<void> {
-    return this.#write(item.clientId, toStorable(item));
+    return this.#write(this.#key(item), toStorable(item));
   }
 
   delete(item: OutboxItem): Promise<void> {
-    return this.#write(item.clientId, undefined);
+    return this.#write(this.#key(item), undefined);
   }
 
-  tell(message: TabMessage): void {
-    this.#tabs?.tell(message);
+  tell(note: TabNote): void {
+    this.#tabs?.tell(toMessage(note));
   }
 
   async settled(): Promise<void> {
-    for (let last; last !== this.#lastWrite; ) await (last = this.#lastWrite);
+    for (let last; last !== this.#lastWrite;) await (last = this.#lastWrite);
   }
 
+  /** Other tabs may take over what is left. */
   close(): void {
+    this.#session += 1;
     this.#tabs?.close();
     this.#tabs = undefined;
     this.#userId = undefined;
+    this.elsewhere.clear();
   }
 
   #prefix(): string | undefined {
     return this.#userId === undefined ? undefined : `${encodeURIComponent(this.#userId)}/outbox/`;
   }
 
-  async #share(tabs: Tabs, items: readonly OutboxItem[]): Promise<void> {
-    const living = await tabs.watchLiving();
-    for (const item of items) {
-      if (living.has(item.owner)) this.#events.elsewhere({ type: 'queued', item });
-      tabs.watch(item.owner);
+  #key({ clientId }: OutboxItem): string | undefined {
+    const prefix = this.#prefix();
+    return prefix === undefined ? undefined : prefix + clientId;
+  }
+
+  /** Until this is done nothing is written: to the others, items of a tab that isn't known to live are left behind. */
+  async #enter(userId: string, session: number): Promise<void> {
+    // Also opens the storage, which only then knows whether it is shared.
+    const writes = new Map([[LAST_USER, userId]]);
+    await this.#storage
+      .transact([], () => ({ writes, result: undefined }))
+      .catch((error: unknown) => this.#events.report(error));
+    if (session !== this.#session) return;
+    const tabs = this.#startTabs(userId);
+    this.#tabs = tabs;
+    if (tabs === undefined || (await tabs.living)) return;
+    tabs.close();
+    if (session === this.#session) this.#tabs = undefined;
+  }
+
+  #startTabs(userId: string): Tabs | undefined {
+    const { sharedAs } = this.#storage;
+    if (this.#platform === undefined || sharedAs === undefined) return undefined;
+    try {
+      return new Tabs(`${sharedAs}/${encodeURIComponent(userId)}`, this.#owner, this.#platform, {
+        told: (message) => this.#told(readNote(message)),
+        gone: (owner) => this.#left(owner),
+      });
+    } catch {
+      // Where storage is blocked, channels and locks may be: it works without.
+      return undefined;
     }
   }
 
-  async #adopt(isOrphan: (item: OutboxItem) => boolean): Promise<void> {
+  async #takeUp(): Promise<void> {
+    const tabs = this.#tabs;
+    if (tabs === undefined) return void (await this.#adopt(await this.#list()));
+    // In this order: whoever has left an item there had its lock before, so that no lock means that it is gone.
+    this.elsewhere.listing();
+    const items = (await this.#list()).filter(({ owner }) => owner !== this.#owner);
+    const living = await tabs.others().catch(() => new Set<string>());
+    if (tabs !== this.#tabs) return;
+    this.elsewhere.listed(items.filter(({ owner }) => living.has(owner)));
+    const dead = new Set(items.map(({ owner }) => owner).filter((owner) => !living.has(owner)));
+    // Awaited, so that what is queued here comes after what was left behind.
+    await Promise.all(Array.from(dead, (owner) => tabs.bury(owner)));
+  }
+
+  #told(note: TabNote | undefined): void {
+    if (note === undefined) return;
+    if (note.type === 'retry' || note.type === 'discard') this.#events.asked(note.type, note.item.clientId);
+    else this.elsewhere.told(note);
+  }
+
+  async #left(owner: string): Promise<void> {
+    const session = this.#session;
+    const items = await this.#list();
+    if (session !== this.#session) return;
+    await this.#adopt(items.filter((item) => item.owner === owner));
+    if (session === this.#session) this.elsewhere.left(owner, new Set(items.map(({ clientId }) => clientId)));
+  }
+
+  async #adopt(items: readonly OutboxItem[]): Promise<void> {
     const prefix = this.#prefix();
-    if (prefix === undefined) return;
-    const orphans = (await this.#list()).filter((item) => item.owner !== this.#owner && isOrphan(item));
-    if (orphans.length === 0) return;
+    const session = this.#session;
+    const orphans = items.filter(({ owner }) => owner !== this.#owner);
+    if (prefix === undefined || orphans.length === 0) return;
     const keys = orphans.map(({ clientId }) => prefix + clientId);
     const adopted = await this.#storage
       .transact(keys, (held) => {
-        // What was sent meanwhile is gone, and stays so.
-        const mine = orphans
-          .filter(({ clientId }) => held.has(prefix + clientId))
-          .map((item) => ({ ...item, owner: this.#owner }));
+        // What was sent meanwhile is gone, what somebody else took up is theirs, and whoever is closed takes up nothing.
+        const mine =
+          session === this.#session
+            ? orphans.flatMap((orphan) => {
+                const item = readItem(held.get(prefix + orphan.clientId) ?? null);
+                return item?.owner === orphan.owner ? [{ ...item, owner: this.#owner }] : [];
+              })
+            : [];
         return { writes: new Map(mine.map((item) => [prefix + item.clientId, toStorable(item)])), result: mine };
       })
       .catch((error: unknown) => {
         this.#events.report(error);
         return [];
       });
-    if (adopted.length > 0) this.#events.adopted(adopted);
+    if (adopted.length === 0 || session !== this.#session) return;
+    this.tell({ type: 'queued', items: adopted });
+    this.#events.adopted(adopted);
   }
 
   async #list(): Promise<OutboxItem[]> {
@@ -130,36 +206,23 @@ export class OutboxStore {
     return entries.map(([, value]) => readItem(value)).filter((item) => item !== undefined);
   }
 
-  #write(clientId: string, value: Storable | undefined): Promise<void> {
+  #write(key: string | undefined, value: Storable | undefined): Promise<void> {
     // Without a name there is no place to keep it: it is written once the server has said who this is.
-    const prefix = this.#prefix();
-    if (prefix === undefined) return Promise.resolve();
-    this.#writes.set(prefix + clientId, value);
-    if (this.#nextWrite === undefined) {
-      this.#nextWrite = this.#lastWrite.then(async () => {
-        const writes = new Map(this.#writes);
-        this.#writes.clear();
-        this.#nextWrite = undefined;
-        await this.#storage.transact([], () => ({ writes, result: undefined })).catch(this.#events.report);
-      });
-      this.#lastWrite = this.#nextWrite;
-    }
-    return this.#nextWrite;
+    if (key === undefined) return Promise.resolve();
+    const batch = (this.#batch ??= this.#newBatch());
+    batch.writes.set(key, value);
+    return batch.done;
   }
-}
 
-function toStorable(item: OutboxItem): Storable {
-  return { ...item, operation: JSON.stringify(item.operation) };
-}
-
-function readItem(value: Storable): OutboxItem | undefined {
-  if (typeof value !== 'object' || value === null || !('operation' in value)) return undefined;
-  const { clientId, lane, owner, operation, parked } = value;
-  if (typeof clientId !== 'string' || typeof lane !== 'string' || typeof operation !== 'string') return undefined;
-  try {
-    const read = JSON.parse(operation) as Operation;
-    return { clientId, lane, owner: typeof owner === 'string' ? owner : '', operation: read, parked: parked === true };
-  } catch {
-    return undefined;
+  #newBatch(): Batch {
+    const writes = new Map<string, Storable | undefined>();
+    const done = this.#lastWrite.then(async () => {
+      if (this.#batch?.writes === writes) this.#batch = undefined;
+      await this.#storage
+        .transact([], () => ({ writes, result: undefined }))
+        .catch((error: unknown) => this.#events.report(error));
+    });
+    this.#lastWrite = done;
+    return { writes, done };
   }
 }

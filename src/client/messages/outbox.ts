@@ -179,6 +179,6 @@ export class Outbox {
 }
 
 /** Client ids are UUIDv7, which sort by time. */
-function byAge(a: OutboxItem, b: OutboxItem): number {
+export function byAge(a: OutboxItem, b: OutboxItem): number {
   return a.clientId < b.clientId ? -1 : a.clientId > b.clientId ? 1 : 0;
 }

@@ -1,30 +1,22 @@
-import { backoffMs } from '../../lib/backoff.ts';
 import { deferred, type Deferred } from '../../lib/deferred.ts';
 import { uuidv7 } from '../../lib/ids.ts';
 import { lazy, type Lazy } from '../../lib/lazy.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { CommStorage } from '../../storage/comm-storage.ts';
 import type { ClientContext } from '../context.ts';
-import type { TabMessage } from '../tabs.ts';
+import type { OutboxEvents } from './elsewhere.ts';
+import { LaneWaits } from './lane-waits.ts';
 import type { OutboxStore } from './outbox-store.ts';
-import { Outbox, type OutboxEffect, type OutboxItem } from './outbox.ts';
+import { byAge, Outbox, type OutboxEffect, type OutboxItem } from './outbox.ts';
 
 /** What the rest of the client does about an item's fate. */
-export interface SenderEvents {
-  /** It is in the outbox; `isNew`: somebody has just asked for it here. */
-  queued(item: OutboxItem, isNew: boolean): void;
-  stored(item: OutboxItem, answer: unknown): void;
-  /** `error` is absent where it happened in another tab. */
-  failed(item: OutboxItem, error: CommError | undefined): void;
-  retried(item: OutboxItem): void;
-  discarded(item: OutboxItem): void;
+export interface SenderEvents extends OutboxEvents {
   /** With a server that can't recognize a repeated message: was this one stored by an earlier attempt? */
   findStored(item: OutboxItem): Promise<unknown>;
 }
 
 /** Pipelined messages per conversation with a server that recognizes repeated ones; without, one at a time. */
 const WINDOW = 64;
-const BACKOFF = { baseMs: 500, maxMs: 30_000 };
 /** A server error that repeats this often is about the message, not about the moment. */
 const MAX_INTERNAL = 8;
 /** A base server shows a refusal by nothing at all. */
@@ -44,29 +36,39 @@ export class Sender {
   readonly #sent = new Set<string>();
   /** How often each was answered with what may be about the message or about the moment. */
   readonly #doubts = new Map<string, number>();
-  readonly #waits = new Map<string, () => void>();
-  /** What living tabs have in their outboxes. */
-  readonly #elsewhere = new Map<string, OutboxItem>();
+  readonly #waits: LaneWaits;
   #prepared: Promise<OutboxStore> | undefined;
+  /** Moves with `close`, so that what is still being opened then isn't. */
+  #session = 0;
+  /** Settles when the last item that was added is stored durably, and with it all before it. */
+  #lastAdded: Promise<void> = Promise.resolve();
   /** Moves when the line is lost: what was under way then is queued again, and must not go on by itself. */
   #line = 0;
 
   constructor(context: ClientContext, storage: CommStorage, events: SenderEvents) {
     this.#context = context;
     this.#events = events;
+    this.#waits = new LaneWaits(context.clock, (lane) => this.#run(this.#outbox.waited(lane)));
     this.#store = lazy(async () => {
       const [{ OutboxStore }, { browserTabs }] = await Promise.all([import('./outbox-store.ts'), import('../tabs.ts')]);
       return new OutboxStore(storage, this.#owner, browserTabs(), {
+        ...events,
         adopted: (items) => this.#adopted(items),
-        elsewhere: (message) => this.#toldElsewhere(message),
+        asked: (what, clientId) => this.#asked(what, clientId),
         report: context.report,
       });
     });
   }
 
+  /** Whose outbox this is, as far as anybody has said. */
+  get userId(): string | undefined {
+    return this.#context.userId() ?? this.#store.current?.userId;
+  }
+
   /** Everything that waits, also in other tabs. */
   items(): OutboxItem[] {
-    return [...this.own(), ...this.#elsewhere.values()];
+    const elsewhere = this.#store.current?.elsewhere.items() ?? [];
+    return elsewhere.length === 0 ? this.own() : [...this.own(), ...elsewhere].sort(byAge);
   }
 
   /** What waits here. */
@@ -85,10 +87,10 @@ export class Sender {
     this.#promises.set(item.clientId, promise);
     this.#entering.set(item.clientId, item);
     this.#events.queued(item, true);
-    void this.prepare()
+    this.#lastAdded = this.prepare()
       .then((store) => {
         if (!this.#entering.has(item.clientId)) return;
-        store.tell({ type: 'queued', item });
+        store.tell({ type: 'queued', items: [item] });
         return store.put(item);
       })
       // A message must not depend on the place where it is kept.
@@ -101,29 +103,34 @@ export class Sender {
 
   /** Takes up what was left behind, as far as it is known who this is; asking again is free. */
   prepare(): Promise<OutboxStore> {
-    this.#prepared ??= (async () => {
-      const store = await this.#store();
-      const userId = this.#context.userId() ?? (await store.lastUser());
-      if (userId !== undefined) await store.open(userId);
-      return store;
-    })();
-    this.#prepared.catch(() => (this.#prepared = undefined));
-    return this.#prepared;
+    if (this.#prepared !== undefined) return this.#prepared;
+    const prepared = this.#prepare(this.#session);
+    this.#prepared = prepared;
+    prepared.catch(() => {
+      if (this.#prepared === prepared) this.#prepared = undefined;
+    });
+    return prepared;
   }
 
   /** The server has said who this is: what was asked for here moves there, what somebody else left stays where it is. */
   async identified(userId: string): Promise<void> {
+    const session = this.#session;
     const store = await this.prepare();
-    if (store.userId === userId) return;
+    if (store.userId === userId || session !== this.#session) return;
     const own = this.own().filter(({ clientId }) => this.#promises.has(clientId));
     const others = this.#outbox.items().filter(({ clientId }) => !this.#promises.has(clientId));
-    await Promise.all(own.map((item) => store.delete(item)));
     for (const item of others) {
       this.#outbox.gone(item.clientId);
       this.#events.discarded(item);
     }
-    await store.open(userId);
-    await Promise.all(own.map((item) => store.put(item)));
+    await store.open(userId, own);
+  }
+
+  async #prepare(session: number): Promise<OutboxStore> {
+    const store = await this.#store();
+    const userId = session === this.#session ? (this.#context.userId() ?? (await store.lastUser())) : undefined;
+    if (userId !== undefined && session === this.#session) await store.open(userId);
+    return store;
   }
 
   online(): void {
@@ -132,18 +139,16 @@ export class Sender {
 
   offline(): void {
     this.#line += 1;
-    for (const cancel of this.#waits.values()) cancel();
-    this.#waits.clear();
+    this.#waits.cancel();
     this.#outbox.offline();
   }
 
   /** Seen as stored, by whichever way: an acknowledgement that got lost must not send it again. */
   confirm(clientId: string, answer: unknown): void {
-    this.#elsewhere.delete(clientId);
     const item = this.#outbox.find(clientId);
-    if (item === undefined) return;
+    if (item === undefined) return this.#store.current?.elsewhere.confirm(clientId, answer);
     this.#forget(item);
-    this.#store.current?.tell({ type: 'stored', item });
+    this.#store.current?.tell({ type: 'stored', item, answer });
     this.#events.stored(item, answer);
     this.#settle(clientId)?.resolve(answer);
     this.#run(this.#outbox.gone(clientId));
@@ -151,7 +156,7 @@ export class Sender {
 
   retry(clientId: string): Promise<unknown> {
     const item = this.#outbox.find(clientId) ?? this.#entering.get(clientId);
-    if (item === undefined) return Promise.reject(new CommError('NOT_FOUND', 'No such message waits in the outbox'));
+    if (item === undefined) return this.#store.current?.elsewhere.retry(clientId) ?? Promise.reject(notWaiting());
     const promise = this.#promises.get(clientId) ?? deferred<unknown>();
     this.#promises.set(clientId, promise);
     if (item.parked) {
@@ -168,7 +173,7 @@ export class Sender {
   /** Takes it out of the outbox. What is in flight may still arrive. */
   discard(clientId: string): void {
     const item = this.#outbox.find(clientId) ?? this.#entering.get(clientId);
-    if (item === undefined) return;
+    if (item === undefined) return this.#store.current?.elsewhere.discard(clientId);
     this.#forget(item);
     this.#store.current?.tell({ type: 'discarded', item });
     this.#events.discarded(item);
@@ -178,11 +183,13 @@ export class Sender {
 
   /** Resolves when everything that was added is stored durably. */
   async settled(): Promise<void> {
+    await this.#lastAdded;
     await this.#store.current?.settled();
   }
 
   /** Other tabs may take over what is left. */
   close(): void {
+    this.#session += 1;
     this.#store.current?.close();
     this.#prepared = undefined;
   }
@@ -190,7 +197,7 @@ export class Sender {
   #run(effects: readonly OutboxEffect[]): void {
     for (const effect of effects) {
       if (effect.do === 'send') void this.#send(effect.item, effect.afterClientId);
-      else this.#wait(effect);
+      else this.#waits.begin(effect);
     }
   }
 
@@ -241,44 +248,29 @@ export class Sender {
       this.#run(this.#outbox.gone(clientId));
       if (awaited === undefined) this.#context.report(error);
     }
-    this.#store.current?.tell({ type: 'failed', item });
+    this.#store.current?.tell({ type: 'failed', item, error: { code: error.code, message: error.message } });
     this.#events.failed(item, error);
     awaited?.reject(error);
   }
 
   #adopted(items: readonly OutboxItem[]): void {
-    const fresh = items.filter(({ clientId }) => !this.#promises.has(clientId));
-    for (const item of fresh) {
-      this.#sent.add(item.clientId);
-      if (!this.#elsewhere.delete(item.clientId)) this.#events.queued(item, false);
+    const again: string[] = [];
+    for (const item of items) {
+      const { clientId } = item;
+      const { isShown, awaited } = this.#store.current?.elsewhere.take(clientId) ?? {};
+      if (awaited !== undefined) this.#promises.set(clientId, awaited);
+      if (awaited !== undefined && item.parked) again.push(clientId);
+      this.#sent.add(clientId);
+      if (isShown !== true) this.#events.queued(item, false);
     }
-    this.#run(this.#outbox.restore(fresh));
+    this.#run(this.#outbox.restore(items));
+    for (const clientId of again) void this.retry(clientId);
   }
 
-  #toldElsewhere({ type, item }: Exclude<TabMessage, { type: 'here' }>): void {
-    const { clientId } = item;
-    if (type === 'queued' || type === 'retried') {
-      this.#elsewhere.set(clientId, item);
-      return type === 'queued' ? this.#events.queued(item, false) : this.#events.retried(item);
-    }
-    if (type === 'failed') {
-      this.#elsewhere.set(clientId, { ...item, parked: true });
-      return this.#events.failed(item, undefined);
-    }
-    this.#elsewhere.delete(clientId);
-    if (type === 'discarded') this.#events.discarded(item);
-    // With our server the push shows it, and says by its client id what it replaces.
-    else if (!this.#context.has('rev')) this.#events.stored(item, undefined);
-  }
-
-  #wait({ lane, failures, retryAfterMs }: Extract<OutboxEffect, { do: 'wait' }>): void {
-    const delay = retryAfterMs ?? backoffMs(failures - 1, Math.random(), BACKOFF);
-    this.#waits.get(lane)?.();
-    const cancel = this.#context.clock.after(delay, () => {
-      this.#waits.delete(lane);
-      this.#run(this.#outbox.waited(lane));
-    });
-    this.#waits.set(lane, cancel);
+  #asked(what: 'retry' | 'discard', clientId: string): void {
+    if (this.#outbox.find(clientId) === undefined) return;
+    if (what === 'retry') void this.retry(clientId);
+    else this.discard(clientId);
   }
 
   #settle(clientId: string): Deferred<unknown> | undefined {
@@ -297,4 +289,8 @@ export class Sender {
   #put(item: OutboxItem): void {
     void this.#store.current?.put(item);
   }
+}
+
+function notWaiting(): CommError {
+  return new CommError('NOT_FOUND', 'No such message waits in the outbox');
 }

@@ -1,4 +1,10 @@
-import { CommClient, type CommClientOptions, type ConversationView, type Message } from '../../../src/index.ts';
+import {
+  CommClient,
+  type CommClientOptions,
+  type CommError,
+  type ConversationView,
+  type Message,
+} from '../../../src/index.ts';
 
 declare global {
   // What tests reach by `page.evaluate`.
@@ -66,7 +72,7 @@ export class Chat {
     for (const content of contents) {
       this.client.messages.send({ conversationId, content }).then(
         ({ seq }) => this.outcomes.push({ content, result: seq ?? 'no seq' }),
-        (error: { code: string }) => this.outcomes.push({ content, result: error.code }),
+        (error: unknown) => this.outcomes.push({ content, result: (error as CommError).code }),
       );
     }
   }
@@ -93,7 +99,7 @@ export class Chat {
         };
       };
     });
-    return keys.filter((key) => String(key).includes('/outbox/')).length;
+    return keys.filter((key) => typeof key === 'string' && key.includes('/outbox/')).length;
   }
 
   async locks(): Promise<string[]> {

@@ -1,0 +1,20 @@
+import type { Storable } from '../../storage/comm-storage.ts';
+import type { Operation, OutboxItem } from './outbox.ts';
+
+/** An item as it rests and as tabs tell it: as text, because an app's objects may hold what can't be cloned. */
+export function toStorable(item: OutboxItem): Storable {
+  return { ...item, operation: JSON.stringify(item.operation) };
+}
+
+/** `undefined` for what is none. */
+export function readItem(value: Storable): OutboxItem | undefined {
+  if (typeof value !== 'object' || value === null || !('operation' in value)) return undefined;
+  const { clientId, lane, owner, operation, parked } = value;
+  if (typeof clientId !== 'string' || typeof lane !== 'string' || typeof operation !== 'string') return undefined;
+  try {
+    const read = JSON.parse(operation) as Operation;
+    return { clientId, lane, owner: String(owner), operation: read, parked: parked === true };
+  } catch {
+    return undefined;
+  }
+}
