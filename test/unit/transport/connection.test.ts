@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest';
+import {
+  reduceConnection,
+  statusOf,
+  type ConnectionEffect,
+  type ConnectionEvent,
+  type ConnectionState,
+} from '../../../src/transport/connection.ts';
+import { deepFreeze } from '../../helpers/client/messages.ts';
+
+type Name = ConnectionState['name'];
+const RUNNING = ['opening', 'greeting', 'catching-up', 'connected', 'waiting'] as const;
+const ENDS = ['idle', 'disconnected', 'unauthenticated'] as const;
+
+function state(name: Name, values: { failures?: number; refusals?: number; wasConnected?: boolean } = {}): ConnectionState {
+  if (name === 'idle' || name === 'disconnected' || name === 'unauthenticated') return { name };
+  return { name, failures: 0, refusals: 0, wasConnected: false, ...values };
+}
+
+const EVENTS: Readonly<Record<string, ConnectionEvent>> = {
+  connect: { type: 'connect' },
+  opened: { type: 'opened' },
+  greeted: { type: 'greeted' },
+  'in-step': { type: 'in-step' },
+  retry: { type: 'retry' },
+  wake: { type: 'wake' },
+  disconnect: { type: 'disconnect' },
+  failed: { type: 'failed' },
+  lost: { type: 'lost', byServer: false },
+  'hung-up': { type: 'lost', byServer: true },
+  refused: { type: 'refused-user', expired: false },
+  expired: { type: 'refused-user', expired: true },
+};
+
+function brief(effects: readonly ConnectionEffect[]): string {
+  return effects
+    .map((effect) => {
+      if (effect.do === 'wait') return `wait ${effect.failures}`;
+      return effect.do === 'settle' ? `settle ${effect.connected ? 'yes' : 'no'}` : effect.do;
+    })
+    .join(', ');
+}
+
+const STAY = ['', ''] as const;
+const WAIT = ['waiting', 'close, wait 1'] as const;
+const OUT = ['unauthenticated', 'refresh-token, close, settle no'] as const;
+const AGAIN = ['waiting', 'refresh-token, close, wait 1'] as const;
+const END = ['disconnected', 'close, settle no'] as const;
+const CATCH_UP = ['catching-up', 'catch-up'] as const;
+
+/** Every state and every event: where it leads, and what has to be done. */
+const TABLE: Readonly<Record<string, readonly (readonly [next: string, effects: string])[]>> = {
+  //            idle              opening                    greeting                       catching-up                    connected  waiting                    disconnected        unauthenticated
+  connect: [['opening', 'open'], STAY, STAY, STAY, STAY, STAY, ['opening', 'open'], ['opening', 'open']],
+  opened: [STAY, ['greeting', 'await-hello'], STAY, STAY, STAY, STAY, STAY, STAY],
+  greeted: [STAY, STAY, CATCH_UP, CATCH_UP, CATCH_UP, STAY, STAY, STAY],
+  'in-step': [STAY, STAY, STAY, ['connected', 'settle yes'], STAY, STAY, STAY, STAY],
+  retry: [STAY, STAY, STAY, STAY, STAY, ['opening', 'open'], STAY, STAY],
+  wake: [STAY, STAY, STAY, STAY, STAY, ['opening', 'open'], STAY, STAY],
+  disconnect: [['disconnected', ''], END, END, END, END, END, STAY, ['disconnected', '']],
+  failed: [STAY, WAIT, WAIT, WAIT, STAY, STAY, STAY, STAY],
+  lost: [STAY, STAY, WAIT, WAIT, WAIT, STAY, STAY, STAY],
+  'hung-up': [STAY, STAY, AGAIN, WAIT, WAIT, STAY, STAY, STAY],
+  refused: [STAY, OUT, AGAIN, OUT, OUT, OUT, STAY, STAY],
+  expired: [STAY, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, STAY, STAY],
+};
+const STATES: readonly Name[] = ['idle', 'opening', 'greeting', 'catching-up', 'connected', 'waiting', 'disconnected', 'unauthenticated'];
+
+describe('every state and every event', () => {
+  const rows = Object.keys(EVENTS).flatMap((event) => STATES.map((name, at) => [name, event, ...(TABLE[event]?.[at] ?? ['?', '?'])] as const));
+  test.each(rows)('%s, %s: %s (%s)', (name, event, next, effects) => {
+    const before = deepFreeze(state(name));
+    const [after, done] = reduceConnection(before, EVENTS[event] ?? { type: 'connect' });
+    expect(after.name).toBe(next === '' ? name : next);
+    expect(brief(done)).toBe(effects);
+    if (next === '' && effects === '' && event !== 'disconnect') expect(after).toBe(before);
+  });
+});
+
+test('each failure in a row waits longer, and being in step starts anew', () => {
+  let current = state('opening');
+  const log: string[] = [];
+  for (const event of ['failed', 'retry', 'failed', 'wake', 'opened', 'greeted', 'in-step', 'lost']) {
+    const [next, effects] = reduceConnection(current, EVENTS[event] ?? { type: 'connect' });
+    current = next;
+    log.push(...effects.filter((effect) => effect.do === 'wait').map((effect) => brief([effect])));
+  }
+  expect(log).toEqual(['wait 1', 'wait 2', 'wait 1']);
+});
+
+test.each([
+  ['expired', 'opening'],
+  ['expired', 'connected'],
+  ['hung-up', 'greeting'],
+] as const)('the third refusal in a row (%s while %s) signs out', (event, name) => {
+  const refused = (refusals: number): ConnectionState['name'] =>
+    reduceConnection(state(name, { refusals }), EVENTS[event] ?? { type: 'connect' })[0].name;
+  expect([refused(0), refused(1), refused(2)]).toEqual(['waiting', 'waiting', 'unauthenticated']);
+});
+
+test('being greeted forgets earlier refusals', () => {
+  const [next] = reduceConnection(state('greeting', { refusals: 2 }), { type: 'greeted' });
+  expect(next).toMatchObject({ refusals: 0 });
+});
+
+test('the status says connecting until it has been connected once, and reconnecting after that', () => {
+  const unstable = RUNNING.filter((name) => name !== 'connected');
+  expect(unstable.map((name) => statusOf(state(name)))).toEqual(unstable.map(() => 'connecting'));
+  expect(unstable.map((name) => statusOf(state(name, { wasConnected: true })))).toEqual(unstable.map(() => 'reconnecting'));
+  expect(statusOf(state('connected'))).toBe('connected');
+  expect(ENDS.map((name) => statusOf(state(name)))).toEqual(ENDS);
+});
+
+test('a new connect after the end forgets that there was a connection', () => {
+  const [next] = reduceConnection(state('disconnected'), { type: 'connect' });
+  expect(next).toEqual({ name: 'opening', failures: 0, refusals: 0, wasConnected: false });
+});
