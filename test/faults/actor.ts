@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../../src/lib/clock.ts';
 import { seededRandom, type Random } from '../../src/testing/random.ts';
-import { faultySocket, type FaultySocket, type FrameFaults } from '../../src/testing/faulty-socket.ts';
+import { faultySocket, type FaultySocket } from '../../src/testing/faulty-socket.ts';
 import { CommClient, isCommError, socketIoPort, type ConversationView, type Message, type SocketPort } from '../../src/index.ts';
 import { fileStorage } from '../../src/node/index.ts';
 import type { ActorPlan, ActorReport, SeenConversation, SeenMessage } from './report.ts';
@@ -29,6 +29,8 @@ export class Actor {
   readonly #told = new Map<string, number>();
   readonly #created = new Map<string, number>();
   readonly #lastTold = new Map<string, number>();
+  readonly #newest = new Map<string, number>();
+  readonly #outOfOrder: string[] = [];
   readonly #buried = new Set<string>();
   readonly #acked: ActorReport['acked'] = [];
   readonly #read: Record<string, number> = {};
@@ -101,6 +103,7 @@ export class Actor {
         lastMessage: each.lastMessage && `${each.lastMessage.id} ${String(each.lastMessage.rev)}`,
       })),
       toldTwice: [...this.#told].filter(([, count]) => count > 1).map(([key]) => key),
+      outOfOrder: this.#outOfOrder,
       createdTold: Object.fromEntries(this.#created),
       lastTold: Object.fromEntries(this.#lastTold),
       buried: [...this.#buried],
@@ -184,8 +187,11 @@ export class Actor {
       if ((this.#lastTold.get(id) ?? 0) > (rev ?? 0)) this.#failures.push(`${id} was told backwards`);
       this.#lastTold.set(id, rev ?? 0);
     };
-    this.#client.on('message:new', ({ id, rev }) => {
+    this.#client.on('message:new', ({ id, rev, conversationId, seq = 0 }) => {
       tell(id, rev);
+      const last = this.#newest.get(conversationId) ?? 0;
+      if (seq < last) this.#outOfOrder.push(`${id} (${seq} after ${last})`);
+      else this.#newest.set(conversationId, seq);
       this.#created.set(id, (this.#created.get(id) ?? 0) + 1);
     });
     this.#client.on('message:updated', ({ id, rev }) => tell(id, rev));
@@ -233,5 +239,3 @@ export function seenMessage(message: Message): SeenMessage {
     readBy: message.readBy.map(({ userId }) => userId).toSorted().join(','),
   };
 }
-
-export type { FrameFaults };

@@ -62,13 +62,13 @@ function counters(db: DatabaseSync): string[] {
 }
 
 /** Each stored once, each sender's order kept; numbers are part of the text: `ann 12`. */
-export function checkOrder(rows: readonly Row[], numbers: ReadonlyMap<string, string>): string[] {
+export function checkOrder(rows: readonly Row[]): string[] {
   const problems: string[] = [];
   const last = new Map<string, number>();
   const texts = new Set<string>();
   for (const row of rows) {
-    const text = row.deleted_at === null ? row.content.split(' edited ')[0] : numbers.get(String(row.id));
-    if (text === undefined) continue;
+    const text = row.content.split(' edited ')[0] ?? '';
+    if (row.deleted_at !== null) continue;
     if (texts.has(text)) problems.push(`"${text}" is stored twice`);
     texts.add(text);
     const key = `${row.conversation_id} ${row.sender_id}`;
@@ -95,6 +95,7 @@ export function checkAcknowledged(rows: readonly Row[], { acked, failures }: Act
 /** Who was there from the first message on has been told each change once, and each message once that it is there. */
 export function checkTold(rows: readonly Row[], report: ActorReport, who: string, fromTheStart: boolean): string[] {
   const problems = report.toldTwice.map((key) => `${who}: told twice of ${key}`);
+  problems.push(...report.outOfOrder.map((key) => `${who}: told out of order of ${key}`));
   if (!fromTheStart) return problems;
   for (const { id, rev } of rows) {
     const created = report.createdTold[String(id)] ?? 0;

@@ -39,6 +39,8 @@ export interface ActorReport {
   inbox: { id: string; unreadCount: number; lastMessage: string | undefined }[];
   /** Pairs of message and `rev` that listeners were told of more than once. */
   toldTwice: string[];
+  /** Messages of which `message:new` came after that of a later one. */
+  outOfOrder: string[];
   /** How often `message:new` came, by message. */
   createdTold: Record<string, number>;
   /** The `rev` that was told last, by message. */

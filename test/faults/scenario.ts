@@ -24,10 +24,10 @@ const OPERATIONS = 360;
 const NUMBERS_APART = 100_000;
 const SETTLED_WITHIN_MS = 60_000;
 const EQUAL_WITHIN_MS = 30_000;
-const LINE_FAULTS = { cut: 0.004, stall: 0.01, stallMs: [20, 400], delay: 0.1, delayMs: [1, 15], split: 0.2 } as const;
+const LINE_FAULTS = { cut: 0.012, stall: 0.03, stallMs: [20, 400], delay: 0.2, delayMs: [1, 15], split: 0.4 } as const;
 /** `dan` has a bad day on top. */
 const FRAME_FAULTS = {
-  ...{ drop: 0.003, duplicate: 0.03, delay: 0.05, reorder: 0.03, cut: 0.002, kill: 0.001, killMs: 3_000 },
+  ...{ drop: 0.003, duplicate: 0.03, delay: 0.05, reorder: 0.03, cut: 0.002, kill: 0.001, killMs: 700 },
 } as const;
 
 type AnyActor = Actor | RemoteActor;
@@ -74,6 +74,7 @@ class Scenario {
     const { url } = this.#server;
     const conversations = await this.#conversations(url);
     await Promise.all(NAMES.map((name, at) => this.#enter(name, at, url, conversations[name])));
+    this.#log('storm');
     await this.#storm();
     await this.#calm();
     const problems = await this.#check(url, conversations, database);
@@ -127,6 +128,7 @@ class Scenario {
     const kills = this.#killServer(storm);
     await Promise.all([...works, this.#workAndDie(half)]);
     storm.over = true;
+    this.#log('worked');
     await kills;
   }
 
@@ -169,15 +171,17 @@ class Scenario {
     this.#log('calm');
     const settled = Promise.all([...this.#actors.values()].map((actor) => actor.settled()));
     await within(SETTLED_WITHIN_MS, settled).catch(() => this.#log('not settled'));
+    this.#log('settled');
   }
 
   async #check(url: string, conversations: Record<Name, string[]>, database: string): Promise<string[]> {
     let problems = await this.#untilEqual(url, conversations, false);
+    this.#log('equal');
     for (const actor of this.#actors.values()) await actor.readAll();
+    this.#log('read');
     if (problems.length === 0) problems = await this.#untilEqual(url, conversations, true);
     const stored = readDatabase(database);
     problems.push(...stored.problems);
-    const texts = new Map<string, string>();
     for (const name of NAMES) {
       const report = await this.#report(name);
       problems.push(...checkAcknowledged(stored.rows, report, name));
@@ -188,7 +192,7 @@ class Scenario {
       problems.push(...checkAcknowledged(stored.rows, report, 'cat, killed'), ...checkTold([], report, 'cat, killed', false));
       this.#count(report);
     }
-    problems.push(...checkOrder(stored.rows, texts));
+    problems.push(...checkOrder(stored.rows));
     for (const proxy of this.#proxies.values()) {
       for (const [name, value] of Object.entries(proxy.figures)) {
         this.#figures[name] = (this.#figures[name] ?? 0) + Number(value);

@@ -21,7 +21,7 @@ async function lane(): Promise<void> {
     const seed = next;
     next += 1;
     const log = (line: string): void => {
-      if (values.verbose) console.log(`  ${seed}: ${line}`);
+      if (values.verbose) console.log(`  ${seed}: ${line} at ${Math.round(performance.now() - startedAt)} ms`);
     };
     const outcome = await runSeed(seed, log).catch(
       (error: unknown): Outcome => ({ seed, problems: [`crashed: ${String((error as Error).stack)}`], figures: {} }),
