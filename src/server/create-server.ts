@@ -9,7 +9,7 @@ import { consoleLogger } from './console-logger.ts';
 import { coreOf, type Core, type CoreOptions } from './core.ts';
 import { httpApp, type Fetch } from './http/http-app.ts';
 import { isLoopback, originPolicy, type OriginPolicy } from './http/origins.ts';
-import { serveRequests } from './routes.ts';
+import { restAnswers } from './rest/answer.ts';
 import { shutdown, type Line } from './shutdown.ts';
 import { CommunicationStore } from './store/ephemera/memory.ts';
 import { openDatabase, type OwnDatabase } from './store/open.ts';
@@ -99,10 +99,10 @@ async function start(
   const { host, drainTimeoutMs = 5_000 } = options;
   await core.ready();
   const auth = { authenticate: options.auth, trustUserIdHeader: trust !== 'tokens' };
-  const routes = serveRequests(core, createIdentify(auth, core.logger));
+  const rest = restAnswers(core, createIdentify(auth, core.logger));
   const http = createServer(
     { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 },
-    httpApp({ core, routes, origins, fallback: options.fetch }),
+    httpApp({ core, rest, origins, fallback: options.fetch }),
   );
   const sockets = trackSockets(http);
   const io = createSockets(http, core.config.path, origins);

@@ -1,10 +1,6 @@
-import { errorFields } from '../lib/logger.ts';
-import { CommError, HTTP_STATUS, isCommError, type ErrorBody, type ServerErrorCode } from '../protocol/errors.ts';
-import { createIdentify, type Identify, type IdentifyOptions } from './auth.ts';
-import { coreOf, type Core, type CoreOptions } from './core.ts';
-import { REST_HANDLERS } from './rest/handlers.ts';
-import { matchRoute, type RouteMatch } from './rest/match.ts';
-import { KeyedLimit, TokenBucket } from './services/rate-limit.ts';
+import { createIdentify, type IdentifyOptions } from './auth.ts';
+import { coreOf, type CoreOptions } from './core.ts';
+import { restAnswers } from './rest/answer.ts';
 
 /** What the routes serve, and how they know who asks. */
 export interface CommunicationRoutesOptions extends CoreOptions, IdentifyOptions {}
@@ -21,78 +17,18 @@ export type CommunicationRoutes = (request: Request) => Promise<Response>;
  */
 export function createCommunicationRoutes(options: CommunicationRoutesOptions = {}): CommunicationRoutes {
   const core = coreOf(options);
-  return serveRequests(core, createIdentify(options, core.logger));
-}
-
-/** The same for a core that is there already. */
-export function serveRequests(core: Core, identify: Identify): CommunicationRoutes {
-  const { clock, config, inFlight } = core;
-  const limit = new KeyedLimit(
-    (now) => new TokenBucket(config.restFlood, now),
-    () => clock.now(),
-  );
-  return (request) => {
-    const response = answer(core, identify, limit, request).catch((error: unknown) => refusal(core, error));
-    inFlight.add(response);
-    return response;
+  const answer = restAnswers(core, createIdentify(options, core.logger));
+  return async (request) => {
+    const { status, headers, body } = await answer({
+      method: request.method,
+      url: new URL(request.url),
+      headers: Object.fromEntries(request.headers),
+      body: () => request.body ?? nothing(),
+    });
+    return new Response(body, { status, headers });
   };
 }
 
-async function answer(core: Core, identify: Identify, limit: KeyedLimit, request: Request): Promise<Response> {
-  const url = new URL(request.url);
-  const route = matchRoute(request.method, url.pathname, core.config.restPath);
-  if (route === undefined) throw new CommError('NOT_FOUND', 'Not found');
-  if (core.draining) throw new CommError('UNAVAILABLE', 'The server is going down', { retryAfterMs: 1_000 });
-  await core.ready();
-  const { userId } = await identify({
-    headers: Object.fromEntries(request.headers),
-    query: Object.fromEntries(url.searchParams),
-  });
-  limit.take(userId);
-  return await run(core, route, userId, url, request);
-}
-
-async function run(
-  { services }: Core,
-  { name, id = '' }: RouteMatch,
-  userId: string,
-  url: URL,
-  request: Request,
-): Promise<Response> {
-  const caller = { userId, caps: new Set<never>() };
-  const query = Object.fromEntries(url.searchParams);
-  const { body, status = 200 } = await REST_HANDLERS[name]({ services, caller, id, query, request });
-  return json(status, body);
-}
-
-function refusal({ logger }: Core, error: unknown): Response {
-  const body = errorBody(error);
-  if (body.code === 'INTERNAL') logger.error('A REST request failed', errorFields(error));
-  const status = HTTP_STATUS[body.code];
-  return json(
-    status,
-    { error: body },
-    {
-      ...(status === 401 && { 'www-authenticate': 'Bearer' }),
-      ...(body.retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(body.retryAfterMs / 1_000)) }),
-    },
-  );
-}
-
-function errorBody(error: unknown): ErrorBody {
-  if (!isCommError(error) || !(error.code in HTTP_STATUS)) return { code: 'INTERNAL', message: 'The server failed' };
-  const { message, retryAfterMs } = error;
-  return { code: error.code as ServerErrorCode, message, ...(retryAfterMs !== undefined && { retryAfterMs }) };
-}
-
-function json(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: {
-      'content-type': 'application/json; charset=utf-8',
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-      ...headers,
-    },
-  });
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  // A request without a body.
 }

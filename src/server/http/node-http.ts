@@ -2,13 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
+import type { RestReply } from '../rest/answer.ts';
 
-/** A Node request by the Fetch standard; undefined where its URL is none. */
-export function toRequest(incoming: IncomingMessage): Request | undefined {
+/** Where a request goes; undefined where its URL is none. Only the path counts: `Host` is whatever the peer says. */
+export function urlOf({ url = '/' }: IncomingMessage): URL | undefined {
+  return url.startsWith('/') ? (URL.parse(`http://localhost${url}`) ?? undefined) : undefined;
+}
+
+/** A Node request by the Fetch standard; undefined where that has no such request. */
+export function toRequest(incoming: IncomingMessage, url: URL): Request | undefined {
   const { method = 'GET', headers } = incoming;
-  // Only the path counts: `Host` is whatever the peer says.
-  const url = URL.parse(`http://localhost${incoming.url ?? '/'}`);
-  if (url === null || incoming.url?.startsWith('/') !== true) return undefined;
   const init: RequestInit & { duplex?: 'half' } = { method, headers: headerPairs(headers) };
   if (method !== 'GET' && method !== 'HEAD') {
     init.body = Readable.toWeb(incoming) as RequestInit['body'] & object;
@@ -20,6 +23,16 @@ export function toRequest(incoming: IncomingMessage): Request | undefined {
     // A method that the standard forbids, such as TRACE.
     return undefined;
   }
+}
+
+/** In one piece: head, length and body leave in a single write. Resolves when it is written or the peer has gone. */
+export function sendReply({ status, headers, body }: RestReply, outgoing: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    outgoing.once('close', resolve);
+    const length = status === 204 ? {} : { 'content-length': Buffer.byteLength(body) };
+    outgoing.writeHead(status, { ...headers, ...length });
+    outgoing.end(body);
+  });
 }
 
 /** Writes `response`, no faster than it is read. Resolves when it is written or the peer has gone. */

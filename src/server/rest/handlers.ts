@@ -12,6 +12,7 @@ import {
 import type { RestRouteName } from '../../protocol/vocabulary.ts';
 import type { ChatServices } from '../services/chat-services.ts';
 import type { Caller } from '../services/ports.ts';
+import type { RestCall } from './answer.ts';
 import { readJson } from './body.ts';
 
 /** A request that has passed authentication. */
@@ -22,7 +23,7 @@ export interface RestRequest {
   readonly id: string;
   /** Names come from outside: only schemas look into it. */
   readonly query: unknown;
-  readonly request: Request;
+  readonly call: RestCall;
 }
 interface RestAnswer<T> {
   readonly body: T;
@@ -38,8 +39,8 @@ export const REST_HANDLERS: RestHandlers = {
   async listConversations({ services, caller, query }) {
     return { body: await services.conversations.list(caller, parse(listConversationsQuerySchema, query)) };
   },
-  async createConversation({ services, caller, request }) {
-    const wanted = parse(createConversationBodySchema, await readJson(request));
+  async createConversation({ services, caller, call }) {
+    const wanted = parse(createConversationBodySchema, await readJson(call));
     const { conversation, created } = await services.conversations.create(caller, wanted);
     return { body: conversation, status: created ? 201 : 200 };
   },
