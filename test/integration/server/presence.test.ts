@@ -180,6 +180,21 @@ describe('a chosen status', () => {
   });
 });
 
+test('nothing is told of somebody before it is known whether they appear offline', async () => {
+  const phone = await office.connect('bob/phone');
+  await office.presence.update(phone, { status: 'offline' });
+  const restarted = new Office(database);
+  const watcher = await restarted.connect('alice/phone');
+  await restarted.presence.watch(watcher, { userIds: ['bob'] });
+  restarted.take();
+  const [one, other] = [caller('bob', 'bob/one'), caller('bob', 'bob/other')];
+  restarted.presence.arrived(one);
+  restarted.presence.arrived(other);
+  restarted.presence.disconnected(one);
+  await restarted.presence.connected(other);
+  expect(restarted.take()).toEqual([]);
+});
+
 describe('watching', () => {
   test('tells at once how people are, and every change after that until it ends', async () => {
     const watcher = await office.connect('alice/phone');
