@@ -104,7 +104,9 @@ function* collect(
   const gained = yield* viewConversations(userId, gainedIds);
 
   const behind = yield* conversationsBehind(userId, cursors);
-  const flagged = news.flagged.filter((id) => followed.has(id));
+  // Whoever starts over gets all they follow as it is: their marks and flags may be of any age.
+  const own = since === 0 ? [...heads.keys()] : [...news.flagged, ...news.joined];
+  const flagged = own.filter((id) => followed.has(id));
   const conversations = yield* changesOf(userId, behind, flagged, heads);
   const reads = [];
   for (const { conversationId, lastReadSeq } of since === 0 ? [] : news.reads) {

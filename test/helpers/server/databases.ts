@@ -24,7 +24,7 @@ export const DATABASES: Readonly<Record<string, (path: string) => OpenDatabase>>
 };
 
 /** LumenJS's database object: answers later, and lets everybody else in between. */
-export function asyncLumenDb(db: BetterSqlite.Database): LumenDatabase {
+function asyncLumenDb(db: BetterSqlite.Database): LumenDatabase {
   const later = async <T>(task: () => T): Promise<T> => {
     await new Promise<void>((resolve) => {
       setImmediate(resolve);

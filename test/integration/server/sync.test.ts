@@ -202,6 +202,24 @@ describe('catching up', () => {
       expect(found.conversations).toMatchObject([{ tooLong: true, head: { rev: 1 } }]);
     });
 
+    test('somebody who starts over with cursors gets what they follow as it is, marks and flags included', async () => {
+      await say(1);
+      await chat.conversations.setFlag(caller('bob'), conversationId, 'muted', true);
+      const found = await sync({ [conversationId]: 1 }, 0);
+      expect(found.conversations).toMatchObject([
+        { changes: [], hasMore: false, tooLong: false, conversation: { muted: true, unreadCount: 1 } },
+      ]);
+    });
+
+    test('a conversation that was left and entered again comes as it is now', async () => {
+      const { inboxRev } = await sync({}, 0);
+      await chat.membership.remove(caller('ada'), { conversationId, userId: 'bob' });
+      await chat.membership.add(caller('ada'), { conversationId, userIds: ['bob'] });
+      const found = await sync({ [conversationId]: 0 }, inboxRev);
+      expect(found).toMatchObject({ lost: [], gained: [] });
+      expect(found.conversations).toMatchObject([{ conversationId, head: { rev: 2 } }]);
+    });
+
     test('ids that mean something to JavaScript or look like numbers are ids', async () => {
       for (const id of ['__proto__', '10', '2']) {
         chat.sqlite.prepare("INSERT INTO conversations (id, type) VALUES (?, 'group')").run(id);
