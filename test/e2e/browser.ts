@@ -5,7 +5,6 @@ import type { CommServerOptions } from '../../src/server/index.ts';
 import { startFaultProxy, type FaultProxy } from '../../src/testing/fault-proxy.ts';
 import { startServer, type TestServer } from '../helpers/server/comm-server.ts';
 import { serveFiles } from './serve-files.ts';
-import type {} from './page/chat.ts';
 
 export interface Tab {
   /** `user` or `token`, `open` for each conversation that is shown. */
@@ -93,6 +92,17 @@ export function useStage(): (options?: CommServerOptions) => Promise<Stage> {
   };
 }
 
+/** What happens without anybody closing anything: the renderer is gone from one moment to the next. */
+export async function crash(page: Page): Promise<void> {
+  const crashed = page.waitForEvent('crash');
+  const session = await page.context().newCDPSession(page);
+  // It never answers.
+  session.send('Page.crash').catch(() => undefined);
+  await crashed;
+  // What is left of it is a page that answers nothing.
+  await page.close();
+}
+
 /** Waits until the client of a page is connected and in step. */
 export async function connected(page: Page): Promise<void> {
   await page.waitForFunction(() => globalThis.chat?.client.status === 'connected');
@@ -101,6 +111,19 @@ export async function connected(page: Page): Promise<void> {
 /** Waits until a reader of the page sees exactly this, such as `sending: hello`. */
 export async function shows(page: Page, conversationId: string, lines: readonly string[]): Promise<void> {
   await expect.poll(() => page.evaluate((id) => chat.shown(id), conversationId)).toEqual(lines);
+}
+
+export async function offline(page: Page): Promise<void> {
+  await page.waitForFunction(() => chat.client.status === 'reconnecting');
+}
+
+export async function send(page: Page, conversationId: string, contents: readonly string[]): Promise<void> {
+  await page.evaluate(([id, texts]) => chat.send(id, texts), [conversationId, contents] as const);
+}
+
+/** Waits until this machine holds so many unsent messages, whichever tab's they are. */
+export async function holds(page: Page, count: number): Promise<void> {
+  await expect.poll(() => page.evaluate(() => chat.atRest())).toBe(count);
 }
 
 export function numbered(word: string, count: number): string[] {

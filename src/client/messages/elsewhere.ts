@@ -20,7 +20,11 @@ export type TabNote =
   | { type: 'queued'; items: readonly OutboxItem[] }
   | { type: 'stored'; item: OutboxItem; answer: unknown }
   | { type: 'failed'; item: OutboxItem; error: { code: string; message: string } }
-  | { type: 'retried' | 'discarded' | 'retry' | 'discard'; item: OutboxItem };
+  | { type: 'retried'; item: OutboxItem }
+  | { type: 'discarded'; item: OutboxItem }
+  | TabRequest;
+
+export type TabRequest = { type: 'retry'; item: OutboxItem } | { type: 'discard'; item: OutboxItem };
 
 /** What the other living tabs of this user have in their outboxes, as far as they tell. */
 export class Elsewhere {
@@ -41,7 +45,7 @@ export class Elsewhere {
     return [...this.#items.values()];
   }
 
-  told(note: Exclude<TabNote, { type: 'retry' | 'discard' }>): void {
+  told(note: Exclude<TabNote, TabRequest>): void {
     if (note.type === 'queued') return this.#add(note.items);
     const { item } = note;
     const { clientId } = item;

@@ -145,7 +145,7 @@ export class OutboxStore {
 
   async #takeUp(): Promise<void> {
     const tabs = this.#tabs;
-    if (tabs === undefined) return void (await this.#adopt(await this.#list()));
+    if (tabs === undefined) return this.#adopt(await this.#list());
     // In this order: whoever has left an item there had its lock before, so that no lock means that it is gone.
     this.elsewhere.listing();
     const items = (await this.#list()).filter(({ owner }) => owner !== this.#owner);

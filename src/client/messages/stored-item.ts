@@ -13,7 +13,7 @@ export function readItem(value: Storable): OutboxItem | undefined {
   if (typeof clientId !== 'string' || typeof lane !== 'string' || typeof operation !== 'string') return undefined;
   try {
     const read = JSON.parse(operation) as Operation;
-    return { clientId, lane, owner: String(owner), operation: read, parked: parked === true };
+    return { clientId, lane, owner: typeof owner === 'string' ? owner : '', operation: read, parked: parked === true };
   } catch {
     return undefined;
   }

@@ -28,5 +28,3 @@ async function keep(): Promise<void> {
 async function answer(request: Request): Promise<Response> {
   return (await caches.match(request, { ignoreSearch: true })) ?? fetch(request);
 }
-
-export {};
