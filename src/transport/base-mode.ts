@@ -1,4 +1,3 @@
-import { abortable } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CommError } from '../protocol/errors.ts';
 import type { PushName, RequestName, RequestOf, ResponseOf } from '../protocol/events.ts';
@@ -9,7 +8,7 @@ interface Expectation {
   /** True when this push is the answer. */
   matches(event: string, data: unknown): boolean;
   resolve(data: unknown): void;
-  reject(error: CommError): void;
+  reject(error: unknown): void;
 }
 
 /** How a base server shows that it did what a request asked for; what isn't here it shows by nothing. */
@@ -121,6 +120,7 @@ export class BaseModeRequester implements Requester {
     payload: RequestOf<K>,
     { signal, timeoutMs = this.#timeoutMs }: RequestOptions = {},
   ): Promise<ResponseOf<K>> {
+    signal?.throwIfAborted();
     if (MISSING.has(name)) throw new CommError('UNSUPPORTED', `This server doesn't know ${name}`);
     if (!this.#wire.up) throw new CommError('DISCONNECTED', 'There is no connection');
     this.#enterRoom(name, payload);
@@ -133,9 +133,10 @@ export class BaseModeRequester implements Requester {
       (event, data) => event === echo.event && echo.matches(payload, fields(data) ?? {}, this.#userId()),
       `${name} had no effect within ${timeoutMs} ms`,
       timeoutMs,
+      signal,
     );
     this.#wire.send(name, payload);
-    const data = await abortable(answer, signal);
+    const data = await answer;
     return (echo.read?.(data) ?? NOTHING) as ResponseOf<K>;
   }
 
@@ -151,11 +152,17 @@ export class BaseModeRequester implements Requester {
     }
   }
 
-  #expect(matches: Expectation['matches'], complaint: string, timeoutMs: number): Promise<unknown> {
+  #expect(
+    matches: Expectation['matches'],
+    complaint: string,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const settle = (): void => {
         this.#expected.delete(expectation);
         stopTimer();
+        signal?.removeEventListener('abort', onAbort);
       };
       const expectation: Expectation = {
         matches,
@@ -168,7 +175,10 @@ export class BaseModeRequester implements Requester {
           reject(error);
         },
       };
+      // Its effect, should there be one, must not answer the next request.
+      const onAbort = (): void => expectation.reject(signal?.reason);
       const stopTimer = this.#clock.after(timeoutMs, () => expectation.reject(new CommError('TIMEOUT', complaint)));
+      signal?.addEventListener('abort', onAbort, { once: true });
       this.#expected.add(expectation);
     });
   }

@@ -56,6 +56,7 @@ export class Wire implements Requester {
     payload: RequestOf<K>,
     { signal, timeoutMs = this.#timeoutMs }: RequestOptions = {},
   ): Promise<ResponseOf<K>> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     if (!this.#up) return Promise.reject(disconnected());
     const answer = new Promise<ResponseOf<K>>((resolve, reject) => {
       const settle = (): void => {

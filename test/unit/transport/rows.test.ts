@@ -1,0 +1,146 @@
+import fc from 'fast-check';
+import * as v from 'valibot';
+import { describe, expect, test } from 'vitest';
+import { conversationSchema, changesSchema } from '../../../src/protocol/conversations.ts';
+import { messageSchema } from '../../../src/protocol/messages.ts';
+import {
+  readChanges,
+  readConversation,
+  readHead,
+  readId,
+  readMessage,
+  readMessages,
+  readReactions,
+  readTime,
+} from '../../../src/transport/rows.ts';
+import { conversation, deepFreeze, message } from '../../helpers/client/messages.ts';
+
+const at = '2026-01-02T03:04:05.678Z';
+
+describe('messages in the shape of the protocol', () => {
+  test('every field comes through as it is', () => {
+    const full = message(3, {
+      updatedAt: at,
+      replyTo: '1',
+      attachment: { url: '/a', mimeType: 'image/png', fileName: 'a', fileSize: 1 },
+      status: 'read',
+      readBy: [{ userId: 'carol', readAt: at }],
+      clientId: 'client',
+      reactions: [{ emoji: '+', count: 2, users: ['a', 'b'] }],
+      forwardedFrom: { conversationId: 'other', messageId: '9' },
+      deletedAt: at,
+    });
+    expect(readMessage(full)).toEqual(full);
+  });
+
+  test('an encrypted one has its envelope and no content', () => {
+    const envelope = { senderId: 'a', recipientId: 'b', sessionId: 's', ciphertext: 'x', messageType: 'message', senderIdentityKey: 'k' };
+    expect(readMessage({ ...message(1), content: '', encrypted: true, envelope })).toMatchObject({ content: '', encrypted: true, envelope });
+  });
+});
+
+describe('rows of a LumenJS database', () => {
+  const row = {
+    id: 7,
+    conversation_id: 'c',
+    sender_id: 'bob',
+    content: 'Hello',
+    type: 'text',
+    reply_to: 5,
+    attachment: '{"url":"/a","mimeType":"image/png","fileName":"a","fileSize":1}',
+    status: 'delivered',
+    encrypted: 0,
+    created_at: '2026-01-02 03:04:05',
+    updated_at: null,
+  };
+
+  test('are read into the same type', () => {
+    expect(readMessage(row)).toEqual({
+      id: '7',
+      conversationId: 'c',
+      senderId: 'bob',
+      content: 'Hello',
+      type: 'text',
+      replyTo: '5',
+      attachment: { url: '/a', mimeType: 'image/png', fileName: 'a', fileSize: 1 },
+      status: 'delivered',
+      createdAt: '2026-01-02T03:04:05.000Z',
+      readBy: [],
+    });
+  });
+
+  test('an encrypted one keeps its envelope in the content', () => {
+    const read = readMessage({ ...row, encrypted: 1, content: '{"ciphertext":"x"}' });
+    expect(read).toMatchObject({ content: '', encrypted: true, envelope: { ciphertext: 'x' } });
+  });
+
+  test.each([
+    ['a JSON text that is none', '{'],
+    ['a JSON text of something else', '[1]'],
+    ['nothing', null],
+  ])('an attachment that is %s is absent', (_title, attachment) => {
+    expect(readMessage({ ...row, attachment })).not.toHaveProperty('attachment');
+  });
+
+  test('a soft deletion is an empty system message there', () => {
+    expect(readMessage({ ...row, type: 'system', content: '', updated_at: at })).toMatchObject({ deletedAt: at });
+    expect(readMessage({ ...row, type: 'system', content: '', seq: 3 })).not.toHaveProperty('deletedAt');
+  });
+
+  test('conversations', () => {
+    const read = readConversation({ id: 'c', type: 'direct', name: null, archived: 1, created_at: at, updated_at: '2026-01-02 03:04:05', unread_count: 3 });
+    expect(read).toEqual({ id: 'c', type: 'direct', participants: [], archived: true, createdAt: at, updatedAt: '2026-01-02T03:04:05.000Z', unreadCount: 3 });
+  });
+});
+
+test('an id is a string that is not empty, or a whole number', () => {
+  expect(['a', '', 7, 0, 1.5, Number.NaN, null, undefined, {}, true].map(readId)).toEqual(['a', undefined, '7', '0', ...Array.from({ length: 6 }, () => undefined)]);
+});
+
+test('a time without a zone is UTC', () => {
+  expect(['2026-01-02 03:04:05', at, '', null, 5].map(readTime)).toEqual(['2026-01-02T03:04:05.000Z', at, undefined, undefined, undefined]);
+});
+
+test('participants without a name are called by their id', () => {
+  const read = readConversation({ ...conversation(), participants: [{ userId: 'bob', displayName: '' }, { nobody: 1 }, null] });
+  expect(read?.participants).toEqual([{ userId: 'bob', displayName: 'bob', joinedAt: '', presence: 'offline' }]);
+});
+
+test('reactions without a count are counted', () => {
+  expect(readReactions([{ emoji: '+', users: ['a', 1, 'b'] }, { users: [] }, null])).toEqual([{ emoji: '+', count: 2, users: ['a', 'b'] }]);
+});
+
+test('one row that makes no sense does not spoil the list', () => {
+  expect(readMessages([message(1), null, { id: 2 }, message(3)])?.map(({ id }) => id)).toEqual(['1', '3']);
+  expect(readMessages({})).toBeUndefined();
+});
+
+test('changes need a conversation and a head', () => {
+  const changes = { changes: [message(1)], conversation: conversation(), head: { seq: 1, rev: 1 }, hasMore: true, tooLong: false };
+  expect(readChanges(changes)).toEqual(changes);
+  for (const name of ['changes', 'conversation', 'head']) expect(readChanges({ ...changes, [name]: null })).toBeUndefined();
+});
+
+describe('hostile values', () => {
+  const names = ['id', 'conversationId', 'conversation_id', 'senderId', 'content', 'type', 'createdAt', 'status', 'readBy', 'attachment', 'encrypted', 'envelope', 'reactions', 'seq', 'rev', 'forwardedFrom', 'participants', 'lastMessage', 'head', 'unreadCount', 'changes', 'conversation', 'hasMore', 'tooLong', 'userId', 'users', 'emoji'];
+  const object = fc.dictionary(fc.constantFrom(...names), fc.oneof(fc.anything(), fc.string(), fc.nat(), fc.array(fc.dictionary(fc.constantFrom(...names), fc.anything()))));
+  const hostile = fc.oneof(fc.anything({ withNullPrototype: true, withBigInt: true, withMap: true, withSet: true }), object);
+
+  test('never throw, and what is read has the shape of the protocol', () => {
+    fc.assert(
+      fc.property(hostile, (value) => {
+        deepFreeze(value);
+        const read = readMessage(value);
+        const known = readConversation(value);
+        const changes = readChanges(value);
+        readHead(value);
+        readReactions(value);
+        // Attachments and envelopes are what the sender made of them: the app looks at them before it uses them.
+        if (read !== undefined) expect(v.is(messageSchema, { ...read, attachment: undefined, envelope: undefined })).toBe(true);
+        if (known !== undefined) expect(v.is(conversationSchema, { ...known, lastMessage: undefined })).toBe(true);
+        if (changes !== undefined) expect(v.is(changesSchema, { ...changes, changes: [], conversation: conversation() })).toBe(true);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});

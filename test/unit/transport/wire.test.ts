@@ -1,0 +1,114 @@
+import { beforeEach, expect, test } from 'vitest';
+import { Wire } from '../../../src/transport/wire.ts';
+import { FakeSocket, settle } from '../../helpers/client/fake-socket.ts';
+import { manualClock, type ManualClock } from '../../helpers/manual-clock.ts';
+
+const room = { conversationId: 'conversation' };
+let socket: FakeSocket;
+let clock: ManualClock;
+let wire: Wire;
+
+beforeEach(() => {
+  socket = new FakeSocket();
+  clock = manualClock();
+  wire = new Wire(socket, clock, 10_000);
+  wire.opened();
+});
+
+test('a request goes out under its prefix and resolves with what it was acknowledged with', async () => {
+  const answer = wire.request('conversation:join', room);
+  expect(socket.sent).toMatchObject([{ event: 'nk:conversation:join', payload: room }]);
+  socket.last('conversation:join').reply?.({ ok: true, data: { head: 1 } });
+  expect(await answer).toEqual({ head: 1 });
+  expect(clock.pending).toBe(0);
+});
+
+test("a refusal rejects with the server's code and what it says about trying again", async () => {
+  const answer = wire.request('conversation:join', room);
+  const error = { code: 'RATE_LIMITED', message: 'Slow down', retryAfterMs: 250 };
+  socket.last('conversation:join').reply?.({ ok: false, error });
+  await expect(answer).rejects.toMatchObject({ name: 'CommError', ...error, retryable: true });
+});
+
+test.each([
+  ['nothing', undefined],
+  ['null', null],
+  ['a text', 'ok'],
+  ['an unknown code', { ok: false, error: { code: 'TIMEOUT', message: 'x' } }],
+  ['no data', { ok: true }],
+  ['ok that is not true', { ok: 1, data: 1 }],
+  ['an error that is a text', { ok: false, error: 'no' }],
+])('an acknowledgement that makes no sense (%s) is an INTERNAL error', async (_title, reply) => {
+  const answer = wire.request('comm:ping', {});
+  socket.last('comm:ping').reply?.(reply);
+  await expect(answer).rejects.toMatchObject({ code: 'INTERNAL' });
+});
+
+test('without an answer in time it rejects with TIMEOUT, and a late one is ignored', async () => {
+  const answer = wire.request('comm:ping', {}, { timeoutMs: 5_000 });
+  const rejected = expect(answer).rejects.toMatchObject({ code: 'TIMEOUT', retryable: true });
+  clock.advance(4_999);
+  expect(clock.pending).toBe(1);
+  clock.advance(1);
+  await rejected;
+  socket.last('comm:ping').reply?.({ ok: true, data: 1 });
+  expect(clock.pending).toBe(0);
+});
+
+test('the default timeout is the one of the options', async () => {
+  const rejected = expect(wire.request('comm:ping', {})).rejects.toMatchObject({ code: 'TIMEOUT' });
+  clock.advance(9_999);
+  expect(clock.pending).toBe(1);
+  clock.advance(1);
+  await rejected;
+});
+
+test('the end of the connection rejects everything that waits, and leaves no timer', async () => {
+  const answers = [wire.request('comm:ping', {}), wire.request('conversation:join', room)];
+  wire.closed();
+  expect(await Promise.allSettled(answers)).toMatchObject([
+    { status: 'rejected', reason: { code: 'DISCONNECTED' } },
+    { status: 'rejected', reason: { code: 'DISCONNECTED' } },
+  ]);
+  expect(clock.pending).toBe(0);
+});
+
+test('an acknowledgement after the connection ended, or a second one, is ignored', async () => {
+  const answer = wire.request('comm:ping', {});
+  wire.closed();
+  socket.last('comm:ping').reply?.({ ok: true, data: 1 });
+  await expect(answer).rejects.toMatchObject({ code: 'DISCONNECTED' });
+  wire.opened();
+  const next = wire.request('comm:ping', {});
+  socket.last('comm:ping').reply?.({ ok: true, data: 'first' });
+  socket.last('comm:ping').reply?.({ ok: true, data: 'second' });
+  expect(await next).toBe('first');
+});
+
+test('without a connection nothing is sent', async () => {
+  wire.closed();
+  await expect(wire.request('comm:ping', {})).rejects.toMatchObject({ code: 'DISCONNECTED' });
+  wire.send('typing:stop', room);
+  expect(socket.sent).toEqual([]);
+  expect(clock.pending).toBe(0);
+});
+
+test("an abort rejects with the signal's own reason, whatever it is", async () => {
+  const controller = new AbortController();
+  const answer = wire.request('comm:ping', {}, { signal: controller.signal });
+  const reason = { why: 'enough' };
+  controller.abort(reason);
+  await expect(answer).rejects.toBe(reason);
+});
+
+test('an aborted signal sends nothing', async () => {
+  const reason = new Error('before');
+  await expect(wire.request('comm:ping', {}, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  await settle();
+  expect(socket.sent).toEqual([]);
+});
+
+test('what nobody waits for is sent without an acknowledgement', () => {
+  wire.send('typing:start', room);
+  expect(socket.sent).toEqual([{ event: 'nk:typing:start', payload: room, reply: undefined }]);
+});
