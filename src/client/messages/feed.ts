@@ -137,7 +137,7 @@ export class Feed {
     if (cursor === undefined) return;
     this.#cursors.set(conversationId, { ...cursor, fetching: true });
     const round = this.#round;
-    this.#events.fetchChanges(conversationId, cursor.rev).then(
+    this.#events.fetchChanges(conversationId, cursor.pages?.rev ?? cursor.rev).then(
       (result) => {
         if (round === this.#round) this.#step(conversationId, { type: 'caught-up', result });
       },
@@ -163,7 +163,7 @@ export class Feed {
 
   #refetch(conversationId: string): void {
     const cursor = this.#cursors.get(conversationId);
-    const hasGap = cursor !== undefined && (cursor.held.size > 0 || cursor.paging) && !cursor.fetching;
+    const hasGap = cursor !== undefined && (cursor.held.size > 0 || cursor.pages !== undefined) && !cursor.fetching;
     if (hasGap && this.#context.online() && !this.#catchingUp) this.#fetch(conversationId);
   }
 

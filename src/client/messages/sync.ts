@@ -17,12 +17,16 @@ export interface Cursor extends Head {
   readonly held: ReadonlyMap<number, Change>;
   readonly fetching: boolean;
   /**
-   * Between two pages of missed changes. Each row comes once, at its last `rev`: one that was written before the cursor
-   * may still be to come, and a push about it can't be applied, so all of them are held until the last page.
+   * Pages of missed changes that have come, while more of them are to come. Each row comes once, at its last `rev`: what
+   * was sent first may come last. So nothing is told before all of it is there, and pushes are held as long.
    */
-  readonly paging: boolean;
-  /** Positions past `seq` whose messages came in earlier pages. */
-  readonly known: ReadonlySet<number>;
+  readonly pages: Pages | undefined;
+}
+
+interface Pages {
+  readonly rows: readonly Message[];
+  /** Where the next page begins. */
+  readonly rev: number;
 }
 
 export type CursorEvent =
@@ -41,10 +45,9 @@ type Transition = [cursor: Cursor, effects: readonly CursorEffect[]];
 /** What is held is bounded: past this the oldest is let go, and the fetch brings it again. */
 const MAX_HELD = 1_000;
 const NONE: ReadonlyMap<number, Change> = new Map();
-const NOWHERE: ReadonlySet<number> = new Set();
 
 export function cursorAt(conversationId: string, { seq, rev }: Head): Cursor {
-  return { conversationId, seq, rev, held: NONE, fetching: false, paging: false, known: NOWHERE };
+  return { conversationId, seq, rev, held: NONE, fetching: false, pages: undefined };
 }
 
 export function reduceCursor(cursor: Cursor, event: CursorEvent): Transition {
@@ -52,7 +55,8 @@ export function reduceCursor(cursor: Cursor, event: CursorEvent): Transition {
     case 'pushed': {
       const { change } = event;
       if (change.rev <= cursor.rev) return [cursor, []];
-      if (change.rev === cursor.rev + 1 && !cursor.paging) return drain(advance(cursor, change), [change], event.catchingUp);
+      const isNext = change.rev === cursor.rev + 1 && cursor.pages === undefined;
+      if (isNext) return drain(advance(cursor, change), [change], event.catchingUp);
       const held = new Map(cursor.held).set(change.rev, change);
       if (held.size > MAX_HELD) held.delete(Math.min(...held.keys()));
       return fetchGap({ ...cursor, held }, [], event.catchingUp);
@@ -64,44 +68,49 @@ export function reduceCursor(cursor: Cursor, event: CursorEvent): Transition {
   }
 }
 
-/** What a changed row means to somebody who knows the conversation as far as `seq`, and besides what is `known`. */
-export function changeOf(message: Message, { seq, known }: Pick<Cursor, 'seq' | 'known'>): Change {
-  const isNew =
-    message.seq !== undefined && message.seq > seq && !known.has(message.seq) && message.deletedAt === undefined;
+/** What a changed row means to somebody who knows the conversation as far as `seq`. */
+export function changeOf(message: Message, seq: number): Change {
+  const isNew = message.seq !== undefined && message.seq > seq && message.deletedAt === undefined;
   return { kind: isNew ? 'created' : 'updated', conversationId: message.conversationId, message, rev: message.rev };
 }
 
-/** @param asked - this answers a fetch, so that it has to bring us further */
+/** @param asked - this answers a fetch, so that it has to bring us further; else it starts over */
 function catchUp(cursor: Cursor, result: Changes, asked: boolean): Transition {
   const { changes, conversation, head, hasMore, tooLong } = result;
-  const overtaken = head.rev < cursor.rev || (head.rev === cursor.rev && !cursor.paging);
   // Flags move no `rev`, and are all that an answer without changes may be about.
-  if (overtaken && !tooLong) return drain(cursor, changes.length === 0 ? [flagsOf(conversation)] : [], false);
-  const rows = changes.filter(({ rev }) => rev !== undefined && rev > cursor.rev);
-  const news = rows.map((row) => changeOf(row, cursor));
+  if (head.rev <= cursor.rev && !tooLong) {
+    const flags = changes.length === 0 ? [flagsOf(conversation)] : [];
+    return drain({ ...cursor, pages: undefined }, flags, false);
+  }
+  const pages = asked ? cursor.pages : undefined;
+  const rows = [...(pages?.rows ?? []), ...changes];
   // A batch that is full says of the rest only that there is more; a page that says so and brings nothing is broken.
   if (hasMore && !tooLong && (changes.length > 0 || !asked)) {
-    const rev = Math.max(changes.at(-1)?.rev ?? 0, cursor.rev);
-    const next = { ...meet(cursor, rows.map(({ seq }) => seq)), rev, paging: true, fetching: true };
-    return [next, [...applying(news), { do: 'fetch', after: rev }]];
+    const rev = Math.max(changes.at(-1)?.rev ?? 0, pages?.rev ?? cursor.rev);
+    return [{ ...cursor, pages: { rows, rev }, fetching: true }, [{ do: 'fetch', after: rev }]];
   }
   const { id: conversationId } = conversation;
   const told: Change = { kind: 'conversation', conversationId, update: conversation, rev: head.rev };
-  const [next, effects] = drain({ ...cursor, ...head, paging: false, known: NOWHERE }, [...news, told], false);
+  const news = tooLong ? [] : newsIn(rows, cursor);
+  const [next, effects] = drain({ ...cursor, ...head, pages: undefined }, [...news, told], false);
   return [next, tooLong ? [{ do: 'cut-off' }, ...effects] : effects];
+}
+
+/** New messages first, in the order they were sent; then whatever changed in those that were known. */
+function newsIn(rows: readonly Message[], { seq, rev }: Head): Change[] {
+  // Changed again while pages were fetched: the last state counts.
+  const latest = new Map(rows.filter((row) => row.rev !== undefined && row.rev > rev).map((row) => [row.id, row]));
+  const changes = [...latest.values()].map((row) => changeOf(row, seq));
+  const created = changes.filter(({ kind }) => kind === 'created').sort((a, b) => seqOf(a) - seqOf(b));
+  return [...created, ...changes.filter(({ kind }) => kind !== 'created').sort((a, b) => (a.rev ?? 0) - (b.rev ?? 0))];
+}
+
+function seqOf(change: Change): number {
+  return 'message' in change ? (change.message.seq ?? 0) : 0;
 }
 
 function flagsOf({ id, archived, muted, pinned }: Conversation): Change {
   return { kind: 'conversation', conversationId: id, update: { id, archived, muted, pinned } };
-}
-
-/** Positions have no holes, so those that follow one another need not be remembered one by one. */
-function meet(cursor: Cursor, seqs: readonly (number | undefined)[]): Cursor {
-  const known = new Set(cursor.known);
-  for (const seq of seqs) if (seq !== undefined && seq > cursor.seq) known.add(seq);
-  let { seq } = cursor;
-  while (known.delete(seq + 1)) seq += 1;
-  return { ...cursor, seq, known: known.size === 0 ? NOWHERE : known };
 }
 
 /** Applies whatever was held and follows directly; what it has overtaken is forgotten. */
@@ -123,8 +132,8 @@ function applying(changes: readonly Change[]): CursorEffect[] {
 }
 
 function advance(cursor: Cursor, change: Change): Cursor {
-  const next = { ...cursor, rev: cursor.rev + 1 };
-  return change.kind === 'created' ? meet(next, [change.message.seq]) : next;
+  const seq = change.kind === 'created' ? (change.message.seq ?? 0) : 0;
+  return { ...cursor, rev: cursor.rev + 1, seq: Math.max(seq, cursor.seq) };
 }
 
 function fetchGap(cursor: Cursor, effects: readonly CursorEffect[], catchingUp: boolean): Transition {

@@ -179,8 +179,8 @@ function revise(timeline: Timeline, message: Message): Timeline {
     return amend(timeline, message.id, (held) => newer(held, message));
   }
   const live = timeline.live ? timeline.segments.at(-1) : undefined;
-  const first = live?.messages[0];
-  const isWithin = live !== undefined && (first === undefined ? !live.hasOlder : (first.seq ?? Infinity) < (message.seq ?? 0));
+  const first = live?.hasOlder === true ? (live.messages[0]?.seq ?? Infinity) : 0;
+  const isWithin = live !== undefined && message.seq !== undefined && message.seq > first;
   return isWithin ? create(timeline, message) : timeline;
 }
 

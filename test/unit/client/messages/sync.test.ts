@@ -100,18 +100,21 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
     7,
   ],
   [
-    'a page that was cut asks for the next one',
-    [caughtUp([message(6), message(7)], { seq: 9, rev: 9 }, { hasMore: true })],
-    ['6 created', '7 created', 'fetch 7'],
-    7,
+    'a page that was cut asks for the next one, and nothing is told before the last one is there',
+    [
+      caughtUp([message(6), message(7)], { seq: 9, rev: 9 }, { hasMore: true }),
+      caughtUp([message(8), message(9)], { seq: 9, rev: 9 }),
+    ],
+    ['fetch 7', '6 created', '7 created', '8 created', '9 created', '9 conversation'],
+    9,
   ],
   [
-    'a new message that was edited comes pages later than newer ones, and is new all the same',
+    'a new message that was edited comes pages later than newer ones, and is told before them all the same',
     [
       caughtUp([message(7, { rev: 7 })], { seq: 7, rev: 8 }, { hasMore: true }),
       caughtUp([message(6, { rev: 8 })], { seq: 7, rev: 8 }),
     ],
-    ['7 created', 'fetch 7', '8 created', '8 conversation'],
+    ['fetch 7', '8 created', '7 created', '8 conversation'],
     8,
   ],
   [
@@ -120,7 +123,7 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
       caughtUp([message(7, { rev: 7 })], { seq: 7, rev: 8 }, { hasMore: true }),
       caughtUp([message(6, { rev: 8 }), message(7, { rev: 9 })], { seq: 7, rev: 9 }),
     ],
-    ['7 created', 'fetch 7', '8 created', '9 updated', '9 conversation'],
+    ['fetch 7', '8 created', '9 created', '9 conversation'],
     9,
   ],
   [
@@ -130,8 +133,18 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
       pushed({ ...created(6), kind: 'updated', message: message(6, { rev: 8 }), rev: 8 }),
       caughtUp([message(6, { rev: 8 })], { seq: 7, rev: 8 }),
     ],
-    ['7 created', 'fetch 7', '8 created', '8 conversation'],
+    ['fetch 7', '8 created', '7 created', '8 conversation'],
     8,
+  ],
+  [
+    'pages that a loss of the line has ended are begun anew',
+    [
+      caughtUp([message(6)], { seq: 7, rev: 7 }, { hasMore: true }),
+      { type: 'fetch-failed' },
+      caughtUp([message(6), message(7)], { seq: 7, rev: 7 }),
+    ],
+    ['fetch 6', '6 created', '7 created', '7 conversation'],
+    7,
   ],
   [
     'too much cuts off and stands at the head',
@@ -161,6 +174,12 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
     ],
     ['6 created', '7 created', 'fetch 7', '8 created', '9 created', '9 conversation'],
     9,
+  ],
+  [
+    'new messages are told in the order they were sent, and before changes of known ones',
+    [caughtUp([message(2, { rev: 6 }), message(7), message(6, { rev: 8 })], { seq: 7, rev: 8 })],
+    ['8 created', '7 created', '6 updated', '8 conversation'],
+    8,
   ],
   [
     'a server that promises more and gives nothing is not asked for ever',
@@ -207,7 +226,7 @@ test('what is held is bounded, and the fetch brings back what was let go', () =>
 
 test('a row without a position is never taken for new', () => {
   const { seq: _seq, ...rest } = message(6);
-  expect(changeOf(rest, cursorAt('conversation', { seq: 0, rev: 0 })).kind).toBe('updated');
+  expect(changeOf(rest, 0).kind).toBe('updated');
 });
 
 /** A conversation on a server: rows, counters, and what it pushes. */
@@ -303,6 +322,11 @@ class Follower {
   }
 }
 
+function idOf(change: Change): string | undefined {
+  if ('message' in change) return change.message.id;
+  return 'messageId' in change ? change.messageId : undefined;
+}
+
 const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('create' as const) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('edit' as const, 'react' as const, 'delete' as const), at: fc.nat(30) }) },
@@ -313,7 +337,7 @@ const step = fc.oneof(
 );
 
 describe('against a server that changes, pushes, loses and repeats at random', () => {
-  test('every change is applied once and in the order of its rev, and both end in the same state', () => {
+  test('every change is applied once, messages in the order they were sent, and both end in the same state', () => {
     fc.assert(
       fc.property(
         fc.array(step, { maxLength: 120 }),
@@ -390,9 +414,13 @@ describe('against a server that changes, pushes, loses and repeats at random', (
           expect(follower.name).toBe(server.name);
           const rows = follower.told.filter(({ kind }) => kind !== 'conversation');
           const revs = rows.map(({ rev }) => rev ?? 0);
-          expect(revs).toEqual([...new Set(revs)].toSorted((a, b) => a - b));
-          const births = rows.filter(({ kind }) => kind === 'created').map((change) => 'message' in change && change.message.id);
-          expect(births).toEqual([...new Set(births)]);
+          expect(revs).toHaveLength(new Set(revs).size);
+          for (const { id } of server.rows) {
+            const own = rows.filter((change) => idOf(change) === id).map(({ rev }) => rev ?? 0);
+            expect(own).toEqual(own.toSorted((a, b) => a - b));
+          }
+          const births = rows.filter(({ kind }) => kind === 'created').map(idOf);
+          expect(births).toEqual([...new Set(births)].toSorted((a, b) => Number(a) - Number(b)));
           if (follower.cutOffs.length === 0) {
             const unborn = server.rows.filter(
               ({ seq = 0, deletedAt }) => seq > 3 && deletedAt === undefined && !births.includes(String(seq)),

@@ -58,6 +58,7 @@ describe('what arrives', () => {
     ['before anything is loaded nothing is shown', EMPTY, [created(message(11))], ''],
     ['the first message of an empty conversation is shown', EMPTY, [loaded('newest', []), created(message(1))], '1'],
     ['a message that came and went while we were away leaves its tombstone', LIVE, [updated(message(11, { deletedAt: 'now', content: '' }))], '8 9 10 11'],
+    ['so does one before the first that is held of a conversation held from its beginning', run(EMPTY, loaded('newest', [])), [created(message(2)), updated(message(1, { rev: 3, deletedAt: 'now', content: '' }))], '1 2'],
     ['a change of a message that is not held is none', LIVE, [updated(message(3, { rev: 11 }))], '8 9 10'],
     ['a pending message stands at the end', LIVE, [{ kind: 'pending', message: pending('a') }], '8 9 10 +a'],
     ['pending messages keep their order', LIVE, [{ kind: 'pending', message: pending('b') }, { kind: 'pending', message: pending('a') }], '8 9 10 +b +a'],
