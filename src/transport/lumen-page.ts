@@ -33,9 +33,10 @@ export interface LumenPagePort extends SocketPort {
 /**
  * The connection of a LumenJS page component, for a client that lives in it.
  *
- * With `socket` everything works as on a connection of one's own, acknowledgements included. Without it there are only
- * `host.emit(name, data)` (the framework puts the `nk:` in front) and the properties `event` and `data`, which the
- * framework sets for each push, and then nothing more than this is promised:
+ * With `socket` every push, refusal and lost connection is seen as on a connection of one's own. The client is in base mode
+ * all the same, unless the socket offers capabilities in its own `auth` and connects after the client's `connect()`, so that
+ * the client hears the hello. Without `socket` there are only `host.emit(name, data)` (the framework puts the `nk:` in front)
+ * and the properties `event` and `data`, which the framework sets for each push, and nothing more than this is promised:
  * - Acknowledgements never come, so the client runs in base mode.
  * - A push is seen when both properties are assigned in one turn. What the framework merges before it assigns, sets while
  *   the port doesn't listen, or hands to another element is lost; so is a push without `data`.
