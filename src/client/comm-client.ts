@@ -133,9 +133,9 @@ export class CommClient {
         this.#peer.greeted(hello);
         if (this.#peer.hello !== undefined) this.typing.configure(this.#peer.hello.limits.typingTimeoutMs);
       },
-      catchUp: async () => {
+      catchUp: async (isCurrent) => {
         if (!this.#peer.has('ack')) await base();
-        await (await this.#stream()).catchUp();
+        await (await this.#stream()).catchUp(isCurrent);
       },
       lineLost: () => {
         base.current?.closed();

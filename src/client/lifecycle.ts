@@ -26,7 +26,8 @@ export interface LifecyclePorts {
   /** The hello of our server; `undefined`: there was none in time, so this is a base server. */
   greeted(hello: unknown): void;
   /** Joins, syncs and flushes. Resolves when in step. */
-  catchUp(): Promise<void>;
+  /** @param isCurrent - false once the line it was begun on is lost: what comes after an `await` must not go on */
+  catchUp(isCurrent: () => boolean): Promise<void>;
   lineLost(): void;
   pushed(event: string, data: unknown): void;
   status(status: ConnectionStatus): void;
@@ -209,11 +210,12 @@ export class Lifecycle {
 
   async #catchUp(): Promise<void> {
     const epoch = this.#epoch;
+    const isCurrent = (): boolean => epoch === this.#epoch;
     try {
-      await this.#ports.catchUp();
-      if (epoch === this.#epoch) this.#step({ type: 'in-step' });
+      await this.#ports.catchUp(isCurrent);
+      if (isCurrent()) this.#step({ type: 'in-step' });
     } catch (error) {
-      if (epoch !== this.#epoch) return;
+      if (!isCurrent()) return;
       if (!(error instanceof CommError) || !error.retryable) this.#ports.report(error);
       this.#step({ type: 'failed' });
     }

@@ -67,7 +67,7 @@ export class Stream {
   }
 
   /** Rooms first, then what was missed, then the outbox: that order leaves no window. */
-  async catchUp(): Promise<void> {
+  async catchUp(isCurrent: () => boolean): Promise<void> {
     const { conversations, messages, presence, reader } = this.#to;
     const isOurs = this.#context.has('rev');
     const userId = this.#context.userId();
@@ -76,7 +76,8 @@ export class Stream {
     if (isOurs) await this.#sync();
     else reader.current?.timelines.rereadAll();
     await presence.restore();
-    if (userId !== undefined) await messages.sender.identified(userId);
+    if (userId !== undefined && isCurrent()) await messages.sender.identified(userId);
+    if (!isCurrent()) return;
     messages.sender.online();
     reader.current?.timelines.resume();
     conversations.reload();

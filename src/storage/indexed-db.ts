@@ -96,8 +96,9 @@ class IndexedDbStorage implements CommStorage {
   }
 
   async #run<T>(mode: IDBTransactionMode, work: Work<T>): Promise<T> {
-    if (typeof indexedDB === 'undefined') throw indexedDbError(new ReferenceError('indexedDB is not defined'));
     try {
+      // Looking at it may throw as well.
+      if (typeof indexedDB === 'undefined') throw new ReferenceError('indexedDB is not defined');
       return await this.#transaction(mode, work);
     } catch (error) {
       this.#forget();

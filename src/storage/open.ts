@@ -4,8 +4,15 @@ import { indexedDbStorage } from './indexed-db.ts';
 import { memoryStorage } from './memory.ts';
 import { resilientStorage } from './resilient.ts';
 
-/** The app's storage, or IndexedDB where there is one, or memory: in each case one that outlives its failure. */
+/**
+ * The app's storage, or IndexedDB in browsers, or memory: in each case one that outlives its failure. A page that isn't
+ * given any IndexedDB is such a failure, and the app is told.
+ */
 export function openStorage(given: CommStorage | undefined, onFailure: (error: CommError) => void): CommStorage {
-  const storage = given ?? (typeof indexedDB === 'undefined' ? memoryStorage() : indexedDbStorage());
+  const storage = given ?? (isBrowser() ? indexedDbStorage() : memoryStorage());
   return resilientStorage(storage, onFailure);
+}
+
+function isBrowser(): boolean {
+  return typeof document !== 'undefined' || 'indexedDB' in globalThis;
 }
