@@ -14,7 +14,7 @@ interface Notice {
 }
 
 /** Says kindly how the line is, whenever there is something to say. */
-export function connectionBanner({ client, signal }: Session): HTMLElement {
+export function connectionBanner({ client, outbox, signal }: Session): HTMLElement {
   const text = h('span', {});
   const retry = button({ label: 'Connect', class: 'button-small' }, () => {
     client.connect().catch(() => undefined);
@@ -27,21 +27,21 @@ export function connectionBanner({ client, signal }: Session): HTMLElement {
     setText(text, notice?.text ?? '');
     retry.hidden = notice?.action !== 'connect';
   };
-  const render = (): void => {
-    clearTimeout(timer);
-    const notice = noticeFor(client.status, navigator.onLine, client.messages.outbox().length);
-    if (notice !== undefined) {
-      wasAway ||= notice.kind !== 'quiet';
-      if (notice.kind === 'quiet') timer = window.setTimeout(() => show(notice), QUIET_MS);
-      else show(notice);
-      return;
-    }
-    if (!wasAway) return show(undefined);
-    wasAway = false;
-    show({ kind: 'good', text: 'Back online' });
-    timer = window.setTimeout(() => show(undefined), BACK_SHOWN_MS);
+  const showFor = (notice: Notice, ms: number): void => {
+    show(notice);
+    timer = window.setTimeout(() => show(undefined), ms);
   };
-  const later = watch([(listener) => client.on('status', listener), (listener) => client.on('message:pending', listener)], render, signal);
+  const render = (): void => {
+    const notice = noticeFor(client.status, navigator.onLine, outbox.waiting.value.length);
+    // What is being said of a line that stands is said to its end.
+    if (notice === undefined && !wasAway && element.dataset['kind'] === 'good') return;
+    clearTimeout(timer);
+    if (notice?.kind === 'quiet') timer = window.setTimeout(() => show(notice), QUIET_MS);
+    else if (notice === undefined && wasAway) showFor({ kind: 'good', text: 'Back online' }, BACK_SHOWN_MS);
+    else show(notice);
+    wasAway = notice !== undefined && (wasAway || notice.kind !== 'quiet');
+  };
+  const later = watch([(listener) => client.on('status', listener), outbox.waiting.subscribe], render, signal);
   window.addEventListener('online', later, { signal });
   window.addEventListener('offline', later, { signal });
   return element;

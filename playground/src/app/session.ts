@@ -1,6 +1,7 @@
 import { CommClient, type Message } from 'lumen-comm';
 import { reasonOf } from '../ui/toast.ts';
 import { EventLog } from './event-log.ts';
+import { OutboxWatch } from './outbox-watch.ts';
 import { PresenceBook } from './presence-book.ts';
 import { Route } from './route.ts';
 
@@ -9,6 +10,7 @@ export interface Session {
   readonly userId: string;
   readonly client: CommClient;
   readonly log: EventLog;
+  readonly outbox: OutboxWatch;
   readonly presence: PresenceBook;
   readonly route: Route;
   /** Why messages failed, by client id. */
@@ -31,6 +33,7 @@ export function startSession(userId: string, signal: AbortSignal): Session {
     userId,
     client,
     log,
+    outbox: new OutboxWatch(client, signal),
     presence: new PresenceBook(client, userId, signal),
     route: new Route(signal),
     refusals,

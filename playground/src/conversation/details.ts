@@ -1,7 +1,7 @@
 import type { Conversation, ConversationView } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { h, on, setChildren, setText } from '../lib/dom.ts';
-import { count, exactTime, lastSeen } from '../lib/format.ts';
+import { count, fullDate, lastSeen } from '../lib/format.ts';
 import { icon, type IconName } from '../lib/icons.ts';
 import { KeyedList } from '../lib/keyed-list.ts';
 import { otherIn, PRESENCE_LABELS, titleOf } from '../lib/people.ts';
@@ -66,7 +66,7 @@ export function detailsPanel(session: Session, view: ConversationView, close: ()
       setText(title, titleOf(conversation, userId));
       const status = other && presence.of(other);
       const seen = status === 'offline' ? lastSeen(presence.update(other?.userId ?? '')?.lastSeen) : PRESENCE_LABELS[status ?? 'offline'];
-      setText(subtitle, isGroup ? `Since ${exactTime(conversation.createdAt)}` : seen);
+      setText(subtitle, isGroup ? `Created on ${fullDate(conversation.createdAt)}` : seen);
       const own = conversation.participants.find((each) => each.userId === userId);
       const isManager = isGroup && (own?.role === 'owner' || own?.role === 'admin');
       rename.hidden = !isManager;

@@ -6,18 +6,20 @@ import type { Timeline } from './timeline.ts';
 export function markWhenSeen({ client }: Session, view: ConversationView, timeline: Timeline, signal: AbortSignal): void {
   let isRunning = false;
   const look = (): void => {
-    const { conversation, hasNewer, loading } = view.getSnapshot();
+    const { conversation, messages, hasNewer, loading } = view.getSnapshot();
     const isSeen = document.visibilityState === 'visible' && document.hasFocus() && timeline.atNewest;
-    if (isRunning || !isSeen || loading || hasNewer || client.status !== 'connected') return;
+    if (isRunning || signal.aborted || !isSeen || loading || hasNewer || client.status !== 'connected') return;
     if (conversation === undefined || conversation.unreadCount === 0) return;
     isRunning = true;
+    const newest = messages.at(-1)?.id;
     // What could not be marked now is marked at the next occasion.
     view
       .markRead()
       .catch(() => undefined)
       .finally(() => {
         isRunning = false;
-        if (!signal.aborted && view.getSnapshot().conversation?.unreadCount !== conversation.unreadCount) look();
+        // Whatever came meanwhile found a mark under way.
+        if (view.getSnapshot().messages.at(-1)?.id !== newest) look();
       });
   };
   const stop = view.subscribe(look);

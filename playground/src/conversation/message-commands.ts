@@ -22,7 +22,7 @@ export interface MessageCommands {
 }
 
 export function messageCommands(session: Session, view: ConversationView, composer: Composer): MessageCommands {
-  const { client, userId } = session;
+  const { client, userId, outbox } = session;
   const refOf = ({ id }: Message): { conversationId: string; messageId: string } => ({ conversationId: view.id, messageId: id });
 
   const remove = async (message: Message): Promise<void> => {
@@ -37,7 +37,9 @@ export function messageCommands(session: Session, view: ConversationView, compos
     );
   };
   const discard = ({ clientId }: Message): void => {
-    if (clientId !== undefined) client.messages.discard(clientId);
+    if (clientId === undefined) return;
+    client.messages.discard(clientId);
+    outbox.refresh();
   };
 
   function menuOf(message: Message): MenuItem[] {
@@ -60,8 +62,10 @@ export function messageCommands(session: Session, view: ConversationView, compos
     pickReaction: (message, anchor) => pickReaction(anchor, message, userId, (emoji) => commands.react(message, emoji)),
     reply: (message) => composer.reply(message),
     retry: ({ clientId }) => {
+      if (clientId === undefined) return;
       // Another refusal shows at the message itself.
-      if (clientId !== undefined) client.messages.retry(clientId).catch(() => undefined);
+      client.messages.retry(clientId).catch(() => undefined);
+      outbox.refresh();
     },
     rewrite: (message) => {
       discard(message);

@@ -31,8 +31,8 @@ export function messageView(session: Session, commands: MessageCommands, toolbar
   const reactions = reactionBar(userId, commands);
   const failure = h('div', { class: 'message-failure', role: 'alert', hidden: true });
   const readers = h('div', { class: 'message-readers', hidden: true });
-  const body = h('div', { class: 'message-body' }, sender, h('div', { class: 'bubble-line' }, bubble), reactions.element, failure, readers);
-  const element = h('li', { class: 'message', tabindex: -1 }, picture, body);
+  const body = h('div', { class: 'message-body' }, sender, h('div', { class: 'bubble-line' }, picture, bubble), reactions.element, failure, readers);
+  const element = h('li', { class: 'message', tabindex: -1 }, body);
   // A tap on a phone is what pointing at it is elsewhere.
   on(bubble, 'click', () => {
     if (window.matchMedia('(hover: none)').matches) element.focus({ preventScroll: true });
@@ -69,7 +69,7 @@ export function messageView(session: Session, commands: MessageCommands, toolbar
       if (key !== heldContent) {
         heldContent = key;
         setChildren(content, ...contentOf(message));
-        content.dataset['emoji'] = String(content.querySelector('.emoji-only') !== null);
+        setAttributes(bubble, { 'data-emoji': content.querySelector('.emoji-only') !== null });
       }
       edited.hidden = message.updatedAt === undefined || isDeleted;
       setText(time, timeOfDay(message.createdAt));

@@ -14,7 +14,7 @@ const GUARANTEES: readonly [keyof Guarantees, string][] = [
 ];
 
 /** How the line is, what the server at its other end promises, and what waits to be sent. */
-export function connectionPanel({ client, userId }: Session, signal: AbortSignal): HTMLElement {
+export function connectionPanel({ client, userId, outbox }: Session, signal: AbortSignal): HTMLElement {
   const status = h('dd', {});
   const waiting = h('dd', {});
   const guarantees = h('ul', { class: 'guarantees', 'aria-label': 'Guarantees' });
@@ -25,13 +25,11 @@ export function connectionPanel({ client, userId }: Session, signal: AbortSignal
   const label = h('span', {}, 'Disconnect');
   toggle.replaceChildren(icon('plug', 18), label);
   const onStatus = (listener: () => void): (() => void) => client.on('status', listener);
-  const onPending = (listener: () => void): (() => void) => client.on('message:pending', listener);
-  const onNew = (listener: () => void): (() => void) => client.on('message:new', listener);
   watch(
-    [onStatus, onPending, onNew],
+    [onStatus, outbox.waiting.subscribe],
     () => {
       setText(status, client.status);
-      setText(waiting, count(client.messages.outbox().length, 'message', 'messages'));
+      setText(waiting, count(outbox.waiting.value.length, 'message', 'messages'));
       setText(label, client.status === 'disconnected' ? 'Connect' : 'Disconnect');
       guarantees.replaceChildren(
         ...GUARANTEES.map(([name, words]) => {

@@ -36,6 +36,10 @@ export function exactTime(iso: string): string {
   return exact.format(new Date(iso));
 }
 
+export function fullDate(iso: string): string {
+  return fullDay.format(new Date(iso));
+}
+
 export function isSameDay(one: string, other: string): boolean {
   return midnight(new Date(one)) === midnight(new Date(other));
 }

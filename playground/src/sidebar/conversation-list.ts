@@ -18,7 +18,7 @@ export function conversationList(
   session: Session,
   { query, newChat }: { query: Cell<string>; newChat: () => void },
 ): HTMLElement {
-  const { client, userId, presence, route, signal } = session;
+  const { client, userId, presence, outbox, route, signal } = session;
   const { inbox } = client.conversations;
   let showsArchive = false;
   const rows = h('ul', { class: 'conversation-rows', 'aria-label': 'Chats' });
@@ -56,7 +56,7 @@ export function conversationList(
   };
   const onStatus = (listener: () => void): (() => void) => client.on('status', listener);
   const onTyping = (listener: () => void): (() => void) => client.on('typing:update', listener);
-  const sources = [inbox.subscribe, query.subscribe, route.place.subscribe, presence.subscribe, onStatus, onTyping];
+  const sources = [inbox.subscribe, query.subscribe, route.place.subscribe, presence.subscribe, outbox.waiting.subscribe, onStatus, onTyping];
   const later = watch(sources, render, signal);
   // "5 min ago" becomes "6 min ago".
   const timer = setInterval(later, MINUTE_MS);

@@ -1,4 +1,4 @@
-import type { Conversation } from 'lumen-comm';
+import type { Conversation, Message } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { h, hiddenText, on, setAttributes, setChildren, setText } from '../lib/dom.ts';
 import { count, exactTime, listNames, listTime } from '../lib/format.ts';
@@ -6,13 +6,14 @@ import { icon } from '../lib/icons.ts';
 import type { ItemView } from '../lib/keyed-list.ts';
 import { nameOf, otherIn, summaryOf, titleOf } from '../lib/people.ts';
 import { conversationMenu } from '../conversation/conversation-menu.ts';
+import { isNotice } from '../conversation/rows.ts';
 import { statusIcon } from '../conversation/status-icon.ts';
 import { conversationAvatar } from '../ui/avatar.ts';
 import { openMenu } from '../ui/menu.ts';
 
 /** One conversation in the list; its menu opens by the context menu's key or click. */
 export function conversationRow(session: Session): ItemView<Conversation> {
-  const { client, userId, presence, route } = session;
+  const { client, userId, presence, outbox, route } = session;
   const picture = conversationAvatar();
   const title = h('span', { class: 'row-title' });
   const time = h('time', { class: 'row-time' });
@@ -37,10 +38,12 @@ export function conversationRow(session: Session): ItemView<Conversation> {
     update(conversation) {
       held = conversation;
       const other = otherIn(conversation, userId);
-      picture.update(conversation, userId, other && presence.of(other));
+      picture.update(conversation, userId, other && client.status === 'connected' ? presence.of(other) : undefined);
       const name = titleOf(conversation, userId);
       setText(title, name);
-      const at = conversation.lastMessage?.createdAt ?? conversation.createdAt;
+      // What one has just written stands here at once, as it does in the conversation.
+      const last = outbox.lastIn(conversation.id) ?? conversation.lastMessage;
+      const at = last?.createdAt ?? conversation.createdAt;
       setText(time, listTime(at));
       setAttributes(time, { datetime: at, title: exactTime(at) });
       const isOpen = route.place.value.conversationId === conversation.id;
@@ -51,26 +54,28 @@ export function conversationRow(session: Session): ItemView<Conversation> {
       });
       const typing = client.typing.in(conversation.id);
       setAttributes(preview, { 'data-typing': typing.length > 0 });
-      setChildren(preview, ...previewOf(conversation, userId, typing));
+      setChildren(preview, ...previewOf(conversation, last, userId, typing));
       setChildren(marks, ...marksOf(conversation));
     },
   };
 }
 
-function previewOf(conversation: Conversation, ownId: string, typing: readonly string[]): (Node | string)[] {
+function previewOf(
+  { type, participants }: Conversation,
+  last: Message | undefined,
+  ownId: string,
+  typing: readonly string[],
+): (Node | string)[] {
+  const isGroup = type === 'group';
   if (typing.length > 0) {
-    const who = conversation.type === 'direct' ? '' : `${listNames(typing.map(nameOf), 2)} `;
-    return [`${who}${conversation.type === 'direct' ? 'typing…' : typing.length === 1 ? 'is typing…' : 'are typing…'}`];
+    return [isGroup ? `${listNames(typing.map(nameOf), 2)} ${typing.length === 1 ? 'is' : 'are'} typing…` : 'typing…'];
   }
-  const { lastMessage } = conversation;
-  if (lastMessage === undefined) {
-    return [conversation.type === 'direct' ? 'No messages yet' : count(conversation.participants.length, 'member', 'members')];
-  }
-  const isOwn = lastMessage.senderId === ownId;
-  const isPlain = lastMessage.type === 'system' || lastMessage.type === 'call' || lastMessage.deletedAt !== undefined;
-  const sender = isPlain ? '' : isOwn ? (conversation.type === 'group' ? 'You: ' : '') : conversation.type === 'group' ? `${nameOf(lastMessage.senderId)}: ` : '';
-  const text = h('span', { class: 'row-preview-text', dir: 'auto' }, `${sender}${summaryOf(lastMessage)}`);
-  return isOwn && !isPlain ? [statusIcon(lastMessage.status), text] : [text];
+  if (last === undefined) return [isGroup ? count(participants.length, 'member', 'members') : 'No messages yet'];
+  const isOwn = last.senderId === ownId;
+  const isPlain = isNotice(last) || last.deletedAt !== undefined;
+  const sender = isGroup && !isPlain ? `${isOwn ? 'You' : nameOf(last.senderId)}: ` : '';
+  const text = h('span', { class: 'row-preview-text', dir: 'auto' }, `${sender}${summaryOf(last)}`);
+  return isOwn && !isPlain ? [statusIcon(last.status), text] : [text];
 }
 
 function marksOf({ pinned, muted, unreadCount }: Conversation): Node[] {

@@ -24,9 +24,9 @@ function initials(name: string): string {
 }
 
 function hueOf(name: string): number {
-  let hash = 7;
-  for (const letter of name.toLowerCase()) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) >>> 0;
-  return hash % HUES;
+  let hash = 2_166_136_261;
+  for (const letter of name.toLowerCase()) hash = Math.imul(hash ^ (letter.codePointAt(0) ?? 0), 31) >>> 0;
+  return (hash >>> 8) % HUES;
 }
 
 /** The picture of a conversation: the other person with their presence, or a group's. */

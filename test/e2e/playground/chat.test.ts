@@ -1,0 +1,94 @@
+import { expect, test } from 'vitest';
+import { composer, message, openChat, reaches, say, shows, usePlayground } from './playground.ts';
+
+const startPlayground = usePlayground();
+
+test('a message goes from sent to delivered to read as the other one comes and looks', async () => {
+  const playground = await startPlayground();
+  const alice = await playground.window('alice');
+  const bob = await playground.window('bob');
+  await alice.getByRole('button', { name: 'Chat with Bob' }).click();
+  const row = bob.getByRole('list', { name: 'Chats' }).getByRole('button', { name: 'Alice' });
+  await row.waitFor();
+  await bob.context().setOffline(true);
+  await bob.getByText('You are offline.').waitFor();
+  await say(alice, 'Are you there?');
+  await reaches(alice, 'Are you there?', 'Sent');
+
+  await bob.context().setOffline(false);
+  await reaches(alice, 'Are you there?', 'Delivered');
+  await row.getByText('1 unread message').waitFor({ state: 'attached' });
+  await expect.poll(() => bob.title()).toBe('(1) Bob · lumen-comm');
+
+  await row.click();
+  await reaches(alice, 'Are you there?', 'Read');
+  await row.getByText('unread message').waitFor({ state: 'detached' });
+  await expect.poll(() => bob.title()).toBe('Bob · lumen-comm');
+});
+
+test('both see each other typing, online, and what is written, at once', async () => {
+  const playground = await startPlayground();
+  const alice = await playground.window('alice');
+  const bob = await playground.window('bob');
+  await alice.getByRole('button', { name: 'Chat with Bob' }).click();
+  await openChat(bob, 'Alice');
+  await alice.locator('.pane-header').getByText('Online').waitFor();
+
+  await composer(bob).pressSequentially('Hel');
+  await alice.getByText('Bob is typing…').waitFor();
+  await alice.getByRole('list', { name: 'Chats' }).getByText('typing…').waitFor();
+  await composer(bob).pressSequentially('lo');
+  await bob.keyboard.press('Enter');
+  await message(alice, 'Hello').waitFor();
+  await expect.poll(() => alice.getByText('Bob is typing…').count()).toBe(0);
+
+  await say(alice, 'Hello Bob');
+  await shows(alice, ['Hello', 'Hello Bob']);
+  await shows(bob, ['Hello', 'Hello Bob']);
+  await reaches(alice, 'Hello Bob', 'Read');
+});
+
+test('a status somebody chooses is seen by the other one', async () => {
+  const playground = await startPlayground();
+  const alice = await playground.window('alice');
+  const bob = await playground.window('bob');
+  await alice.getByRole('button', { name: 'Chat with Bob' }).click();
+  await bob.getByRole('button', { name: /^You are Bob/ }).click();
+  await bob.getByRole('menuitemradio', { name: 'Busy' }).click();
+  await alice.locator('.pane-header').getByText('Busy').waitFor();
+});
+
+test('what people write is never taken for markup', async () => {
+  const playground = await startPlayground();
+  const alice = await playground.window('alice');
+  const bob = await playground.window('bob');
+  await alice.getByRole('button', { name: 'Chat with Bob' }).click();
+  const hostile = '<img src=x onerror="document.title=\'owned\'"><script>document.title="owned"</script>';
+  await say(alice, hostile);
+  await openChat(bob, 'Alice');
+  await shows(bob, [hostile]);
+  expect(await bob.locator('.message-content :is(img, script)').count()).toBe(0);
+  await expect.poll(() => bob.title()).toBe('Bob · lumen-comm');
+});
+
+test('a link can be followed, and nothing else of an address', async () => {
+  const playground = await startPlayground();
+  const alice = await playground.window('alice');
+  await alice.getByRole('button', { name: 'Chat with Bob' }).click();
+  await say(alice, 'Look: https://example.com/a?b=1. Not javascript:alert(1)');
+  const links = message(alice, 'Look').getByRole('link');
+  expect(await links.count()).toBe(1);
+  expect(await links.getAttribute('href')).toBe('https://example.com/a?b=1');
+});
+
+test('what the server refuses stays, with the reason, until it is discarded', async () => {
+  const playground = await startPlayground();
+  const alice = await playground.window('alice');
+  await alice.getByRole('button', { name: 'Chat with Bob' }).click();
+  await say(alice, 'x'.repeat(10_001));
+  await say(alice, 'short enough');
+  await reaches(alice, 'short enough', 'Sent');
+  await alice.getByText('Not sent: it is too long').waitFor();
+  await alice.getByRole('button', { name: 'Discard' }).click();
+  await shows(alice, ['short enough']);
+});

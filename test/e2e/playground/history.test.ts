@@ -1,0 +1,96 @@
+import type { Page } from 'playwright';
+import { expect, test } from 'vitest';
+import { message, openChat, texts, usePlayground, type Playground } from './playground.ts';
+
+const startPlayground = usePlayground();
+const COUNT = 300;
+const numbered = Array.from({ length: COUNT }, (_, index) => `Line ${index + 1}.`);
+
+async function filled(playground: Playground): Promise<void> {
+  const bob = await playground.client('bob');
+  const { id: conversationId } = await bob.conversations.create({ type: 'direct', participantIds: ['alice'] });
+  await Promise.all(numbered.map((content) => bob.messages.send({ conversationId, content })));
+}
+
+async function scrollUp(page: Page): Promise<void> {
+  await page.locator('.timeline-scroller').evaluate((scroller) => scroller.scrollTo({ top: 0 }));
+}
+
+/** Where a message stands on the screen. */
+async function topOf(page: Page, text: string): Promise<number> {
+  return (await message(page, text).boundingBox())?.y ?? Number.NaN;
+}
+
+test('a long history opens at its end and scrolls up to its first message', async () => {
+  const playground = await startPlayground();
+  await filled(playground);
+  const alice = await playground.window('alice');
+  await openChat(alice, 'Bob');
+  await message(alice, 'Line 300.').waitFor();
+  expect(await message(alice, 'Line 300.').isVisible()).toBe(true);
+  expect((await texts(alice)).length).toBeLessThan(COUNT);
+
+  await expect
+    .poll(async () => {
+      await scrollUp(alice);
+      return await alice.getByText('The beginning of this conversation').count();
+    })
+    .toBe(1);
+  await expect.poll(() => texts(alice)).toEqual(numbered);
+
+  await alice.getByRole('button', { name: 'Jump to the newest message' }).click();
+  await expect.poll(() => topOf(alice, 'Line 300.')).toBeLessThan(700);
+});
+
+test('what is being read stays where it is while older messages come in above it', async () => {
+  const playground = await startPlayground();
+  await filled(playground);
+  const alice = await playground.window('alice');
+  await openChat(alice, 'Bob');
+  await message(alice, 'Line 300.').waitFor();
+  const [first = ''] = await texts(alice);
+
+  // In one step with the measurement: afterwards the page may already be loading.
+  const before = await alice.locator('.timeline-scroller').evaluate((scroller) => {
+    scroller.scrollTo({ top: 0 });
+    return scroller.querySelector('.message')?.getBoundingClientRect().top;
+  });
+  await expect.poll(async () => (await texts(alice))[0]).not.toBe(first);
+  expect(Math.abs((await topOf(alice, first)) - (before ?? Number.NaN))).toBeLessThan(40);
+});
+
+test('new messages leave alone who reads further up, and are counted on the way back', async () => {
+  const playground = await startPlayground();
+  await filled(playground);
+  const alice = await playground.window('alice');
+  const bob = await playground.client('bob');
+  await openChat(alice, 'Bob');
+  await message(alice, 'Line 300.').waitFor();
+  await scrollUp(alice);
+  const back = alice.getByRole('button', { name: 'Jump to the newest message' });
+  await back.waitFor();
+  const [conversation] = await bob.conversations.list();
+  await bob.messages.send({ conversationId: conversation?.id ?? '', content: 'Something new' });
+  await back.getByText('1').waitFor();
+  expect(await message(alice, 'Something new').count()).toBe(1);
+  await back.click();
+  await expect.poll(() => topOf(alice, 'Something new')).toBeLessThan(700);
+  await expect.poll(() => back.count()).toBe(1);
+  await back.waitFor({ state: 'hidden' });
+});
+
+test('a search goes to the message, wherever it is, and the way back is one click', async () => {
+  const playground = await startPlayground();
+  await filled(playground);
+  const alice = await playground.window('alice');
+  await alice.getByRole('searchbox', { name: 'Search chats and messages' }).fill('Line 17');
+  const results = alice.getByRole('list', { name: 'Messages found' });
+  await results.getByRole('button', { name: 'Line 17.' }).click();
+  await message(alice, 'Line 17.').waitFor();
+  await expect.poll(() => topOf(alice, 'Line 17.')).toBeGreaterThan(60);
+  await expect.poll(() => topOf(alice, 'Line 17.')).toBeLessThan(700);
+  expect(await message(alice, 'Line 300.').count()).toBe(0);
+
+  await alice.getByRole('button', { name: 'Jump to the newest message' }).click();
+  await expect.poll(() => topOf(alice, 'Line 300.')).toBeLessThan(700);
+});

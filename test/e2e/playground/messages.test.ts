@@ -1,0 +1,84 @@
+import type { Page } from 'playwright';
+import { expect, test } from 'vitest';
+import { choose, composer, message, openChat, say, shows, usePlayground } from './playground.ts';
+
+const startPlayground = usePlayground();
+
+/** Alice and Bob, each with the other's chat open. */
+async function twoWindows(): Promise<[alice: Page, bob: Page]> {
+  const playground = await startPlayground();
+  const alice = await playground.window('alice');
+  const bob = await playground.window('bob');
+  await alice.getByRole('button', { name: 'Chat with Bob' }).click();
+  await openChat(bob, 'Alice');
+  return [alice, bob];
+}
+
+test('a reaction is seen by both, counted, and taken back by a click', async () => {
+  const [alice, bob] = await twoWindows();
+  await say(alice, 'Done!');
+  await message(bob, 'Done!').locator('.bubble').hover();
+  await message(bob, 'Done!').getByRole('button', { name: 'React' }).click();
+  await bob.getByRole('button', { name: 'Party' }).click();
+  const seen = message(alice, 'Done!').getByRole('button', { name: '🎉 by Bob' });
+  await seen.click();
+  const both = message(bob, 'Done!').getByRole('button', { name: '🎉 by Bob and You' });
+  await both.getByText('2').waitFor();
+  await both.click();
+  await message(alice, 'Done!').getByRole('button', { name: '🎉 by You' }).click();
+  await expect.poll(() => message(bob, 'Done!').getByRole('button', { name: '🎉' }).count()).toBe(0);
+});
+
+test('an edit and a deletion show at both', async () => {
+  const [alice, bob] = await twoWindows();
+  await say(alice, 'See you at nine');
+  await choose(alice, 'See you at nine', 'Edit');
+  await alice.getByText('Editing your message').waitFor();
+  await say(alice, 'See you at ten');
+  await message(bob, 'See you at ten').getByText('edited').waitFor();
+  await shows(bob, ['See you at ten']);
+
+  await choose(alice, 'See you at ten', 'Delete');
+  await alice.getByRole('dialog', { name: 'Delete this message?' }).getByRole('button', { name: 'Delete' }).click();
+  await shows(alice, ['This message was deleted']);
+  await shows(bob, ['This message was deleted']);
+});
+
+test('an answer quotes what it answers, and a click on the quote goes there', async () => {
+  const [alice, bob] = await twoWindows();
+  await say(alice, 'Tea or coffee?');
+  await choose(bob, 'Tea or coffee?', 'Reply');
+  await bob.getByText('Replying to Alice').waitFor();
+  await say(bob, 'Tea, please');
+  const quote = message(alice, 'Tea, please').getByRole('button', { name: 'Answer to You: Tea or coffee?' });
+  await quote.click();
+  await expect.poll(() => alice.evaluate(() => document.activeElement?.textContent)).toContain('Tea or coffee?');
+});
+
+test('a message can be forwarded to another chat', async () => {
+  const [alice] = await twoWindows();
+  await say(alice, 'Worth knowing');
+  await alice.getByRole('button', { name: 'New chat' }).click();
+  await alice.getByLabel('Names of people').fill('zoe');
+  await alice.keyboard.press('Enter');
+  await alice.getByRole('button', { name: 'Start chat' }).click();
+  await alice.getByRole('heading', { name: 'Zoe', level: 1 }).waitFor();
+  await openChat(alice, 'Bob');
+  await choose(alice, 'Worth knowing', 'Forward');
+  await alice.getByRole('dialog').getByRole('button', { name: 'Zoe' }).click();
+  await alice.getByText('Forwarded to Zoe').waitFor();
+  await openChat(alice, 'Zoe');
+  await message(alice, 'Worth knowing').getByText('Forwarded').waitFor();
+});
+
+test('a draft waits in its own chat', async () => {
+  const [alice] = await twoWindows();
+  await composer(alice).fill('half a thought');
+  await alice.getByRole('button', { name: 'New chat' }).click();
+  await alice.getByRole('checkbox').last().check();
+  await alice.getByRole('button', { name: 'Start chat' }).click();
+  await alice.getByRole('heading', { name: 'Dave', level: 1 }).waitFor();
+  expect(await composer(alice).inputValue()).toBe('');
+  await openChat(alice, 'Bob');
+  expect(await composer(alice).inputValue()).toBe('half a thought');
+});
