@@ -63,7 +63,7 @@ export interface Message {
   attachment?: MessageAttachment | undefined;
   /** From the sender's point of view: how far the slowest other participant is. */
   status: MessageStatus;
-  /** Who has read it, at most the first 50; never the sender. */
+  /** Who has read it, at most 50 of them; never the sender. */
   readBy: ReadReceipt[];
   encrypted?: boolean | undefined;
   envelope?: EncryptedEnvelope | undefined;
