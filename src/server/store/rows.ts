@@ -54,6 +54,7 @@ export function rowIdOf(messageId: string): number | undefined {
 
 /** Column defaults write `YYYY-MM-DD HH:MM:SS` in UTC; the wire has ISO 8601. */
 export function isoTime(time: string): string {
+  if (time[10] !== ' ') return time;
   return /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/.test(time) ? `${time.replace(' ', 'T')}.000Z` : time;
 }
 
@@ -67,28 +68,31 @@ export function messageFrom(row: MessageRow, { status, readBy, reactions }: Mess
   const envelope = encrypted && !deleted ? parsed(envelopeSchema, row.content) : undefined;
   const attachment = deleted || row.attachment === null ? undefined : parsed(attachmentSchema, row.attachment);
   const { forwarded_from_conversation_id: fromConversation, forwarded_from_message_id: fromMessage } = row;
-  return {
+  // Set one by one: spreading conditional parts would cost more than reading the row.
+  const message: Message = {
     id: wireId(row),
     conversationId: row.conversation_id,
     senderId: row.sender_id,
     content: deleted || envelope !== undefined ? '' : row.content,
     type: messageType(row.type),
     createdAt: isoTime(row.created_at),
-    ...(row.updated_at !== null && { updatedAt: isoTime(row.updated_at) }),
-    ...(row.reply_to !== null && { replyTo: row.reply_to }),
-    ...(attachment && { attachment }),
     status,
     readBy,
-    ...(encrypted && { encrypted }),
-    ...(envelope && { envelope }),
-    ...(row.client_id !== null && { clientId: row.client_id }),
     seq: row.seq,
     rev: row.rev,
-    ...(reactions.length > 0 && { reactions }),
-    ...(fromConversation !== null &&
-      fromMessage !== null && { forwardedFrom: { conversationId: fromConversation, messageId: fromMessage } }),
-    ...(row.deleted_at !== null && { deletedAt: isoTime(row.deleted_at) }),
   };
+  if (row.client_id !== null) message.clientId = row.client_id;
+  if (row.updated_at !== null) message.updatedAt = isoTime(row.updated_at);
+  if (row.reply_to !== null) message.replyTo = row.reply_to;
+  if (attachment !== undefined) message.attachment = attachment;
+  if (encrypted) message.encrypted = encrypted;
+  if (envelope !== undefined) message.envelope = envelope;
+  if (reactions.length > 0) message.reactions = reactions;
+  if (fromConversation !== null && fromMessage !== null) {
+    message.forwardedFrom = { conversationId: fromConversation, messageId: fromMessage };
+  }
+  if (row.deleted_at !== null) message.deletedAt = isoTime(row.deleted_at);
+  return message;
 }
 
 /** Presence is not in the database; whoever answers fills it in. */

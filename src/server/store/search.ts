@@ -49,7 +49,7 @@ export function* findMessages({ text, limit, conversationId, userId }: Search): 
     );
   }
   if (userId === undefined) return yield* all(selectFound({ match: words, limit }));
-  const mine = yield* conversationIdsOf(userId);
+  const mine = yield* conversationIdsOf(userId, MAX_SCOPES + 1);
   if (mine.length === 0) return [];
   const match = mine.length <= MAX_SCOPES ? scoped(words, mine) : words;
   return yield* all(selectFoundByMember({ match, userId, limit }));

@@ -1,13 +1,10 @@
 import { sql } from 'kysely';
-import type { Message, Reaction, ReadReceipt } from '../../protocol/messages.ts';
+import type { Message, Reaction } from '../../protocol/messages.ts';
+import { Marks } from './people-marks.ts';
 import { participantRows } from './members.ts';
 import { isoTime, messageFrom, type MessageRow, type ParticipantRow } from './rows.ts';
 import { listed, query, statement, type Params } from './statement.ts';
 import { all, type Work } from './work.ts';
-import type { MessageStatus } from '../../protocol/vocabulary.ts';
-
-/** Readers of one message that are named; a group's other readers are found in the participants' marks. */
-const MAX_READERS = 50;
 
 type People = ReadonlyMap<string, readonly ParticipantRow[]>;
 
@@ -39,12 +36,15 @@ export function* viewMessages(rows: readonly MessageRow[], people?: People): Wor
   for (const receipt of yield* all(selectReceipts({ ids }))) {
     readAt.set(`${receipt.message_id} ${receipt.user_id}`, isoTime(receipt.read_at));
   }
+  const marks = new Map<string, Marks>();
   return rows.map((row) => {
-    const others = (known.get(row.conversation_id) ?? []).filter((each) => each.user_id !== row.sender_id);
+    const { id, conversation_id: conversationId } = row;
+    let held = marks.get(conversationId);
+    if (held === undefined) marks.set(conversationId, (held = new Marks(known.get(conversationId) ?? [])));
     return messageFrom(row, {
-      status: statusOf(row, others),
-      readBy: readersOf(row, others, readAt),
-      reactions: reactions.get(row.id) ?? [],
+      status: held.statusOf(row),
+      readBy: held.readersOf(row, readAt),
+      reactions: reactions.get(id) ?? [],
     });
   });
 }
@@ -58,28 +58,6 @@ export function* viewMessage(row: MessageRow): Work<Message> {
 /** A message nobody had a chance to receive or to react to. */
 export function viewNewMessage(row: MessageRow): Message {
   return messageFrom(row, { status: 'sent', readBy: [], reactions: [] });
-}
-
-/** How far the slowest of the others is. */
-function statusOf(row: MessageRow, others: readonly ParticipantRow[]): MessageStatus {
-  if (others.length === 0) return 'sent';
-  if (others.every((each) => each.last_read_seq >= row.seq)) return 'read';
-  return others.every((each) => each.last_delivered_seq >= row.seq) ? 'delivered' : 'sent';
-}
-
-/** The time is that of the receipt where this very message was named, else of the mark that passed it. */
-function readersOf(
-  row: MessageRow,
-  others: readonly ParticipantRow[],
-  readAt: ReadonlyMap<string, string>,
-): ReadReceipt[] {
-  const readers: ReadReceipt[] = [];
-  for (const { user_id: userId, last_read_seq: readSeq, last_read_at: lastReadAt } of others) {
-    if (readSeq < row.seq || lastReadAt === null) continue;
-    readers.push({ userId, readAt: readAt.get(`${row.id} ${userId}`) ?? isoTime(lastReadAt) });
-    if (readers.length === MAX_READERS) break;
-  }
-  return readers;
 }
 
 function* reactionsTo(ids: string): Work<ReadonlyMap<number, Reaction[]>> {
