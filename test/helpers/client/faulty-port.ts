@@ -1,0 +1,66 @@
+import { socketIoPort } from '../../../src/transport/socket-io.ts';
+import type { Handshake, SocketListener, SocketPort } from '../../../src/transport/socket-port.ts';
+
+/** A real connection with a cable that can be pulled and messages that can get lost. */
+export class FaultyPort implements SocketPort {
+  readonly #inner: SocketPort;
+  #listener: SocketListener | undefined;
+  #down = false;
+  /** What was sent, by name without its prefix. */
+  readonly sent: string[] = [];
+  /** True: this acknowledgement gets lost on its way. */
+  losesAck: (event: string) => boolean = () => false;
+  /** True: this push gets lost on its way. */
+  losesPush: (event: string) => boolean = () => false;
+
+  constructor(url: string) {
+    this.#inner = socketIoPort({ url, namespace: '/nk/messages', path: '/__nk_socketio/', transports: ['websocket'] });
+    this.#inner.listen({
+      connected: () => this.#listener?.connected(),
+      disconnected: (reason, byServer) => this.#listener?.disconnected(reason, byServer),
+      refused: (refusal) => this.#listener?.refused(refusal),
+      pushed: (frame) => {
+        const { event } = frame as { event: string };
+        if (!this.losesPush(event)) this.#listener?.pushed(frame);
+      },
+    });
+  }
+
+  listen(listener: SocketListener): void {
+    this.#listener = listener;
+  }
+
+  connect(handshake: Handshake): void {
+    if (this.#down) queueMicrotask(() => this.#listener?.refused({ message: 'The cable is pulled' }));
+    else this.#inner.connect(handshake);
+  }
+
+  disconnect(): void {
+    this.#inner.disconnect();
+  }
+
+  emit(event: string, payload: unknown, acknowledge?: (reply: unknown) => void): void {
+    const name = event.replace('nk:', '');
+    this.sent.push(name);
+    if (acknowledge === undefined) return this.#inner.emit(event, payload);
+    this.#inner.emit(event, payload, (reply) => {
+      if (!this.losesAck(name)) acknowledge(reply);
+    });
+  }
+
+  /** The line breaks, and can be had again at once. */
+  cut(): void {
+    this.#inner.disconnect();
+    this.#listener?.disconnected('transport close', false);
+  }
+
+  /** The line breaks, and stays away until `plug()`. */
+  unplug(): void {
+    this.#down = true;
+    this.cut();
+  }
+
+  plug(): void {
+    this.#down = false;
+  }
+}

@@ -1,0 +1,60 @@
+import { onTestFinished } from 'vitest';
+import type { CommClientOptions } from '../../../src/index.ts';
+import type { CommServerOptions } from '../../../src/server/index.ts';
+import { startServer, type TestServer } from '../server/comm-server.ts';
+import { App } from './app.ts';
+
+/** A server and the apps of its users, all ended with the test. */
+export interface World {
+  readonly server: TestServer;
+  /** A client that isn't connected yet. */
+  app(userId: string | undefined, options?: CommClientOptions): App;
+  /** One that is. */
+  join(userId: string, options?: CommClientOptions): Promise<App>;
+  /** Several at once, by name. */
+  joinAll<const N extends string>(...userIds: N[]): Promise<Record<N, App>>;
+}
+
+export async function startWorld(options: CommServerOptions = {}): Promise<World> {
+  const server = await startServer(options);
+  const apps: App[] = [];
+  onTestFinished(async () => {
+    await Promise.all(apps.map((each) => each[Symbol.asyncDispose]()));
+    await server[Symbol.asyncDispose]();
+  });
+  const app = (userId: string | undefined, more: CommClientOptions = {}): App => {
+    const created = new App(server.url, { userId, ...more });
+    apps.push(created);
+    return created;
+  };
+  const join = async (userId: string, more: CommClientOptions = {}): Promise<App> => {
+    const created = app(userId, more);
+    await created.client.connect();
+    return created;
+  };
+  return {
+    server,
+    app,
+    join,
+    async joinAll<const N extends string>(...userIds: N[]) {
+      const entries = await Promise.all(userIds.map(async (userId) => [userId, await join(userId)] as const));
+      return Object.fromEntries(entries) as Record<N, App>;
+    },
+  };
+}
+
+/** A direct conversation of two apps, known to both. */
+export async function direct(one: App, other: App): Promise<string> {
+  const participantIds = [other.client.userId ?? ''];
+  const { id } = await one.client.conversations.create({ type: 'direct', participantIds });
+  await Promise.all([one, other].map((each) => each.next('conversation:new', (conversation) => conversation.id === id)));
+  return id;
+}
+
+/** A group that `owner` makes, known to all. */
+export async function group(owner: App, ...others: App[]): Promise<string> {
+  const participantIds = others.map(({ client }) => client.userId ?? '');
+  const { id } = await owner.client.conversations.create({ type: 'group', name: 'Friends', participantIds });
+  await Promise.all([owner, ...others].map((each) => each.next('conversation:new', (conversation) => conversation.id === id)));
+  return id;
+}
