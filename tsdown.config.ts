@@ -7,6 +7,8 @@ export default defineConfig({
     protocol: 'src/protocol/index.ts',
     server: 'src/server/index.ts',
     node: 'src/node/index.ts',
+    testing: 'src/testing/index.ts',
+    'testing-browser': 'src/testing/browser.ts',
     cli: 'src/cli.ts',
   },
   format: 'esm',

@@ -19,7 +19,7 @@ export interface Outcome {
 const NAMES = ['ann', 'bob', 'cat', 'dan'] as const;
 type Name = (typeof NAMES)[number];
 /** Of each of the four; about three in four are messages. */
-const OPERATIONS = 360;
+const OPERATIONS = 400;
 /** Each incarnation of a killed client numbers its messages from here on. */
 const NUMBERS_APART = 100_000;
 const SETTLED_WITHIN_MS = 60_000;
