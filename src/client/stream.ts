@@ -38,6 +38,8 @@ export class Stream {
   readonly #seen = new Set<string>();
   #inboxRev = 0;
   #loadedFor: string | undefined;
+  /** Before that everything is new, and nothing is news. */
+  #hasSynced = false;
 
   constructor(context: ClientContext, storage: CommStorage, targets: StreamTargets) {
     this.#context = context;
@@ -223,6 +225,7 @@ export class Stream {
     if (this.#loadedFor === userId || !this.#context.has('rev')) return;
     const { inboxRev, heads } = await this.#keeper.load(userId);
     this.#inboxRev = inboxRev;
+    this.#hasSynced = inboxRev > 0 || heads.size > 0;
     for (const [id, head] of heads) this.#feed.follow(id, head);
     this.#loadedFor = userId;
   }
@@ -232,7 +235,8 @@ export class Stream {
     const cursors: Record<string, number> = {};
     for (const [id, { rev }] of [...followed].slice(-LIMITS.syncCursors)) cursors[id] = rev;
     const result = await this.#ask(cursors);
-    const isFirst = this.#inboxRev === 0;
+    const isFirst = !this.#hasSynced;
+    this.#hasSynced = true;
     this.#inboxRev = result.inboxRev;
     this.#feed.caughtUp(result);
     for (const id of result.lost) if (followed.has(id)) this.#left(id, this.#context.userId() ?? '');

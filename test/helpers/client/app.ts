@@ -69,8 +69,17 @@ export class App implements AsyncDisposable {
     this.events.length = 0;
   }
 
-  async reconnected(): Promise<void> {
-    if (this.client.status !== 'connected') await this.next('status', (status) => status === 'connected');
+  /** Resolves when the client is in step, now or later. */
+  reconnected(): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = this.client.on('status', () => look());
+      const look = (): void => {
+        if (this.client.status !== 'connected') return;
+        stop();
+        resolve();
+      };
+      look();
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
