@@ -31,6 +31,12 @@ export function unreadable(what: string): CommError {
   return new CommError('INTERNAL', `The server's answer holds no readable ${what}`);
 }
 
+/** @throws TypeError unless `values` is a list of ids; a lone text would be taken for one of letters */
+export function requireIds(name: string, values: unknown): asserts values is readonly string[] {
+  if (!Array.isArray(values)) throw new TypeError(`${name} must be a list of ids`);
+  for (const value of values as readonly unknown[]) requireId(name, value);
+}
+
 /** @throws TypeError unless `value` can be an id */
 export function requireId(name: string, value: unknown): asserts value is string {
   if (typeof value !== 'string' || value === '') throw new TypeError(`${name} must be a non-empty string`);

@@ -6,7 +6,7 @@ import { CommError } from '../../protocol/errors.ts';
 import type { RequestName, RequestOf, ResponseOf } from '../../protocol/events.ts';
 import type { Role } from '../../protocol/vocabulary.ts';
 import { readConversation } from '../../transport/rows.ts';
-import { requireId, unreadable, type ClientContext } from '../context.ts';
+import { requireId, requireIds, unreadable, type ClientContext } from '../context.ts';
 import type { ViewPorts } from '../ports.ts';
 import type { ConversationView } from './conversation-view.ts';
 import type { Directory, ListConversations } from './directory.ts';
@@ -63,7 +63,7 @@ export class ConversationsClient {
   /** Creates a conversation with the user in it. A pair of people has one direct conversation: asking again returns it. */
   async create(request: CreateConversation, options?: AbortOptions): Promise<Conversation> {
     const { type, name, participantIds } = request;
-    for (const id of participantIds) requireId('participantIds', id);
+    requireIds('participantIds', participantIds);
     const payload = { type, participantIds: [...participantIds], ...(name !== undefined && { name }) };
     return this.#known(await this.#request('conversation:create', payload, options));
   }
@@ -111,6 +111,7 @@ export class ConversationsClient {
    */
   async addParticipants(id: string, userIds: readonly string[], options?: AbortOptions): Promise<Conversation> {
     requireId('id', id);
+    requireIds('userIds', userIds);
     const payload = { conversationId: id, userIds: [...userIds] };
     return this.#known(await this.#request('conversation:add-participants', payload, options));
   }

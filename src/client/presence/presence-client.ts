@@ -1,7 +1,7 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import { type PresenceUpdate } from '../../protocol/presence.ts';
 import { LIMITS } from '../../protocol/limits.ts';
-import { requireId, type ClientContext } from '../context.ts';
+import { requireIds, type ClientContext } from '../context.ts';
 import { PRESENCE_STATUSES, type PresenceStatus } from '../../protocol/vocabulary.ts';
 
 /** Who is there. */
@@ -31,8 +31,8 @@ export class PresenceClient {
    * called. Watchers are counted. People who share no conversation with the user stay unknown.
    */
   watch(userIds: readonly string[]): () => void {
+    requireIds('userIds', userIds);
     const ids = [...new Set(userIds)];
-    for (const id of ids) requireId('userIds', id);
     for (const id of ids) {
       const count = this.#watched.get(id) ?? 0;
       this.#watched.set(id, count + 1);
