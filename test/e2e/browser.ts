@@ -1,4 +1,4 @@
-import { chromium, type Browser, type BrowserContext, type Page } from 'playwright';
+import { chromium, type Browser, type BrowserContext, type LaunchOptions, type Page } from 'playwright';
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 import { launchOptions } from '../../scripts/chromium.ts';
 import type { CommServerOptions } from '../../src/server/index.ts';
@@ -11,6 +11,8 @@ export interface Tab {
   address?: string;
   /** Runs in the page before anything else. */
   before?: () => void;
+  /** Done with the page before anything runs in it. */
+  prepare?: (page: Page) => Promise<unknown>;
 }
 
 /** One machine with a browser, a server, and a cable between them. */
@@ -46,9 +48,10 @@ export class Stage {
     return context;
   }
 
-  async open(device: BrowserContext, { address = '', before }: Tab): Promise<Page> {
+  async open(device: BrowserContext, { address = '', before, prepare }: Tab): Promise<Page> {
     const page = await device.newPage();
     if (before !== undefined) await page.addInitScript(before);
+    await prepare?.(page);
     await page.goto(`${this.line.url}/?${address}`);
     return page;
   }
@@ -73,11 +76,11 @@ export class Stage {
 }
 
 /** Starts a browser for the file that calls it, and returns how to set a stage; all of it ends by itself. */
-export function useStage(): (options?: CommServerOptions) => Promise<Stage> {
+export function useStage(more: LaunchOptions = {}): (options?: CommServerOptions) => Promise<Stage> {
   let browser: Browser;
   const stages: Stage[] = [];
   beforeAll(async () => {
-    browser = await chromium.launch(launchOptions());
+    browser = await chromium.launch({ ...launchOptions(), ...more });
   });
   afterEach(async () => {
     const complaints = stages.flatMap((stage) => stage.complaints);

@@ -9,6 +9,7 @@ import {
 declare global {
   // What tests reach by `page.evaluate`.
   var chat: Chat;
+  var Chat: new (options: CommClientOptions) => Chat;
 }
 
 /** What became of one `send()`. */

@@ -12,3 +12,4 @@ const chat = new Chat({
 for (const id of address.getAll('open')) chat.open(id);
 if (!address.has('idle')) chat.connect();
 globalThis.chat = chat;
+globalThis.Chat = Chat;
