@@ -46,17 +46,18 @@ async function serve({ port, host, database, origins, trustUserId, jwt }: ServeO
     process.on('SIGINT', end);
     process.stdout.write(`lumen-comm listening on ${server.url}\n`);
   } catch (error) {
-    fail(explain(error, host, port), error instanceof TypeError ? MISTAKE : 1);
+    fail(explain(error, { host, port, database }), error instanceof TypeError ? MISTAKE : 1);
   }
 }
 
-function explain(error: unknown, host: string, port: number): string {
+function explain(error: unknown, { host, port, database }: Pick<ServeOptions, 'host' | 'port' | 'database'>): string {
   if (!(error instanceof Error)) return 'it could not start';
   const code = 'code' in error ? error.code : undefined;
   if (code === 'EADDRINUSE') return `port ${port} on ${host} is in use`;
   if (code === 'EACCES') return `port ${port} on ${host} may not be used by this user`;
+  if (code === 'ERR_SQLITE_ERROR') return `the database ${database} can't be used: ${error.message}`;
   const cause = error instanceof CommError && error.cause instanceof Error ? ` (${error.cause.message})` : '';
-  const fix = error instanceof CommError && error.fix !== undefined ? ` ${error.fix}` : '';
+  const fix = error instanceof CommError && error.fix !== undefined ? `. ${error.fix}` : '';
   return `${error.message}${cause}${fix}`;
 }
 

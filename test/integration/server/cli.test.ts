@@ -98,7 +98,7 @@ test.each<[why: string, args: string[], env: Record<string, string>, message: Re
 test('a database that cannot be opened is told with exit 1', async () => {
   await using command = new Command(['serve', '--port', '0', '--database', '/nowhere/at/all/comm.sqlite']);
   expect(await command.exit()).toBe(1);
-  expect(command.stderr).toMatch(/unable to open database file/);
+  expect(command.stderr).toMatch(/nowhere\/at\/all\/comm\.sqlite.*unable to open database file/);
 });
 
 test('help goes to the standard output', async () => {
