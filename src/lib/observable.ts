@@ -1,14 +1,14 @@
 /**
  * State that can be watched; the shape `useSyncExternalStore` wants. Snapshots are frozen, and the same object as
- * before where nothing changed.
+ * before where nothing changed. All three can be handed over loose, as in `useSyncExternalStore(o.subscribe, …)`.
  */
 export interface Observable<T> {
   /** The state as it is now. */
-  getSnapshot(): T;
+  readonly getSnapshot: () => T;
   /** What a server renders: the state before anything was loaded. */
-  getServerSnapshot(): T;
+  readonly getServerSnapshot: () => T;
   /** Calls `listener` after each change; returns how to stop. */
-  subscribe(listener: () => void): () => void;
+  readonly subscribe: (listener: () => void) => () => void;
 }
 
 /** An observable that its owner sets. Listeners run after the state moved; one that throws stops no other. */
