@@ -68,7 +68,8 @@ function explain(error: unknown): string {
   if (code === 'EADDRINUSE') {
     return `Port ${port} is taken. Stop what runs there, or choose another one: PORT=${(port ?? 3000) + 1} npm start`;
   }
-  if (code === 'EACCES') return `This user may not listen on port ${port}. Choose one from 1024 on: PORT=3000 npm start`;
+  if (code === 'EACCES')
+    return `This user may not listen on port ${port}. Choose one from 1024 on: PORT=3000 npm start`;
   return message;
 }
 

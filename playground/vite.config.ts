@@ -12,7 +12,10 @@ export default defineConfig({
     // One small page: a preloader would cost more than it brings.
     modulePreload: false,
     rolldownOptions: {
-      input: { index: `${import.meta.dirname}/index.html`, 'service-worker': `${import.meta.dirname}/src/service-worker.ts` },
+      input: {
+        index: `${import.meta.dirname}/index.html`,
+        'service-worker': `${import.meta.dirname}/src/service-worker.ts`,
+      },
       output: {
         // A service worker is found again by its name, everything else by its content.
         entryFileNames: ({ name }) => (name === 'service-worker' ? '[name].js' : 'assets/[name]-[hash].js'),

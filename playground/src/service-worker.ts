@@ -22,12 +22,13 @@ addEventListener('install', (event) => {
 });
 
 addEventListener('fetch', (event) => {
-  const { request, respondWith } = event as FetchEvent;
+  const fetching = event as FetchEvent;
+  const { request } = fetching;
   const url = new URL(request.url);
   if (request.method !== 'GET' || url.origin !== location.origin) return;
-  if (request.mode === 'navigate') respondWith.call(event, navigate(request));
+  if (request.mode === 'navigate') fetching.respondWith(navigate(request));
   else if (url.pathname.startsWith('/assets/') || url.pathname === '/favicon.svg') {
-    respondWith.call(event, fetch(request).catch(() => kept(request.url)));
+    fetching.respondWith(fetch(request).catch(() => kept(request.url)));
   }
 });
 

@@ -15,7 +15,12 @@ export function showApp(root: HTMLElement, userId: string): void {
   const session = startSession(userId, scope.signal);
   const drawer = new Drawer(session);
   const area = new ConversationArea(session);
-  const columns = h('div', { class: 'columns' }, sidebar(session, { toggleDrawer: () => drawer.toggle() }), area.element);
+  const columns = h(
+    'div',
+    { class: 'columns' },
+    sidebar(session, { toggleDrawer: () => drawer.toggle() }),
+    area.element,
+  );
   root.replaceChildren(h('div', { class: 'shell' }, connectionBanner(session), columns, drawer.element));
   watch(
     [session.route.place.subscribe],

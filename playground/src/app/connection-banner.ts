@@ -19,7 +19,13 @@ export function connectionBanner({ client, outbox, signal }: Session): HTMLEleme
   const retry = button({ label: 'Connect', class: 'button-small' }, () => {
     client.connect().catch(() => undefined);
   });
-  const element = h('div', { class: 'banner', role: 'status', hidden: true }, h('span', { class: 'banner-dot' }), text, retry);
+  const element = h(
+    'div',
+    { class: 'banner', role: 'status', hidden: true },
+    h('span', { class: 'banner-dot' }),
+    text,
+    retry,
+  );
   let wasAway = false;
   let timer = 0;
   const show = (notice: Notice | undefined): void => {
@@ -49,13 +55,17 @@ export function connectionBanner({ client, outbox, signal }: Session): HTMLEleme
 
 function noticeFor(status: string, hasNetwork: boolean, waiting: number): Notice | undefined {
   const later =
-    waiting > 0 ? `${waiting === 1 ? '1 message waits' : `${waiting} messages wait`} to be sent.` : 'What you write is kept and sent later.';
+    waiting > 0
+      ? `${waiting === 1 ? '1 message waits' : `${waiting} messages wait`} to be sent.`
+      : 'What you write is kept and sent later.';
   switch (status) {
     case 'connected':
       return hasNetwork ? undefined : { kind: 'waiting', text: `You are offline. ${later}` };
     case 'connecting':
     case 'idle':
-      return hasNetwork ? { kind: 'quiet', text: 'Connecting…' } : { kind: 'waiting', text: `You are offline. ${later}` };
+      return hasNetwork
+        ? { kind: 'quiet', text: 'Connecting…' }
+        : { kind: 'waiting', text: `You are offline. ${later}` };
     case 'reconnecting':
       return { kind: 'waiting', text: `${hasNetwork ? 'Reconnecting…' : 'You are offline.'} ${later}` };
     case 'unauthenticated':

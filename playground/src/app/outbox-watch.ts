@@ -18,7 +18,9 @@ export class OutboxWatch {
   refresh(): void {
     const waiting = this.#client.messages.outbox();
     const held = this.waiting.value;
-    const isSame = waiting.length === held.length && waiting.every(({ clientId, status }, at) => held[at]?.clientId === clientId && held[at].status === status);
+    const isSame =
+      waiting.length === held.length &&
+      waiting.every(({ clientId, status }, at) => held[at]?.clientId === clientId && held[at].status === status);
     if (!isSame) this.waiting.set(waiting);
   }
 

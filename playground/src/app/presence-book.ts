@@ -34,7 +34,10 @@ export class PresenceBook {
 
   #follow(): void {
     const { conversations } = this.#client.conversations.inbox.getSnapshot();
-    const ids = new Set([this.#ownId, ...conversations.flatMap(({ participants }) => participants.map((each) => each.userId))]);
+    const ids = new Set([
+      this.#ownId,
+      ...conversations.flatMap(({ participants }) => participants.map((each) => each.userId)),
+    ]);
     const wanted = [...ids].slice(0, MOST_WATCHED).sort();
     const key = wanted.join('\n');
     if (key === this.#watched) return;

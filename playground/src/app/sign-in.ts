@@ -36,7 +36,13 @@ export function showSignIn(root: HTMLElement): void {
       h('a', { class: 'person-link', href: addressOf(id) }, avatar(nameOf(id)), h('span', {}, nameOf(id))),
       h(
         'a',
-        { class: 'icon-button', href: addressOf(id), target: '_blank', 'aria-label': `${nameOf(id)}, in a new window`, title: 'In a new window' },
+        {
+          class: 'icon-button',
+          href: addressOf(id),
+          target: '_blank',
+          'aria-label': `${nameOf(id)}, in a new window`,
+          title: 'In a new window',
+        },
         icon('window'),
       ),
     ),
@@ -49,7 +55,11 @@ export function showSignIn(root: HTMLElement): void {
         'div',
         { class: 'sign-in-card' },
         h('div', { class: 'sign-in-brand' }, logo(), h('h1', {}, 'lumen-comm')),
-        h('p', { class: 'muted' }, 'A chat to try things in. Open it in two windows, as two people, and talk to yourself.'),
+        h(
+          'p',
+          { class: 'muted' },
+          'A chat to try things in. Open it in two windows, as two people, and talk to yourself.',
+        ),
         form,
         h('h2', { class: 'sign-in-or', id: 'suggestions' }, 'or be one of them'),
         h('ul', { class: 'people', 'aria-labelledby': 'suggestions' }, ...suggestions),

@@ -32,7 +32,10 @@ export class ConversationArea {
     this.#scope.abort();
     this.#scope = childAbort(this.#session.signal);
     if (conversationId === undefined) {
-      setChildren(this.element, h('div', { class: 'area-empty' }, logo(), h('p', {}, 'Choose a chat, or start a new one.')));
+      setChildren(
+        this.element,
+        h('div', { class: 'area-empty' }, logo(), h('p', {}, 'Choose a chat, or start a new one.')),
+      );
       return;
     }
     setChildren(this.element, conversationPane(this.#session, conversationId, this.#drafts, this.#scope.signal));

@@ -35,8 +35,17 @@ export class Composer {
       dir: 'auto',
       enterkeyhint: 'send',
     });
-    this.#send = h('button', { type: 'submit', class: 'composer-send', 'aria-label': 'Send', title: 'Send (Enter)' }, icon('send'));
-    const form = h('form', { class: 'composer' }, this.#about, h('div', { class: 'composer-row' }, this.#input, this.#send));
+    this.#send = h(
+      'button',
+      { type: 'submit', class: 'composer-send', 'aria-label': 'Send', title: 'Send (Enter)' },
+      icon('send'),
+    );
+    const form = h(
+      'form',
+      { class: 'composer' },
+      this.#about,
+      h('div', { class: 'composer-row' }, this.#input, this.#send),
+    );
     this.element = form;
     on(form, 'submit', (event) => {
       event.preventDefault();
@@ -140,7 +149,12 @@ export class Composer {
       setChildren(
         this.#about,
         icon(kind, 18),
-        h('div', { class: 'composer-about-text' }, h('strong', {}, label), h('span', { dir: 'auto' }, summaryOf(message))),
+        h(
+          'div',
+          { class: 'composer-about-text' },
+          h('strong', {}, label),
+          h('span', { dir: 'auto' }, summaryOf(message)),
+        ),
         iconButton({ label: 'Cancel', icon: 'close' }, () => this.#cancel()),
       );
     }

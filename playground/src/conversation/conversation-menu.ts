@@ -27,7 +27,12 @@ export function conversationMenu(session: Session, conversation: Conversation): 
     },
   ];
   if (type === 'group') {
-    items.push('separator', { label: 'Leave group', icon: 'leave', danger: true, select: () => void leaveGroup(session, conversation) });
+    items.push('separator', {
+      label: 'Leave group',
+      icon: 'leave',
+      danger: true,
+      select: () => void leaveGroup(session, conversation),
+    });
   }
   return items;
 }

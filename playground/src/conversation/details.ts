@@ -14,7 +14,12 @@ import { leaveGroup } from './conversation-menu.ts';
 import { memberRow, type Member } from './member-row.ts';
 
 /** About a conversation: who is in it, and what may be changed. */
-export function detailsPanel(session: Session, view: ConversationView, close: () => void, signal: AbortSignal): HTMLElement {
+export function detailsPanel(
+  session: Session,
+  view: ConversationView,
+  close: () => void,
+  signal: AbortSignal,
+): HTMLElement {
   const { client, userId, presence } = session;
   const { conversations } = client;
   const { id } = view;
@@ -22,7 +27,9 @@ export function detailsPanel(session: Session, view: ConversationView, close: ()
   const picture = conversationAvatar('large');
   const title = h('h2', { class: 'details-title' });
   const subtitle = h('p', { class: 'muted' });
-  const rename = button({ label: 'Rename', icon: 'edit', class: 'button-small' }, () => renameGroup(session, current()));
+  const rename = button({ label: 'Rename', icon: 'edit', class: 'button-small' }, () =>
+    renameGroup(session, current()),
+  );
   const flags = [
     flag('pin', 'Pinned', (on) => attempt('Could not pin', conversations.pin(id, on))),
     flag('bell-off', 'Muted', (on) => attempt('Could not mute', conversations.mute(id, on))),
@@ -32,12 +39,22 @@ export function detailsPanel(session: Session, view: ConversationView, close: ()
   const add = button({ label: 'Add people', icon: 'add', class: 'button-small' }, () => addMembers(session, current()));
   const rows = h('ul', { class: 'people', 'aria-labelledby': 'member-title' });
   memberTitle.id = 'member-title';
-  const list = new KeyedList<Member>(rows, ({ participant }) => participant.userId, () => memberRow(session));
+  const list = new KeyedList<Member>(
+    rows,
+    ({ participant }) => participant.userId,
+    () => memberRow(session),
+  );
   const leave = button({ label: 'Leave group', icon: 'leave', class: 'button-danger-quiet' }, () => {
     const conversation = current();
     if (conversation !== undefined) void leaveGroup(session, conversation);
   });
-  const members = h('section', { class: 'details-section' }, h('div', { class: 'details-row' }, memberTitle, add), rows, leave);
+  const members = h(
+    'section',
+    { class: 'details-section' },
+    h('div', { class: 'details-row' }, memberTitle, add),
+    rows,
+    leave,
+  );
   const closeButton = iconButton({ label: 'Close details', icon: 'close' }, close);
   const element = h(
     'aside',
@@ -65,7 +82,10 @@ export function detailsPanel(session: Session, view: ConversationView, close: ()
       picture.update(conversation, userId, other && presence.of(other));
       setText(title, titleOf(conversation, userId));
       const status = other && presence.of(other);
-      const seen = status === 'offline' ? lastSeen(presence.update(other?.userId ?? '')?.lastSeen) : PRESENCE_LABELS[status ?? 'offline'];
+      const seen =
+        status === 'offline'
+          ? lastSeen(presence.update(other?.userId ?? '')?.lastSeen)
+          : PRESENCE_LABELS[status ?? 'offline'];
       setText(subtitle, isGroup ? `Created on ${fullDate(conversation.createdAt)}` : seen);
       const own = conversation.participants.find((each) => each.userId === userId);
       const isManager = isGroup && (own?.role === 'owner' || own?.role === 'admin');
@@ -83,7 +103,11 @@ export function detailsPanel(session: Session, view: ConversationView, close: ()
   return element;
 }
 
-function flag(name: IconName, label: string, change: (on: boolean) => Promise<unknown>): { element: HTMLElement; set(on: boolean): void } {
+function flag(
+  name: IconName,
+  label: string,
+  change: (on: boolean) => Promise<unknown>,
+): { element: HTMLElement; set(on: boolean): void } {
   const box = h('input', { type: 'checkbox', role: 'switch', class: 'switch' });
   let held = false;
   on(box, 'change', () => {

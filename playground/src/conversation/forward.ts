@@ -9,10 +9,25 @@ import { attempt, toast } from '../ui/toast.ts';
 /** Chooses where a message goes. */
 export function forwardMessage({ client, userId, presence, signal }: Session, message: Message): void {
   const { conversations } = client.conversations.inbox.getSnapshot();
-  const filter = h('input', { class: 'field', type: 'search', 'aria-label': 'Find a chat', placeholder: 'Find a chat', autocomplete: 'off', autofocus: true });
-  const targets = conversations.map((conversation) => ({ name: titleOf(conversation, userId), element: target(conversation) }));
+  const filter = h('input', {
+    class: 'field',
+    type: 'search',
+    'aria-label': 'Find a chat',
+    placeholder: 'Find a chat',
+    autocomplete: 'off',
+    autofocus: true,
+  });
+  const targets = conversations.map((conversation) => ({
+    name: titleOf(conversation, userId),
+    element: target(conversation),
+  }));
   const list = h('ul', { class: 'people' }, ...targets.map(({ element }) => element));
-  const dialog = openDialog('Forward to', h('blockquote', { class: 'forward-quote', dir: 'auto' }, summaryOf(message)), filter, list);
+  const dialog = openDialog(
+    'Forward to',
+    h('blockquote', { class: 'forward-quote', dir: 'auto' }, summaryOf(message)),
+    filter,
+    list,
+  );
   on(filter, 'input', () => {
     const words = filter.value.trim().toLowerCase();
     for (const { name, element } of targets) element.hidden = !name.toLowerCase().includes(words);
@@ -26,7 +41,11 @@ export function forwardMessage({ client, userId, presence, signal }: Session, me
     const choice = h('button', { type: 'button', class: 'person-link' }, picture.element, h('span', {}, name));
     on(choice, 'click', () => {
       dialog.close();
-      const request = { messageId: message.id, fromConversationId: message.conversationId, toConversationId: conversation.id };
+      const request = {
+        messageId: message.id,
+        fromConversationId: message.conversationId,
+        toConversationId: conversation.id,
+      };
       const forwarded = client.messages.forward(request).then(() => toast(`Forwarded to ${name}`));
       void attempt('The message was not forwarded', forwarded, signal);
     });

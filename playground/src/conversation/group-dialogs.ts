@@ -9,10 +9,22 @@ import { attempt } from '../ui/toast.ts';
 
 export function renameGroup({ client }: Session, conversation: Conversation | undefined): void {
   if (conversation === undefined) return;
-  const name = h('input', { class: 'field', 'aria-label': 'Name of the group', required: true, maxlength: 200, value: conversation.name, autocomplete: 'off' });
+  const name = h('input', {
+    class: 'field',
+    'aria-label': 'Name of the group',
+    required: true,
+    maxlength: 200,
+    value: conversation.name,
+    autocomplete: 'off',
+  });
   const form = h('form', { class: 'stack' }, name);
   const dialog = openDialog('Rename group', form);
-  form.append(dialogActions(button({ label: 'Cancel' }, dialog.close), h('button', { type: 'submit', class: 'button button-primary' }, 'Rename')));
+  form.append(
+    dialogActions(
+      button({ label: 'Cancel' }, dialog.close),
+      h('button', { type: 'submit', class: 'button button-primary' }, 'Rename'),
+    ),
+  );
   name.select();
   on(form, 'submit', (event) => {
     event.preventDefault();
@@ -25,10 +37,18 @@ export function renameGroup({ client }: Session, conversation: Conversation | un
 
 export function addMembers(session: Session, conversation: Conversation | undefined): void {
   if (conversation === undefined) return;
-  const people = peopleField(knownPeople(session), conversation.participants.map(({ userId }) => userId));
+  const people = peopleField(
+    knownPeople(session),
+    conversation.participants.map(({ userId }) => userId),
+  );
   const form = h('form', { class: 'stack' }, people.element);
   const dialog = openDialog('Add people', form);
-  form.append(dialogActions(button({ label: 'Cancel' }, dialog.close), h('button', { type: 'submit', class: 'button button-primary' }, 'Add')));
+  form.append(
+    dialogActions(
+      button({ label: 'Cancel' }, dialog.close),
+      h('button', { type: 'submit', class: 'button button-primary' }, 'Add'),
+    ),
+  );
   on(form, 'submit', (event) => {
     event.preventDefault();
     people.add();

@@ -19,15 +19,23 @@ export function conversationHeader(
   const picture = conversationAvatar();
   const title = h('h1', { class: 'header-title' });
   const subtitle = h('span', { class: 'header-subtitle' });
-  const info = h('button', { type: 'button', class: 'header-info', title: 'Details' }, picture.element, h('span', { class: 'header-text' }, title, subtitle));
+  const info = h(
+    'button',
+    { type: 'button', class: 'header-info', title: 'Details' },
+    picture.element,
+    h('span', { class: 'header-text' }, title, subtitle),
+  );
   const toggle = (): void => showsDetails.set(!showsDetails.value);
   on(info, 'click', toggle);
   const back = iconButton({ label: 'Back to all chats', icon: 'back', class: 'header-back' }, () => route.close());
   const details = iconButton({ label: 'Details', icon: 'info', class: 'header-details' }, toggle);
-  const more = iconButton({ label: 'More about this chat', icon: 'more', attributes: { 'aria-haspopup': 'menu' } }, () => {
-    const { conversation } = view.getSnapshot();
-    if (conversation !== undefined) openMenu(more, 'This chat', conversationMenu(session, conversation));
-  });
+  const more = iconButton(
+    { label: 'More about this chat', icon: 'more', attributes: { 'aria-haspopup': 'menu' } },
+    () => {
+      const { conversation } = view.getSnapshot();
+      if (conversation !== undefined) openMenu(more, 'This chat', conversationMenu(session, conversation));
+    },
+  );
   watch(
     [view.subscribe, presence.subscribe, showsDetails.subscribe, (listener) => client.on('status', listener)],
     () => {
@@ -55,6 +63,8 @@ function subtitleOf(conversation: Conversation, { userId, presence }: Session): 
     const status = presence.of(other);
     return status === 'offline' ? lastSeen(presence.update(other.userId)?.lastSeen) : PRESENCE_LABELS[status];
   }
-  const online = conversation.participants.filter((each) => each.userId !== userId && presence.of(each) !== 'offline').length;
+  const online = conversation.participants.filter(
+    (each) => each.userId !== userId && presence.of(each) !== 'offline',
+  ).length;
   return online === 0 ? memberCount(conversation) : `${memberCount(conversation)}, ${online} online`;
 }

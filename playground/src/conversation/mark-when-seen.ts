@@ -3,7 +3,12 @@ import type { Session } from '../app/session.ts';
 import type { Timeline } from './timeline.ts';
 
 /** Reads what is on the screen of somebody who is there: the page visible and focused, the newest message in sight. */
-export function markWhenSeen({ client }: Session, view: ConversationView, timeline: Timeline, signal: AbortSignal): void {
+export function markWhenSeen(
+  { client }: Session,
+  view: ConversationView,
+  timeline: Timeline,
+  signal: AbortSignal,
+): void {
   let isRunning = false;
   const look = (): void => {
     const { conversation, messages, hasNewer, loading } = view.getSnapshot();

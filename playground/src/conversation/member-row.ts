@@ -32,7 +32,14 @@ export function memberRow(session: Session): ItemView<Member> {
     if (held !== undefined) openMenu(more, nameOf(held.participant.userId), itemsFor(session, held));
   });
   const frame = h('span', { class: 'avatar-frame' }, picture, dot.element);
-  const element = h('li', { class: 'person-line' }, frame, h('span', { class: 'person-text' }, name, status), role, more);
+  const element = h(
+    'li',
+    { class: 'person-line' },
+    frame,
+    h('span', { class: 'person-text' }, name, status),
+    role,
+    more,
+  );
   return {
     element,
     update(member) {
@@ -58,7 +65,10 @@ function itemsFor(session: Session, { participant, conversation, own }: Member):
   const { conversations } = session.client;
   const { userId, role = 'member' } = participant;
   const isOwner = own?.role === 'owner';
-  const mayAct = conversation.type === 'group' && userId !== session.userId && (isOwner || (own?.role === 'admin' && role !== 'owner'));
+  const mayAct =
+    conversation.type === 'group' &&
+    userId !== session.userId &&
+    (isOwner || (own?.role === 'admin' && role !== 'owner'));
   if (!mayAct) return [];
   const name = nameOf(userId);
   const make = (wanted: Role, label: string): MenuItem => ({
@@ -70,5 +80,14 @@ function itemsFor(session: Session, { participant, conversation, own }: Member):
   if (role !== 'admin') items.push(make('admin', 'Make admin'));
   if (role !== 'member') items.push(make('member', 'Make member'));
   if (isOwner && role !== 'owner') items.push(make('owner', 'Make owner'));
-  return [...items, 'separator', { label: 'Remove from group', icon: 'trash', danger: true, select: () => void removeMember(session, conversation, userId) }];
+  return [
+    ...items,
+    'separator',
+    {
+      label: 'Remove from group',
+      icon: 'trash',
+      danger: true,
+      select: () => void removeMember(session, conversation, userId),
+    },
+  ];
 }

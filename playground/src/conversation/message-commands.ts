@@ -11,19 +11,22 @@ import { showReaders } from './readers.ts';
 /** What a person can do with a message; the rows and their menus only know this. */
 export interface MessageCommands {
   onJump: (messageId: string) => void;
-  jumpTo(messageId: string): void;
-  react(message: Message, emoji: string): void;
-  pickReaction(message: Message, anchor: HTMLElement): void;
-  reply(message: Message): void;
-  retry(message: Message): void;
-  rewrite(message: Message): void;
-  discard(message: Message): void;
-  openMenu(message: Message, anchor: HTMLElement): void;
+  readonly jumpTo: (messageId: string) => void;
+  readonly react: (message: Message, emoji: string) => void;
+  readonly pickReaction: (message: Message, anchor: HTMLElement) => void;
+  readonly reply: (message: Message) => void;
+  readonly retry: (message: Message) => void;
+  readonly rewrite: (message: Message) => void;
+  readonly discard: (message: Message) => void;
+  readonly openMenu: (message: Message, anchor: HTMLElement) => void;
 }
 
 export function messageCommands(session: Session, view: ConversationView, composer: Composer): MessageCommands {
   const { client, userId, outbox } = session;
-  const refOf = ({ id }: Message): { conversationId: string; messageId: string } => ({ conversationId: view.id, messageId: id });
+  const refOf = ({ id }: Message): { conversationId: string; messageId: string } => ({
+    conversationId: view.id,
+    messageId: id,
+  });
 
   const remove = async (message: Message): Promise<void> => {
     const text = 'Everybody sees that there was a message, but not what it said.';
@@ -49,16 +52,19 @@ export function messageCommands(session: Session, view: ConversationView, compos
       { label: 'Forward', icon: 'forward', select: () => forwardMessage(session, message) },
       { label: 'Copy text', icon: 'copy', select: () => void copy(message) },
     ];
-    if (isOwn && message.type === 'text') items.push({ label: 'Edit', icon: 'edit', select: () => composer.edit(message) });
+    if (isOwn && message.type === 'text')
+      items.push({ label: 'Edit', icon: 'edit', select: () => composer.edit(message) });
     items.push({ label: 'Read by', icon: 'read', select: () => showReaders(session, view, message) });
-    if (isOwn) items.push('separator', { label: 'Delete', icon: 'trash', danger: true, select: () => void remove(message) });
+    if (isOwn)
+      items.push('separator', { label: 'Delete', icon: 'trash', danger: true, select: () => void remove(message) });
     return items;
   }
 
   const commands: MessageCommands = {
     onJump: () => undefined,
     jumpTo: (messageId) => commands.onJump(messageId),
-    react: (message, emoji) => void attempt('The reaction was not kept', client.messages.react({ ...refOf(message), emoji })),
+    react: (message, emoji) =>
+      void attempt('The reaction was not kept', client.messages.react({ ...refOf(message), emoji })),
     pickReaction: (message, anchor) => pickReaction(anchor, message, userId, (emoji) => commands.react(message, emoji)),
     reply: (message) => composer.reply(message),
     retry: ({ clientId }) => {

@@ -7,7 +7,11 @@ export function contentOf({ content, deletedAt, encrypted, attachment }: Message
   if (deletedAt !== undefined) return [h('em', {}, 'This message was deleted')];
   if (encrypted === true) return [h('em', {}, 'This message is encrypted')];
   if (attachment !== undefined && /^https?:\/\/|^\//.test(attachment.url)) {
-    const link = h('a', { class: 'attachment', href: attachment.url, target: '_blank', rel: 'noopener noreferrer' }, attachment.fileName);
+    const link = h(
+      'a',
+      { class: 'attachment', href: attachment.url, target: '_blank', rel: 'noopener noreferrer' },
+      attachment.fileName,
+    );
     return content === '' || content === attachment.fileName ? [link] : [link, ...richText(content)];
   }
   return isEmojiOnly(content) ? [h('span', { class: 'emoji-only' }, content)] : richText(content);

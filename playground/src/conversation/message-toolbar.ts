@@ -26,10 +26,25 @@ export class MessageToolbar {
       const message = this.#at && this.#messages.get(this.#at);
       if (message !== undefined) task(message, anchor());
     };
-    this.#react = iconButton({ label: 'React', icon: 'smile' }, run(commands.pickReaction, () => this.#react));
-    const reply = iconButton({ label: 'Reply', icon: 'reply' }, run(commands.reply, () => reply));
-    this.#more = iconButton({ label: 'More', icon: 'more', attributes: { 'aria-haspopup': 'menu' } }, run(commands.openMenu, () => this.#more));
-    this.#element = h('div', { class: 'message-toolbar', role: 'group', 'aria-label': 'Actions' }, this.#react, reply, this.#more);
+    this.#react = iconButton(
+      { label: 'React', icon: 'smile' },
+      run(commands.pickReaction, () => this.#react),
+    );
+    const reply = iconButton(
+      { label: 'Reply', icon: 'reply' },
+      run(commands.reply, () => reply),
+    );
+    this.#more = iconButton(
+      { label: 'More', icon: 'more', attributes: { 'aria-haspopup': 'menu' } },
+      run(commands.openMenu, () => this.#more),
+    );
+    this.#element = h(
+      'div',
+      { class: 'message-toolbar', role: 'group', 'aria-label': 'Actions' },
+      this.#react,
+      reply,
+      this.#more,
+    );
     on(rows, 'pointerover', (event) => {
       if (event.pointerType === 'mouse') this.#moveTo(messageAt(event), false);
     });
@@ -69,7 +84,8 @@ export class MessageToolbar {
     if (element === undefined || message === undefined) return;
     if (isFocus) this.#setStop(element);
     // What is being used doesn't run away from under the fingers.
-    const isUsed = this.#element.contains(document.activeElement) || this.#element.querySelector('[aria-expanded]') !== null;
+    const isUsed =
+      this.#element.contains(document.activeElement) || this.#element.querySelector('[aria-expanded]') !== null;
     if (element === this.#at || (isUsed && !isFocus)) return;
     if (!hasActions(message)) return this.#leave();
     this.#at = element;
@@ -79,7 +95,8 @@ export class MessageToolbar {
   }
 
   #leave(): void {
-    const isUsed = this.#element.contains(document.activeElement) || this.#element.querySelector('[aria-expanded]') !== null;
+    const isUsed =
+      this.#element.contains(document.activeElement) || this.#element.querySelector('[aria-expanded]') !== null;
     if (isUsed && this.#at?.isConnected === true) return;
     this.#element.remove();
     this.#at = undefined;

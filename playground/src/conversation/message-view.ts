@@ -16,7 +16,11 @@ import { isNotice, type MessageRowData } from './rows.ts';
 import { statusIcon } from './status-icon.ts';
 
 /** One message, in whatever state. Only what differs is drawn again. */
-export function messageView(session: Session, commands: MessageCommands, toolbar: MessageToolbar): ItemView<MessageRowData> {
+export function messageView(
+  session: Session,
+  commands: MessageCommands,
+  toolbar: MessageToolbar,
+): ItemView<MessageRowData> {
   const { userId } = session;
   const picture = h('span', { class: 'message-avatar' });
   const sender = h('span', { class: 'message-sender' });
@@ -31,7 +35,15 @@ export function messageView(session: Session, commands: MessageCommands, toolbar
   const reactions = reactionBar(userId, commands);
   const failure = h('div', { class: 'message-failure', role: 'alert', hidden: true });
   const readers = h('div', { class: 'message-readers', hidden: true });
-  const body = h('div', { class: 'message-body' }, sender, h('div', { class: 'bubble-line' }, picture, bubble), reactions.element, failure, readers);
+  const body = h(
+    'div',
+    { class: 'message-body' },
+    sender,
+    h('div', { class: 'bubble-line' }, picture, bubble),
+    reactions.element,
+    failure,
+    readers,
+  );
   const element = h('li', { class: 'message', tabindex: -1 }, body);
   // A tap on a phone is what pointing at it is elsewhere.
   on(bubble, 'click', () => {

@@ -40,18 +40,26 @@ export class Pager {
     if (messages.length === 0) {
       const isEmpty = !loading && error === undefined && conversation !== undefined;
       const title = conversation === undefined ? '' : titleOf(conversation, this.#session.userId);
-      const hint = conversation?.type === 'direct' ? `This is the beginning of your chat with ${title}. Say hello.` : `This is the beginning of ${title}.`;
+      const hint =
+        conversation?.type === 'direct'
+          ? `This is the beginning of your chat with ${title}. Say hello.`
+          : `This is the beginning of ${title}.`;
       setChildren(this.top, isEmpty ? h('p', { class: 'beginning' }, hint) : loading ? spinner() : undefined);
       setChildren(this.bottom);
       return;
     }
-    setChildren(this.top, hasOlder ? this.#state('older') : h('p', { class: 'beginning' }, 'The beginning of this conversation'));
+    setChildren(
+      this.top,
+      hasOlder ? this.#state('older') : h('p', { class: 'beginning' }, 'The beginning of this conversation'),
+    );
     setChildren(this.bottom, hasNewer && this.#state('newer'));
   }
 
   #state(way: Way): HTMLElement {
     return this.#failed.has(way)
-      ? button({ label: `Load ${way} messages`, icon: 'retry', class: 'button-quiet button-small' }, () => this.#load(way))
+      ? button({ label: `Load ${way} messages`, icon: 'retry', class: 'button-quiet button-small' }, () =>
+          this.#load(way),
+        )
       : spinner();
   }
 

@@ -49,8 +49,15 @@ export function conversationPane(
     const isFatal = error !== undefined && conversation === undefined;
     problem.hidden = !isFatal;
     if (!isFatal) return;
-    const text = error.code === 'NOT_FOUND' ? 'There is no such chat, or you are not in it.' : `This chat could not be opened: ${reasonOf(error)}.`;
-    setChildren(problem, h('p', {}, text), button({ label: 'Back to all chats' }, () => route.close()));
+    const text =
+      error.code === 'NOT_FOUND'
+        ? 'There is no such chat, or you are not in it.'
+        : `This chat could not be opened: ${reasonOf(error)}.`;
+    setChildren(
+      problem,
+      h('p', {}, text),
+      button({ label: 'Back to all chats' }, () => route.close()),
+    );
   };
   watch([view.subscribe], () => showProblem(view.getSnapshot()), signal);
   markWhenSeen(session, view, timeline, signal);

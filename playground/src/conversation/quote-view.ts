@@ -5,7 +5,10 @@ import { nameOf, summaryOf } from '../lib/people.ts';
 import type { MessageCommands } from './message-commands.ts';
 
 /** The message that another one answers; a click goes there. */
-export function quoteView({ quotes, client, userId, signal }: Session, { jumpTo }: MessageCommands): { element: HTMLElement; update(id: string | undefined): void } {
+export function quoteView(
+  { quotes, client, userId, signal }: Session,
+  { jumpTo }: MessageCommands,
+): { element: HTMLElement; update(id: string | undefined): void } {
   const name = h('strong', {});
   const text = h('span', { dir: 'auto' });
   const element = h('button', { type: 'button', class: 'quote', hidden: true }, name, text);
@@ -17,7 +20,10 @@ export function quoteView({ quotes, client, userId, signal }: Session, { jumpTo 
     const who = message === undefined ? '' : message.senderId === userId ? 'You' : nameOf(message.senderId);
     setText(name, who);
     setText(text, message === undefined ? 'A message' : summaryOf(message));
-    setAttributes(element, { 'aria-label': message === undefined ? 'Go to the answered message' : `Answer to ${who}: ${summaryOf(message)}. Go there` });
+    setAttributes(element, {
+      'aria-label':
+        message === undefined ? 'Go to the answered message' : `Answer to ${who}: ${summaryOf(message)}. Go there`,
+    });
   };
   const changed = (message: Message): void => {
     if (message.id === shownId) show(message);

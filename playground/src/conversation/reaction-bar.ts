@@ -6,14 +6,26 @@ import { nameOf } from '../lib/people.ts';
 import type { MessageCommands } from './message-commands.ts';
 
 /** The reactions to a message; a click joins in, or takes one's own back. */
-export function reactionBar(ownId: string, commands: MessageCommands): { element: HTMLElement; update(message: Message): void } {
+export function reactionBar(
+  ownId: string,
+  commands: MessageCommands,
+): { element: HTMLElement; update(message: Message): void } {
   const element = h('div', { class: 'reactions', role: 'group', 'aria-label': 'Reactions', hidden: true });
   let held: Message | undefined;
-  const list = new KeyedList<Reaction>(element, ({ emoji }) => emoji, ({ emoji }) => reaction(emoji));
+  const list = new KeyedList<Reaction>(
+    element,
+    ({ emoji }) => emoji,
+    ({ emoji }) => reaction(emoji),
+  );
 
   function reaction(emoji: string): ItemView<Reaction> {
     const number = h('span', { class: 'reaction-count' });
-    const chip = h('button', { type: 'button', class: 'reaction' }, h('span', { class: 'reaction-emoji' }, emoji), number);
+    const chip = h(
+      'button',
+      { type: 'button', class: 'reaction' },
+      h('span', { class: 'reaction-emoji' }, emoji),
+      number,
+    );
     on(chip, 'click', () => {
       if (held !== undefined) commands.react(held, emoji);
     });
@@ -23,7 +35,11 @@ export function reactionBar(ownId: string, commands: MessageCommands): { element
         const names = users.map((id) => (id === ownId ? 'You' : nameOf(id)));
         const label = `${emoji} by ${listNames(names, 6)}`;
         setText(number, String(count));
-        setAttributes(chip, { 'aria-pressed': String(users.includes(ownId)), 'aria-label': label, title: listNames(names, 6) });
+        setAttributes(chip, {
+          'aria-pressed': String(users.includes(ownId)),
+          'aria-label': label,
+          title: listNames(names, 6),
+        });
       },
     };
   }

@@ -14,14 +14,26 @@ const EMOJI: readonly [emoji: string, name: string][] = [
 ];
 
 /** A small choice of reactions; arrow keys move in it. */
-export function pickReaction(anchor: HTMLElement, message: Message, ownId: string, choose: (emoji: string) => void): void {
+export function pickReaction(
+  anchor: HTMLElement,
+  message: Message,
+  ownId: string,
+  choose: (emoji: string) => void,
+): void {
   const element = h('div', { class: 'reaction-picker', role: 'toolbar', 'aria-label': 'React with' });
   const held = popover(anchor, element);
   const buttons = EMOJI.map(([emoji, name], at) => {
     const isOwn = message.reactions?.some((each) => each.emoji === emoji && each.users.includes(ownId)) === true;
     const choice = h(
       'button',
-      { type: 'button', class: 'reaction-choice', 'aria-label': name, title: name, 'aria-pressed': String(isOwn), tabindex: at === 0 ? 0 : -1 },
+      {
+        type: 'button',
+        class: 'reaction-choice',
+        'aria-label': name,
+        title: name,
+        'aria-pressed': String(isOwn),
+        tabindex: at === 0 ? 0 : -1,
+      },
       emoji,
     );
     return on(choice, 'click', () => {
@@ -32,7 +44,12 @@ export function pickReaction(anchor: HTMLElement, message: Message, ownId: strin
   element.append(...buttons);
   on(element, 'keydown', (event) => {
     const at = buttons.findIndex((each) => each === document.activeElement);
-    const next = { ArrowRight: buttons[(at + 1) % buttons.length], ArrowLeft: buttons.at(at - 1), Home: buttons[0], End: buttons.at(-1) }[event.key];
+    const next = {
+      ArrowRight: buttons[(at + 1) % buttons.length],
+      ArrowLeft: buttons.at(at - 1),
+      Home: buttons[0],
+      End: buttons.at(-1),
+    }[event.key];
     if (next === undefined) return;
     event.preventDefault();
     next.focus();

@@ -21,7 +21,13 @@ export function showReaders(session: Session, view: ConversationView, message: M
         const readAt = current.readBy.find((reader) => reader.userId === userId)?.readAt;
         const seq = current.seq ?? Infinity;
         const isRead = readAt !== undefined || (each.lastReadSeq ?? 0) >= seq;
-        const state = isRead ? (readAt ? exactTime(readAt) : 'Read') : (each.lastDeliveredSeq ?? 0) >= seq ? 'Delivered' : 'Not delivered yet';
+        const state = isRead
+          ? readAt
+            ? exactTime(readAt)
+            : 'Read'
+          : (each.lastDeliveredSeq ?? 0) >= seq
+            ? 'Delivered'
+            : 'Not delivered yet';
         const name = userId === session.userId ? 'You' : nameOf(userId);
         return h(
           'li',
@@ -31,7 +37,9 @@ export function showReaders(session: Session, view: ConversationView, message: M
         );
       });
       dialog.body.replaceChildren(
-        rows.length === 0 ? h('p', { class: 'muted' }, 'Nobody else is in this chat.') : h('ul', { class: 'people' }, ...rows),
+        rows.length === 0
+          ? h('p', { class: 'muted' }, 'Nobody else is in this chat.')
+          : h('ul', { class: 'people' }, ...rows),
       );
     },
     dialog.signal,

@@ -13,5 +13,9 @@ const STATUS: Readonly<Record<MessageStatus, { icon: IconName; label: string }>>
 /** How far a message of one's own has come. */
 export function statusIcon(status: MessageStatus): HTMLElement {
   const { icon: name, label } = STATUS[status];
-  return h('span', { class: 'status', role: 'img', 'aria-label': label, title: label, 'data-status': status }, icon(name, 15));
+  return h(
+    'span',
+    { class: 'status', role: 'img', 'aria-label': label, title: label, 'data-status': status },
+    icon(name, 15),
+  );
 }

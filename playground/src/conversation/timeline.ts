@@ -33,12 +33,27 @@ export class Timeline {
     this.#view = view;
     this.#rows = h('ol', { class: 'messages', 'aria-label': 'Messages' });
     this.#pager = new Pager(session, view, signal);
-    this.#scroller = h('div', { class: 'timeline-scroller', tabindex: -1 }, this.#pager.top, this.#rows, this.#pager.bottom);
-    this.#newest = h('button', { type: 'button', class: 'to-newest', 'aria-label': 'Jump to the newest message' }, icon('down'), this.#newestCount);
+    this.#scroller = h(
+      'div',
+      { class: 'timeline-scroller', tabindex: -1 },
+      this.#pager.top,
+      this.#rows,
+      this.#pager.bottom,
+    );
+    this.#newest = h(
+      'button',
+      { type: 'button', class: 'to-newest', 'aria-label': 'Jump to the newest message' },
+      icon('down'),
+      this.#newestCount,
+    );
     on(this.#newest, 'click', () => this.toNewest());
     this.element = h('section', { class: 'timeline', 'aria-label': 'Conversation' }, this.#scroller, this.#newest);
     const toolbar = new MessageToolbar(this.#rows, commands, session.userId);
-    this.#list = new KeyedList<Row>(this.#rows, ({ key }) => key, (row) => rowView(row, session, commands, toolbar));
+    this.#list = new KeyedList<Row>(
+      this.#rows,
+      ({ key }) => key,
+      (row) => rowView(row, session, commands, toolbar),
+    );
     this.#keeper = new ScrollKeeper(this.#scroller, this.#rows, signal);
     this.#keeper.onScroll = () => this.#scrolled();
     watch([view.subscribe], () => this.#render(), signal);
@@ -117,7 +132,10 @@ function rowView(row: Row, session: Session, commands: MessageCommands, toolbar:
     return { ...view, update: (next) => next.kind === 'message' && view.update(next) };
   }
   if (row.kind === 'unread') {
-    return { element: h('li', { class: 'divider divider-unread' }, h('span', {}, 'New messages')), update: () => undefined };
+    return {
+      element: h('li', { class: 'divider divider-unread' }, h('span', {}, 'New messages')),
+      update: () => undefined,
+    };
   }
   const label = h('span', {});
   return {

@@ -13,7 +13,10 @@ export function typingLine(view: ConversationView, signal: AbortSignal): HTMLEle
     () => {
       const { typing } = view.getSnapshot();
       setAttributes(element, { 'data-shown': typing.length > 0 });
-      setText(text, typing.length === 0 ? '' : `${listNames(typing.map(nameOf))} ${typing.length === 1 ? 'is' : 'are'} typing…`);
+      setText(
+        text,
+        typing.length === 0 ? '' : `${listNames(typing.map(nameOf))} ${typing.length === 1 ? 'is' : 'are'} typing…`,
+      );
     },
     signal,
   );

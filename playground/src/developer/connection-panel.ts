@@ -34,7 +34,11 @@ export function connectionPanel({ client, userId, outbox }: Session, signal: Abo
       guarantees.replaceChildren(
         ...GUARANTEES.map(([name, words]) => {
           const holds = client.guarantees[name];
-          const mark = h('span', { class: 'guarantee-mark', role: 'img', 'aria-label': holds ? 'Yes' : 'No' }, icon(holds ? 'check' : 'close', 16));
+          const mark = h(
+            'span',
+            { class: 'guarantee-mark', role: 'img', 'aria-label': holds ? 'Yes' : 'No' },
+            icon(holds ? 'check' : 'close', 16),
+          );
           return h('li', { 'data-holds': holds }, mark, h('code', {}, name), h('span', { class: 'muted' }, words));
         }),
       );
@@ -44,7 +48,16 @@ export function connectionPanel({ client, userId, outbox }: Session, signal: Abo
   return h(
     'div',
     { class: 'connection-panel' },
-    h('dl', { class: 'facts' }, h('dt', {}, 'User'), h('dd', {}, userId), h('dt', {}, 'Status'), status, h('dt', {}, 'Outbox'), waiting),
+    h(
+      'dl',
+      { class: 'facts' },
+      h('dt', {}, 'User'),
+      h('dd', {}, userId),
+      h('dt', {}, 'Status'),
+      status,
+      h('dt', {}, 'Outbox'),
+      waiting,
+    ),
     toggle,
     h('section', {}, h('h3', { class: 'section-title' }, 'Guarantees of this server'), guarantees),
   );

@@ -30,14 +30,23 @@ export class Drawer {
     this.#session = session;
     this.#tabs = PANELS.map(({ id, title }, at) =>
       on(
-        h('button', { type: 'button', class: 'tab', role: 'tab', id: `tab-${id}`, 'aria-controls': 'drawer-panel' }, title),
+        h(
+          'button',
+          { type: 'button', class: 'tab', role: 'tab', id: `tab-${id}`, 'aria-controls': 'drawer-panel' },
+          title,
+        ),
         'click',
         () => this.#show(at),
       ),
     );
     const tabs = h('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Developer tools' }, ...this.#tabs);
     const close = iconButton({ label: 'Close developer tools', icon: 'close' }, () => this.toggle());
-    this.element = h('section', { class: 'drawer', 'aria-label': 'Developer tools', hidden: true }, h('header', { class: 'drawer-header' }, tabs, close), this.#body);
+    this.element = h(
+      'section',
+      { class: 'drawer', 'aria-label': 'Developer tools', hidden: true },
+      h('header', { class: 'drawer-header' }, tabs, close),
+      this.#body,
+    );
     on(tabs, 'keydown', (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (step === undefined) return;

@@ -9,7 +9,13 @@ import { button } from '../ui/button.ts';
 /** Everything the client told, newest first. */
 export function eventPanel({ log }: Session, signal: AbortSignal): HTMLElement {
   const filter = new Cell('');
-  const input = h('input', { class: 'field field-small', type: 'search', 'aria-label': 'Filter events', placeholder: 'Filter: message, typing, a word of a payload…', spellcheck: 'false' });
+  const input = h('input', {
+    class: 'field field-small',
+    type: 'search',
+    'aria-label': 'Filter events',
+    placeholder: 'Filter: message, typing, a word of a payload…',
+    spellcheck: 'false',
+  });
   on(input, 'input', () => filter.set(input.value.trim().toLowerCase()));
   const pause = button({ label: 'Pause', class: 'button-small' }, () => log.paused.set(!log.paused.value));
   const clear = button({ label: 'Clear', class: 'button-small' }, () => log.clear());
@@ -26,11 +32,21 @@ export function eventPanel({ log }: Session, signal: AbortSignal): HTMLElement {
       nothing.hidden = shown.length > 0;
       setText(pause, log.paused.value ? 'Resume' : 'Pause');
       setAttributes(pause, { 'aria-pressed': String(log.paused.value) });
-      setText(total, shown.length === entries.length ? count(entries.length, 'event', 'events') : `${shown.length} of ${entries.length}`);
+      setText(
+        total,
+        shown.length === entries.length
+          ? count(entries.length, 'event', 'events')
+          : `${shown.length} of ${entries.length}`,
+      );
     },
     signal,
   );
-  return h('div', { class: 'event-panel' }, h('div', { class: 'drawer-tools' }, input, total, pause, clear), h('div', { class: 'drawer-scroller' }, rows, nothing));
+  return h(
+    'div',
+    { class: 'event-panel' },
+    h('div', { class: 'drawer-tools' }, input, total, pause, clear),
+    h('div', { class: 'drawer-scroller' }, rows, nothing),
+  );
 }
 
 function matches({ name, payload }: LoggedEvent, words: string): boolean {
@@ -54,10 +70,11 @@ function eventRow({ at, name, payload }: LoggedEvent): ItemView<LoggedEvent> {
 }
 
 function textOf(payload: unknown, indent?: number): string {
-  if (payload instanceof Error) return `${payload.name}: ${payload.message} ${JSON.stringify(payload, undefined, indent)}`;
+  if (payload instanceof Error)
+    return `${payload.name}: ${payload.message} ${JSON.stringify(payload, undefined, indent)}`;
   return JSON.stringify(payload, errorsAsObjects, indent) ?? String(payload);
 }
 
 function errorsAsObjects(_key: string, value: unknown): unknown {
-  return value instanceof Error ? { ...value, message: value.message } : value;
+  return value instanceof Error ? { ...Object.fromEntries(Object.entries(value)), message: value.message } : value;
 }

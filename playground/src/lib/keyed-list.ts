@@ -41,7 +41,8 @@ export class KeyedList<T> {
       else this.#parent.insertBefore(element, place);
     }
     // Moving an element takes its focus away.
-    const isLost = focused instanceof HTMLElement && focused !== document.activeElement && this.#parent.contains(focused);
+    const isLost =
+      focused instanceof HTMLElement && focused !== document.activeElement && this.#parent.contains(focused);
     if (isLost) focused.focus({ preventScroll: true });
   }
 

@@ -32,10 +32,16 @@ export const PRESENCE_LABELS: Readonly<Record<PresenceStatus, string>> = {
   offline: 'Offline',
 };
 
+const SUMMARY_LENGTH = 200;
+
 /** A message in one line. */
 export function summaryOf(message: Message): string {
   if (message.deletedAt !== undefined) return 'Message deleted';
   if (message.encrypted === true) return 'Encrypted message';
   if (message.attachment !== undefined && message.content === '') return message.attachment.fileName;
-  return message.content.replaceAll(/\s+/g, ' ').trim();
+  const line = message.content
+    .slice(0, 2 * SUMMARY_LENGTH)
+    .replaceAll(/\s+/g, ' ')
+    .trim();
+  return line.length > SUMMARY_LENGTH ? `${line.slice(0, SUMMARY_LENGTH)}…` : line;
 }

@@ -2,7 +2,8 @@ import { h } from './dom.ts';
 
 const LINK = /https?:\/\/[^\s<>"]+/g;
 const TRAILING = /[.,;:!?)\]}'"]+$/;
-const EMOJI_ONLY = /^(?:\p{Extended_Pictographic}(?:\uFE0F|\u200D\p{Extended_Pictographic}|\p{Emoji_Modifier})*\s?){1,3}$/u;
+const EMOJI_ONLY =
+  /^(?:\p{Extended_Pictographic}(?:\uFE0F|\u200D\p{Extended_Pictographic}|\p{Emoji_Modifier})*\s?){1,3}$/u;
 
 /** Text with its links; everything else stays the text it is. */
 export function richText(text: string): Node[] {
@@ -27,7 +28,10 @@ export function isEmojiOnly(text: string): boolean {
 export function highlighted(text: string, query: string): Node[] {
   const words = query.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
   if (words.length === 0) return [new Text(text)];
-  const pattern = new RegExp(words.map((word) => word.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join('|'), 'giu');
+  const pattern = new RegExp(
+    words.map((word) => word.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join('|'),
+    'giu',
+  );
   const first = text.search(pattern);
   const from = first > 40 ? text.lastIndexOf(' ', first - 24) + 1 : 0;
   const shown = text.slice(from);

@@ -22,7 +22,11 @@ export function conversationList(
   const { inbox } = client.conversations;
   let showsArchive = false;
   const rows = h('ul', { class: 'conversation-rows', 'aria-label': 'Chats' });
-  const list = new KeyedList<Conversation>(rows, ({ id }) => id, () => conversationRow(session));
+  const list = new KeyedList<Conversation>(
+    rows,
+    ({ id }) => id,
+    () => conversationRow(session),
+  );
   const archiveButton = button({ label: '', icon: 'archive', class: 'archive-toggle' }, () => {
     showsArchive = !showsArchive;
     later();
@@ -46,17 +50,29 @@ export function conversationList(
       words === '' ? (each.archived === true) === showsArchive : titleOf(each, userId).toLowerCase().includes(words),
     );
     list.render([...shown].sort((a, b) => Number(b.pinned === true) - Number(a.pinned === true)));
-    setAttributes(archiveButton, { hidden: archived.length === 0 || words !== '', 'aria-pressed': String(showsArchive) });
+    setAttributes(archiveButton, {
+      hidden: archived.length === 0 || words !== '',
+      'aria-pressed': String(showsArchive),
+    });
     setText(archiveLabel, showsArchive ? 'Back to all chats' : `Archived (${archived.length})`);
     more.hidden = !hasMore || words !== '';
     const isNew = conversations.length === 0 && !loading && words === '';
-    const status = loading && conversations.length === 0 ? 'Loading…' : error === undefined ? '' : 'The chats could not be loaded.';
+    const status =
+      loading && conversations.length === 0 ? 'Loading…' : error === undefined ? '' : 'The chats could not be loaded.';
     setChildren(note, isNew && client.status === 'connected' && error === undefined ? welcome : status);
     note.hidden = note.childNodes.length === 0 || note.textContent === '';
   };
   const onStatus = (listener: () => void): (() => void) => client.on('status', listener);
   const onTyping = (listener: () => void): (() => void) => client.on('typing:update', listener);
-  const sources = [inbox.subscribe, query.subscribe, route.place.subscribe, presence.subscribe, outbox.waiting.subscribe, onStatus, onTyping];
+  const sources = [
+    inbox.subscribe,
+    query.subscribe,
+    route.place.subscribe,
+    presence.subscribe,
+    outbox.waiting.subscribe,
+    onStatus,
+    onTyping,
+  ];
   const later = watch(sources, render, signal);
   // "5 min ago" becomes "6 min ago".
   const timer = setInterval(later, MINUTE_MS);
@@ -78,7 +94,11 @@ function welcomeNote({ client, userId, route }: Session, newChat: () => void): H
     h('p', {}, 'You have no chats yet. Start one, then open a second window to answer yourself.'),
     start,
     button({ label: 'Choose people', class: 'button-quiet' }, newChat),
-    h('a', { class: 'welcome-link', href: addressOf(other), target: '_blank' }, icon('window', 18), `Open a window as ${nameOf(other)}`),
+    h(
+      'a',
+      { class: 'welcome-link', href: addressOf(other), target: '_blank' },
+      icon('window', 18),
+      `Open a window as ${nameOf(other)}`,
+    ),
   );
 }
-

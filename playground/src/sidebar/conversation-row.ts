@@ -23,7 +23,12 @@ export function conversationRow(session: Session): ItemView<Conversation> {
     'button',
     { type: 'button', class: 'conversation-row' },
     picture.element,
-    h('span', { class: 'row-text' }, h('span', { class: 'row-top' }, title, time), h('span', { class: 'row-bottom' }, preview, marks)),
+    h(
+      'span',
+      { class: 'row-text' },
+      h('span', { class: 'row-top' }, title, time),
+      h('span', { class: 'row-bottom' }, preview, marks),
+    ),
   );
   let held: Conversation | undefined;
   on(row, 'click', () => {

@@ -11,8 +11,19 @@ import { peopleField } from '../ui/people-field.ts';
 export function newChat(session: Session): void {
   const { client, userId, route } = session;
   const people = peopleField(knownPeople(session), [userId]);
-  const name = h('input', { class: 'field', id: 'group-name', maxlength: 200, placeholder: 'Such as “Weekend hike”', autocomplete: 'off' });
-  const nameField = h('div', { class: 'labelled', hidden: true }, h('label', { for: 'group-name' }, 'Name of the group (optional)'), name);
+  const name = h('input', {
+    class: 'field',
+    id: 'group-name',
+    maxlength: 200,
+    placeholder: 'Such as “Weekend hike”',
+    autocomplete: 'off',
+  });
+  const nameField = h(
+    'div',
+    { class: 'labelled', hidden: true },
+    h('label', { for: 'group-name' }, 'Name of the group (optional)'),
+    name,
+  );
   const create = h('button', { type: 'submit', class: 'button button-primary' }, 'Start chat');
   const form = h('form', { class: 'stack' }, people.element, nameField);
   const dialog = openDialog('New chat', form);

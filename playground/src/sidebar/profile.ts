@@ -25,7 +25,12 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
   const name = nameOf(userId);
   const element = h(
     'button',
-    { type: 'button', class: 'profile', 'aria-haspopup': 'menu', 'aria-label': `You are ${name}. Your status, theme and more` },
+    {
+      type: 'button',
+      class: 'profile',
+      'aria-haspopup': 'menu',
+      'aria-label': `You are ${name}. Your status, theme and more`,
+    },
     h('span', { class: 'avatar-frame' }, avatar(name), dot.element),
     h('span', { class: 'profile-text' }, h('span', { class: 'profile-name' }, name), status),
   );
@@ -37,7 +42,10 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
     () => {
       const shown = own();
       dot.update(shown);
-      setText(status, shown === undefined ? 'Not connected' : shown === 'offline' ? 'Appearing offline' : PRESENCE_LABELS[shown]);
+      setText(
+        status,
+        shown === undefined ? 'Not connected' : shown === 'offline' ? 'Appearing offline' : PRESENCE_LABELS[shown],
+      );
     },
     signal,
   );

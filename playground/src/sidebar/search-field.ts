@@ -14,11 +14,14 @@ export function searchField(query: Cell<string>): HTMLElement {
     spellcheck: 'false',
     maxlength: 200,
   });
-  const clear = iconButton({ label: 'Clear search', icon: 'close', class: 'search-clear', attributes: { hidden: true } }, () => {
-    input.value = '';
-    query.set('');
-    input.focus();
-  });
+  const clear = iconButton(
+    { label: 'Clear search', icon: 'close', class: 'search-clear', attributes: { hidden: true } },
+    () => {
+      input.value = '';
+      query.set('');
+      input.focus();
+    },
+  );
   on(input, 'input', () => {
     query.set(input.value.trim());
   });

@@ -17,7 +17,13 @@ export function searchResults(session: Session, query: Cell<string>): HTMLElemen
   const { client, signal } = session;
   const found = h('ul', { class: 'search-results', 'aria-label': 'Messages found' });
   const note = h('p', { class: 'sidebar-note', role: 'status' });
-  const element = h('section', { class: 'search-section', hidden: true }, h('h2', { class: 'section-title' }, 'Messages'), found, note);
+  const element = h(
+    'section',
+    { class: 'search-section', hidden: true },
+    h('h2', { class: 'section-title' }, 'Messages'),
+    found,
+    note,
+  );
   moveByArrows(found, '.search-result');
   let search = new AbortController();
   let timer = 0;
@@ -63,7 +69,11 @@ function result({ client, userId, presence, route }: Session, message: Message, 
         'span',
         { class: 'row-top' },
         h('span', { class: 'row-title' }, title),
-        h('time', { class: 'row-time', datetime: message.createdAt, title: exactTime(message.createdAt) }, listTime(message.createdAt)),
+        h(
+          'time',
+          { class: 'row-time', datetime: message.createdAt, title: exactTime(message.createdAt) },
+          listTime(message.createdAt),
+        ),
       ),
       h('span', { class: 'search-snippet' }, `${sender}: `, ...highlighted(message.content, words)),
     ),

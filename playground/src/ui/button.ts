@@ -9,7 +9,10 @@ export interface ButtonOptions {
 }
 
 /** A button with its words on it. */
-export function button({ label, icon: name, class: kind = '', attributes }: ButtonOptions, click: () => void): HTMLButtonElement {
+export function button(
+  { label, icon: name, class: kind = '', attributes }: ButtonOptions,
+  click: () => void,
+): HTMLButtonElement {
   const element = h(
     'button',
     { type: 'button', class: `button ${kind}`.trim(), ...attributes },
@@ -25,6 +28,10 @@ export function iconButton(
   click: () => void,
 ): HTMLButtonElement {
   const classes = `icon-button ${kind}`.trim();
-  const element = h('button', { type: 'button', class: classes, 'aria-label': label, title: label, ...attributes }, icon(name));
+  const element = h(
+    'button',
+    { type: 'button', class: classes, 'aria-label': label, title: label, ...attributes },
+    icon(name),
+  );
   return on(element, 'click', click);
 }

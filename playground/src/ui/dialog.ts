@@ -6,7 +6,7 @@ export interface Dialog {
   readonly body: HTMLElement;
   /** Aborts when it is closed, by whichever way. */
   readonly signal: AbortSignal;
-  close(): void;
+  readonly close: () => void;
 }
 
 let counter = 0;
@@ -23,7 +23,12 @@ export function openDialog(title: string, ...children: readonly Child[]): Dialog
     h(
       'div',
       { class: 'dialog-frame' },
-      h('header', { class: 'dialog-header' }, h('h2', { id: titleId }, title), iconButton({ label: 'Close', icon: 'close' }, close)),
+      h(
+        'header',
+        { class: 'dialog-header' },
+        h('h2', { id: titleId }, title),
+        iconButton({ label: 'Close', icon: 'close' }, close),
+      ),
       body,
     ),
   );

@@ -6,7 +6,10 @@ import { Cell } from '../lib/watch.ts';
 import { avatar } from './avatar.ts';
 
 /** Chooses people: by typing their names, or from those who are known. Enter adds, Backspace takes the last one back. */
-export function peopleField(known: readonly string[], excluded: readonly string[]): { element: HTMLElement; chosen: Cell<readonly string[]>; add: () => void } {
+export function peopleField(
+  known: readonly string[],
+  excluded: readonly string[],
+): { element: HTMLElement; chosen: Cell<readonly string[]>; add: () => void } {
   const chosen = new Cell<readonly string[]>([]);
   const chips = h('ul', { class: 'chips', 'aria-label': 'Chosen' });
   const input = h('input', {
@@ -21,7 +24,11 @@ export function peopleField(known: readonly string[], excluded: readonly string[
   });
   const box = h('div', { class: 'field chips-box' }, chips, input);
   const options = h('ul', { class: 'people people-options', 'aria-label': 'People you know' });
-  const list = new KeyedList<string>(chips, (id) => id, (id) => ({ element: chip(id), update: () => undefined }));
+  const list = new KeyedList<string>(
+    chips,
+    (id) => id,
+    (id) => ({ element: chip(id), update: () => undefined }),
+  );
 
   const toggle = (id: string, isOn: boolean): void => {
     const rest = chosen.value.filter((each) => each !== id);
@@ -36,7 +43,12 @@ export function peopleField(known: readonly string[], excluded: readonly string[
   };
   function chip(id: string): HTMLElement {
     const name = nameOf(id);
-    const remove = h('button', { type: 'button', class: 'chip', 'aria-label': `Remove ${name}` }, name, icon('close', 14));
+    const remove = h(
+      'button',
+      { type: 'button', class: 'chip', 'aria-label': `Remove ${name}` },
+      name,
+      icon('close', 14),
+    );
     on(remove, 'click', () => {
       toggle(id, false);
       input.focus();
@@ -58,7 +70,9 @@ export function peopleField(known: readonly string[], excluded: readonly string[
     .map((id) => {
       const check = h('input', { type: 'checkbox', class: 'person-check' });
       on(check, 'change', () => toggle(id, check.checked));
-      options.append(h('li', {}, h('label', { class: 'person-link' }, avatar(nameOf(id)), h('span', {}, nameOf(id)), check)));
+      options.append(
+        h('li', {}, h('label', { class: 'person-link' }, avatar(nameOf(id)), h('span', {}, nameOf(id)), check)),
+      );
       return [id, check] as const;
     });
   chosen.subscribe(() => {

@@ -11,7 +11,12 @@ export function startToasts(): void {
 
 export function toast(text: string): void {
   const close = (): void => element.remove();
-  const element = h('div', { class: 'toast' }, h('span', {}, text), iconButton({ label: 'Dismiss', icon: 'close' }, close));
+  const element = h(
+    'div',
+    { class: 'toast' },
+    h('span', {}, text),
+    iconButton({ label: 'Dismiss', icon: 'close' }, close),
+  );
   region.append(element);
   setTimeout(close, SHOWN_MS);
 }

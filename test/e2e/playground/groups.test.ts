@@ -84,8 +84,7 @@ test('pinning, muting and archiving are kept for oneself', async () => {
   await alice.getByRole('button', { name: 'Archived (1)' }).click();
   await chats.first().getByText('Pinned').waitFor({ state: 'attached' });
   const seenByBob = await bob.conversations.list();
-  expect(seenByBob.map(({ pinned, muted, archived }) => pinned === true || muted === true || archived === true)).toEqual([
-    false,
-    false,
-  ]);
+  expect(
+    seenByBob.map(({ pinned, muted, archived }) => pinned === true || muted === true || archived === true),
+  ).toEqual([false, false]);
 });

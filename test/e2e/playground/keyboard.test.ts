@@ -61,7 +61,8 @@ test('a menu opens by Enter, is walked by arrows and left by Escape', async () =
   await message(alice, 'Hello').getByRole('img', { name: 'Sent' }).waitFor();
   await message(alice, 'Hello').focus();
   await press(alice, 'Enter');
-  const focused = async (): Promise<string | undefined> => await alice.evaluate(() => document.activeElement?.textContent ?? undefined);
+  const focused = async (): Promise<string | undefined> =>
+    await alice.evaluate(() => document.activeElement?.textContent ?? undefined);
   await expect.poll(focused).toBe('Reply');
   await press(alice, 'ArrowDown');
   expect(await focused()).toBe('Forward');

@@ -22,7 +22,7 @@ test('a reaction is seen by both, counted, and taken back by a click', async () 
   await bob.getByRole('button', { name: 'Party' }).click();
   const seen = message(alice, 'Done!').getByRole('button', { name: '🎉 by Bob' });
   await seen.click();
-  const both = message(bob, 'Done!').getByRole('button', { name: '🎉 by Bob and You' });
+  const both = message(bob, 'Done!').getByRole('button', { name: '🎉 by You and Alice' });
   await both.getByText('2').waitFor();
   await both.click();
   await message(alice, 'Done!').getByRole('button', { name: '🎉 by You' }).click();

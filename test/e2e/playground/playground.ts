@@ -64,22 +64,31 @@ export class Playground {
     const directory = await temporaryDirectory();
     const database = path.join(directory.path, 'playground.sqlite');
     const playground = new Playground(browser, await servePlayground({ DATABASE: database }), database);
-    playground.#endings.push(() => directory[Symbol.asyncDispose]());
+    playground.#endings.push(async () => await directory[Symbol.asyncDispose]());
     playground.#endings.push(() => playground.server.end());
     return playground;
   }
 
   /** A window of somebody's own browser; signed in unless `user` is empty. */
   async window(user: string, options: BrowserContextOptions = {}): Promise<Page> {
-    const context = await this.#browser.newContext({ viewport: { width: 1100, height: 760 }, locale: 'en-GB', ...options });
+    const context = await this.#browser.newContext({
+      viewport: { width: 1100, height: 760 },
+      locale: 'en-GB',
+      ...options,
+    });
     this.#endings.push(() => context.close());
     context.on('weberror', (error) => this.complaints.push(`${user}: ${String(error.error())}`));
     context.on('console', (message) => {
-      if (message.type() === 'error' && !NETWORK.test(message.text())) this.complaints.push(`${user}: ${message.text()}`);
+      if (message.type() === 'error' && !NETWORK.test(message.text()))
+        this.complaints.push(`${user}: ${message.text()}`);
     });
     const page = await context.newPage();
     await page.goto(`${this.server.url}/${user === '' ? '' : `?user=${user}`}`);
-    if (user !== '') await page.getByRole('button', { name: /^You are/ }).getByText('Online').waitFor();
+    if (user !== '')
+      await page
+        .getByRole('button', { name: /^You are/ })
+        .getByText('Online')
+        .waitFor();
     return page;
   }
 
@@ -141,7 +150,9 @@ export async function say(page: Page, text: string): Promise<void> {
 
 /** The message with this text. */
 export function message(page: Page, text: string): Locator {
-  return page.getByRole('list', { name: 'Messages' }).getByRole('listitem').filter({ hasText: text });
+  // Not its quote, which has the words of another one.
+  const content = page.locator('.message-content').filter({ hasText: text });
+  return page.getByRole('list', { name: 'Messages', exact: true }).getByRole('listitem').filter({ has: content });
 }
 
 /** Waits until a message of one's own has come as far as `status`. */
