@@ -23,7 +23,8 @@ const SEARCH_INDEX = `
   COMMIT;`;
 
 const CONVERSATIONS = 200;
-const PEOPLE = 100;
+/** In every group, the reader included. */
+const PEOPLE = 5;
 /** Messages in each conversation but the large one. */
 const EACH = 100;
 const ELSEWHERE = (CONVERSATIONS - 1) * EACH;
@@ -60,11 +61,11 @@ export async function seed(file: string, messages: number): Promise<Seeded> {
   return { file, userId: READER, largeId: 'conversation-0', before500: String(row.id) };
 }
 
-/** The reader is in every conversation: a third of them are groups of twenty, the others direct ones. */
+/** The reader is in every conversation: a third of them are groups, the others direct ones. */
 function people(messages: number): string {
   const seqOf = `CASE value WHEN 0 THEN ${messages - ELSEWHERE} ELSE ${EACH} END`;
   return `
-    INSERT INTO comm_users (user_id, inbox_rev) SELECT 'user-' || value, 1 FROM (${series(PEOPLE * 2)});
+    INSERT INTO comm_users (user_id, inbox_rev) SELECT 'user-' || value, 1 FROM (${series(CONVERSATIONS)});
     INSERT INTO comm_users (user_id, inbox_rev) VALUES ('${READER}', 1);
     INSERT INTO conversations (id, type, name, created_at, updated_at, seq, rev, direct_key)
       SELECT 'conversation-' || value, iif(value % 3 = 0, 'group', 'direct'), iif(value % 3 = 0, 'Group ' || value, NULL),
@@ -76,9 +77,9 @@ function people(messages: number): string {
       SELECT id, '${READER}', 'member', ${time('0')}, max(0, seq - 40), ${time('1')}, seq, 1, 1 FROM conversations;
     INSERT INTO conversation_participants
       (conversation_id, user_id, role, joined_at, last_read_seq, last_read_at, last_delivered_seq, inbox_rev, joined_inbox_rev)
-      SELECT c.id, 'user-' || iif(c.type = 'group', who.value, substr(c.id, 14)), 'member', ${time('0')},
+      SELECT c.id, 'user-' || iif(c.type = 'group', who.value + 1, substr(c.id, 14)), 'member', ${time('0')},
         max(0, c.seq - 60), ${time('1')}, c.seq, 1, 1
-      FROM conversations AS c JOIN (${series(20)}) AS who ON c.type = 'group' OR who.value = 0;`;
+      FROM conversations AS c JOIN (${series(PEOPLE - 1)}) AS who ON c.type = 'group' OR who.value = 0;`;
 }
 
 /** About 110 characters each; the last conversations' messages are the newest. */
@@ -87,13 +88,14 @@ function rows(messages: number): string {
   const conversation = `iif(value < ${large}, 0, 1 + (value - ${large}) / ${EACH})`;
   const position = `iif(value < ${large}, value, (value - ${large}) % ${EACH})`;
   const seq = `${position} + 1`;
-  // Every fourth is the reader's, the others take turns in rounds of twenty.
-  const own = `${position} / iif(value % 4 = 0, 4, 20) + 1`;
+  const sender = `iif(value % ${PEOPLE} = 0, '${READER}', iif(${conversation} % 3 = 0, 'user-' || value % ${PEOPLE}, 'user-' || ${conversation}))`;
+  // In groups all take turns; of two people the reader writes every fifth.
+  const own = `iif(${conversation} % 3 = 0 OR value % ${PEOPLE} = 0, ${position} / ${PEOPLE} + 1, ${position} - ${position} / ${PEOPLE})`;
   const rare = `iif(value IN (${large >> 3}, ${large >> 2}, ${large >> 1}), ' ${RARE_WORD}', '')`;
   const word = (prime: number, of: number): string => `value * ${prime} % ${of}`;
   return `
     INSERT INTO messages (id, conversation_id, sender_id, content, created_at, seq, rev, sender_seq, client_id)
-    SELECT value + 1, 'conversation-' || ${conversation}, iif(value % 4 = 0, '${READER}', 'user-' || value % 20),
+    SELECT value + 1, 'conversation-' || ${conversation}, ${sender},
       printf('hello word%d and common%d with topic%d of thing%d about matter%d then reply%d to question%d so answer%d',
         ${word(31, 5_000)}, ${word(7, 20)}, ${word(13, 300)}, ${word(17, 20_000)}, ${word(3, 1_000)}, ${word(5, 100)},
         ${word(11, 50)}, ${word(19, 500)}) || ${rare},
