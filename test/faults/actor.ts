@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../../src/lib/clock.ts';
 import { seededRandom, type Random } from '../../src/testing/random.ts';
 import { faultySocket, type FaultySocket } from '../../src/testing/faulty-socket.ts';
-import { CommClient, isCommError, socketIoPort, type ConversationView, type Message, type SocketPort } from '../../src/index.ts';
+import { CommClient, isCommError, socketIoPort, type Conversation, type ConversationView, type Message, type SocketPort } from '../../src/index.ts';
 import { fileStorage } from '../../src/node/index.ts';
 import type { ActorPlan, ActorReport, SeenConversation, SeenMessage } from './report.ts';
 
@@ -62,9 +62,18 @@ export class Actor {
   }
 
   async start(): Promise<void> {
-    this.#client.conversations.inbox.subscribe(() => undefined);
+    this.#client.conversations.inbox.subscribe(() => this.#openAll());
     await this.#client.connect();
-    for (const id of this.#plan.conversationIds) this.#views.set(id, this.#client.conversations.open(id));
+    for (const id of this.#plan.conversationIds) this.#open(id);
+  }
+
+  #open(id: string): void {
+    if (!this.#views.has(id)) this.#views.set(id, this.#client.conversations.open(id));
+  }
+
+  /** What others add this one to is opened as well, and chatted in. */
+  #openAll(): void {
+    for (const { id } of this.#client.conversations.inbox.getSnapshot().conversations) this.#open(id);
   }
 
   /** Does so many things, as fast as the outbox empties. */
@@ -99,8 +108,7 @@ export class Actor {
       views: Object.fromEntries([...this.#views].map(([id, view]) => [id, seen(view)])),
       inbox: this.#client.conversations.inbox.getSnapshot().conversations.map((each) => ({
         id: each.id,
-        unreadCount: each.unreadCount,
-        lastMessage: each.lastMessage && `${each.lastMessage.id} ${String(each.lastMessage.rev)}`,
+        text: inboxText(each),
       })),
       toldTwice: [...this.#told].filter(([, count]) => count > 1).map(([key]) => key),
       outOfOrder: this.#outOfOrder,
@@ -122,7 +130,8 @@ export class Actor {
   }
 
   #act(): void {
-    const conversationId = this.#random.pick(this.#plan.conversationIds);
+    if (this.#random.chance(0.02)) return this.#administer();
+    const conversationId = this.#random.pick([...this.#views.keys()]);
     const dice = this.#random.next();
     if (dice < 0.72) return this.#send(conversationId);
     const message = this.#anyMessage(conversationId, dice < 0.86);
@@ -146,6 +155,35 @@ export class Actor {
       await this.#client.messages.markRead(ref);
       this.#read[conversationId] = Math.max(this.#read[conversationId] ?? 0, message.seq ?? 0);
     });
+  }
+
+  /** What isn't queued: names, members and flags, tried until it is answered. */
+  #administer(): void {
+    const { conversations } = this.#client;
+    const { userId, ownedGroups = [] } = this.#plan;
+    const id = this.#random.pick(this.#plan.conversationIds);
+    const [dice, on, number] = [this.#random.next(), this.#random.chance(0.5), this.#random.between(1, 1_000)];
+    if (dice < 0.4) return this.#track('flag', () => this.#persist(() => conversations.mute(id, on)));
+    if (dice < 0.5) return this.#track('flag', () => this.#persist(() => conversations.pin(id, on)));
+    const [group] = ownedGroups;
+    if (group === undefined || dice < 0.6) {
+      const participantIds = ['ann', 'bob', 'cat', 'dan'].filter((name) => name !== userId);
+      const create = { type: 'group', name: `${userId} ${number}`, participantIds } as const;
+      return this.#track('create', () => this.#persist(() => conversations.create(create)));
+    }
+    if (dice < 0.75) return this.#track('add', () => this.#persist(() => conversations.addParticipants(group, ['dan'])));
+    this.#track('rename', () => this.#persist(() => conversations.rename(group, `named ${number}`)));
+  }
+
+  async #persist(attempt: () => Promise<unknown>): Promise<void> {
+    for (;;) {
+      try {
+        return void (await attempt());
+      } catch (error) {
+        if (!isCommError(error) || !error.retryable) throw error;
+        await pause(20);
+      }
+    }
   }
 
   #send(conversationId: string): void {
@@ -217,6 +255,13 @@ export class Actor {
       },
     };
   }
+}
+
+/** A conversation as it is compared: whatever of it doesn't depend on who is online. */
+export function inboxText({ name, lastMessage, unreadCount, muted, pinned, archived, participants, head }: Conversation): string {
+  const people = participants.map(({ userId, role, lastReadSeq }) => `${userId} ${String(role)} ${String(lastReadSeq)}`);
+  const last = lastMessage && `${lastMessage.id} ${String(lastMessage.rev)}`;
+  return JSON.stringify({ name, last, unreadCount, muted, pinned, archived, people: people.toSorted(), head });
 }
 
 function seen(view: ConversationView): SeenConversation {

@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import type { Conversation } from '../../src/protocol/conversations.ts';
 import type { Message } from '../../src/protocol/messages.ts';
-import { seenMessage } from './actor.ts';
+import { inboxText, seenMessage } from './actor.ts';
 import type { ActorReport, SeenMessage } from './report.ts';
 
 interface Row {
@@ -111,22 +111,20 @@ export function checkTold(rows: readonly Row[], report: ActorReport, who: string
 /** What the server tells a user now. */
 export class Truth {
   readonly messages = new Map<string, SeenMessage[]>();
-  readonly conversations = new Map<string, { unreadCount: number; lastMessage: string | undefined }>();
+  /** In the order of the list. */
+  readonly conversations = new Map<string, string>();
 
-  static async of(url: string, userId: string, conversationIds: readonly string[]): Promise<Truth> {
+  static async of(url: string, userId: string): Promise<Truth> {
     const truth = new Truth();
     const ask = async (path: string): Promise<unknown> => {
       const response = await fetch(`${url}/__nk_comm${path}`, { headers: { 'x-user-id': userId } });
       if (!response.ok) throw new Error(`${path} answered ${response.status}`);
       return await response.json();
     };
-    for (const { id, unreadCount, lastMessage } of (await ask('/conversations')) as Conversation[]) {
-      truth.conversations.set(id, {
-        unreadCount,
-        lastMessage: lastMessage && `${lastMessage.id} ${String(lastMessage.rev)}`,
-      });
+    for (const conversation of (await ask('/conversations?limit=200')) as Conversation[]) {
+      truth.conversations.set(conversation.id, inboxText(conversation));
     }
-    for (const id of conversationIds) {
+    for (const id of truth.conversations.keys()) {
       const messages: Message[] = [];
       for (let before = ''; ; before = `&before=${messages.at(-1)?.id ?? ''}`) {
         const page = (await ask(`/conversations/${id}/messages?limit=200${before}`)) as Message[];
@@ -165,10 +163,11 @@ export function compare(truth: Truth, report: ActorReport, who: string, whole: b
     }
   }
   for (const [id, expected] of truth.conversations) {
-    const shown = report.inbox.find((each) => each.id === id);
-    const same = shown?.unreadCount === expected.unreadCount && shown.lastMessage === expected.lastMessage;
-    if (!same) problems.push(`${who} inbox ${id}: ${JSON.stringify(shown)} for ${JSON.stringify(expected)}`);
+    const shown = report.inbox.find((each) => each.id === id)?.text;
+    if (shown !== expected) problems.push(`${who} inbox ${id}: ${String(shown)} for ${expected}`);
   }
+  const order = report.inbox.map(({ id }) => id).join(' ');
+  if (order !== [...truth.conversations.keys()].join(' ')) problems.push(`${who}: the inbox is in another order`);
   return problems;
 }
 

@@ -5,6 +5,8 @@ export interface ActorPlan {
   seed: number;
   url: string;
   conversationIds: readonly string[];
+  /** Groups of which the user may change name and members. */
+  ownedGroups?: readonly string[] | undefined;
   /** Own messages are numbered from here. */
   firstNumber: number;
   directory?: string | undefined;
@@ -36,7 +38,7 @@ export interface SeenConversation {
 /** Everything that an actor knows, as plain data: it may come from another process. */
 export interface ActorReport {
   views: Record<string, SeenConversation>;
-  inbox: { id: string; unreadCount: number; lastMessage: string | undefined }[];
+  inbox: { id: string; text: string }[];
   /** Pairs of message and `rev` that listeners were told of more than once. */
   toldTwice: string[];
   /** Messages of which `message:new` came after that of a later one. */

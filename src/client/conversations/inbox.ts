@@ -214,6 +214,9 @@ function markRead(held: Conversation, mark: Extract<Mark, { kind: 'read' }>, own
   return same ? held : { ...held, participants, unreadCount };
 }
 
+/** As the server lists them: of those that changed in the same millisecond, by their ids. */
 function sorted(conversations: readonly Conversation[]): Conversation[] {
-  return [...conversations].sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : a.updatedAt > b.updatedAt ? -1 : 0));
+  return [...conversations].sort((a, b) =>
+    a.updatedAt === b.updatedAt ? (a.id < b.id ? -1 : 1) : a.updatedAt < b.updatedAt ? 1 : -1,
+  );
 }

@@ -78,13 +78,13 @@ export class Feed {
     for (const [id, cursor] of this.#cursors) this.#cursors.set(id, { ...cursor, fetching: false });
     for (const id of result.lost) this.unfollow(id);
     for (const [id, head] of Object.entries(result.heads)) this.follow(id, head);
-    for (const { id, head } of result.gained) if (head !== undefined) this.follow(id, head);
     this.#behind.clear();
     this.takeBatch(result.conversations);
     for (const id of this.#cursors.keys()) this.#refetch(id);
     const owed = [...this.#due.keys()];
     this.#due.clear();
     for (const id of owed) this.#confirmDelivery(id);
+    for (const conversation of result.gained) this.learn(conversation);
   }
 
   /** Conversations of which the last batch had no room for a single change, and where they stand here. */
@@ -107,8 +107,12 @@ export class Feed {
   }
 
   /** A conversation as just read stands where it stands: for one that is new to us, that is where to begin. */
-  learn({ id, head }: Conversation): void {
-    if (head !== undefined && this.#context.has('rev')) this.follow(id, head);
+  learn({ id, head, participants }: Conversation): void {
+    if (head === undefined || !this.#context.has('rev')) return;
+    this.follow(id, head);
+    // What was sent before we followed never comes as something new, and its senders wait to hear that it is here.
+    const own = participants.find(({ userId }) => userId === this.#context.userId());
+    if (own !== undefined && (own.lastDeliveredSeq ?? 0) < head.seq) this.#confirmDelivery(id);
   }
 
   #step(conversationId: string, event: CursorEvent): void {
@@ -126,6 +130,7 @@ export class Feed {
         if (effect.changes.some((change) => this.#isForeign(change))) this.#confirmDelivery(conversationId);
         return;
       case 'cut-off':
+        this.#confirmDelivery(conversationId);
         return this.#events.cutOff(conversationId);
       case 'fetch':
         return this.#fetch(conversationId);
