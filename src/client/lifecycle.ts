@@ -148,7 +148,8 @@ export class Lifecycle {
       case 'close':
         return this.#close();
       case 'await-hello':
-        return this.#after(HELLO_TIMEOUT_MS, () => this.#greet(undefined));
+        // One that has said hello before is slow now; what goes out as to a base server would lose its guarantees.
+        return this.#after(this.#ports.canPing() ? OPEN_TIMEOUT_MS : HELLO_TIMEOUT_MS, () => this.#greet(undefined));
       case 'catch-up':
         return void this.#catchUp();
       case 'wait': {

@@ -250,6 +250,31 @@ describe('failing', () => {
     expect(log).toEqual(['line lost', 'reconnecting', 'hello', 'catch up', 'connected']);
   });
 
+  test('a server that has said hello before is not taken for a base server because it is slow', async () => {
+    await connected();
+    socket.lose();
+    clock.advance(BACKOFF_MS);
+    await settle();
+    socket.open();
+    clock.advance(19_000);
+    await settle();
+    expect(log).toEqual(['line lost', 'reconnecting']);
+    socket.hello();
+    await settle();
+    expect(log).toEqual(['line lost', 'reconnecting', 'hello', 'catch up', 'connected']);
+  });
+
+  test('an app that has another server since is not kept waiting for ever', async () => {
+    await connected();
+    socket.lose();
+    clock.advance(BACKOFF_MS);
+    await settle();
+    socket.open();
+    clock.advance(20_000);
+    await settle();
+    expect(log).toEqual(['line lost', 'reconnecting', 'no hello', 'catch up', 'connected']);
+  });
+
   test('frames that make no sense are dropped', async () => {
     await connected();
     for (const frame of [null, undefined, 1, 'x', [], {}, { event: 1 }, { event: null, data: 1 }]) socket.pushFrame(frame);
