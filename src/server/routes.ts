@@ -9,9 +9,9 @@ export interface CommunicationRoutesOptions extends CoreOptions, IdentifyOptions
 export type CommunicationRoutes = (request: Request) => Promise<Response>;
 
 /**
- * The REST routes of the protocol, by the Fetch standard: for LumenJS's api files, Hono, Node, Deno and Bun. What isn't
- * one of them is answered 404. Given the same `db` as {@link createCommunicationHandler} they are one server: what is
- * changed here is pushed there.
+ * The REST routes of the protocol, by the Fetch standard: whatever has a `Request` and wants a `Response` can serve them
+ * (for LumenJS's api files, which have neither, `docs/lumenjs.md` has an adapter). What isn't one of them is answered 404.
+ * Given the same `db` as {@link createCommunicationHandler} they are one server: what is changed here is pushed there.
  *
  * Every error has the body `{ error: { code, message, retryAfterMs? } }`.
  */
