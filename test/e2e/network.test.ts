@@ -12,7 +12,7 @@ interface Chatting {
   bob: CheckedClient;
   conversation: string;
   /** What bob writes, and its id. */
-  say(content: string): Promise<string>;
+  say: (content: string) => Promise<string>;
 }
 
 /** Alice, whose clock the test moves, and bob. */

@@ -40,7 +40,7 @@ test('a client that is closed while it connects leaves no line, no lock and no e
   const page = await open(stage, await stage.device(), 'idle');
   const outcome = await page.evaluate(async () => {
     const first = new Chat({ userId: 'alice' });
-    const connecting = first.client.connect().then(String, (error: { code: string }) => error.code);
+    const connecting = first.client.connect().then(String, (error: unknown) => (error as { code: string }).code);
     const closing = first.client[Symbol.asyncDispose]();
     globalThis.chat = new Chat({ userId: 'alice' });
     chat.connect();

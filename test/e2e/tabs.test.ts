@@ -159,7 +159,7 @@ describe('a message that was refused in one tab', () => {
   test('is refused again where it is sent again too early, and says so there', async () => {
     const { one, other, conversation } = await refused();
     const code = await other.evaluate(
-      (id) => chat.client.messages.retry(id).then(String, (error: { code: string }) => error.code),
+      (id) => chat.client.messages.retry(id).then(String, (error: unknown) => (error as { code: string }).code),
       await clientIdOf(other),
     );
     expect(code).toBe(await one.evaluate(() => chat.outcomes[0]?.result));
