@@ -135,16 +135,24 @@ export class ConversationsClient {
   /** Joins a conversation, loads its newest page and keeps it in step. Handles are counted: the last `close()` leaves. */
   open(id: string): ConversationView {
     requireId('id', id);
-    const shared =
+    const shared: SharedView =
       this.#open.get(id) ??
-      new SharedView(id, this.#context, this.#ports, async () =>
-        (await this.#reading()).openConversation(id, this.#ports),
-      );
+      new SharedView(id, this.#context, this.#ports, async () => {
+        const reading = await this.#reading();
+        if (this.#open.get(id) !== shared) throw new CommError('DISCONNECTED', 'The view was closed');
+        return reading.openConversation(id, this.#ports);
+      });
     this.#open.set(id, shared);
     return shared.view(() => {
       this.#open.delete(id);
-      if (this.#context.online()) this.leave(id).catch(() => undefined);
+      if (this.#context.online()) this.#leaveClosed(id).catch(() => undefined);
     });
+  }
+
+  /** Unless it is opened again in the same breath, as React does. */
+  async #leaveClosed(id: string): Promise<void> {
+    await this.#context.whenConnected(undefined);
+    if (!this.#open.has(id)) await this.leave(id);
   }
 
   /** @internal Joins again after a reconnect; a conversation that is gone is told by `sync`. */
@@ -160,9 +168,10 @@ export class ConversationsClient {
 
   /** @internal Joins, and takes in what the server says of the conversation. */
   async enter(id: string): Promise<Conversation | undefined> {
+    // Loaded first: what is pushed behind the answer must find it taken in.
+    const { directory, inbox } = await this.#reading();
     const answer = await this.#context.requester.request('conversation:join', { conversationId: id });
     const joined = readConversation((answer as Partial<ResponseOf<'conversation:join'>> | null)?.conversation);
-    const { directory, inbox } = await this.#reading();
     // A base server says nothing.
     if (joined === undefined && inbox.find(id) !== undefined) return undefined;
     this.apply({ kind: 'known', conversation: joined ?? (await directory.get(id)) });

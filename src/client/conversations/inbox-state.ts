@@ -28,6 +28,9 @@ export class InboxState {
   /** How far the list is loaded. */
   #listed = 0;
   #loading: Promise<void> | undefined;
+  /** How many answers of the server are on their way, and what was told since the first of them was asked for. */
+  #asking = 0;
+  readonly #meanwhile: InboxEvent[] = [];
   #error: CommError | undefined;
 
   constructor(context: ClientContext, directory: Directory) {
@@ -52,6 +55,11 @@ export class InboxState {
   }
 
   apply(event: InboxEvent): void {
+    if (this.#asking > 0 && canRepeat(event)) this.#meanwhile.push(event);
+    this.#reduce(event);
+  }
+
+  #reduce(event: InboxEvent): void {
     const ownId = this.#context.userId();
     const before = this.#inbox;
     const next = reduceInbox(before.ownId === ownId ? before : { ...before, ownId }, event);
@@ -82,27 +90,35 @@ export class InboxState {
   #fetch(id: string): void {
     if (this.#fetching.has(id)) return;
     this.#fetching.add(id);
-    this.#directory
-      .get(id)
-      .then((conversation) => this.apply({ kind: 'known', conversation }), this.#context.report)
+    this.#ask(this.#directory.get(id), (conversation) => ({ kind: 'known', conversation }))
+      .catch(this.#context.report)
       .finally(() => this.#fetching.delete(id));
   }
 
+  /** What is told while an answer is on its way may not be in it, and is said again once it is there. */
+  async #ask<T>(answer: Promise<T>, read: (answer: T) => InboxEvent): Promise<void> {
+    this.#asking += 1;
+    try {
+      for (const event of [read(await answer), ...this.#meanwhile]) this.#reduce(event);
+    } finally {
+      this.#asking -= 1;
+      if (this.#asking === 0) this.#meanwhile.length = 0;
+    }
+  }
+
   #load(offset: number): Promise<void> {
-    const load = this.#directory
-      .list({ limit: LIMITS.pageSize, offset })
-      .then(
-        (conversations) => {
-          this.#error = undefined;
-          this.#listed = offset + conversations.length;
-          const hasMore = conversations.length === LIMITS.pageSize;
-          this.apply({ kind: 'listed', conversations, first: offset === 0, hasMore });
-        },
-        (error: unknown) => {
-          this.#error = error instanceof CommError ? error : undefined;
-          throw error;
-        },
-      )
+    const answer = this.#directory.list({ limit: LIMITS.pageSize, offset });
+    const load: Promise<void> = this.#ask(answer, (conversations) => {
+      // One snapshot shows both: the page, and that it is there.
+      if (this.#loading === load) this.#loading = undefined;
+      this.#error = undefined;
+      this.#listed = offset + conversations.length;
+      return { kind: 'listed', conversations, first: offset === 0, hasMore: conversations.length === LIMITS.pageSize };
+    })
+      .catch((error: unknown) => {
+        this.#error = error instanceof CommError ? error : undefined;
+        throw error;
+      })
       .finally(() => {
         if (this.#loading === load) this.#loading = undefined;
         this.#publish();
@@ -131,6 +147,12 @@ export class InboxState {
     this.#snapshot = Object.freeze(next);
     this.#show?.(this.#snapshot);
   }
+}
+
+/** Saying it again changes nothing where it is known already: it says how things stand, or is counted. */
+function canRepeat(event: InboxEvent): boolean {
+  if (event.kind === 'created' || event.kind === 'updated') return event.rev !== undefined;
+  return event.kind !== 'listed' && event.kind !== 'counted';
 }
 
 /** Conversations as the server read them, which may be older than what was pushed. */
