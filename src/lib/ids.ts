@@ -1,3 +1,6 @@
+const POOL_BYTES = 1_024;
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 /**
  * UUID version 7 (RFC 9562, section 5.7): milliseconds first, so ids made later sort later. Within a millisecond a
  * counter in `rand_a` keeps the order (section 6.2, method 1), also when the clock steps back.
@@ -8,6 +11,9 @@ export function uuidv7Generator(
 ): () => string {
   let lastMs = 0;
   let counter = 0;
+  // Random bytes are asked for in bulk: one call for each id would cost more than all the rest of it.
+  const pool = new Uint8Array(POOL_BYTES);
+  let used = POOL_BYTES;
   return () => {
     const ms = now();
     if (ms > lastMs) {
@@ -17,9 +23,13 @@ export function uuidv7Generator(
       lastMs += 1;
       counter = 0;
     }
-    const random = fillRandom(new Uint8Array(8));
-    random[0] = ((random[0] ?? 0) & 0x3f) | 0x80;
-    const hex = Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    if (used === POOL_BYTES) {
+      fillRandom(pool);
+      used = 0;
+    }
+    pool[used] = ((pool[used] ?? 0) & 0x3f) | 0x80;
+    let hex = '';
+    for (const end = used + 8; used < end; used += 1) hex += HEX[pool[used] ?? 0];
     const time = lastMs.toString(16).padStart(12, '0');
     return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, '0')}-${hex.slice(0, 4)}-${hex.slice(4)}`;
   };

@@ -1,6 +1,9 @@
 import type { CommStorage, Step, Storable } from './comm-storage.ts';
 import { unstorable } from './unstorable.ts';
 
+/** Deeper than that, and around in circles, only `structuredClone` finds its way. */
+const MAX_DEPTH = 4;
+
 /**
  * Keeps everything in this object and nothing beyond it: the default outside of browsers, and what a client goes on with
  * when its storage fails. A reload or a restart forgets it.
@@ -44,8 +47,18 @@ class MemoryStorage implements CommStorage {
 }
 
 function copy<T extends Storable | undefined>(value: T): T {
-  // Most values are strings and numbers, which nobody can change from outside.
-  return typeof value === 'string' || typeof value === 'number' ? value : structuredClone(value);
+  return copyPart(value, 0) as T;
+}
+
+/** As `structuredClone` does it, many times faster for what is stored most: strings, and small objects of them. */
+function copyPart(value: unknown, depth: number): unknown {
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
+  if (value === null || value === undefined) return value;
+  if (depth < MAX_DEPTH && Object.getPrototypeOf(value) === Object.prototype) {
+    // Defines each key, also one that a plain assignment would take for the prototype.
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, copyPart(part, depth + 1)]));
+  }
+  return structuredClone(value);
 }
 
 function copyAll(writes: ReadonlyMap<string, Storable | undefined>): [string, Storable | undefined][] {

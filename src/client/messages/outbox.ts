@@ -160,7 +160,7 @@ export class Outbox {
   /** Sends what may go now. */
   #pump(key: string): OutboxEffect[] {
     const lane = this.#lanes.get(key);
-    if (lane === undefined || lane.waiting) return [];
+    if (lane === undefined || lane.waiting || lane.inFlight.size >= this.#window) return [];
     const effects: OutboxEffect[] = [];
     let before: OutboxItem | undefined;
     for (const item of lane.items.values()) {

@@ -56,6 +56,8 @@ export function reduceCursor(cursor: Cursor, event: CursorEvent): Transition {
       const { change } = event;
       if (change.rev <= cursor.rev) return [cursor, []];
       const isNext = change.rev === cursor.rev + 1 && cursor.pages === undefined;
+      // What nearly every push is.
+      if (isNext && cursor.held.size === 0) return [advance(cursor, change), applying([change])];
       if (isNext) return drain(advance(cursor, change), [change], event.catchingUp);
       const held = new Map(cursor.held).set(change.rev, change);
       if (held.size > MAX_HELD) held.delete(Math.min(...held.keys()));

@@ -70,6 +70,8 @@ export class TypingClient {
   /** @internal */
   apply({ conversationId, userId, isTyping }: TypingUpdate): void {
     if (userId === this.#context.userId()) return;
+    // Every message ends the typing of its sender: mostly there was none.
+    if (!isTyping && !this.#rooms.has(conversationId)) return;
     const { users, expiries } = this.#room(conversationId);
     expiries.get(userId)?.();
     expiries.delete(userId);
