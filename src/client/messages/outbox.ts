@@ -23,8 +23,9 @@ export type OperationName =
 export type Operation = { [K in OperationName]: { name: K; payload: RequestOf<K> } }[OperationName];
 
 export interface OutboxItem {
-  /** UUIDv7: later items sort later. */
   readonly clientId: string;
+  /** UUIDv7 of when it was asked for: later items sort later, whatever client ids the app chooses. */
+  readonly order: string;
   readonly lane: string;
   /** The tab or process that sends it. */
   readonly owner: string;
@@ -178,7 +179,6 @@ export class Outbox {
   }
 }
 
-/** Client ids are UUIDv7, which sort by time. */
 export function byAge(a: OutboxItem, b: OutboxItem): number {
-  return a.clientId < b.clientId ? -1 : a.clientId > b.clientId ? 1 : 0;
+  return a.order < b.order ? -1 : a.order > b.order ? 1 : 0;
 }

@@ -82,7 +82,7 @@ export class Sender {
     if (known !== undefined) return known.promise;
     // The same message again, after it was refused or before somebody asked for it in this session.
     if (this.#outbox.find(request.clientId) !== undefined) return this.retry(request.clientId);
-    const item: OutboxItem = { ...request, owner: this.#owner, parked: false };
+    const item: OutboxItem = { ...request, order: uuidv7(), owner: this.#owner, parked: false };
     const promise = deferred<unknown>();
     this.#promises.set(item.clientId, promise);
     this.#entering.set(item.clientId, item);

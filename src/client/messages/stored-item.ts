@@ -9,11 +9,11 @@ export function toStorable(item: OutboxItem): Storable {
 /** `undefined` for what is none. */
 export function readItem(value: Storable): OutboxItem | undefined {
   if (typeof value !== 'object' || value === null || !('operation' in value)) return undefined;
-  const { clientId, lane, owner, operation, parked } = value;
-  if (typeof clientId !== 'string' || typeof lane !== 'string' || typeof operation !== 'string') return undefined;
+  const { clientId, lane, order, owner, operation, parked } = value;
+  if (typeof clientId !== 'string' || typeof lane !== 'string' || typeof order !== 'string') return undefined;
+  if (typeof owner !== 'string' || typeof operation !== 'string') return undefined;
   try {
-    const read = JSON.parse(operation) as Operation;
-    return { clientId, lane, owner: typeof owner === 'string' ? owner : '', operation: read, parked: parked === true };
+    return { clientId, lane, order, owner, operation: JSON.parse(operation) as Operation, parked: parked === true };
   } catch {
     return undefined;
   }

@@ -6,7 +6,7 @@ import { Outbox, type OutboxEffect, type OutboxItem } from '../../../../src/clie
 function item(age: number, lane = 'lane', name: 'message:send' | 'message:edit' = 'message:send'): OutboxItem {
   const clientId = `id ${String(age).padStart(4, '0')}`;
   const payload = { conversationId: lane, content: clientId, type: 'text' as const, clientId, messageId: '1' };
-  return { clientId, lane, owner: 'tab', operation: { name, payload }, parked: false };
+  return { clientId, order: clientId, lane, owner: 'tab', operation: { name, payload }, parked: false };
 }
 
 /** What is to be done, as `2<1` (send 2, after 1), `3<` (send 3) or `wait lane 1 500`. */
@@ -61,6 +61,17 @@ describe('the queue', () => {
     expect(describeEffects(outbox.add(item(1)))).toBe('');
     expect(describeEffects(outbox.restore([item(1)]))).toBe('');
     expect(outbox.items()).toHaveLength(1);
+  });
+
+  test('what is restored goes out in the order it was asked for, also under ids of the app’s own', () => {
+    const { outbox } = outboxWith(1);
+    outbox.online(0);
+    outbox.restore([
+      { ...item(1), clientId: 'z', order: '1' },
+      { ...item(2), clientId: 'a', order: '2' },
+    ]);
+    expect(outbox.items().map(({ clientId }) => clientId)).toEqual(['z', 'a']);
+    expect(outbox.online(2).map((effect) => effect.do === 'send' && effect.item.clientId)).toEqual(['z', 'a']);
   });
 
   test('what an earlier session left goes first, by age', () => {
