@@ -97,6 +97,7 @@ export class CommClient {
     });
     this.messages = new MessagesClient(context, this.#storage, reader);
     this.typing = new TypingClient(context);
+    this.#emitter.on('message:pending', ({ conversationId }) => this.typing.sent(conversationId));
     this.presence = new PresenceClient(context);
     this.conversations = new ConversationsClient(
       context,

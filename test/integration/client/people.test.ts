@@ -1,0 +1,200 @@
+import { SignJWT } from 'jose';
+import { describe, expect, test } from 'vitest';
+import { jwtAuth } from '../../../src/server/index.ts';
+import { until } from '../../helpers/client/app.ts';
+import { direct, group, startWorld } from '../../helpers/client/world.ts';
+
+describe('presence', () => {
+  test('watching tells who is there, at once and from then on', async () => {
+    const { joinAll, join } = await startWorld({ config: { presenceGraceMs: 0 } });
+    const { alice, bob } = await joinAll('alice', 'bob');
+    await direct(alice, bob);
+    const stop = alice.client.presence.watch(['bob']);
+    expect(await alice.next('presence:changed', ({ userId }) => userId === 'bob')).toMatchObject({ status: 'online' });
+    expect(alice.client.presence.get('bob')).toMatchObject({ status: 'online' });
+    await bob.client.presence.set('busy');
+    await alice.next('presence:changed', ({ status }) => status === 'busy');
+    expect(alice.client.presence.get('bob')?.status).toBe('busy');
+
+    const phone = await join('bob');
+    await bob.client.disconnect();
+    await phone.client.presence.set('online');
+    await alice.next('presence:changed', ({ status }) => status === 'online');
+    await phone.client.disconnect();
+    await alice.next('presence:changed', ({ status }) => status === 'offline');
+    stop();
+    expect(alice.client.presence.get('bob')).toBeUndefined();
+  });
+
+  test('of a stranger stays unknown', async () => {
+    const { joinAll } = await startWorld();
+    const { alice, bob, carol } = await joinAll('alice', 'bob', 'carol');
+    await direct(alice, bob);
+    alice.client.presence.watch(['carol', 'bob']);
+    await alice.next('presence:changed', ({ userId }) => userId === 'bob');
+    await carol.client.presence.set('busy');
+    expect(alice.client.presence.get('carol')).toBeUndefined();
+  });
+
+  test('is known again after a reconnect, a choice of one’s own included', async () => {
+    const { joinAll } = await startWorld({ config: { presenceGraceMs: 0 } });
+    const { alice, bob } = await joinAll('alice', 'bob');
+    await direct(alice, bob);
+    alice.client.presence.watch(['bob']);
+    await bob.client.presence.set('busy');
+    await alice.next('presence:changed', ({ status }) => status === 'busy');
+    bob.port.unplug();
+    await alice.next('presence:changed', ({ status }) => status === 'offline');
+    alice.port.cut();
+    await alice.reconnected();
+    bob.port.plug();
+    await alice.next('presence:changed', ({ status }) => status === 'busy');
+    expect(alice.client.presence.get('bob')?.status).toBe('busy');
+  });
+
+  test('watchers are counted', async () => {
+    const { joinAll } = await startWorld();
+    const { alice, bob } = await joinAll('alice', 'bob');
+    await direct(alice, bob);
+    const first = alice.client.presence.watch(['bob']);
+    const second = alice.client.presence.watch(['bob']);
+    await alice.next('presence:changed', ({ userId }) => userId === 'bob');
+    first();
+    first();
+    expect(alice.client.presence.get('bob')).toBeDefined();
+    second();
+    expect(alice.client.presence.get('bob')).toBeUndefined();
+  });
+});
+
+describe('typing', () => {
+  test('is told to the others, ends with a message, and by itself', async () => {
+    const { joinAll } = await startWorld({ config: { typingTimeoutMs: 200 } });
+    const { alice, bob } = await joinAll('alice', 'bob');
+    const conversationId = await direct(alice, bob);
+    alice.client.typing.start(conversationId);
+    expect(await bob.next('typing:update')).toEqual({ conversationId, userId: 'alice', isTyping: true });
+    expect(bob.client.typing.in(conversationId)).toEqual(['alice']);
+    expect(alice.client.typing.in(conversationId)).toEqual([]);
+    await alice.client.messages.send({ conversationId, content: 'done' });
+    await bob.next('message:new');
+    expect(bob.client.typing.in(conversationId)).toEqual([]);
+    await bob.next('typing:update', ({ isTyping }) => !isTyping);
+    alice.client.typing.start(conversationId);
+    await bob.next('typing:update', ({ isTyping }) => isTyping);
+    await bob.next('typing:update', ({ isTyping }) => !isTyping);
+    expect(bob.client.typing.in(conversationId)).toEqual([]);
+  });
+
+  test('of several stands in the order they began', async () => {
+    const { joinAll } = await startWorld();
+    const { alice, bob, carol } = await joinAll('alice', 'bob', 'carol');
+    const conversationId = await group(alice, bob, carol);
+    carol.client.typing.start(conversationId);
+    await alice.next('typing:update', ({ userId }) => userId === 'carol');
+    bob.client.typing.start(conversationId);
+    await alice.next('typing:update', ({ userId }) => userId === 'bob');
+    expect(alice.client.typing.in(conversationId)).toEqual(['carol', 'bob']);
+    carol.client.typing.stop(conversationId);
+    await alice.next('typing:update', ({ userId, isTyping }) => userId === 'carol' && !isTyping);
+    expect(alice.client.typing.in(conversationId)).toEqual(['bob']);
+  });
+
+  test('begins again right after a message', async () => {
+    const { joinAll } = await startWorld();
+    const { alice, bob } = await joinAll('alice', 'bob');
+    const conversationId = await direct(alice, bob);
+    alice.client.typing.start(conversationId);
+    await bob.next('typing:update');
+    await alice.client.messages.send({ conversationId, content: 'and' });
+    alice.client.typing.start(conversationId);
+    await bob.next('typing:update', ({ isTyping }) => isTyping);
+  });
+
+  test('ends for us when our own line breaks', async () => {
+    const { joinAll } = await startWorld();
+    const { alice, bob } = await joinAll('alice', 'bob');
+    const conversationId = await direct(alice, bob);
+    const view = bob.client.conversations.open(conversationId);
+    await view.ready;
+    alice.client.typing.start(conversationId);
+    await until(view, ({ typing }) => typing.length === 1);
+    bob.port.cut();
+    await until(view, ({ typing }) => typing.length === 0);
+  });
+});
+
+describe('signing in', () => {
+  const secret = 'a secret of thirty-two characters';
+  const key = new TextEncoder().encode(secret);
+  const token = (userId: string, lifetimeMs = 60_000): Promise<string> =>
+    new SignJWT({}).setProtectedHeader({ alg: 'HS256' }).setSubject(userId).setExpirationTime(new Date(Date.now() + lifetimeMs)).sign(key);
+  const startSecured = () => startWorld({ auth: jwtAuth({ secret }) });
+
+  test('with a token the server says who this is', async () => {
+    const { app } = await startSecured();
+    const alice = app(undefined, { token: () => token('alice') });
+    expect(alice.client.userId).toBeUndefined();
+    await alice.client.connect();
+    expect(alice.client.userId).toBe('alice');
+    expect(await alice.client.conversations.list()).toEqual([]);
+  });
+
+  test.each([
+    ['a token of somebody else’s making', () => 'nonsense'],
+    ['no token', undefined],
+  ])('%s is not accepted', async (_title, wrong) => {
+    const { app } = await startSecured();
+    const alice = app('alice', { token: wrong });
+    await expect(alice.client.connect()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    expect(alice.client.status).toBe('unauthenticated');
+    expect(alice.errors).toEqual([]);
+  });
+
+  test('after that, a new token lets connect() work', async () => {
+    const { app } = await startSecured();
+    let current = 'nonsense';
+    const alice = app(undefined, { token: () => current });
+    await expect(alice.client.connect()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    current = await token('alice');
+    await alice.client.connect();
+    expect(alice.client.status).toBe('connected');
+  });
+
+  test('a token that has expired is replaced before anybody notices', async () => {
+    const { app } = await startSecured();
+    let asked = 0;
+    const alice = app(undefined, { token: () => token('alice', (asked += 1) === 1 ? -1_000 : 60_000) });
+    await alice.client.connect();
+    expect(asked).toBe(2);
+    expect(await alice.client.conversations.list()).toEqual([]);
+  });
+
+  test('a token that expires while connected is replaced, and nothing is lost', async () => {
+    const { app } = await startSecured();
+    let asked = 0;
+    const alice = app(undefined, { token: () => token('alice', (asked += 1) === 1 ? 1_500 : 60_000) });
+    const bob = app(undefined, { token: () => token('bob') });
+    await Promise.all([alice.client.connect(), bob.client.connect()]);
+    const conversationId = await direct(alice, bob);
+    await alice.next('status', (status) => status === 'reconnecting');
+    await bob.client.messages.send({ conversationId, content: 'meanwhile' });
+    await alice.reconnected();
+    await alice.next('message:new', ({ content }) => content === 'meanwhile');
+    expect(asked).toBe(2);
+    expect(alice.errors).toEqual([]);
+  });
+
+  test('a server that accepts none of three tokens signs out', async () => {
+    const { app } = await startSecured();
+    let asked = 0;
+    const alice = app(undefined, {
+      token: () => {
+        asked += 1;
+        return token('alice', -1_000);
+      },
+    });
+    await expect(alice.client.connect()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    expect(asked).toBe(3);
+  });
+});
