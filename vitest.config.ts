@@ -53,6 +53,17 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // Real processes that are killed, lines that are cut. Many seeds of it: `npm run soak`.
+          name: 'faults',
+          environment: 'node',
+          include: ['test/faults/**/*.test.ts'],
+          testTimeout: 180 * seconds,
+          hookTimeout: 60 * seconds,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'packaging',
           environment: 'node',
           include: ['test/packaging/**/*.test.ts'],

@@ -48,19 +48,11 @@ export type Mark =
 /** The marks that a conversation's participants carry, as if each had just been told. */
 export function marksOf(conversation: Conversation, ownId: string | undefined): Mark[] {
   const others = conversation.participants.filter(({ userId }) => userId !== ownId);
-  const marks: Mark[] = conversation.participants.flatMap((participant) =>
-    participant.lastReadSeq === undefined || participant.lastReadSeq === 0
+  const marks: Mark[] = conversation.participants.flatMap(({ userId, lastReadSeq: seq, lastReadAt: readAt }) =>
+    // Who has joined later starts behind what was said before, and has read none of it.
+    seq === undefined || seq === 0 || readAt === undefined
       ? []
-      : [
-          {
-            kind: 'read',
-            conversationId: conversation.id,
-            userId: participant.userId,
-            readAt: participant.lastReadAt ?? '',
-            messageId: '',
-            seq: participant.lastReadSeq,
-          } as const,
-        ],
+      : [{ kind: 'read', conversationId: conversation.id, userId, readAt, messageId: '', seq } as const],
   );
   if (others.length === 0) return marks;
   const slowest = (seq: (of: (typeof others)[number]) => number | undefined): number =>

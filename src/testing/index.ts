@@ -4,8 +4,8 @@ export {
   type NewConversation,
   type TestServer,
   type TestServerOptions,
-  type TestUser,
 } from './start-test-server.ts';
+export { connectUser, type TestUser, type TestUserOptions } from './test-user.ts';
 export { startServerProcess, type ServerProcess, type ServerProcessOptions } from './server-process.ts';
 export {
   startFaultProxy,

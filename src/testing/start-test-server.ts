@@ -1,31 +1,13 @@
-import { Emitter } from '../lib/emitter.ts';
 import { silentLogger } from '../lib/logger.ts';
-import { systemClock } from '../lib/clock.ts';
 import type { Conversation } from '../protocol/conversations.ts';
-import { CommError } from '../protocol/errors.ts';
-import type { RequestName, RequestOf, ResponseOf } from '../protocol/events.ts';
-import type { Message } from '../protocol/messages.ts';
-import { CAPABILITIES, DEFAULT_NAMESPACE, DEFAULT_SOCKET_PATH } from '../protocol/vocabulary.ts';
 import { createCommServer, type CommServer, type CommServerOptions } from '../server/create-server.ts';
-import { socketIoPort } from '../transport/socket-io.ts';
-import { Wire } from '../transport/wire.ts';
+import { connectUser, type TestUser } from './test-user.ts';
 
 export interface TestServerOptions extends CommServerOptions {
   /** A file, to be able to start again on it. @defaultValue in memory */
   database?: string | undefined;
   /** @defaultValue a free one */
   port?: number | undefined;
-}
-
-/** Somebody for the other end of a chat: a bare connection, without outbox, views or reconnecting. */
-export interface TestUser extends AsyncDisposable {
-  readonly userId: string;
-  /** Any request of the protocol. @throws CommError with the server's code */
-  request<K extends RequestName>(name: K, payload: RequestOf<K>): Promise<ResponseOf<K>>;
-  send(conversationId: string, content: string): Promise<Message>;
-  /** Resolves with the first push of this name from now on. */
-  next(event: string): Promise<unknown>;
-  close(): void;
 }
 
 export interface NewConversation {
@@ -61,7 +43,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const server = await createCommServer({ port: 0, database: ':memory:', logger: silentLogger, ...options });
   const users = new Set<TestUser>();
   const connect = async (userId: string, token?: string): Promise<TestUser> => {
-    const user = await connectUser(server.url, userId, token, options.config?.namespace, options.config?.path);
+    const { namespace, path } = options.config ?? {};
+    const user = await connectUser({ url: server.url, userId, token, namespace, path });
     users.add(user);
     return user;
   };
@@ -85,55 +68,5 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
     close,
     [Symbol.asyncDispose]: close,
-  };
-}
-
-async function connectUser(
-  url: string,
-  userId: string,
-  token: string | undefined,
-  namespace = DEFAULT_NAMESPACE,
-  path = DEFAULT_SOCKET_PATH,
-): Promise<TestUser> {
-  const port = socketIoPort({ url, namespace, path, transports: ['websocket'] });
-  const wire = new Wire(port, systemClock, 10_000);
-  const pushes = new Emitter<Record<string, unknown>>((error) => {
-    throw error;
-  });
-  const greeted = new Promise<void>((resolve, reject) => {
-    port.listen({
-      connected: () => wire.opened(),
-      disconnected: () => {
-        wire.closed();
-        reject(new CommError('DISCONNECTED', `${userId} was disconnected`));
-      },
-      refused: ({ message }) => reject(new CommError('UNAUTHENTICATED', message)),
-      pushed: (frame) => {
-        const { event, data } = frame as { event: string; data: unknown };
-        if (event === 'comm:hello') resolve();
-        pushes.emit(event, data);
-      },
-    });
-  });
-  const auth = { caps: CAPABILITIES, ...(token !== undefined && { token }) };
-  port.connect({ auth, query: token === undefined ? { userId } : {} });
-  await greeted;
-  const close = (): void => {
-    port.disconnect();
-    wire.closed();
-  };
-  return {
-    userId,
-    request: (name, payload) => wire.request(name, payload),
-    send: (conversationId, content) => wire.request('message:send', { conversationId, content, type: 'text' }),
-    next: (event) =>
-      new Promise((resolve) => {
-        pushes.once(event, resolve);
-      }),
-    close,
-    [Symbol.asyncDispose]() {
-      close();
-      return Promise.resolve();
-    },
   };
 }
