@@ -54,6 +54,7 @@ export function messageView(
 
   return {
     element,
+    dispose: () => quote.dispose(),
     update(row) {
       const { message, first, last } = row;
       if (held !== undefined && isSame(held, row)) return;

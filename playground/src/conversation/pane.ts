@@ -31,7 +31,7 @@ export function conversationPane(
   const header = conversationHeader(session, view, showsDetails, signal);
   const typing = typingLine(view, signal);
   const problem = h('div', { class: 'pane-problem', role: 'alert', hidden: true });
-  const body = h('div', { class: 'pane-main' }, header, problem, timeline.element, typing, composer.element);
+  const body = h('div', { class: 'pane-main' }, problem, header, timeline.element, typing, composer.element);
   const pane = h('div', { class: 'pane' }, body);
 
   let detailsScope = childAbort(signal);

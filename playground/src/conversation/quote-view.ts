@@ -4,29 +4,30 @@ import { h, on, setAttributes, setText } from '../lib/dom.ts';
 import { nameOf, summaryOf } from '../lib/people.ts';
 import type { MessageCommands } from './message-commands.ts';
 
+export interface QuoteView {
+  readonly element: HTMLElement;
+  update(messageId: string | undefined): void;
+  dispose(): void;
+}
+
 /** The message that another one answers; a click goes there. */
-export function quoteView(
-  { quotes, client, userId, signal }: Session,
-  { jumpTo }: MessageCommands,
-): { element: HTMLElement; update(id: string | undefined): void } {
+export function quoteView({ quotes, client, userId }: Session, { jumpTo }: MessageCommands): QuoteView {
   const name = h('strong', {});
   const text = h('span', { dir: 'auto' });
   const element = h('button', { type: 'button', class: 'quote', hidden: true }, name, text);
   let shownId: string | undefined;
+  let stop = (): void => undefined;
   on(element, 'click', () => {
     if (shownId !== undefined) jumpTo(shownId);
   });
   const show = (message: Message | undefined): void => {
     const who = message === undefined ? '' : message.senderId === userId ? 'You' : nameOf(message.senderId);
+    const summary = message === undefined ? 'A message' : summaryOf(message);
     setText(name, who);
-    setText(text, message === undefined ? 'A message' : summaryOf(message));
+    setText(text, summary);
     setAttributes(element, {
-      'aria-label':
-        message === undefined ? 'Go to the answered message' : `Answer to ${who}: ${summaryOf(message)}. Go there`,
+      'aria-label': message === undefined ? 'Go to the answered message' : `Answer to ${who}: ${summary}. Go there`,
     });
-  };
-  const changed = (message: Message): void => {
-    if (message.id === shownId) show(message);
   };
   return {
     element,
@@ -34,10 +35,14 @@ export function quoteView(
       element.hidden = id === undefined;
       if (id === shownId) return;
       shownId = id;
+      stop();
       if (id === undefined) return;
       show(undefined);
       void quotes.get(id).then((message) => id === shownId && show(message));
-      client.on('message:updated', changed, { signal });
+      stop = client.on('message:updated', (message) => {
+        if (message.id === shownId) show(message);
+      });
     },
+    dispose: () => stop(),
   };
 }

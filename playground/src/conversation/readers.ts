@@ -15,7 +15,9 @@ export function showReaders(session: Session, view: ConversationView, message: M
     () => {
       const { messages, conversation } = view.getSnapshot();
       const current = messages.find(({ id }) => id === message.id) ?? message;
-      const others = (conversation?.participants ?? []).filter(({ userId }) => userId !== current.senderId);
+      const others = (conversation?.participants ?? []).filter(
+        ({ userId }) => userId !== current.senderId && userId !== session.userId,
+      );
       const rows = others.map((each) => {
         const { userId } = each;
         const readAt = current.readBy.find((reader) => reader.userId === userId)?.readAt;
@@ -28,7 +30,7 @@ export function showReaders(session: Session, view: ConversationView, message: M
           : (each.lastDeliveredSeq ?? 0) >= seq
             ? 'Delivered'
             : 'Not delivered yet';
-        const name = userId === session.userId ? 'You' : nameOf(userId);
+        const name = nameOf(userId);
         return h(
           'li',
           { class: 'person-line' },

@@ -16,7 +16,7 @@ export type Row = MessageRowData | { kind: 'day'; key: string; label: string } |
 const GROUP_MS = 5 * 60_000;
 
 /** Where a message stands for good: under its sender's own id, so that it stays the same row once it is stored. */
-export function keyOf({ id, clientId, senderId }: Message): string {
+function keyOf({ id, clientId, senderId }: Message): string {
   return clientId === undefined ? id : `${senderId} ${clientId}`;
 }
 

@@ -59,6 +59,13 @@ export class ScrollKeeper {
     element.scrollIntoView({ block: 'center', behavior: 'instant' });
   }
 
+  /** Begins with this element where it is above what is in sight. */
+  showStart(element: HTMLElement | null): void {
+    if (element === null || element.getBoundingClientRect().top >= this.#scroller.getBoundingClientRect().top) return;
+    this.#sticks = false;
+    element.scrollIntoView({ block: 'start', behavior: 'instant' });
+  }
+
   #firstInSight(): HTMLElement | undefined {
     const { top } = this.#scroller.getBoundingClientRect();
     const rows = [...this.#rows.children] as HTMLElement[];

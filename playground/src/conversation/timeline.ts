@@ -27,6 +27,8 @@ export class Timeline {
   readonly #newestCount = h('span', { class: 'badge', hidden: true });
   /** Until where the user had read when the conversation appeared; `null`: not known yet. */
   #readSeq: number | undefined | null = null;
+  /** Whether the first look has been taken: at what is unread, else at the end. */
+  #isSettled = false;
 
   constructor(session: Session, view: ConversationView, commands: MessageCommands, signal: AbortSignal) {
     this.#session = session;
@@ -61,7 +63,7 @@ export class Timeline {
 
   /** True while the newest message is in sight. */
   get atNewest(): boolean {
-    return this.#keeper.atEnd && !this.#view.getSnapshot().hasNewer;
+    return this.#isSettled && this.#keeper.atEnd && !this.#view.getSnapshot().hasNewer;
   }
 
   toNewest(): void {
@@ -101,6 +103,10 @@ export class Timeline {
       this.#pager.render();
       this.#list.render(rows);
     });
+    if (!loading && !this.#isSettled && messages.length > 0) {
+      this.#isSettled = true;
+      this.#keeper.showStart(this.#rows.querySelector<HTMLElement>('.divider-unread'));
+    }
     setAttributes(this.element, { 'aria-busy': String(loading), 'data-group': conversation?.type === 'group' });
     this.#renderNewest();
     queueMicrotask(() => this.#scrolled());

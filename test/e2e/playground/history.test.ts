@@ -93,3 +93,25 @@ test('a search goes to the message, wherever it is, and the way back is one clic
   await alice.getByRole('button', { name: 'Jump to the newest message' }).click();
   await expect.poll(() => topOf(alice, 'Line 300.')).toBeLessThan(700);
 });
+
+test('a chat opens where the unread messages begin, and is read once their end was seen', async () => {
+  const playground = await startPlayground();
+  const alice = await playground.window('alice');
+  const bob = await playground.client('bob');
+  const { id: conversationId } = await bob.conversations.create({ type: 'direct', participantIds: ['alice'] });
+  await bob.messages.send({ conversationId, content: 'Read before.' });
+  await openChat(alice, 'Bob');
+  const row = alice.getByRole('list', { name: 'Chats' }).getByRole('button', { name: 'Bob' });
+  await row.getByText('unread message').waitFor({ state: 'detached' });
+  await alice.evaluate(() => (location.hash = ''));
+  await alice.getByText('Choose a chat, or start a new one.').waitFor();
+  await Promise.all(numbered.slice(0, 40).map((content) => bob.messages.send({ conversationId, content })));
+  await row.getByText('40 unread messages').waitFor({ state: 'attached' });
+
+  await openChat(alice, 'Bob');
+  await alice.getByText('New messages').waitFor();
+  await expect.poll(() => topOf(alice, 'Line 1.')).toBeLessThan(300);
+  await row.getByText('40 unread messages').waitFor({ state: 'attached' });
+  await alice.getByRole('button', { name: 'Jump to the newest message' }).click();
+  await row.getByText('unread message').waitFor({ state: 'detached' });
+});
