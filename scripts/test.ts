@@ -70,6 +70,8 @@ const steps: Step[] = [
     ? [{ name: 'playground', command: ['vite', 'build', 'playground'], needs: ['build'] } as const]
     : []),
   vitest('tests', ['unit', 'types', 'integration', 'browser'], { after: ['build', 'chromium', 'playground'] }),
+  // Slow, and not to be slowed down by others.
+  vitest('e2e', ['e2e'], { after: ['build', 'chromium'], needs: ['playground'] }),
   vitest('packaging', ['packaging'], { needs: ['build'] }),
 ];
 
