@@ -1,4 +1,7 @@
-/** Which pages may talk to the server. A request without an `Origin` is no page's, and none of this concerns it. */
+/**
+ * Which pages may talk to the server. A request without an `Origin` comes from no page, or from one that only reads from
+ * what its browser takes for its own server.
+ */
 export interface OriginPolicy {
   /** Whether the page may talk to a server that was addressed as `host` (the `Host` header). */
   admits(origin: string | undefined, host: string | undefined): boolean;
@@ -14,17 +17,20 @@ export interface OriginOptions {
 
 /**
  * The listed origins, the server's own, and in development mode loopback ones. WebSockets know no CORS, so this is
- * asked for them too. In development mode the server doesn't take its own name from a `Host` header: a page elsewhere
- * can have its name resolve to 127.0.0.1 (DNS rebinding).
+ * asked for them too. In development mode the server doesn't take its own name from a `Host` header, and doesn't answer
+ * to just any: a page elsewhere can have its name resolve to 127.0.0.1 (DNS rebinding).
  */
 export function originPolicy({ origins, development }: OriginOptions): OriginPolicy {
   const listed = new Set(origins.map(normalized));
+  const listedHosts = new Set([...listed].map(hostOf));
   const lists = (origin: string): boolean => listed.has(origin) || (development && isLoopbackOrigin(origin));
+  const answersTo = (host: string): boolean => listedHosts.has(host) || isLoopbackOrigin(`http://${host}`);
   return {
     lists,
     admits(origin, host) {
-      if (origin === undefined || lists(origin)) return true;
-      return !development && hostOf(origin) === host?.toLowerCase();
+      const name = host?.toLowerCase();
+      if (origin === undefined) return !development || name === undefined || answersTo(name);
+      return lists(origin) || (!development && hostOf(origin) === name);
     },
   };
 }

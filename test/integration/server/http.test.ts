@@ -48,6 +48,19 @@ describe('pages from elsewhere', () => {
   });
 });
 
+test('a page whose name was made to resolve to this machine reads nothing in development mode', async () => {
+  await using server = await startServer();
+  const statusOf = async (path: string): Promise<number | undefined> => {
+    const headers = { host: 'evil.example:3000', 'x-user-id': 'alice' };
+    const sent = request({ host: '127.0.0.1', port: server.server.port, path, headers }).end();
+    const [response] = (await once(sent, 'response')) as [{ statusCode?: number; resume(): void }];
+    response.resume();
+    return response.statusCode;
+  };
+  expect(await statusOf('/__nk_comm/conversations')).toBe(403);
+  expect(await statusOf('/__nk_socketio/?EIO=4&transport=polling&userId=alice')).toBe(403);
+});
+
 test('what is not ours is the app’s to answer', async () => {
   await using server = await startServer({
     fetch: async (incoming) =>

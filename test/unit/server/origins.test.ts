@@ -19,12 +19,19 @@ test.each<[admitted: boolean, why: string, origin: string | undefined, host: str
   expect(production.admits(origin, host)).toBe(admitted);
 });
 
-test.each<[admitted: boolean, why: string, origin: string, host: string]>([
+test.each<[admitted: boolean, why: string, origin: string | undefined, host: string | undefined]>([
   [true, 'a page on this machine', 'http://localhost:5173', '127.0.0.1:3000'],
   [true, 'a page on this machine, by number', 'http://127.0.0.1:5173', '127.0.0.1:3000'],
   [true, 'a page that is listed', 'https://app.example.com', '127.0.0.1:3000'],
   [false, 'a page from elsewhere', 'https://evil.example', '127.0.0.1:3000'],
   [false, 'a page whose name now resolves to this machine', 'http://evil.example:3000', 'evil.example:3000'],
+  // Browsers say no origin when a page only reads from what they take for its own server.
+  [false, 'the same page, reading', undefined, 'evil.example:3000'],
+  [true, 'a program on this machine', undefined, '127.0.0.1:3000'],
+  [true, 'a program on this machine, by name', undefined, 'LOCALHOST:3000'],
+  [true, 'a program on this machine, by IPv6', undefined, '[::1]:3000'],
+  [true, 'a listed page’s server, reading', undefined, 'app.example.com'],
+  [true, 'a program that says no host, as no browser does', undefined, undefined],
 ])('in development mode, %s: %s', (admitted, _, origin, host) => {
   expect(development.admits(origin, host)).toBe(admitted);
 });
