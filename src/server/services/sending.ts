@@ -110,7 +110,9 @@ export class SendingService {
       // Before everything else: what is stored was sent, whatever has happened to its sender since.
       const known = yield* findMessage(String(facts.duplicateId));
       if (known?.conversation_id !== draft.conversationId) throw conflict('This client id is another message');
-      return { message: yield* viewMessage(known), fresh: false, delivered: [] };
+      // Who has read it or reacted to it since is for those who are still there.
+      const message = facts.member ? yield* viewMessage(known) : viewNewMessage(known);
+      return { message, fresh: false, delivered: [] };
     }
     if (!facts.member) throw notFound();
     if (afterClientId !== undefined && !facts.predecessorFound) {

@@ -45,6 +45,17 @@ describe('sending', () => {
     expect(await chat.history.get('bob', '1')).toEqual(message);
   });
 
+  test('whoever has lost the conversation learns that a message was stored, and nothing of what became of it', async () => {
+    const { id: conversationId } = await chat.group('ada', 'bob', 'cleo');
+    const sent = await chat.say('bob', conversationId, 'hello', { clientId: 'c-1' });
+    await chat.membership.remove(caller('ada'), { conversationId, userId: 'bob' });
+    await chat.messages.react(caller('ada'), { conversationId, messageId: sent.id, emoji: '👀' });
+    await chat.reading.read(caller('cleo'), { conversationId, messageId: sent.id });
+    const again = await chat.say('bob', conversationId, 'hello', { clientId: 'c-1' });
+    expect(again.id).toBe(sent.id);
+    expect([again.status, again.readBy, again.reactions]).toEqual(['sent', [], undefined]);
+  });
+
   test('the row is in the database before anybody is told', async () => {
     const stored: unknown[] = [];
     const toConversation = chat.hub.toConversation.bind(chat.hub);
