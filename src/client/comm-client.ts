@@ -46,6 +46,9 @@ export class CommClient {
   readonly #stream: Lazy<Stream>;
   readonly #storage: CommStorage;
   #stopWatching: (() => void) | undefined;
+  /** Calls of `connect()` that wait, and whether the first of them began the connecting: with the last it ends. */
+  #waiting = 0;
+  #begun = false;
 
   /** @throws TypeError on wrong options */
   constructor(options?: CommClientOptions) {
@@ -173,11 +176,13 @@ export class CommClient {
    *
    * @returns when connected and in step with the server
    * @throws CommError `UNAUTHENTICATED` when the server doesn't accept the user, `DISCONNECTED` when `disconnect()` comes
-   * first; an abort ends the waiting and the connecting
+   * first; an abort ends the waiting, and the connecting where nobody else waits for it
    */
   async connect({ signal }: AbortOptions = {}): Promise<void> {
     signal?.throwIfAborted();
-    const isFirst = this.status === 'idle' || this.status === 'disconnected' || this.status === 'unauthenticated';
+    const isDown = this.status === 'idle' || this.status === 'disconnected' || this.status === 'unauthenticated';
+    this.#begun = isDown || (this.#begun && this.#waiting > 0);
+    this.#waiting += 1;
     this.#watchPage();
     // A failure shows when it is needed, and is tried again then.
     this.#stream().catch(() => undefined);
@@ -185,8 +190,10 @@ export class CommClient {
     try {
       await this.#lifecycle.connect(signal);
     } catch (error) {
-      if (isFirst && signal?.aborted === true) await this.disconnect();
+      if (this.#begun && this.#waiting === 1 && signal?.aborted === true) await this.disconnect();
       throw error;
+    } finally {
+      this.#waiting -= 1;
     }
   }
 
