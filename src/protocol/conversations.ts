@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { counterSchema, idSchema, timeSchema, userIdsSchema } from './fields.ts';
+import { counterSchema, idSchema, timeSchema, userIdsSchema, wellFormed } from './fields.ts';
 import { LIMITS } from './limits.ts';
 import { messageSchema, readMarkSchema, type Message, type ReadMark } from './messages.ts';
 import {
@@ -90,7 +90,7 @@ export const conversationUpdateSchema = v.intersect([
 
 // Requests
 
-const nameSchema = v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.nameLength));
+const nameSchema = v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.nameLength), wellFormed);
 const participantIds = v.pipe(v.array(idSchema), v.maxLength(LIMITS.userIds));
 
 /**

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { envelopeSchema, type EncryptedEnvelope } from './encryption.ts';
-import { counterSchema, idSchema, timeSchema } from './fields.ts';
+import { counterSchema, idSchema, timeSchema, wellFormed } from './fields.ts';
 import { LIMITS } from './limits.ts';
 import {
   MESSAGE_STATUSES,
@@ -153,7 +153,7 @@ export interface SendMessage {
 export const sendMessageSchema = v.object({
   conversationId: idSchema,
   // The configured `maxMessageLength` is checked by the server, with a code of its own.
-  content: v.pipe(v.string(), v.maxLength(LIMITS.bodyBytes)),
+  content: v.pipe(v.string(), v.maxLength(LIMITS.bodyBytes), wellFormed),
   type: v.picklist(SENDABLE_TYPES),
   replyTo: v.optional(idSchema),
   attachment: v.optional(attachmentSchema),
@@ -202,11 +202,11 @@ const messageRef = { conversationId: idSchema, messageId: idSchema };
 export const messageRefSchema = v.object(messageRef) satisfies v.GenericSchema<unknown, MessageRef>;
 export const editMessageSchema = v.object({
   ...messageRef,
-  content: v.pipe(v.string(), v.nonEmpty(), v.maxLength(LIMITS.bodyBytes)),
+  content: v.pipe(v.string(), v.nonEmpty(), v.maxLength(LIMITS.bodyBytes), wellFormed),
 }) satisfies v.GenericSchema<unknown, EditMessage>;
 export const reactSchema = v.object({
   ...messageRef,
-  emoji: v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.emojiLength)),
+  emoji: v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.emojiLength), wellFormed),
   on: v.optional(v.boolean()),
 }) satisfies v.GenericSchema<unknown, ReactToMessage>;
 export const forwardMessageSchema = v.object({

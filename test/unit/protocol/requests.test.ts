@@ -207,6 +207,26 @@ test.each<[name: RequestName, field: string]>([
   });
 });
 
+test('half a surrogate pair is no part of an id: a database would make one id of two', () => {
+  for (const id of ['\ud83d', '\ude00', 'a\ud83d b', '\ude00\ud83d']) {
+    expect(accepts('message:send', { ...REQUESTS['message:send'], clientId: id })).toBe(false);
+    expect(accepts('conversation:create', { ...REQUESTS['conversation:create'], participantIds: [id] })).toBe(false);
+  }
+  expect(accepts('message:send', { ...REQUESTS['message:send'], clientId: '😀' })).toBe(true);
+});
+
+test.each<[name: RequestName, field: string]>([
+  ['message:send', 'content'],
+  ['message:edit', 'content'],
+  ['message:react', 'emoji'],
+  ['conversation:create', 'name'],
+  ['conversation:update', 'name'],
+])('half a surrogate pair in %s %s becomes what everybody will read', (name, field) => {
+  expect(v.parse(REQUEST_SCHEMAS[name].req, { ...REQUESTS[name], [field]: 'a\ud83d😀' })).toMatchObject({
+    [field]: 'a\ufffd😀',
+  });
+});
+
 test.each<[title: string, key: string]>([
   ['no base64', '!'.repeat(44)],
   ['base64url', `${'-'.repeat(43)}=`],
