@@ -44,10 +44,14 @@ export interface SearchMessages {
   limit?: number | undefined;
 }
 
+const REMEMBERED = 1_000;
+
 /** Everything about messages. */
 export class MessagesClient {
   readonly #context: ClientContext;
   readonly #reading: Reading;
+  /** Ids of a base server's messages that are known to be the answers to sends. */
+  readonly #answers = new Set<string>();
   /** @internal */
   readonly sender: Sender;
 
@@ -207,6 +211,7 @@ export class MessagesClient {
   /** Its place in the timeline comes with the push; a base server's answer is the push. */
   #settled({ clientId, operation, lane }: OutboxItem, message: Message | undefined): void {
     if (operation.name !== 'message:send') return;
+    if (message !== undefined && !this.#context.has('client-id')) this.#remember(message.id);
     const isPushed = message === undefined || !this.#context.has('rev');
     this.#show(lane, isPushed ? { kind: 'discarded', clientId } : { kind: 'acknowledged', clientId, message });
   }
@@ -237,12 +242,22 @@ export class MessagesClient {
     const { conversationId, content } = operation.payload;
     const { history } = await this.#reading();
     const { messages } = await history.page({ conversationId, limit: 50 });
-    // Clocks differ: a minute's grace, because a lost message is worse than one that is there twice.
-    const since = Date.parse(timeOf(clientId, 0)) - 60_000;
-    return messages.find(
-      (each) =>
-        each.senderId === this.#context.userId() && each.content === content && Date.parse(each.createdAt) >= since,
-    );
+    // Clocks differ, so there is a minute's grace.
+    const since = Date.parse(timeOf(clientId, this.#context.clock.now())) - 60_000;
+    // One that was the answer to another send isn't this one, although it says the same: what is there twice can be
+    // deleted, what is lost is lost.
+    const isThis = ({ id, senderId, content: said, createdAt }: Message): boolean =>
+      senderId === this.#context.userId() &&
+      said === content &&
+      Date.parse(createdAt) >= since &&
+      !this.#answers.has(id);
+    return messages.find(isThis);
+  }
+
+  #remember(messageId: string): void {
+    this.#answers.add(messageId);
+    const [oldest] = this.#answers;
+    if (this.#answers.size > REMEMBERED && oldest !== undefined) this.#answers.delete(oldest);
   }
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CommClientOptions } from '../../../src/index.ts';
+import { deferred } from '../../../src/lib/deferred.ts';
 import { startBaseServer, type BaseServer, type BaseServerOptions } from '../../helpers/base-server.ts';
 import { App, until } from '../../helpers/client/app.ts';
 
@@ -255,11 +256,13 @@ describe('what goes wrong', () => {
     const { server, alice, conversationId } = await chat();
     await alice.client.messages.send({ conversationId, content: 'same' });
     const emit = alice.port.emit.bind(alice.port);
+    const lost = deferred<undefined>();
     alice.port.emit = (event, payload, acknowledge) => {
-      if (event !== 'nk:message:send') emit(event, payload, acknowledge);
+      if (event === 'nk:message:send') lost.resolve(undefined);
+      else emit(event, payload, acknowledge);
     };
     const sending = alice.client.messages.send({ conversationId, content: 'same' });
-    await alice.next('message:pending', ({ clientId }) => clientId !== undefined);
+    await lost.promise;
     alice.port.emit = emit;
     alice.port.cut();
     await sending;
