@@ -2,7 +2,7 @@ import { deferred, type Deferred } from '../../lib/deferred.ts';
 import { CommError, commErrorFrom } from '../../protocol/errors.ts';
 import type { Storable } from '../../storage/comm-storage.ts';
 import type { OutboxItem } from './outbox.ts';
-import { readItem, toStorable } from './stored-item.ts';
+import { readItem, toStorable, type StoredItem } from './stored-item.ts';
 
 /** What the rest of the client does about an item's fate. */
 export interface OutboxEvents {
@@ -16,32 +16,34 @@ export interface OutboxEvents {
 }
 
 /** What one tab tells the others, so that they show the same; `retry` and `discard` are asked of the one that has it. */
-export type TabNote =
-  | { type: 'queued'; items: readonly OutboxItem[] }
-  | { type: 'stored'; item: OutboxItem; answer: unknown }
-  | { type: 'failed'; item: OutboxItem; error: { code: string; message: string } }
-  | { type: 'retried'; item: OutboxItem }
-  | { type: 'discarded'; item: OutboxItem }
-  | TabRequest;
+export type TabNote<Item extends OutboxItem = StoredItem> =
+  | { type: 'queued'; items: readonly Item[] }
+  | { type: 'stored'; item: Item; answer: unknown }
+  | { type: 'failed'; item: Item; error: { code: string; message: string } }
+  | { type: 'retried'; item: Item }
+  | { type: 'discarded'; item: Item }
+  | TabRequest<Item>;
 
-export type TabRequest = { type: 'retry'; item: OutboxItem } | { type: 'discard'; item: OutboxItem };
+export type TabRequest<Item extends OutboxItem = StoredItem> =
+  | { type: 'retry'; item: Item }
+  | { type: 'discard'; item: Item };
 
 /** What the other living tabs of this user have in their outboxes, as far as they tell. */
 export class Elsewhere {
   readonly #events: OutboxEvents;
-  readonly #tell: (note: TabNote) => void;
-  readonly #items = new Map<string, OutboxItem>();
+  readonly #tell: (note: TabRequest) => void;
+  readonly #items = new Map<string, StoredItem>();
   /** Retried from here, sent from there. */
   readonly #awaited = new Map<string, Deferred<unknown>>();
   /** What ended since the storage was asked for a list: its answer may not know yet. */
   readonly #ended = new Set<string>();
 
-  constructor(events: OutboxEvents, tell: (note: TabNote) => void) {
+  constructor(events: OutboxEvents, tell: (note: TabRequest) => void) {
     this.#events = events;
     this.#tell = tell;
   }
 
-  items(): OutboxItem[] {
+  items(): StoredItem[] {
     return [...this.#items.values()];
   }
 
@@ -72,7 +74,7 @@ export class Elsewhere {
     this.#ended.clear();
   }
 
-  listed(items: readonly OutboxItem[]): void {
+  listed(items: readonly StoredItem[]): void {
     this.#add(items.filter(({ clientId }) => !this.#ended.has(clientId) && !this.#items.has(clientId)));
   }
 
@@ -114,7 +116,7 @@ export class Elsewhere {
     for (const item of this.#items.values()) this.#drop(item);
   }
 
-  #add(items: readonly OutboxItem[]): void {
+  #add(items: readonly StoredItem[]): void {
     for (const item of items) {
       const isShown = this.#items.has(item.clientId);
       this.#items.set(item.clientId, item);
@@ -124,7 +126,7 @@ export class Elsewhere {
     }
   }
 
-  #drop(item: OutboxItem): void {
+  #drop(item: StoredItem): void {
     this.#end(item.clientId);
     this.#events.discarded(item);
     this.#settle(item.clientId)?.reject(new CommError('NOT_FOUND', 'The message was discarded before it was stored'));
@@ -143,8 +145,8 @@ export class Elsewhere {
 }
 
 /** As it can be cloned, whatever an app's objects are made of. */
-export function toMessage(note: TabNote): Storable {
-  const items = (note.type === 'queued' ? note.items : [note.item]).map(toStorable);
+export function toMessage(note: TabNote<OutboxItem>, owner: string): Storable {
+  const items = (note.type === 'queued' ? note.items : [note.item]).map((item) => toStorable({ ...item, owner }));
   if (note.type === 'stored') return { type: note.type, items, answer: JSON.stringify(note.answer) };
   return { type: note.type, items, ...(note.type === 'failed' && { error: { ...note.error } }) };
 }

@@ -2,7 +2,7 @@ import type { CommStorage, Storable } from '../../storage/comm-storage.ts';
 import { Tabs, type TabPlatform } from '../tabs.ts';
 import { Elsewhere, readNote, toMessage, type OutboxEvents, type TabNote } from './elsewhere.ts';
 import type { OutboxItem } from './outbox.ts';
-import { readItem, toStorable } from './stored-item.ts';
+import { readItem, toStorable, type StoredItem } from './stored-item.ts';
 
 export interface OutboxStoreEvents extends OutboxEvents {
   /** Left behind by an earlier session, or by a tab that is closed now: from here on they are sent from here. */
@@ -27,19 +27,27 @@ const LAST_USER = 'last-user';
 export class OutboxStore {
   readonly elsewhere: Elsewhere;
   readonly #storage: CommStorage;
-  readonly #owner: string;
+  readonly #newOwner: () => string;
   readonly #events: OutboxStoreEvents;
   readonly #platform: TabPlatform | undefined;
   #batch: Batch | undefined;
   #lastWrite: Promise<void> = Promise.resolve();
   #userId: string | undefined;
+  /** Of this session. */
+  #owner = '';
   #tabs: Tabs | undefined;
   /** Moves with every `open` and `close`, so that what an earlier one left running ends. */
   #session = 0;
 
-  constructor(storage: CommStorage, owner: string, platform: TabPlatform | undefined, events: OutboxStoreEvents) {
+  /** @param newOwner - names one session of this tab */
+  constructor(
+    storage: CommStorage,
+    newOwner: () => string,
+    platform: TabPlatform | undefined,
+    events: OutboxStoreEvents,
+  ) {
     this.#storage = storage;
-    this.#owner = owner;
+    this.#newOwner = newOwner;
     this.#platform = platform;
     this.#events = events;
     this.elsewhere = new Elsewhere(events, (note) => this.tell(note));
@@ -63,8 +71,11 @@ export class OutboxStore {
    */
   async open(userId: string, moved: readonly OutboxItem[] = []): Promise<void> {
     const from = this.#prefix();
+    const left = this.#tabs;
+    this.#tabs = undefined;
     this.close();
     this.#userId = userId;
+    this.#owner = this.#newOwner();
     const session = this.#session;
     this.#batch = undefined;
     this.#lastWrite = this.#lastWrite.then(() => this.#enter(userId, session));
@@ -73,6 +84,8 @@ export class OutboxStore {
       if (from !== undefined) void this.#write(from + item.clientId, undefined);
       void this.put(item);
     }
+    // Not before that is done: the tabs of the user before would take it up as theirs.
+    void this.#lastWrite.then(() => left?.close());
     await entered;
     if (session !== this.#session) return;
     if (moved.length > 0) this.tell({ type: 'queued', items: moved });
@@ -81,15 +94,15 @@ export class OutboxStore {
 
   /** Resolves when it is durable; everything that is due while a write runs goes into the next one. */
   put(item: OutboxItem): Promise<void> {
-    return this.#write(this.#key(item), toStorable(item));
+    return this.#write(this.#key(item), toStorable({ ...item, owner: this.#owner }));
   }
 
   delete(item: OutboxItem): Promise<void> {
     return this.#write(this.#key(item), undefined);
   }
 
-  tell(note: TabNote): void {
-    this.#tabs?.tell(toMessage(note));
+  tell(note: TabNote<OutboxItem>): void {
+    this.#tabs?.tell(toMessage(note, this.#owner));
   }
 
   async settled(): Promise<void> {
@@ -122,20 +135,24 @@ export class OutboxStore {
       .transact([], () => ({ writes, result: undefined }))
       .catch((error: unknown) => this.#events.report(error));
     if (session !== this.#session) return;
-    const tabs = this.#startTabs(userId);
+    const tabs = this.#startTabs(userId, session);
     this.#tabs = tabs;
     if (tabs === undefined || (await tabs.living)) return;
     tabs.close();
     if (session === this.#session) this.#tabs = undefined;
   }
 
-  #startTabs(userId: string): Tabs | undefined {
+  #startTabs(userId: string, session: number): Tabs | undefined {
     const { sharedAs } = this.#storage;
     if (this.#platform === undefined || sharedAs === undefined) return undefined;
     try {
       return new Tabs(`${sharedAs}/${encodeURIComponent(userId)}`, this.#owner, this.#platform, {
-        told: (message) => this.#told(readNote(message)),
-        gone: (owner) => this.#left(owner),
+        told: (message) => {
+          if (session === this.#session) this.#told(readNote(message));
+        },
+        gone: async (owner) => {
+          if (session === this.#session) await this.#left(owner);
+        },
       });
     } catch {
       // Where storage is blocked, channels and locks may be: it works without.
@@ -171,7 +188,7 @@ export class OutboxStore {
     if (session === this.#session) this.elsewhere.left(owner, new Set(items.map(({ clientId }) => clientId)));
   }
 
-  async #adopt(items: readonly OutboxItem[]): Promise<void> {
+  async #adopt(items: readonly StoredItem[]): Promise<void> {
     const prefix = this.#prefix();
     const session = this.#session;
     const orphans = items.filter(({ owner }) => owner !== this.#owner);
@@ -198,7 +215,7 @@ export class OutboxStore {
     this.#events.adopted(adopted);
   }
 
-  async #list(): Promise<OutboxItem[]> {
+  async #list(): Promise<StoredItem[]> {
     const entries = await this.#storage.list(this.#prefix() ?? '').catch((error: unknown) => {
       this.#events.report(error);
       return [];

@@ -27,8 +27,6 @@ export interface OutboxItem {
   /** UUIDv7 of when it was asked for: later items sort later, whatever client ids the app chooses. */
   readonly order: string;
   readonly lane: string;
-  /** The tab or process that sends it. */
-  readonly owner: string;
   readonly operation: Operation;
   /** Refused for good: it stays until `retry` or `discard`. */
   readonly parked: boolean;

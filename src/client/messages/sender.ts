@@ -26,7 +26,6 @@ const MAX_UNANSWERED = 3;
 export class Sender {
   readonly #context: ClientContext;
   readonly #events: SenderEvents;
-  readonly #owner = uuidv7();
   readonly #outbox = new Outbox();
   readonly #store: Lazy<OutboxStore>;
   readonly #promises = new Map<string, Deferred<unknown>>();
@@ -51,7 +50,7 @@ export class Sender {
     this.#waits = new LaneWaits(context.clock, (lane) => this.#run(this.#outbox.waited(lane)));
     this.#store = lazy(async () => {
       const [{ OutboxStore }, { browserTabs }] = await Promise.all([import('./outbox-store.ts'), import('../tabs.ts')]);
-      return new OutboxStore(storage, this.#owner, browserTabs(), {
+      return new OutboxStore(storage, uuidv7, browserTabs(), {
         ...events,
         adopted: (items) => this.#adopted(items),
         asked: (what, clientId) => this.#asked(what, clientId),
@@ -68,7 +67,9 @@ export class Sender {
   /** Everything that waits, also in other tabs. */
   items(): OutboxItem[] {
     const elsewhere = this.#store.current?.elsewhere.items() ?? [];
-    return elsewhere.length === 0 ? this.own() : [...this.own(), ...elsewhere].sort(byAge);
+    return elsewhere.length === 0
+      ? this.own()
+      : [...this.own(), ...elsewhere.filter(({ clientId }) => this.#outbox.find(clientId) === undefined)].sort(byAge);
   }
 
   /** What waits here. */
@@ -82,7 +83,7 @@ export class Sender {
     if (known !== undefined) return known.promise;
     // The same message again, after it was refused or before somebody asked for it in this session.
     if (this.#outbox.find(request.clientId) !== undefined) return this.retry(request.clientId);
-    const item: OutboxItem = { ...request, order: uuidv7(), owner: this.#owner, parked: false };
+    const item: OutboxItem = { ...request, order: uuidv7(), parked: false };
     const promise = deferred<unknown>();
     this.#promises.set(item.clientId, promise);
     this.#entering.set(item.clientId, item);

@@ -6,7 +6,7 @@ import { Outbox, type OutboxEffect, type OutboxItem } from '../../../../src/clie
 function item(age: number, lane = 'lane', name: 'message:send' | 'message:edit' = 'message:send'): OutboxItem {
   const clientId = `id ${String(age).padStart(4, '0')}`;
   const payload = { conversationId: lane, content: clientId, type: 'text' as const, clientId, messageId: '1' };
-  return { clientId, order: clientId, lane, owner: 'tab', operation: { name, payload }, parked: false };
+  return { clientId, order: clientId, lane, operation: { name, payload }, parked: false };
 }
 
 /** What is to be done, as `2<1` (send 2, after 1), `3<` (send 3) or `wait lane 1 500`. */

@@ -1,0 +1,344 @@
+import { describe, expect, test, vi } from 'vitest';
+import { OutboxStore } from '../../../src/client/messages/outbox-store.ts';
+import type { OutboxItem } from '../../../src/client/messages/outbox.ts';
+import { readNote } from '../../../src/client/messages/elsewhere.ts';
+import type { TabPlatform } from '../../../src/client/tabs.ts';
+import { deferred } from '../../../src/lib/deferred.ts';
+import type { CommStorage } from '../../../src/storage/comm-storage.ts';
+import { memoryStorage } from '../../../src/storage/memory.ts';
+import { FakeBrowser } from '../../helpers/client/fake-browser.ts';
+
+interface SharedStorage extends CommStorage {
+  /** Lists wait with their answer until the returned function is called. */
+  holdLists(): () => void;
+  /** Client ids and owners of what is stored, such as `alice/a-1 of one`. */
+  items(): Promise<string[]>;
+}
+
+function sharedStorage(): SharedStorage {
+  const memory = memoryStorage();
+  let gate: Promise<unknown> = Promise.resolve();
+  return {
+    sharedAs: 'db',
+    get: (key) => memory.get(key),
+    async list(prefix) {
+      const entries = await memory.list(prefix);
+      await gate;
+      return entries;
+    },
+    transact: (keys, step) => memory.transact(keys, step),
+    close: () => memory.close(),
+    holdLists() {
+      const opened = deferred<undefined>();
+      gate = opened.promise;
+      return () => {
+        gate = Promise.resolve();
+        opened.resolve(undefined);
+      };
+    },
+    async items() {
+      const entries = await memory.list('');
+      return entries.flatMap(([key, value]) =>
+        key.includes('/outbox/') ? [`${key.replace('outbox/', '')} of ${(value as { owner: string }).owner}`] : [],
+      );
+    },
+  };
+}
+
+/** A tab's outbox, and what it was told. */
+function openTab(storage: CommStorage, owner: string, platform: TabPlatform | undefined) {
+  const log: string[] = [];
+  // Each session has a name of its own: one, one', one''.
+  let name = owner;
+  const newOwner = () => {
+    const current = name;
+    name += "'";
+    return current;
+  };
+  const store = new OutboxStore(storage, newOwner, platform, {
+    queued: ({ clientId }) => log.push(`queued ${clientId}`),
+    stored: ({ clientId }) => log.push(`stored ${clientId}`),
+    failed: ({ clientId }) => log.push(`failed ${clientId}`),
+    retried: ({ clientId }) => log.push(`retried ${clientId}`),
+    discarded: ({ clientId }) => log.push(`discarded ${clientId}`),
+    adopted: (items) => log.push(...items.map(({ clientId }) => `adopted ${clientId}`)),
+    asked: (what, clientId) => log.push(`asked to ${what} ${clientId}`),
+    report: (error) => log.push(`reported ${String(error)}`),
+  });
+  const elsewhere = () => store.elsewhere.items().map((each) => `${each.clientId} of ${each.owner}`);
+  return { store, log, elsewhere };
+}
+
+function item(clientId: string, parked = false): OutboxItem {
+  const payload = { conversationId: 'c', content: clientId, type: 'text', clientId } as const;
+  return { clientId, order: clientId, lane: 'c', operation: { name: 'message:send', payload }, parked };
+}
+
+async function setUp(...names: string[]) {
+  const browser = new FakeBrowser();
+  const storage = sharedStorage();
+  const tabs = names.map((name) => {
+    const platform = browser.tab();
+    return { ...openTab(storage, name, platform), name, platform };
+  });
+  for (const { store } of tabs) await store.open('alice');
+  return { browser, storage, tabs };
+}
+
+/** The parts of a list as they are, for a test that knows how many there are. */
+function pick<T>(list: readonly T[], at: number): T {
+  const found = list[at];
+  if (found === undefined) throw new Error(`There is no ${at}`);
+  return found;
+}
+
+describe('what a tab leaves', () => {
+  test('is adopted by one of the others, and the third one hears whose it is now', async () => {
+    const { storage, tabs } = await setUp('one', 'two', 'three');
+    const [one, two, three] = [pick(tabs, 0), pick(tabs, 1), pick(tabs, 2)];
+    one.store.tell({ type: 'queued', items: [item('a-1'), item('a-2')] });
+    await Promise.all([one.store.put(item('a-1')), one.store.put(item('a-2'))]);
+    one.platform.crash();
+    await vi.waitFor(() => expect([...two.log, ...three.log]).toContain('adopted a-2'));
+    const [heir, other] = two.log.includes('adopted a-2') ? [two, three] : [three, two];
+    await vi.waitFor(() => expect(other.elsewhere()).toEqual([`a-1 of ${heir.name}`, `a-2 of ${heir.name}`]));
+    expect(await storage.items()).toEqual([`alice/a-1 of ${heir.name}`, `alice/a-2 of ${heir.name}`]);
+    expect(other.log).toEqual(['queued a-1', 'queued a-2']);
+    // And so on, to the last one.
+    heir.platform.crash();
+    await vi.waitFor(() => expect(other.log).toEqual(['queued a-1', 'queued a-2', 'adopted a-1', 'adopted a-2']));
+  });
+
+  test('is there when the next one has opened, so that it goes out before what is queued then', async () => {
+    const { browser, storage, tabs } = await setUp('one');
+    const one = pick(tabs, 0);
+    await one.store.put(item('a-1'));
+    one.platform.crash();
+    const next = openTab(storage, 'next', browser.tab());
+    await next.store.open('alice');
+    expect(next.log).toEqual(['adopted a-1']);
+  });
+
+  test('and was only told, not stored, is taken from view', async () => {
+    const { tabs } = await setUp('one', 'two');
+    const [one, two] = [pick(tabs, 0), pick(tabs, 1)];
+    one.store.tell({ type: 'queued', items: [item('a-1')] });
+    await vi.waitFor(() => expect(two.elsewhere()).toEqual(['a-1 of one']));
+    const retrying = two.store.elsewhere.retry('a-1');
+    one.platform.crash();
+    await expect(retrying).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(two.log).toEqual(['queued a-1', 'discarded a-1']);
+  });
+
+  test('is taken up by its own next session of the same tab', async () => {
+    const { storage, tabs } = await setUp('one');
+    const one = pick(tabs, 0);
+    await one.store.put(item('a-1'));
+    one.store.close();
+    await one.store.open('alice');
+    expect(await storage.items()).toEqual(["alice/a-1 of one'"]);
+    expect(one.log).toEqual(['adopted a-1']);
+  });
+});
+
+describe('between the list and the adoption', () => {
+  test('what was sent is not sent again', async () => {
+    const { browser, storage, tabs } = await setUp('one');
+    const one = pick(tabs, 0);
+    await Promise.all([one.store.put(item('a-1')), one.store.put(item('a-2'))]);
+    one.platform.crash();
+    const go = storage.holdLists();
+    const next = openTab(storage, 'next', browser.tab());
+    const opening = next.store.open('alice');
+    // Its last write, which was under way when it crashed.
+    await one.store.delete(item('a-1'));
+    go();
+    await opening;
+    expect(next.log).toEqual(['adopted a-2']);
+    expect(await storage.items()).toEqual(['alice/a-2 of next']);
+  });
+
+  test.each<[title: string, platform: (browser: FakeBrowser) => TabPlatform | undefined]>([
+    ['with locks', (browser) => browser.tab()],
+    ['without', () => undefined],
+  ])('one of two that want the same gets it, %s', async (_title, platform) => {
+    const browser = new FakeBrowser();
+    const storage = sharedStorage();
+    const before = openTab(storage, 'before', undefined);
+    await before.store.open('alice');
+    await before.store.put(item('a-1'));
+    const go = storage.holdLists();
+    const heirs = ['one', 'two'].map((name) => openTab(storage, name, platform(browser)));
+    const opening = heirs.map(({ store }) => store.open('alice'));
+    go();
+    await Promise.all(opening);
+    await vi.waitFor(() => expect(heirs.flatMap(({ log }) => log)).toContain('adopted a-1'));
+    expect(heirs.flatMap(({ log }) => log).filter((line) => line.startsWith('adopted'))).toEqual(['adopted a-1']);
+  });
+
+  test('whoever is closed adopts nothing', async () => {
+    const { browser, storage, tabs } = await setUp('one');
+    const one = pick(tabs, 0);
+    await one.store.put(item('a-1'));
+    one.platform.crash();
+    const go = storage.holdLists();
+    const next = openTab(storage, 'next', browser.tab());
+    const opening = next.store.open('alice');
+    await vi.waitFor(() => expect(browser.locks).toHaveLength(1));
+    next.store.close();
+    go();
+    await opening;
+    expect(next.log).toEqual([]);
+    expect(await storage.items()).toEqual(['alice/a-1 of one']);
+    await vi.waitFor(() => expect(browser.locks).toEqual([]));
+  });
+});
+
+describe('beside a living tab', () => {
+  test('its items are seen and left alone', async () => {
+    const { browser, storage, tabs } = await setUp('one');
+    const one = pick(tabs, 0);
+    await one.store.put(item('a-1'));
+    const late = openTab(storage, 'late', browser.tab());
+    await late.store.open('alice');
+    expect(late.log).toEqual(['queued a-1']);
+    expect(await storage.items()).toEqual(['alice/a-1 of one']);
+  });
+
+  test('what is stored while the list is read leaves no ghost', async () => {
+    const { browser, storage, tabs } = await setUp('one');
+    const one = pick(tabs, 0);
+    const ghost = item('a-1');
+    await one.store.put(ghost);
+    const go = storage.holdLists();
+    const late = openTab(storage, 'late', browser.tab());
+    const opening = late.store.open('alice');
+    await vi.waitFor(() => expect(browser.locks).toContain('lumen-comm/db/alice/late'));
+    one.store.tell({ type: 'stored', item: ghost, answer: { id: '1' } });
+    await vi.waitFor(() => expect(late.log).toEqual(['stored a-1']));
+    go();
+    await opening;
+    expect(late.elsewhere()).toEqual([]);
+  });
+
+  test('nothing is written before this one is known to live', async () => {
+    const { browser, storage } = await setUp();
+    const platform = browser.tab();
+    const arrive = platform.delayLocks();
+    const slow = openTab(storage, 'slow', platform);
+    const opening = slow.store.open('alice');
+    const putting = slow.store.put(item('a-1'));
+    const other = openTab(storage, 'other', browser.tab());
+    await other.store.open('alice');
+    expect(await storage.items()).toEqual([]);
+    arrive();
+    await Promise.all([opening, putting]);
+    expect(await storage.items()).toEqual(['alice/a-1 of slow']);
+    expect(other.log).toEqual([]);
+  });
+
+  test('what it refuses can be retried and discarded from here, and the one that has it is asked', async () => {
+    const { tabs } = await setUp('one', 'two');
+    const [one, two] = [pick(tabs, 0), pick(tabs, 1)];
+    const failed = item('a-1');
+    one.store.tell({ type: 'queued', items: [failed] });
+    one.store.tell({ type: 'failed', item: failed, error: { code: 'FORBIDDEN', message: 'No' } });
+    await vi.waitFor(() => expect(two.log).toEqual(['queued a-1', 'failed a-1']));
+    const first = two.store.elsewhere.retry('a-1');
+    await vi.waitFor(() => expect(one.log).toEqual(['asked to retry a-1']));
+    one.store.tell({ type: 'failed', item: failed, error: { code: 'FORBIDDEN', message: 'Still no' } });
+    await expect(first).rejects.toMatchObject({ code: 'FORBIDDEN', message: 'Still no' });
+    const second = two.store.elsewhere.retry('a-1');
+    one.store.tell({ type: 'stored', item: failed, answer: { id: '1' } });
+    expect(await second).toEqual({ id: '1' });
+    expect(two.store.elsewhere.retry('a-1')).toBeUndefined();
+    one.store.tell({ type: 'queued', items: [item('a-2')] });
+    await vi.waitFor(() => expect(two.elsewhere()).toEqual(['a-2 of one']));
+    two.store.elsewhere.discard('a-2');
+    await vi.waitFor(() => expect(one.log).toContain('asked to discard a-2'));
+  });
+
+  test('a retry that its tab could not do any more is asked of the one that takes over', async () => {
+    const { tabs } = await setUp('one', 'two', 'three');
+    const [one, two, three] = [pick(tabs, 0), pick(tabs, 1), pick(tabs, 2)];
+    const parked = item('a-1', true);
+    one.store.tell({ type: 'queued', items: [parked] });
+    await one.store.put(parked);
+    await vi.waitFor(() => expect(two.elsewhere()).toEqual(['a-1 of one']));
+    one.platform.crash();
+    void two.store.elsewhere.retry('a-1');
+    await vi.waitFor(() => expect([...two.log, ...three.log]).toContain('adopted a-1'));
+    const asked = () => three.log.includes('asked to retry a-1');
+    const taken = () => two.store.elsewhere.take('a-1').awaited !== undefined;
+    await vi.waitFor(() => expect(three.log.includes('adopted a-1') ? asked() : taken()).toBe(true));
+  });
+});
+
+describe('another user', () => {
+  test('takes along what was asked for now, and leaves the rest to the others of the first one', async () => {
+    const { storage, tabs } = await setUp('one', 'two');
+    const [one, two] = [pick(tabs, 0), pick(tabs, 1)];
+    one.store.tell({ type: 'queued', items: [item('a-1'), item('a-2')] });
+    two.store.tell({ type: 'queued', items: [item('b-1')] });
+    await Promise.all([one.store.put(item('a-1')), one.store.put(item('a-2'))]);
+    await two.store.put(item('b-1'));
+    await vi.waitFor(() => expect(one.elsewhere()).toEqual(['b-1 of two']));
+    await one.store.open('bob', [item('a-2')]);
+    await one.store.settled();
+    // Nothing of the first user is shown any more.
+    expect(one.log).toEqual(['queued b-1', 'discarded b-1']);
+    await vi.waitFor(async () =>
+      expect(await storage.items()).toEqual(['alice/a-1 of two', 'alice/b-1 of two', "bob/a-2 of one'"]),
+    );
+    expect(two.log).toEqual(['queued a-1', 'queued a-2', 'adopted a-1', 'discarded a-2']);
+    expect(await one.store.lastUser()).toBe('bob');
+  });
+
+  test('and back: what the first one had left is taken up again', async () => {
+    const { storage, tabs } = await setUp('one');
+    const one = pick(tabs, 0);
+    await one.store.put(item('a-1'));
+    await one.store.open('bob');
+    await one.store.open('alice');
+    await vi.waitFor(() => expect(one.log).toEqual(['adopted a-1']));
+    expect(await storage.items()).toEqual(["alice/a-1 of one''"]);
+  });
+
+  test('does not get what is written while the users change', async () => {
+    const { storage, tabs } = await setUp('one');
+    const one = pick(tabs, 0);
+    const writing = one.store.put(item('a-1'));
+    const opening = one.store.open('bob');
+    const late = one.store.put(item('b-1'));
+    await Promise.all([writing, opening, late]);
+    expect(await storage.items()).toEqual(['alice/a-1 of one', "bob/b-1 of one'"]);
+  });
+});
+
+describe('where the browser does not let this page', () => {
+  const refuse = (): never => {
+    throw new DOMException('Blocked', 'SecurityError');
+  };
+  const locks = { request: () => Promise.resolve().then(refuse), query: () => Promise.resolve().then(refuse) };
+  test.each<[what: string, platform: TabPlatform]>([
+    ['have channels', { ...new FakeBrowser().tab(), channel: refuse }],
+    ['have locks', { ...new FakeBrowser().tab(), locks }],
+  ])('%s everything that is left is taken up', async (_what, platform) => {
+    const storage = sharedStorage();
+    const before = openTab(storage, 'before', undefined);
+    await before.store.open('alice');
+    await before.store.put(item('a-1'));
+    const next = openTab(storage, 'next', platform);
+    await next.store.open('alice');
+    expect(next.log).toEqual(['adopted a-1']);
+  });
+});
+
+test.each<[what: string, message: unknown]>([
+  ['nothing', undefined],
+  ['another kind', { type: 'sung', items: [{ clientId: 'a', lane: 'c', owner: 'one', operation: '{}' }] }],
+  ['no item', { type: 'stored', items: [] }],
+  ['half an item', { type: 'queued', items: [{ clientId: 'a' }] }],
+])('what a tab of another version may say is not believed: %s', (_what, message) => {
+  expect(readNote(message)).toBeUndefined();
+});
