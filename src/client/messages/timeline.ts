@@ -132,7 +132,7 @@ function load(timeline: Timeline, { from, page, atEnd }: Extract<TimelineEvent, 
   const isAskedFor = from === 'around' || (from === 'newest' && showsLast);
   // Whoever scrolls stays where they are: the page grows what they look at, unless they have gone elsewhere meanwhile.
   const next = isAskedFor && page.messages.length > 0 ? { segments, shown: at } : keepShown(timeline, segments);
-  const stored = new Set(page.messages.map(({ clientId }) => clientId));
+  const stored = new Set(page.messages.map((each) => ownClientId(timeline, each)));
   const end = segments.at(-1)?.messages.at(-1)?.seq ?? 0;
   const pending = timeline.pending.filter(({ clientId, seq }) => !stored.has(clientId) && (seq ?? Infinity) > end);
   const loaded: Timeline = { ...timeline, ...next, live: timeline.live || atEnd, pending };
@@ -191,13 +191,22 @@ function keepShown(timeline: Timeline, segments: readonly Segment[]): Pick<Timel
 }
 
 /** The stored message takes the place of the pending one. */
-function settle(timeline: Timeline, { clientId }: Message): Timeline {
+function settle(timeline: Timeline, message: Message): Timeline {
+  const clientId = ownClientId(timeline, message);
   return clientId === undefined ? timeline : mapPending(timeline, clientId, () => undefined);
 }
 
+/** Client ids are each sender's own: everybody reads them, and somebody else may send under one that was read. */
+function ownClientId({ ownId }: Timeline, { clientId, senderId }: Message): string | undefined {
+  return ownId === undefined || senderId === ownId ? clientId : undefined;
+}
+
 function has(timeline: Timeline, { clientId }: Message): boolean {
-  const same = (each: Message): boolean => each.clientId === clientId;
-  return timeline.pending.some(same) || timeline.segments.some(({ messages }) => messages.some(same));
+  const isStored = (each: Message): boolean => ownClientId(timeline, each) === clientId;
+  return (
+    timeline.pending.some((each) => each.clientId === clientId) ||
+    timeline.segments.some(({ messages }) => messages.some(isStored))
+  );
 }
 
 function mapPending(timeline: Timeline, clientId: string, change: (held: Message) => Message | undefined): Timeline {
