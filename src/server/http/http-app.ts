@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { errorFields } from '../../lib/logger.ts';
 import { HTTP_STATUS, type ServerErrorCode } from '../../protocol/errors.ts';
 import type { Core } from '../core.ts';
-import type { AnswerRest, RestReply } from '../rest/answer.ts';
+import type { AnswerRest, RestReply } from '../rest/call.ts';
 import { sendReply, sendResponse, toRequest, urlOf } from './node-http.ts';
 import type { OriginPolicy } from './origins.ts';
 

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
-import type { RestReply } from '../rest/answer.ts';
+import type { RestReply } from '../rest/call.ts';
 
 /** Where a request goes; undefined where its URL is none. Only the path counts: `Host` is whatever the peer says. */
 export function urlOf({ url = '/' }: IncomingMessage): URL | undefined {

@@ -1,28 +1,11 @@
 import { errorFields } from '../../lib/logger.ts';
 import { CommError, HTTP_STATUS, isCommError, type ErrorBody, type ServerErrorCode } from '../../protocol/errors.ts';
-import type { AuthRequest, Identify } from '../auth.ts';
+import type { Identify } from '../auth.ts';
 import type { Core } from '../core.ts';
 import { KeyedLimit, TokenBucket } from '../services/rate-limit.ts';
+import type { AnswerRest, RestCall, RestReply } from './call.ts';
 import { REST_HANDLERS } from './handlers.ts';
 import { matchRoute } from './match.ts';
-
-/** A request as the routes see it, whichever HTTP stack it came in by. */
-export interface RestCall {
-  readonly method: string;
-  readonly url: URL;
-  /** Names in lower case. */
-  readonly headers: AuthRequest['headers'];
-  /** Asked for at most once, by routes that have a body. */
-  readonly body: () => AsyncIterable<Uint8Array>;
-}
-/** An answer: its JSON as text, so that it can leave in one piece. */
-export interface RestReply {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-/** Never rejects. */
-export type AnswerRest = (call: RestCall) => Promise<RestReply>;
 
 const NO_CAPABILITIES = new Set<never>();
 const HEADERS = {

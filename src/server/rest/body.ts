@@ -1,6 +1,6 @@
 import { CommError } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/limits.ts';
-import type { RestCall } from './answer.ts';
+import type { RestCall } from './call.ts';
 
 /**
  * The JSON of a request's body, counted while it is read: what a peer says about its length is not to be relied on.

@@ -12,7 +12,7 @@ import {
 import type { RestRouteName } from '../../protocol/vocabulary.ts';
 import type { ChatServices } from '../services/chat-services.ts';
 import type { Caller } from '../services/ports.ts';
-import type { RestCall } from './answer.ts';
+import type { RestCall } from './call.ts';
 import { readJson } from './body.ts';
 
 /** A request that has passed authentication. */
