@@ -56,7 +56,7 @@ test('what is being read stays where it is while older messages come in above it
     return scroller.querySelector('.message')?.getBoundingClientRect().top;
   });
   await expect.poll(async () => (await texts(alice))[0]).not.toBe(first);
-  expect(Math.abs((await topOf(alice, first)) - (before ?? Number.NaN))).toBeLessThan(40);
+  expect(Math.abs((await topOf(alice, first)) - (before ?? Number.NaN))).toBeLessThan(3);
 });
 
 test('new messages leave alone who reads further up, and are counted on the way back', async () => {
