@@ -54,7 +54,7 @@ export class Core {
     this.configure(options);
     this.clock = clock;
     this.#db = db;
-    this.store = createStore(db, this.logger);
+    this.store = createStore(db, this.logger, clock);
     const { store, config, hub, logger } = this;
     const newId = (): string => crypto.randomUUID();
     this.services = createServices({ store, hub, clock, config, logger, ephemera, presence: ephemera, newId });

@@ -13,8 +13,8 @@ const selectPending = statement(
 );
 const selectStale = statement(
   (p: Params<{ limit: number }>) =>
-    sql<{ last: number | null }>`
-    select max(message_id) as last from (
+    sql<{ last: number | null; found: number }>`
+    select max(message_id) as last, count(*) as found from (
       select message_id from comm_search_stale order by message_id limit ${p.limit}
     )`,
 );
@@ -37,8 +37,8 @@ const clearStale = statement((p: Params<{ last: number }>) =>
   query.deleteFrom('comm_search_stale').where('message_id', '<=', p.last),
 );
 const selectNext = statement(
-  (p: Params<{ limit: number }>) => sql<{ last: number | null }>`
-    select max(id) as last from (
+  (p: Params<{ limit: number }>) => sql<{ last: number | null; found: number }>`
+    select max(id) as last, count(*) as found from (
       select id from messages where id > (select indexed_to from comm_search_state) order by id limit ${p.limit}
     )`,
 );
@@ -57,20 +57,23 @@ export function* isBehind(): Work<boolean> {
   return (yield* first(selectPending({})))?.pending === 1;
 }
 
-/** Brings the index forward by one step, within a writing transaction. Whether there is more to do. */
+/**
+ * Brings the index forward by one step, within a writing transaction. Whether there is more: a step that wasn't full has
+ * left nothing, and what is written after it is no reason to go on.
+ */
 export function* indexStep(limit = STEP): Work<boolean> {
-  const stale = (yield* first(selectStale({ limit })))?.last ?? undefined;
-  if (stale !== undefined) {
-    yield* run(forgetStale({ last: stale }));
-    yield* run(indexStale({ last: stale }));
-    yield* run(clearStale({ last: stale }));
+  const stale = yield* first(selectStale({ limit }));
+  if (typeof stale?.last === 'number') {
+    yield* run(forgetStale({ last: stale.last }));
+    yield* run(indexStale({ last: stale.last }));
+    yield* run(clearStale({ last: stale.last }));
   }
-  const last = (yield* first(selectNext({ limit })))?.last ?? undefined;
-  if (last !== undefined) {
-    yield* run(indexNew({ last }));
-    yield* run(moveOn({ last }));
+  const next = yield* first(selectNext({ limit }));
+  if (typeof next?.last === 'number') {
+    yield* run(indexNew({ last: next.last }));
+    yield* run(moveOn({ last: next.last }));
   }
-  return stale !== undefined || last !== undefined;
+  return stale?.found === limit || next?.found === limit;
 }
 
 /** All of it at once: for a migration, when nobody is waiting. */

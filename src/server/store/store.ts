@@ -1,3 +1,4 @@
+import { systemClock, type Clock } from '../../lib/clock.ts';
 import { errorFields, type Logger } from '../../lib/logger.ts';
 import { databaseOf, type Database } from './database.ts';
 import { ensureCommunicationTables } from './migrate.ts';
@@ -20,12 +21,14 @@ export interface Store {
   drain(): Promise<void>;
 }
 
-/** After this many writes the full-text index catches up by itself, so that no search has much to wait for. */
-const INDEX_AFTER_WRITES = 2_000;
+/** The full-text index catches up once nothing has been written for this long: a burst of messages goes first. */
+const IDLE_MS = 500;
+/** After this many writes it does so all the same, so that no search has much to wait for. */
+const MAX_BEHIND = 10_000;
 
 /** The store on `source`. Make one per database: it keeps the order in which commits are told. */
-export function createStore(source: DatabaseSource, logger: Logger): Store {
-  return new SqlStore(source, logger);
+export function createStore(source: DatabaseSource, logger: Logger, clock: Clock = systemClock): Store {
+  return new SqlStore(source, logger, clock);
 }
 
 class SqlStore implements Store {
@@ -33,13 +36,17 @@ class SqlStore implements Store {
   readonly #database: Database;
   readonly #batch: WriteBatch;
   readonly #logger: Logger;
-  #writes = 0;
+  readonly #clock: Clock;
+  /** Writes since the index last caught up. */
+  #behind = 0;
+  #cancelCatchUp: (() => void) | undefined;
   #draining = false;
 
-  constructor(source: DatabaseSource, logger: Logger) {
+  constructor(source: DatabaseSource, logger: Logger, clock: Clock) {
     this.#database = databaseOf(source);
     this.#batch = new WriteBatch(this.#database, logger);
     this.#logger = logger;
+    this.#clock = clock;
     this.ready = ensureCommunicationTables(source);
     // Whoever waits for it sees the failure; nobody waiting must not crash the process.
     this.ready.catch(() => undefined);
@@ -51,13 +58,13 @@ class SqlStore implements Store {
 
   write<T>(work: () => Work<T>, committed?: (value: T) => void): Promise<T> {
     return this.#batch.write(work, (value) => {
-      this.#countWrite();
+      this.#written();
       committed?.(value);
     });
   }
 
   async indexed(): Promise<void> {
-    this.#writes = 0;
+    this.#behind = 0;
     let behind = await this.#database.read(isBehind);
     // Step by step: between two of them others read and write.
     while (behind && !this.#draining) behind = await this.#batch.write(() => indexStep());
@@ -65,12 +72,29 @@ class SqlStore implements Store {
 
   drain(): Promise<void> {
     this.#draining = true;
+    this.#cancelCatchUp?.();
     return this.#batch.drain();
   }
 
-  #countWrite(): void {
-    this.#writes += 1;
-    if (this.#writes !== INDEX_AFTER_WRITES) return;
-    this.indexed().catch((error: unknown) => this.#logger.warn('The full-text index is behind', errorFields(error)));
+  #written(): void {
+    if (this.#draining) return;
+    this.#behind += 1;
+    if (this.#behind === MAX_BEHIND) this.#catchUp();
+    else if (this.#cancelCatchUp === undefined) this.#catchUpWhenIdle();
+  }
+
+  #catchUpWhenIdle(): void {
+    const behind = this.#behind;
+    this.#cancelCatchUp = this.#clock.after(IDLE_MS, () => {
+      this.#cancelCatchUp = undefined;
+      if (this.#behind === 0) return;
+      if (this.#behind === behind) this.#catchUp();
+      else this.#catchUpWhenIdle();
+    });
+  }
+
+  #catchUp(): void {
+    // Whoever searches sees what is wrong; an app that has closed its database needn't hear of it.
+    this.indexed().catch((error: unknown) => this.#logger.debug('The full-text index is behind', errorFields(error)));
   }
 }

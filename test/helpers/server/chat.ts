@@ -41,10 +41,10 @@ export function baseCaller(userId: string, socketId: string): Caller {
 /** The chat services on a real database, in memory unless given, with a hub that keeps what it is told. */
 export async function startChat(options: ChatOptions = {}): Promise<Chat> {
   const sqlite = new DatabaseSync(':memory:');
-  const store = createStore(options.db ?? sqlite, silentLogger);
+  const clock = manualClock();
+  const store = createStore(options.db ?? sqlite, silentLogger, clock);
   await store.ready;
   const hub = new RecordingHub();
-  const clock = manualClock();
   const services = createChatServices({
     store,
     hub,

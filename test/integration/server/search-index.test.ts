@@ -83,9 +83,31 @@ describe('the full-text index', () => {
     expect(await found('spared')).toEqual(['spared']);
   });
 
-  test('is brought forward by writing much, without a search', async () => {
-    await Promise.all(Array.from({ length: 2_100 }, (_, n) => chat.say('ada', conversationId, `word${n}`)));
-    await vi.waitFor(() => expect([inIndex('word0'), inIndex('word1999')]).toEqual([1, 1]));
+  test('is brought forward without a search once nothing is written any more', async () => {
+    for (const word of ['first', 'second', 'third']) {
+      await chat.say('ada', conversationId, word);
+      chat.clock.advance(400);
+    }
+    expect(inIndex('first')).toBe(0);
+    chat.clock.advance(1_000);
+    await vi.waitFor(() => expect(inIndex('third')).toBe(1));
+    expect(chat.clock.pending).toBe(0);
+  });
+
+  test('is brought forward without a search when very much is written', async () => {
+    await Promise.all(Array.from({ length: 10_000 }, (_, n) => chat.say('ada', conversationId, `word${n}`)));
+    await vi.waitFor(() => expect([inIndex('word0'), inIndex('word9999')]).toEqual([1, 1]));
+  });
+
+  test('a search in the midst of writing waits for what was there, and for no more', async () => {
+    const enough = new AbortController();
+    const flood = (async () => {
+      for (let n = 0; n < 5_000 && !enough.signal.aborted; n += 1) await chat.say('ada', conversationId, `word${n}`);
+      return enough.signal.aborted;
+    })();
+    await vi.waitFor(async () => expect(await found('word1')).toHaveLength(50));
+    enough.abort();
+    expect(await flood).toBe(true);
   });
 
   test('searches at the same time share the work and find the same', async () => {
