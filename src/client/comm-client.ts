@@ -1,6 +1,6 @@
 import { abortable, type AbortOptions } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
-import { deferred } from '../lib/deferred.ts';
+import { deferred, type Deferred } from '../lib/deferred.ts';
 import { Emitter, type Listener, type ListenOptions } from '../lib/emitter.ts';
 import { lazy, type Lazy } from '../lib/lazy.ts';
 import { errorFields } from '../lib/logger.ts';
@@ -260,7 +260,7 @@ export class CommClient {
 }
 
 function pause(clock: Clock, signal: AbortSignal): Promise<void> {
-  const over = deferred<void>();
+  const over: Deferred<void> = deferred();
   const cancel = clock.after(PAUSE_MS, () => over.resolve());
   return abortable(over.promise, signal).finally(cancel);
 }

@@ -37,9 +37,7 @@ export const REST_ANSWER_SCHEMAS: { readonly [K in RestRouteName]: v.GenericSche
 
 /** Query strings arrive as text: numbers are digits only, with nothing around them. */
 const digits = (min: number, max: number) =>
-  v.optional(
-    v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number), v.minValue(min), v.maxValue(max)),
-  );
+  v.optional(v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number), v.minValue(min), v.maxValue(max)));
 const limit = digits(1, LIMITS.maxPageSize);
 
 export interface ListConversationsQuery {

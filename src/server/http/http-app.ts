@@ -48,7 +48,8 @@ async function serve(options: HttpAppOptions, incoming: IncomingMessage, outgoin
   if (pathname === '/readyz') return await send(outgoing, await readiness(core));
   if (!pathname.startsWith(`${core.config.restPath}/`)) return await serveElse(fallback, url, incoming, outgoing);
   const { origin, host } = headers;
-  if (!origins.admits(origin, host)) return await send(outgoing, refusal('FORBIDDEN', 'This origin or host name is not let in'));
+  if (!origins.admits(origin, host))
+    return await send(outgoing, refusal('FORBIDDEN', 'This origin or host name is not let in'));
   outgoing.setHeader('vary', 'Origin');
   if (origin !== undefined && origins.lists(origin)) outgoing.setHeader('access-control-allow-origin', origin);
   if (method === 'OPTIONS') return await send(outgoing, PREFLIGHT);
