@@ -1,6 +1,17 @@
 import type { Pushes } from '../protocol/events.ts';
 import type { Message } from '../protocol/messages.ts';
-import { assignDefined, fields, readConversation, readHead, readId, readMessage, readReactions, readTime } from '../transport/rows.ts';
+import {
+  assignDefined,
+  fields,
+  readConversation,
+  readHead,
+  readId,
+  readMessage,
+  readPresence,
+  readReactions,
+  readTime,
+  readTyping,
+} from '../transport/rows.ts';
 import type { Change, Mark } from './changes.ts';
 
 /** What a push means: a change of a conversation, a mark, or an event that is passed on. */
@@ -62,9 +73,22 @@ export function interpret(event: string, data: unknown, around: Surroundings): M
       const userId = readId(row['userId']);
       return conversationId === undefined || userId === undefined ? undefined : { what: 'left', conversationId, userId };
     }
+    case 'typing:update':
+      return passedOn(event, readTyping(row));
+    case 'presence:changed':
+      return passedOn(event, readPresence(row));
+    case 'status':
+    case 'message:pending':
+    case 'message:failed':
+      // The client's own: no server speaks for it.
+      return undefined;
     default:
       return { what: 'event', event: event as keyof Pushes, data: data as never };
   }
+}
+
+function passedOn(event: keyof Pushes, data: unknown): Meaning | undefined {
+  return data === undefined ? undefined : { what: 'event', event, data: data as never };
 }
 
 function change(of: Change): Meaning {
@@ -111,7 +135,9 @@ function conversationUpdated(row: Readonly<Record<string, unknown>>): Meaning | 
   // Only what the push names: a base server sends parts, and what it leaves out hasn't changed.
   const { id, ...rest } = full;
   const named = Object.fromEntries(Object.entries(rest).filter(([key]) => key in row));
-  return change({ kind: 'conversation', conversationId: id, update: { id, ...named }, rev: readHead(row['head'])?.rev });
+  // A count moves no `rev`: its head only says what is counted.
+  const rev = 'participants' in row ? readHead(row['head'])?.rev : undefined;
+  return change({ kind: 'conversation', conversationId: id, update: { id, ...named }, rev });
 }
 
 function number(value: unknown): number | undefined {

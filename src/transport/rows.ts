@@ -1,6 +1,7 @@
 import type { EncryptedEnvelope } from '../protocol/encryption.ts';
 import type { Changes, Conversation, Head, Participant } from '../protocol/conversations.ts';
 import { type Message, type MessageAttachment, type Reaction, type ReadReceipt } from '../protocol/messages.ts';
+import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
 import { CONVERSATION_TYPES, MESSAGE_STATUSES, MESSAGE_TYPES, PRESENCE_STATUSES } from '../protocol/vocabulary.ts';
 
 /*
@@ -109,6 +110,22 @@ export function readChanges(value: unknown): Changes | undefined {
   const changes = readMessages(row?.['changes']);
   if (conversation === undefined || head === undefined || changes === undefined) return undefined;
   return { changes, conversation, head, hasMore: row?.['hasMore'] === true, tooLong: row?.['tooLong'] === true };
+}
+
+export function readPresence(value: unknown): PresenceUpdate | undefined {
+  const row = fields(value);
+  const userId = readId(row?.['userId']);
+  const status = oneOf(PRESENCE_STATUSES, row?.['status']);
+  if (userId === undefined || status === undefined) return undefined;
+  return assignDefined<PresenceUpdate>({ userId, status }, { lastSeen: readTime(row?.['lastSeen']) });
+}
+
+export function readTyping(value: unknown): TypingUpdate | undefined {
+  const row = fields(value);
+  const conversationId = readId(row?.['conversationId']);
+  const userId = readId(row?.['userId']);
+  if (conversationId === undefined || userId === undefined) return undefined;
+  return { conversationId, userId, isTyping: row?.['isTyping'] === true };
 }
 
 /** Ids travel as strings; in a LumenJS server's rows they are numbers. */

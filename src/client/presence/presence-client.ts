@@ -1,6 +1,7 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import { type PresenceUpdate } from '../../protocol/presence.ts';
 import { LIMITS } from '../../protocol/limits.ts';
+import { readPresence } from '../../transport/rows.ts';
 import { requireIds, type ClientContext } from '../context.ts';
 import { PRESENCE_STATUSES, type PresenceStatus } from '../../protocol/vocabulary.ts';
 
@@ -96,8 +97,9 @@ export class PresenceClient {
     for (let at = 0; at < userIds.length; at += LIMITS.userIds) {
       const page = userIds.slice(at, at + LIMITS.userIds);
       const updates = await this.#context.requester.request('presence:watch', { userIds: page });
-      for (const update of Array.isArray(updates) ? updates : []) {
-        if (this.apply(update)) this.#context.emitter.emit('presence:changed', update);
+      for (const each of Array.isArray(updates) ? updates : []) {
+        const update = readPresence(each);
+        if (update !== undefined && this.apply(update)) this.#context.emitter.emit('presence:changed', update);
       }
     }
   }

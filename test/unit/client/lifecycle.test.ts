@@ -67,14 +67,20 @@ async function connected(options: { token?: Token; userId?: string } = {}): Prom
 describe('connecting', () => {
   test('nothing happens before connect()', () => {
     const lifecycle = start();
-    expect({ status: lifecycle.status, attempts: socket.attempts, pending: clock.pending }).toEqual({ status: 'idle', attempts: [], pending: 0 });
+    expect({ status: lifecycle.status, attempts: socket.attempts, pending: clock.pending }).toEqual({
+      status: 'idle',
+      attempts: [],
+      pending: 0,
+    });
   });
 
   test('open, hello, catch up, connected', async () => {
     const lifecycle = start({ userId: 'alice' });
     const connecting = lifecycle.connect(undefined);
     await settle();
-    expect(socket.attempts).toEqual([{ auth: { caps: CAPABILITIES, clientVersion: VERSION }, query: { userId: 'alice' } }]);
+    expect(socket.attempts).toEqual([
+      { auth: { caps: CAPABILITIES, clientVersion: VERSION }, query: { userId: 'alice' } },
+    ]);
     socket.open();
     socket.hello();
     await connecting;
@@ -99,24 +105,31 @@ describe('connecting', () => {
     expect(log).toEqual(['connecting', 'no hello', 'catch up', 'connected']);
   });
 
-  test.each(['while catching up', 'after that'])('a hello that comes late, %s, makes it our server after all', async (when) => {
-    const lifecycle = start();
-    if (when === 'while catching up') catchingUp = deferred();
-    const connecting = lifecycle.connect(undefined);
-    await settle();
-    socket.open();
-    clock.advance(1_000);
-    await settle();
-    const stale = catchingUp;
-    catchingUp = undefined;
-    socket.hello();
-    await connecting;
-    stale?.reject(new CommError('DISCONNECTED', 'what was begun as with a base server'));
-    await settle();
-    expect(log.slice(log.indexOf('line lost'))).toEqual(['line lost', 'hello', ...(when === 'after that' ? ['catch up', 'reconnecting', 'connected'] : ['catch up', 'connected'])]);
-    expect(lifecycle.status).toBe('connected');
-    expect(reported).toEqual([]);
-  });
+  test.each(['while catching up', 'after that'])(
+    'a hello that comes late, %s, makes it our server after all',
+    async (when) => {
+      const lifecycle = start();
+      if (when === 'while catching up') catchingUp = deferred();
+      const connecting = lifecycle.connect(undefined);
+      await settle();
+      socket.open();
+      clock.advance(1_000);
+      await settle();
+      const stale = catchingUp;
+      catchingUp = undefined;
+      socket.hello();
+      await connecting;
+      stale?.reject(new CommError('DISCONNECTED', 'what was begun as with a base server'));
+      await settle();
+      expect(log.slice(log.indexOf('line lost'))).toEqual([
+        'line lost',
+        'hello',
+        ...(when === 'after that' ? ['catch up', 'reconnecting', 'connected'] : ['catch up', 'connected']),
+      ]);
+      expect(lifecycle.status).toBe('connected');
+      expect(reported).toEqual([]);
+    },
+  );
 
   test('a second hello changes nothing', async () => {
     await connected();
@@ -277,7 +290,8 @@ describe('failing', () => {
 
   test('frames that make no sense are dropped', async () => {
     await connected();
-    for (const frame of [null, undefined, 1, 'x', [], {}, { event: 1 }, { event: null, data: 1 }]) socket.pushFrame(frame);
+    for (const frame of [null, undefined, 1, 'x', [], {}, { event: 1 }, { event: null, data: 1 }])
+      socket.pushFrame(frame);
     socket.pushFrame({ event: 'typing:update' });
     expect(log).toEqual(['pushed typing:update']);
   });
@@ -383,30 +397,33 @@ describe('who this is', () => {
 });
 
 describe('disconnecting', () => {
-  test.each(['opening', 'greeting', 'catching up', 'connected', 'waiting'])('while %s, everything ends', async (when) => {
-    const lifecycle = start();
-    catchingUp = deferred();
-    const outcome = lifecycle.connect(undefined).catch((error: unknown) => error);
-    await settle();
-    if (when === 'waiting') socket.refuse();
-    else if (when !== 'opening') {
-      socket.open();
-      if (when !== 'greeting') socket.hello();
-      if (when === 'connected') catchingUp.resolve();
-    }
-    await settle();
-    lifecycle.disconnect();
-    expect(lifecycle.status).toBe('disconnected');
-    expect(clock.pending).toBe(0);
-    if (when !== 'connected') expect(await outcome).toMatchObject({ code: 'DISCONNECTED' });
-    const attempts = socket.attempts.length;
-    clock.advance(100_000);
-    catchingUp.resolve();
-    await settle();
-    expect(lifecycle.status).toBe('disconnected');
-    expect(socket.attempts).toHaveLength(attempts);
-    await expect(lifecycle.whenConnected(undefined)).rejects.toMatchObject({ code: 'DISCONNECTED' });
-  });
+  test.each(['opening', 'greeting', 'catching up', 'connected', 'waiting'])(
+    'while %s, everything ends',
+    async (when) => {
+      const lifecycle = start();
+      catchingUp = deferred();
+      const outcome = lifecycle.connect(undefined).catch((error: unknown) => error);
+      await settle();
+      if (when === 'waiting') socket.refuse();
+      else if (when !== 'opening') {
+        socket.open();
+        if (when !== 'greeting') socket.hello();
+        if (when === 'connected') catchingUp.resolve();
+      }
+      await settle();
+      lifecycle.disconnect();
+      expect(lifecycle.status).toBe('disconnected');
+      expect(clock.pending).toBe(0);
+      if (when !== 'connected') expect(await outcome).toMatchObject({ code: 'DISCONNECTED' });
+      const attempts = socket.attempts.length;
+      clock.advance(100_000);
+      catchingUp.resolve();
+      await settle();
+      expect(lifecycle.status).toBe('disconnected');
+      expect(socket.attempts).toHaveLength(attempts);
+      await expect(lifecycle.whenConnected(undefined)).rejects.toMatchObject({ code: 'DISCONNECTED' });
+    },
+  );
 
   test('while a token is fetched, no attempt follows', async () => {
     const token = deferred<string>();

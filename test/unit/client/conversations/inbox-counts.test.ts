@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Message } from '../../../../src/protocol/messages.ts';
-import { countsRead, EMPTY_INBOX, reduceInbox, type Inbox, type InboxEvent } from '../../../../src/client/conversations/inbox.ts';
+import { isOvertaken, EMPTY_INBOX, reduceInbox, type Inbox, type InboxEvent } from '../../../../src/client/conversations/inbox.ts';
 import { buildConversation, buildMessage, buildParticipant } from '../../../../src/testing/builders.ts';
 
 /** `ann` looks at her list; `bob` writes. */
 const message = (seq: number, fields: Partial<Message> = {}): Message => buildMessage({ seq, senderId: 'bob', ...fields });
 
-function read(unreadCount: number, head: { seq: number; rev: number }, lastReadSeq = 0): Parameters<typeof countsRead>[1] {
+function read(unreadCount: number, head: { seq: number; rev: number }, lastReadSeq = 0): Parameters<typeof isOvertaken>[1] {
   return buildConversation({
     unreadCount,
     head,
@@ -22,6 +22,11 @@ const listed = (conversation: ReturnType<typeof read>): InboxEvent => ({
   conversations: [conversation as ReturnType<typeof buildConversation>],
   first: true,
   hasMore: false,
+});
+const counted = (unreadCount: number, seq: number): InboxEvent => ({
+  kind: 'conversation',
+  conversationId: 'conversation-1',
+  update: { id: 'conversation-1', unreadCount, head: { seq, rev: seq } },
 });
 const gone = { deletedAt: 'now', content: '' };
 
@@ -43,16 +48,30 @@ describe('what is unread', () => {
     ['counts an edited message that comes behind later ones', [start, created(message(4)), created(message(3, { rev: 5 }))], 4],
     ['isn’t taken from a list that was overtaken by a message', [start, created(message(3)), start], 3],
     ['is taken from a list that has overtaken what is to come', [start, listed(read(5, { seq: 5, rev: 5 })), created(message(4))], 5],
-    ['is what the server says after reading in the middle', [start, { kind: 'conversation', conversationId: 'conversation-1', update: { id: 'conversation-1', unreadCount: 1 } }], 1],
+    ['is what the server says after reading in the middle', [start, counted(1, 2)], 1],
+    ['doesn’t count again what the server had counted when it came', [start, counted(3, 4), created(message(3)), created(message(4))], 3],
+    ['isn’t what the server said before messages that are here', [start, created(message(3)), counted(1, 2)], 3],
   ])('%s', (_title, events, unread) => {
     expect(run(...events).conversations[0]?.unreadCount).toBe(unread);
   });
 
   test('of a list that was read before the own mark moved has to be asked for anew', () => {
     const inbox = run(listed(read(0, { seq: 2, rev: 2 }, 2)));
-    expect(countsRead(inbox, read(2, { seq: 2, rev: 2 }, 0))).toBe(true);
-    expect(countsRead(inbox, read(0, { seq: 2, rev: 2 }, 2))).toBe(false);
+    expect(isOvertaken(inbox, read(2, { seq: 2, rev: 2 }, 0))).toBe(true);
+    expect(isOvertaken(inbox, read(0, { seq: 2, rev: 2 }, 2))).toBe(false);
   });
+});
+
+test('a count that messages have overtaken has to be asked for anew', () => {
+  const inbox = run(listed(read(2, { seq: 2, rev: 2 })), created(message(3)));
+  const update = { id: 'conversation-1', unreadCount: 1 };
+  expect(isOvertaken(inbox, { ...update, head: { seq: 2, rev: 2 } })).toBe(true);
+  expect(isOvertaken(inbox, { ...update, head: { seq: 3, rev: 3 } })).toBe(false);
+});
+
+test('a message that was counted before it came is the last one all the same', () => {
+  const inbox = run(listed(read(0, { seq: 1, rev: 1 })), counted(1, 2), created(message(2)));
+  expect(inbox.conversations[0]).toMatchObject({ unreadCount: 1, lastMessage: { id: '2' } });
 });
 
 test('the last message stays the last when an earlier one comes late, and is replaced by its later states only', () => {

@@ -1,0 +1,163 @@
+import { readFile } from 'node:fs/promises';
+import fc from 'fast-check';
+import { describe, expect, test, vi } from 'vitest';
+import { CommClient, memoryStorage, type CommStorage } from '../../../src/index.ts';
+import { resolveOptions, type CommClientOptions } from '../../../src/client/options.ts';
+import { VERSION } from '../../../src/lib/version.ts';
+import { FakeSocket, settle } from '../../helpers/client/fake-socket.ts';
+import { manualClock } from '../../helpers/manual-clock.ts';
+
+/** A storage that counts how often it is touched. */
+function watchedStorage(): CommStorage & { touched: number } {
+  const inner = memoryStorage();
+  const storage = {
+    touched: 0,
+    get: (key: string) => touch(() => inner.get(key)),
+    list: (prefix: string) => touch(() => inner.list(prefix)),
+    transact: ((keys, step) => touch(() => inner.transact(keys, step))) as CommStorage['transact'],
+    close: () => inner.close(),
+  };
+  const touch = <T>(work: () => T): T => {
+    storage.touched += 1;
+    return work();
+  };
+  return storage;
+}
+
+describe('constructing a client', () => {
+  test('opens nothing: no timer, no socket, no storage, no request, no token', async () => {
+    const socket = new FakeSocket();
+    const clock = manualClock();
+    const storage = watchedStorage();
+    const fetch = vi.fn<typeof globalThis.fetch>();
+    const token = vi.fn(() => 'token');
+    const timers = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'setInterval')];
+    const client = new CommClient({ socket, clock, storage, fetch, token });
+    client.on('message:new', () => undefined);
+    expect(client.conversations.inbox.getSnapshot()).toEqual({ conversations: [], loading: false, hasMore: false });
+    expect(client.conversations.inbox.getServerSnapshot()).toBe(client.conversations.inbox.getSnapshot());
+    expect(client.messages.outbox()).toEqual([]);
+    expect({ status: client.status, userId: client.userId, typing: client.typing.in('x'), presence: client.presence.get('x') }).toEqual({ status: 'idle', userId: undefined, typing: [], presence: undefined });
+    await settle();
+    expect({ attempts: socket.attempts, pending: clock.pending, touched: storage.touched }).toEqual({ attempts: [], pending: 0, touched: 0 });
+    expect([...timers, fetch, token].map((each) => each.mock.calls.length)).toEqual([0, 0, 0, 0]);
+  });
+
+  test('promises nothing before there is a server', () => {
+    expect(new CommClient().guarantees).toEqual({ acknowledged: false, exactlyOnce: false, gapFree: false, editsOnResume: false });
+  });
+
+  test('works without a window, and ends without having begun', async () => {
+    expect(globalThis).not.toHaveProperty('window');
+    const client = new CommClient({ url: 'https://chat.example.com', userId: 'alice' });
+    await client.disconnect();
+    await client[Symbol.asyncDispose]();
+    expect(client.status).toBe('disconnected');
+  });
+
+  test('after a connect() and a disconnect() nothing is left behind', async () => {
+    const socket = new FakeSocket();
+    socket.answer = (event) =>
+      event === 'nk:sync'
+        ? { ok: true, data: { inboxRev: 1, conversations: [], gained: [], heads: {}, lost: [], reads: [] } }
+        : { ok: true, data: [] };
+    const clock = manualClock();
+    const client = new CommClient({ socket, clock, storage: memoryStorage(), userId: 'alice' });
+    client.presence.watch(['bob']);
+    const connecting = client.connect();
+    await settle();
+    socket.open();
+    socket.hello();
+    await connecting;
+    client.typing.start('conversation');
+    socket.push('typing:update', { conversationId: 'conversation', userId: 'bob', isTyping: true });
+    socket.push('message:new', { id: '1', conversationId: 'conversation', senderId: 'bob', content: 'x', type: 'text', createdAt: '', seq: 1, rev: 1 });
+    client.messages.send({ conversationId: 'conversation', content: 'x' }).catch(() => undefined);
+    await settle();
+    await client.disconnect();
+    expect(clock.pending).toBe(0);
+  });
+});
+
+test('the version is that of the package', async () => {
+  const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
+  expect(VERSION).toBe(version);
+});
+
+describe('options', () => {
+  test('have defaults', () => {
+    expect(resolveOptions()).toMatchObject({
+      url: undefined,
+      namespace: '/nk/messages',
+      path: '/__nk_socketio/',
+      restPath: '/__nk_comm',
+      transports: ['websocket', 'polling'],
+      idleAfterMs: 300_000,
+      requestTimeoutMs: 10_000,
+    });
+  });
+
+  test('lose the slash at the end of an address', () => {
+    expect(resolveOptions({ url: 'https://a.example//', restPath: '/rest/' })).toMatchObject({ url: 'https://a.example', restPath: '/rest' });
+  });
+
+  test.each<[title: string, options: object]>([
+    ['a url without a scheme', { url: 'chat.example.com' }],
+    ['a url of another scheme', { url: 'ws://chat.example.com' }],
+    ['an empty user id', { userId: '' }],
+    ['a user id that is no text', { userId: 5 }],
+    ['a token that is neither', { token: {} }],
+    ['no time at all', { requestTimeoutMs: 0 }],
+    ['an endless time', { requestTimeoutMs: Infinity }],
+    ['a time that is no number', { requestTimeoutMs: '5' }],
+    ['being idle at once', { presence: { idleAfterMs: 0 } }],
+    ['being idle for ever', { presence: { idleAfterMs: Number.NaN } }],
+  ])('%s is a TypeError', (_title, options) => {
+    expect(() => new CommClient(options as CommClientOptions)).toThrow(TypeError);
+  });
+
+  test('never being idle is an option', () => {
+    expect(resolveOptions({ presence: { idleAfterMs: false } }).idleAfterMs).toBe(false);
+  });
+});
+
+describe('whatever a server pushes', () => {
+  const EVENTS = ['message:new', 'message:updated', 'message:deleted', 'message:status', 'message:reaction-update', 'message:forwarded', 'message:error', 'error', 'typing:update', 'presence:changed', 'conversation:new', 'conversation:updated', 'conversation:left', 'read-receipt:update', 'call:incoming', 'comm:hello', 'status', 'message:pending', 'message:failed', '__proto__', 'toString'];
+  const FIELDS = ['id', 'messageId', 'conversationId', 'userId', 'senderId', 'content', 'seq', 'rev', 'status', 'readBy', 'reactions', 'isTyping', 'participants', 'head', 'lastMessage', 'code', 'clientId'];
+  const leaf = fc.oneof(fc.constantFrom('c', 'm', '1', 'bob', 'read', ''), fc.integer({ min: -1, max: 5 }), fc.boolean(), fc.constant(null));
+  const data = fc.oneof(fc.anything(), fc.dictionary(fc.constantFrom(...FIELDS), fc.oneof({ weight: 5, arbitrary: leaf }, fc.array(leaf), fc.dictionary(fc.constantFrom(...FIELDS), leaf), fc.anything())));
+
+  test.each([true, false])('nothing throws, and the events of the client’s own are not for servers (our server: %s)', async (isOurs) => {
+    const socket = new FakeSocket();
+    socket.answer = (event) =>
+      event === 'nk:sync' ? { ok: true, data: { inboxRev: 1, conversations: [], gained: [], heads: {}, lost: [], reads: [] } } : undefined;
+    const clock = manualClock();
+    const fetch = () => Promise.resolve(new Response('[]'));
+    const client = new CommClient({ socket, clock, storage: memoryStorage(), userId: 'alice', fetch });
+    const own: unknown[] = [];
+    const connecting = client.connect();
+    await settle();
+    socket.open();
+    if (isOurs) socket.hello();
+    else clock.advance(1_000);
+    await connecting;
+    client.conversations.inbox.subscribe(() => undefined);
+    const view = client.conversations.open('c');
+    view.subscribe(() => undefined);
+    await settle();
+    client.on('status', (status) => own.push(status));
+    client.on('message:pending', (message) => own.push(message));
+    client.on('message:failed', (failed) => own.push(failed));
+    fc.assert(
+      fc.property(fc.constantFrom(...EVENTS.filter((event) => event !== 'error' && event !== 'message:error' && event !== 'comm:hello')), data, (event, payload) => {
+        socket.push(event, payload);
+      }),
+      { numRuns: 3_000 },
+    );
+    await settle();
+    expect(own).toEqual([]);
+    expect(client.status).toBe('connected');
+    await client[Symbol.asyncDispose]();
+    expect(clock.pending).toBe(0);
+  });
+});
