@@ -28,8 +28,10 @@ export class CursorKeeper {
 
   /** What was kept of this user; the start of everything where nothing was. */
   async load(userId: string): Promise<Position> {
-    this.#key = `${encodeURIComponent(userId)}/cursors`;
-    const stored = await this.#storage.get(this.#key).catch(this.#report);
+    const key = `${encodeURIComponent(userId)}/cursors`;
+    const stored = await this.#storage.get(key).catch(this.#report);
+    // Not before: whoever saves meanwhile has nothing yet that is worth keeping.
+    this.#key = key;
     return readPosition(stored ?? undefined) ?? START;
   }
 

@@ -1,0 +1,74 @@
+import { beforeEach, expect, test } from 'vitest';
+import { watchIdle } from '../../../../src/client/presence/idle.ts';
+import { watchWake } from '../../../../src/client/wake.ts';
+import { manualClock, type ManualClock } from '../../../helpers/manual-clock.ts';
+
+let clock: ManualClock;
+let page: EventTarget & { visibilityState: string };
+let told: unknown[];
+
+beforeEach(() => {
+  clock = manualClock();
+  page = Object.assign(new EventTarget(), { visibilityState: 'visible' });
+  told = [];
+});
+const input = (type: string): boolean => page.dispatchEvent(new Event(type));
+
+test('after so long without input somebody is idle, and with the next input back', () => {
+  watchIdle(page, clock, 1_000, (isIdle) => told.push(isIdle));
+  clock.advance(999);
+  expect(told).toEqual([]);
+  clock.advance(1);
+  expect(told).toEqual([true]);
+  clock.advance(10_000);
+  input('pointermove');
+  expect(told).toEqual([true, false]);
+  clock.advance(1_000);
+  expect(told).toEqual([true, false, true]);
+});
+
+test.each(['pointerdown', 'pointermove', 'keydown', 'wheel', 'touchstart', 'focus'])('%s is input', (type) => {
+  watchIdle(page, clock, 1_000, (isIdle) => told.push(isIdle));
+  clock.advance(900);
+  input(type);
+  clock.advance(900);
+  expect(told).toEqual([]);
+  clock.advance(100);
+  expect(told).toEqual([true]);
+});
+
+test('a thousand movements of the pointer need one timer', () => {
+  watchIdle(page, clock, 1_000, () => undefined);
+  for (let count = 0; count < 1_000; count += 1) input('pointermove');
+  expect(clock.pending).toBe(1);
+});
+
+test('stopped, it listens no more and leaves no timer', () => {
+  const stop = watchIdle(page, clock, 1_000, (isIdle) => told.push(isIdle));
+  clock.advance(1_000);
+  stop();
+  input('keydown');
+  clock.advance(10_000);
+  expect(told).toEqual([true]);
+  expect(clock.pending).toBe(0);
+});
+
+test('a page wakes with its network, from the cache, and when it is looked at again', () => {
+  const view = new EventTarget();
+  const stop = watchWake(view, page, () => told.push('wake'));
+  view.dispatchEvent(new Event('online'));
+  view.dispatchEvent(new Event('pageshow'));
+  input('visibilitychange');
+  page.visibilityState = 'hidden';
+  input('visibilitychange');
+  expect(told).toEqual(['wake', 'wake', 'wake']);
+  stop();
+  view.dispatchEvent(new Event('online'));
+  page.visibilityState = 'visible';
+  input('visibilitychange');
+  expect(told).toHaveLength(3);
+});
+
+test('without a page there is nothing to wake', () => {
+  expect(watchWake(undefined, undefined, () => told.push('wake'))).not.toThrow();
+});
