@@ -35,8 +35,8 @@ export class Elsewhere {
   readonly #items = new Map<string, StoredItem>();
   /** Retried from here, sent from there. */
   readonly #awaited = new Map<string, Deferred<unknown>>();
-  /** What ended since the storage was asked for a list: its answer may not know yet. */
-  readonly #ended = new Set<string>();
+  /** What ended while the storage is asked for a list: its answer may not know yet. */
+  #ended: Set<string> | undefined;
 
   constructor(events: OutboxEvents, tell: (note: TabRequest) => void) {
     this.#events = events;
@@ -71,11 +71,13 @@ export class Elsewhere {
 
   /** Before the storage is asked what there is. */
   listing(): void {
-    this.#ended.clear();
+    this.#ended = new Set();
   }
 
   listed(items: readonly StoredItem[]): void {
-    this.#add(items.filter(({ clientId }) => !this.#ended.has(clientId) && !this.#items.has(clientId)));
+    const ended = this.#ended;
+    this.#ended = undefined;
+    this.#add(items.filter(({ clientId }) => ended?.has(clientId) !== true && !this.#items.has(clientId)));
   }
 
   /** A tab is gone: what of its items isn't stored either will not come back. */
@@ -134,7 +136,7 @@ export class Elsewhere {
 
   #end(clientId: string): void {
     this.#items.delete(clientId);
-    this.#ended.add(clientId);
+    this.#ended?.add(clientId);
   }
 
   #settle(clientId: string): Deferred<unknown> | undefined {
