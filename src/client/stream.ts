@@ -66,6 +66,7 @@ export class Stream {
     this.#to.messages.sender.offline();
     this.#to.typing.lineLost();
     this.#to.reader.current?.timelines.lineLost();
+    this.#to.conversations.lineLost();
   }
 
   /** Rooms first, then what was missed, then the outbox: that order leaves no window. */
@@ -148,7 +149,8 @@ export class Stream {
     conversations.apply(change);
     if (change.kind === 'created') {
       const { clientId, senderId } = change.message;
-      if (clientId !== undefined && senderId === this.#context.userId()) messages.sender.confirm(clientId, change.message);
+      if (clientId !== undefined && senderId === this.#context.userId())
+        messages.sender.confirm(clientId, change.message);
       this.#to.typing.apply({ conversationId: change.conversationId, userId: senderId, isTyping: false });
     }
     this.#keeper.moved();
@@ -167,7 +169,11 @@ export class Stream {
         return emitter.emit('message:deleted', deletionOf(message));
       }
       case 'deleted':
-        return emitter.emit('message:deleted', { messageId: change.messageId, conversationId, deletedBy: change.deletedBy });
+        return emitter.emit('message:deleted', {
+          messageId: change.messageId,
+          conversationId,
+          deletedBy: change.deletedBy,
+        });
       case 'reactions': {
         const { messageId, reactions, seq, rev } = change;
         return emitter.emit('message:reaction-update', { messageId, reactions, conversationId, seq, rev });
@@ -185,7 +191,8 @@ export class Stream {
     if (conversationId === '') timelines?.applyEverywhere(mark);
     else timelines?.apply(conversationId, mark);
     conversations.apply(mark);
-    if (mark.kind === 'status') return emitter.emit('message:status', { messageId, status: mark.status, conversationId, seq });
+    if (mark.kind === 'status')
+      return emitter.emit('message:status', { messageId, status: mark.status, conversationId, seq });
     const readBy = { userId: mark.userId, readAt: mark.readAt };
     emitter.emit('read-receipt:update', { conversationId, messageId, readBy, seq });
   }
@@ -244,8 +251,11 @@ export class Stream {
       this.#to.conversations.apply({ kind: 'known', conversation });
       if (!isFirst && !followed.has(conversation.id)) this.#context.emitter.emit('conversation:new', conversation);
     }
-    for (const { conversationId, unreadCount } of result.reads) {
-      this.#to.conversations.apply({ kind: 'counted', conversationId, unreadCount });
+    for (const { conversationId: id, unreadCount } of result.reads) {
+      // Counted at the cursor that was sent; those that had changes bring their count along.
+      const head = followed.get(id);
+      if (result.conversations.some((each) => each.conversationId === id)) continue;
+      this.#to.conversations.apply({ kind: 'conversation', conversationId: id, update: { id, unreadCount, ...(head && { head }) } });
     }
     this.#keeper.moved();
     this.#syncRest().catch((error: unknown) => {

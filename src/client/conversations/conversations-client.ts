@@ -183,6 +183,11 @@ export class ConversationsClient {
     this.#reading.current?.inbox.apply(event);
   }
 
+  /** @internal */
+  lineLost(): void {
+    this.#reading.current?.inbox.lineLost();
+  }
+
   /** @internal Loads the list anew where somebody looks at it. */
   reload(): void {
     this.#reading.current?.inbox.reload();

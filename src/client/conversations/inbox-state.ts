@@ -3,7 +3,7 @@ import { CommError } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { ClientContext } from '../context.ts';
 import type { Directory } from './directory.ts';
-import { countsRead, EMPTY_INBOX, findConversation, reduceInbox, type Inbox, type InboxEvent } from './inbox.ts';
+import { isOvertaken, EMPTY_INBOX, findConversation, reduceInbox, type Inbox, type InboxEvent } from './inbox.ts';
 
 /** The list of conversations as far as it is loaded. Frozen; what didn't change is the same object as before. */
 export interface InboxSnapshot {
@@ -14,6 +14,8 @@ export interface InboxSnapshot {
   readonly hasMore: boolean;
   readonly error?: CommError | undefined;
 }
+
+const RETRY_AFTER_MS = 2_000;
 
 /** The inbox around its reducer: loads pages when somebody looks, and single conversations when they are heard of. */
 export class InboxState {
@@ -32,6 +34,7 @@ export class InboxState {
   #asking = 0;
   readonly #meanwhile: InboxEvent[] = [];
   #error: CommError | undefined;
+  #cancelRetry = (): void => undefined;
 
   constructor(context: ClientContext, directory: Directory) {
     this.#context = context;
@@ -63,7 +66,7 @@ export class InboxState {
     const ownId = this.#context.userId();
     const before = this.#inbox;
     const next = reduceInbox(before.ownId === ownId ? before : { ...before, ownId }, event);
-    for (const read of snapshotsIn(event)) if (countsRead({ ...before, ownId }, read)) this.#fetch(read.id);
+    for (const read of snapshotsIn(event)) if (isOvertaken({ ...before, ownId }, read)) this.#fetch(read.id);
     if (next !== before) {
       this.#inbox = next;
       this.#publish();
@@ -78,8 +81,16 @@ export class InboxState {
 
   reload(): void {
     if (this.#show === undefined || !this.#context.online()) return;
-    // The error is in the snapshot.
-    this.#load(0).catch(() => undefined);
+    this.#load(0).catch((error: unknown) => {
+      // The error is in the snapshot; without a line the next one reloads.
+      if (!(error instanceof CommError) || !error.retryable || !this.#context.online()) return;
+      this.lineLost();
+      this.#cancelRetry = this.#context.clock.after(error.retryAfterMs ?? RETRY_AFTER_MS, () => this.reload());
+    });
+  }
+
+  lineLost(): void {
+    this.#cancelRetry();
   }
 
   loadMore(): Promise<void> {
@@ -152,7 +163,7 @@ export class InboxState {
 /** Saying it again changes nothing where it is known already: it says how things stand, or is counted. */
 function canRepeat(event: InboxEvent): boolean {
   if (event.kind === 'created' || event.kind === 'updated') return event.rev !== undefined;
-  return event.kind !== 'listed' && event.kind !== 'counted';
+  return event.kind !== 'listed';
 }
 
 /** Conversations as the server read them, which may be older than what was pushed. */

@@ -1,5 +1,6 @@
 import type { Conversation, ConversationUpdate, Participant } from '../../protocol/conversations.ts';
 import type { Message } from '../../protocol/messages.ts';
+import { MESSAGE_STATUSES } from '../../protocol/vocabulary.ts';
 import { assignDefined } from '../../transport/rows.ts';
 import type { Change, Mark } from '../changes.ts';
 
@@ -17,7 +18,6 @@ export type InboxEvent =
   | { kind: 'listed'; conversations: readonly Conversation[]; first: boolean; hasMore: boolean }
   /** A conversation as just read. */
   | { kind: 'known'; conversation: Conversation }
-  | { kind: 'counted'; conversationId: string; unreadCount: number }
   | { kind: 'left'; conversationId: string };
 
 export const EMPTY_INBOX: Inbox = { ownId: undefined, conversations: [], hasMore: false };
@@ -33,10 +33,6 @@ export function reduceInbox(inbox: Inbox, event: InboxEvent): Inbox {
       return findConversation(inbox, event.conversationId) === undefined
         ? inbox
         : { ...inbox, conversations: inbox.conversations.filter(({ id }) => id !== event.conversationId) };
-    case 'counted':
-      return amend(inbox, event.conversationId, (held) =>
-        held.unreadCount === event.unreadCount ? held : { ...held, unreadCount: event.unreadCount },
-      );
     case 'created':
       return arrive(inbox, event);
     case 'updated':
@@ -56,11 +52,7 @@ export function reduceInbox(inbox: Inbox, event: InboxEvent): Inbox {
     case 'read':
       return amend(inbox, event.conversationId, (held) => markRead(held, event, inbox.ownId));
     case 'status':
-      return amend(inbox, event.conversationId, (held) => {
-        const last = held.lastMessage;
-        const covered = last?.id === event.messageId || (last?.senderId === inbox.ownId && last?.seq === event.seq);
-        return last === undefined || !covered ? held : { ...held, lastMessage: { ...last, status: event.status } };
-      });
+      return amend(inbox, event.conversationId, (held) => reach(held, event, inbox.ownId));
   }
 }
 
@@ -110,10 +102,11 @@ function furthest(one: Participant, other: Participant): Participant {
   );
 }
 
-/** What was read anew counts as unread what has been read since: it has to be read once more. */
-export function countsRead(inbox: Inbox, { id, participants }: ConversationUpdate): boolean {
+/** Its count belongs to another moment than what is held: counting on from there would be wrong for good. */
+export function isOvertaken(inbox: Inbox, { id, participants, unreadCount, head }: ConversationUpdate): boolean {
   const held = findConversation(inbox, id);
-  if (held === undefined || participants === undefined) return false;
+  if (held === undefined || unreadCount === undefined) return false;
+  if (participants === undefined) return head !== undefined && held.head !== undefined && head.rev < held.head.rev;
   return readSeq(held, inbox.ownId) > readSeq({ participants }, inbox.ownId);
 }
 
@@ -133,10 +126,11 @@ function arrive(inbox: Inbox, { conversationId, message }: Extract<Change, { mes
   return amend(inbox, conversationId, (held) => {
     const { lastMessage: last, head } = held;
     const isKnown = head === undefined || message.rev === undefined ? last?.id === message.id : !isNews(held, message);
-    if (isKnown) return withLast(held, { kind: 'updated', message });
     // After a reconnect one that was edited meanwhile comes behind those that were sent after it.
     const isLast = last?.seq === undefined || message.seq === undefined || message.seq > last.seq;
-    const isUnread = message.senderId !== inbox.ownId && (message.seq ?? Infinity) > readSeq(held, inbox.ownId);
+    if (isKnown && !isLast) return withLast(held, { kind: 'updated', message });
+    const isUnread =
+      !isKnown && message.senderId !== inbox.ownId && (message.seq ?? Infinity) > readSeq(held, inbox.ownId);
     const next = {
       ...held,
       ...(isLast && { lastMessage: message }),
@@ -215,6 +209,16 @@ function markRead(held: Conversation, mark: Extract<Mark, { kind: 'read' }>, own
 }
 
 /** As the server lists them: of those that changed in the same millisecond, by their ids. */
+/** A status only moves forward. */
+function reach(held: Conversation, mark: Extract<Mark, { kind: 'status' }>, ownId: string | undefined): Conversation {
+  const last = held.lastMessage;
+  if (last === undefined) return held;
+  const isUpTo = last.seq !== undefined && mark.seq !== undefined && last.seq <= mark.seq && last.senderId === ownId;
+  const isNew = MESSAGE_STATUSES.indexOf(last.status) < MESSAGE_STATUSES.indexOf(mark.status);
+  const isAbout = last.id === mark.messageId || isUpTo;
+  return isAbout && isNew ? { ...held, lastMessage: { ...last, status: mark.status } } : held;
+}
+
 function sorted(conversations: readonly Conversation[]): Conversation[] {
   return [...conversations].sort((a, b) =>
     a.updatedAt === b.updatedAt ? (a.id < b.id ? -1 : 1) : a.updatedAt < b.updatedAt ? 1 : -1,

@@ -1,3 +1,4 @@
+import type { Head } from '../../protocol/conversations.ts';
 import type { Delivered, MessageRef, ReadMark } from '../../protocol/messages.ts';
 import {
   keepReceipt,
@@ -20,6 +21,7 @@ import { pushStatuses } from './statuses.ts';
 
 interface ReadOutcome {
   readonly mark: ReadMark;
+  readonly head: Head;
   readonly readAt: string;
   readonly read: readonly StatusChange[];
   readonly delivered: readonly StatusChange[];
@@ -56,7 +58,8 @@ export class ReadingService {
         deliveredBefore,
         yield* slowestDelivered(conversationId),
       )).filter(({ senderId, seq }) => seq > slowestBut(senderId, readAfter));
-      return { mark, moved: { mark, readAt, read, delivered } };
+      const { seq = 0, rev = 0 } = (yield* membershipOf(conversationId, userId)) ?? {};
+      return { mark, moved: { mark, head: { seq, rev }, readAt, read, delivered } };
     };
     const { mark } = await store.write(work, ({ moved }) => {
       if (moved === undefined) return;
@@ -65,8 +68,10 @@ export class ReadingService {
       hub.toConversation(conversationId, { event: 'read-receipt:update', data: receipt });
       pushStatuses(hub, conversationId, 'delivered', moved.delivered);
       pushStatuses(hub, conversationId, 'read', moved.read);
-      // To the device that asked as well: its answer says the same, and may come behind messages that are counted anew.
-      hub.toUser(userId, { event: 'conversation:updated', data: { id: conversationId, unreadCount } });
+      // To the device that asked as well: its answer may come behind messages that are counted anew. The head says which
+      // messages are counted here.
+      const data = { id: conversationId, unreadCount, head: moved.head };
+      hub.toUser(userId, { event: 'conversation:updated', data });
     });
     return mark;
   }

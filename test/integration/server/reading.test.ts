@@ -75,7 +75,7 @@ describe('delivery and reading', () => {
       })),
       {
         event: 'conversation:updated',
-        data: { id: conversationId, unreadCount: 1 },
+        data: { id: conversationId, unreadCount: 1, head: { seq: 4, rev: 4 } },
         to: 'user:bob',
       },
     ]);

@@ -1,0 +1,162 @@
+import { describe, expect, test } from 'vitest';
+import { EMPTY_INBOX, findConversation, reduceInbox, type Inbox, type InboxEvent } from '../../../../src/client/conversations/inbox.ts';
+import type { Conversation, Participant } from '../../../../src/protocol/conversations.ts';
+import type { Message } from '../../../../src/protocol/messages.ts';
+import { baseMessage, conversation, deepFreeze, message, timeOf } from '../../../helpers/client/messages.ts';
+
+const START: Inbox = { ...EMPTY_INBOX, ownId: 'alice' };
+
+function run(inbox: Inbox, ...events: readonly InboxEvent[]): Inbox {
+  return events.reduce((state, event) => reduceInbox(deepFreeze(state), deepFreeze(event)), inbox);
+}
+function participant(userId: string, lastReadSeq = 0): Participant {
+  return { userId, displayName: userId, joinedAt: timeOf(0), presence: 'offline', lastReadSeq };
+}
+/** A conversation of alice and bob whose last message is `seq`. */
+function at(seq: number, values: Partial<Conversation> = {}): Conversation {
+  return conversation({
+    participants: [participant('alice'), participant('bob')],
+    updatedAt: timeOf(seq),
+    head: { seq, rev: seq },
+    ...(seq > 0 && { lastMessage: message(seq) }),
+    ...values,
+  });
+}
+function created(each: Message): InboxEvent {
+  return { kind: 'created', conversationId: each.conversationId, message: each, rev: each.rev };
+}
+function updated(each: Message): InboxEvent {
+  return { kind: 'updated', conversationId: each.conversationId, message: each, rev: each.rev };
+}
+function known(each: Conversation): InboxEvent {
+  return { kind: 'known', conversation: each };
+}
+const one = (inbox: Inbox): Conversation => findConversation(inbox, 'conversation') ?? expect.unreachable('not there');
+const ids = (inbox: Inbox): string => inbox.conversations.map(({ id }) => id).join(' ');
+const here = { conversationId: 'conversation' };
+
+describe('the list', () => {
+  const a = conversation({ id: 'a', updatedAt: timeOf(1) });
+  const b = conversation({ id: 'b', updatedAt: timeOf(2) });
+  const c = conversation({ id: 'c', updatedAt: timeOf(3) });
+
+  test('stands in the order of activity, newest first', () => {
+    expect(ids(run(START, { kind: 'listed', conversations: [a, c, b], first: true, hasMore: false }))).toBe('c b a');
+    expect(ids(run(START, known(a), known(b), known(c)))).toBe('c b a');
+  });
+
+  test('a second page is added to the first', () => {
+    const inbox = run(START, { kind: 'listed', conversations: [c], first: true, hasMore: true }, { kind: 'listed', conversations: [b, a], first: false, hasMore: false });
+    expect(ids(inbox)).toBe('c b a');
+    expect(inbox.hasMore).toBe(false);
+  });
+
+  test('what is missing in the whole list is gone, what lies beyond its first page stays', () => {
+    const all = run(START, { kind: 'listed', conversations: [c, b, a], first: true, hasMore: false });
+    expect(ids(run(all, { kind: 'listed', conversations: [c, a], first: true, hasMore: false }))).toBe('c a');
+    expect(ids(run(all, { kind: 'listed', conversations: [c], first: true, hasMore: true }))).toBe('c b a');
+    expect(ids(run(all, { kind: 'listed', conversations: [c, a], first: true, hasMore: true }))).toBe('c a');
+  });
+
+  test('a conversation that was left is gone', () => {
+    expect(ids(run(START, known(a), known(b), { kind: 'left', conversationId: 'a' }))).toBe('b');
+  });
+
+  test('a new message brings its conversation to the top', () => {
+    const inbox = run(START, known(a), known(c), created(message(9, { conversationId: 'a' })));
+    expect(ids(inbox)).toBe('a c');
+  });
+});
+
+describe('a message that arrives', () => {
+  test.each<[title: string, from: Conversation, events: InboxEvent[], last: string | undefined, unread: number]>([
+    ['is the last one and unread', at(2), [created(message(3))], '3', 1],
+    ['twice counts once', at(2), [created(message(3)), created(message(3))], '3', 1],
+    ['is not unread when it is one’s own', at(2), [created(message(3, { senderId: 'alice' }))], '3', 0],
+    ['counts once when the conversation, as it was read, has it already', at(3, { unreadCount: 1 }), [created(message(3))], '3', 1],
+    ['behind one that was sent after it counts, and is not the last', at(2), [created(message(4, { rev: 3 })), created(message(3, { rev: 4 }))], '4', 2],
+    ['is not unread where it is read already', at(2, { participants: [participant('alice', 3), participant('bob')] }), [created(message(3))], '3', 0],
+    ['and is deleted unread is not unread any more', at(2), [created(message(3)), updated(message(3, { rev: 4, deletedAt: 'now', content: '' }))], '3', 0],
+    ['and is deleted when it was read leaves the count alone', at(3, { unreadCount: 0, participants: [participant('alice', 3), participant('bob')] }), [updated(message(3, { rev: 4, deletedAt: 'now', content: '' }))], '3', 0],
+    ['of a base server counts, once', at(0, { head: undefined }), [created(baseMessage(5)), created(baseMessage(5))], '5', 1],
+  ])('%s', (_title, from, events, last, unread) => {
+    const inbox = run(START, known(from), ...events);
+    expect([one(inbox).lastMessage?.id, one(inbox).unreadCount]).toEqual([last, unread]);
+  });
+
+  test('in a conversation that is not held changes nothing', () => {
+    expect(run(START, created(message(1)))).toBe(START);
+  });
+
+  test('is edited, reacted to and deleted where it is the last', () => {
+    const edited = run(START, known(at(3)), updated(message(3, { rev: 4, content: 'edited' })));
+    expect(one(edited).lastMessage?.content).toBe('edited');
+    const reactions = [{ emoji: '+', count: 1, users: ['bob'] }];
+    expect(one(run(edited, { kind: 'reactions', ...here, messageId: '3', reactions, seq: 3, rev: 5 })).lastMessage?.reactions).toEqual(reactions);
+    expect(one(run(edited, updated(message(2, { rev: 5, content: 'another' })))).lastMessage?.content).toBe('edited');
+    const deleted = run(START, known(at(3, { head: undefined })), { kind: 'deleted', ...here, messageId: '3', deletedBy: 'bob', deletedAt: 'now' });
+    expect(one(deleted).lastMessage).toMatchObject({ content: '', deletedAt: 'now' });
+  });
+
+  test('an older state of it changes nothing', () => {
+    const inbox = run(START, known(at(3)), updated(message(3, { rev: 4, content: 'edited' })));
+    expect(one(run(inbox, updated(message(3, { rev: 2, content: 'older' })))).lastMessage?.content).toBe('edited');
+  });
+});
+
+describe('marks', () => {
+  test('reading to the end leaves nothing unread, on the reader’s own side', () => {
+    const inbox = run(START, known(at(3, { unreadCount: 3 })));
+    const mark = (userId: string, seq: number): InboxEvent => ({ kind: 'read', ...here, userId, readAt: 'now', messageId: '', seq });
+    expect(one(run(inbox, mark('alice', 3))).unreadCount).toBe(0);
+    expect(one(run(inbox, mark('alice', 2))).unreadCount).toBe(3);
+    expect(one(run(inbox, mark('bob', 3))).unreadCount).toBe(3);
+    expect(one(run(inbox, mark('bob', 3))).participants[1]).toMatchObject({ lastReadSeq: 3, lastReadAt: 'now' });
+    const read = run(inbox, mark('bob', 3));
+    expect(run(read, mark('bob', 2))).toBe(read);
+  });
+
+  test('a base server names the message', () => {
+    const inbox = run(START, known(conversation({ lastMessage: baseMessage(3), unreadCount: 3 })));
+    expect(one(run(inbox, { kind: 'read', ...here, userId: 'alice', readAt: '', messageId: '3' })).unreadCount).toBe(0);
+    expect(one(run(inbox, { kind: 'read', ...here, userId: 'alice', readAt: '', messageId: '2' })).unreadCount).toBe(3);
+  });
+
+  test('a status reaches the last message, if it is meant, and never goes back', () => {
+    const own = at(3, { lastMessage: message(3, { senderId: 'alice' }) });
+    const mark = (status: 'delivered' | 'read', seq: number | undefined, messageId = ''): InboxEvent => ({ kind: 'status', ...here, messageId, status, seq });
+    const inbox = run(START, known(own));
+    expect(one(run(inbox, mark('delivered', 3))).lastMessage?.status).toBe('delivered');
+    expect(run(inbox, mark('delivered', 2))).toBe(inbox);
+    expect(one(run(inbox, mark('read', 3), mark('delivered', 3))).lastMessage?.status).toBe('read');
+    const theirs = run(START, known(at(3)));
+    expect(run(theirs, mark('read', 3))).toBe(theirs);
+  });
+
+  test('of another message of a base server is not taken for one of the last', () => {
+    const inbox = run(START, known(conversation({ lastMessage: baseMessage(3, { senderId: 'alice' }) })));
+    expect(run(inbox, { kind: 'status', ...here, messageId: '2', status: 'read' })).toBe(inbox);
+    expect(one(run(inbox, { kind: 'status', ...here, messageId: '3', status: 'read' })).lastMessage?.status).toBe('read');
+  });
+});
+
+describe('a conversation that is read anew', () => {
+  test('takes the place of what is held', () => {
+    const inbox = run(START, known(at(3)), known(at(5, { name: 'New', unreadCount: 2 })));
+    expect(one(inbox)).toMatchObject({ name: 'New', unreadCount: 2, lastMessage: { id: '5' } });
+    expect(inbox.conversations).toHaveLength(1);
+  });
+
+  test('does not undo what was pushed since it was read', () => {
+    const inbox = run(START, known(at(3)), created(message(4)), known(at(3)));
+    expect(one(inbox)).toMatchObject({ unreadCount: 1, lastMessage: { id: '4' } });
+  });
+
+  test('in part changes that part', () => {
+    const inbox = run(START, known(at(3)));
+    const update: InboxEvent = { kind: 'conversation', ...here, update: { id: 'conversation', muted: true } };
+    expect(one(run(inbox, update))).toMatchObject({ muted: true, lastMessage: { id: '3' } });
+    const muted = run(inbox, update);
+    expect(run(muted, update)).toBe(muted);
+  });
+});
