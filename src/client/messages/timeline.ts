@@ -33,6 +33,8 @@ export interface Timeline {
   readonly keep: number;
   /** Own messages that the server has not stored yet, or refused, in the order they were sent. */
   readonly pending: readonly Message[];
+  /** The furthest mark of each person and status: a mark may overtake a message that is held back behind a gap. */
+  readonly marks: ReadonlyMap<string, Mark>;
 }
 
 export type TimelineEvent =
@@ -57,7 +59,7 @@ export const STATUS_ORDER: Readonly<Record<MessageStatus, number>> = {
 const MAX_READERS = 50;
 
 export function emptyTimeline(conversationId: string, ownId: string | undefined): Timeline {
-  return { conversationId, ownId, segments: [], shown: 0, live: false, keep: WINDOW, pending: [] };
+  return { conversationId, ownId, segments: [], shown: 0, live: false, keep: WINDOW, pending: [], marks: new Map() };
 }
 
 /** Returns `timeline` itself when nothing changed, so that a view can compare by identity. */
@@ -82,9 +84,8 @@ export function reduceTimeline(timeline: Timeline, event: TimelineEvent): Timeli
     case 'conversation':
       return timeline;
     case 'read':
-      return amendAll(timeline, (held) => readUpTo(held, event, timeline.ownId));
     case 'status':
-      return amendAll(timeline, (held) => reached(held, event, timeline.ownId));
+      return amendAll(remember(timeline, event), (held) => marked(held, event, timeline.ownId));
     case 'pending':
       return has(timeline, event.message) ? timeline : { ...timeline, pending: [...timeline.pending, event.message] };
     case 'failed':
@@ -156,7 +157,9 @@ function isHeld(timeline: Timeline, { seq, id }: Message): boolean {
 }
 
 /** A message that is stored now. It belongs to the end; while the end isn't held, a later page brings it. */
-function create(timeline: Timeline, message: Message): Timeline {
+function create(timeline: Timeline, pushed: Message): Timeline {
+  let message = pushed;
+  for (const mark of timeline.marks.values()) message = marked(message, mark, timeline.ownId);
   const held = findMessage(timeline, message.id);
   if (held !== undefined) return amend(settle(timeline, message), message.id, (old) => newer(old, message));
   const settled = settle(timeline, message);
@@ -238,6 +241,17 @@ function newer(held: Message, other: Message): Message {
 function tombstone(held: Message, deletedAt: string): Message {
   const { attachment: _attachment, envelope: _envelope, reactions: _reactions, ...rest } = held;
   return { ...rest, content: '', deletedAt };
+}
+
+function remember(timeline: Timeline, mark: Mark): Timeline {
+  if (mark.seq === undefined) return timeline;
+  const key = mark.kind === 'read' ? `read by ${mark.userId}` : mark.status;
+  if ((timeline.marks.get(key)?.seq ?? 0) >= mark.seq) return timeline;
+  return { ...timeline, marks: new Map(timeline.marks).set(key, mark) };
+}
+
+function marked(held: Message, mark: Mark, ownId: string | undefined): Message {
+  return mark.kind === 'read' ? readUpTo(held, mark, ownId) : reached(held, mark, ownId);
 }
 
 function readUpTo(held: Message, mark: Extract<Mark, { kind: 'read' }>, ownId: string | undefined): Message {

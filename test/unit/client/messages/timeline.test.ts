@@ -49,6 +49,23 @@ function stretches({ segments }: Timeline): string {
 const LIVE = run(EMPTY, loaded('newest', messages(8, 10)));
 const own = (seq: number, clientId: string): Message => message(seq, { senderId: 'alice', clientId });
 
+test('marks that overtake a message are on it when it comes', () => {
+  const timeline = run(
+    LIVE,
+    { kind: 'read', ...here, userId: 'carol', readAt: 'then', messageId: '12', seq: 12 },
+    { kind: 'status', ...here, messageId: '11', status: 'read', seq: 11 },
+    created(own(11, 'a')),
+    created(own(12, 'b')),
+    created(own(13, 'c')),
+  );
+  const carol = [{ userId: 'carol', readAt: 'then' }];
+  expect(windowOf(timeline).messages.slice(-3)).toMatchObject([
+    { status: 'read', readBy: carol },
+    { status: 'sent', readBy: carol },
+    { status: 'sent', readBy: [] },
+  ]);
+});
+
 describe('what arrives', () => {
   test.each<[title: string, from: Timeline, events: TimelineEvent[], expected: string]>([
     ['a message that follows is appended', LIVE, [created(message(11))], '8 9 10 11'],
@@ -91,12 +108,18 @@ describe('nothing new leaves the same object', () => {
     ['a deletion of a message that is not held', { kind: 'deleted', ...here, messageId: '3', deletedBy: 'bob', deletedAt: 'now' }],
     ['older reactions', { kind: 'reactions', ...here, messageId: '9', reactions: [], rev: 9 }],
     ['a change of the conversation', { kind: 'conversation', ...here, update: { id: 'conversation', name: 'x' }, rev: 12 }],
-    ['a read mark of nothing that is held', { kind: 'read', ...here, userId: 'carol', readAt: '', messageId: '', seq: 7 }],
     ['a status that is reached already', { kind: 'status', ...here, messageId: '9', status: 'sent' }],
     ['the fate of a message that is not pending', { kind: 'failed', clientId: 'x' }],
     ['an acknowledgement of a message that is not pending', { kind: 'acknowledged', clientId: 'x', message: own(11, 'x') }],
   ])('%s', (_title, event) => {
     expect(run(LIVE, event)).toBe(LIVE);
+  });
+
+  test('a mark that is remembered already', () => {
+    const mark: TimelineEvent = { kind: 'read', ...here, userId: 'carol', readAt: '', messageId: '', seq: 7 };
+    const once = run(LIVE, mark);
+    expect(windowOf(once).messages).toBe(windowOf(LIVE).messages);
+    expect(run(once, mark, { ...mark, seq: 6 })).toBe(once);
   });
 
   test('a cut-off of what has no end', () => {
