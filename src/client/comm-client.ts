@@ -127,6 +127,7 @@ export class CommClient {
       for (const [event, data] of early.splice(0)) stream.pushed(event, data);
       return stream;
     });
+    let signedIn: string | undefined;
     this.#lifecycle = new Lifecycle({
       socket,
       wire,
@@ -135,6 +136,9 @@ export class CommClient {
       userId: resolved.userId,
       greeted: (hello) => {
         this.#peer.greeted(hello);
+        const named = this.#peer.hello?.userId;
+        if (named !== undefined && named !== (signedIn ?? named)) this.messages.sender.handedOver();
+        signedIn = named ?? signedIn;
         if (this.#peer.hello !== undefined) this.typing.configure(this.#peer.hello.limits.typingTimeoutMs);
       },
       catchUp: async (isCurrent) => {

@@ -85,6 +85,7 @@ export class Lifecycle {
   }
 
   disconnect(): void {
+    this.#ports.tokens.forget();
     this.#step({ type: 'disconnect' });
   }
 

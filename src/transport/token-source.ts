@@ -45,6 +45,12 @@ export class TokenSource {
     return this.#refusals < MAX_TOKEN_REFUSALS;
   }
 
+  /** The next `get()` asks the app again: it may be somebody else by then. */
+  forget(): void {
+    this.#current = undefined;
+    this.#given = undefined;
+  }
+
   accepted(): void {
     this.#refusals = 0;
   }

@@ -5,6 +5,7 @@ import { CommError } from '../../protocol/errors.ts';
 import type { CommStorage } from '../../storage/comm-storage.ts';
 import type { ClientContext } from '../context.ts';
 import type { OutboxEvents } from './elsewhere.ts';
+import { discarded, handedOver, notWaiting } from './outbox-errors.ts';
 import { LaneWaits } from './lane-waits.ts';
 import type { OutboxStore } from './outbox-store.ts';
 import { byAge, Outbox, type OutboxEffect, type OutboxItem } from './outbox.ts';
@@ -119,12 +120,22 @@ export class Sender {
     const store = await this.prepare();
     if (store.userId === userId || session !== this.#session) return;
     const own = this.own().filter(({ clientId }) => this.#promises.has(clientId));
-    const others = this.#outbox.items().filter(({ clientId }) => !this.#promises.has(clientId));
-    for (const item of others) {
+    this.#leave(this.#outbox.items().filter(({ clientId }) => !this.#promises.has(clientId)));
+    await store.open(userId, own);
+  }
+
+  /** Somebody else has signed in: what waits here isn't theirs to send, and stays where it is kept. */
+  handedOver(): void {
+    this.#leave(this.own());
+  }
+
+  #leave(items: readonly OutboxItem[]): void {
+    for (const item of items) {
+      this.#entering.delete(item.clientId);
       this.#outbox.gone(item.clientId);
       this.#events.discarded(item);
+      this.#settle(item.clientId)?.reject(handedOver());
     }
-    await store.open(userId, own);
   }
 
   async #prepare(session: number): Promise<OutboxStore> {
@@ -163,7 +174,7 @@ export class Sender {
     if (item.parked) {
       this.#doubts.delete(clientId);
       const queued = { ...item, parked: false };
-      this.#put(queued);
+      void this.#store.current?.put(queued);
       this.#store.current?.tell({ type: 'retried', item: queued });
       this.#events.retried(queued);
       this.#run(this.#outbox.retry(clientId));
@@ -178,7 +189,7 @@ export class Sender {
     this.#forget(item);
     this.#store.current?.tell({ type: 'discarded', item });
     this.#events.discarded(item);
-    this.#settle(clientId)?.reject(new CommError('NOT_FOUND', 'The message was discarded before it was stored'));
+    this.#settle(clientId)?.reject(discarded());
     this.#run(this.#outbox.gone(clientId));
   }
 
@@ -242,7 +253,7 @@ export class Sender {
     const { clientId } = item;
     const awaited = this.#settle(clientId);
     if (item.operation.name === 'message:send') {
-      this.#put({ ...item, parked: true });
+      void this.#store.current?.put({ ...item, parked: true });
       this.#run(this.#outbox.park(clientId));
     } else {
       this.#forget(item);
@@ -286,12 +297,4 @@ export class Sender {
     this.#doubts.delete(item.clientId);
     void this.#store.current?.delete(item);
   }
-
-  #put(item: OutboxItem): void {
-    void this.#store.current?.put(item);
-  }
-}
-
-function notWaiting(): CommError {
-  return new CommError('NOT_FOUND', 'No such message waits in the outbox');
 }

@@ -1,0 +1,13 @@
+import { CommError } from '../../protocol/errors.ts';
+
+export function notWaiting(): CommError {
+  return new CommError('NOT_FOUND', 'No such message waits in the outbox');
+}
+
+export function discarded(): CommError {
+  return new CommError('NOT_FOUND', 'The message was discarded before it was stored');
+}
+
+export function handedOver(): CommError {
+  return new CommError('DISCONNECTED', 'Somebody else has signed in; the message waits until its sender is back');
+}

@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import { CommError } from '../../../src/index.ts';
+import type { App } from '../../helpers/client/app.ts';
+import { direct, startWorld } from '../../helpers/client/world.ts';
+
+/** Tokens such as `alice.1`, and an app that may be handed over from one person to another. */
+async function startHandover(): Promise<{ app: App; bob: App; handTo: (name: string) => void }> {
+  const expired = new Set<string>();
+  const { app, join } = await startWorld({
+    auth: ({ token = '' }) => {
+      if (expired.has(token)) throw new CommError('TOKEN_EXPIRED', 'The token has expired');
+      return { userId: token.split('.')[0] ?? '' };
+    },
+  });
+  let token = 'alice.0';
+  const shared = app(undefined, { token: () => token });
+  await shared.client.connect();
+  const handTo = (name: string): void => {
+    expired.add(token);
+    token = `${name}.${expired.size}`;
+  };
+  return { app: shared, bob: await join('bob', { userId: undefined, token: 'bob.0' }), handTo };
+}
+
+test('connect() after disconnect() asks anew who it is', async () => {
+  const { app } = await startWorld({ auth: ({ token = '' }) => ({ userId: token }) });
+  let token = 'alice';
+  const { client } = app(undefined, { token: () => token });
+  await client.connect();
+  await client.disconnect();
+  token = 'carol';
+  await client.connect();
+  expect(client.userId).toBe('carol');
+});
+
+test('what somebody left in the outbox is not sent in the name of whoever signs in after them', async () => {
+  const { app, bob, handTo } = await startHandover();
+  const conversationId = await direct(app, bob);
+  app.port.unplug();
+  const sending = app.client.messages.send({ conversationId, content: 'from alice' });
+  const outcome = sending.catch((error: unknown) => error);
+  handTo('bob');
+  app.port.plug();
+  await app.reconnected();
+  expect(await outcome).toMatchObject({ code: 'DISCONNECTED' });
+  expect(app.client.userId).toBe('bob');
+  expect(app.client.messages.outbox()).toEqual([]);
+  await app.client.messages.send({ conversationId, content: 'from bob' });
+  await bob.next('message:new', ({ content }) => content === 'from bob');
+  expect(bob.all('message:new').map(({ content }) => content)).toEqual(['from bob']);
+});
+
+test('it waits until whoever wrote it is back', async () => {
+  const { app, bob, handTo } = await startHandover();
+  const conversationId = await direct(app, bob);
+  app.port.unplug();
+  app.client.messages.send({ conversationId, content: 'from alice' }).catch(() => undefined);
+  await app.client.disconnect();
+  handTo('bob');
+  app.port.plug();
+  await app.client.connect();
+  await app.client.disconnect();
+  handTo('alice');
+  await app.client.connect();
+  expect(await bob.next('message:new')).toMatchObject({ senderId: 'alice', content: 'from alice' });
+});
