@@ -1,4 +1,11 @@
-import { CommClient, memoryStorage, type CommClientOptions, type CommError, type CommEvents, type Observable } from '../../../src/index.ts';
+import {
+  CommClient,
+  memoryStorage,
+  type CommClientOptions,
+  type CommError,
+  type CommEvents,
+  type Observable,
+} from '../../../src/index.ts';
 import { FaultyPort } from './faulty-port.ts';
 
 type EventName = keyof CommEvents;
@@ -45,10 +52,15 @@ export class App implements AsyncDisposable {
   }
 
   /** The first event of that name that nobody has taken yet, now or later. */
-  next<K extends EventName>(name: K, matches: (payload: CommEvents[K]) => boolean = () => true): Promise<CommEvents[K]> {
+  next<K extends EventName>(
+    name: K,
+    matches: (payload: CommEvents[K]) => boolean = () => true,
+  ): Promise<CommEvents[K]> {
     return new Promise((resolve) => {
       const look = (): void => {
-        const found = this.events.find((each) => each.name === name && !this.#taken.has(each) && matches(each.payload as CommEvents[K]));
+        const found = this.events.find(
+          (each) => each.name === name && !this.#taken.has(each) && matches(each.payload as CommEvents[K]),
+        );
         if (found === undefined) return;
         this.#taken.add(found);
         this.#lookers.delete(look);

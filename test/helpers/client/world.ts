@@ -8,11 +8,11 @@ import { App } from './app.ts';
 export interface World {
   readonly server: TestServer;
   /** A client that isn't connected yet. */
-  app(userId: string | undefined, options?: CommClientOptions): App;
+  readonly app: (userId: string | undefined, options?: CommClientOptions) => App;
   /** One that is. */
-  join(userId: string, options?: CommClientOptions): Promise<App>;
+  readonly join: (userId: string, options?: CommClientOptions) => Promise<App>;
   /** Several at once, by name. */
-  joinAll<const N extends string>(...userIds: N[]): Promise<Record<N, App>>;
+  readonly joinAll: <const N extends string>(...userIds: N[]) => Promise<Record<N, App>>;
 }
 
 export async function startWorld(options: CommServerOptions = {}): Promise<World> {
@@ -47,7 +47,9 @@ export async function startWorld(options: CommServerOptions = {}): Promise<World
 export async function direct(one: App, other: App): Promise<string> {
   const participantIds = [other.client.userId ?? ''];
   const { id } = await one.client.conversations.create({ type: 'direct', participantIds });
-  await Promise.all([one, other].map((each) => each.next('conversation:new', (conversation) => conversation.id === id)));
+  await Promise.all(
+    [one, other].map((each) => each.next('conversation:new', (conversation) => conversation.id === id)),
+  );
   return id;
 }
 
@@ -55,6 +57,8 @@ export async function direct(one: App, other: App): Promise<string> {
 export async function group(owner: App, ...others: App[]): Promise<string> {
   const participantIds = others.map(({ client }) => client.userId ?? '');
   const { id } = await owner.client.conversations.create({ type: 'group', name: 'Friends', participantIds });
-  await Promise.all([owner, ...others].map((each) => each.next('conversation:new', (conversation) => conversation.id === id)));
+  await Promise.all(
+    [owner, ...others].map((each) => each.next('conversation:new', (conversation) => conversation.id === id)),
+  );
   return id;
 }

@@ -1,13 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Outbox, type OutboxEffect, type OutboxItem } from '../../../../src/client/messages/outbox.ts';
-
-/** Ids sort by age, as UUIDv7 do. */
-function item(age: number, lane = 'lane', name: 'message:send' | 'message:edit' = 'message:send'): OutboxItem {
-  const clientId = `id ${String(age).padStart(4, '0')}`;
-  const payload = { conversationId: lane, content: clientId, type: 'text' as const, clientId, messageId: '1' };
-  return { clientId, order: clientId, lane, operation: { name, payload }, parked: false };
-}
+import { outboxItem } from '../../../helpers/client/outbox.ts';
 
 /** What is to be done, as `2<1` (send 2, after 1), `3<` (send 3) or `wait lane 1 500`. */
 function describeEffects(effects: readonly OutboxEffect[]): string {
@@ -26,40 +19,40 @@ function outboxWith(window: number, ...items: readonly OutboxItem[]): { outbox: 
   for (const each of items) outbox.add(each);
   return { outbox, sent: describeEffects(outbox.online(window)) };
 }
-const id = (age: number): string => item(age).clientId;
+const id = (age: number): string => outboxItem(age).clientId;
 
 describe('the queue', () => {
   test('messages are pipelined, and each names the one before it', () => {
-    expect(outboxWith(64, item(1), item(2), item(3)).sent).toBe('1< 2<1 3<2');
+    expect(outboxWith(64, outboxItem(1), outboxItem(2), outboxItem(3)).sent).toBe('1< 2<1 3<2');
   });
 
   test('no more than the window is in flight, and each answer makes room for one', () => {
-    const { outbox, sent } = outboxWith(2, item(1), item(2), item(3), item(4));
+    const { outbox, sent } = outboxWith(2, outboxItem(1), outboxItem(2), outboxItem(3), outboxItem(4));
     expect(sent).toBe('1< 2<1');
     expect(describeEffects(outbox.gone(id(1)))).toBe('3<2');
     expect(describeEffects(outbox.gone(id(2)))).toBe('4<3');
   });
 
   test('nothing is sent before the line stands', () => {
-    expect(describeEffects(new Outbox().add(item(1)))).toBe('');
+    expect(describeEffects(new Outbox().add(outboxItem(1)))).toBe('');
   });
 
   test('conversations do not wait for each other', () => {
-    const { outbox } = outboxWith(64, item(1, 'a'), item(2, 'b'));
+    const { outbox } = outboxWith(64, outboxItem(1, 'a'), outboxItem(2, 'b'));
     expect(describeEffects(outbox.postpone(id(1), 500))).toBe('wait a 1 500');
-    expect(describeEffects(outbox.add(item(3, 'a')))).toBe('');
-    expect(describeEffects(outbox.add(item(4, 'b')))).toBe('4<2');
+    expect(describeEffects(outbox.add(outboxItem(3, 'a')))).toBe('');
+    expect(describeEffects(outbox.add(outboxItem(4, 'b')))).toBe('4<2');
   });
 
   test('what is added goes behind, whatever its client id', () => {
-    const { outbox } = outboxWith(64, item(9));
-    expect(describeEffects(outbox.add(item(3)))).toBe('3<9');
+    const { outbox } = outboxWith(64, outboxItem(9));
+    expect(describeEffects(outbox.add(outboxItem(3)))).toBe('3<9');
   });
 
   test('the same message twice is queued once', () => {
-    const { outbox } = outboxWith(64, item(1));
-    expect(describeEffects(outbox.add(item(1)))).toBe('');
-    expect(describeEffects(outbox.restore([item(1)]))).toBe('');
+    const { outbox } = outboxWith(64, outboxItem(1));
+    expect(describeEffects(outbox.add(outboxItem(1)))).toBe('');
+    expect(describeEffects(outbox.restore([outboxItem(1)]))).toBe('');
     expect(outbox.items()).toHaveLength(1);
   });
 
@@ -67,8 +60,8 @@ describe('the queue', () => {
     const { outbox } = outboxWith(1);
     outbox.online(0);
     outbox.restore([
-      { ...item(1), clientId: 'z', order: '1' },
-      { ...item(2), clientId: 'a', order: '2' },
+      { ...outboxItem(1), clientId: 'z', order: '1' },
+      { ...outboxItem(2), clientId: 'a', order: '2' },
     ]);
     expect(outbox.items().map(({ clientId }) => clientId)).toEqual(['z', 'a']);
     expect(outbox.online(2).map((effect) => effect.do === 'send' && effect.item.clientId)).toEqual(['z', 'a']);
@@ -76,20 +69,20 @@ describe('the queue', () => {
 
   test('what an earlier session left goes first, by age', () => {
     const outbox = new Outbox();
-    outbox.add(item(9));
-    outbox.restore([item(2), item(1), item(3, 'other')]);
+    outbox.add(outboxItem(9));
+    outbox.restore([outboxItem(2), outboxItem(1), outboxItem(3, 'other')]);
     expect(describeEffects(outbox.online(64))).toBe('1< 2<1 9<2 3<');
   });
 
   test('a request that is no message goes alone, and what comes behind it waits', () => {
-    const { outbox, sent } = outboxWith(64, item(1), item(2, 'lane', 'message:edit'), item(3));
+    const { outbox, sent } = outboxWith(64, outboxItem(1), outboxItem(2, 'lane', 'message:edit'), outboxItem(3));
     expect(sent).toBe('1<');
     expect(describeEffects(outbox.gone(id(1)))).toBe('2<');
     expect(describeEffects(outbox.gone(id(2)))).toBe('3<');
   });
 
   test('"not now" holds the whole lane until the wait is over, longer each time', () => {
-    const { outbox } = outboxWith(64, item(1), item(2));
+    const { outbox } = outboxWith(64, outboxItem(1), outboxItem(2));
     expect(describeEffects(outbox.postpone(id(1)))).toBe('wait lane 1 -');
     expect(describeEffects(outbox.postpone(id(2)))).toBe('');
     expect(describeEffects(outbox.waited('lane'))).toBe('1< 2<1');
@@ -97,7 +90,7 @@ describe('the queue', () => {
   });
 
   test('an answer that says "stored" starts the count of failures anew', () => {
-    const { outbox } = outboxWith(64, item(1), item(2));
+    const { outbox } = outboxWith(64, outboxItem(1), outboxItem(2));
     outbox.postpone(id(1));
     outbox.waited('lane');
     outbox.gone(id(1));
@@ -105,21 +98,21 @@ describe('the queue', () => {
   });
 
   test('a message that came too early is sent again at once, naming whoever is before it now', () => {
-    const { outbox } = outboxWith(64, item(1), item(2));
+    const { outbox } = outboxWith(64, outboxItem(1), outboxItem(2));
     expect(describeEffects(outbox.overtook(id(2)))).toBe('2<1');
     outbox.gone(id(1));
     expect(describeEffects(outbox.overtook(id(2)))).toBe('2<');
   });
 
   test('a message that came too early does not go while the lane waits', () => {
-    const { outbox } = outboxWith(64, item(1), item(2));
+    const { outbox } = outboxWith(64, outboxItem(1), outboxItem(2));
     outbox.postpone(id(1));
     expect(describeEffects(outbox.overtook(id(2)))).toBe('');
     expect(describeEffects(outbox.waited('lane'))).toBe('1< 2<1');
   });
 
   test('a refused message lets the others pass, and goes again where it stood', () => {
-    const { outbox } = outboxWith(64, item(1), item(2));
+    const { outbox } = outboxWith(64, outboxItem(1), outboxItem(2));
     expect(describeEffects(outbox.park(id(1)))).toBe('');
     expect(describeEffects(outbox.overtook(id(2)))).toBe('2<');
     expect(outbox.find(id(1))?.parked).toBe(true);
@@ -127,235 +120,29 @@ describe('the queue', () => {
   });
 
   test('after the line is lost everything goes again, in order', () => {
-    const { outbox } = outboxWith(64, item(1), item(2));
+    const { outbox } = outboxWith(64, outboxItem(1), outboxItem(2));
     outbox.offline();
-    expect(describeEffects(outbox.add(item(3)))).toBe('');
+    expect(describeEffects(outbox.add(outboxItem(3)))).toBe('');
     expect(describeEffects(outbox.online(64))).toBe('1< 2<1 3<2');
   });
 
   test('an answer of an earlier line postpones nothing', () => {
-    const { outbox } = outboxWith(64, item(1));
+    const { outbox } = outboxWith(64, outboxItem(1));
     outbox.offline();
     expect(describeEffects(outbox.postpone(id(1)))).toBe('');
     expect(describeEffects(outbox.online(64))).toBe('1<');
   });
 
   test('what is asked of an unknown message does nothing', () => {
-    const { outbox } = outboxWith(64, item(1));
-    const nothing = [outbox.gone('x'), outbox.park('x'), outbox.retry('x'), outbox.postpone('x'), outbox.overtook('x'), outbox.waited('x')];
+    const { outbox } = outboxWith(64, outboxItem(1));
+    const nothing = [
+      outbox.gone('x'),
+      outbox.park('x'),
+      outbox.retry('x'),
+      outbox.postpone('x'),
+      outbox.overtook('x'),
+      outbox.waited('x'),
+    ];
     expect(nothing).toEqual([[], [], [], [], [], []]);
   });
-});
-
-type Outcome = 'store' | 'refuse' | 'postpone';
-interface Request {
-  item: OutboxItem;
-  after: string | undefined;
-  reply?: 'stored' | 'refused' | 'postponed' | 'conflict';
-}
-
-/** A server that stores each message once, and none whose predecessor it doesn't have. */
-class ModelServer {
-  readonly stored: OutboxItem[] = [];
-  readonly #known = new Set<string>();
-
-  handle({ item: asked, after }: Request, outcome: Outcome): NonNullable<Request['reply']> {
-    if (this.#known.has(asked.clientId)) return 'stored';
-    if (outcome === 'refuse') return 'refused';
-    if (outcome === 'postpone') return 'postponed';
-    if (after !== undefined && !this.#known.has(after)) return 'conflict';
-    this.#known.add(asked.clientId);
-    this.stored.push(asked);
-    return 'stored';
-  }
-}
-
-class Model {
-  readonly outbox = new Outbox();
-  readonly server = new ModelServer();
-  readonly #window: number;
-  /** On the wire, in the order of sending. */
-  requests: Request[] = [];
-  readonly waiting = new Set<string>();
-  /** In the order they have to be stored. */
-  readonly order: OutboxItem[] = [];
-  /** Refused once, or taken out: those may lose their place. */
-  readonly displaced = new Set<string>();
-  online = false;
-  #age = 5_000;
-  #oldAge = 0;
-
-  constructor(window: number) {
-    this.#window = window;
-  }
-
-  do(effects: readonly OutboxEffect[]): void {
-    for (const effect of effects) {
-      if (effect.do === 'wait') {
-        this.waiting.add(effect.lane);
-        continue;
-      }
-      expect(this.online, 'nothing is sent while offline').toBe(true);
-      expect(this.waiting.has(effect.item.lane), 'nothing is sent while waiting').toBe(false);
-      expect(effect.item.parked, 'nothing parked is sent').toBe(false);
-      this.requests.push({ item: effect.item, after: effect.afterClientId });
-      const inFlight = this.requests.filter(({ item: { lane } }) => lane === effect.item.lane);
-      expect(inFlight.length).toBeLessThanOrEqual(this.#window);
-      expect(new Set(inFlight.map(({ item: { clientId } }) => clientId)).size, 'none twice at a time').toBe(inFlight.length);
-    }
-  }
-
-  add(lane: string, isMessage: boolean, shuffled: boolean): void {
-    // An id of the app's own may sort anywhere.
-    const age = shuffled ? 9_999 - this.#age++ : this.#age++;
-    const added = item(age, lane, isMessage ? 'message:send' : 'message:edit');
-    this.order.push(added);
-    this.do(this.outbox.add(added));
-  }
-
-  restore(lane: string, count: number): void {
-    const items = Array.from({ length: count }, () => item(this.#oldAge++, lane));
-    // Before whatever has not left yet.
-    const left = new Set([...this.server.stored, ...this.requests.map((request) => request.item)].map(({ clientId }) => clientId));
-    const at = this.order.findIndex((each) => each.lane === lane && !left.has(each.clientId));
-    if (this.order.some((each) => each.lane === lane && left.has(each.clientId))) items.forEach(({ clientId }) => this.displaced.add(clientId));
-    this.order.splice(at === -1 ? this.order.length : at, 0, ...items);
-    this.do(this.outbox.restore(items.toReversed()));
-  }
-
-  process(outcome: Outcome): void {
-    const request = this.requests.find(({ reply }) => reply === undefined);
-    if (request !== undefined) request.reply = this.server.handle(request, outcome);
-  }
-
-  reply(at: number): void {
-    const answered = this.requests.filter(({ reply }) => reply !== undefined);
-    const request = answered[at % Math.max(1, answered.length)];
-    if (request === undefined) return;
-    this.requests.splice(this.requests.indexOf(request), 1);
-    const { clientId } = request.item;
-    switch (request.reply) {
-      case 'stored':
-        return this.do(this.outbox.gone(clientId));
-      case 'postponed':
-        return this.do(this.outbox.postpone(clientId));
-      case 'conflict':
-        return this.do(this.outbox.overtook(clientId));
-      default:
-        this.displaced.add(clientId);
-        this.do(request.item.operation.name === 'message:send' ? this.outbox.park(clientId) : this.outbox.gone(clientId));
-    }
-  }
-
-  cut(): void {
-    this.online = false;
-    this.requests = [];
-    this.waiting.clear();
-    this.outbox.offline();
-  }
-
-  connect(): void {
-    if (this.online) return;
-    this.online = true;
-    this.do(this.outbox.online(this.#window));
-  }
-
-  waited(lane: string): void {
-    if (!this.waiting.delete(lane)) return;
-    this.do(this.outbox.waited(lane));
-  }
-
-  pick(at: number): string | undefined {
-    const items = this.outbox.items();
-    return items[at % Math.max(1, items.length)]?.clientId;
-  }
-}
-
-const lane = fc.constantFrom('a', 'b');
-const outcome = fc.constantFrom<Outcome>('store', 'store', 'store', 'refuse', 'postpone');
-const step = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('add' as const), lane, isMessage: fc.integer({ max: 5, min: 0 }).map((n) => n > 0), shuffled: fc.boolean() }) },
-  { weight: 10, arbitrary: fc.record({ do: fc.constant('process' as const), outcome }) },
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('reply' as const), at: fc.nat(9) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'connect' as const, 'connect' as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('waited' as const), lane }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('retry' as const, 'discard' as const), at: fc.nat(9) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('restore' as const), lane, count: fc.integer({ min: 1, max: 3 }) }) },
-);
-
-test('whatever becomes of the requests, every message is stored once and in the order of asking', () => {
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 120 }), fc.integer({ min: 1, max: 5 }), (steps, window) => {
-      const model = new Model(window);
-      const discarded = new Set<string>();
-      model.connect();
-      for (const each of steps) {
-        switch (each.do) {
-          case 'add':
-            model.add(each.lane, each.isMessage, each.shuffled);
-            break;
-          case 'process':
-            model.process(each.outcome);
-            break;
-          case 'reply':
-            model.reply(each.at);
-            break;
-          case 'cut':
-            model.cut();
-            break;
-          case 'connect':
-            model.connect();
-            break;
-          case 'waited':
-            model.waited(each.lane);
-            break;
-          case 'retry': {
-            const clientId = model.pick(each.at);
-            if (clientId !== undefined && model.outbox.find(clientId)?.parked === true) model.do(model.outbox.retry(clientId));
-            break;
-          }
-          case 'discard': {
-            const clientId = model.pick(each.at);
-            if (clientId === undefined) break;
-            discarded.add(clientId);
-            model.displaced.add(clientId);
-            model.requests = model.requests.filter((request) => request.item.clientId !== clientId);
-            model.do(model.outbox.gone(clientId));
-            break;
-          }
-          case 'restore':
-            model.restore(each.lane, each.count);
-        }
-      }
-      // From here on everything works.
-      model.connect();
-      const parked = (): OutboxItem[] => model.outbox.items().filter((each) => each.parked);
-      for (let round = 0; round < 10_000; round += 1) {
-        if (model.outbox.items().length === parked().length && model.requests.length === 0) break;
-        for (const each of model.waiting) model.waited(each);
-        model.process('store');
-        model.reply(round);
-      }
-
-      expect(model.outbox.items().length, 'nothing waits but what was refused').toBe(parked().length);
-      const stored = model.server.stored.map(({ clientId }) => clientId);
-      expect(stored).toEqual([...new Set(stored)]);
-      for (const each of parked()) model.do(model.outbox.retry(each.clientId));
-      for (let round = 0; model.requests.length > 0; round += 1) {
-        model.process('store');
-        model.reply(round);
-      }
-      const all = new Set(model.server.stored.map(({ clientId }) => clientId));
-      const lost = model.order.filter(
-        ({ clientId, operation }) => !all.has(clientId) && !discarded.has(clientId) && operation.name === 'message:send',
-      );
-      expect(lost, 'nothing is lost').toEqual([]);
-      for (const key of ['a', 'b']) {
-        const inLane = (items: readonly OutboxItem[]): string[] =>
-          items.filter((each) => each.lane === key && !model.displaced.has(each.clientId) && all.has(each.clientId)).map(({ clientId }) => clientId);
-        expect(inLane(model.server.stored)).toEqual(inLane(model.order));
-      }
-    }),
-    { numRuns: 500 },
-  );
 });

@@ -93,7 +93,12 @@ describe('sending', () => {
   });
 
   test('a storage that fails does not keep a message from being sent', async () => {
-    storage = { ...memoryStorage(), get: () => Promise.reject(new Error('x')), list: () => Promise.reject(new Error('x')), transact: () => Promise.reject(new Error('x')) };
+    storage = {
+      ...memoryStorage(),
+      get: () => Promise.reject(new Error('x')),
+      list: () => Promise.reject(new Error('x')),
+      transact: () => Promise.reject(new Error('x')),
+    };
     const sender = start();
     const sending = add(sender, 1);
     await online(sender);
@@ -159,24 +164,30 @@ describe('not now', () => {
     expect(sent()).toBe('1 2 1 2');
   });
 
-  test.each<ErrorCode>(['UNAVAILABLE', 'TIMEOUT', 'INTERNAL', 'TOKEN_EXPIRED'])('%s is tried again after a while', async (code) => {
-    const sender = start();
-    const sending = add(sender, 1);
-    await online(sender);
-    await refuse(0, code);
-    expect(sent()).toBe('1');
-    context.clock.advance(30_000);
-    await settle();
-    expect(sent()).toBe('1 1');
-    await answer(1, 'fine');
-    expect(await sending).toBe('fine');
-  });
+  test.each<ErrorCode>(['UNAVAILABLE', 'TIMEOUT', 'INTERNAL', 'TOKEN_EXPIRED'])(
+    '%s is tried again after a while',
+    async (code) => {
+      const sender = start();
+      const sending = add(sender, 1);
+      await online(sender);
+      await refuse(0, code);
+      expect(sent()).toBe('1');
+      context.clock.advance(30_000);
+      await settle();
+      expect(sent()).toBe('1 1');
+      await answer(1, 'fine');
+      expect(await sending).toBe('fine');
+    },
+  );
 
   test('the eighth INTERNAL is the last, and other trouble does not count', async () => {
     const sender = start();
     const sending = add(sender, 1);
     await online(sender);
-    const codes: ErrorCode[] = [...Array.from({ length: 20 }, () => 'RATE_LIMITED' as const), ...Array.from({ length: 7 }, () => 'INTERNAL' as const)];
+    const codes: ErrorCode[] = [
+      ...Array.from({ length: 20 }, () => 'RATE_LIMITED' as const),
+      ...Array.from({ length: 7 }, () => 'INTERNAL' as const),
+    ];
     for (const code of codes) {
       await refuse(context.asked.length - 1, code);
       context.clock.advance(30_000);

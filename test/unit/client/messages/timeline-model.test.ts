@@ -65,7 +65,12 @@ class Model {
     const page = this.rows.slice(Math.max(0, (first ?? 1) - 1), Math.max(0, last ?? 0));
     const hasOlder = (page[0]?.seq ?? 1) > 1;
     // A page holds what is not yet pushed as well: those pushes come later and must change nothing.
-    this.apply({ kind: 'loaded', from, page: { messages: page, hasOlder }, atEnd: page.at(-1)?.seq === end || from === 'newest' });
+    this.apply({
+      kind: 'loaded',
+      from,
+      page: { messages: page, hasOlder },
+      atEnd: page.at(-1)?.seq === end || from === 'newest',
+    });
   }
 
   check(): void {
@@ -77,22 +82,33 @@ class Model {
     const all = positions.flat();
     expect(all, 'each once, stretches in order').toEqual([...new Set(all)].toSorted((a, b) => a - b));
     for (let at = 1; at < positions.length; at += 1) {
-      expect(positions[at]?.[0], 'a hole lies between two stretches').toBeGreaterThan((positions[at - 1]?.at(-1) ?? 0) + 1);
+      expect(positions[at]?.[0], 'a hole lies between two stretches').toBeGreaterThan(
+        (positions[at - 1]?.at(-1) ?? 0) + 1,
+      );
     }
     expect(segments.length).toBeLessThanOrEqual(8);
     expect(shown).toBeLessThan(Math.max(1, segments.length));
     const stored = segments.flatMap(({ messages }) => messages.map(({ clientId }) => clientId));
     const clientIds = waiting.map(({ clientId }) => clientId);
     expect(clientIds, 'pending once').toEqual([...new Set(clientIds)]);
-    expect(clientIds.filter((clientId) => stored.includes(clientId)), 'pending or stored').toEqual([]);
-    expect(windowOf(this.timeline).hasOlder === false && all.length > 0 && positions[shown]?.[0] !== 1, 'a start that is none').toBe(false);
+    expect(
+      clientIds.filter((clientId) => stored.includes(clientId)),
+      'pending or stored',
+    ).toEqual([]);
+    expect(
+      !windowOf(this.timeline).hasOlder && all.length > 0 && positions[shown]?.[0] !== 1,
+      'a start that is none',
+    ).toBe(false);
   }
 }
 
 const nat = fc.nat(40);
 const step = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('store' as const) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('send' as const, 'accept' as const, 'acknowledge' as const) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constantFrom('send' as const, 'accept' as const, 'acknowledge' as const) }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('edit' as const, 'delete' as const), at: nat }) },
   { weight: 9, arbitrary: fc.record({ do: fc.constantFrom('push' as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('repeat' as const), at: nat }) },
@@ -170,7 +186,8 @@ test('whatever comes in whatever order, each message stands once and in its plac
         }
       }
       for (const event of pushes.splice(0)) model.apply(event);
-      for (const row of unacknowledged) model.apply({ kind: 'acknowledged', clientId: row.clientId ?? '', message: row });
+      for (const row of unacknowledged)
+        model.apply({ kind: 'acknowledged', clientId: row.clientId ?? '', message: row });
 
       // In step: the end is held as the server has it, and what waits is exactly what was not stored.
       expect(model.timeline.live).toBe(true);
@@ -184,7 +201,11 @@ test('whatever comes in whatever order, each message stands once and in its plac
       // Scrolling up from the end fills every hole.
       model.load('around', 3, rows.length);
       while (windowOf(model.timeline).hasOlder) model.load('older', 4, windowOf(model.timeline).messages[0]?.seq ?? 1);
-      expect(windowOf(model.timeline).messages.filter(({ seq }) => seq !== undefined).map(({ id }) => id)).toEqual(rows.map(({ id }) => id));
+      expect(
+        windowOf(model.timeline)
+          .messages.filter(({ seq }) => seq !== undefined)
+          .map(({ id }) => id),
+      ).toEqual(rows.map(({ id }) => id));
     }),
     { numRuns: 300 },
   );
@@ -197,7 +218,9 @@ test('with a base server pages of tied times show every message once, by time an
       fc.integer({ min: 1, max: 7 }),
       fc.integer({ min: 0, max: 5 }),
       (times, limit, arriving) => {
-        const ordered = times.toSorted((a, b) => a - b).map((time, at) => baseMessage(at + 1, { createdAt: timeOf(time) }));
+        const ordered = times
+          .toSorted((a, b) => a - b)
+          .map((time, at) => baseMessage(at + 1, { createdAt: timeOf(time) }));
         const stored = ordered.slice(0, Math.max(1, ordered.length - arriving));
         let timeline = emptyTimeline('conversation', 'alice');
         const take = (event: TimelineEvent): void => {
@@ -207,10 +230,20 @@ test('with a base server pages of tied times show every message once, by time an
           const page = stored.slice(Math.max(0, before - limit), before);
           const from = adjoins === undefined ? 'newest' : 'older';
           const hasOlder = before > limit;
-          take({ kind: 'loaded', from, page: { messages: page.toReversed().toSorted((a, b) => Number(a.id) - Number(b.id)), hasOlder, ...(adjoins !== undefined && { adjoins }) }, atEnd: from === 'newest' });
+          take({
+            kind: 'loaded',
+            from,
+            page: {
+              messages: page.toReversed().toSorted((a, b) => Number(a.id) - Number(b.id)),
+              hasOlder,
+              ...(adjoins !== undefined && { adjoins }),
+            },
+            atEnd: from === 'newest',
+          });
         };
         load(stored.length);
-        for (const each of ordered.slice(stored.length)) take({ kind: 'created', conversationId: 'conversation', message: each });
+        for (const each of ordered.slice(stored.length))
+          take({ kind: 'created', conversationId: 'conversation', message: each });
         while (windowOf(timeline).hasOlder) {
           const first = windowOf(timeline).messages[0]?.id ?? '';
           load(Number(first) - 1, first);

@@ -1,0 +1,222 @@
+import { describe, expect, test } from 'vitest';
+import { WINDOW } from '../../../../src/client/messages/segments.ts';
+import { windowOf, type Timeline, type TimelineEvent } from '../../../../src/client/messages/timeline.ts';
+import { baseMessage, message, messages, pending, timeOf } from '../../../helpers/client/messages.ts';
+import { created, EMPTY, LIVE, loaded, run, shown, stretches } from '../../../helpers/client/timeline.ts';
+
+describe('pages', () => {
+  test.each<[title: string, from: Timeline, events: TimelineEvent[], stretches: string, shown: string]>([
+    [
+      'an older page that adjoins grows the stretch',
+      LIVE,
+      [loaded('older', messages(5, 7))],
+      '[5 6 7 8 9 10]',
+      '5 6 7 8 9 10',
+    ],
+    ['pages that overlap become one', LIVE, [loaded('older', messages(6, 9))], '[6 7 8 9 10]', '6 7 8 9 10'],
+    [
+      'a page far away is a stretch of its own, and shown',
+      LIVE,
+      [loaded('around', messages(2, 4))],
+      '[2 3 4] [8 9 10]',
+      '2 3 4',
+    ],
+    [
+      'a hole is filled from below',
+      LIVE,
+      [loaded('around', messages(2, 4)), loaded('newer', messages(5, 6))],
+      '[2 3 4 5 6] [8 9 10]',
+      '2 3 4 5 6',
+    ],
+    [
+      'stretches that meet become one',
+      LIVE,
+      [loaded('around', messages(2, 4)), loaded('newer', messages(5, 7))],
+      '[2 3 4 5 6 7 8 9 10]',
+      '2 3 4 5 6 7 8 9 10',
+    ],
+    [
+      'messages arrive at the end while somebody reads further up',
+      LIVE,
+      [loaded('around', messages(2, 4)), created(message(11))],
+      '[2 3 4] [8 9 10 11]',
+      '2 3 4',
+    ],
+    [
+      'an empty page further up leaves the view where it is',
+      LIVE,
+      [loaded('around', messages(2, 4)), loaded('older', [], { hasOlder: false, adjoins: '2' })],
+      '[2 3 4] [8 9 10]',
+      '2 3 4',
+    ],
+    [
+      'a page that comes after the jump elsewhere does not pull the view back',
+      LIVE,
+      [loaded('around', messages(2, 4)), loaded('older', messages(6, 7))],
+      '[2 3 4] [6 7 8 9 10]',
+      '2 3 4',
+    ],
+    [
+      'after a cut-off the newest page is shown, and what is held is an older stretch',
+      LIVE,
+      [{ kind: 'cut-off' }, loaded('newest', messages(90, 92))],
+      '[8 9 10] [90 91 92]',
+      '90 91 92',
+    ],
+    [
+      'after a cut-off a newest page that touches fills the hole',
+      LIVE,
+      [{ kind: 'cut-off' }, loaded('newest', messages(11, 13))],
+      '[8 9 10 11 12 13]',
+      '8 9 10 11 12 13',
+    ],
+    [
+      'a cut-off leaves whoever reads further up where they are',
+      run(LIVE, loaded('around', messages(2, 4))),
+      [{ kind: 'cut-off' }, loaded('newest', messages(90, 92))],
+      '[2 3 4] [8 9 10] [90 91 92]',
+      '2 3 4',
+    ],
+    [
+      'the hole of a cut-off is filled by scrolling up',
+      LIVE,
+      [{ kind: 'cut-off' }, loaded('newest', messages(14, 16)), loaded('older', messages(11, 13))],
+      '[8 9 10 11 12 13 14 15 16]',
+      '8 9 10 11 12 13 14 15 16',
+    ],
+    [
+      'what is pushed between a cut-off and the newest page is not appended to the old end',
+      LIVE,
+      [{ kind: 'cut-off' }, created(message(93))],
+      '[8 9 10]',
+      '8 9 10',
+    ],
+  ])('%s', (_title, from, events, expected, view) => {
+    const timeline = run(from, ...events);
+    expect(stretches(timeline)).toBe(expected);
+    expect(shown(timeline)).toBe(view);
+  });
+
+  test('older and newer are known at the edges', () => {
+    const far = run(LIVE, loaded('around', messages(1, 3)));
+    expect(windowOf(far)).toMatchObject({ hasOlder: false, hasNewer: true });
+    expect(windowOf(LIVE)).toMatchObject({ hasOlder: true, hasNewer: false });
+    expect(windowOf(run(LIVE, { kind: 'cut-off' }))).toMatchObject({ hasNewer: true });
+    expect(windowOf(run(EMPTY, loaded('newest', [])))).toEqual({ messages: [], hasOlder: false, hasNewer: false });
+  });
+
+  test('a stretch whose start is reached stays so when a page overlaps it', () => {
+    const whole = run(LIVE, loaded('older', messages(1, 7)));
+    expect(windowOf(run(whole, loaded('newest', messages(8, 10)))).hasOlder).toBe(false);
+  });
+
+  test('pending messages are hidden while the end is not shown', () => {
+    const waiting = run(LIVE, { kind: 'pending', message: pending('a') }, loaded('around', messages(2, 4)));
+    expect(shown(waiting)).toBe('2 3 4');
+    expect(shown(run(waiting, loaded('newer', messages(5, 7))))).toBe('2 3 4 5 6 7 8 9 10 +a');
+  });
+});
+
+describe('bounds', () => {
+  test('a view that follows the end keeps its window and knows that there is more', () => {
+    const timeline = run(EMPTY, loaded('newest', []), ...messages(1, 5_000).map(created));
+    const { messages: held, hasOlder, hasNewer } = windowOf(timeline);
+    expect(held.length).toBeGreaterThanOrEqual(WINDOW);
+    expect(held.length).toBeLessThanOrEqual(WINDOW + 100);
+    expect(held.at(-1)?.id).toBe('5000');
+    expect({ hasOlder, hasNewer }).toEqual({ hasOlder: true, hasNewer: false });
+  });
+
+  test('arrivals take nothing from whoever has scrolled up', () => {
+    let timeline = run(EMPTY, loaded('newest', messages(2_000, 2_049)));
+    for (let end = 1_999; end > 1_000; end -= 50) timeline = run(timeline, loaded('older', messages(end - 49, end)));
+    const first = windowOf(timeline).messages[0]?.id;
+    timeline = run(timeline, ...messages(2_050, 2_140).map(created));
+    expect(windowOf(timeline).messages[0]?.id).toBe(first);
+    expect(windowOf(timeline).messages.at(-1)?.id).toBe('2140');
+  });
+
+  test('scrolling up without end lets go of what is newest, which is loaded again on the way down', () => {
+    let timeline = run(EMPTY, loaded('newest', messages(4_951, 5_000)));
+    for (let end = 4_950; end > 0; end -= 50) timeline = run(timeline, loaded('older', messages(end - 49, end)));
+    const top = windowOf(timeline);
+    expect(top.messages).toHaveLength(2_000);
+    expect(top.messages[0]?.id).toBe('1');
+    expect(top).toMatchObject({ hasOlder: false, hasNewer: true });
+    expect(timeline.live).toBe(false);
+    timeline = run(timeline, loaded('newer', messages(2_001, 2_050)));
+    expect(windowOf(timeline).messages.at(-1)?.id).toBe('2050');
+    expect(windowOf(timeline).messages).toHaveLength(WINDOW);
+    expect(windowOf(timeline).hasOlder).toBe(true);
+  });
+
+  test.each([390, 500, 1_990])('jumping to a message next to %i that are held shows that message', (count) => {
+    const held = run(EMPTY, loaded('newest', messages(3_000 - count, 3_000)));
+    const target = 3_000 - count - 10;
+    const timeline = run(held, loaded('around', messages(target - 100, target + 100)));
+    expect(windowOf(timeline).messages.some(({ seq }) => seq === target)).toBe(true);
+  });
+
+  test('jumping to a message between two long stretches shows that message', () => {
+    let timeline = run(EMPTY, loaded('newest', messages(2_200, 4_000)), loaded('around', messages(200, 400)));
+    for (let at = 401; at < 2_000; at += 50) timeline = run(timeline, loaded('older', messages(at, at + 49)));
+    timeline = run(timeline, loaded('around', messages(2_001, 2_199)));
+    expect(windowOf(timeline).messages.some(({ seq }) => seq === 2_100)).toBe(true);
+    expect(windowOf(timeline).messages.length).toBeLessThanOrEqual(2_000);
+  });
+
+  test('stretches that nobody looks at are let go of, the oldest first, never the end and never what is shown', () => {
+    const end = run(EMPTY, loaded('newest', messages(5_000, 5_002)));
+    const timeline = run(
+      end,
+      ...[1_000, 900, 800, 700, 600, 500, 400, 300, 200].map((at) => loaded('around', [message(at)])),
+    );
+    expect(timeline.segments).toHaveLength(8);
+    expect(shown(timeline)).toBe('200');
+    expect(timeline.segments.at(-1)?.messages.at(-1)?.id).toBe('5002');
+    expect(stretches(timeline)).toBe('[200] [500] [600] [700] [800] [900] [1000] [5000 5001 5002]');
+  });
+});
+
+describe('with a base server, which counts nothing', () => {
+  const tie = (...numbers: number[]) => numbers.map((id) => baseMessage(id, { createdAt: timeOf(1) }));
+
+  test('messages of the same millisecond stand in the order of their numeric ids', () => {
+    const timeline = run(
+      EMPTY,
+      loaded('newest', tie(10, 8, 11), { hasOlder: true }),
+      loaded('older', tie(9, 7), { hasOlder: false, adjoins: '8' }),
+    );
+    expect(shown(timeline)).toBe('7 8 9 10 11');
+  });
+
+  test('a page that adjoins without an overlap is joined by the message it was asked by', () => {
+    const newest = loaded('newest', [baseMessage(5), baseMessage(6)], { hasOlder: true });
+    const timeline = run(
+      EMPTY,
+      newest,
+      loaded('older', [baseMessage(3), baseMessage(4)], { adjoins: '5', hasOlder: false }),
+    );
+    expect(stretches(timeline)).toBe('[3 4 5 6]');
+    expect(windowOf(timeline).hasOlder).toBe(false);
+  });
+
+  test('an empty page says that the start is reached', () => {
+    const newest = loaded('newest', [baseMessage(5)], { hasOlder: true });
+    expect(windowOf(run(EMPTY, newest, loaded('older', [], { adjoins: '5', hasOlder: false }))).hasOlder).toBe(false);
+  });
+
+  test('a clock that was set back does not make the end another stretch', () => {
+    const newest = loaded('newest', [baseMessage(5), baseMessage(6)], { hasOlder: false });
+    const timeline = run(EMPTY, newest, created(baseMessage(7, { createdAt: timeOf(1) })));
+    expect(timeline.segments).toHaveLength(1);
+    expect(windowOf(timeline).hasNewer).toBe(false);
+    expect(shown(timeline).split(' ').toSorted()).toEqual(['5', '6', '7']);
+  });
+
+  test("a call's log of the same millisecond is part of the end", () => {
+    const newest = loaded('newest', [baseMessage(5)], { hasOlder: false });
+    const timeline = run(EMPTY, newest, created(baseMessage('call-1', { createdAt: timeOf(5) })));
+    expect(timeline.segments).toHaveLength(1);
+  });
+});
