@@ -35,6 +35,8 @@ export interface FaultySocket extends SocketPort {
   cut(): void;
   /** Lets the line go dead now. */
   kill(): void;
+  /** These faults from here on, in place of all others; to frames that are held or delayed nothing more happens. */
+  set(faults: FrameFaults): void;
   /** No more faults from here on. A frame that was dropped stays dropped. */
   heal(): void;
 }
@@ -56,7 +58,6 @@ type Pass = () => void;
 class FaultyPort implements FaultySocket {
   readonly figures = { drop: 0, duplicate: 0, delay: 0, reorder: 0, cut: 0, kill: 0 };
   readonly #port: SocketPort;
-  readonly #options: FaultySocketOptions;
   readonly #random: Random;
   readonly #clock: Clock;
   #listener: SocketListener | undefined;
@@ -64,12 +65,12 @@ class FaultyPort implements FaultySocket {
   #epoch = 0;
   #up = false;
   #dead = false;
-  #faulty = true;
+  #faults: FrameFaults;
   #overtaken: { up: Pass | undefined; down: Pass | undefined } = { up: undefined, down: undefined };
 
   constructor(port: SocketPort, options: FaultySocketOptions) {
     this.#port = port;
-    this.#options = options;
+    this.#faults = options;
     this.#random = seededRandom(options.seed);
     this.#clock = options.clock ?? systemClock;
   }
@@ -115,17 +116,21 @@ class FaultyPort implements FaultySocket {
   kill(): void {
     const epoch = this.#epoch;
     this.#dead = true;
-    this.#clock.after(this.#options.killMs ?? 1_000, () => {
+    this.#clock.after(this.#faults.killMs ?? 1_000, () => {
       if (epoch === this.#epoch) this.#end('ping timeout');
     });
   }
 
+  set(faults: FrameFaults): void {
+    this.#faults = faults;
+  }
+
   heal(): void {
-    this.#faulty = false;
+    this.set({ killMs: this.#faults.killMs });
   }
 
   #pass(direction: 'up' | 'down', pass: Pass, repeatable: boolean): void {
-    const { drop = 0, duplicate = 0, delay = 0, delayMs = [1, 50], reorder = 0, cut = 0, kill = 0 } = this.#options;
+    const { drop = 0, duplicate = 0, delay = 0, delayMs = [1, 50], reorder = 0, cut = 0, kill = 0 } = this.#faults;
     const fault = this.#draw({ drop, duplicate, delay, reorder, cut, kill });
     const delayedMs = this.#random.between(...delayMs);
     const epoch = this.#epoch;
@@ -156,7 +161,6 @@ class FaultyPort implements FaultySocket {
   /** At most one fault for a frame, the same for the same seed. */
   #draw(shares: Readonly<Record<keyof FaultySocket['figures'], number>>): keyof FaultySocket['figures'] | undefined {
     let left = this.#random.next();
-    if (!this.#faulty) return undefined;
     for (const [fault, share] of Object.entries(shares) as [keyof FaultySocket['figures'], number][]) {
       left -= share;
       if (left >= 0) continue;
