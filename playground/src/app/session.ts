@@ -1,6 +1,7 @@
 import { CommClient, type Message } from 'lumen-comm';
 import { reasonOf } from '../ui/toast.ts';
 import { EventLog } from './event-log.ts';
+import { Line } from './line.ts';
 import { OutboxWatch } from './outbox-watch.ts';
 import { PresenceBook } from './presence-book.ts';
 import { Route } from './route.ts';
@@ -9,6 +10,7 @@ import { Route } from './route.ts';
 export interface Session {
   readonly userId: string;
   readonly client: CommClient;
+  readonly line: Line;
   readonly log: EventLog;
   readonly outbox: OutboxWatch;
   readonly presence: PresenceBook;
@@ -22,7 +24,9 @@ export interface Session {
 
 export function startSession(userId: string, signal: AbortSignal): Session {
   // The page's own server: no `url` needed. A real app gives a `token` instead of a `userId`.
-  const client = new CommClient({ userId });
+  const line = new Line();
+  const client = new CommClient({ userId, socket: line });
+  line.attach(client, signal);
   const log = new EventLog();
   log.attach(client, signal);
   const refusals = new Map<string, string>();
@@ -32,6 +36,7 @@ export function startSession(userId: string, signal: AbortSignal): Session {
   const session: Session = {
     userId,
     client,
+    line,
     log,
     outbox: new OutboxWatch(client, signal),
     presence: new PresenceBook(client, userId, signal),

@@ -4,6 +4,7 @@ import { childAbort } from '../lib/watch.ts';
 import { iconButton } from '../ui/button.ts';
 import { connectionPanel } from './connection-panel.ts';
 import { eventPanel } from './event-panel.ts';
+import { linePanel } from './line-panel.ts';
 
 interface Panel {
   id: string;
@@ -14,6 +15,7 @@ interface Panel {
 /** A new panel is one more line here. */
 const PANELS: readonly Panel[] = [
   { id: 'events', title: 'Events', create: eventPanel },
+  { id: 'line', title: 'Line', create: linePanel },
   { id: 'connection', title: 'Connection', create: connectionPanel },
 ];
 
