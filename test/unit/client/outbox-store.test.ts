@@ -11,6 +11,8 @@ import { FakeBrowser } from '../../helpers/client/fake-browser.ts';
 interface SharedStorage extends CommStorage {
   /** Lists wait with their answer until the returned function is called. */
   holdLists(): () => void;
+  /** So do adoptions, before they begin; `begun` resolves when one waits. */
+  holdAdoptions(): { begun: Promise<unknown>; go: () => void };
   /** Client ids and owners of what is stored, such as `alice/a-1 of one`. */
   items(): Promise<string[]>;
 }
@@ -18,6 +20,7 @@ interface SharedStorage extends CommStorage {
 function sharedStorage(): SharedStorage {
   const memory = memoryStorage();
   let gate: Promise<unknown> = Promise.resolve();
+  let adoptable: () => Promise<unknown> = () => Promise.resolve();
   return {
     sharedAs: 'db',
     get: (key) => memory.get(key),
@@ -26,7 +29,10 @@ function sharedStorage(): SharedStorage {
       await gate;
       return entries;
     },
-    transact: (keys, step) => memory.transact(keys, step),
+    async transact(keys, step) {
+      if (keys.length > 0) await adoptable();
+      return memory.transact(keys, step);
+    },
     close: () => memory.close(),
     holdLists() {
       const opened = deferred<undefined>();
@@ -35,6 +41,15 @@ function sharedStorage(): SharedStorage {
         gate = Promise.resolve();
         opened.resolve(undefined);
       };
+    },
+    holdAdoptions() {
+      const opened = deferred<undefined>();
+      const begun = deferred<undefined>();
+      adoptable = () => {
+        begun.resolve(undefined);
+        return opened.promise;
+      };
+      return { begun: begun.promise, go: () => opened.resolve(undefined) };
     },
     async items() {
       const entries = await memory.list('');
@@ -192,6 +207,20 @@ describe('between the list and the adoption', () => {
     expect(await storage.items()).toEqual(['alice/a-1 of one']);
     await vi.waitFor(() => expect(browser.locks).toEqual([]));
   });
+});
+
+test('a tab that is closed while an adoption waits for its turn leaves everything to the next one', async () => {
+  const { browser, storage, tabs } = await setUp('one', 'two');
+  const [one, two] = [pick(tabs, 0), pick(tabs, 1)];
+  await one.store.put(item('a-1'));
+  const adoption = storage.holdAdoptions();
+  one.platform.crash();
+  await adoption.begun;
+  two.store.close();
+  adoption.go();
+  await vi.waitFor(() => expect(browser.locks).toEqual([]));
+  expect(await storage.items()).toEqual(['alice/a-1 of one']);
+  expect(two.log).toEqual([]);
 });
 
 describe('beside a living tab', () => {
