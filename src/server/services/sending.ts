@@ -2,7 +2,7 @@ import type { ForwardMessage, Message, SendMessage } from '../../protocol/messag
 import { takeSeq } from '../store/counters.ts';
 import { moveDelivered, slowestDelivered } from '../store/marks.ts';
 import { statusChanges, type StatusChange } from '../store/status-changes.ts';
-import { findMessage, insertMessage, sendFacts, type NewMessage } from '../store/messages.ts';
+import { findMessage, insertMessage, sendFacts, type NewMessage, type SendFacts } from '../store/messages.ts';
 import { wireId } from '../store/rows.ts';
 import { viewMessage, viewNewMessage } from '../store/views.ts';
 import type { Work } from '../store/work.ts';
@@ -69,6 +69,9 @@ export class SendingService {
     const { messageId, fromConversationId, toConversationId: conversationId, clientId } = request;
     const insert = this.#insert.bind(this);
     const work = function* (): Work<Sent> {
+      const facts = yield* sendFacts({ conversationId, senderId: userId, clientId }, undefined);
+      const known = yield* storedBefore(conversationId, facts);
+      if (known !== undefined) return known;
       const original = yield* messageFor(userId, { conversationId: fromConversationId, messageId });
       if (original.deleted_at !== null) throw conflict('The message was deleted');
       if (original.encrypted !== 0) throw invalid('Only its readers can forward an encrypted message');
@@ -106,14 +109,8 @@ export class SendingService {
 
   *#insert(draft: Draft, afterClientId?: string): Work<Sent> {
     const facts = yield* sendFacts(draft, afterClientId);
-    if (facts.duplicateId !== undefined) {
-      // Before everything else: what is stored was sent, whatever has happened to its sender since.
-      const known = yield* findMessage(String(facts.duplicateId));
-      if (known?.conversation_id !== draft.conversationId) throw conflict('This client id is another message');
-      // Who has read it or reacted to it since is for those who are still there.
-      const message = facts.member ? yield* viewMessage(known) : viewNewMessage(known);
-      return { message, fresh: false, delivered: [] };
-    }
+    const known = yield* storedBefore(draft.conversationId, facts);
+    if (known !== undefined) return known;
     if (!facts.member) throw notFound();
     if (afterClientId !== undefined && !facts.predecessorFound) {
       throw conflict('The message before this one is not stored yet');
@@ -152,4 +149,14 @@ export class SendingService {
     hub.toConversation(conversationId, { event: 'message:new', data: message });
     pushStatuses(hub, conversationId, 'delivered', delivered);
   }
+}
+
+/** Asked before everything else: what is stored was sent, whatever has happened to its sender or its original since. */
+function* storedBefore(conversationId: string, { duplicateId, member }: SendFacts): Work<Sent | undefined> {
+  if (duplicateId === undefined) return undefined;
+  const row = yield* findMessage(String(duplicateId));
+  if (row?.conversation_id !== conversationId) throw conflict('This client id is another message');
+  // Who has read it or reacted to it since is for those who are still there.
+  const message = member ? yield* viewMessage(row) : viewNewMessage(row);
+  return { message, fresh: false, delivered: [] };
 }

@@ -45,6 +45,15 @@ describe('sending', () => {
     expect(await chat.history.get('bob', '1')).toEqual(message);
   });
 
+  test('forwarding again under one client id is a success, although the original has been deleted since', async () => {
+    const { id: toConversationId } = await chat.direct('ada', 'cleo');
+    const { id: messageId } = await chat.say('ada', id, 'hello');
+    const forward = { messageId, fromConversationId: id, toConversationId, clientId: 'f-1' };
+    const first = await chat.sending.forward(caller('ada'), forward);
+    await chat.messages.delete(caller('ada'), { conversationId: id, messageId });
+    expect(await chat.sending.forward(caller('ada'), forward)).toEqual(first);
+  });
+
   test('whoever has lost the conversation learns that a message was stored, and nothing of what became of it', async () => {
     const { id: conversationId } = await chat.group('ada', 'bob', 'cleo');
     const sent = await chat.say('bob', conversationId, 'hello', { clientId: 'c-1' });
