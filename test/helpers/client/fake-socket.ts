@@ -15,7 +15,7 @@ export class FakeSocket implements SocketPort {
   /** How often the client hung up. */
   closed = 0;
   /** What `connect()` throws. */
-  broken: unknown;
+  broken: Error | undefined;
   /** Answers what is sent by itself; `undefined` leaves it unanswered. */
   answer: (event: string, payload: unknown) => unknown = () => undefined;
   #listener: SocketListener | undefined;

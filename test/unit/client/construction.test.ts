@@ -37,14 +37,28 @@ describe('constructing a client', () => {
     expect(client.conversations.inbox.getSnapshot()).toEqual({ conversations: [], loading: false, hasMore: false });
     expect(client.conversations.inbox.getServerSnapshot()).toBe(client.conversations.inbox.getSnapshot());
     expect(client.messages.outbox()).toEqual([]);
-    expect({ status: client.status, userId: client.userId, typing: client.typing.in('x'), presence: client.presence.get('x') }).toEqual({ status: 'idle', userId: undefined, typing: [], presence: undefined });
+    expect({
+      status: client.status,
+      userId: client.userId,
+      typing: client.typing.in('x'),
+      presence: client.presence.get('x'),
+    }).toEqual({ status: 'idle', userId: undefined, typing: [], presence: undefined });
     await settle();
-    expect({ attempts: socket.attempts, pending: clock.pending, touched: storage.touched }).toEqual({ attempts: [], pending: 0, touched: 0 });
+    expect({ attempts: socket.attempts, pending: clock.pending, touched: storage.touched }).toEqual({
+      attempts: [],
+      pending: 0,
+      touched: 0,
+    });
     expect([...timers, fetch, token].map((each) => each.mock.calls.length)).toEqual([0, 0, 0, 0]);
   });
 
   test('promises nothing before there is a server', () => {
-    expect(new CommClient().guarantees).toEqual({ acknowledged: false, exactlyOnce: false, gapFree: false, editsOnResume: false });
+    expect(new CommClient().guarantees).toEqual({
+      acknowledged: false,
+      exactlyOnce: false,
+      gapFree: false,
+      editsOnResume: false,
+    });
   });
 
   test('works without a window, and ends without having begun', async () => {
@@ -71,7 +85,16 @@ describe('constructing a client', () => {
     await connecting;
     client.typing.start('conversation');
     socket.push('typing:update', { conversationId: 'conversation', userId: 'bob', isTyping: true });
-    socket.push('message:new', { id: '1', conversationId: 'conversation', senderId: 'bob', content: 'x', type: 'text', createdAt: '', seq: 1, rev: 1 });
+    socket.push('message:new', {
+      id: '1',
+      conversationId: 'conversation',
+      senderId: 'bob',
+      content: 'x',
+      type: 'text',
+      createdAt: '',
+      seq: 1,
+      rev: 1,
+    });
     client.messages.send({ conversationId: 'conversation', content: 'x' }).catch(() => undefined);
     await settle();
     await client.disconnect();
@@ -98,7 +121,10 @@ describe('options', () => {
   });
 
   test('lose the slash at the end of an address', () => {
-    expect(resolveOptions({ url: 'https://a.example//', restPath: '/rest/' })).toMatchObject({ url: 'https://a.example', restPath: '/rest' });
+    expect(resolveOptions({ url: 'https://a.example//', restPath: '/rest/' })).toMatchObject({
+      url: 'https://a.example',
+      restPath: '/rest',
+    });
   });
 
   test.each<[title: string, options: object]>([
@@ -122,42 +148,109 @@ describe('options', () => {
 });
 
 describe('whatever a server pushes', () => {
-  const EVENTS = ['message:new', 'message:updated', 'message:deleted', 'message:status', 'message:reaction-update', 'message:forwarded', 'message:error', 'error', 'typing:update', 'presence:changed', 'conversation:new', 'conversation:updated', 'conversation:left', 'read-receipt:update', 'call:incoming', 'comm:hello', 'status', 'message:pending', 'message:failed', '__proto__', 'toString'];
-  const FIELDS = ['id', 'messageId', 'conversationId', 'userId', 'senderId', 'content', 'seq', 'rev', 'status', 'readBy', 'reactions', 'isTyping', 'participants', 'head', 'lastMessage', 'code', 'clientId'];
-  const leaf = fc.oneof(fc.constantFrom('c', 'm', '1', 'bob', 'read', ''), fc.integer({ min: -1, max: 5 }), fc.boolean(), fc.constant(null));
-  const data = fc.oneof(fc.anything(), fc.dictionary(fc.constantFrom(...FIELDS), fc.oneof({ weight: 5, arbitrary: leaf }, fc.array(leaf), fc.dictionary(fc.constantFrom(...FIELDS), leaf), fc.anything())));
+  const EVENTS = [
+    'message:new',
+    'message:updated',
+    'message:deleted',
+    'message:status',
+    'message:reaction-update',
+    'message:forwarded',
+    'message:error',
+    'error',
+    'typing:update',
+    'presence:changed',
+    'conversation:new',
+    'conversation:updated',
+    'conversation:left',
+    'read-receipt:update',
+    'call:incoming',
+    'comm:hello',
+    'status',
+    'message:pending',
+    'message:failed',
+    '__proto__',
+    'toString',
+  ];
+  const FIELDS = [
+    'id',
+    'messageId',
+    'conversationId',
+    'userId',
+    'senderId',
+    'content',
+    'seq',
+    'rev',
+    'status',
+    'readBy',
+    'reactions',
+    'isTyping',
+    'participants',
+    'head',
+    'lastMessage',
+    'code',
+    'clientId',
+  ];
+  const leaf = fc.oneof(
+    fc.constantFrom('c', 'm', '1', 'bob', 'read', ''),
+    fc.integer({ min: -1, max: 5 }),
+    fc.boolean(),
+    fc.constant(null),
+  );
+  const data = fc.oneof(
+    fc.anything(),
+    fc.dictionary(
+      fc.constantFrom(...FIELDS),
+      fc.oneof(
+        { weight: 5, arbitrary: leaf },
+        fc.array(leaf),
+        fc.dictionary(fc.constantFrom(...FIELDS), leaf),
+        fc.anything(),
+      ),
+    ),
+  );
 
-  test.each([true, false])('nothing throws, and the events of the client’s own are not for servers (our server: %s)', async (isOurs) => {
-    const socket = new FakeSocket();
-    socket.answer = (event) =>
-      event === 'nk:sync' ? { ok: true, data: { inboxRev: 1, conversations: [], gained: [], heads: {}, lost: [], reads: [] } } : undefined;
-    const clock = manualClock();
-    const fetch = () => Promise.resolve(new Response('[]'));
-    const client = new CommClient({ socket, clock, storage: memoryStorage(), userId: 'alice', fetch });
-    const own: unknown[] = [];
-    const connecting = client.connect();
-    await settle();
-    socket.open();
-    if (isOurs) socket.hello();
-    else clock.advance(1_000);
-    await connecting;
-    client.conversations.inbox.subscribe(() => undefined);
-    const view = client.conversations.open('c');
-    view.subscribe(() => undefined);
-    await settle();
-    client.on('status', (status) => own.push(status));
-    client.on('message:pending', (message) => own.push(message));
-    client.on('message:failed', (failed) => own.push(failed));
-    fc.assert(
-      fc.property(fc.constantFrom(...EVENTS.filter((event) => event !== 'error' && event !== 'message:error' && event !== 'comm:hello')), data, (event, payload) => {
-        socket.push(event, payload);
-      }),
-      { numRuns: 3_000 },
-    );
-    await settle();
-    expect(own).toEqual([]);
-    expect(client.status).toBe('connected');
-    await client[Symbol.asyncDispose]();
-    expect(clock.pending).toBe(0);
-  });
+  test.each([true, false])(
+    'nothing throws, and the events of the client’s own are not for servers (our server: %s)',
+    async (isOurs) => {
+      const socket = new FakeSocket();
+      socket.answer = (event) =>
+        event === 'nk:sync'
+          ? { ok: true, data: { inboxRev: 1, conversations: [], gained: [], heads: {}, lost: [], reads: [] } }
+          : undefined;
+      const clock = manualClock();
+      const fetch = () => Promise.resolve(new Response('[]'));
+      const client = new CommClient({ socket, clock, storage: memoryStorage(), userId: 'alice', fetch });
+      const own: unknown[] = [];
+      const connecting = client.connect();
+      await settle();
+      socket.open();
+      if (isOurs) socket.hello();
+      else clock.advance(1_000);
+      await connecting;
+      client.conversations.inbox.subscribe(() => undefined);
+      const view = client.conversations.open('c');
+      view.subscribe(() => undefined);
+      await settle();
+      client.on('status', (status) => own.push(status));
+      client.on('message:pending', (message) => own.push(message));
+      client.on('message:failed', (failed) => own.push(failed));
+      fc.assert(
+        fc.property(
+          fc.constantFrom(
+            ...EVENTS.filter((event) => event !== 'error' && event !== 'message:error' && event !== 'comm:hello'),
+          ),
+          data,
+          (event, payload) => {
+            socket.push(event, payload);
+          },
+        ),
+        { numRuns: 3_000 },
+      );
+      await settle();
+      expect(own).toEqual([]);
+      expect(client.status).toBe('connected');
+      await client[Symbol.asyncDispose]();
+      expect(clock.pending).toBe(0);
+    },
+  );
 });

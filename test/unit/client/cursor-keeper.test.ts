@@ -4,12 +4,27 @@ import { memoryStorage, type CommStorage } from '../../../src/index.ts';
 import { manualClock } from '../../helpers/manual-clock.ts';
 import { settle } from '../../helpers/client/fake-socket.ts';
 
-const POSITION: Position = { inboxRev: 7, heads: new Map([['c', { seq: 3, rev: 5 }], ['d', { seq: 1, rev: 1 }]]) };
+const POSITION: Position = {
+  inboxRev: 7,
+  heads: new Map([
+    ['c', { seq: 3, rev: 5 }],
+    ['d', { seq: 1, rev: 1 }],
+  ]),
+};
 
 function keeper(storage: CommStorage, position: Position = POSITION) {
   const clock = manualClock();
   const reported: unknown[] = [];
-  return { clock, reported, keeper: new CursorKeeper(storage, clock, () => position, (error) => reported.push(error)) };
+  return {
+    clock,
+    reported,
+    keeper: new CursorKeeper(
+      storage,
+      clock,
+      () => position,
+      (error) => reported.push(error),
+    ),
+  };
 }
 
 test('where the client stood is where the next one begins, for each user apart', async () => {
@@ -86,7 +101,10 @@ test('one entry that makes no sense does not spoil the others', async () => {
   const storage = memoryStorage();
   const value = { inboxRev: 7, heads: [['c', 3, 5], 'x', ['d'], [1, 2, 3], null] };
   await storage.transact([], () => ({ writes: new Map([['alice/cursors', value]]), result: undefined }));
-  expect(await keeper(storage).keeper.load('alice')).toEqual({ inboxRev: 7, heads: new Map([['c', { seq: 3, rev: 5 }]]) });
+  expect(await keeper(storage).keeper.load('alice')).toEqual({
+    inboxRev: 7,
+    heads: new Map([['c', { seq: 3, rev: 5 }]]),
+  });
 });
 
 test('a storage that fails is reported, and costs nothing but a second look', async () => {

@@ -12,7 +12,10 @@ type Name = ConnectionState['name'];
 const RUNNING = ['opening', 'greeting', 'catching-up', 'connected', 'waiting'] as const;
 const ENDS = ['idle', 'disconnected', 'unauthenticated'] as const;
 
-function state(name: Name, values: { failures?: number; refusals?: number; wasConnected?: boolean } = {}): ConnectionState {
+function state(
+  name: Name,
+  values: { failures?: number; refusals?: number; wasConnected?: boolean } = {},
+): ConnectionState {
   if (name === 'idle' || name === 'disconnected' || name === 'unauthenticated') return { name };
   return { name, failures: 0, refusals: 0, wasConnected: false, ...values };
 }
@@ -64,16 +67,28 @@ const TABLE: Readonly<Record<string, readonly (readonly [next: string, effects: 
   refused: [STAY, OUT, AGAIN, OUT, OUT, OUT, STAY, STAY],
   expired: [STAY, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, STAY, STAY],
 };
-const STATES: readonly Name[] = ['idle', 'opening', 'greeting', 'catching-up', 'connected', 'waiting', 'disconnected', 'unauthenticated'];
+const STATES: readonly Name[] = [
+  'idle',
+  'opening',
+  'greeting',
+  'catching-up',
+  'connected',
+  'waiting',
+  'disconnected',
+  'unauthenticated',
+];
 
 describe('every state and every event', () => {
-  const rows = Object.keys(EVENTS).flatMap((event) => STATES.map((name, at) => [name, event, ...(TABLE[event]?.[at] ?? ['?', '?'])] as const));
+  const rows = Object.keys(EVENTS).flatMap((event) =>
+    STATES.map((name, at) => [name, event, ...(TABLE[event]?.[at] ?? ['?', '?'])] as const),
+  );
   test.each(rows)('%s, %s: %s (%s)', (name, event, next, effects) => {
     const before = deepFreeze(state(name));
     const [after, done] = reduceConnection(before, EVENTS[event] ?? { type: 'connect' });
     expect(after.name).toBe(next === '' ? name : next);
     expect(brief(done)).toBe(effects);
-    if (next === '' && effects === '' && event !== 'disconnect') expect(after).toBe(before);
+    const isStill = next === '' && effects === '' && event !== 'disconnect';
+    expect(after === before).toBe(isStill);
   });
 });
 
@@ -106,7 +121,9 @@ test('being greeted forgets earlier refusals', () => {
 test('the status says connecting until it has been connected once, and reconnecting after that', () => {
   const unstable = RUNNING.filter((name) => name !== 'connected');
   expect(unstable.map((name) => statusOf(state(name)))).toEqual(unstable.map(() => 'connecting'));
-  expect(unstable.map((name) => statusOf(state(name, { wasConnected: true })))).toEqual(unstable.map(() => 'reconnecting'));
+  expect(unstable.map((name) => statusOf(state(name, { wasConnected: true })))).toEqual(
+    unstable.map(() => 'reconnecting'),
+  );
   expect(statusOf(state('connected'))).toBe('connected');
   expect(ENDS.map((name) => statusOf(state(name)))).toEqual(ENDS);
 });

@@ -46,7 +46,12 @@ function json(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
-function client({ token, userId, timeoutMs = 5_000, url = baseUrl }: { token?: Token; userId?: string; timeoutMs?: number; url?: string } = {}): RestClient {
+function client({
+  token,
+  userId,
+  timeoutMs = 5_000,
+  url = baseUrl,
+}: { token?: Token; userId?: string; timeoutMs?: number; url?: string } = {}): RestClient {
   return new RestClient({ baseUrl: url, fetch, tokens: new TokenSource(token), userId: () => userId, timeoutMs });
 }
 
@@ -55,7 +60,10 @@ describe('what is asked', () => {
     handle = (_seen, response) => json(response, 200, [{ id: '1' }]);
     const query = { limit: 5, before: undefined, q: 'a b&c' };
     expect(await client().ask('listMessages', { id: 'a/b?c d', query })).toEqual([{ id: '1' }]);
-    expect(seen[0]).toMatchObject({ method: 'GET', url: '/__nk_comm/conversations/a%2Fb%3Fc%20d/messages?limit=5&q=a+b%26c' });
+    expect(seen[0]).toMatchObject({
+      method: 'GET',
+      url: '/__nk_comm/conversations/a%2Fb%3Fc%20d/messages?limit=5&q=a+b%26c',
+    });
   });
 
   test('a body is JSON', async () => {
@@ -74,16 +82,24 @@ describe('what is asked', () => {
   test.each([
     ['alice', 'alice'],
     ['Zoë Ω', undefined],
-  ])('without a token the user id %s goes into the query, and into the header where one can carry it', async (userId, header) => {
-    await client({ userId }).ask('listConversations');
-    expect(new URL(seen[0]?.url ?? '', baseUrl).searchParams.get('userId')).toBe(userId);
-    expect(seen[0]?.headers['x-user-id']).toBe(header);
-  });
+  ])(
+    'without a token the user id %s goes into the query, and into the header where one can carry it',
+    async (userId, header) => {
+      await client({ userId }).ask('listConversations');
+      expect(new URL(seen[0]?.url ?? '', baseUrl).searchParams.get('userId')).toBe(userId);
+      expect(seen[0]?.headers['x-user-id']).toBe(header);
+    },
+  );
 });
 
 describe('what is answered', () => {
   test.each([
-    ['our own error', 429, { error: { code: 'RATE_LIMITED', message: 'Slow down', retryAfterMs: 300 } }, { code: 'RATE_LIMITED', retryAfterMs: 300, message: 'Slow down' }],
+    [
+      'our own error',
+      429,
+      { error: { code: 'RATE_LIMITED', message: 'Slow down', retryAfterMs: 300 } },
+      { code: 'RATE_LIMITED', retryAfterMs: 300, message: 'Slow down' },
+    ],
     ['our own error with another status', 500, { error: { code: 'NOT_FOUND', message: 'x' } }, { code: 'NOT_FOUND' }],
     ['a text for an error', 401, { error: 'Unauthorized' }, { code: 'UNAUTHENTICATED' }],
     ['a code that no server has', 400, { error: { code: 'DISCONNECTED' } }, { code: 'INVALID' }],
@@ -119,14 +135,18 @@ describe('what is answered', () => {
       response.writeHead(200, { 'content-length': '100' }).write('[');
       response.destroy();
     };
-    const error: unknown = await client().ask('listConversations').catch((cause: unknown) => cause);
+    const error: unknown = await client()
+      .ask('listConversations')
+      .catch((cause: unknown) => cause);
     expect(error).toMatchObject({ code: 'DISCONNECTED', retryable: true });
     expect(error).toHaveProperty('cause');
     expect(error).toHaveProperty('fix');
   });
 
   test('a server that is not there is DISCONNECTED', async () => {
-    await expect(client({ url: 'http://127.0.0.1:1/__nk_comm' }).ask('listConversations')).rejects.toMatchObject({ code: 'DISCONNECTED' });
+    await expect(client({ url: 'http://127.0.0.1:1/__nk_comm' }).ask('listConversations')).rejects.toMatchObject({
+      code: 'DISCONNECTED',
+    });
   });
 });
 
@@ -157,7 +177,9 @@ describe('waiting', () => {
   test('an abort does not wait for a token function that hangs', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
-    const asked = client({ token: () => new Promise(() => undefined) }).ask('listConversations', { signal: controller.signal });
+    const asked = client({ token: () => new Promise(() => undefined) }).ask('listConversations', {
+      signal: controller.signal,
+    });
     controller.abort(reason);
     await expect(asked).rejects.toBe(reason);
   });
@@ -186,7 +208,9 @@ describe('tokens', () => {
   test('after three tokens it is the end', async () => {
     let asked = 0;
     handle = (_seen, response) => json(response, 401, expired);
-    await expect(client({ token: () => `token ${(asked += 1)}` }).ask('listConversations')).rejects.toMatchObject({ code: 'TOKEN_EXPIRED' });
+    await expect(client({ token: () => `token ${(asked += 1)}` }).ask('listConversations')).rejects.toMatchObject({
+      code: 'TOKEN_EXPIRED',
+    });
     expect(asked).toBe(3);
   });
 
@@ -199,7 +223,9 @@ describe('tokens', () => {
   test('another refusal is not answered with a new token', async () => {
     let asked = 0;
     handle = (_seen, response) => json(response, 401, { error: { code: 'UNAUTHENTICATED', message: 'x' } });
-    await expect(client({ token: () => `token ${(asked += 1)}` }).ask('listConversations')).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    await expect(client({ token: () => `token ${(asked += 1)}` }).ask('listConversations')).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+    });
     expect(asked).toBe(1);
   });
 

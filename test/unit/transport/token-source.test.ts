@@ -48,7 +48,12 @@ test('a refused token is asked for anew', async () => {
 test('requests that were refused with the same token ask for one new token, not for one each', async () => {
   const { tokens, asked } = counting();
   const first = await tokens.get();
-  expect([tokens.refused(first), tokens.refused(first), tokens.refused(first), tokens.refused(first)]).toEqual([true, true, true, true]);
+  expect([tokens.refused(first), tokens.refused(first), tokens.refused(first), tokens.refused(first)]).toEqual([
+    true,
+    true,
+    true,
+    true,
+  ]);
   expect(await tokens.get()).toBe('token 2');
   expect(tokens.refused(first)).toBe(true);
   expect(await tokens.get()).toBe('token 2');
@@ -64,7 +69,11 @@ test('after so many refusals in a row it is no use', async () => {
 
 test('the same token again counts as refused again', async () => {
   const tokens = new TokenSource(() => 'stale');
-  const answers = [tokens.refused(await tokens.get()), tokens.refused(await tokens.get()), tokens.refused(await tokens.get())];
+  const answers = [
+    tokens.refused(await tokens.get()),
+    tokens.refused(await tokens.get()),
+    tokens.refused(await tokens.get()),
+  ];
   expect(answers).toEqual([true, true, false]);
 });
 

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { Wire } from '../../../src/transport/wire.ts';
 import { FakeSocket, settle } from '../../helpers/client/fake-socket.ts';
+import { rejectionOf } from '../../helpers/client/rejection.ts';
 import { manualClock, type ManualClock } from '../../helpers/manual-clock.ts';
 
 const room = { conversationId: 'conversation' };
@@ -46,21 +47,21 @@ test.each([
 
 test('without an answer in time it rejects with TIMEOUT, and a late one is ignored', async () => {
   const answer = wire.request('comm:ping', {}, { timeoutMs: 5_000 });
-  const rejected = expect(answer).rejects.toMatchObject({ code: 'TIMEOUT', retryable: true });
+  const rejected = rejectionOf(answer);
   clock.advance(4_999);
   expect(clock.pending).toBe(1);
   clock.advance(1);
-  await rejected;
+  expect(await rejected).toMatchObject({ code: 'TIMEOUT', retryable: true });
   socket.last('comm:ping').reply?.({ ok: true, data: 1 });
   expect(clock.pending).toBe(0);
 });
 
 test('the default timeout is the one of the options', async () => {
-  const rejected = expect(wire.request('comm:ping', {})).rejects.toMatchObject({ code: 'TIMEOUT' });
+  const rejected = rejectionOf(wire.request('comm:ping', {}));
   clock.advance(9_999);
   expect(clock.pending).toBe(1);
   clock.advance(1);
-  await rejected;
+  expect(await rejected).toMatchObject({ code: 'TIMEOUT' });
 });
 
 test('the end of the connection rejects everything that waits, and leaves no timer', async () => {

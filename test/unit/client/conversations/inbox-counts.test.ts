@@ -1,12 +1,23 @@
 import { describe, expect, test } from 'vitest';
 import type { Message } from '../../../../src/protocol/messages.ts';
-import { isOvertaken, EMPTY_INBOX, reduceInbox, type Inbox, type InboxEvent } from '../../../../src/client/conversations/inbox.ts';
+import {
+  isOvertaken,
+  EMPTY_INBOX,
+  reduceInbox,
+  type Inbox,
+  type InboxEvent,
+} from '../../../../src/client/conversations/inbox.ts';
 import { buildConversation, buildMessage, buildParticipant } from '../../../../src/testing/builders.ts';
 
 /** `ann` looks at her list; `bob` writes. */
-const message = (seq: number, fields: Partial<Message> = {}): Message => buildMessage({ seq, senderId: 'bob', ...fields });
+const message = (seq: number, fields: Partial<Message> = {}): Message =>
+  buildMessage({ seq, senderId: 'bob', ...fields });
 
-function read(unreadCount: number, head: { seq: number; rev: number }, lastReadSeq = 0): Parameters<typeof isOvertaken>[1] {
+function read(
+  unreadCount: number,
+  head: { seq: number; rev: number },
+  lastReadSeq = 0,
+): Parameters<typeof isOvertaken>[1] {
   return buildConversation({
     unreadCount,
     head,
@@ -15,8 +26,18 @@ function read(unreadCount: number, head: { seq: number; rev: number }, lastReadS
   });
 }
 
-const created = (each: Message): InboxEvent => ({ kind: 'created', conversationId: each.conversationId, message: each, rev: each.rev });
-const updated = (each: Message): InboxEvent => ({ kind: 'updated', conversationId: each.conversationId, message: each, rev: each.rev });
+const created = (each: Message): InboxEvent => ({
+  kind: 'created',
+  conversationId: each.conversationId,
+  message: each,
+  rev: each.rev,
+});
+const updated = (each: Message): InboxEvent => ({
+  kind: 'updated',
+  conversationId: each.conversationId,
+  message: each,
+  rev: each.rev,
+});
 const listed = (conversation: ReturnType<typeof read>): InboxEvent => ({
   kind: 'listed',
   conversations: [conversation as ReturnType<typeof buildConversation>],
@@ -42,14 +63,34 @@ describe('what is unread', () => {
     ['doesn’t count a message twice', [start, created(message(3)), created(message(3))], 3],
     ['doesn’t count again what the list has counted', [start, created(message(2))], 2],
     ['is one less when an unread message is deleted', [start, updated(message(2, { rev: 3, ...gone }))], 1],
-    ['is the same when one’s own is deleted', [start, created(message(3, { senderId: 'ann' })), updated(message(3, { senderId: 'ann', rev: 4, ...gone }))], 2],
-    ['is the same when a read message is deleted', [listed(read(1, { seq: 3, rev: 3 }, 2)), updated(message(2, { rev: 4, ...gone }))], 1],
+    [
+      'is the same when one’s own is deleted',
+      [start, created(message(3, { senderId: 'ann' })), updated(message(3, { senderId: 'ann', rev: 4, ...gone }))],
+      2,
+    ],
+    [
+      'is the same when a read message is deleted',
+      [listed(read(1, { seq: 3, rev: 3 }, 2)), updated(message(2, { rev: 4, ...gone }))],
+      1,
+    ],
     ['never had what came and went while one was away', [start, updated(message(3, { rev: 4, ...gone }))], 2],
-    ['counts an edited message that comes behind later ones', [start, created(message(4)), created(message(3, { rev: 5 }))], 4],
+    [
+      'counts an edited message that comes behind later ones',
+      [start, created(message(4)), created(message(3, { rev: 5 }))],
+      4,
+    ],
     ['isn’t taken from a list that was overtaken by a message', [start, created(message(3)), start], 3],
-    ['is taken from a list that has overtaken what is to come', [start, listed(read(5, { seq: 5, rev: 5 })), created(message(4))], 5],
+    [
+      'is taken from a list that has overtaken what is to come',
+      [start, listed(read(5, { seq: 5, rev: 5 })), created(message(4))],
+      5,
+    ],
     ['is what the server says after reading in the middle', [start, counted(1, 2)], 1],
-    ['doesn’t count again what the server had counted when it came', [start, counted(3, 4), created(message(3)), created(message(4))], 3],
+    [
+      'doesn’t count again what the server had counted when it came',
+      [start, counted(3, 4), created(message(3)), created(message(4))],
+      3,
+    ],
     ['isn’t what the server said before messages that are here', [start, created(message(3)), counted(1, 2)], 3],
   ])('%s', (_title, events, unread) => {
     expect(run(...events).conversations[0]?.unreadCount).toBe(unread);

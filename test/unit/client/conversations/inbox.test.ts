@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { EMPTY_INBOX, findConversation, reduceInbox, type Inbox, type InboxEvent } from '../../../../src/client/conversations/inbox.ts';
+import {
+  EMPTY_INBOX,
+  findConversation,
+  reduceInbox,
+  type Inbox,
+  type InboxEvent,
+} from '../../../../src/client/conversations/inbox.ts';
 import type { Conversation, Participant } from '../../../../src/protocol/conversations.ts';
 import type { Message } from '../../../../src/protocol/messages.ts';
 import { baseMessage, conversation, deepFreeze, message, timeOf } from '../../../helpers/client/messages.ts';
@@ -46,7 +52,11 @@ describe('the list', () => {
   });
 
   test('a second page is added to the first', () => {
-    const inbox = run(START, { kind: 'listed', conversations: [c], first: true, hasMore: true }, { kind: 'listed', conversations: [b, a], first: false, hasMore: false });
+    const inbox = run(
+      START,
+      { kind: 'listed', conversations: [c], first: true, hasMore: true },
+      { kind: 'listed', conversations: [b, a], first: false, hasMore: false },
+    );
     expect(ids(inbox)).toBe('c b a');
     expect(inbox.hasMore).toBe(false);
   });
@@ -73,12 +83,48 @@ describe('a message that arrives', () => {
     ['is the last one and unread', at(2), [created(message(3))], '3', 1],
     ['twice counts once', at(2), [created(message(3)), created(message(3))], '3', 1],
     ['is not unread when it is one’s own', at(2), [created(message(3, { senderId: 'alice' }))], '3', 0],
-    ['counts once when the conversation, as it was read, has it already', at(3, { unreadCount: 1 }), [created(message(3))], '3', 1],
-    ['behind one that was sent after it counts, and is not the last', at(2), [created(message(4, { rev: 3 })), created(message(3, { rev: 4 }))], '4', 2],
-    ['is not unread where it is read already', at(2, { participants: [participant('alice', 3), participant('bob')] }), [created(message(3))], '3', 0],
-    ['and is deleted unread is not unread any more', at(2), [created(message(3)), updated(message(3, { rev: 4, deletedAt: 'now', content: '' }))], '3', 0],
-    ['and is deleted when it was read leaves the count alone', at(3, { unreadCount: 0, participants: [participant('alice', 3), participant('bob')] }), [updated(message(3, { rev: 4, deletedAt: 'now', content: '' }))], '3', 0],
-    ['of a base server counts, once', at(0, { head: undefined }), [created(baseMessage(5)), created(baseMessage(5))], '5', 1],
+    [
+      'counts once when the conversation, as it was read, has it already',
+      at(3, { unreadCount: 1 }),
+      [created(message(3))],
+      '3',
+      1,
+    ],
+    [
+      'behind one that was sent after it counts, and is not the last',
+      at(2),
+      [created(message(4, { rev: 3 })), created(message(3, { rev: 4 }))],
+      '4',
+      2,
+    ],
+    [
+      'is not unread where it is read already',
+      at(2, { participants: [participant('alice', 3), participant('bob')] }),
+      [created(message(3))],
+      '3',
+      0,
+    ],
+    [
+      'and is deleted unread is not unread any more',
+      at(2),
+      [created(message(3)), updated(message(3, { rev: 4, deletedAt: 'now', content: '' }))],
+      '3',
+      0,
+    ],
+    [
+      'and is deleted when it was read leaves the count alone',
+      at(3, { unreadCount: 0, participants: [participant('alice', 3), participant('bob')] }),
+      [updated(message(3, { rev: 4, deletedAt: 'now', content: '' }))],
+      '3',
+      0,
+    ],
+    [
+      'of a base server counts, once',
+      at(0, { head: undefined }),
+      [created(baseMessage(5)), created(baseMessage(5))],
+      '5',
+      1,
+    ],
   ])('%s', (_title, from, events, last, unread) => {
     const inbox = run(START, known(from), ...events);
     expect([one(inbox).lastMessage?.id, one(inbox).unreadCount]).toEqual([last, unread]);
@@ -92,9 +138,18 @@ describe('a message that arrives', () => {
     const edited = run(START, known(at(3)), updated(message(3, { rev: 4, content: 'edited' })));
     expect(one(edited).lastMessage?.content).toBe('edited');
     const reactions = [{ emoji: '+', count: 1, users: ['bob'] }];
-    expect(one(run(edited, { kind: 'reactions', ...here, messageId: '3', reactions, seq: 3, rev: 5 })).lastMessage?.reactions).toEqual(reactions);
+    expect(
+      one(run(edited, { kind: 'reactions', ...here, messageId: '3', reactions, seq: 3, rev: 5 })).lastMessage
+        ?.reactions,
+    ).toEqual(reactions);
     expect(one(run(edited, updated(message(2, { rev: 5, content: 'another' })))).lastMessage?.content).toBe('edited');
-    const deleted = run(START, known(at(3, { head: undefined })), { kind: 'deleted', ...here, messageId: '3', deletedBy: 'bob', deletedAt: 'now' });
+    const deleted = run(START, known(at(3, { head: undefined })), {
+      kind: 'deleted',
+      ...here,
+      messageId: '3',
+      deletedBy: 'bob',
+      deletedAt: 'now',
+    });
     expect(one(deleted).lastMessage).toMatchObject({ content: '', deletedAt: 'now' });
   });
 
@@ -107,7 +162,14 @@ describe('a message that arrives', () => {
 describe('marks', () => {
   test('reading to the end leaves nothing unread, on the reader’s own side', () => {
     const inbox = run(START, known(at(3, { unreadCount: 3 })));
-    const mark = (userId: string, seq: number): InboxEvent => ({ kind: 'read', ...here, userId, readAt: 'now', messageId: '', seq });
+    const mark = (userId: string, seq: number): InboxEvent => ({
+      kind: 'read',
+      ...here,
+      userId,
+      readAt: 'now',
+      messageId: '',
+      seq,
+    });
     expect(one(run(inbox, mark('alice', 3))).unreadCount).toBe(0);
     expect(one(run(inbox, mark('alice', 2))).unreadCount).toBe(3);
     expect(one(run(inbox, mark('bob', 3))).unreadCount).toBe(3);
@@ -124,7 +186,13 @@ describe('marks', () => {
 
   test('a status reaches the last message, if it is meant, and never goes back', () => {
     const own = at(3, { lastMessage: message(3, { senderId: 'alice' }) });
-    const mark = (status: 'delivered' | 'read', seq: number | undefined, messageId = ''): InboxEvent => ({ kind: 'status', ...here, messageId, status, seq });
+    const mark = (status: 'delivered' | 'read', seq: number | undefined, messageId = ''): InboxEvent => ({
+      kind: 'status',
+      ...here,
+      messageId,
+      status,
+      seq,
+    });
     const inbox = run(START, known(own));
     expect(one(run(inbox, mark('delivered', 3))).lastMessage?.status).toBe('delivered');
     expect(run(inbox, mark('delivered', 2))).toBe(inbox);
@@ -136,7 +204,9 @@ describe('marks', () => {
   test('of another message of a base server is not taken for one of the last', () => {
     const inbox = run(START, known(conversation({ lastMessage: baseMessage(3, { senderId: 'alice' }) })));
     expect(run(inbox, { kind: 'status', ...here, messageId: '2', status: 'read' })).toBe(inbox);
-    expect(one(run(inbox, { kind: 'status', ...here, messageId: '3', status: 'read' })).lastMessage?.status).toBe('read');
+    expect(one(run(inbox, { kind: 'status', ...here, messageId: '3', status: 'read' })).lastMessage?.status).toBe(
+      'read',
+    );
   });
 });
 

@@ -46,7 +46,10 @@ test('more people than one request may name go in several', async () => {
   await settle();
   context.asked[0]?.answer.resolve([]);
   await settle();
-  expect(context.asked.map(({ payload }) => (payload as { userIds: string[] }).userIds.length)).toEqual([LIMITS.userIds, 5]);
+  expect(context.asked.map(({ payload }) => (payload as { userIds: string[] }).userIds.length)).toEqual([
+    LIMITS.userIds,
+    5,
+  ]);
 });
 
 test('the last watcher that goes says so, and what was known is forgotten', async () => {
@@ -100,7 +103,10 @@ test('a chosen status is said again after every connect', async () => {
   context.asked[0]?.answer.resolve({});
   await chosen;
   await presence.restore();
-  expect(payloads()).toEqual([['presence:update', { status: 'busy' }], ['presence:update', { status: 'busy' }]]);
+  expect(payloads()).toEqual([
+    ['presence:update', { status: 'busy' }],
+    ['presence:update', { status: 'busy' }],
+  ]);
 });
 
 test('being idle is said by the device, not chosen, and not against a choice', async () => {
