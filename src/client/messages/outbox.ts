@@ -37,6 +37,8 @@ interface Lane {
   items: Map<string, OutboxItem>;
   readonly inFlight: Set<string>;
   waiting: boolean;
+  /** One came too early: until its predecessor's fate is known, sending what is behind it again is of no use. */
+  overtaken: boolean;
   /** Attempts in a row that ended with "not now". */
   failures: number;
 }
@@ -92,6 +94,7 @@ export class Outbox {
     for (const lane of this.#lanes.values()) {
       lane.inFlight.clear();
       lane.waiting = false;
+      lane.overtaken = false;
     }
   }
 
@@ -103,9 +106,11 @@ export class Outbox {
     lane.items.delete(clientId);
     lane.inFlight.delete(clientId);
     lane.failures = 0;
+    lane.overtaken = false;
     this.#laneOf.delete(clientId);
     if (lane.items.size === 0) this.#lanes.delete(item.lane);
-    return this.#pump(item.lane);
+    // Refilled when half empty: looking for what comes next costs as much for one message as for many.
+    return lane.inFlight.size * 2 > this.#window ? [] : this.#pump(item.lane);
   }
 
   /** Refused for good. */
@@ -122,6 +127,7 @@ export class Outbox {
     const item = this.find(clientId);
     const lane = this.#laneOf.get(clientId);
     if (item === undefined || lane === undefined || !lane.inFlight.delete(clientId) || lane.waiting) return [];
+    lane.overtaken = false;
     lane.waiting = true;
     lane.failures += 1;
     return [{ do: 'wait', lane: item.lane, failures: lane.failures, retryAfterMs }];
@@ -130,18 +136,22 @@ export class Outbox {
   /** Its predecessor isn't stored: nothing is wrong with it, it only came too early. */
   overtook(clientId: string): OutboxEffect[] {
     const item = this.find(clientId);
-    this.#laneOf.get(clientId)?.inFlight.delete(clientId);
-    return item === undefined ? [] : this.#pump(item.lane);
+    const lane = this.#laneOf.get(clientId);
+    if (item === undefined || lane === undefined || !lane.inFlight.delete(clientId)) return [];
+    lane.overtaken = true;
+    return this.#pump(item.lane);
   }
 
   waited(key: string): OutboxEffect[] {
     const lane = this.#lanes.get(key);
-    if (lane !== undefined) lane.waiting = false;
+    if (lane === undefined) return [];
+    lane.waiting = false;
+    lane.overtaken = false;
     return this.#pump(key);
   }
 
   #laneFor({ clientId, lane: key }: OutboxItem): Lane {
-    const lane = this.#lanes.get(key) ?? { items: new Map(), inFlight: new Set(), waiting: false, failures: 0 };
+    const lane = this.#lanes.get(key) ?? emptyLane();
     this.#lanes.set(key, lane);
     this.#laneOf.set(clientId, lane);
     return lane;
@@ -152,6 +162,7 @@ export class Outbox {
     const lane = this.#laneOf.get(clientId);
     if (item === undefined || lane === undefined) return [];
     lane.inFlight.delete(clientId);
+    lane.overtaken = false;
     lane.items.set(clientId, { ...item, parked });
     return this.#pump(item.lane);
   }
@@ -166,6 +177,7 @@ export class Outbox {
       if (item.parked) continue;
       const isMessage = item.operation.name === 'message:send';
       if (!lane.inFlight.has(item.clientId)) {
+        if (lane.overtaken && before !== undefined) break;
         if (lane.inFlight.size >= (isMessage ? this.#window : Math.min(this.#window, 1))) break;
         lane.inFlight.add(item.clientId);
         effects.push({ do: 'send', item, afterClientId: isMessage ? before?.clientId : undefined });
@@ -175,6 +187,10 @@ export class Outbox {
     }
     return effects;
   }
+}
+
+function emptyLane(): Lane {
+  return { items: new Map(), inFlight: new Set(), waiting: false, overtaken: false, failures: 0 };
 }
 
 export function byAge(a: OutboxItem, b: OutboxItem): number {

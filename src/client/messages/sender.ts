@@ -16,8 +16,11 @@ export interface SenderEvents extends OutboxEvents {
   findStored(item: OutboxItem): Promise<unknown>;
 }
 
-/** Pipelined messages per conversation with a server that recognizes repeated ones; without, one at a time. */
-const WINDOW = 64;
+/**
+ * Pipelined messages per conversation with a server that recognizes repeated ones; without, one at a time. Twice what a
+ * server commits at once, so that neither side ever waits for the other.
+ */
+const WINDOW = 256;
 /** A server error that repeats this often is about the message, not about the moment. */
 const MAX_INTERNAL = 8;
 /** A base server shows a refusal by nothing at all. */

@@ -4,7 +4,7 @@ import type { Database } from './database.ts';
 import { transaction, type Work } from './work.ts';
 
 /** One transaction takes at most this much, so that reading and answering go on between two of them. */
-const MAX_ITEMS = 256;
+const MAX_ITEMS = 128;
 
 interface Item {
   /** Does the work. A refusal before anything was written is kept as this item's outcome. */
