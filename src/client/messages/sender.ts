@@ -16,10 +16,7 @@ export interface SenderEvents extends OutboxEvents {
   findStored(item: OutboxItem): Promise<unknown>;
 }
 
-/**
- * Pipelined messages per conversation with a server that recognizes repeated ones; without, one at a time. Twice what a
- * server commits at once, so that neither side ever waits for the other.
- */
+/** Pipelined per conversation, where repeated ones are recognized: twice a server's commit, so that neither side waits. */
 const WINDOW = 256;
 /** A server error that repeats this often is about the message, not about the moment. */
 const MAX_INTERNAL = 8;

@@ -160,10 +160,10 @@ describe('group commit', () => {
   });
 
   test('more than one transaction takes is split, and all of it is done', async () => {
-    const writes = Array.from({ length: 600 }, (_, n) => batch.write(() => put(`v${n}`)));
+    const writes = Array.from({ length: 300 }, (_, n) => batch.write(() => put(`v${n}`)));
     await Promise.all(writes);
     expect(statements.filter((each) => each === 'COMMIT')).toHaveLength(3);
-    expect(stored()).toEqual(Array.from({ length: 600 }, (_, n) => `v${n}`));
+    expect(stored()).toEqual(Array.from({ length: 300 }, (_, n) => `v${n}`));
   });
 
   test('nothing is written into a transaction that the app has open', async () => {
