@@ -230,11 +230,20 @@ export class Stream {
   /** What an earlier session of this user left behind, once. */
   async #restore(userId: string): Promise<void> {
     if (this.#loadedFor === userId || !this.#context.has('rev')) return;
+    if (this.#loadedFor !== undefined) this.#forget();
     const { inboxRev, heads } = await this.#keeper.load(userId);
     this.#inboxRev = inboxRev;
     this.#hasSynced = inboxRev > 0 || heads.size > 0;
     for (const [id, head] of heads) this.#feed.follow(id, head);
     this.#loadedFor = userId;
+  }
+
+  /** Nothing of what somebody saw is shown to whoever signs in after them. */
+  #forget(): void {
+    this.#feed.clear();
+    this.#seen.clear();
+    this.#to.reader.current?.timelines.clear();
+    this.#to.conversations.apply({ kind: 'listed', conversations: [], first: true, hasMore: false });
   }
 
   async #sync(): Promise<void> {

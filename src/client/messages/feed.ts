@@ -52,6 +52,14 @@ export class Feed {
     this.#due.delete(conversationId);
   }
 
+  /** Somebody else is signed in now. */
+  clear(): void {
+    for (const id of this.#cursors.keys()) this.unfollow(id);
+    for (const cancel of this.#refetches.values()) cancel();
+    this.#refetches.clear();
+    this.#round += 1;
+  }
+
   push(change: Change & { rev: number }): void {
     const { conversationId } = change;
     // New to us: it starts with this message. Any other change of what we don't hold changes nothing.

@@ -50,10 +50,7 @@ export function mergePage(
   return { segments: all, at: all.indexOf(merged) };
 }
 
-export function amendSegments(
-  segments: readonly Segment[],
-  change: (held: Message) => Message,
-): readonly Segment[] {
+export function amendSegments(segments: readonly Segment[], change: (held: Message) => Message): readonly Segment[] {
   let changed = false;
   const next = segments.map((segment) => {
     let touched = false;
@@ -80,7 +77,10 @@ export function trimAround(segment: Segment, page: Page): Segment {
   const { messages } = segment;
   if (messages.length <= MAX_SCROLLED) return segment;
   const first = page.messages[0]?.id;
-  const at = Math.max(0, messages.findIndex(({ id }) => id === first));
+  const at = Math.max(
+    0,
+    messages.findIndex(({ id }) => id === first),
+  );
   const margin = Math.floor((MAX_SCROLLED - page.messages.length) / 2);
   const start = Math.max(0, Math.min(at - margin, messages.length - MAX_SCROLLED));
   return { messages: messages.slice(start, start + MAX_SCROLLED), hasOlder: segment.hasOlder || start > 0 };
@@ -94,7 +94,14 @@ export function letGo<T extends { readonly segments: readonly Segment[]; readonl
   const dropped = new Set(spare.slice(0, excess));
   const segments = timeline.segments.filter((segment) => !dropped.has(segment));
   const shown = timeline.segments[timeline.shown];
-  return { ...timeline, segments, shown: Math.max(0, segments.findIndex((segment) => segment === shown)) };
+  return {
+    ...timeline,
+    segments,
+    shown: Math.max(
+      0,
+      segments.findIndex((segment) => segment === shown),
+    ),
+  };
 }
 
 function touches(segment: Segment, page: Page): boolean {

@@ -47,7 +47,9 @@ export type TimelineEvent =
   /** The server has stored it; its place in the timeline comes with the push. */
   | { kind: 'acknowledged'; clientId: string; message: Message }
   /** More was missed than can be caught up: what is held becomes an older stretch, and the end is unknown again. */
-  | { kind: 'cut-off' };
+  | { kind: 'cut-off' }
+  /** Somebody else is signed in. */
+  | { kind: 'cleared' };
 
 export const STATUS_ORDER: Readonly<Record<MessageStatus, number>> = {
   failed: 0,
@@ -96,6 +98,8 @@ export function reduceTimeline(timeline: Timeline, event: TimelineEvent): Timeli
       return mapPending(timeline, event.clientId, (held) => ({ ...held, status: 'sending' }));
     case 'discarded':
       return mapPending(timeline, event.clientId, () => undefined);
+    case 'cleared':
+      return emptyTimeline(timeline.conversationId, timeline.ownId);
     case 'cut-off':
       return timeline.live ? { ...timeline, live: false } : timeline;
   }

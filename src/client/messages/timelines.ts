@@ -13,7 +13,14 @@ const NOTHING: TimelineSnapshot = Object.freeze({ messages: [], hasOlder: false,
 const RETRY_AFTER_MS = 2_000;
 
 /** About stored messages; saying it twice changes nothing, because each says how things stand. */
-const TOLD: ReadonlySet<TimelineEvent['kind']> = new Set(['created', 'updated', 'deleted', 'reactions', 'read', 'status']);
+const TOLD: ReadonlySet<TimelineEvent['kind']> = new Set([
+  'created',
+  'updated',
+  'deleted',
+  'reactions',
+  'read',
+  'status',
+]);
 
 /** The open timelines: events go in, snapshots come out, pages are fetched when somebody scrolls. */
 export class Timelines {
@@ -59,6 +66,11 @@ export class Timelines {
     return undefined;
   }
 
+  /** Empties every view. */
+  clear(): void {
+    for (const timeline of this.#open.values()) timeline.apply({ kind: 'cleared' });
+  }
+
   /** Too much was missed, or a base server can't tell what was: the end has to be read anew. */
   reread(conversationId: string): void {
     this.#open.get(conversationId)?.apply({ kind: 'cut-off' });
@@ -82,17 +94,20 @@ export class Timelines {
 
   /** A request for a page can fail while the socket stands: nobody else would ask again. */
   #loadNewest(conversationId: string): void {
-    this.#open.get(conversationId)?.loadNewest().catch((error: unknown) => {
-      const { clock, online, report } = this.#context;
-      if (!online()) return;
-      if (!(error instanceof CommError) || !error.retryable) return report(error);
-      this.#retries.get(conversationId)?.();
-      const retry = clock.after(error.retryAfterMs ?? RETRY_AFTER_MS, () => {
-        this.#retries.delete(conversationId);
-        this.#loadNewest(conversationId);
+    this.#open
+      .get(conversationId)
+      ?.loadNewest()
+      .catch((error: unknown) => {
+        const { clock, online, report } = this.#context;
+        if (!online()) return;
+        if (!(error instanceof CommError) || !error.retryable) return report(error);
+        this.#retries.get(conversationId)?.();
+        const retry = clock.after(error.retryAfterMs ?? RETRY_AFTER_MS, () => {
+          this.#retries.delete(conversationId);
+          this.#loadNewest(conversationId);
+        });
+        this.#retries.set(conversationId, retry);
       });
-      this.#retries.set(conversationId, retry);
-    });
   }
 }
 
@@ -150,7 +165,9 @@ class LiveTimeline implements OpenTimeline {
   loadOlder(options: AbortOptions = {}): Promise<void> {
     const first = this.#edge(0);
     if (first === undefined) return this.loadNewest(options);
-    return windowOf(this.#timeline).hasOlder ? this.#load('older', { before: first.id }, options, first) : Promise.resolve();
+    return windowOf(this.#timeline).hasOlder
+      ? this.#load('older', { before: first.id }, options, first)
+      : Promise.resolve();
   }
 
   loadNewer(options: AbortOptions = {}): Promise<void> {
@@ -235,7 +252,13 @@ class LiveTimeline implements OpenTimeline {
       held.loading === loading &&
       held.error === error;
     if (isSame) return;
-    const next = { messages: Object.freeze(messages), hasOlder, hasNewer, loading, ...(error !== undefined && { error }) };
+    const next = {
+      messages: Object.freeze(messages),
+      hasOlder,
+      hasNewer,
+      loading,
+      ...(error !== undefined && { error }),
+    };
     this.#snapshot.set(Object.freeze(next));
   }
 }

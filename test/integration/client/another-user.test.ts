@@ -7,7 +7,8 @@ import { direct, startWorld } from '../../helpers/client/world.ts';
 async function startHandover(): Promise<{ app: App; bob: App; handTo: (name: string) => void }> {
   const expired = new Set<string>();
   const { app, join } = await startWorld({
-    auth: ({ token = '' }) => {
+    auth: ({ headers, ...handshake }) => {
+      const token = handshake.token ?? String(headers['authorization'] ?? '').slice('Bearer '.length);
       if (expired.has(token)) throw new CommError('TOKEN_EXPIRED', 'The token has expired');
       return { userId: token.split('.')[0] ?? '' };
     },
@@ -63,4 +64,24 @@ test('it waits until whoever wrote it is back', async () => {
   handTo('alice');
   await app.client.connect();
   expect(await bob.next('message:new')).toMatchObject({ senderId: 'alice', content: 'from alice' });
+});
+
+test('nothing of what somebody saw is shown to whoever signs in after them', async () => {
+  const { app, bob, handTo } = await startHandover();
+  const conversationId = await direct(app, bob);
+  const { client } = app;
+  await client.messages.send({ conversationId, content: 'between alice and bob' });
+  const view = client.conversations.open(conversationId);
+  await view.ready;
+  expect(view.getSnapshot().messages).toHaveLength(1);
+  const told: string[] = [];
+  client.on('conversation:left', ({ conversationId: left }) => told.push(left));
+  await client.disconnect();
+  handTo('carol');
+  await client.connect();
+  expect(client.userId).toBe('carol');
+  expect(view.getSnapshot().messages).toEqual([]);
+  expect(view.getSnapshot().conversation).toBeUndefined();
+  expect(client.conversations.inbox.getSnapshot().conversations).toEqual([]);
+  expect(told).toEqual([]);
 });
