@@ -77,7 +77,7 @@ describe('sending', () => {
     expect(await Promise.all(both)).toEqual(['fine', 'fine']);
   });
 
-  test('a message that came too early goes again at once', async () => {
+  test('a message that came too early goes again when the one before it is stored', async () => {
     const sender = rig.start();
     void rig.add(sender, 1);
     void rig.add(sender, 2);
