@@ -1,5 +1,5 @@
 import { onTestFinished } from 'vitest';
-import type { CommClientOptions } from '../../../src/index.ts';
+import type { CommClientOptions, Message } from '../../../src/index.ts';
 import type { CommServerOptions } from '../../../src/server/index.ts';
 import { startServer, type TestServer } from '../server/comm-server.ts';
 import { App } from './app.ts';
@@ -61,4 +61,33 @@ export async function group(owner: App, ...others: App[]): Promise<string> {
     [owner, ...others].map((each) => each.next('conversation:new', (conversation) => conversation.id === id)),
   );
   return id;
+}
+
+export interface Chat extends World {
+  alice: App;
+  bob: App;
+  conversationId: string;
+  sent: Message[];
+}
+/** Alice and Bob, and `count` messages of Alice. */
+export async function chat(count = 0): Promise<Chat> {
+  const world = await startWorld();
+  const { alice, bob } = await world.joinAll('alice', 'bob');
+  const conversationId = await direct(alice, bob);
+  const sent = await Promise.all(
+    Array.from({ length: count }, (_, at) =>
+      alice.client.messages.send({ conversationId, content: `message ${at + 1}` }),
+    ),
+  );
+  if (count > 0) await bob.next('message:new', ({ seq }) => seq === count);
+  return { ...world, alice, bob, conversationId, sent };
+}
+
+/** Sends the numbers `from` to `to`, each as a message. */
+export async function sendNumbers(app: App, conversationId: string, from: number, to: number): Promise<Message[]> {
+  return Promise.all(
+    Array.from({ length: to - from + 1 }, (_, at) =>
+      app.client.messages.send({ conversationId, content: String(from + at) }),
+    ),
+  );
 }

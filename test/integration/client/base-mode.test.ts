@@ -1,59 +1,23 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
-import type { CommClientOptions } from '../../../src/index.ts';
+import { describe, expect, test } from 'vitest';
 import { deferred } from '../../../src/lib/deferred.ts';
-import { startBaseServer, type BaseServer, type BaseServerOptions } from '../../helpers/base-server.ts';
 import { App, until } from '../../helpers/client/app.ts';
-
-interface BaseWorld {
-  server: BaseServer;
-  app(userId: string, options?: CommClientOptions): App;
-  join(userId: string, options?: CommClientOptions): Promise<App>;
-}
-
-async function startBase(options?: BaseServerOptions): Promise<BaseWorld> {
-  const server = await startBaseServer(options);
-  const apps: App[] = [];
-  onTestFinished(async () => {
-    await Promise.all(apps.map((each) => each[Symbol.asyncDispose]()));
-    await server.close();
-  });
-  const app = (userId: string, more: CommClientOptions = {}): App => {
-    const created = new App(server.url, { userId, ...more });
-    apps.push(created);
-    return created;
-  };
-  return {
-    server,
-    app,
-    async join(userId, more) {
-      const created = app(userId, more);
-      await created.client.connect();
-      return created;
-    },
-  };
-}
-
-/** Alice and Bob in one conversation that both have open. */
-async function chat(options?: BaseServerOptions, clientOptions: CommClientOptions = {}) {
-  const world = await startBase(options);
-  const conversationId = world.server.seedConversation({ participantIds: ['alice', 'bob'] });
-  const [alice, bob] = await Promise.all([world.join('alice', clientOptions), world.join('bob')]);
-  const [views, theirs] = [alice, bob].map(({ client }) => client.conversations.open(conversationId));
-  if (views === undefined || theirs === undefined) throw new Error('no views');
-  await Promise.all([views.ready, theirs.ready]);
-  return { ...world, conversationId, alice, bob, view: views, theirs };
-}
+import { baseChat, startBase } from '../../helpers/client/base-world.ts';
 
 test('the client says what it can not promise', async () => {
   const { join } = await startBase();
   const alice = await join('alice');
-  expect(alice.client.guarantees).toEqual({ acknowledged: false, exactlyOnce: false, gapFree: false, editsOnResume: false });
+  expect(alice.client.guarantees).toEqual({
+    acknowledged: false,
+    exactlyOnce: false,
+    gapFree: false,
+    editsOnResume: false,
+  });
   expect(alice.client.userId).toBe('alice');
 });
 
 describe('chatting', () => {
   test('messages go both ways, and the sender sees their own once', async () => {
-    const { alice, bob, conversationId, view, theirs } = await chat();
+    const { alice, bob, conversationId, view, theirs } = await baseChat();
     const sent = await alice.client.messages.send({ conversationId, content: 'Hello' });
     expect(sent).toMatchObject({ content: 'Hello', senderId: 'alice' });
     expect(await bob.next('message:new')).toMatchObject({ id: sent.id, content: 'Hello' });
@@ -66,7 +30,7 @@ describe('chatting', () => {
   });
 
   test('messages that are sent without waiting keep their order, equal texts included', async () => {
-    const { alice, bob, conversationId } = await chat();
+    const { alice, bob, conversationId } = await baseChat();
     const contents = ['a', 'same', 'same', 'b', 'same'];
     const sent = await Promise.all(contents.map((content) => alice.client.messages.send({ conversationId, content })));
     expect(new Set(sent.map(({ id }) => id)).size).toBe(5);
@@ -75,13 +39,17 @@ describe('chatting', () => {
   });
 
   test('edits, deletions and reactions show', async () => {
-    const { alice, bob, conversationId, theirs } = await chat();
+    const { alice, bob, conversationId, theirs } = await baseChat();
     const { id: messageId } = await alice.client.messages.send({ conversationId, content: 'Helo' });
     await until(theirs, ({ messages }) => messages.length === 1);
     await alice.client.messages.edit({ conversationId, messageId, content: 'Hello' });
     expect(await bob.next('message:updated')).toMatchObject({ id: messageId, content: 'Hello' });
     await bob.client.messages.react({ conversationId, messageId, emoji: '+' });
-    expect(await alice.next('message:reaction-update')).toMatchObject({ messageId, conversationId, reactions: [{ emoji: '+', count: 1, users: ['bob'] }] });
+    expect(await alice.next('message:reaction-update')).toMatchObject({
+      messageId,
+      conversationId,
+      reactions: [{ emoji: '+', count: 1, users: ['bob'] }],
+    });
     expect(theirs.getSnapshot().messages[0]).toMatchObject({ content: 'Hello', reactions: [{ emoji: '+' }] });
     await alice.client.messages.delete({ conversationId, messageId });
     expect(await bob.next('message:deleted')).toMatchObject({ messageId, conversationId, deletedBy: 'alice' });
@@ -90,11 +58,15 @@ describe('chatting', () => {
   });
 
   test('a forwarded message is one new message', async () => {
-    const { server, alice, bob, conversationId } = await chat();
+    const { server, alice, bob, conversationId } = await baseChat();
     const other = server.seedConversation({ participantIds: ['alice', 'bob'] });
     await bob.client.conversations.join(other);
     const { id: messageId } = await alice.client.messages.send({ conversationId, content: 'Pass it on' });
-    const forwarded = await alice.client.messages.forward({ messageId, fromConversationId: conversationId, toConversationId: other });
+    const forwarded = await alice.client.messages.forward({
+      messageId,
+      fromConversationId: conversationId,
+      toConversationId: other,
+    });
     expect(forwarded).toMatchObject({ content: 'Pass it on', forwardedFrom: { conversationId, messageId } });
     await bob.next('message:forwarded');
     await alice.client.messages.send({ conversationId: other, content: 'last' });
@@ -103,17 +75,21 @@ describe('chatting', () => {
   });
 
   test('reading shows, and makes one’s own messages read', async () => {
-    const { alice, bob, conversationId, view } = await chat();
+    const { alice, bob, conversationId, view } = await baseChat();
     const { id: messageId } = await alice.client.messages.send({ conversationId, content: 'Hello' });
     await bob.next('message:new');
     await bob.client.messages.markRead({ conversationId, messageId });
-    expect(await alice.next('read-receipt:update')).toMatchObject({ conversationId, messageId, readBy: { userId: 'bob' } });
+    expect(await alice.next('read-receipt:update')).toMatchObject({
+      conversationId,
+      messageId,
+      readBy: { userId: 'bob' },
+    });
     await until(view, ({ messages }) => messages[0]?.status === 'read');
     expect(view.getSnapshot().messages[0]?.readBy).toMatchObject([{ userId: 'bob' }]);
   });
 
   test('typing and presence show', async () => {
-    const { alice, bob, conversationId, view } = await chat();
+    const { alice, bob, conversationId, view } = await baseChat();
     bob.client.typing.start(conversationId);
     await until(view, ({ typing }) => typing.join() === 'bob');
     bob.client.typing.stop(conversationId);
@@ -124,11 +100,13 @@ describe('chatting', () => {
   });
 
   test('conversations are made, listed and found', async () => {
-    const { server, alice, bob, conversationId } = await chat();
+    const { server, alice, bob, conversationId } = await baseChat();
     const created = await alice.client.conversations.create({ type: 'direct', participantIds: ['bob'] });
     expect(created).toMatchObject({ type: 'direct' });
     await bob.next('conversation:new', ({ id }) => id === created.id);
-    expect((await alice.client.conversations.list()).map(({ id }) => id).toSorted()).toEqual([conversationId, created.id].toSorted());
+    expect((await alice.client.conversations.list()).map(({ id }) => id).toSorted()).toEqual(
+      [conversationId, created.id].toSorted(),
+    );
     expect(await alice.client.conversations.get(conversationId)).toMatchObject({ id: conversationId, type: 'group' });
     await expect(alice.client.conversations.get('unknown')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await alice.client.conversations.archive(conversationId, true);
@@ -138,7 +116,7 @@ describe('chatting', () => {
   });
 
   test('closing a view and opening it again at once stays in the room', async () => {
-    const { alice, bob, conversationId, theirs } = await chat();
+    const { alice, bob, conversationId, theirs } = await baseChat();
     theirs.close();
     const again = bob.client.conversations.open(conversationId);
     await again.ready;
@@ -147,83 +125,9 @@ describe('chatting', () => {
   });
 });
 
-describe('history', () => {
-  const tied = '2026-01-02T03:04:05.678Z';
-
-  test.each([
-    ['at different times', undefined],
-    ['of one and the same millisecond', tied],
-    ['with times as the database writes them', '2026-01-02 03:04:05'],
-  ])('of 180 messages %s is read without losing any', async (_title, createdAt) => {
-    const { server, join } = await startBase();
-    const conversationId = server.seedConversation({ participantIds: ['alice', 'bob'] });
-    const ids = server.seedMessages({ conversationId, senderId: 'bob', createdAt }, 180);
-    const alice = await join('alice');
-    const view = alice.client.conversations.open(conversationId);
-    await view.ready;
-    expect(view.getSnapshot().messages).toHaveLength(50);
-    while (view.getSnapshot().hasOlder) await view.loadOlder();
-    expect(view.getSnapshot().messages.map(({ id }) => id)).toEqual(ids);
-
-    const listed: string[] = [];
-    for (let before: string | undefined; ; ) {
-      const page = await alice.client.messages.list({ conversationId, limit: 40, before });
-      listed.unshift(...page.messages.map(({ id }) => id));
-      if (!page.hasOlder) break;
-      before = listed[0];
-    }
-    expect(listed).toEqual(ids);
-  });
-
-  test('ties at the edge of a page are read whole', async () => {
-    const { server, join } = await startBase();
-    const conversationId = server.seedConversation({ participantIds: ['alice'] });
-    const early = server.seedMessages({ conversationId, senderId: 'bob', createdAt: '2026-01-01T00:00:00.000Z' }, 30);
-    const same = server.seedMessages({ conversationId, senderId: 'bob', createdAt: tied }, 40);
-    const late = server.seedMessages({ conversationId, senderId: 'bob', createdAt: '2026-01-03T00:00:00.000Z' }, 30);
-    const alice = await join('alice');
-    const view = alice.client.conversations.open(conversationId);
-    await view.ready;
-    while (view.getSnapshot().hasOlder) await view.loadOlder();
-    expect(view.getSnapshot().messages.map(({ id }) => id)).toEqual([...early, ...same, ...late]);
-  });
-
-  test('jumping to an old message pages up to it', async () => {
-    const { server, join } = await startBase();
-    const conversationId = server.seedConversation({ participantIds: ['alice'] });
-    const ids = server.seedMessages({ conversationId, senderId: 'bob' }, 120);
-    const alice = await join('alice');
-    const view = alice.client.conversations.open(conversationId);
-    await view.ready;
-    await view.jumpTo(ids[5] ?? '');
-    expect(view.getSnapshot().messages.map(({ id }) => id)).toContain(ids[5]);
-    await expect(view.jumpTo('999')).rejects.toMatchObject({ code: 'NOT_FOUND' });
-  });
-
-  test.each(['absent', 'conversation'] as const)('search works where /messages/search is %s', async (messagesSearch) => {
-    const { server, join } = await startBase({ messagesSearch });
-    const conversationId = server.seedConversation({ participantIds: ['alice'] });
-    server.seedMessage({ conversationId, senderId: 'bob', content: 'The quick brown fox' });
-    const alice = await join('alice');
-    expect(await alice.client.messages.search({ query: 'quick' })).toMatchObject([{ content: 'The quick brown fox' }]);
-  });
-
-  test('of a server that hands out the newest page alone ends there', async () => {
-    const { server, join } = await startBase({ history: 'newest' });
-    const conversationId = server.seedConversation({ participantIds: ['alice'] });
-    server.seedMessages({ conversationId, senderId: 'bob' }, 80);
-    const alice = await join('alice');
-    const view = alice.client.conversations.open(conversationId);
-    await view.ready;
-    for (let count = 0; count < 3 && view.getSnapshot().hasOlder; count += 1) await view.loadOlder();
-    expect(view.getSnapshot()).toMatchObject({ hasOlder: false });
-    expect(view.getSnapshot().messages).toHaveLength(50);
-  });
-});
-
 describe('what goes wrong', () => {
   test('after a broken line the rooms are entered again, and what was missed is read', async () => {
-    const { server, alice, bob, conversationId, view } = await chat();
+    const { server, alice, bob, conversationId, view } = await baseChat();
     alice.port.unplug();
     await bob.client.messages.send({ conversationId, content: 'missed' });
     alice.port.plug();
@@ -240,7 +144,7 @@ describe('what goes wrong', () => {
   });
 
   test('a send whose echo got lost with the line is found in the history, and not sent again', async () => {
-    const { server, alice, conversationId, view } = await chat();
+    const { server, alice, conversationId, view } = await baseChat();
     alice.port.losesPush = (event) => event === 'message:new';
     const sending = alice.client.messages.send({ conversationId, content: 'Hello' });
     await alice.next('message:status');
@@ -253,7 +157,7 @@ describe('what goes wrong', () => {
   });
 
   test('of two with the same text, of which one was stored, the other is sent', async () => {
-    const { server, alice, conversationId } = await chat();
+    const { server, alice, conversationId } = await baseChat();
     await alice.client.messages.send({ conversationId, content: 'same' });
     const emit = alice.port.emit.bind(alice.port);
     const lost = deferred<undefined>();
@@ -270,9 +174,11 @@ describe('what goes wrong', () => {
   });
 
   test('a send that the server never shows is given up, and stays as failed', async () => {
-    const { server, alice, conversationId, view } = await chat({}, { requestTimeoutMs: 50 });
+    const { server, alice, conversationId, view } = await baseChat({}, { requestTimeoutMs: 50 });
     for (let count = 0; count < 3; count += 1) server.refuseNextSend('RATE_LIMITED');
-    await expect(alice.client.messages.send({ conversationId, content: 'never' })).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await expect(alice.client.messages.send({ conversationId, content: 'never' })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+    });
     expect(view.getSnapshot().messages).toMatchObject([{ content: 'never', status: 'failed' }]);
     expect(alice.errors.map(({ code }) => code)).toContain('RATE_LIMITED');
     const [{ clientId } = { clientId: '' }] = alice.client.messages.outbox();
@@ -287,7 +193,14 @@ describe('what goes wrong', () => {
     const alice = app('alice');
     const sending = alice.client.messages.send({ conversationId, content: 'early' });
     const connecting = alice.client.connect();
-    await until({ getSnapshot: () => alice.client.status, getServerSnapshot: () => alice.client.status, subscribe: (listener) => alice.client.on('status', listener) }, (status) => status === 'connecting');
+    await until(
+      {
+        getSnapshot: () => alice.client.status,
+        getServerSnapshot: () => alice.client.status,
+        subscribe: (listener) => alice.client.on('status', listener),
+      },
+      (status) => status === 'connecting',
+    );
     release();
     await connecting;
     expect(await sending).toMatchObject({ content: 'early' });

@@ -6,13 +6,29 @@ import { direct, group, startWorld } from '../../helpers/client/world.ts';
 test('two people chat: each sees the same message once, and the sender how far it came', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
-  expect(alice.client.guarantees).toEqual({ acknowledged: true, exactlyOnce: true, gapFree: true, editsOnResume: true });
+  expect(alice.client.guarantees).toEqual({
+    acknowledged: true,
+    exactlyOnce: true,
+    gapFree: true,
+    editsOnResume: true,
+  });
   const conversationId = await direct(alice, bob);
 
   const sent = await alice.client.messages.send({ conversationId, content: 'Hello' });
   const received = await bob.next('message:new');
-  expect(received).toMatchObject({ id: sent.id, content: 'Hello', senderId: 'alice', clientId: sent.clientId, seq: 1, status: 'sent' });
-  expect(await alice.next('message:pending')).toMatchObject({ content: 'Hello', status: 'sending', clientId: sent.clientId });
+  expect(received).toMatchObject({
+    id: sent.id,
+    content: 'Hello',
+    senderId: 'alice',
+    clientId: sent.clientId,
+    seq: 1,
+    status: 'sent',
+  });
+  expect(await alice.next('message:pending')).toMatchObject({
+    content: 'Hello',
+    status: 'sending',
+    clientId: sent.clientId,
+  });
   await alice.next('message:status', ({ messageId, status }) => messageId === sent.id && status === 'delivered');
   await bob.client.messages.markRead({ conversationId, messageId: received.id });
   await alice.next('message:status', ({ messageId, status }) => messageId === sent.id && status === 'read');
@@ -41,9 +57,20 @@ test('two people who write at the same time see one order', async () => {
   const views = [alice, bob].map(({ client }) => client.conversations.open(conversationId));
   await Promise.all(views.map(({ ready }) => ready));
   await Promise.all(
-    Array.from({ length: 40 }, (_, at) => [alice, bob].map(({ client }) => client.messages.send({ conversationId, content: `${client.userId} ${at}` }))).flat(),
+    Array.from({ length: 40 }, (_, at) =>
+      [alice, bob].map(({ client }) => client.messages.send({ conversationId, content: `${client.userId} ${at}` })),
+    ).flat(),
   );
-  const shown = await Promise.all(views.map((view) => until(view, ({ messages }) => messages.filter(({ seq }) => seq !== undefined).length === 80 && messages.every(({ status }) => status !== 'sending'))));
+  const shown = await Promise.all(
+    views.map((view) =>
+      until(
+        view,
+        ({ messages }) =>
+          messages.filter(({ seq }) => seq !== undefined).length === 80 &&
+          messages.every(({ status }) => status !== 'sending'),
+      ),
+    ),
+  );
   const [one, other] = shown.map(({ messages }) => messages.map(({ id }) => id));
   expect(one).toEqual(other);
   expect(one).toHaveLength(80);
@@ -92,14 +119,25 @@ test('edits, deletions and reactions reach everybody once, with the whole messag
   expect(edited).toMatchObject({ id: messageId, content: 'Hello' });
   expect(await bob.next('message:updated')).toMatchObject({ id: messageId, content: 'Hello', seq: 1 });
   await bob.client.messages.react({ conversationId, messageId, emoji: '👍' });
-  expect(await alice.next('message:reaction-update')).toMatchObject({ messageId, conversationId, reactions: [{ emoji: '👍', count: 1, users: ['bob'] }] });
+  expect(await alice.next('message:reaction-update')).toMatchObject({
+    messageId,
+    conversationId,
+    reactions: [{ emoji: '👍', count: 1, users: ['bob'] }],
+  });
   await alice.client.messages.delete({ conversationId, messageId });
   expect(await bob.next('message:deleted')).toMatchObject({ messageId, conversationId, deletedBy: 'alice' });
   // One more message: whatever else was pushed has arrived before it.
   await alice.client.messages.send({ conversationId, content: 'last' });
   await bob.next('message:new', ({ content }) => content === 'last');
-  expect([bob.all('message:updated').length, bob.all('message:deleted').length, bob.all('message:reaction-update').length]).toEqual([1, 1, 1]);
-  expect(await bob.client.messages.get(messageId)).toMatchObject({ content: '', deletedAt: expect.any(String) as string });
+  expect([
+    bob.all('message:updated').length,
+    bob.all('message:deleted').length,
+    bob.all('message:reaction-update').length,
+  ]).toEqual([1, 1, 1]);
+  expect(await bob.client.messages.get(messageId)).toMatchObject({
+    content: '',
+    deletedAt: expect.any(String) as string,
+  });
 });
 
 test('a forwarded message is told under its own name and is one new message', async () => {
@@ -109,7 +147,12 @@ test('a forwarded message is told under its own name and is one new message', as
   const to = await direct(alice, carol);
   const { id: messageId } = await bob.client.messages.send({ conversationId: from, content: 'Pass it on' });
   const forwarded = await alice.client.messages.forward({ messageId, fromConversationId: from, toConversationId: to });
-  expect(forwarded).toMatchObject({ conversationId: to, content: 'Pass it on', senderId: 'alice', forwardedFrom: { conversationId: from, messageId } });
+  expect(forwarded).toMatchObject({
+    conversationId: to,
+    content: 'Pass it on',
+    senderId: 'alice',
+    forwardedFrom: { conversationId: from, messageId },
+  });
   await carol.next('message:forwarded', ({ id }) => id === forwarded.id);
   await alice.client.messages.send({ conversationId: to, content: 'last' });
   await carol.next('message:new', ({ content }) => content === 'last');

@@ -69,7 +69,11 @@ test('what is written offline waits in order, is shown in an open view, and goes
   await view.ready;
   alice.port.unplug();
   const sends = ['a', 'b', 'c'].map((content) => view.send(content));
-  expect(view.getSnapshot().messages.map(({ content, status }) => `${content} ${status}`)).toEqual(['a sending', 'b sending', 'c sending']);
+  expect(view.getSnapshot().messages.map(({ content, status }) => `${content} ${status}`)).toEqual([
+    'a sending',
+    'b sending',
+    'c sending',
+  ]);
   expect(alice.client.messages.outbox().map(({ content }) => content)).toEqual(['a', 'b', 'c']);
   alice.port.plug();
   await Promise.all(sends);
@@ -83,7 +87,9 @@ test('edits, deletions, reactions and marks wait offline as well, in order', asy
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
-  const [one, two] = await Promise.all(['one', 'two'].map((content) => alice.client.messages.send({ conversationId, content })));
+  const [one, two] = await Promise.all(
+    ['one', 'two'].map((content) => alice.client.messages.send({ conversationId, content })),
+  );
   const theirs = await bob.client.messages.send({ conversationId, content: 'theirs' });
   await alice.next('message:new', ({ id }) => id === theirs.id);
   const { id: first } = one ?? { id: '' };
@@ -115,7 +121,8 @@ describe('after a restart', () => {
     const conversationId = await direct(first, bob);
     await first.client.messages.send({ conversationId, content: 'sent' });
     first.port.unplug();
-    for (const content of ['kept 1', 'kept 2']) first.client.messages.send({ conversationId, content }).catch(() => undefined);
+    for (const content of ['kept 1', 'kept 2'])
+      first.client.messages.send({ conversationId, content }).catch(() => undefined);
     const [kept] = first.client.messages.outbox();
     await first[Symbol.asyncDispose]();
 

@@ -128,7 +128,11 @@ describe('signing in', () => {
   const secret = 'a secret of thirty-two characters';
   const key = new TextEncoder().encode(secret);
   const token = (userId: string, lifetimeMs = 60_000): Promise<string> =>
-    new SignJWT({}).setProtectedHeader({ alg: 'HS256' }).setSubject(userId).setExpirationTime(new Date(Date.now() + lifetimeMs)).sign(key);
+    new SignJWT({})
+      .setProtectedHeader({ alg: 'HS256' })
+      .setSubject(userId)
+      .setExpirationTime(new Date(Date.now() + lifetimeMs))
+      .sign(key);
   const startSecured = () => startWorld({ auth: jwtAuth({ secret }) });
 
   test('with a token the server says who this is', async () => {

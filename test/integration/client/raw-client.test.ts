@@ -21,7 +21,11 @@ test('a client that knows part 1 alone chats with ours through our server', asyn
   expect(await raw.next('message:new')).toMatchObject({ id: first.id, content: 'Hello from 2024' });
 
   const sent = await alice.client.messages.send({ conversationId, content: 'Hello back', replyTo: first.id });
-  expect(await raw.next('message:new', ({ content }) => content === 'Hello back')).toMatchObject({ id: sent.id, senderId: 'alice', replyTo: first.id });
+  expect(await raw.next('message:new', ({ content }) => content === 'Hello back')).toMatchObject({
+    id: sent.id,
+    senderId: 'alice',
+    replyTo: first.id,
+  });
   // A base client in the room counts as having received it.
   await alice.next('message:status', ({ messageId, status }) => messageId === sent.id && status === 'delivered');
   raw.emit('message:read', { conversationId, messageId: sent.id });
@@ -42,7 +46,10 @@ test('a client that knows part 1 alone chats with ours through our server', asyn
   await alice.next('presence:changed', ({ userId, status }) => userId === 'rachel' && status === 'online');
   raw.emit('presence:update', { status: 'away' });
   await alice.next('presence:changed', ({ status }) => status === 'away');
-  expect(view.getSnapshot().messages.map(({ content, deletedAt }) => [content, deletedAt !== undefined])).toEqual([['', true], ['', true]]);
+  expect(view.getSnapshot().messages.map(({ content, deletedAt }) => [content, deletedAt !== undefined])).toEqual([
+    ['', true],
+    ['', true],
+  ]);
   expect(alice.all('message:new')).toHaveLength(2);
   expect(alice.errors).toEqual([]);
   raw.close();

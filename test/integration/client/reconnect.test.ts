@@ -62,9 +62,18 @@ describe('what happened while the line was down', () => {
     const other = await join('bob');
     const fresh = other.client.conversations.open(conversationId);
     await fresh.ready;
-    const essence = (shown: typeof view): unknown[] => shown.getSnapshot().messages.map(({ id, content, deletedAt, seq, rev }) => ({ id, content, deletedAt, seq, rev }));
+    const essence = (shown: typeof view): unknown[] =>
+      shown
+        .getSnapshot()
+        .messages.map(({ id, content, deletedAt, seq, rev }) => ({ id, content, deletedAt, seq, rev }));
     expect(essence(view)).toEqual(essence(fresh));
-    expect(view.getSnapshot().messages.map(({ content }) => content)).toEqual(['FIRST', '', 'SECOND', 'third', 'barrier']);
+    expect(view.getSnapshot().messages.map(({ content }) => content)).toEqual([
+      'FIRST',
+      '',
+      'SECOND',
+      'third',
+      'barrier',
+    ]);
   });
 
   test('more changes than one batch holds come in pages, and none is lost', async () => {
@@ -75,7 +84,9 @@ describe('what happened while the line was down', () => {
     await view.ready;
     bob.port.unplug();
     const count = LIMITS.syncChanges * 2 + 20;
-    const sent = await Promise.all(Array.from({ length: count }, (_, at) => alice.client.messages.send({ conversationId, content: `m ${at}` })));
+    const sent = await Promise.all(
+      Array.from({ length: count }, (_, at) => alice.client.messages.send({ conversationId, content: `m ${at}` })),
+    );
     // Edited: it comes at the end of the last page, behind messages that are newer.
     await alice.client.messages.edit({ conversationId, messageId: sent[3]?.id ?? '', content: 'edited' });
     bob.port.plug();
@@ -98,7 +109,9 @@ describe('what happened while the line was down', () => {
     bob.port.unplug();
     bob.forget();
     const count = LIMITS.catchUpChanges + 10;
-    await Promise.all(Array.from({ length: count }, (_, at) => alice.client.messages.send({ conversationId, content: `m ${at}` })));
+    await Promise.all(
+      Array.from({ length: count }, (_, at) => alice.client.messages.send({ conversationId, content: `m ${at}` })),
+    );
     bob.port.plug();
     await bob.reconnected();
     await until(view, ({ messages }) => messages.at(-1)?.content === `m ${count - 1}`);
@@ -106,7 +119,9 @@ describe('what happened while the line was down', () => {
     await barrier(alice, bob, conversationId);
     expect(bob.all('message:new').map(({ content }) => content)).toEqual(['barrier']);
     while (view.getSnapshot().hasOlder) await view.loadOlder();
-    expect(view.getSnapshot().messages.map(({ seq }) => seq)).toEqual(Array.from({ length: count + 3 }, (_, at) => at + 1));
+    expect(view.getSnapshot().messages.map(({ seq }) => seq)).toEqual(
+      Array.from({ length: count + 3 }, (_, at) => at + 1),
+    );
   });
 
   test('conversations gained and lost, and members and names changed, are told once', async () => {
@@ -195,7 +210,10 @@ describe('a line that breaks', () => {
     }
     await Promise.all(sends);
     await until(view, ({ messages }) => messages.filter(({ status }) => status !== 'sending').length === 300);
-    for (const [app, other] of [[alice, bob], [bob, alice]] as const) {
+    for (const [app, other] of [
+      [alice, bob],
+      [bob, alice],
+    ] as const) {
       await barrier(other, app, conversationId);
       const contents = app.all('message:new').filter(({ content }) => content !== 'barrier');
       expect(contents.map(({ seq }) => seq)).toEqual(Array.from({ length: 300 }, (_, at) => at + 1));

@@ -1,313 +1,216 @@
-import { describe, expect, test } from 'vitest';
-import type { ConversationView, Message } from '../../../src/index.ts';
-import { deferred } from '../../../src/lib/deferred.ts';
-import { until, type App } from '../../helpers/client/app.ts';
-import { direct, group, startWorld } from '../../helpers/client/world.ts';
+import { expect, test } from 'vitest';
+import type { ConversationView } from '../../../src/index.ts';
+import { until } from '../../helpers/client/app.ts';
+import { slowFetch } from '../../helpers/client/slow-fetch.ts';
+import { direct, sendNumbers, startWorld } from '../../helpers/client/world.ts';
 
-const contents = (view: ConversationView): string => view.getSnapshot().messages.map(({ content }) => content).join(' ');
+const contents = (view: ConversationView): string =>
+  view
+    .getSnapshot()
+    .messages.map(({ content }) => content)
+    .join(' ');
 
-async function send(app: App, conversationId: string, from: number, to: number): Promise<Message[]> {
-  return Promise.all(Array.from({ length: to - from + 1 }, (_, at) => app.client.messages.send({ conversationId, content: String(from + at) })));
-}
-
-/** A `fetch` whose answers can be held back: the server has answered, and the answer is on its way. */
-function slowFetch(): { fetch: typeof fetch; hold: (path: RegExp) => { arrived: Promise<void>; release: () => void } } {
-  let held: { path: RegExp; arrived: () => void; gate: Promise<unknown> } | undefined;
-  return {
-    fetch: async (input, init) => {
-      const response = await fetch(input, init);
-      const url = typeof input === 'string' ? input : input instanceof URL ? input.href : input.url;
-      if (held?.path.test(url) === true) {
-        held.arrived();
-        await held.gate;
-      }
-      return response;
-    },
-    hold(path) {
-      const arrived = deferred<undefined>();
-      const gate = deferred<undefined>();
-      held = { path, arrived: () => arrived.resolve(undefined), gate: gate.promise };
-      return {
-        arrived: arrived.promise,
-        release: () => {
-          held = undefined;
-          gate.resolve(undefined);
-        },
-      };
-    },
-  };
-}
-
-describe('a view', () => {
-  test('shows the newest page, scrolls to the start and jumps', async () => {
-    const { joinAll } = await startWorld();
-    const { alice, bob } = await joinAll('alice', 'bob');
-    const conversationId = await direct(alice, bob);
-    const sent = await send(alice, conversationId, 1, 180);
-    const view = bob.client.conversations.open(conversationId);
-    expect(view.getSnapshot()).toMatchObject({ messages: [], loading: true, conversation: undefined });
-    expect(view.getServerSnapshot()).toMatchObject({ messages: [], loading: true });
-    await view.ready;
-    expect(view.getSnapshot()).toMatchObject({ loading: false, hasOlder: true, hasNewer: false, typing: [], conversation: { id: conversationId } });
-    expect(view.getSnapshot().messages).toHaveLength(50);
-    await view.loadOlder();
-    expect(view.getSnapshot().messages.map(({ seq }) => seq)).toEqual(Array.from({ length: 100 }, (_, at) => at + 81));
-    await view.jumpTo(sent[9]?.id ?? '');
-    const far = view.getSnapshot();
-    expect(far.messages.map(({ seq }) => seq)).toContain(10);
-    expect(far.hasNewer).toBe(true);
-    while (view.getSnapshot().hasNewer) await view.loadNewer();
-    expect(view.getSnapshot().messages.map(({ seq }) => seq)).toEqual(Array.from({ length: view.getSnapshot().messages.length }, (_, at) => at + 181 - view.getSnapshot().messages.length));
-    while (view.getSnapshot().hasOlder) await view.loadOlder();
-    expect(view.getSnapshot().messages).toHaveLength(180);
-    expect(Object.isFrozen(view.getSnapshot())).toBe(true);
-    expect(Object.isFrozen(view.getSnapshot().messages)).toBe(true);
+test('shows the newest page, scrolls to the start and jumps', async () => {
+  const { joinAll } = await startWorld();
+  const { alice, bob } = await joinAll('alice', 'bob');
+  const conversationId = await direct(alice, bob);
+  const sent = await sendNumbers(alice, conversationId, 1, 180);
+  const view = bob.client.conversations.open(conversationId);
+  expect(view.getSnapshot()).toMatchObject({ messages: [], loading: true, conversation: undefined });
+  expect(view.getServerSnapshot()).toMatchObject({ messages: [], loading: true });
+  await view.ready;
+  expect(view.getSnapshot()).toMatchObject({
+    loading: false,
+    hasOlder: true,
+    hasNewer: false,
+    typing: [],
+    conversation: { id: conversationId },
   });
-
-  test('jumping to a message that is not there is NOT_FOUND', async () => {
-    const { joinAll } = await startWorld();
-    const { alice, bob } = await joinAll('alice', 'bob');
-    const view = alice.client.conversations.open(await direct(alice, bob));
-    await view.ready;
-    await expect(view.jumpTo('999999')).rejects.toMatchObject({ code: 'NOT_FOUND' });
-  });
-
-  test('may be opened before connect(), and is ready once connected', async () => {
-    const { join, app } = await startWorld();
-    const bob = await join('bob');
-    const { id } = await bob.client.conversations.create({ type: 'direct', participantIds: ['alice'] });
-    await send(bob, id, 1, 1);
-    const alice = app('alice');
-    const view = alice.client.conversations.open(id);
-    await alice.client.connect();
-    await view.ready;
-    expect(contents(view)).toBe('1');
-  });
-
-  test('of a conversation that one is not in does not open, and says why', async () => {
-    const { joinAll } = await startWorld();
-    const { alice } = await joinAll('alice');
-    const view = alice.client.conversations.open('unknown');
-    await expect(view.ready).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    expect(view.getSnapshot()).toMatchObject({ loading: false, error: { code: 'NOT_FOUND' } });
-    await alice.client.conversations.list();
-    expect(alice.errors).toEqual([]);
-  });
-
-  test('counts its handles: the last close() ends it, and close() twice is once', async () => {
-    const { joinAll } = await startWorld();
-    const { alice, bob } = await joinAll('alice', 'bob');
-    const conversationId = await direct(alice, bob);
-    const [first, second] = [bob.client.conversations.open(conversationId), bob.client.conversations.open(conversationId)];
-    await Promise.all([first.ready, second.ready]);
-    first.close();
-    first.close();
-    await send(alice, conversationId, 1, 1);
-    await until(second, ({ messages }) => messages.length === 1);
-    second.close();
-    await send(alice, conversationId, 2, 2);
-    await bob.next('message:new', ({ content }) => content === '2');
-    expect(contents(second)).toBe('1');
-  });
-
-  test('closed and opened again at once, as React does, works', async () => {
-    const { joinAll } = await startWorld();
-    const { alice, bob } = await joinAll('alice', 'bob');
-    const conversationId = await direct(alice, bob);
-    const first = bob.client.conversations.open(conversationId);
-    first.close();
-    const second = bob.client.conversations.open(conversationId);
-    await second.ready;
-    await expect(first.ready).rejects.toMatchObject({ code: 'DISCONNECTED' });
-    await send(alice, conversationId, 1, 1);
-    await until(second, ({ messages }) => messages.length === 1);
-    expect(bob.port.sent.filter((name) => name === 'conversation:leave')).toEqual([]);
-  });
-
-  test('keeps the identity of what did not change', async () => {
-    const { joinAll } = await startWorld();
-    const { alice, bob } = await joinAll('alice', 'bob');
-    const conversationId = await direct(alice, bob);
-    const [one] = await send(alice, conversationId, 1, 2);
-    const view = bob.client.conversations.open(conversationId);
-    await view.ready;
-    const before = view.getSnapshot();
-    await alice.client.messages.edit({ conversationId, messageId: one?.id ?? '', content: 'edited' });
-    const after = await until(view, ({ messages }) => messages[0]?.content === 'edited');
-    expect(after.messages[1]).toBe(before.messages[1]);
-    expect(view.getSnapshot()).toBe(view.getSnapshot());
-  });
-
-  test('markRead() reads everything that is there, and nothing twice', async () => {
-    const { joinAll } = await startWorld();
-    const { alice, bob } = await joinAll('alice', 'bob');
-    const conversationId = await direct(alice, bob);
-    await send(alice, conversationId, 1, 3);
-    const view = bob.client.conversations.open(conversationId);
-    await view.ready;
-    expect(view.getSnapshot().conversation?.unreadCount).toBe(3);
-    await view.markRead();
-    await until(view, ({ conversation }) => conversation?.unreadCount === 0);
-    await view.markRead();
-    expect(bob.port.sent.filter((name) => name === 'message:read')).toHaveLength(1);
-  });
-
-  test('shows who types', async () => {
-    const { joinAll } = await startWorld();
-    const { alice, bob } = await joinAll('alice', 'bob');
-    const conversationId = await direct(alice, bob);
-    const views = [alice, bob].map(({ client }) => client.conversations.open(conversationId));
-    await Promise.all(views.map(({ ready }) => ready));
-    const [own, theirs] = views as [ConversationView, ConversationView];
-    own.setTyping(true);
-    await until(theirs, ({ typing }) => typing.join() === 'alice');
-    own.setTyping(false);
-    await until(theirs, ({ typing }) => typing.length === 0);
-    expect(own.getSnapshot().typing).toEqual([]);
-  });
-
-  test('loses nothing that is pushed while its first page is on its way', async () => {
-    const { joinAll, join } = await startWorld();
-    const { alice } = await joinAll('alice');
-    const slow = slowFetch();
-    const bob = await join('bob', { fetch: slow.fetch });
-    const conversationId = await direct(alice, bob);
-    const [first] = await send(alice, conversationId, 1, 3);
-    await bob.next('message:new', ({ content }) => content === '3');
-    const page = slow.hold(/\/messages\?/);
-    const view = bob.client.conversations.open(conversationId);
-    await page.arrived;
-    await send(alice, conversationId, 4, 5);
-    await alice.client.messages.edit({ conversationId, messageId: first?.id ?? '', content: 'edited' });
-    await bob.next('message:updated');
-    page.release();
-    await view.ready;
-    expect(contents(view)).toBe('edited 2 3 4 5');
-    await send(alice, conversationId, 6, 6);
-    await until(view, ({ messages }) => messages.length === 6);
-  });
-
-  test('loses no change of an older page that is on its way', async () => {
-    const { joinAll, join } = await startWorld();
-    const { alice } = await joinAll('alice');
-    const slow = slowFetch();
-    const bob = await join('bob', { fetch: slow.fetch });
-    const conversationId = await direct(alice, bob);
-    const sent = await send(alice, conversationId, 1, 60);
-    const view = bob.client.conversations.open(conversationId);
-    await view.ready;
-    const page = slow.hold(/before=/);
-    const loading = view.loadOlder();
-    await page.arrived;
-    await alice.client.messages.edit({ conversationId, messageId: sent[0]?.id ?? '', content: 'edited' });
-    await alice.client.messages.delete({ conversationId, messageId: sent[1]?.id ?? '' });
-    await alice.client.messages.react({ conversationId, messageId: sent[2]?.id ?? '', emoji: '+' });
-    await bob.next('message:reaction-update');
-    page.release();
-    await loading;
-    const [edited, deleted, reacted] = view.getSnapshot().messages;
-    expect([edited?.content, deleted?.content, reacted?.reactions?.length]).toEqual(['edited', '', 1]);
-  });
-
-  test('one that gives up loading does not spoil it for the other', async () => {
-    const { joinAll, join } = await startWorld();
-    const { alice } = await joinAll('alice');
-    const slow = slowFetch();
-    const bob = await join('bob', { fetch: slow.fetch });
-    const conversationId = await direct(alice, bob);
-    await send(alice, conversationId, 1, 60);
-    const view = bob.client.conversations.open(conversationId);
-    await view.ready;
-    const page = slow.hold(/before=/);
-    const controller = new AbortController();
-    const first = view.loadOlder({ signal: controller.signal });
-    const second = view.loadOlder();
-    await page.arrived;
-    controller.abort('enough');
-    await expect(first).rejects.toBe('enough');
-    page.release();
-    await second;
-    expect(view.getSnapshot().messages).toHaveLength(60);
-  });
+  expect(view.getSnapshot().messages).toHaveLength(50);
+  await view.loadOlder();
+  expect(view.getSnapshot().messages.map(({ seq }) => seq)).toEqual(Array.from({ length: 100 }, (_, at) => at + 81));
+  await view.jumpTo(sent[9]?.id ?? '');
+  const far = view.getSnapshot();
+  expect(far.messages.map(({ seq }) => seq)).toContain(10);
+  expect(far.hasNewer).toBe(true);
+  while (view.getSnapshot().hasNewer) await view.loadNewer();
+  expect(view.getSnapshot().messages.map(({ seq }) => seq)).toEqual(
+    Array.from(
+      { length: view.getSnapshot().messages.length },
+      (_, at) => at + 181 - view.getSnapshot().messages.length,
+    ),
+  );
+  while (view.getSnapshot().hasOlder) await view.loadOlder();
+  expect(view.getSnapshot().messages).toHaveLength(180);
+  expect(Object.isFrozen(view.getSnapshot())).toBe(true);
+  expect(Object.isFrozen(view.getSnapshot().messages)).toBe(true);
 });
 
-describe('the inbox', () => {
-  test('is loaded when somebody looks, newest activity first, and stays in step', async () => {
-    const { joinAll } = await startWorld();
-    const { alice, bob } = await joinAll('alice', 'bob');
-    const one = await direct(alice, bob);
-    const two = await group(alice, bob);
-    const { inbox } = bob.client.conversations;
-    expect(inbox.getSnapshot()).toEqual({ conversations: [], loading: false, hasMore: false });
-    inbox.subscribe(() => undefined);
-    const order = (): string[] => inbox.getSnapshot().conversations.map(({ id }) => id);
-    await until(inbox, ({ conversations, loading }) => conversations.length === 2 && !loading);
-    expect(order()).toEqual([two, one]);
-    const [message] = await send(alice, one, 1, 1);
-    await until(inbox, ({ conversations }) => conversations[0]?.id === one && conversations[0].unreadCount === 1);
-    expect(inbox.getSnapshot().conversations[0]?.lastMessage).toMatchObject({ content: '1' });
-    await alice.client.messages.edit({ conversationId: one, messageId: message?.id ?? '', content: 'edited' });
-    await until(inbox, ({ conversations }) => conversations[0]?.lastMessage?.content === 'edited');
-    await bob.client.messages.markRead({ conversationId: one, messageId: message?.id ?? '' });
-    await until(inbox, ({ conversations }) => conversations[0]?.unreadCount === 0);
-    await alice.client.conversations.rename(two, 'Renamed');
-    await until(inbox, ({ conversations }) => conversations.some(({ name }) => name === 'Renamed'));
-    await alice.client.conversations.removeParticipant(two, 'bob');
-    await until(inbox, ({ conversations }) => conversations.length === 1);
-    expect(Object.isFrozen(inbox.getSnapshot())).toBe(true);
-  });
+test('jumping to a message that is not there is NOT_FOUND', async () => {
+  const { joinAll } = await startWorld();
+  const { alice, bob } = await joinAll('alice', 'bob');
+  const view = alice.client.conversations.open(await direct(alice, bob));
+  await view.ready;
+  await expect(view.jumpTo('999999')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
 
-  test('counts as the server does, whatever is read, sent and deleted in between', async () => {
-    const { joinAll } = await startWorld();
-    const { alice, bob } = await joinAll('alice', 'bob');
-    const conversationId = await direct(alice, bob);
-    const { inbox } = bob.client.conversations;
-    inbox.subscribe(() => undefined);
-    await until(inbox, ({ conversations }) => conversations.length === 1);
-    const sent = await send(alice, conversationId, 1, 6);
-    await send(bob, conversationId, 7, 7);
-    await bob.client.messages.markRead({ conversationId, messageId: sent[2]?.id ?? '' });
-    await alice.client.messages.delete({ conversationId, messageId: sent[4]?.id ?? '' });
-    await alice.client.messages.delete({ conversationId, messageId: sent[0]?.id ?? '' });
-    const { unreadCount } = await bob.client.conversations.get(conversationId);
-    expect(unreadCount).toBe(2);
-    await until(inbox, ({ conversations }) => conversations[0]?.unreadCount === 2);
-  });
+test('may be opened before connect(), and is ready once connected', async () => {
+  const { join, app } = await startWorld();
+  const bob = await join('bob');
+  const { id } = await bob.client.conversations.create({ type: 'direct', participantIds: ['alice'] });
+  await sendNumbers(bob, id, 1, 1);
+  const alice = app('alice');
+  const view = alice.client.conversations.open(id);
+  await alice.client.connect();
+  await view.ready;
+  expect(contents(view)).toBe('1');
+});
 
-  test('loses nothing that happens while its list is on its way', async () => {
-    const { joinAll, join } = await startWorld();
-    const { alice } = await joinAll('alice');
-    const slow = slowFetch();
-    const bob = await join('bob', { fetch: slow.fetch });
-    const one = await direct(alice, bob);
-    const { inbox } = bob.client.conversations;
-    const list = slow.hold(/\/conversations\?/);
-    inbox.subscribe(() => undefined);
-    await list.arrived;
-    await send(alice, one, 1, 2);
-    const two = await group(alice, bob);
-    await send(alice, two, 3, 3);
-    await bob.next('message:new', ({ content }) => content === '3');
-    list.release();
-    await until(inbox, ({ loading }) => !loading);
-    await until(inbox, ({ conversations }) => conversations.length === 2);
-    expect(inbox.getSnapshot().conversations.map(({ id, unreadCount, lastMessage }) => [id, unreadCount, lastMessage?.content])).toEqual([
-      [two, 1, '3'],
-      [one, 2, '2'],
-    ]);
-  });
+test('of a conversation that one is not in does not open, and says why', async () => {
+  const { joinAll } = await startWorld();
+  const { alice } = await joinAll('alice');
+  const view = alice.client.conversations.open('unknown');
+  await expect(view.ready).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  expect(view.getSnapshot()).toMatchObject({ loading: false, error: { code: 'NOT_FOUND' } });
+  await alice.client.conversations.list();
+  expect(alice.errors).toEqual([]);
+});
 
-  test('pages by loadMore()', async () => {
-    const { joinAll } = await startWorld();
-    const { alice } = await joinAll('alice');
-    for (let at = 0; at < 55; at += 1) await alice.client.conversations.create({ type: 'group', name: `Group ${at}`, participantIds: [] });
-    const { inbox } = alice.client.conversations;
-    inbox.subscribe(() => undefined);
-    await until(inbox, ({ conversations }) => conversations.length === 50);
-    expect(inbox.getSnapshot().hasMore).toBe(true);
-    await alice.client.conversations.loadMore();
-    expect(inbox.getSnapshot()).toMatchObject({ hasMore: false, loading: false });
-    const names = inbox.getSnapshot().conversations.map(({ name }) => name);
-    expect(new Set(names).size).toBe(55);
-  });
+test('counts its handles: the last close() ends it, and close() twice is once', async () => {
+  const { joinAll } = await startWorld();
+  const { alice, bob } = await joinAll('alice', 'bob');
+  const conversationId = await direct(alice, bob);
+  const [first, second] = [
+    bob.client.conversations.open(conversationId),
+    bob.client.conversations.open(conversationId),
+  ];
+  await Promise.all([first.ready, second.ready]);
+  first.close();
+  first.close();
+  await sendNumbers(alice, conversationId, 1, 1);
+  await until(second, ({ messages }) => messages.length === 1);
+  second.close();
+  await sendNumbers(alice, conversationId, 2, 2);
+  await bob.next('message:new', ({ content }) => content === '2');
+  expect(contents(second)).toBe('1');
+});
+
+test('closed and opened again at once, as React does, works', async () => {
+  const { joinAll } = await startWorld();
+  const { alice, bob } = await joinAll('alice', 'bob');
+  const conversationId = await direct(alice, bob);
+  const first = bob.client.conversations.open(conversationId);
+  first.close();
+  const second = bob.client.conversations.open(conversationId);
+  await second.ready;
+  await expect(first.ready).rejects.toMatchObject({ code: 'DISCONNECTED' });
+  await sendNumbers(alice, conversationId, 1, 1);
+  await until(second, ({ messages }) => messages.length === 1);
+  expect(bob.port.sent.filter((name) => name === 'conversation:leave')).toEqual([]);
+});
+
+test('keeps the identity of what did not change', async () => {
+  const { joinAll } = await startWorld();
+  const { alice, bob } = await joinAll('alice', 'bob');
+  const conversationId = await direct(alice, bob);
+  const [one] = await sendNumbers(alice, conversationId, 1, 2);
+  const view = bob.client.conversations.open(conversationId);
+  await view.ready;
+  const before = view.getSnapshot();
+  await alice.client.messages.edit({ conversationId, messageId: one?.id ?? '', content: 'edited' });
+  const after = await until(view, ({ messages }) => messages[0]?.content === 'edited');
+  expect(after.messages[1]).toBe(before.messages[1]);
+  expect(view.getSnapshot()).toBe(view.getSnapshot());
+});
+
+test('markRead() reads everything that is there, and nothing twice', async () => {
+  const { joinAll } = await startWorld();
+  const { alice, bob } = await joinAll('alice', 'bob');
+  const conversationId = await direct(alice, bob);
+  await sendNumbers(alice, conversationId, 1, 3);
+  const view = bob.client.conversations.open(conversationId);
+  await view.ready;
+  expect(view.getSnapshot().conversation?.unreadCount).toBe(3);
+  await view.markRead();
+  await until(view, ({ conversation }) => conversation?.unreadCount === 0);
+  await view.markRead();
+  expect(bob.port.sent.filter((name) => name === 'message:read')).toHaveLength(1);
+});
+
+test('shows who types', async () => {
+  const { joinAll } = await startWorld();
+  const { alice, bob } = await joinAll('alice', 'bob');
+  const conversationId = await direct(alice, bob);
+  const views = [alice, bob].map(({ client }) => client.conversations.open(conversationId));
+  await Promise.all(views.map(({ ready }) => ready));
+  const [own, theirs] = views as [ConversationView, ConversationView];
+  own.setTyping(true);
+  await until(theirs, ({ typing }) => typing.join() === 'alice');
+  own.setTyping(false);
+  await until(theirs, ({ typing }) => typing.length === 0);
+  expect(own.getSnapshot().typing).toEqual([]);
+});
+
+test('loses nothing that is pushed while its first page is on its way', async () => {
+  const { joinAll, join } = await startWorld();
+  const { alice } = await joinAll('alice');
+  const slow = slowFetch();
+  const bob = await join('bob', { fetch: slow.fetch });
+  const conversationId = await direct(alice, bob);
+  const [first] = await sendNumbers(alice, conversationId, 1, 3);
+  await bob.next('message:new', ({ content }) => content === '3');
+  const page = slow.hold(/\/messages\?/);
+  const view = bob.client.conversations.open(conversationId);
+  await page.arrived;
+  await sendNumbers(alice, conversationId, 4, 5);
+  await alice.client.messages.edit({ conversationId, messageId: first?.id ?? '', content: 'edited' });
+  await bob.next('message:updated');
+  page.release();
+  await view.ready;
+  expect(contents(view)).toBe('edited 2 3 4 5');
+  await sendNumbers(alice, conversationId, 6, 6);
+  await until(view, ({ messages }) => messages.length === 6);
+});
+
+test('loses no change of an older page that is on its way', async () => {
+  const { joinAll, join } = await startWorld();
+  const { alice } = await joinAll('alice');
+  const slow = slowFetch();
+  const bob = await join('bob', { fetch: slow.fetch });
+  const conversationId = await direct(alice, bob);
+  const sent = await sendNumbers(alice, conversationId, 1, 60);
+  const view = bob.client.conversations.open(conversationId);
+  await view.ready;
+  const page = slow.hold(/before=/);
+  const loading = view.loadOlder();
+  await page.arrived;
+  await alice.client.messages.edit({ conversationId, messageId: sent[0]?.id ?? '', content: 'edited' });
+  await alice.client.messages.delete({ conversationId, messageId: sent[1]?.id ?? '' });
+  await alice.client.messages.react({ conversationId, messageId: sent[2]?.id ?? '', emoji: '+' });
+  await bob.next('message:reaction-update');
+  page.release();
+  await loading;
+  const [edited, deleted, reacted] = view.getSnapshot().messages;
+  expect([edited?.content, deleted?.content, reacted?.reactions?.length]).toEqual(['edited', '', 1]);
+});
+
+test('one that gives up loading does not spoil it for the other', async () => {
+  const { joinAll, join } = await startWorld();
+  const { alice } = await joinAll('alice');
+  const slow = slowFetch();
+  const bob = await join('bob', { fetch: slow.fetch });
+  const conversationId = await direct(alice, bob);
+  await sendNumbers(alice, conversationId, 1, 60);
+  const view = bob.client.conversations.open(conversationId);
+  await view.ready;
+  const page = slow.hold(/before=/);
+  const controller = new AbortController();
+  const first = view.loadOlder({ signal: controller.signal });
+  const second = view.loadOlder();
+  await page.arrived;
+  controller.abort('enough');
+  await expect(first).rejects.toBe('enough');
+  page.release();
+  await second;
+  expect(view.getSnapshot().messages).toHaveLength(60);
 });

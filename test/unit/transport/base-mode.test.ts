@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { RequestName } from '../../../src/protocol/events.ts';
+import type { RequestName, RequestOf } from '../../../src/protocol/events.ts';
 import { BaseModeRequester } from '../../../src/transport/base-mode.ts';
 import { Wire } from '../../../src/transport/wire.ts';
 import { baseMessage } from '../../helpers/client/messages.ts';
@@ -71,7 +71,7 @@ describe('what shows that a request was done', () => {
     ],
   ];
   test.each(rows)('%s', async (_title, name, request, event, data) => {
-    const answer = base.request(name, request as never);
+    const answer = base.request(name, request);
     base.pushed(event, data);
     await answer;
     expect(socket.names().at(-1)).toBe(`nk:${name}`);
@@ -113,7 +113,7 @@ describe('what shows that a request was done', () => {
     ['nonsense', 'message:send', { ...room, content: 'Hello', type: 'text' }, 'message:new', null],
   ];
   test.each(others)('not %s', async (_title, name, request, event, data) => {
-    const rejected = rejectionOf(base.request(name, request as never));
+    const rejected = rejectionOf(base.request(name, request));
     base.pushed(event, data);
     clock.advance(10_000);
     expect(await rejected).toMatchObject({
@@ -148,7 +148,7 @@ test.each([
   'conversation:set-role',
 ] as const)('%s is UNSUPPORTED, and nothing is sent', async (name) => {
   const request: object = { ...room, userId: 'bob', userIds: ['bob'], name: 'x', role: 'admin' };
-  await expect(base.request(name, request as never)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+  await expect(base.request(name, request as RequestOf<typeof name>)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
   expect(socket.sent).toEqual([]);
 });
 

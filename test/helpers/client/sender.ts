@@ -1,0 +1,72 @@
+import type { OutboxItem } from '../../../src/client/messages/outbox.ts';
+import { Sender } from '../../../src/client/messages/sender.ts';
+import { memoryStorage, type CommStorage } from '../../../src/index.ts';
+import type { Deferred } from '../../../src/lib/deferred.ts';
+import { CommError, type ErrorCode } from '../../../src/protocol/errors.ts';
+import { fakeContext } from './context.ts';
+import { settle } from './fake-socket.ts';
+
+/** What is around a sender, worked by hand. Items are known by one digit. */
+export class SenderRig {
+  readonly context = fakeContext();
+  readonly log: string[] = [];
+  storage: CommStorage = memoryStorage();
+  /** What a base server's history shows of a message that may have been stored; by default nothing. */
+  found: Deferred<unknown> | undefined;
+  searches = 0;
+
+  start(): Sender {
+    const { log } = this;
+    const short = ({ clientId }: OutboxItem): string => clientId.slice(-1);
+    return new Sender(this.context, this.storage, {
+      queued: (item, isNew) => log.push(`${isNew ? 'queued' : 'restored'} ${short(item)}`),
+      stored: (item) => log.push(`stored ${short(item)}`),
+      failed: (item, error) => log.push(`failed ${short(item)} ${error?.code ?? ''}`),
+      retried: (item) => log.push(`retried ${short(item)}`),
+      discarded: (item) => log.push(`discarded ${short(item)}`),
+      findStored: () => {
+        this.searches += 1;
+        return this.found?.promise ?? Promise.resolve(undefined);
+      },
+    });
+  }
+
+  id(n: number): string {
+    return `0197a000-0000-7000-8000-00000000000${n}`;
+  }
+
+  add(sender: Sender, n: number): Promise<unknown> {
+    const clientId = this.id(n);
+    const payload = { conversationId: 'c', content: `${n}`, type: 'text' as const, clientId };
+    const sending = sender.add({ clientId, lane: 'c', operation: { name: 'message:send', payload } });
+    sending.catch(() => undefined);
+    return sending;
+  }
+
+  /** What has gone out so far. */
+  get sent(): string {
+    return this.context.asked.map(({ payload }) => (payload as { content: string }).content).join(' ');
+  }
+
+  answer(at: number, data: unknown = {}): Promise<void> {
+    this.context.asked[at]?.answer.resolve(data);
+    return settle();
+  }
+
+  refuse(at: number, code: ErrorCode, retryAfterMs?: number): Promise<void> {
+    this.context.asked[at]?.answer.reject(new CommError(code, 'no', { retryAfterMs }));
+    return settle();
+  }
+
+  /** What is kept of alice. */
+  async stored(): Promise<string[]> {
+    return (await this.storage.list('alice/outbox/')).map(([key]) => key.slice(-1));
+  }
+
+  async online(sender: Sender): Promise<void> {
+    await sender.identified(this.context.user ?? '');
+    await sender.settled();
+    sender.online();
+    await settle();
+  }
+}
