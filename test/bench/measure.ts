@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises';
+
 /** Ours and the floor, taken right after one another: what else the machine does meets both. */
 export interface Pair {
   readonly ours: number;
@@ -26,13 +28,24 @@ export interface Summary {
   readonly met: boolean | undefined;
 }
 
-/** Runs `measure` on both sides in turn, changing who goes first, after one round that isn't counted. */
-export async function inPairs(rounds: number, measure: (side: 'ours' | 'floor') => Promise<number>): Promise<Pair[]> {
+/**
+ * Runs `measure` on both sides in turn, changing who goes first, after one round that isn't counted.
+ *
+ * @param restMs - between any two: what a server puts off until it has time must not fall on the other side
+ */
+export async function inPairs(
+  rounds: number,
+  measure: (side: 'ours' | 'floor') => Promise<number>,
+  restMs = 0,
+): Promise<Pair[]> {
   const pairs: Pair[] = [];
   for (let round = -1; round < rounds; round += 1) {
     const taken = { ours: 0, floor: 0 };
     const order = round % 2 === 0 ? (['ours', 'floor'] as const) : (['floor', 'ours'] as const);
-    for (const side of order) taken[side] = await measure(side);
+    for (const side of order) {
+      taken[side] = await measure(side);
+      await setTimeout(restMs);
+    }
     if (round >= 0) pairs.push(taken);
   }
   return pairs;

@@ -15,13 +15,13 @@ export async function reads(
 ): Promise<Result[]> {
   const history = `/__nk_comm/conversations/${largeId}/messages?limit=50`;
   const cases = [
-    { name: 'page 1', path: history },
-    { name: 'page 500', path: `${history}&before=${before500}` },
-    { name: 'search for a rare word', path: `/__nk_comm/messages/search?q=${RARE_WORD}` },
-    { name: 'inbox with unread counts', path: '/__nk_comm/conversations?limit=50' },
+    { name: 'page 1', path: history, aim: 2 },
+    { name: 'page 500', path: `${history}&before=${before500}`, aim: 2 },
+    { name: 'search for a rare word', path: `/__nk_comm/messages/search?q=${RARE_WORD}`, aim: 2 },
+    { name: 'inbox with unread counts', path: '/__nk_comm/conversations?limit=50', aim: undefined },
   ];
   const results: Result[] = [];
-  for (const { name, path } of cases) {
+  for (const { name, path, aim } of cases) {
     const bytes = await fetchBytes(urls.ours + path, userId);
     const targets = { ours: urls.ours + path, floor: `${urls.floor}/${bytes}` };
     const pairs = await inPairs(rounds, async (side) => {
@@ -33,7 +33,7 @@ export async function reads(
       }
       return median(times) * 1_000;
     });
-    results.push({ name: `${name}, of ${messages.toLocaleString('en')} messages`, unit: 'µs', pairs, aim: 2 });
+    results.push({ name: `${name}, of ${messages.toLocaleString('en')} messages`, unit: 'µs', pairs, aim });
   }
   return results;
 }

@@ -10,6 +10,9 @@ export interface SocketSizes {
   readonly rounds: number;
 }
 
+/** The server brings its search index up to date when nothing has been written for half a second. */
+const REST_MS = 1_200;
+
 type Sides = Readonly<Record<'ours' | 'floor', Side>>;
 
 /** About 200 bytes, each different. */
@@ -107,7 +110,7 @@ async function inBoth(
     floor: await cast(await sides.floor.room(people), people),
   };
   const measures = { ours: await prepare(casts.ours), floor: await prepare(casts.floor) };
-  const pairs = await inPairs(rounds, (side) => measures[side]());
+  const pairs = await inPairs(rounds, (side) => measures[side](), REST_MS);
   for (const each of [...casts.ours, ...casts.floor]) each.leave();
   return pairs;
 }
