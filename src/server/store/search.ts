@@ -3,7 +3,7 @@ import { MESSAGE_COLUMNS } from './messages.ts';
 import type { MessageRow } from './rows.ts';
 import { statement, type Params } from './statement.ts';
 import { all, type Work } from './work.ts';
-import { conversationIdsOf } from './users.ts';
+import { conversationIdsOf, hasMoreConversations } from './users.ts';
 
 /** Up to here a user's conversations narrow the search inside the index; beyond, rows are filtered as they come. */
 const MAX_SCOPES = 64;
@@ -49,9 +49,11 @@ export function* findMessages({ text, limit, conversationId, userId }: Search): 
     );
   }
   if (userId === undefined) return yield* all(selectFound({ match: words, limit }));
-  const mine = yield* conversationIdsOf(userId, MAX_SCOPES + 1);
+  if (yield* hasMoreConversations(userId, MAX_SCOPES))
+    return yield* all(selectFoundByMember({ match: words, userId, limit }));
+  const mine = yield* conversationIdsOf(userId);
   if (mine.length === 0) return [];
-  const match = mine.length <= MAX_SCOPES ? scoped(words, mine) : words;
+  const match = scoped(words, mine);
   return yield* all(selectFoundByMember({ match, userId, limit }));
 }
 

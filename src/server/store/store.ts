@@ -65,7 +65,7 @@ class SqlStore implements Store {
 
   async indexed(): Promise<void> {
     this.#behind = 0;
-    let behind = await this.#database.read(isBehind);
+    let behind = await this.#database.run(isBehind);
     // Step by step: between two of them others read and write.
     while (behind && !this.#draining) behind = await this.#batch.write(() => indexStep());
   }

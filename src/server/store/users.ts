@@ -32,10 +32,16 @@ const upsertLastSeen = statement((p: Params<{ userId: string; lastSeen: string }
     .onConflict((conflict) => conflict.column('user_id').doUpdateSet({ last_seen: p.lastSeen })),
 );
 const conversationRows = statement(
-  (p: Params<{ userId: string; limit: number }>) => sql<{ ids: string }>`
-    select json_group_array(conversation_id) as ids from (
-      select conversation_id from conversation_participants where user_id = ${p.userId} limit ${p.limit}
-    )`,
+  (p: Params<{ userId: string }>) => sql<{ ids: string }>`
+    select json_group_array(conversation_id) as ids from conversation_participants where user_id = ${p.userId}`,
+);
+const conversationAt = statement((p: Params<{ userId: string; offset: number }>) =>
+  query
+    .selectFrom('conversation_participants')
+    .select('user_id')
+    .where('user_id', '=', p.userId)
+    .limit(1)
+    .offset(p.offset),
 );
 /** Stops at the first conversation in common, for each of those asked about. */
 const sharingRows = statement(
@@ -72,9 +78,14 @@ export function* keepLastSeen(userId: string, lastSeen: string): Work<void> {
   yield* run(upsertLastSeen({ userId, lastSeen }));
 }
 
-/** At most `limit` of them, where one is given. One JSON text, because thousands of rows cost ten times as much. */
-export function* conversationIdsOf(userId: string, limit = -1): Work<readonly string[]> {
-  return JSON.parse((yield* first(conversationRows({ userId, limit })))?.ids ?? '[]') as string[];
+/** One JSON text, because thousands of rows cost ten times as much. */
+export function* conversationIdsOf(userId: string): Work<readonly string[]> {
+  return JSON.parse((yield* first(conversationRows({ userId })))?.ids ?? '[]') as string[];
+}
+
+/** Whether the user is in more than `count` conversations, without looking at more of them. */
+export function* hasMoreConversations(userId: string, count: number): Work<boolean> {
+  return (yield* first(conversationAt({ userId, offset: count }))) !== undefined;
 }
 
 /** Those of `others` who share a conversation with the user. */
