@@ -44,12 +44,13 @@ test('more people than one request may name go in several', async () => {
   const userIds = Array.from({ length: LIMITS.userIds + 5 }, (_, at) => `user ${at}`);
   presence.watch(userIds);
   await settle();
-  context.asked[0]?.answer.resolve([]);
-  await settle();
-  expect(context.asked.map(({ payload }) => (payload as { userIds: string[] }).userIds.length)).toEqual([
-    LIMITS.userIds,
-    5,
-  ]);
+  for (let at = 0; at < context.asked.length; at += 1) {
+    context.asked[at]?.answer.resolve([]);
+    await settle();
+  }
+  const named = context.asked.map(({ payload }) => (payload as { userIds: string[] }).userIds);
+  expect(named.every(({ length }) => length <= LIMITS.userIds)).toBe(true);
+  expect(named.flat()).toEqual(userIds);
 });
 
 test('the last watcher that goes says so, and what was known is forgotten', async () => {
