@@ -2,14 +2,16 @@ import type { ResolvedOptions } from './options.ts';
 import { watchIdle } from './presence/idle.ts';
 import { watchWake } from './wake.ts';
 
-/** Watches the page for wake-ups and idleness; outside of a browser there is nothing to watch. */
+/** Watches the page for wake-ups and idleness until it is aborted; outside of a browser there is nothing to watch. */
 export function watchBrowser(
   { clock, idleAfterMs }: ResolvedOptions,
   tell: { wake: () => void; idle: (isIdle: boolean) => void },
-): () => void {
+  signal: AbortSignal,
+): void {
+  if (signal.aborted) return;
   const page = typeof window === 'undefined' ? undefined : window;
   const doc = typeof document === 'undefined' ? undefined : document;
   const stops = [watchWake(page, doc, tell.wake)];
   if (doc !== undefined && idleAfterMs !== false) stops.push(watchIdle(doc, clock, idleAfterMs, tell.idle));
-  return () => stops.forEach((stop) => stop());
+  signal.addEventListener('abort', () => stops.forEach((stop) => stop()), { once: true });
 }

@@ -45,7 +45,7 @@ export class CommClient {
   readonly #peer: Peer;
   readonly #stream: Lazy<Stream>;
   readonly #storage: CommStorage;
-  #stopWatching: (() => void) | undefined;
+  #watching: AbortController | undefined;
   /** Calls of `connect()` that wait, and whether the first of them began the connecting: with the last it ends. */
   #waiting = 0;
   #begun = false;
@@ -136,10 +136,10 @@ export class CommClient {
       userId: resolved.userId,
       greeted: (hello) => {
         this.#peer.greeted(hello);
-        const named = this.#peer.hello?.userId;
+        const { namedUserId: named, typingTimeoutMs } = this.#peer;
         if (named !== undefined && named !== (signedIn ?? named)) this.messages.sender.handedOver();
         signedIn = named ?? signedIn;
-        if (this.#peer.hello !== undefined) this.typing.configure(this.#peer.hello.limits.typingTimeoutMs);
+        if (typingTimeoutMs !== undefined) this.typing.configure(typingTimeoutMs);
       },
       catchUp: async (isCurrent) => {
         if (!this.#peer.has('ack')) await base();
@@ -203,8 +203,8 @@ export class CommClient {
 
   /** Ends the connection and every timer. Listeners, open views and the outbox stay; `connect()` works again. */
   async disconnect(): Promise<void> {
-    this.#stopWatching?.();
-    this.#stopWatching = undefined;
+    this.#watching?.abort();
+    this.#watching = undefined;
     this.#lifecycle.disconnect();
     await this.messages.sender.settled();
     await this.#stream.current?.save();
@@ -234,25 +234,19 @@ export class CommClient {
 
   /** Wake-ups and idleness, where there is a page to watch. */
   #watchPage(): void {
-    if (this.#stopWatching !== undefined || typeof document === 'undefined') return;
-    let stop: (() => void) | undefined;
-    let stopped = false;
-    this.#stopWatching = () => {
-      stopped = true;
-      stop?.();
-    };
-    import('./browser.ts').then(({ watchBrowser }) => {
-      if (stopped) return;
-      stop = watchBrowser(this.#options, {
-        wake: () => this.#lifecycle.wake(),
-        idle: (isIdle) => this.presence.idle(isIdle),
-      });
-    }, this.#report.bind(this));
+    if (this.#watching !== undefined || typeof document === 'undefined') return;
+    const { signal } = (this.#watching = new AbortController());
+    const wake = (): void => this.#lifecycle.wake();
+    const idle = (isIdle: boolean): void => this.presence.idle(isIdle);
+    import('./browser.ts').then(
+      ({ watchBrowser }) => watchBrowser(this.#options, { wake, idle }, signal),
+      (error: unknown) => this.#report(error),
+    );
   }
 
   #report(error: unknown): void {
-    this.#options.logger.warn('Something failed that nobody awaited', errorFields(error));
-    const told = isCommError(error) ? error : new CommError('INTERNAL', 'An internal error', { cause: error });
+    this.#options.logger.warn('Unawaited failure', errorFields(error));
+    const told = isCommError(error) ? error : new CommError('INTERNAL', 'Internal error', { cause: error });
     this.#emitter.emit('error', told);
   }
 

@@ -28,7 +28,7 @@ export interface ClientContext {
 
 /** What reading a server's answer throws when the answer makes no sense. */
 export function unreadable(what: string): CommError {
-  return new CommError('INTERNAL', `The server's answer holds no readable ${what}`);
+  return new CommError('INTERNAL', `The server answered no readable ${what}`);
 }
 
 /** @throws TypeError unless `values` is a list of ids; a lone text would be taken for one of letters */

@@ -71,7 +71,9 @@ export function interpret(event: string, data: unknown, around: Surroundings): M
     case 'conversation:left': {
       const conversationId = readId(row['conversationId']);
       const userId = readId(row['userId']);
-      return conversationId === undefined || userId === undefined ? undefined : { what: 'left', conversationId, userId };
+      return conversationId === undefined || userId === undefined
+        ? undefined
+        : { what: 'left', conversationId, userId };
     }
     case 'typing:update':
       return passedOn(event, readTyping(row));
@@ -114,9 +116,13 @@ function updated(row: Readonly<Record<string, unknown>>, { find }: Surroundings)
 function status(row: Readonly<Record<string, unknown>>, { find }: Surroundings): Meaning | undefined {
   const messageId = readId(row['messageId']);
   const reached = row['status'];
-  if (messageId === undefined || (reached !== 'sent' && reached !== 'delivered' && reached !== 'read')) return undefined;
+  if (messageId === undefined || (reached !== 'sent' && reached !== 'delivered' && reached !== 'read'))
+    return undefined;
   const conversationId = readId(row['conversationId']) ?? find(messageId)?.conversationId ?? '';
-  return { what: 'mark', mark: { kind: 'status', conversationId, messageId, status: reached, seq: number(row['seq']) } };
+  return {
+    what: 'mark',
+    mark: { kind: 'status', conversationId, messageId, status: reached, seq: number(row['seq']) },
+  };
 }
 
 function read(row: Readonly<Record<string, unknown>>): Meaning | undefined {

@@ -241,15 +241,15 @@ export class Lifecycle {
     const error =
       this.#state.name === 'unauthenticated'
         ? this.#unauthenticated()
-        : (this.#misuse ?? new CommError('DISCONNECTED', 'disconnect() was called'));
+        : (this.#misuse ?? new CommError('DISCONNECTED', 'Disconnected'));
     this.#misuse = undefined;
     this.#settled.reject(error);
     this.#settled = deferred();
   }
 
   #unauthenticated(): CommError {
-    return new CommError('UNAUTHENTICATED', this.#refusal?.message ?? 'The server does not accept this user', {
-      fix: 'Check `token` (or `userId` in development), then call `connect()` again.',
+    return new CommError('UNAUTHENTICATED', this.#refusal?.message ?? 'The user is not accepted', {
+      fix: 'Check `token` or `userId`, then call `connect()` again.',
     });
   }
 

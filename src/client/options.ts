@@ -3,6 +3,7 @@ import { silentLogger, type Logger } from '../lib/logger.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
 import type { SocketPort } from '../transport/socket-port.ts';
 import type { Token } from '../transport/token-source.ts';
+import { requireId } from './context.ts';
 import { DEFAULT_NAMESPACE, DEFAULT_REST_PATH, DEFAULT_SOCKET_PATH } from '../protocol/vocabulary.ts';
 
 /** When a page counts as left alone. */
@@ -82,14 +83,12 @@ export interface ResolvedOptions {
  */
 export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions {
   const { presence, requestTimeoutMs = 10_000, userId, token, url } = options;
-  if (userId !== undefined && (typeof userId !== 'string' || userId === '')) {
-    throw new TypeError('userId must be a non-empty string');
-  }
+  if (userId !== undefined) requireId('userId', userId);
   if (token !== undefined && typeof token !== 'string' && typeof token !== 'function') {
-    throw new TypeError('token must be a string or a function that returns one');
+    throw new TypeError('token must be a string or a function');
   }
   if (url !== undefined && !/^https?:\/\//.test(url)) {
-    throw new TypeError(`url must start with http:// or https://, not ${JSON.stringify(url)}`);
+    throw new TypeError('url must start with http:// or https://');
   }
   positive('requestTimeoutMs', requestTimeoutMs);
   const idleAfterMs = presence?.idleAfterMs ?? 300_000;
@@ -114,6 +113,6 @@ export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions
 
 function positive(name: string, value: unknown): void {
   if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
-    throw new TypeError(`${name} must be a positive number of milliseconds`);
+    throw new TypeError(`${name} must be a positive number`);
   }
 }

@@ -1,6 +1,5 @@
-import { type Hello } from '../protocol/hello.ts';
-import { fields } from '../transport/rows.ts';
 import { CAPABILITIES, type Capability } from '../protocol/vocabulary.ts';
+import { fields } from '../transport/rows.ts';
 
 /** What the server at the other end can promise. */
 export interface Guarantees {
@@ -17,19 +16,26 @@ export interface Guarantees {
 /** Who is at the other end, as far as it has said. */
 export class Peer {
   readonly #optionsUserId: string | undefined;
-  #hello: Hello | undefined;
   #caps: ReadonlySet<string> = new Set();
+  #userId: string | undefined;
+  #typingTimeoutMs: number | undefined;
 
   constructor(optionsUserId: string | undefined) {
     this.#optionsUserId = optionsUserId;
   }
 
-  get hello(): Hello | undefined {
-    return this.#hello;
+  /** Who the server says this is; `undefined` with a base server, which never says. */
+  get namedUserId(): string | undefined {
+    return this.#userId;
   }
 
   get userId(): string | undefined {
-    return this.#hello?.userId ?? this.#optionsUserId;
+    return this.#userId ?? this.#optionsUserId;
+  }
+
+  /** How long typing lasts without another key. */
+  get typingTimeoutMs(): number | undefined {
+    return this.#typingTimeoutMs;
   }
 
   get guarantees(): Guarantees {
@@ -50,28 +56,11 @@ export class Peer {
   greeted(hello: unknown): void {
     const row = fields(hello);
     const userId = row?.['userId'];
-    const caps = Array.isArray(row?.['caps']) ? row['caps'] : [];
-    this.#hello = undefined;
-    this.#caps = new Set();
-    if (row === undefined || typeof userId !== 'string') return;
-    const known = CAPABILITIES.filter((capability) => caps.includes(capability));
-    this.#caps = new Set(known);
-    const limits = fields(row['limits']);
-    const limit = (name: string, fallback: number): number => {
-      const value = limits?.[name];
-      return typeof value === 'number' && value > 0 ? value : fallback;
-    };
-    this.#hello = {
-      protocol: typeof row['protocol'] === 'number' ? row['protocol'] : 1,
-      userId,
-      caps: known,
-      serverTime: typeof row['serverTime'] === 'string' ? row['serverTime'] : '',
-      limits: {
-        maxMessageLength: limit('maxMessageLength', Number.MAX_SAFE_INTEGER),
-        maxFileSize: limit('maxFileSize', Number.MAX_SAFE_INTEGER),
-        pageSize: limit('pageSize', 50),
-        typingTimeoutMs: limit('typingTimeoutMs', 5_000),
-      },
-    };
+    const caps = row?.['caps'];
+    const timeoutMs = fields(row?.['limits'])?.['typingTimeoutMs'];
+    const isOurs = typeof userId === 'string' && Array.isArray(caps);
+    this.#userId = isOurs ? userId : undefined;
+    this.#caps = new Set(isOurs ? CAPABILITIES.filter((capability) => caps.includes(capability)) : []);
+    this.#typingTimeoutMs = typeof timeoutMs === 'number' && timeoutMs > 0 ? timeoutMs : undefined;
   }
 }

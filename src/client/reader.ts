@@ -18,12 +18,22 @@ export class Reader {
   readonly directory: Directory;
   readonly inbox: InboxState;
 
-  constructor(context: ClientContext, rest: RestClientOptions, pending: (conversationId: string) => readonly Message[]) {
+  constructor(
+    context: ClientContext,
+    rest: RestClientOptions,
+    pending: (conversationId: string) => readonly Message[],
+  ) {
     const client = new RestClient(rest);
     this.history = new History(context, client);
     this.timelines = new Timelines(context, this.history, pending);
     this.directory = new Directory(context, client);
     this.inbox = new InboxState(context, this.directory);
+  }
+
+  /** Somebody else is signed in. */
+  forget(): void {
+    this.timelines.clear();
+    this.inbox.apply({ kind: 'listed', conversations: [], first: true, hasMore: false });
   }
 
   openConversation(id: string, ports: ViewPorts): OpenConversation {

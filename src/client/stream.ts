@@ -15,6 +15,7 @@ import type { MessagesClient } from './messages/messages-client.ts';
 import type { PresenceClient } from './presence/presence-client.ts';
 import type { TypingClient } from './presence/typing-client.ts';
 import type { Reader } from './reader.ts';
+import { enterAgain, enterRoom } from './rooms.ts';
 
 export interface StreamTargets {
   messages: MessagesClient;
@@ -75,7 +76,7 @@ export class Stream {
     const isOurs = this.#context.has('rev');
     const userId = this.#context.userId();
     if (userId !== undefined) await this.#restore(userId);
-    await conversations.rejoin((id) => this.enter(id));
+    await enterAgain(conversations.opened(), (id) => this.enter(id));
     if (isOurs) await this.#sync();
     else reader.current?.timelines.rereadAll();
     await presence.restore();
@@ -92,7 +93,7 @@ export class Stream {
 
   /** Joins a conversation and takes in what the server says of it, its participants' marks included. */
   async enter(id: string): Promise<void> {
-    const conversation = await this.#to.conversations.enter(id);
+    const conversation = await enterRoom(this.#context, this.#to.reader, id);
     if (conversation === undefined) return;
     this.#feed.learn(conversation);
     for (const mark of marksOf(conversation, this.#context.userId())) {
@@ -242,8 +243,7 @@ export class Stream {
   #forget(): void {
     this.#feed.clear();
     this.#seen.clear();
-    this.#to.reader.current?.timelines.clear();
-    this.#to.conversations.apply({ kind: 'listed', conversations: [], first: true, hasMore: false });
+    this.#to.reader.current?.forget();
   }
 
   async #sync(): Promise<void> {
@@ -264,7 +264,11 @@ export class Stream {
       // Counted at the cursor that was sent; those that had changes bring their count along.
       const head = followed.get(id);
       if (result.conversations.some((each) => each.conversationId === id)) continue;
-      this.#to.conversations.apply({ kind: 'conversation', conversationId: id, update: { id, unreadCount, ...(head && { head }) } });
+      this.#to.conversations.apply({
+        kind: 'conversation',
+        conversationId: id,
+        update: { id, unreadCount, ...(head && { head }) },
+      });
     }
     this.#keeper.moved();
     this.#syncRest().catch((error: unknown) => {

@@ -1,6 +1,6 @@
-/** An Engine.IO connection, as far as it tells when it hands packets to its transport. */
+/** An Engine.IO connection, as far as it tells what comes in and when it hands packets to its transport. */
 interface FlushingConnection {
-  on(event: 'flush', listener: () => void): unknown;
+  on(event: 'flush' | 'packet', listener: () => void): unknown;
   readonly transport?: object | undefined;
 }
 
@@ -10,27 +10,48 @@ interface Corkable {
   uncork(): void;
 }
 
+interface Line {
+  /** Its peer has asked for something since it was last written to. */
+  asked: boolean;
+}
+
 const coalesced = new WeakSet<FlushingConnection>();
+/** What is held back until the end of this turn. */
+const corked = new Map<Corkable, Line>();
 
 /**
  * Packets that are flushed together leave in one write. By itself every WebSocket frame is a system call of its own at
  * this end and a wake-up at the other, and a group commit answers many messages at the same moment: their frames are
  * what a busy server spends most of its time on.
+ *
+ * Whoever asked is written to last: they know what they said, and the others wait for it.
  */
 export function coalesceWrites(connection: FlushingConnection): void {
   if (coalesced.has(connection)) return;
   coalesced.add(connection);
+  const line: Line = { asked: false };
+  connection.on('packet', () => {
+    line.asked = true;
+  });
   connection.on('flush', () => {
     const stream = streamOf(connection.transport);
-    if (stream === undefined) return;
+    if (stream === undefined || corked.has(stream)) return;
     stream.cork();
     // After the promise callbacks that are ready now: what they answer with goes along.
-    process.nextTick(uncork, stream);
+    if (corked.size === 0) process.nextTick(release);
+    corked.set(stream, line);
   });
 }
 
-function uncork(stream: Corkable): void {
-  stream.uncork();
+function release(): void {
+  const held = [...corked];
+  corked.clear();
+  for (const [stream, { asked }] of held) if (!asked) stream.uncork();
+  for (const [stream, line] of held) {
+    if (!line.asked) continue;
+    line.asked = false;
+    stream.uncork();
+  }
 }
 
 /** The TCP stream below a WebSocket transport; long polling has none of its own, and needs none. */

@@ -48,7 +48,7 @@ class SocketIoPort implements SocketPort {
     this.disconnect();
     const { url, path, transports, extraHeaders } = this.#options;
     if (url === undefined && typeof location === 'undefined') {
-      throw new TypeError('Outside of a page there is no origin to connect to: give the url of the server');
+      throw new TypeError('Outside of a page, give a url');
     }
     const socket = io(this.#address, {
       path,

@@ -89,5 +89,5 @@ function isAccepted(reply: unknown): reply is { ok: true; data: unknown } {
 }
 
 function disconnected(): CommError {
-  return new CommError('DISCONNECTED', 'The connection ended before the server answered');
+  return new CommError('DISCONNECTED', 'The connection ended before the answer');
 }

@@ -70,37 +70,31 @@ export class ConversationsClient {
 
   /** Enters the room of a conversation; `open()` does it by itself. */
   async join(id: string, options?: AbortOptions): Promise<void> {
-    requireId('id', id);
     await this.#request('conversation:join', { conversationId: id }, options);
   }
 
   /** Leaves the room, not the conversation: that is `removeParticipant(id, ownId)`. */
   async leave(id: string, options?: AbortOptions): Promise<void> {
-    requireId('id', id);
     await this.#request('conversation:leave', { conversationId: id }, options);
   }
 
   /** For this user alone, as muting and pinning are. */
   async archive(id: string, archived: boolean, options?: AbortOptions): Promise<void> {
-    requireId('id', id);
     await this.#request('conversation:archive', { conversationId: id, archived }, options);
   }
 
   /** For this user alone: nobody else sees it. What a muted conversation means is up to the app. */
   async mute(id: string, muted: boolean, options?: AbortOptions): Promise<void> {
-    requireId('id', id);
     await this.#request('conversation:mute', { conversationId: id, muted }, options);
   }
 
   /** For this user alone. The order of lists doesn't change. */
   async pin(id: string, pinned: boolean, options?: AbortOptions): Promise<void> {
-    requireId('id', id);
     await this.#request('conversation:pin', { conversationId: id, pinned }, options);
   }
 
   /** Owner and admins of a group, as with all that follows. */
   async rename(id: string, name: string, options?: AbortOptions): Promise<Conversation> {
-    requireId('id', id);
     return this.#known(await this.#request('conversation:update', { conversationId: id, name }, options));
   }
 
@@ -110,7 +104,6 @@ export class ConversationsClient {
    * @throws CommError `FORBIDDEN` unless the user is its owner or an admin
    */
   async addParticipants(id: string, userIds: readonly string[], options?: AbortOptions): Promise<Conversation> {
-    requireId('id', id);
     requireIds('userIds', userIds);
     const payload = { conversationId: id, userIds: [...userIds] };
     return this.#known(await this.#request('conversation:add-participants', payload, options));
@@ -118,7 +111,6 @@ export class ConversationsClient {
 
   /** With the own id: leaves the conversation for good. */
   async removeParticipant(id: string, userId: string, options?: AbortOptions): Promise<void> {
-    requireId('id', id);
     await this.#request('conversation:remove-participant', { conversationId: id, userId }, options);
   }
 
@@ -128,7 +120,6 @@ export class ConversationsClient {
    * @throws CommError `FORBIDDEN` unless the user's own role allows it
    */
   async setRole(id: string, userId: string, role: Role, options?: AbortOptions): Promise<Conversation> {
-    requireId('id', id);
     return this.#known(await this.#request('conversation:set-role', { conversationId: id, userId, role }, options));
   }
 
@@ -155,27 +146,9 @@ export class ConversationsClient {
     if (!this.#open.has(id)) await this.leave(id);
   }
 
-  /** @internal Joins again after a reconnect; a conversation that is gone is told by `sync`. */
-  async rejoin(enter: (id: string) => Promise<void>): Promise<void> {
-    await Promise.all(
-      [...this.#open.keys()].map((id) =>
-        enter(id).catch((error: unknown) => {
-          if (!(error instanceof CommError) || error.retryable) throw error;
-        }),
-      ),
-    );
-  }
-
-  /** @internal Joins, and takes in what the server says of the conversation. */
-  async enter(id: string): Promise<Conversation | undefined> {
-    // Loaded first: what is pushed behind the answer must find it taken in.
-    const { directory, inbox } = await this.#reading();
-    const answer = await this.#context.requester.request('conversation:join', { conversationId: id });
-    const joined = readConversation((answer as Partial<ResponseOf<'conversation:join'>> | null)?.conversation);
-    // A base server says nothing.
-    if (joined === undefined && inbox.find(id) !== undefined) return undefined;
-    this.apply({ kind: 'known', conversation: joined ?? (await directory.get(id)) });
-    return joined;
+  /** @internal Ids of the conversations that have a view. */
+  opened(): string[] {
+    return [...this.#open.keys()];
   }
 
   /** @internal */
@@ -198,6 +171,7 @@ export class ConversationsClient {
     payload: RequestOf<K>,
     options: AbortOptions = {},
   ): Promise<ResponseOf<K>> {
+    if ('conversationId' in payload) requireId('id', payload.conversationId);
     await abortable(this.#context.whenConnected(options.signal), options.signal);
     return this.#context.requester.request(name, payload, options);
   }

@@ -172,7 +172,9 @@ function advance(held: Conversation, { seq = 0, rev }: Placed): Conversation {
   return { ...held, head: { seq: Math.max(seq, head.seq), rev: Math.max(rev, head.rev) } };
 }
 
-type LastChange = Extract<Change, { kind: 'deleted' | 'reactions' }> | { kind: 'updated' | 'created'; message: Message };
+type LastChange =
+  | Extract<Change, { kind: 'deleted' | 'reactions' }>
+  | { kind: 'updated' | 'created'; message: Message };
 
 function withLast(held: Conversation, change: LastChange): Conversation {
   const last = held.lastMessage;

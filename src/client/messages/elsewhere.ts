@@ -131,7 +131,7 @@ export class Elsewhere {
   #drop(item: StoredItem): void {
     this.#end(item.clientId);
     this.#events.discarded(item);
-    this.#settle(item.clientId)?.reject(new CommError('NOT_FOUND', 'The message was discarded before it was stored'));
+    this.#settle(item.clientId)?.reject(new CommError('NOT_FOUND', 'The message was discarded'));
   }
 
   #end(clientId: string): void {

@@ -80,6 +80,31 @@ export class History {
     return message;
   }
 
+  /**
+   * Looks for an own message in the newest page, because a base server can't be asked whether it has one.
+   *
+   * @param sentAt - when it was sent, by this clock
+   * @param taken - ids of messages that are the answers to other sends
+   */
+  async findSent(
+    { conversationId, content }: { conversationId: string; content: string },
+    sentAt: string,
+    taken: ReadonlySet<string>,
+  ): Promise<Message | undefined> {
+    const { messages } = await this.page({ conversationId, limit: LIMITS.pageSize });
+    // Clocks differ, so there is a minute's grace.
+    const since = Date.parse(sentAt) - 60_000;
+    // One that was the answer to another send isn't this one, although it says the same: what is there twice can be
+    // deleted, what is lost is lost.
+    return messages.find(
+      (each) =>
+        each.senderId === this.#context.userId() &&
+        each.content === content &&
+        Date.parse(each.createdAt) >= since &&
+        !taken.has(each.id),
+    );
+  }
+
   async search(
     {
       query,
@@ -88,7 +113,7 @@ export class History {
     }: { query: string; conversationId?: string | undefined; limit?: number | undefined },
     options: AbortOptions = {},
   ): Promise<Message[]> {
-    const request = { ...options, query: { q: query, conversationId, limit } };
+    const request = { ...options, query: { q: query.slice(0, LIMITS.searchLength), conversationId, limit } };
     if (this.#context.has('rev')) return readAll(await this.#rest.ask('searchMessages', request));
     // A LumenJS server may take `search` for a conversation's id, and answer that with nothing: its own route goes first.
     const answer = await this.#rest.askPath('GET', '/search', request).catch((error: unknown) => {

@@ -1,7 +1,6 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import { uuidv7 } from '../../lib/ids.ts';
 import type { Lazy } from '../../lib/lazy.ts';
-import { LIMITS } from '../../protocol/limits.ts';
 import type {
   EditMessage,
   ForwardMessage,
@@ -137,7 +136,7 @@ export class MessagesClient {
   /** Full-text search, best and newest first. What is typed is never query syntax. */
   async search(search: SearchMessages, options: AbortOptions = {}): Promise<Message[]> {
     if (typeof search.query !== 'string') throw new TypeError('query must be a string');
-    const query = search.query.trim().slice(0, LIMITS.searchLength);
+    const query = search.query.trim();
     if (query === '') return [];
     await this.#context.whenConnected(options.signal);
     return (await this.#reading()).history.search({ ...search, query }, options);
@@ -145,25 +144,21 @@ export class MessagesClient {
 
   /** Changes the text of an own message. Queued while offline; the last edit wins. */
   async edit(request: EditMessage, { signal }: AbortOptions = {}): Promise<Message | undefined> {
-    requireRef(request);
-    const { conversationId, messageId, content } = request;
-    const payload = { conversationId, messageId, content };
-    return readMessage(await this.#enqueue(conversationId, { name: 'message:edit', payload }, signal));
+    const payload = { ...refOf(request), content: request.content };
+    return readMessage(await this.#enqueue(payload.conversationId, { name: 'message:edit', payload }, signal));
   }
 
   /** Deletes an own message: a tombstone stays in its place. Doing it twice is doing it once. */
   async delete(request: MessageRef, { signal }: AbortOptions = {}): Promise<void> {
-    requireRef(request);
-    const { conversationId, messageId } = request;
-    await this.#enqueue(conversationId, { name: 'message:delete', payload: { conversationId, messageId } }, signal);
+    const payload = refOf(request);
+    await this.#enqueue(payload.conversationId, { name: 'message:delete', payload }, signal);
   }
 
   /** Adds the reaction, or takes it back where it is there already. `on` says which, for whoever knows. */
   async react(request: ReactToMessage, { signal }: AbortOptions = {}): Promise<void> {
-    requireRef(request);
-    const { conversationId, messageId, emoji, on = !this.#hasReacted(request) } = request;
-    const payload = { conversationId, messageId, emoji, on };
-    await this.#enqueue(conversationId, { name: 'message:react', payload }, signal);
+    const { emoji, on = !this.#hasReacted(request) } = request;
+    const payload = { ...refOf(request), emoji, on };
+    await this.#enqueue(payload.conversationId, { name: 'message:react', payload }, signal);
   }
 
   /** Copies a message into another conversation of the user. Encrypted and deleted ones can't be forwarded. */
@@ -178,14 +173,13 @@ export class MessagesClient {
 
   /** Reads everything up to and including this message, on all devices of the user. */
   async markRead(request: MessageRef, { signal }: AbortOptions = {}): Promise<void> {
-    requireRef(request);
-    const { conversationId, messageId } = request;
+    const payload = refOf(request);
     // A lane of its own: a mark must not wait behind messages.
-    const lane = `${conversationId} read`;
-    const isSame = ({ lane: at, operation: { name, payload } }: OutboxItem): boolean =>
-      at === lane && name === 'message:read' && payload.messageId === messageId;
+    const lane = `${payload.conversationId} read`;
+    const isSame = ({ lane: at, operation }: OutboxItem): boolean =>
+      at === lane && operation.name === 'message:read' && operation.payload.messageId === payload.messageId;
     const queued = this.sender.own().find(isSame);
-    const operation: Operation = { name: 'message:read', payload: { conversationId, messageId } };
+    const operation: Operation = { name: 'message:read', payload };
     await (queued === undefined
       ? this.#enqueue(lane, operation, signal)
       : abortable(this.sender.retry(queued.clientId), signal));
@@ -216,7 +210,7 @@ export class MessagesClient {
     this.#show(lane, isPushed ? { kind: 'discarded', clientId } : { kind: 'acknowledged', clientId, message });
   }
 
-  #pendingMessage({ clientId, operation, parked }: OutboxItem): PendingMessage | undefined {
+  #pendingMessage({ clientId, order, operation, parked }: OutboxItem): PendingMessage | undefined {
     if (operation.name !== 'message:send') return undefined;
     const { afterClientId: _after, ...payload } = operation.payload;
     return Object.freeze({
@@ -224,7 +218,7 @@ export class MessagesClient {
       id: clientId,
       clientId,
       senderId: this.sender.userId ?? '',
-      createdAt: timeOf(clientId, this.#context.clock.now()),
+      createdAt: timeOf(order),
       status: parked ? 'failed' : 'sending',
       readBy: [],
     });
@@ -237,21 +231,9 @@ export class MessagesClient {
   }
 
   /** A base server can't say whether it has a message: look for it in the newest page before sending it again. */
-  async #findStored({ operation, clientId }: OutboxItem): Promise<Message | undefined> {
+  async #findStored({ operation, order }: OutboxItem): Promise<Message | undefined> {
     if (operation.name !== 'message:send') return undefined;
-    const { conversationId, content } = operation.payload;
-    const { history } = await this.#reading();
-    const { messages } = await history.page({ conversationId, limit: 50 });
-    // Clocks differ, so there is a minute's grace.
-    const since = Date.parse(timeOf(clientId, this.#context.clock.now())) - 60_000;
-    // One that was the answer to another send isn't this one, although it says the same: what is there twice can be
-    // deleted, what is lost is lost.
-    const isThis = ({ id, senderId, content: said, createdAt }: Message): boolean =>
-      senderId === this.#context.userId() &&
-      said === content &&
-      Date.parse(createdAt) >= since &&
-      !this.#answers.has(id);
-    return messages.find(isThis);
+    return (await this.#reading()).history.findSent(operation.payload, timeOf(order), this.#answers);
   }
 
   #remember(messageId: string): void {
@@ -261,9 +243,11 @@ export class MessagesClient {
   }
 }
 
-function requireRef({ conversationId, messageId }: MessageRef): void {
+/** @throws TypeError unless both are ids */
+function refOf({ conversationId, messageId }: MessageRef): MessageRef {
   requireId('conversationId', conversationId);
   requireId('messageId', messageId);
+  return { conversationId, messageId };
 }
 
 function readOr(answer: unknown): Message {
@@ -272,8 +256,7 @@ function readOr(answer: unknown): Message {
   return message;
 }
 
-/** When a UUIDv7 was made; `fallbackMs` for any other id. */
-function timeOf(clientId: string, fallbackMs: number): string {
-  const isV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7/.test(clientId);
-  return new Date(isV7 ? Number.parseInt(clientId.slice(0, 8) + clientId.slice(9, 13), 16) : fallbackMs).toISOString();
+/** When a UUIDv7 was made; what is none is as old as can be. */
+function timeOf(uuid: string): string {
+  return new Date(Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16) || 0).toISOString();
 }

@@ -1,11 +1,11 @@
 import { CommError } from '../../protocol/errors.ts';
 
 export function notWaiting(): CommError {
-  return new CommError('NOT_FOUND', 'No such message waits in the outbox');
+  return new CommError('NOT_FOUND', 'No such message waits');
 }
 
 export function discarded(): CommError {
-  return new CommError('NOT_FOUND', 'The message was discarded before it was stored');
+  return new CommError('NOT_FOUND', 'The message was discarded');
 }
 
 export function handedOver(): CommError {

@@ -1,9 +1,11 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import { type PresenceUpdate } from '../../protocol/presence.ts';
-import { LIMITS } from '../../protocol/limits.ts';
 import { readPresence } from '../../transport/rows.ts';
 import { requireIds, type ClientContext } from '../context.ts';
 import { PRESENCE_STATUSES, type PresenceStatus } from '../../protocol/vocabulary.ts';
+
+/** Fewer than a request may name. */
+const WATCHED_AT_ONCE = 500;
 
 /** Who is there. */
 export class PresenceClient {
@@ -21,7 +23,8 @@ export class PresenceClient {
 
   /** Holds on all devices of the user until they choose another; `online` ends the choice, `offline` appears offline. */
   async set(status: PresenceStatus, options: AbortOptions = {}): Promise<void> {
-    if (!PRESENCE_STATUSES.includes(status)) throw new TypeError(`status must be one of ${PRESENCE_STATUSES.join(', ')}`);
+    if (!PRESENCE_STATUSES.includes(status))
+      throw new TypeError(`status must be one of ${PRESENCE_STATUSES.join(', ')}`);
     await abortable(this.#context.whenConnected(options.signal), options.signal);
     this.#chosen = status;
     await this.#context.requester.request('presence:update', { status }, options);
@@ -94,9 +97,8 @@ export class PresenceClient {
 
   async #watch(userIds: readonly string[]): Promise<void> {
     if (!this.#context.has('presence-watch')) return;
-    for (let at = 0; at < userIds.length; at += LIMITS.userIds) {
-      const page = userIds.slice(at, at + LIMITS.userIds);
-      const updates = await this.#context.requester.request('presence:watch', { userIds: page });
+    for (const group of inGroups(userIds)) {
+      const updates = await this.#context.requester.request('presence:watch', { userIds: group });
       for (const each of Array.isArray(updates) ? updates : []) {
         const update = readPresence(each);
         if (update !== undefined && this.apply(update)) this.#context.emitter.emit('presence:changed', update);
@@ -117,6 +119,12 @@ export class PresenceClient {
       unwatched.push(id);
     }
     if (unwatched.length === 0 || !this.#context.online() || !this.#context.has('presence-watch')) return;
-    this.#context.requester.request('presence:unwatch', { userIds: unwatched }).catch(() => undefined);
+    for (const userIds of inGroups(unwatched)) {
+      this.#context.requester.request('presence:unwatch', { userIds }).catch(() => undefined);
+    }
   }
+}
+
+function* inGroups(ids: readonly string[]): Generator<readonly string[]> {
+  for (let at = 0; at < ids.length; at += WATCHED_AT_ONCE) yield ids.slice(at, at + WATCHED_AT_ONCE);
 }
