@@ -1,5 +1,5 @@
 import type { Conversation, ConversationUpdate } from '../protocol/conversations.ts';
-import type { Message, Reaction } from '../protocol/messages.ts';
+import type { Message, MessageDeleted, Reaction } from '../protocol/messages.ts';
 import type { MessageStatus } from '../protocol/vocabulary.ts';
 
 /**
@@ -65,4 +65,10 @@ export function marksOf(conversation: Conversation, ownId: string | undefined): 
   status(delivered, 'delivered');
   status(read, 'read');
   return marks;
+}
+
+/** A tombstone, as the deletion it tells of: only its sender deletes a message. */
+export function deletionOf(message: Message): MessageDeleted {
+  const { id: messageId, conversationId, senderId: deletedBy, seq, rev } = message;
+  return { messageId, conversationId, deletedBy, seq, rev };
 }

@@ -1,11 +1,10 @@
 import type { SyncResult } from '../protocol/conversations.ts';
 import { commErrorFrom, isCommError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import type { Message } from '../protocol/messages.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
 import { readSync } from '../transport/read-sync.ts';
 import type { Lazy } from '../lib/lazy.ts';
-import { marksOf, type Change, type Mark } from './changes.ts';
+import { deletionOf, marksOf, type Change, type Mark } from './changes.ts';
 import { unreadable, type ClientContext } from './context.ts';
 import type { ConversationsClient } from './conversations/conversations-client.ts';
 import { CursorKeeper } from './cursor-keeper.ts';
@@ -296,9 +295,4 @@ export class Stream {
     if (result === undefined) throw unreadable('sync');
     return result;
   }
-}
-
-function deletionOf(message: Message) {
-  const { id: messageId, conversationId, senderId: deletedBy, seq, rev } = message;
-  return { messageId, conversationId, deletedBy, seq, rev };
 }

@@ -13,19 +13,25 @@ const guarded = new WeakSet<EngineConnection>();
 
 /**
  * Closes a connection whose peer doesn't read: what waits to be handed to the transport would grow for ever. One answer
- * may be as large as it is, since the transport has it at once. The peer comes back and catches up by its cursors.
+ * may be as large as it is, such as that to a `sync` after a long absence. The peer comes back and catches up by its cursors.
  */
 export function guardSlowConsumer(connection: EngineConnection, closed: () => void, maxBytes = MAX_QUEUED_BYTES): void {
   if (guarded.has(connection)) return;
   guarded.add(connection);
   let queuedBytes = 0;
+  let largestBytes = 0;
   connection.on('flush', () => {
     queuedBytes = 0;
+    largestBytes = 0;
   });
   connection.on('packetCreate', ({ data }) => {
-    queuedBytes += sizeOf(data);
-    if (queuedBytes <= maxBytes) return;
+    // Told of before it is handed to the transport, also when nothing waits: so the largest one never counts.
+    const bytes = sizeOf(data);
+    queuedBytes += bytes;
+    largestBytes = Math.max(largestBytes, bytes);
+    if (queuedBytes - largestBytes <= maxBytes) return;
     queuedBytes = 0;
+    largestBytes = 0;
     closed();
     connection.close(true);
     terminate(connection.transport);

@@ -40,11 +40,16 @@ export class RestData {
     return this.#view(found);
   }
 
-  create(userId: string, wanted: Pick<Conversation, 'type' | 'name'> & { participantIds: readonly string[] }): Conversation {
+  create(
+    userId: string,
+    wanted: Pick<Conversation, 'type' | 'name'> & { participantIds: readonly string[] },
+  ): Conversation {
     const people = [...new Set([userId, ...wanted.participantIds])];
     const known = [...this.#conversations.values()].find(
       ({ type, participants }) =>
-        type === 'direct' && wanted.type === 'direct' && people.every((id) => participants.some((p) => p.userId === id)),
+        type === 'direct' &&
+        wanted.type === 'direct' &&
+        people.every((id) => participants.some((p) => p.userId === id)),
     );
     if (known !== undefined) return this.#view(known);
     const created = buildConversation({
@@ -68,7 +73,8 @@ export class RestData {
       return index;
     };
     if (after !== undefined) return all.slice(at(after) + 1, at(after) + 1 + size).reverse();
-    const end = around !== undefined ? at(around) + Math.ceil(size / 2) : before !== undefined ? at(before) : all.length;
+    const end =
+      around !== undefined ? at(around) + Math.ceil(size / 2) : before !== undefined ? at(before) : all.length;
     return all.slice(Math.max(0, end - size), end).reverse();
   }
 

@@ -8,7 +8,7 @@ interface Expectation {
   /** True when this push is the answer. */
   matches(event: string, data: unknown): boolean;
   resolve(data: unknown): void;
-  reject(error: unknown): void;
+  reject(error: Error): void;
 }
 
 /** How a base server shows that it did what a request asked for; what isn't here it shows by nothing. */
@@ -142,7 +142,10 @@ export class BaseModeRequester implements Requester {
 
   /** A base server answers only into rooms, and forgets them with the connection. */
   #enterRoom(name: RequestName, payload: object): void {
-    const id = 'toConversationId' in payload ? payload.toConversationId : (payload as { conversationId?: unknown }).conversationId;
+    const id =
+      'toConversationId' in payload
+        ? payload.toConversationId
+        : (payload as { conversationId?: unknown }).conversationId;
     if (typeof id !== 'string') return;
     if (name === 'conversation:leave') this.#joined.delete(id);
     else if (name === 'conversation:join') this.#joined.add(id);
@@ -176,7 +179,7 @@ export class BaseModeRequester implements Requester {
         },
       };
       // Its effect, should there be one, must not answer the next request.
-      const onAbort = (): void => expectation.reject(signal?.reason);
+      const onAbort = (): void => expectation.reject(signal?.reason as Error);
       const stopTimer = this.#clock.after(timeoutMs, () => expectation.reject(new CommError('TIMEOUT', complaint)));
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#expected.add(expectation);

@@ -108,7 +108,10 @@ function backOff(state: ConnectionState & Attempt): Transition {
 function refuse(state: ConnectionState & Attempt, expired: boolean): Transition {
   const refusals = state.refusals + 1;
   if (refusals >= MAX_TOKEN_REFUSALS || (!expired && state.name !== 'greeting')) {
-    return [{ name: 'unauthenticated' }, [{ do: 'refresh-token' }, { do: 'close' }, { do: 'settle', connected: false }]];
+    return [
+      { name: 'unauthenticated' },
+      [{ do: 'refresh-token' }, { do: 'close' }, { do: 'settle', connected: false }],
+    ];
   }
   const [next, effects] = backOff({ ...state, refusals });
   return [next, [{ do: 'refresh-token' }, ...effects]];

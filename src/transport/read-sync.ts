@@ -22,7 +22,9 @@ export function readSync(answer: unknown): SyncResult | undefined {
   return {
     inboxRev,
     conversations,
-    gained: list('gained').map(readConversation).filter((each) => each !== undefined),
+    gained: list('gained')
+      .map(readConversation)
+      .filter((each) => each !== undefined),
     heads,
     lost: list('lost').filter((id) => typeof id === 'string'),
     reads: list('reads') as SyncResult['reads'],

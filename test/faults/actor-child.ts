@@ -7,22 +7,27 @@ let actor: Actor | undefined;
 async function obey(command: ActorCommand): Promise<ActorReport | undefined> {
   if (command.do === 'start') {
     actor = new Actor(command.plan);
-    return void (await actor.start());
+    await actor.start();
+    return undefined;
   }
   if (actor === undefined) throw new Error('Not started');
+  if (command.do === 'report') return actor.report();
+  await run(actor, command);
+  return undefined;
+}
+
+function run(running: Actor, command: Exclude<ActorCommand, { do: 'start' | 'report' }>): Promise<void> | void {
   switch (command.do) {
     case 'work':
-      return void (await actor.work(command.operations));
+      return running.work(command.operations);
     case 'settled':
-      return void (await actor.settled());
+      return running.settled();
     case 'heal':
-      return actor.heal() as undefined;
+      return running.heal();
     case 'read-all':
-      return void (await actor.readAll());
-    case 'report':
-      return actor.report();
+      return running.readAll();
     case 'stop':
-      return void (await actor.stop());
+      return running.stop();
   }
 }
 

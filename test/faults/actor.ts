@@ -2,7 +2,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../../src/lib/clock.ts';
 import { seededRandom, type Random } from '../../src/testing/random.ts';
 import { faultySocket, type FaultySocket } from '../../src/testing/faulty-socket.ts';
-import { CommClient, isCommError, socketIoPort, type Conversation, type ConversationView, type Message, type SocketPort } from '../../src/index.ts';
+import {
+  CommClient,
+  isCommError,
+  socketIoPort,
+  type Conversation,
+  type ConversationView,
+  type Message,
+  type SocketPort,
+} from '../../src/index.ts';
 import { fileStorage } from '../../src/node/index.ts';
 import type { ActorPlan, ActorReport, SeenConversation, SeenMessage } from './report.ts';
 
@@ -171,7 +179,8 @@ export class Actor {
       const create = { type: 'group', name: `${userId} ${number}`, participantIds } as const;
       return this.#track('create', () => this.#persist(() => conversations.create(create)));
     }
-    if (dice < 0.75) return this.#track('add', () => this.#persist(() => conversations.addParticipants(group, ['dan'])));
+    if (dice < 0.75)
+      return this.#track('add', () => this.#persist(() => conversations.addParticipants(group, ['dan'])));
     this.#track('rename', () => this.#persist(() => conversations.rename(group, `named ${number}`)));
   }
 
@@ -214,7 +223,10 @@ export class Actor {
     const messages = this.#views.get(conversationId)?.getSnapshot().messages ?? [];
     const fit = messages
       .slice(-40)
-      .filter((each) => each.seq !== undefined && each.deletedAt === undefined && (!own || each.senderId === this.#plan.userId));
+      .filter(
+        (each) =>
+          each.seq !== undefined && each.deletedAt === undefined && (!own || each.senderId === this.#plan.userId),
+      );
     return fit.length === 0 ? undefined : this.#random.pick(fit);
   }
 
@@ -258,8 +270,19 @@ export class Actor {
 }
 
 /** A conversation as it is compared: whatever of it doesn't depend on who is online. */
-export function inboxText({ name, lastMessage, unreadCount, muted, pinned, archived, participants, head }: Conversation): string {
-  const people = participants.map(({ userId, role, lastReadSeq }) => `${userId} ${String(role)} ${String(lastReadSeq)}`);
+export function inboxText({
+  name,
+  lastMessage,
+  unreadCount,
+  muted,
+  pinned,
+  archived,
+  participants,
+  head,
+}: Conversation): string {
+  const people = participants.map(
+    ({ userId, role, lastReadSeq }) => `${userId} ${String(role)} ${String(lastReadSeq)}`,
+  );
   const last = lastMessage && `${lastMessage.id} ${String(lastMessage.rev)}`;
   return JSON.stringify({ name, last, unreadCount, muted, pinned, archived, people: people.toSorted(), head });
 }
@@ -281,6 +304,9 @@ export function seenMessage(message: Message): SeenMessage {
     deleted: message.deletedAt !== undefined,
     reactions: reactions.toSorted().join(' '),
     status: message.status,
-    readBy: message.readBy.map(({ userId }) => userId).toSorted().join(','),
+    readBy: message.readBy
+      .map(({ userId }) => userId)
+      .toSorted()
+      .join(','),
   };
 }

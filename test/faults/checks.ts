@@ -28,7 +28,10 @@ export function readDatabase(file: string): { rows: Row[]; problems: string[] } 
 
 /** What SQLite can say about itself. */
 function integrity(db: DatabaseSync): string[] {
-  const results = db.prepare('pragma integrity_check').all().map((row) => String(row['integrity_check']));
+  const results = db
+    .prepare('pragma integrity_check')
+    .all()
+    .map((row) => String(row['integrity_check']));
   const orphans = db.prepare('pragma foreign_key_check').all();
   const problems = results.filter((result) => result !== 'ok');
   if (orphans.length > 0) problems.push(`${orphans.length} rows point nowhere`);
@@ -38,22 +41,46 @@ function integrity(db: DatabaseSync): string[] {
 /** What must hold between tables after whole transactions, and can't after half of one. */
 function counters(db: DatabaseSync): string[] {
   const wrong: [what: string, sql: string][] = [
-    ['seq has a hole or repeats', `select conversation_id from messages group by conversation_id
-       having count(*) <> max(seq) or count(distinct seq) <> count(*) or min(seq) <> 1`],
-    ['seq of the conversation is not that of its last message', `select id from conversations as c
-       where seq <> (select coalesce(max(seq), 0) from messages where conversation_id = c.id)`],
-    ['a message has a rev beyond its conversation', `select m.id from messages as m
-       join conversations as c on c.id = m.conversation_id where m.rev > c.rev or m.rev is null`],
-    ['two messages have one rev', `select conversation_id from messages group by conversation_id, rev having count(*) > 1`],
-    ['a client id is stored twice', `select client_id from messages where client_id is not null
-       group by sender_id, client_id having count(*) > 1`],
-    ['a mark is beyond the last message', `select p.user_id from conversation_participants as p
-       join conversations as c on c.id = p.conversation_id where p.last_read_seq > c.seq or p.last_delivered_seq > c.seq`],
-    ['somebody has read what they have not received', `select user_id from conversation_participants
-       where last_read_seq > last_delivered_seq`],
+    [
+      'seq has a hole or repeats',
+      `select conversation_id from messages group by conversation_id
+       having count(*) <> max(seq) or count(distinct seq) <> count(*) or min(seq) <> 1`,
+    ],
+    [
+      'seq of the conversation is not that of its last message',
+      `select id from conversations as c
+       where seq <> (select coalesce(max(seq), 0) from messages where conversation_id = c.id)`,
+    ],
+    [
+      'a message has a rev beyond its conversation',
+      `select m.id from messages as m
+       join conversations as c on c.id = m.conversation_id where m.rev > c.rev or m.rev is null`,
+    ],
+    [
+      'two messages have one rev',
+      `select conversation_id from messages group by conversation_id, rev having count(*) > 1`,
+    ],
+    [
+      'a client id is stored twice',
+      `select client_id from messages where client_id is not null
+       group by sender_id, client_id having count(*) > 1`,
+    ],
+    [
+      'a mark is beyond the last message',
+      `select p.user_id from conversation_participants as p
+       join conversations as c on c.id = p.conversation_id where p.last_read_seq > c.seq or p.last_delivered_seq > c.seq`,
+    ],
+    [
+      'somebody has read what they have not received',
+      `select user_id from conversation_participants
+       where last_read_seq > last_delivered_seq`,
+    ],
     ['a deleted message has its text', `select id from messages where deleted_at is not null and content <> ''`],
-    ['a deleted message has reactions', `select m.id from messages as m
-       join message_reactions as r on r.message_id = m.id where m.deleted_at is not null`],
+    [
+      'a deleted message has reactions',
+      `select m.id from messages as m
+       join message_reactions as r on r.message_id = m.id where m.deleted_at is not null`,
+    ],
   ];
   return wrong.flatMap(([what, sql]) => {
     const found = db.prepare(sql).all();

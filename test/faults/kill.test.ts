@@ -99,7 +99,12 @@ function missing(database: string, known: Acknowledged): string[] {
     else if (known.deleted.has(id) && row.deleted_at === null) problems.push(`${id} is there again`);
   }
   const db = new DatabaseSync(database);
-  const there = new Set(db.prepare('select id from conversations').all().map((row) => String(row['id'])));
+  const there = new Set(
+    db
+      .prepare('select id from conversations')
+      .all()
+      .map((row) => String(row['id'])),
+  );
   for (const id of known.conversations) if (!there.has(id)) problems.push(`conversation ${id} is gone`);
   // Throws where the index is damaged.
   db.exec("insert into comm_messages_search (comm_messages_search) values ('integrity-check')");

@@ -28,7 +28,13 @@ const EQUAL_WITHIN_MS = 30_000;
 const LINE_FAULTS = { cut: 0.012, stall: 0.03, stallMs: [20, 400], delay: 0.2, delayMs: [1, 15], split: 0.4 } as const;
 /** `dan` has a bad day on top. */
 const FRAME_FAULTS = {
-  ...{ drop: 0.003, duplicate: 0.03, delay: 0.05, reorder: 0.03, cut: 0.002, kill: 0.001, killMs: 700 },
+  drop: 0.003,
+  duplicate: 0.03,
+  delay: 0.05,
+  reorder: 0.03,
+  cut: 0.002,
+  kill: 0.001,
+  killMs: 700,
 } as const;
 
 type AnyActor = Actor | RemoteActor;
@@ -113,7 +119,11 @@ class Scenario {
     proxy.heal();
     this.#proxies.set(name, proxy);
     const plan: ActorPlan = {
-      ...{ userId: name, seed, url: proxy.url, conversationIds, firstNumber: at * 10 * NUMBERS_APART },
+      userId: name,
+      seed,
+      url: proxy.url,
+      conversationIds,
+      firstNumber: at * 10 * NUMBERS_APART,
       ...(name === 'ann' && { ownedGroups: conversationIds.slice(1, 2) }),
       ...(name === 'bob' || name === 'cat' ? { directory: path.join(this.#directory, name) } : {}),
       ...(name === 'dan' ? { frameFaults: FRAME_FAULTS } : {}),
@@ -150,7 +160,9 @@ class Scenario {
     this.#figures['clientKills'] = (this.#figures['clientKills'] ?? 0) + 1;
     this.#log('client killed');
     const next = new RemoteActor({
-      ...{ ...plan, firstNumber: plan.firstNumber + NUMBERS_APART, seed: plan.seed + 1 },
+      ...plan,
+      firstNumber: plan.firstNumber + NUMBERS_APART,
+      seed: plan.seed + 1,
     });
     this.#actors.set('cat', next);
     await next.start();
@@ -190,11 +202,21 @@ class Scenario {
     for (const name of NAMES) {
       const report = await this.#report(name);
       problems.push(...checkAcknowledged(stored.rows, report, name));
-      problems.push(...checkTold(stored.rows.filter((row) => conversations[name].includes(row.conversation_id)), report, name, name !== 'cat'));
+      problems.push(
+        ...checkTold(
+          stored.rows.filter((row) => conversations[name].includes(row.conversation_id)),
+          report,
+          name,
+          name !== 'cat',
+        ),
+      );
       this.#count(report);
     }
     for (const report of this.#lostReports) {
-      problems.push(...checkAcknowledged(stored.rows, report, 'cat, killed'), ...checkTold([], report, 'cat, killed', false));
+      problems.push(
+        ...checkAcknowledged(stored.rows, report, 'cat, killed'),
+        ...checkTold([], report, 'cat, killed', false),
+      );
       this.#count(report);
     }
     problems.push(...checkOrder(stored.rows));

@@ -38,7 +38,7 @@ export async function runSession(count: number): Promise<SessionFigures> {
     }
     const { user, system } = process.cpuUsage(before);
     figures.costs.push((user + system) / tenth);
-    void collect();
+    collect();
     figures.heaps.push(process.memoryUsage().heapUsed);
   }
   return figures;

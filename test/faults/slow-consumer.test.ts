@@ -19,26 +19,31 @@ function residentBytes(pid: number): number {
   return Number(kilobytes) * 1_024;
 }
 
-test.skipIf(platform !== 'linux')('clients that do not read are dropped before they cost the server its memory', async () => {
-  await using directory = await temporaryDirectory();
-  await using server = await startServerProcess({ database: `${directory.path}/comm.sqlite` });
-  await using ann = await connectUser({ url: server.url, userId: 'ann' });
-  const deafIds = Array.from({ length: DEAF }, (_, number) => `deaf ${number}`);
-  const { id } = await ann.request('conversation:create', { type: 'group', participantIds: deafIds });
-  const sockets = await Promise.all(deafIds.map((userId) => connectDeafSocket(server.url, encodeURIComponent(userId))));
-  const dropped = sockets.map(async (socket) => {
-    socket.on('error', () => undefined);
-    await once(socket, 'close');
-  });
+test.skipIf(platform !== 'linux')(
+  'clients that do not read are dropped before they cost the server its memory',
+  async () => {
+    await using directory = await temporaryDirectory();
+    await using server = await startServerProcess({ database: `${directory.path}/comm.sqlite` });
+    await using ann = await connectUser({ url: server.url, userId: 'ann' });
+    const deafIds = Array.from({ length: DEAF }, (_, number) => `deaf ${number}`);
+    const { id } = await ann.request('conversation:create', { type: 'group', participantIds: deafIds });
+    const sockets = await Promise.all(
+      deafIds.map((userId) => connectDeafSocket(server.url, encodeURIComponent(userId))),
+    );
+    const dropped = sockets.map(async (socket) => {
+      socket.on('error', () => undefined);
+      await once(socket, 'close');
+    });
 
-  const before = residentBytes(server.pid);
-  let most = before;
-  for (let sent = 0; sent < MESSAGES; sent += 100) {
-    await Promise.all(Array.from({ length: 100 }, () => ann.send(id, CONTENT)));
-    most = Math.max(most, residentBytes(server.pid));
-  }
-  // What may wait for each of them (8 MB, shared where it is the same), and as much again for the garbage collector.
-  expect(most - before).toBeLessThan(250 * MEGABYTE);
-  for (const socket of sockets) socket.resume();
-  await Promise.all(dropped);
-});
+    const before = residentBytes(server.pid);
+    let most = before;
+    for (let sent = 0; sent < MESSAGES; sent += 100) {
+      await Promise.all(Array.from({ length: 100 }, () => ann.send(id, CONTENT)));
+      most = Math.max(most, residentBytes(server.pid));
+    }
+    // What may wait for each of them (8 MB, shared where it is the same), and as much again for the garbage collector.
+    expect(most - before).toBeLessThan(250 * MEGABYTE);
+    for (const socket of sockets) socket.resume();
+    await Promise.all(dropped);
+  },
+);

@@ -23,9 +23,11 @@ async function lane(): Promise<void> {
     const log = (line: string): void => {
       if (values.verbose) console.log(`  ${seed}: ${line} at ${Math.round(performance.now() - startedAt)} ms`);
     };
-    const outcome = await runSeed(seed, log).catch(
-      (error: unknown): Outcome => ({ seed, problems: [`crashed: ${String((error as Error).stack)}`], figures: {} }),
-    );
+    const outcome = await runSeed(seed, log).catch((error: unknown): Outcome => ({
+      seed,
+      problems: [`crashed: ${String((error as Error).stack)}`],
+      figures: {},
+    }));
     outcomes.push(outcome);
     const { problems, figures } = outcome;
     console.log(`${problems.length === 0 ? '✓' : '✗'} seed ${seed}: ${describe(figures)}`);

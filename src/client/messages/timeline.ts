@@ -51,7 +51,7 @@ export type TimelineEvent =
   /** Somebody else is signed in. */
   | { kind: 'cleared' };
 
-export const STATUS_ORDER: Readonly<Record<MessageStatus, number>> = {
+const STATUS_ORDER: Readonly<Record<MessageStatus, number>> = {
   failed: 0,
   sending: 1,
   sent: 2,

@@ -24,7 +24,10 @@ beforeAll(() => worker.listen());
 afterAll(() => worker.close());
 
 async function ask(path: string, init?: RequestInit): Promise<{ status: number; body: unknown }> {
-  const response = await fetch(`https://chat.example.com/__nk_comm${path}`, { ...init, headers: { 'x-user-id': 'ann' } });
+  const response = await fetch(`https://chat.example.com/__nk_comm${path}`, {
+    ...init,
+    headers: { 'x-user-id': 'ann' },
+  });
   return { status: response.status, body: await response.json() };
 }
 
@@ -35,7 +38,11 @@ async function idsOf(path: string): Promise<string[]> {
 describe('answers in the types of our server', () => {
   test.each<[route: RestRouteName, path: string, init?: RequestInit]>([
     ['listConversations', '/conversations'],
-    ['createConversation', '/conversations', { method: 'POST', body: JSON.stringify({ type: 'group', name: 'New', participantIds: ['bob'] }) }],
+    [
+      'createConversation',
+      '/conversations',
+      { method: 'POST', body: JSON.stringify({ type: 'group', name: 'New', participantIds: ['bob'] }) },
+    ],
     ['getConversation', '/conversations/conversation-1'],
     ['listMessages', '/conversations/conversation-1/messages'],
     ['listChanges', '/conversations/conversation-1/changes?after=50'],
@@ -65,14 +72,19 @@ test('history pages newest first, before, after and around a message', async () 
 test('what one is not in doesn’t exist, and only senders delete', async () => {
   expect(await ask('/messages/900')).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND' } } });
   expect(await ask('/conversations/foreign/messages')).toMatchObject({ status: 404 });
-  expect(await ask('/messages/59', { method: 'DELETE' })).toMatchObject({ status: 403, body: { error: { code: 'FORBIDDEN' } } });
+  expect(await ask('/messages/59', { method: 'DELETE' })).toMatchObject({
+    status: 403,
+    body: { error: { code: 'FORBIDDEN' } },
+  });
   expect(await idsOf('/messages/search?q=secret')).toEqual([]);
 });
 
 test('what was deleted stays deleted, and is a change', async () => {
   await ask('/messages/58', { method: 'DELETE' });
   expect((await ask('/messages/58')).body).toMatchObject({ content: '', deletedAt: expect.any(String) as unknown });
-  const { changes } = (await ask('/conversations/conversation-1/changes?after=60')).body as { changes: { id: string }[] };
+  const { changes } = (await ask('/conversations/conversation-1/changes?after=60')).body as {
+    changes: { id: string }[];
+  };
   expect(changes.map(({ id }) => id)).toContain('58');
 });
 

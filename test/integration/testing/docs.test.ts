@@ -8,13 +8,12 @@ import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const page = readFileSync(path.join(root, 'docs/testing.md'), 'utf8');
-const programs = [...page.matchAll(/^## (.+)$|^```ts\n([\s\S]*?)^```$/gm)].reduce<{ title: string; code: string }[]>(
-  (found, [, heading, code]) =>
-    heading === undefined
-      ? found.with(-1, { title: found.at(-1)?.title ?? '', code: code ?? '' })
-      : [...found, { title: heading, code: '' }],
-  [],
-);
+const programs: { title: string; code: string }[] = [];
+for (const [, heading, code = ''] of page.matchAll(/^## (.+)$|^```ts\n([\s\S]*?)^```$/gm)) {
+  const section = programs.at(-1);
+  if (heading !== undefined) programs.push({ title: heading, code: '' });
+  else if (section !== undefined) section.code = code;
+}
 
 /** By the sources, whatever is built. */
 function fromSource(code: string): string {
@@ -24,14 +23,18 @@ function fromSource(code: string): string {
 }
 
 // They wait between attempts as long as apps do.
-test.each(programs.filter(({ code }) => code !== ''))('docs/testing.md: $title', { timeout: 120_000 }, async ({ code }) => {
-  await using directory = await temporaryDirectory();
-  const file = path.join(directory.path, 'program.mts');
-  await symlink(path.join(root, 'node_modules'), path.join(directory.path, 'node_modules'));
-  await writeFile(file, fromSource(code));
-  const { stderr } = await promisify(execFile)(process.execPath, ['--disable-warning=ExperimentalWarning', file]);
-  expect(stderr).toBe('');
-});
+test.each(programs.filter(({ code }) => code !== ''))(
+  'docs/testing.md: $title',
+  { timeout: 120_000 },
+  async ({ code }) => {
+    await using directory = await temporaryDirectory();
+    const file = path.join(directory.path, 'program.mts');
+    await symlink(path.join(root, 'node_modules'), path.join(directory.path, 'node_modules'));
+    await writeFile(file, fromSource(code));
+    const { stderr } = await promisify(execFile)(process.execPath, ['--disable-warning=ExperimentalWarning', file]);
+    expect(stderr).toBe('');
+  },
+);
 
 test('every part has a program', () => {
   expect(programs.filter(({ code }) => code !== '')).toHaveLength(4);

@@ -26,7 +26,10 @@ test('a client chats with somebody that the test plays', async () => {
 test('a conversation is direct for two and a group for more, unless it is said', async () => {
   await using server = await startTestServer();
   expect(await server.conversation({ between: ['ann', 'bob'] })).toMatchObject({ type: 'direct' });
-  expect(await server.conversation({ between: ['ann', 'bob', 'cat'], name: 'All' })).toMatchObject({ type: 'group', name: 'All' });
+  expect(await server.conversation({ between: ['ann', 'bob', 'cat'], name: 'All' })).toMatchObject({
+    type: 'group',
+    name: 'All',
+  });
   expect(await server.conversation({ between: ['ann', 'bob'], type: 'group' })).toMatchObject({ type: 'group' });
 });
 

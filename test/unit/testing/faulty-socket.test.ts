@@ -28,7 +28,7 @@ interface Line {
   socket: FaultySocket;
   clock: ReturnType<typeof manualClock>;
   log: string[];
-  push(number: number): void;
+  push: (number: number) => void;
 }
 
 function line(faults: FrameFaults, seed = 1): Line {
