@@ -16,19 +16,12 @@ async function obey(command: ActorCommand): Promise<ActorReport | undefined> {
   return undefined;
 }
 
-function run(running: Actor, command: Exclude<ActorCommand, { do: 'start' | 'report' }>): Promise<void> | void {
-  switch (command.do) {
-    case 'work':
-      return running.work(command.operations);
-    case 'settled':
-      return running.settled();
-    case 'heal':
-      return running.heal();
-    case 'read-all':
-      return running.readAll();
-    case 'stop':
-      return running.stop();
-  }
+async function run(running: Actor, command: ActorCommand): Promise<void> {
+  if (command.do === 'work') await running.work(command.operations);
+  else if (command.do === 'settled') await running.settled();
+  else if (command.do === 'heal') running.heal();
+  else if (command.do === 'read-all') await running.readAll();
+  else if (command.do === 'stop') await running.stop();
 }
 
 process.on('message', ({ number, command }: { number: number; command: ActorCommand }) => {
