@@ -45,7 +45,7 @@ export class Stream {
     this.#context = context;
     this.#to = targets;
     this.#feed = new Feed(context, {
-      apply: (change) => this.#apply(change),
+      apply: (change, live) => this.#apply(change, live),
       cutOff: (id) => targets.reader.current?.timelines.reread(id),
       fetchChanges: async (id, after) => (await targets.reader()).history.changes(id, after),
     });
@@ -143,10 +143,10 @@ export class Stream {
     return true;
   }
 
-  #apply(change: Change): void {
+  #apply(change: Change, live = true): void {
     const { messages, conversations, reader } = this.#to;
     reader.current?.timelines.apply(change.conversationId, change);
-    conversations.apply(change);
+    conversations.apply(change, live);
     if (change.kind === 'created') {
       const { clientId, senderId } = change.message;
       if (clientId !== undefined && senderId === this.#context.userId())

@@ -151,9 +151,9 @@ export class ConversationsClient {
     return [...this.#open.keys()];
   }
 
-  /** @internal */
-  apply(event: InboxEvent): void {
-    this.#reading.current?.inbox.apply(event);
+  /** @internal @param live - false for what a batch after an absence says: the list is loaded anew behind it */
+  apply(event: InboxEvent, live = true): void {
+    this.#reading.current?.inbox.apply(event, live);
   }
 
   /** @internal */

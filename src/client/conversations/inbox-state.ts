@@ -57,9 +57,11 @@ export class InboxState {
     this.reload();
   }
 
-  apply(event: InboxEvent): void {
+  apply(event: InboxEvent, live = true): void {
     if (this.#asking > 0 && canRepeat(event)) this.#meanwhile.push(event);
     this.#reduce(event);
+    const isNews = live && event.kind === 'created' && this.#show !== undefined;
+    if (isNews && this.find(event.conversationId) === undefined) this.#fetch(event.conversationId);
   }
 
   #reduce(event: InboxEvent): void {
@@ -73,9 +75,6 @@ export class InboxState {
       for (const [listener, id] of this.#watchers) {
         if (findConversation(before, id) !== findConversation(next, id)) listener();
       }
-    }
-    if (event.kind === 'created' && this.#show !== undefined && this.find(event.conversationId) === undefined) {
-      this.#fetch(event.conversationId);
     }
   }
 

@@ -5,8 +5,8 @@ import type { ClientContext } from '../context.ts';
 import { cursorAt, reduceCursor, type Cursor, type CursorEffect, type CursorEvent } from './sync.ts';
 
 export interface FeedEvents {
-  /** Once for each durable change, in the order of their `rev`. */
-  apply(change: Change): void;
+  /** Once for each durable change. @param live - false for what a batch after an absence brings */
+  apply(change: Change, live: boolean): void;
   /** Too much was missed: what is held of this conversation has a hole before its end. */
   cutOff(conversationId: string): void;
   fetchChanges(conversationId: string, after: number): Promise<Changes>;
@@ -27,6 +27,7 @@ export class Feed {
   /** From the start: what is pushed before the first `sync` has been answered may lie beyond a gap. */
   #catchingUp = true;
   readonly #behind = new Set<string>();
+  #inBatch = false;
   /** Moves with each catching up, which overtakes every fetch that is under way. */
   #round = 0;
 
@@ -101,17 +102,19 @@ export class Feed {
   }
 
   takeBatch(conversations: SyncResult['conversations']): void {
+    this.#inBatch = true;
     for (const { conversationId, ...changes } of conversations) {
       const { hasMore, tooLong, conversation } = changes;
       if (hasMore && !tooLong && changes.changes.length === 0) {
         this.#behind.add(conversationId);
         // Its last message and its count are known already; what led to them comes with a later batch.
-        this.#events.apply({ kind: 'conversation', conversationId, update: conversation });
+        this.#events.apply({ kind: 'conversation', conversationId, update: conversation }, false);
       } else {
         this.#behind.delete(conversationId);
         this.#step(conversationId, { type: 'caught-up', result: changes });
       }
     }
+    this.#inBatch = false;
   }
 
   /** A conversation as just read stands where it stands: for one that is new to us, that is where to begin. */
@@ -134,7 +137,7 @@ export class Feed {
   #do(conversationId: string, effect: CursorEffect): void {
     switch (effect.do) {
       case 'apply':
-        for (const change of effect.changes) this.#events.apply(change);
+        for (const change of effect.changes) this.#events.apply(change, !this.#inBatch);
         if (effect.changes.some((change) => this.#isForeign(change))) this.#confirmDelivery(conversationId);
         return;
       case 'cut-off':
@@ -192,6 +195,8 @@ export class Feed {
 
   #confirmDelivery(conversationId: string): void {
     if (!this.#context.has('delivered') || this.#due.has(conversationId)) return;
+    // No timer without a line: the next catch-up confirms it.
+    if (!this.#context.online()) return void this.#due.set(conversationId, undefined);
     const cancel = this.#context.clock.after(DELIVERED_EVERY_MS, () => {
       const seq = this.#cursors.get(conversationId)?.seq;
       if (seq === undefined || !this.#context.online()) return void this.#due.set(conversationId, undefined);
