@@ -283,7 +283,8 @@ export class Stream {
       // Each batch has room for at least one conversation; a server that gives none is not asked for ever.
       if (behind.size >= left || !this.#context.online()) return;
       left = behind.size;
-      const { conversations } = await this.#ask(Object.fromEntries(behind));
+      // What has no room again is described again, so no more than may well have.
+      const { conversations } = await this.#ask(Object.fromEntries([...behind].slice(0, LIMITS.syncBatch)));
       this.#feed.takeBatch(conversations);
       this.#keeper.moved();
     }

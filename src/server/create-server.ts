@@ -23,7 +23,7 @@ export interface CommServerOptions extends Omit<CoreOptions, 'store'> {
   /** A file, or `:memory:`. Not looked at where there is a `db`. @defaultValue './comm.sqlite' */
   database?: string | undefined;
   /**
-   * Who somebody is, such as {@link jwtAuth}. Without it the server is in development mode and believes user ids as they
+   * Who somebody is, such as `jwtAuth`. Without it the server is in development mode and believes user ids as they
    * come: on a loopback address, outside `NODE_ENV=production`, or where `trustUserIdHeader` says so.
    */
   auth?: Authenticate | undefined;

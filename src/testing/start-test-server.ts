@@ -8,6 +8,8 @@ export interface TestServerOptions extends CommServerOptions {
   database?: string | undefined;
   /** @defaultValue a free one */
   port?: number | undefined;
+  /** Who somebody is, such as `jwtAuth()` of `lumen-comm/server`. @defaultValue whoever they say */
+  auth?: CommServerOptions['auth'];
 }
 
 export interface NewConversation {
