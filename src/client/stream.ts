@@ -9,7 +9,7 @@ import { unreadable, type ClientContext } from './context.ts';
 import type { ConversationsClient } from './conversations/conversations-client.ts';
 import { CursorKeeper } from './cursor-keeper.ts';
 import { interpret, type Meaning } from './interpret.ts';
-import { Feed } from './messages/feed.ts';
+import { BATCH, Feed } from './messages/feed.ts';
 import type { MessagesClient } from './messages/messages-client.ts';
 import type { PresenceClient } from './presence/presence-client.ts';
 import type { TypingClient } from './presence/typing-client.ts';
@@ -283,8 +283,7 @@ export class Stream {
       // Each batch has room for at least one conversation; a server that gives none is not asked for ever.
       if (behind.size >= left || !this.#context.online()) return;
       left = behind.size;
-      // What has no room again is described again, so no more than may well have.
-      const { conversations } = await this.#ask(Object.fromEntries([...behind].slice(0, LIMITS.syncBatch)));
+      const { conversations } = await this.#ask(Object.fromEntries([...behind].slice(0, BATCH)));
       this.#feed.takeBatch(conversations);
       this.#keeper.moved();
     }

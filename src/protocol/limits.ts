@@ -28,8 +28,6 @@ export const LIMITS = {
   syncChanges: 200,
   /** Past this many missed changes in a conversation a peer answers `tooLong`. */
   catchUpChanges: 1_000,
-  /** Conversations that a client asks about at once beside the live stream, when one answer had no room for all. */
-  syncBatch: 500,
   /** Changed messages in one whole `sync` answer. */
   syncTotal: 5_000,
 } as const;

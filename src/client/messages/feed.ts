@@ -12,6 +12,8 @@ export interface FeedEvents {
   fetchChanges(conversationId: string, after: number): Promise<Changes>;
 }
 
+/** Conversations asked about in a further batch: what has no room again is described again, so no more than may have. */
+export const BATCH = 500;
 /** At most one `message:delivered` per conversation in this time. */
 const DELIVERED_EVERY_MS = 500;
 const REFETCH_AFTER_MS = 2_000;
