@@ -1,4 +1,5 @@
-/** Many seeds of the fault test: `npm run soak -- --seeds 500 --from 1 --parallel 2`. Prints what it did, and what failed. */
+/** Many seeds of the fault test: `npm run soak -- --seeds 500 --from 1`. Prints what it did, and what failed. */
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { runSeed, type Outcome } from './scenario.ts';
 
@@ -6,7 +7,7 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '20' },
     from: { type: 'string', default: '1' },
-    parallel: { type: 'string', default: '1' },
+    parallel: { type: 'string', default: String(availableParallelism()) },
     verbose: { type: 'boolean', default: false },
   },
 });
