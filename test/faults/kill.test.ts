@@ -35,7 +35,7 @@ async function storm(user: TestUser, random: Random, known: Acknowledged, number
     const conversationId = message?.conversationId ?? random.pick([...known.conversations]);
     const ref = { conversationId, messageId: message?.id ?? '' };
     const dice = message === undefined ? 1 : random.next();
-    if (dice < 0.3) return keep(await user.request('message:edit', { ...ref, content: `word${numbered()}` }));
+    if (dice < 0.3) return keep(await user.request('message:edit', { ...ref, content: `word${numbered()}end` }));
     if (dice < 0.5) return keep(await user.request('message:delete', ref));
     if (dice < 0.7) return keep(await user.request('message:react', { ...ref, emoji: '👍', on: random.chance(0.5) }));
     if (dice < 0.9) return void (await user.request('message:read', ref));
@@ -46,7 +46,7 @@ async function storm(user: TestUser, random: Random, known: Acknowledged, number
     if (message === undefined && random.chance(0.03)) {
       return void (await user.request('conversation:update', { conversationId: first, name: `name ${numbered()}` }));
     }
-    keep(await user.send(conversationId, `word${numbered()}`));
+    keep(await user.send(conversationId, `word${numbered()}end`));
   };
   const lane = async (): Promise<void> => {
     for (;;) {
