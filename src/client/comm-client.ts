@@ -72,8 +72,14 @@ export class CommClient {
     });
     const context: ClientContext = {
       requester: {
-        request: async (name, payload, requestOptions) =>
-          (this.#peer.has('ack') ? wire : await base()).request(name, payload, requestOptions),
+        request: async (name, payload, requestOptions) => {
+          const answer = (this.#peer.has('ack') ? wire : await base()).request(name, payload, requestOptions);
+          answer.catch((error: unknown) => {
+            // Silence may mean that the line is dead and nobody has said so.
+            if (isCommError(error) && error.code === 'TIMEOUT') this.#lifecycle.wake();
+          });
+          return await answer;
+        },
       },
       emitter: this.#emitter,
       clock,
