@@ -49,8 +49,6 @@ export class Lifecycle {
   #settled: Deferred<void> = deferred();
   /** Moves with every attempt, so that what an earlier one left running is ignored. */
   #epoch = 0;
-  /** The epoch whose line is being asked whether it is alive. */
-  #pinged: number | undefined;
   #cancelTimer = (): void => undefined;
   #refusal: CommError | undefined;
   /** What the current attempt shows. */
@@ -94,13 +92,9 @@ export class Lifecycle {
   /** The network is back, or the page is looked at again: don't wait, and don't believe the line is still there. */
   wake(): void {
     if (this.#state.name !== 'connected') return this.#step({ type: 'wake' });
+    if (!this.#ports.canPing()) return;
     const epoch = this.#epoch;
-    if (!this.#ports.canPing() || this.#pinged === epoch) return;
-    this.#pinged = epoch;
-    const pong = this.#ports.wire.request('comm:ping', {}, { timeoutMs: PING_TIMEOUT_MS });
-    const over = (): void => void (this.#pinged = undefined);
-    pong.then(over, (error: unknown) => {
-      over();
+    this.#ports.wire.request('comm:ping', {}, { timeoutMs: PING_TIMEOUT_MS }).catch((error: unknown) => {
       // Whatever else is answered shows that the line is there.
       const isSilent = error instanceof CommError && error.code === 'TIMEOUT';
       if (isSilent && epoch === this.#epoch) this.#step({ type: 'lost', byServer: false });
