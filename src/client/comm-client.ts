@@ -1,6 +1,4 @@
-import { abortable, type AbortOptions } from '../lib/abort.ts';
-import type { Clock } from '../lib/clock.ts';
-import { deferred, type Deferred } from '../lib/deferred.ts';
+import type { AbortOptions } from '../lib/abort.ts';
 import { Emitter, type Listener, type ListenOptions } from '../lib/emitter.ts';
 import { lazy, type Lazy } from '../lib/lazy.ts';
 import { errorFields } from '../lib/logger.ts';
@@ -21,9 +19,6 @@ import { Peer, type Guarantees } from './peer.ts';
 import { PresenceClient } from './presence/presence-client.ts';
 import { TypingClient } from './presence/typing-client.ts';
 import type { Stream } from './stream.ts';
-
-/** Before something that failed for the moment is tried again beside a standing line. */
-const PAUSE_MS = 1_000;
 
 /**
  * The client. Constructing it opens nothing and starts nothing, so that it is safe while a server renders; everything
@@ -117,7 +112,7 @@ export class CommClient {
         typing: (id) => this.typing.observe(id),
         join: async (id) => (await this.#stream()).enter(id),
         untilConnected: context.untilConnected,
-        pause: (signal) => pause(clock, signal),
+        clock,
         closeTimeline: (id) => reader.current?.timelines.close(id),
       },
       reader,
@@ -261,10 +256,4 @@ export class CommClient {
     // In the app's own time, as an error of the app: visible to it, and harmless to the client.
     if (event !== 'error') queueMicrotask(() => this.#report(error));
   }
-}
-
-function pause(clock: Clock, signal: AbortSignal): Promise<void> {
-  const over: Deferred<void> = deferred();
-  const cancel = clock.after(PAUSE_MS, () => over.resolve());
-  return abortable(over.promise, signal).finally(cancel);
 }

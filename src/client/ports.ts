@@ -1,4 +1,5 @@
 import type { AbortOptions } from '../lib/abort.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Observable } from '../lib/observable.ts';
 import type { CommError } from '../protocol/errors.ts';
 import type { Message, MessageAttachment } from '../protocol/messages.ts';
@@ -49,7 +50,6 @@ export interface ViewPorts {
   join(conversationId: string): Promise<void>;
   /** Waits, for however long, until the client is connected. */
   untilConnected(signal: AbortSignal): Promise<void>;
-  /** Waits before what failed for the moment is tried again. */
-  pause(signal: AbortSignal): Promise<void>;
+  readonly clock: Clock;
   closeTimeline(conversationId: string): void;
 }

@@ -6,6 +6,9 @@ import type { OpenTimeline, ViewPorts } from '../ports.ts';
 import type { ConversationSnapshot } from './conversation-view.ts';
 import type { InboxState } from './inbox-state.ts';
 
+/** What failed for the moment is tried again after this long, beside a line that stands. */
+const RETRY_AFTER_MS = 1_000;
+
 /** One conversation's parts (its row, its timeline, who types) as one snapshot. */
 export class OpenConversation {
   readonly timeline: OpenTimeline;
@@ -80,9 +83,15 @@ export class OpenConversation {
         return await abortable(this.timeline.loadNewest(), signal);
       } catch (error) {
         if (signal.aborted || !(error instanceof CommError) || !error.retryable) throw error;
-        await this.#ports.pause(signal);
+        await this.#pause(signal);
       }
     }
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    const over: Deferred<void> = deferred();
+    const cancel = this.#ports.clock.after(RETRY_AFTER_MS, () => over.resolve());
+    await abortable(over.promise, signal).finally(cancel);
   }
 
   readonly #refresh = (): void => {
