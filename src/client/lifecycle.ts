@@ -174,7 +174,7 @@ export class Lifecycle {
       token = await tokens.get();
     } catch (cause) {
       if (epoch !== this.#epoch) return;
-      this.#ports.report(new CommError('UNAUTHENTICATED', 'The token function failed', { cause }));
+      this.#ports.report(new CommError('UNAUTHENTICATED', 'No token', { cause }));
       return this.#step({ type: 'failed' });
     }
     if (epoch !== this.#epoch) return;

@@ -85,10 +85,10 @@ export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions
   const { presence, requestTimeoutMs = 10_000, userId, token, url } = options;
   if (userId !== undefined) requireId('userId', userId);
   if (token !== undefined && typeof token !== 'string' && typeof token !== 'function') {
-    throw new TypeError('token must be a string or a function');
+    throw new TypeError('token: a string or function');
   }
   if (url !== undefined && !/^https?:\/\//.test(url)) {
-    throw new TypeError('url must start with http:// or https://');
+    throw new TypeError('url must be http(s)://…');
   }
   positive('requestTimeoutMs', requestTimeoutMs);
   const idleAfterMs = presence?.idleAfterMs ?? 300_000;
