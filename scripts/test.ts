@@ -72,6 +72,8 @@ const steps: Step[] = [
   vitest('tests', ['unit', 'types', 'integration', 'browser'], { after: ['build', 'chromium', 'playground'] }),
   // Slow, and not to be slowed down by others.
   vitest('e2e', ['e2e'], { after: ['build', 'chromium'], needs: ['playground'] }),
+  // Processes that are killed and lines that are cut; more seeds of it are run by `npm run soak`.
+  vitest('faults', ['faults']),
   vitest('packaging', ['packaging'], { needs: ['build'] }),
 ];
 
