@@ -1,7 +1,12 @@
 /** For the tests of apps: a real server, faults by a seed, and REST without a server. */
 export { startTestServer, type NewConversation, type TestServer, type TestServerOptions } from './start-test-server.ts';
 export { connectUser, type TestUser, type TestUserOptions } from './test-user.ts';
-export { startServerProcess, type ServerProcess, type ServerProcessOptions } from './server-process.ts';
+export {
+  startServerProcess,
+  type ProcessSignal,
+  type ServerProcess,
+  type ServerProcessOptions,
+} from './server-process.ts';
 export {
   startFaultProxy,
   type FaultFigures,

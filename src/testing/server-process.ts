@@ -12,6 +12,9 @@ export interface ServerProcessOptions {
   args?: readonly string[] | undefined;
 }
 
+/** How a process may be ended, or held. Named here, so that whoever compiles for a browser needs no types of Node. */
+export type ProcessSignal = 'SIGKILL' | 'SIGTERM' | 'SIGINT' | 'SIGSTOP' | 'SIGCONT';
+
 /** The server as a process of its own, to be killed at the worst moment. */
 export interface ServerProcess extends AsyncDisposable {
   readonly url: string;
@@ -22,7 +25,7 @@ export interface ServerProcess extends AsyncDisposable {
    *
    * @returns the exit code; null when a signal ended it
    */
-  kill(signal?: NodeJS.Signals): Promise<number | null>;
+  kill(signal?: ProcessSignal): Promise<number | null>;
   /** Starts again after a `kill`, on the same port and database. */
   restart(): Promise<void>;
 }
@@ -101,7 +104,7 @@ class CommandProcess implements ServerProcess {
     this.#port = Number(new URL(url).port);
   }
 
-  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
+  async kill(signal: ProcessSignal = 'SIGKILL'): Promise<number | null> {
     this.#child?.kill(signal);
     return await this.#ended;
   }
