@@ -21,3 +21,5 @@ export const onRequestKeys = defineHandler(
 export const onSessionInit = defineHandler('encryption:session-init', ({ caller, services }, request) =>
   services.keys.relaySession(caller, request),
 );
+
+export const onMailboxAck = defineHandler('encryption:mailbox-ack', () => null);
