@@ -29,8 +29,8 @@ const check = (name, limit, left) => ({
 const checks = [
   check('first load: connect + send, Socket.IO client included', '26 kB', /./),
   // What connecting fetches beside the handshake: the stream of changes and the stored outbox.
-  check('connect + send, with everything they fetch', '38 kB', /reader|base-mode/),
-  check('the whole client: history, views and base mode as well', '47 kB', /^$/),
+  check('connect + send, with everything they fetch', '39 kB', /reader|base-mode/),
+  check('the whole client: history, views and base mode as well', '48 kB', /^$/),
 ];
 
 export default checks;

@@ -65,7 +65,9 @@ export class CommClient {
       const { BaseModeRequester } = await import('../transport/base-mode.ts');
       return new BaseModeRequester(wire, clock, requestTimeoutMs, () => userId() ?? '');
     });
+    const rows = lazy(() => import('../transport/rows.ts'));
     const context: ClientContext = {
+      rows,
       requester: {
         request: async (name, payload, requestOptions) => {
           const answer = (this.#peer.has('ack') ? wire : await base()).request(name, payload, requestOptions);
@@ -120,7 +122,7 @@ export class CommClient {
     // Loaded beside the handshake, which takes longer; what comes before it is there waits.
     const early: [event: string, data: unknown][] = [];
     this.#stream = lazy(async () => {
-      const { Stream } = await import('./stream.ts');
+      const [{ Stream }] = await Promise.all([import('./stream.ts'), rows()]);
       const { messages, conversations, typing, presence } = this;
       const userRefused = (expired: boolean): void => this.#lifecycle.userRefused(expired);
       const targets = { messages, conversations, typing, presence, reader, userRefused };

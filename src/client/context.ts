@@ -1,14 +1,19 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Emitter } from '../lib/emitter.ts';
+import type { Lazy } from '../lib/lazy.ts';
 import type { Logger } from '../lib/logger.ts';
 import { CommError } from '../protocol/errors.ts';
 import type { Requester } from '../transport/wire.ts';
 import type { CommEvents } from './events.ts';
 import type { Capability } from '../protocol/vocabulary.ts';
 
+export type Rows = typeof import('../transport/rows.ts');
+
 /** What the composition root hands to every sub-client. */
 export interface ClientContext {
   readonly requester: Requester;
+  /** Readers of answers: loaded beside the handshake, so there once anything can be answered. */
+  readonly rows: Lazy<Rows>;
   readonly emitter: Emitter<CommEvents>;
   readonly clock: Clock;
   readonly logger: Logger;

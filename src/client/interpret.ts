@@ -2,7 +2,6 @@ import type { Pushes } from '../protocol/events.ts';
 import type { Message } from '../protocol/messages.ts';
 import {
   assignDefined,
-  fields,
   readConversation,
   readHead,
   readId,
@@ -12,6 +11,7 @@ import {
   readTime,
   readTyping,
 } from '../transport/rows.ts';
+import { fields } from '../transport/fields.ts';
 import type { Change, Mark } from './changes.ts';
 
 /** What a push means: a change of a conversation, a mark, or an event that is passed on. */

@@ -1,5 +1,5 @@
 import { CAPABILITIES, type Capability } from '../protocol/vocabulary.ts';
-import { fields } from '../transport/rows.ts';
+import { fields } from '../transport/fields.ts';
 
 /** What the server at the other end can promise. */
 export interface Guarantees {

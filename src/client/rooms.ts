@@ -1,7 +1,8 @@
 import type { Lazy } from '../lib/lazy.ts';
 import type { Conversation } from '../protocol/conversations.ts';
 import { isCommError } from '../protocol/errors.ts';
-import { fields, readConversation } from '../transport/rows.ts';
+import { fields } from '../transport/fields.ts';
+import { readConversation } from '../transport/rows.ts';
 import type { ClientContext } from './context.ts';
 import type { Reader } from './reader.ts';
 

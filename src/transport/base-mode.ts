@@ -1,7 +1,8 @@
 import type { Clock } from '../lib/clock.ts';
 import { CommError } from '../protocol/errors.ts';
 import type { PushName, RequestName, RequestOf, ResponseOf } from '../protocol/events.ts';
-import { fields, readConversation, readId, readMessage } from './rows.ts';
+import { fields } from './fields.ts';
+import { readConversation, readId, readMessage } from './rows.ts';
 import type { RequestOptions, Requester, Wire } from './wire.ts';
 
 interface Expectation {

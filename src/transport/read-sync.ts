@@ -1,5 +1,6 @@
 import type { ConversationChanges, SyncResult } from '../protocol/conversations.ts';
-import { fields, readChanges, readConversation, readHead } from './rows.ts';
+import { fields } from './fields.ts';
+import { readChanges, readConversation, readHead } from './rows.ts';
 
 /** Reads the answer to `sync`. One page of changes that makes no sense is enough to take none of it. */
 export function readSync(answer: unknown): SyncResult | undefined {

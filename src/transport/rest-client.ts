@@ -1,6 +1,6 @@
 import { abortable, type AbortOptions } from '../lib/abort.ts';
 import { CommError, SERVER_ERROR_CODES, commErrorFrom, type ServerErrorCode } from '../protocol/errors.ts';
-import { fields } from './rows.ts';
+import { fields } from './fields.ts';
 import type { TokenSource } from './token-source.ts';
 import { REST_ROUTES, type RestRouteName } from '../protocol/vocabulary.ts';
 

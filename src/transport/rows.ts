@@ -3,14 +3,13 @@ import type { Changes, Conversation, Head, Participant } from '../protocol/conve
 import { type Message, type MessageAttachment, type Reaction, type ReadReceipt } from '../protocol/messages.ts';
 import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
 import { CONVERSATION_TYPES, MESSAGE_STATUSES, MESSAGE_TYPES, PRESENCE_STATUSES } from '../protocol/vocabulary.ts';
+import { fields, type Fields } from './fields.ts';
 
 /*
  * Readers of what a server sends, in either shape: the protocol's types, or a LumenJS server's database rows
  * (snake_case, numeric ids, `attachment` as a JSON string, `encrypted` 0/1). What can't be read is `undefined`: a
  * server's mistake must not become an exception in the app.
  */
-
-type Fields = Readonly<Record<string, unknown>>;
 
 export function readMessage(value: unknown): Message | undefined {
   const row = fields(value);
@@ -147,10 +146,6 @@ export function assignDefined<T extends object>(target: T, values: { readonly [K
     if (value !== undefined) target[key] = value;
   }
   return target;
-}
-
-export function fields(value: unknown): Fields | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
 }
 
 function readParticipant(value: unknown): Participant | undefined {

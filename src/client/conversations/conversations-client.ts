@@ -5,7 +5,6 @@ import type { Conversation, CreateConversation } from '../../protocol/conversati
 import { CommError } from '../../protocol/errors.ts';
 import type { RequestName, RequestOf, ResponseOf } from '../../protocol/events.ts';
 import type { Role } from '../../protocol/vocabulary.ts';
-import { readConversation } from '../../transport/rows.ts';
 import { requireId, requireIds, unreadable, type ClientContext } from '../context.ts';
 import type { ViewPorts } from '../ports.ts';
 import type { ConversationView } from './conversation-view.ts';
@@ -176,8 +175,8 @@ export class ConversationsClient {
     return this.#context.requester.request(name, payload, options);
   }
 
-  #known(answer: unknown): Conversation {
-    const conversation = readConversation(answer);
+  async #known(answer: unknown): Promise<Conversation> {
+    const conversation = (await this.#context.rows()).readConversation(answer);
     if (conversation === undefined) throw unreadable('conversation');
     this.apply({ kind: 'known', conversation });
     return conversation;

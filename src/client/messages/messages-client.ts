@@ -10,7 +10,6 @@ import type {
   SendMessage,
 } from '../../protocol/messages.ts';
 import type { CommStorage } from '../../storage/comm-storage.ts';
-import { readMessage } from '../../transport/rows.ts';
 import { requireId, unreadable, type ClientContext } from '../context.ts';
 import type { SendMessageInput } from '../ports.ts';
 import type { History, HistoryPage, HistoryQuery } from './history.ts';
@@ -60,7 +59,7 @@ export class MessagesClient {
     this.#reading = reading;
     this.sender = new Sender(context, storage, {
       queued: (item, isNew) => this.#queued(item, isNew),
-      stored: (item, answer) => this.#settled(item, readMessage(answer)),
+      stored: (item, answer) => this.#settled(item, context.rows.current?.readMessage(answer)),
       failed: (item, error) => {
         const message = this.#pendingMessage(item);
         if (message === undefined) return;
@@ -98,7 +97,7 @@ export class MessagesClient {
       ...(replyTo !== undefined && { replyTo }),
       ...(attachment !== undefined && { attachment }),
     };
-    return readOr(await this.#enqueue(conversationId, { name: 'message:send', payload }, signal, clientId));
+    return this.#read(await this.#enqueue(conversationId, { name: 'message:send', payload }, signal, clientId));
   }
 
   /** What waits to be stored, oldest first; `failed` ones wait for `retry()` or `discard()`. */
@@ -111,7 +110,7 @@ export class MessagesClient {
 
   /** Sends a failed message again under the same client id. */
   async retry(clientId: string, { signal }: AbortOptions = {}): Promise<Message> {
-    return readOr(await abortable(this.sender.retry(clientId), signal));
+    return this.#read(await abortable(this.sender.retry(clientId), signal));
   }
 
   /** Takes a message out of the outbox and the timeline. What is in flight may still arrive. */
@@ -145,7 +144,8 @@ export class MessagesClient {
   /** Changes the text of an own message. Queued while offline; the last edit wins. */
   async edit(request: EditMessage, { signal }: AbortOptions = {}): Promise<Message | undefined> {
     const payload = { ...refOf(request), content: request.content };
-    return readMessage(await this.#enqueue(payload.conversationId, { name: 'message:edit', payload }, signal));
+    const answer = await this.#enqueue(payload.conversationId, { name: 'message:edit', payload }, signal);
+    return (await this.#context.rows()).readMessage(answer);
   }
 
   /** Deletes an own message: a tombstone stays in its place. Doing it twice is doing it once. */
@@ -168,7 +168,7 @@ export class MessagesClient {
     requireId('fromConversationId', fromConversationId);
     requireId('toConversationId', toConversationId);
     const payload = { messageId, fromConversationId, toConversationId, clientId };
-    return readOr(await this.#enqueue(toConversationId, { name: 'message:forward', payload }, signal, clientId));
+    return this.#read(await this.#enqueue(toConversationId, { name: 'message:forward', payload }, signal, clientId));
   }
 
   /** Reads everything up to and including this message, on all devices of the user. */
@@ -183,6 +183,12 @@ export class MessagesClient {
     await (queued === undefined
       ? this.#enqueue(lane, operation, signal)
       : abortable(this.sender.retry(queued.clientId), signal));
+  }
+
+  async #read(answer: unknown): Promise<Message> {
+    const message = (await this.#context.rows()).readMessage(answer);
+    if (message === undefined) throw unreadable('message');
+    return message;
   }
 
   /** In the timelines, where any is open. */
@@ -248,12 +254,6 @@ function refOf({ conversationId, messageId }: MessageRef): MessageRef {
   requireId('conversationId', conversationId);
   requireId('messageId', messageId);
   return { conversationId, messageId };
-}
-
-function readOr(answer: unknown): Message {
-  const message = readMessage(answer);
-  if (message === undefined) throw unreadable('message');
-  return message;
 }
 
 /** When a UUIDv7 was made; what is none is as old as can be. */

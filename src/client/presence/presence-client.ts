@@ -1,6 +1,5 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import { type PresenceUpdate } from '../../protocol/presence.ts';
-import { readPresence } from '../../transport/rows.ts';
 import { requireIds, type ClientContext } from '../context.ts';
 import { PRESENCE_STATUSES, type PresenceStatus } from '../../protocol/vocabulary.ts';
 
@@ -99,6 +98,8 @@ export class PresenceClient {
     if (!this.#context.has('presence-watch')) return;
     for (const group of inGroups(userIds)) {
       const updates = await this.#context.requester.request('presence:watch', { userIds: group });
+      // Loaded long before anything is answered, so that no push comes between.
+      const { readPresence } = await this.#context.rows();
       for (const each of Array.isArray(updates) ? updates : []) {
         const update = readPresence(each);
         if (update !== undefined && this.apply(update)) this.#context.emitter.emit('presence:changed', update);

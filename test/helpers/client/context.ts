@@ -6,6 +6,7 @@ import { silentLogger } from '../../../src/lib/logger.ts';
 import { CommError } from '../../../src/protocol/errors.ts';
 import type { RequestName } from '../../../src/protocol/events.ts';
 import type { Capability } from '../../../src/protocol/vocabulary.ts';
+import * as rows from '../../../src/transport/rows.ts';
 import { manualClock, type ManualClock } from '../manual-clock.ts';
 
 interface Asked {
@@ -48,6 +49,7 @@ export function fakeContext(): FakeContext {
         return answer.promise as never;
       },
     },
+    rows: Object.assign(() => Promise.resolve(rows), { current: rows }),
     emitter,
     logger: silentLogger,
     userId: () => context.user,
