@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../lib/abort.ts';
 import { Emitter, type Listener, type ListenOptions } from '../lib/emitter.ts';
-import { lazy, type Lazy } from '../lib/lazy.ts';
+import { lazily, lazy, type Lazy } from '../lib/lazy.ts';
 import { errorFields } from '../lib/logger.ts';
 import { CommError, isCommError } from '../protocol/errors.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
@@ -11,6 +11,7 @@ import { TokenSource } from '../transport/token-source.ts';
 import { Wire } from '../transport/wire.ts';
 import type { ClientContext } from './context.ts';
 import { ConversationsClient } from './conversations/conversations-client.ts';
+import type { Encryption } from './encryption/encryption.ts';
 import type { CommEvents } from './events.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { MessagesClient } from './messages/messages-client.ts';
@@ -34,6 +35,8 @@ export class CommClient {
   readonly conversations: ConversationsClient;
   readonly typing: TypingClient;
   readonly presence: PresenceClient;
+  /** End-to-end encryption; without the option `encryption` every method rejects with a `TypeError`. */
+  readonly encryption: Encryption;
   readonly #options: ResolvedOptions;
   readonly #emitter: Emitter<CommEvents>;
   readonly #lifecycle: Lifecycle;
@@ -66,7 +69,22 @@ export class CommClient {
       return new BaseModeRequester(wire, clock, requestTimeoutMs, () => userId() ?? '');
     });
     const rows = lazy(() => import('../transport/rows.ts'));
+    const { encryption } = resolved;
+    const cipher = encryption && lazy(async () => {
+      const { EncryptionClient } = await import('./encryption/encryption-client.ts');
+      return new EncryptionClient(context, this.#storage, encryption, {
+        isVolatile: resolved.storage === undefined,
+        members: async (id) => (await reader()).members(id),
+        find: async (id) => (await reader()).find(id),
+        amend: (message) => this.#stream.current?.amend(message),
+      });
+    });
+    this.encryption = lazily(async () => {
+      if (cipher === undefined) throw new TypeError('The option `encryption` is absent');
+      return cipher();
+    });
     const context: ClientContext = {
+      cipher,
       rows,
       requester: {
         request: async (name, payload, requestOptions) => {
@@ -75,7 +93,8 @@ export class CommClient {
             // Silence may mean that the line is dead and nobody has said so.
             if (isCommError(error) && error.code === 'TIMEOUT') this.#lifecycle.wake();
           });
-          return await answer;
+          const data = await answer;
+          return cipher === undefined ? data : ((await cipher()).open(data) as typeof data);
         },
       },
       emitter: this.#emitter,
@@ -96,6 +115,7 @@ export class CommClient {
         tokens,
         userId,
         timeoutMs: requestTimeoutMs,
+        ...(cipher && { open: async (answer: unknown) => (await cipher()).open(answer) }),
       };
       return new Reader(context, rest, (id) =>
         this.messages.outbox().filter(({ conversationId }) => conversationId === id),
@@ -122,7 +142,7 @@ export class CommClient {
     // Loaded beside the handshake, which takes longer; what comes before it is there waits.
     const early: [event: string, data: unknown][] = [];
     this.#stream = lazy(async () => {
-      const [{ Stream }] = await Promise.all([import('./stream.ts'), rows()]);
+      const [{ Stream }] = await Promise.all([import('./stream.ts'), rows(), cipher?.()]);
       const { messages, conversations, typing, presence } = this;
       const userRefused = (expired: boolean): void => this.#lifecycle.userRefused(expired);
       const targets = { messages, conversations, typing, presence, reader, userRefused };

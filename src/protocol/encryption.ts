@@ -84,6 +84,28 @@ export interface KeysUploaded {
   keyCount: number;
 }
 
+/**
+ * Why a client can't read an encrypted message:
+ * - `unknown-session`, `unknown-prekey`: the keys it was encrypted for are gone here; a new session is being started.
+ * - `no-sender-key`: its sender's key for the group hasn't come, or was never meant for this user.
+ * - `identity-changed`: its sender shows another identity than before, and it is held until that is accepted.
+ * - `not-for-us`: it is encrypted for somebody else, or by this user on another device.
+ * - `replayed`: these bytes were another message.
+ * - `misplaced`: it says of itself that it belongs elsewhere: to another conversation, sender or message.
+ * - `locked`: what is stored on this device can't be opened.
+ * - `invalid`: it is damaged or forged.
+ */
+export type DecryptionFailure =
+  | 'unknown-session'
+  | 'unknown-prekey'
+  | 'no-sender-key'
+  | 'identity-changed'
+  | 'not-for-us'
+  | 'replayed'
+  | 'misplaced'
+  | 'locked'
+  | 'invalid';
+
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 // Exactly 32 and 64 bytes: by length alone, a byte less would pass with a second `=`.
 const publicKeySchema = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]{43}=$/));

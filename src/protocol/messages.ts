@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { envelopeSchema, type EncryptedEnvelope } from './encryption.ts';
+import { envelopeSchema, type DecryptionFailure, type EncryptedEnvelope } from './encryption.ts';
 import { counterSchema, idSchema, timeSchema, wellFormed } from './fields.ts';
 import { LIMITS } from './limits.ts';
 import {
@@ -77,6 +77,8 @@ export interface Message {
   forwardedFrom?: ForwardedFrom | undefined;
   /** Set on a tombstone. */
   deletedAt?: string | undefined;
+  /** Why an encrypted message can't be read here, as its reader's client found out; never on the wire. */
+  undecrypted?: DecryptionFailure | undefined;
 }
 
 const attachmentUrl = v.pipe(
