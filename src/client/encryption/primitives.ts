@@ -70,10 +70,11 @@ export function identityToDh(publicKey: Uint8Array): Uint8Array | undefined {
   const name = publicKey.join();
   if (converted.has(name)) return converted.get(name);
   const form = convert(publicKey);
-  if (converted.size >= CACHED_KEYS) for (const oldest of converted.keys()) {
-    converted.delete(oldest);
-    break;
-  }
+  if (converted.size >= CACHED_KEYS)
+    for (const oldest of converted.keys()) {
+      converted.delete(oldest);
+      break;
+    }
   converted.set(name, form);
   return form;
 }
