@@ -7,13 +7,14 @@ import type { CommStorage } from '../../storage/comm-storage.ts';
 import type { EncryptionOptions } from '../options.ts';
 import { openDataKey } from './data-key.ts';
 import type { Outcome } from './failures.ts';
+import { decodeGroup, newGroup, type Group } from './group.ts';
 import { createIdentity, identityOf, type Identity } from './identity.ts';
 import { encodePayload, type Payload } from './payload.ts';
 import { decodePeer, encodePeer, encryptTo, newPeer, type Own, type Peer } from './peer-sessions.ts';
 import { decodePreKeys, NO_PREKEYS } from './prekeys.ts';
 import { secureRandom } from './primitives.ts';
 import { Records, type View } from './records.ts';
-import { decodeGroup, newGroup, type Group } from './sender-keys.ts';
+
 import { readPin, type Pin } from './trust.ts';
 
 const path = (kind: string) => (id: string) => `${kind}/${encodeURIComponent(id)}`;

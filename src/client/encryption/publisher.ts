@@ -112,7 +112,7 @@ export class Publisher {
       });
       await records.transact(RECORDS, (view) => {
         const { preKeys } = account.own(view);
-        view.put(NAMES.preKeys, encodePreKeys(markPublished(preKeys, prepared.upload, this.#context.clock.now())));
+        view.put(NAMES.preKeys, encodePreKeys(markPublished(preKeys, prepared.upload)));
       });
     }
     await this.#scheduleNext(account);

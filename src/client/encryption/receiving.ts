@@ -4,8 +4,9 @@ import type { IdentityChange } from '../events.ts';
 import { encryptIn, keepPin, NAMES, peerIn, pinIn, postIn, type Account } from './account.ts';
 import type { FailureReason } from './failures.ts';
 import { readPayload, type Payload } from './payload.ts';
-import { encodePeer, keepIdentity, receive } from './peer-sessions.ts';
+import { encodePeer, keepIdentity } from './peer-sessions.ts';
 import { consumeOneTime, encodePreKeys } from './prekeys.ts';
+import { receive } from './receive.ts';
 import type { View } from './records.ts';
 import { meet } from './trust.ts';
 
