@@ -21,12 +21,11 @@ export const CLIENT_ERROR_CODES = [
   'TIMEOUT',
   'DISCONNECTED',
   'STORAGE',
-  'E2EE_IDENTITY_CHANGED',
   'E2EE_NO_KEYS',
-  'E2EE_BAD_KEYS',
+  'E2EE_IDENTITY_CHANGED',
+  'E2EE_DECRYPTION_FAILED',
   'E2EE_OTHER_DEVICE',
   'E2EE_LOCKED',
-  'E2EE_BACKUP',
 ] as const;
 
 export type ServerErrorCode = (typeof SERVER_ERROR_CODES)[number];

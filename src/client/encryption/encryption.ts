@@ -65,7 +65,7 @@ export interface Encryption {
   export(passphrase: string, options?: ExportOptions): Promise<Uint8Array>;
   /**
    * Takes over the identity from a backup and makes this the active device: for others nothing changes.
-   * @throws CommError `E2EE_BACKUP` when it is no backup of this user, or the passphrase is wrong
+   * @throws CommError `E2EE_DECRYPTION_FAILED` when it is no backup of this user, or the passphrase is wrong
    */
   import(bytes: Uint8Array, passphrase: string, options?: AbortOptions): Promise<void>;
   /** Makes this the active device under its own identity: others are told that the user's key has changed. */

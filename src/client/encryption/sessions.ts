@@ -35,7 +35,7 @@ export class Sessions {
   /**
    * Starts a session with somebody where there is none.
    *
-   * @throws CommError `E2EE_NO_KEYS`, `E2EE_BAD_KEYS`, `E2EE_IDENTITY_CHANGED`
+   * @throws CommError `E2EE_NO_KEYS` (none, or unsound ones), `E2EE_IDENTITY_CHANGED`
    */
   async ensure(account: Account, peerId: string): Promise<void> {
     if (await this.#isUsable(account, peerId)) return;
@@ -137,5 +137,5 @@ function identityChanged(peerId: string): CommError {
 }
 
 function badKeys(peerId: string): CommError {
-  return new CommError('E2EE_BAD_KEYS', `The keys that the server hands out for ${peerId} are not sound`);
+  return new CommError('E2EE_NO_KEYS', `The keys that the server hands out for ${peerId} are not sound`);
 }
