@@ -11,7 +11,7 @@ const REQUESTS: FloodLimit = { burst: 2_000, perSecond: 20 };
 /** A sender key for everybody in a large group, twice. */
 const ENVELOPES: FloodLimit = { burst: 2_000, perSecond: 20 };
 /** What one caller may take of one person's: a session each time data was lost, and some. */
-const OF_ONE: FloodLimit = { burst: 10, perSecond: 1 / HOUR_S };
+const OF_ONE: FloodLimit = { burst: 20, perSecond: 1 / HOUR_S };
 /** What all callers may take of one person's: as much as is published at once. */
 const OF_ALL: FloodLimit = { burst: 100, perSecond: 1 / 6 };
 
