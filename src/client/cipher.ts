@@ -1,4 +1,5 @@
 import type { EditMessage, Message, SendMessage } from '../protocol/messages.ts';
+import type { Encryption } from './encryption/encryption.ts';
 import type { Operation } from './messages/outbox.ts';
 
 /** What a message says that only its readers see. */
@@ -16,13 +17,18 @@ export interface Outgoing {
  * come in, before anything is made of them, and encrypted when they are about to leave for the first time.
  */
 export interface Cipher {
+  /** What the app is given. */
+  readonly api: Encryption;
   /** Whose keys are needed now: opens them before anything of this user's is read or sent. */
   connected(userId: string): Promise<void>;
   lineLost(): void;
   /** Calls `deliver` for a push: at once, or once it is decrypted; pushes stay in the order in which they came. */
   pushed(event: string, data: unknown, deliver: (event: string, data: unknown) => void): void;
-  /** An answer of the server with its messages decrypted; itself where nothing in it is encrypted. */
-  open(answer: unknown): unknown;
+  /**
+   * An answer of the server with its messages decrypted; itself where nothing in it is encrypted.
+   * @param isLive - it brings what is new, not what was there before
+   */
+  open(answer: unknown, isLive: boolean): unknown;
   /** What stands in the outbox for a message: the message itself, or a draft that keeps its secret apart. */
   draft(payload: SendMessage & { clientId: string }, wanted: boolean | undefined): Promise<SendMessage>;
   /** The same for an edit, whose secret is kept apart until it is known whether its message is encrypted. */
@@ -38,5 +44,8 @@ export interface Cipher {
   /** The item is over: stored by the server, or never to be. */
   settled(item: Outgoing, isStored: boolean): void;
   /** What is kept here and fits a search, besides what the server found. */
-  search(query: { query: string; conversationId?: string | undefined; limit?: number | undefined }, found: Message[]): Promise<Message[]>;
+  search(
+    query: { query: string; conversationId?: string | undefined; limit?: number | undefined },
+    found: Message[],
+  ): Promise<Message[]>;
 }

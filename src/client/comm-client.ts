@@ -5,10 +5,12 @@ import { errorFields } from '../lib/logger.ts';
 import { CommError, isCommError } from '../protocol/errors.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
 import { lazyStorage } from '../storage/lazy.ts';
+import { CAPABILITIES, PLAIN_CAPABILITIES } from '../protocol/vocabulary.ts';
 import type { ConnectionStatus } from '../transport/connection.ts';
 import { socketIoPort } from '../transport/socket-io.ts';
 import { TokenSource } from '../transport/token-source.ts';
 import { Wire } from '../transport/wire.ts';
+import type { Cipher } from './cipher.ts';
 import type { ClientContext } from './context.ts';
 import { ConversationsClient } from './conversations/conversations-client.ts';
 import type { Encryption } from './encryption/encryption.ts';
@@ -19,6 +21,7 @@ import { resolveOptions, type CommClientOptions, type ResolvedOptions } from './
 import { Peer, type Guarantees } from './peer.ts';
 import { PresenceClient } from './presence/presence-client.ts';
 import { TypingClient } from './presence/typing-client.ts';
+import type { Reader } from './reader.ts';
 import type { Stream } from './stream.ts';
 
 /**
@@ -70,18 +73,20 @@ export class CommClient {
     });
     const rows = lazy(() => import('../transport/rows.ts'));
     const { encryption } = resolved;
-    const cipher = encryption && lazy(async () => {
-      const { EncryptionClient } = await import('./encryption/encryption-client.ts');
-      return new EncryptionClient(context, this.#storage, encryption, {
-        isVolatile: resolved.storage === undefined,
-        members: async (id) => (await reader()).members(id),
-        find: async (id) => (await reader()).find(id),
-        amend: (message) => this.#stream.current?.amend(message),
+    const cipher: Lazy<Cipher> | undefined =
+      encryption &&
+      lazy(async () => {
+        const { Engine } = await import('./encryption/engine.ts');
+        return new Engine(context, this.#storage, resolved, {
+          userId: () => this.userId,
+          members: async (id) => (await reader()).members(id),
+          find: async (id) => (await reader()).find(id),
+          amend: (message) => this.#stream.current?.amend(message),
+        });
       });
-    });
     this.encryption = lazily(async () => {
       if (cipher === undefined) throw new TypeError('The option `encryption` is absent');
-      return cipher();
+      return (await cipher()).api;
     });
     const context: ClientContext = {
       cipher,
@@ -94,7 +99,7 @@ export class CommClient {
             if (isCommError(error) && error.code === 'TIMEOUT') this.#lifecycle.wake();
           });
           const data = await answer;
-          return cipher === undefined ? data : ((await cipher()).open(data) as typeof data);
+          return cipher === undefined ? data : ((await cipher()).open(data, true) as typeof data);
         },
       },
       emitter: this.#emitter,
@@ -107,7 +112,7 @@ export class CommClient {
       untilConnected: (signal) => this.#lifecycle.untilConnected(signal),
       report,
     };
-    const reader = lazy(async () => {
+    const reader: Lazy<Reader> = lazy(async () => {
       const { Reader } = await import('./reader.ts');
       const rest = {
         baseUrl: `${url ?? ''}${restPath}`,
@@ -115,7 +120,7 @@ export class CommClient {
         tokens,
         userId,
         timeoutMs: requestTimeoutMs,
-        ...(cipher && { open: async (answer: unknown) => (await cipher()).open(answer) }),
+        ...(cipher && { open: async (answer: unknown) => (await cipher()).open(answer, false) }),
       };
       return new Reader(context, rest, (id) =>
         this.messages.outbox().filter(({ conversationId }) => conversationId === id),
@@ -157,6 +162,7 @@ export class CommClient {
       tokens,
       clock,
       userId: resolved.userId,
+      caps: encryption === undefined ? PLAIN_CAPABILITIES : CAPABILITIES,
       greeted: (hello) => {
         this.#peer.greeted(hello);
         const { namedUserId: named, typingTimeoutMs } = this.#peer;

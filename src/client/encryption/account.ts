@@ -93,7 +93,7 @@ export class Account {
   }
 }
 
-function prefixOf(userId: string): string {
+export function prefixOf(userId: string): string {
   return `${encodeURIComponent(userId)}/e2ee/`;
 }
 

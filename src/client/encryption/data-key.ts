@@ -73,7 +73,9 @@ async function writing(storeKey: string, key: Uint8Array, wanted: Wrap, deps: Da
 function wrapOf({ atRest, storage }: DataKeyDeps): Wrap {
   if (atRest !== undefined) return 'passphrase' in atRest ? 'passphrase' : 'key';
   const hasDeviceKey =
-    storage.sharedAs !== undefined && 'indexedDB' in globalThis && (crypto.subtle as SubtleCrypto | undefined) !== undefined;
+    storage.sharedAs !== undefined &&
+    'indexedDB' in globalThis &&
+    (crypto.subtle as SubtleCrypto | undefined) !== undefined;
   return hasDeviceKey ? 'device' : 'none';
 }
 

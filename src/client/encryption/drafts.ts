@@ -2,6 +2,7 @@ import type { EncryptedEnvelope } from '../../protocol/encryption.ts';
 import type { Secret } from '../cipher.ts';
 import { NAMES, type Account } from './account.ts';
 import type { View } from './records.ts';
+import { hashOf } from './texts.ts';
 
 /** What waits to be sent: its secret, and once it is encrypted the bytes that go out, the same ones for ever. */
 export interface Draft {
@@ -56,10 +57,31 @@ export class Drafts {
     for (const clientId of this.#held.keys()) this.#unstored.add(clientId);
   }
 
-  /** Over: stored by the server, or never to be. */
-  drop(clientId: string): void {
+  /** Over: stored by the server, or never to be; then what was kept of its text goes as well. */
+  async remove(account: Account, clientId: string, isStored: boolean): Promise<void> {
     this.#held.delete(clientId);
     this.#unstored.delete(clientId);
+    const name = NAMES.draft(clientId);
+    await account.records.transact([name], (view) => {
+      const envelope = draftIn(view, clientId)?.envelope;
+      if (!isStored && envelope !== undefined) view.delete(NAMES.own(hashOf(envelope.ciphertext)));
+      view.delete(name);
+    });
+  }
+
+  /** A peer has lost its sessions: what was encrypted for it and hasn't arrived is encrypted again when it leaves again. */
+  async sealAnew(account: Account, recipientId: string): Promise<void> {
+    const prefix = NAMES.draft('');
+    for (const [name] of await account.records.list(prefix)) {
+      const clientId = decodeURIComponent(name.slice(prefix.length));
+      await account.records.transact([name], (view) => {
+        const draft = draftIn(view, clientId);
+        if (draft?.envelope?.recipientId !== recipientId) return;
+        keepDraft(view, clientId, { secret: draft.secret, ts: draft.ts });
+        const held = this.#held.get(clientId);
+        if (held !== undefined) this.#held.set(clientId, { secret: held.secret, ts: held.ts });
+      });
+    }
   }
 
   clear(): void {

@@ -13,5 +13,7 @@ export function locked<T>(name: string, task: () => Promise<T>): Promise<T> {
     return task();
   };
   // Where they are blocked, the task hasn't begun.
-  return locks.request(name, once).catch((error: unknown) => (ran ? Promise.reject(error as Error) : queue.run(name, task)));
+  return locks
+    .request(name, once)
+    .catch((error: unknown) => (ran ? Promise.reject(error as Error) : queue.run(name, task)));
 }

@@ -4,7 +4,7 @@ import { KeyedQueue } from '../../lib/keyed-queue.ts';
 import type { EncryptedEnvelope } from '../../protocol/encryption.ts';
 import { CommError } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/limits.ts';
-import type { EditMessage, Message } from '../../protocol/messages.ts';
+import type { EditMessage, Message, SendMessage } from '../../protocol/messages.ts';
 import type { Outgoing as Item, Secret } from '../cipher.ts';
 import type { ClientContext } from '../context.ts';
 import { encryptIn, groupIn, NAMES, pinIn, postIn, type Account } from './account.ts';
@@ -25,6 +25,8 @@ export interface OutgoingPorts {
   ready(): Promise<void>;
   /** Ids of all who are in a conversation now. */
   members(conversationId: string): Promise<readonly string[]>;
+  /** Whether messages of a conversation are encrypted or not sent. */
+  required(conversationId: string): Promise<boolean>;
   /** A message as it is held or read. */
   find(messageId: string): Promise<Message>;
 }
@@ -59,22 +61,32 @@ export class Outgoing {
   async #seal({ clientId, operation: { name, payload } }: Item): Promise<Item['operation']['payload']> {
     switch (name) {
       case 'message:send':
-        if (payload.encrypted !== true) return payload;
-        return {
-          ...payload,
-          content: PLACEHOLDER,
-          envelope: await this.#encrypt(clientId, payload.conversationId, clientId),
-        };
+        return this.#sealMessage(clientId, payload);
       case 'message:edit':
         return this.#sealEdit(clientId, payload);
       case 'message:forward': {
         const { encrypted } = await this.#ports.find(payload.messageId);
-        if (encrypted === true) throw new CommError('INVALID', 'An encrypted message can not be forwarded: send it anew');
+        if (encrypted === true)
+          throw new CommError('INVALID', 'An encrypted message can not be forwarded: send it anew');
         return payload;
       }
       default:
         return payload;
     }
+  }
+
+  async #sealMessage(clientId: string, payload: SendMessage): Promise<SendMessage> {
+    const { conversationId, content, type, replyTo, attachment, encrypted } = payload;
+    if (encrypted !== true) {
+      if (!(await this.#ports.required(conversationId))) return payload;
+      // Since it was written somebody has said that nothing may leave as it is.
+      this.#drafts.add(clientId, {
+        secret: secretOf({ content, type, replyTo, attachment }),
+        ts: this.#context.clock.now(),
+      });
+    }
+    const envelope = await this.#encrypt(clientId, conversationId, clientId);
+    return { conversationId, content: PLACEHOLDER, type: 'text', clientId, encrypted: true, envelope };
   }
 
   async #sealEdit(clientId: string, payload: EditMessage): Promise<EditMessage> {
@@ -87,14 +99,9 @@ export class Outgoing {
     const text = await account.records.transact([name], (view) => readText(view.read(name)));
     const message = text === undefined ? await this.#ports.find(messageId) : undefined;
     if (message !== undefined && message.encrypted !== true) return { ...payload, content };
-    if (!this.#context.has('mailbox')) throw new CommError('UNSUPPORTED', 'This server can not edit encrypted messages');
-    const { type, replyTo, attachment } = text ?? { type: 'text' };
-    const secret: Secret = {
-      content,
-      type,
-      ...(replyTo !== undefined && { replyTo }),
-      ...(attachment !== undefined && { attachment }),
-    };
+    if (!this.#context.has('mailbox'))
+      throw new CommError('UNSUPPORTED', 'This server can not edit encrypted messages');
+    const secret = secretOf({ ...(text ?? { type: 'text' }), content });
     const id = text?.clientId ?? message?.clientId ?? messageId;
     return { ...payload, content: PLACEHOLDER, envelope: await this.#encrypt(clientId, conversationId, id, secret) };
   }
@@ -103,12 +110,7 @@ export class Outgoing {
    * @param messageClientId - what the message is called, which for an edit isn't what the request is called
    * @param secret - in place of the draft's own
    */
-  async #encrypt(
-    clientId: string,
-    cid: string,
-    messageClientId: string,
-    secret?: Secret,
-  ): Promise<EncryptedEnvelope> {
+  async #encrypt(clientId: string, cid: string, messageClientId: string, secret?: Secret): Promise<EncryptedEnvelope> {
     const account = await this.#ports.account();
     await this.#ports.ready();
     const draft = await this.#drafts.load(account, clientId);
@@ -183,7 +185,11 @@ export class Outgoing {
         if (!step.ok) return undefined;
         postIn(view, step.envelope);
       }
-      keepGiven(view, senderKey, missing.map(({ userId }) => userId));
+      keepGiven(
+        view,
+        senderKey,
+        missing.map(({ userId }) => userId),
+      );
       const from = { userId: account.userId, identity: account.identity(view) };
       const ready = markGiven(group, senderKey.chainId, missing);
       const step = encryptToGroup(ready, from, encodePayload(payload), secureRandom);
@@ -222,11 +228,20 @@ export class Outgoing {
     }
     const { content, type, replyTo, attachment, cid, id } = payload;
     const hash = hashOf(envelope.ciphertext);
-    const secret = { content, type, replyTo, attachment } as Secret;
+    const secret = secretOf({ content, type, replyTo, attachment } as Secret);
     keepDraft(view, clientId, { secret, ts: payload.ts, envelope });
     view.write(NAMES.own(hash), storable({ ...secret, hash, cid, senderId: userId, clientId: id }));
     return envelope;
   }
+}
+
+function secretOf({ content, type, replyTo, attachment }: Secret): Secret {
+  return {
+    content,
+    type,
+    ...(replyTo !== undefined && { replyTo }),
+    ...(attachment !== undefined && { attachment }),
+  };
 }
 
 function attachmentOf({ attachment }: Secret): MessagePayload['attachment'] {

@@ -38,7 +38,11 @@ const REASONS: Readonly<Record<FailureReason, DecryptionFailure>> = {
 };
 
 export function failed(reason: FailureReason | DecryptionFailure, news: News = {}): Extract<Reading, { ok: false }> {
-  return { ok: false, reason: reason in REASONS ? REASONS[reason as FailureReason] : (reason as DecryptionFailure), news };
+  return {
+    ok: false,
+    reason: reason in REASONS ? REASONS[reason as FailureReason] : (reason as DecryptionFailure),
+    news,
+  };
 }
 
 /** The records that {@link receiveIn} needs. */

@@ -130,7 +130,7 @@ export function isUsable(view: View, peerId: string, now: number): boolean {
   return pin !== undefined && pin.stale !== true && !needsSession(peerIn(view, peerId), now);
 }
 
-function identityChanged(peerId: string): CommError {
+export function identityChanged(peerId: string): CommError {
   return new CommError('E2EE_IDENTITY_CHANGED', `${peerId} shows another identity key than before`, {
     fix: 'Ask them whether they have a new device, then encryption.acceptIdentity() and messages.retry().',
   });

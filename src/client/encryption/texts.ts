@@ -45,7 +45,8 @@ function attachmentIn(value: MessagePayload['attachment']): MessageAttachment | 
   if (typeof url !== 'string' || !SAFE_URL.test(url)) return undefined;
   if (typeof mimeType !== 'string' || !/^[\w.+-]+\/[\w.+-]+$/.test(mimeType)) return undefined;
   if (typeof fileName !== 'string' || typeof fileSize !== 'number') return undefined;
-  if (thumbnailUrl !== undefined && (typeof thumbnailUrl !== 'string' || !SAFE_URL.test(thumbnailUrl))) return undefined;
+  if (thumbnailUrl !== undefined && (typeof thumbnailUrl !== 'string' || !SAFE_URL.test(thumbnailUrl)))
+    return undefined;
   return { ...value, url, mimeType, fileName, fileSize } as MessageAttachment;
 }
 

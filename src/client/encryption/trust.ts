@@ -34,7 +34,11 @@ export function meet(userId: string, pin: Pin | undefined, shown: Uint8Array, po
   const accepted = !pin.verified && policy === 'warn';
   const change = { userId, identityKey, previousKey: pin.key, wasVerified: pin.verified, accepted };
   if (accepted) return { pin: { key: identityKey, verified: false, resetAt: pin.resetAt }, accepted, change };
-  return { pin: { ...pin, changedTo: identityKey }, accepted, change: pin.changedTo === identityKey ? undefined : change };
+  return {
+    pin: { ...pin, changedTo: identityKey },
+    accepted,
+    change: pin.changedTo === identityKey ? undefined : change,
+  };
 }
 
 export function trustIn(pin: Pin | undefined): TrustState {
@@ -50,7 +54,8 @@ export function shownKey({ key, changedTo = key }: Pin): Uint8Array {
 
 /** A pin as it was stored. */
 export function readPin(value: unknown): Pin | undefined {
-  if (typeof value !== 'object' || value === null || !('key' in value) || typeof value.key !== 'string') return undefined;
+  if (typeof value !== 'object' || value === null || !('key' in value) || typeof value.key !== 'string')
+    return undefined;
   const { verified, changedTo, stale, resetAt } = value as Partial<Record<keyof Pin, unknown>>;
   return {
     key: value.key,

@@ -222,7 +222,11 @@ export class MessagesClient {
       const message = secret === undefined || item === undefined ? undefined : this.#pendingMessage(item);
       if (message !== undefined) this.#show(message.conversationId, { kind: 'acknowledged', clientId, message });
     };
-    this.#context.cipher?.().then((cipher) => cipher.reveal(clientId)).then(show).catch(this.#context.report);
+    this.#context
+      .cipher?.()
+      .then((cipher) => cipher.reveal(clientId))
+      .then(show)
+      .catch(this.#context.report);
   }
 
   /** Its place in the timeline comes with the push; a base server's answer is the push. */
