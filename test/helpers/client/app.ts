@@ -30,6 +30,8 @@ const EVENTS = [
   'encryption:identity-changed',
   'encryption:decryption-failed',
   'encryption:session-established',
+  'encryption:session-init',
+  'encryption:keys-changed',
 ] as const satisfies readonly EventName[];
 
 /** An app around a client: it writes down every event, and can wait for one. */
