@@ -1,7 +1,9 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { MailboxService } from '../../../src/server/services/mailbox.ts';
+import { mailboxUse } from '../../../src/server/store/mailbox.ts';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
+import { DATABASES } from '../../helpers/server/databases.ts';
 import { sessionInit } from '../../helpers/server/envelopes.ts';
 import { handedTo, mailboxOf } from '../../helpers/server/mailbox.ts';
 
@@ -138,61 +140,66 @@ const steps = fc.array(
   { minLength: 1, maxLength: 12 },
 );
 
-test('whatever is sent, acknowledged and reconnected at once: each socket has all of it in order, without a gap', async () => {
-  await fc.assert(
-    fc.asyncProperty(steps, async (plan: readonly Step[]) => {
-      const chat = await startChat();
-      const mailbox = mailboxOf(chat);
-      await chat.direct('ada', 'bob');
-      const waiting: Promise<unknown>[] = [];
-      const sent: string[] = [];
-      const acknowledged = new Set<string>();
-      let sockets = 0;
-      const acknowledge = (share: number): void => {
-        const ids = handedTo(`s${sockets}`, chat.hub.pushes).flatMap(([id], index) =>
-          index % share === 0 ? [id] : [],
-        );
-        const fresh = ids.filter((id) => !acknowledged.has(id)).slice(0, 200);
-        for (const id of fresh) acknowledged.add(id);
-        if (fresh.length > 0) waiting.push(mailbox.acknowledge(caller('bob'), { mailboxIds: fresh }));
-      };
-      const reconnect = (): void => {
-        mailbox.disconnected(caller('bob', `s${sockets}`));
-        sockets += 1;
-        mailbox.connected(caller('bob', `s${sockets}`));
-      };
-      for (const step of plan) {
-        if (step.do === 'send') {
-          for (let index = 0; index < step.count && sent.length < 190; index += 1) {
-            sent.push(`text ${sent.length}`);
-            waiting.push(mailbox.send(caller('ada'), sessionInit('ada', 'bob', sent.at(-1))));
-          }
-        } else if (step.do === 'acknowledge') acknowledge(step.share);
-        else reconnect();
-        // Some steps meet the ones before half done.
-        if (sent.length % 3 === 0) await chat.store.drain();
-      }
-      await Promise.all(waiting);
-      reconnect();
-      for (let round = 0; round < 10; round += 1) {
-        await chat.store.drain();
-        acknowledge(1);
-      }
-      await Promise.all(waiting);
+test.each(['node:sqlite', 'an asynchronous LumenDb'])(
+  'whatever is sent, acknowledged and reconnected at once on %s: each socket has all in order, without a gap',
+  async (driver) => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (plan: readonly Step[]) => {
+        const database = DATABASES[driver]?.(':memory:');
+        if (database === undefined) throw new Error('There is no such driver');
+        const chat = await startChat({ db: database.db });
+        const mailbox = mailboxOf(chat);
+        await chat.direct('ada', 'bob');
+        const waiting: Promise<unknown>[] = [];
+        const sent: string[] = [];
+        const acknowledged = new Set<string>();
+        let sockets = 0;
+        const acknowledge = (share: number): void => {
+          const ids = handedTo(`s${sockets}`, chat.hub.pushes).flatMap(([id], index) =>
+            index % share === 0 ? [id] : [],
+          );
+          const fresh = ids.filter((id) => !acknowledged.has(id)).slice(0, 200);
+          for (const id of fresh) acknowledged.add(id);
+          if (fresh.length > 0) waiting.push(mailbox.acknowledge(caller('bob'), { mailboxIds: fresh }));
+        };
+        const reconnect = (): void => {
+          mailbox.disconnected(caller('bob', `s${sockets}`));
+          sockets += 1;
+          mailbox.connected(caller('bob', `s${sockets}`));
+        };
+        for (const step of plan) {
+          if (step.do === 'send') {
+            for (let index = 0; index < step.count && sent.length < 190; index += 1) {
+              sent.push(`text ${sent.length}`);
+              waiting.push(mailbox.send(caller('ada'), sessionInit('ada', 'bob', sent.at(-1))));
+            }
+          } else if (step.do === 'acknowledge') acknowledge(step.share);
+          else reconnect();
+          // Some steps meet the ones before half done.
+          if (sent.length % 3 === 0) await chat.store.drain();
+        }
+        await Promise.all(waiting);
+        reconnect();
+        for (let round = 0; round < 10; round += 1) {
+          await chat.store.drain();
+          acknowledge(1);
+        }
+        await Promise.all(waiting);
 
-      const byId = new Map<string, string>();
-      for (let socket = 1; socket <= sockets; socket += 1) {
-        const handed = handedTo(`s${socket}`, chat.hub.pushes);
-        for (const [id, text] of handed) byId.set(id, text);
-        // In order and each once.
-        const ids = handed.map(([id]) => Number(id));
-        expect(ids).toEqual([...new Set(ids)].toSorted((a, b) => a - b));
-      }
-      const all = [...byId].toSorted(([a], [b]) => Number(a) - Number(b)).map(([, text]) => text);
-      expect(all).toEqual(sent);
-      expect(chat.sqlite.prepare('SELECT count(*) AS n FROM comm_mailbox').get()).toMatchObject({ n: 0 });
-      chat.sqlite.close();
-    }),
-    { numRuns: 40 },
-  );
-});
+        const byId = new Map<string, string>();
+        for (let socket = 1; socket <= sockets; socket += 1) {
+          const handed = handedTo(`s${socket}`, chat.hub.pushes);
+          for (const [id, text] of handed) byId.set(id, text);
+          // In order and each once.
+          const ids = handed.map(([id]) => Number(id));
+          expect(ids).toEqual([...new Set(ids)].toSorted((a, b) => a - b));
+        }
+        const all = [...byId].toSorted(([a], [b]) => Number(a) - Number(b)).map(([, text]) => text);
+        expect(all).toEqual(sent);
+        expect(await chat.store.read(() => mailboxUse('bob', 'ada'))).toMatchObject({ count: 0 });
+        database.close();
+      }),
+      { numRuns: 20 },
+    );
+  },
+);
