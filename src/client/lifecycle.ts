@@ -15,7 +15,7 @@ import {
 import type { ConnectRefusal, SocketPort } from '../transport/socket-port.ts';
 import type { TokenSource } from '../transport/token-source.ts';
 import type { Wire } from '../transport/wire.ts';
-import { CAPABILITIES, HELLO_TIMEOUT_MS } from '../protocol/vocabulary.ts';
+import { PLAIN_CAPABILITIES, HELLO_TIMEOUT_MS } from '../protocol/vocabulary.ts';
 
 export interface LifecyclePorts {
   socket: SocketPort;
@@ -179,7 +179,7 @@ export class Lifecycle {
     }
     if (epoch !== this.#epoch) return;
     this.#token = token;
-    const auth = { caps: CAPABILITIES, clientVersion: VERSION, ...(token !== undefined && { token }) };
+    const auth = { caps: PLAIN_CAPABILITIES, clientVersion: VERSION, ...(token !== undefined && { token }) };
     try {
       socket.connect({ auth, query: token === undefined && userId !== undefined ? { userId } : {} });
     } catch (error) {

@@ -43,6 +43,19 @@ export interface EncryptedEnvelope {
   senderEphemeralKey?: string | undefined;
   usedOneTimePreKeyId?: number | undefined;
 }
+/** Keys to publish in place of all that the caller had published before. */
+export interface UploadKeys extends KeyBundle {
+  /**
+   * The identity key that the caller takes the server to hold; `null`: none. Where the server holds another one (neither
+   * this nor the uploaded one), it answers CONFLICT and keeps what it has. Absent: replaced whatever it is.
+   */
+  replaces?: string | null | undefined;
+}
+/** Somebody in a common conversation has published another identity. A hint to look: nobody has vouched for it. */
+export interface KeysChanged {
+  userId: string;
+  identityKey: string;
+}
 export interface RequestKeys {
   recipientId: string;
 }
@@ -55,6 +68,16 @@ export interface SessionInitPush {
   senderId: string;
   sessionId: string;
   envelope: EncryptedEnvelope;
+  /**
+   * With the capability `mailbox`: the server keeps the envelope, and hands it over anew on every connection, until this
+   * id is acknowledged. Opaque; in a row of pushes each is greater than the one before.
+   */
+  mailboxId?: string | undefined;
+}
+/** These envelopes are kept by the caller now, and the server may forget them. */
+export interface MailboxAck {
+  /** Those that aren't there, or not the caller's, are passed over. */
+  mailboxIds: string[];
 }
 export interface KeysUploaded {
   userId: string;
@@ -71,7 +94,7 @@ export const preKeySchema = v.object({ keyId: keyIdSchema, publicKey: publicKeyS
   unknown,
   PreKey
 >;
-export const keyBundleSchema = v.object({
+const keyBundle = {
   // The server stamps both: a base client sends them, nobody needs to.
   userId: v.optional(v.string(), ''),
   uploadedAt: v.optional(v.string(), ''),
@@ -79,7 +102,16 @@ export const keyBundleSchema = v.object({
   signedPreKey: preKeySchema,
   signedPreKeySignature: signatureSchema,
   oneTimePreKeys: v.pipe(v.array(preKeySchema), v.maxLength(LIMITS.oneTimePreKeys)),
-}) satisfies v.GenericSchema<unknown, KeyBundle>;
+};
+export const keyBundleSchema = v.object(keyBundle) satisfies v.GenericSchema<unknown, KeyBundle>;
+export const uploadKeysSchema = v.object({
+  ...keyBundle,
+  replaces: v.optional(v.nullable(publicKeySchema)),
+}) satisfies v.GenericSchema<unknown, UploadKeys>;
+export const keysChangedSchema = v.object({
+  userId: v.string(),
+  identityKey: publicKeySchema,
+}) satisfies v.GenericSchema<unknown, KeysChanged>;
 export const keyExchangeResponseSchema = v.object({
   recipientId: v.string(),
   identityKey: publicKeySchema,
@@ -111,7 +143,11 @@ export const sessionInitPushSchema = v.object({
   senderId: v.string(),
   sessionId: v.string(),
   envelope: envelopeSchema,
+  mailboxId: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, SessionInitPush>;
+export const mailboxAckSchema = v.object({
+  mailboxIds: v.pipe(v.array(idSchema), v.minLength(1), v.maxLength(LIMITS.mailboxIds)),
+}) satisfies v.GenericSchema<unknown, MailboxAck>;
 export const keysUploadedSchema = v.object({
   userId: v.string(),
   keyCount: v.number(),

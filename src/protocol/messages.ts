@@ -170,7 +170,10 @@ export interface MessageRef {
 }
 /** Another text for an own message. */
 export interface EditMessage extends MessageRef {
+  /** A placeholder where the message is encrypted. */
   content: string;
+  /** The new text of an encrypted message, which has to have one; no other may. */
+  envelope?: EncryptedEnvelope | undefined;
 }
 /** One emoji of at most 64 UTF-16 code units, on or off. */
 export interface ReactToMessage extends MessageRef {
@@ -203,6 +206,7 @@ export const messageRefSchema = v.object(messageRef) satisfies v.GenericSchema<u
 export const editMessageSchema = v.object({
   ...messageRef,
   content: v.pipe(v.string(), v.nonEmpty(), v.maxLength(LIMITS.bodyBytes), wellFormed),
+  envelope: v.optional(envelopeSchema),
 }) satisfies v.GenericSchema<unknown, EditMessage>;
 export const reactSchema = v.object({
   ...messageRef,
