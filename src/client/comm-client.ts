@@ -139,6 +139,7 @@ export class CommClient {
         typing: (id) => this.typing.observe(id),
         join: async (id) => (await this.#stream()).enter(id),
         untilConnected: context.untilConnected,
+        online: context.online,
         clock,
         closeTimeline: (id) => reader.current?.timelines.close(id),
       },

@@ -55,6 +55,8 @@ export interface ViewPorts {
   join(conversationId: string): Promise<void>;
   /** Waits, for however long, until the client is connected. */
   untilConnected(signal: AbortSignal): Promise<void>;
+  /** True while the server can be asked. */
+  online(): boolean;
   readonly clock: Clock;
   closeTimeline(conversationId: string): void;
 }

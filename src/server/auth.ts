@@ -56,10 +56,20 @@ export type Identify = (request: IdentifyRequest) => Identity | Promise<Identity
  */
 export function createIdentify(options: IdentifyOptions, logger: Logger): Identify {
   const { authenticate, getUserId } = options;
+  // Whoever trusts the header explicitly knows it.
+  let warned = options.trustUserIdHeader !== undefined;
+  const claimed = (request: IdentifyRequest): string | undefined => {
+    const userId = believesUserIds(options) ? claimedUserId(request) : undefined;
+    if (userId !== undefined && !warned) {
+      warned = true;
+      logger.warn('development mode: every user id is believed; set `authenticate` or `getUserId`');
+    }
+    return userId;
+  };
   const decide = (request: IdentifyRequest): ReturnType<Authenticate> => {
     if (authenticate !== undefined) return authenticate(request);
     if (getUserId !== undefined) return identity(getUserId(request.headers, request.query));
-    return identity(frameworkUser(request.user) ?? (believesUserIds(options) ? claimedUserId(request) : undefined));
+    return identity(frameworkUser(request.user) ?? claimed(request));
   };
   const refuse = (error: unknown): never => {
     if (isCommError(error)) throw error;

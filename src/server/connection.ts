@@ -92,11 +92,11 @@ export class Connection implements RequestSource {
     refuseUnknown(this, args);
   }
 
-  countEvent(): void {
+  countEvent(tokens = 1): void {
     if (this.#core.draining) {
       throw new CommError('UNAVAILABLE', 'The server is shutting down', { retryAfterMs: 1_000 });
     }
-    const waitMs = this.#flood.take(this.#core.clock.now());
+    const waitMs = this.#flood.take(this.#core.clock.now(), tokens);
     if (waitMs > 0) throw rateLimited(waitMs);
   }
 

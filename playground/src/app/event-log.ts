@@ -41,6 +41,7 @@ const EVENTS: Readonly<Record<keyof CommEvents, true>> = {
   'encryption:session-init': true,
   'encryption:session-established': true,
   'encryption:keys-depleted': true,
+  'encryption:keys-changed': true,
   'file:upload-ready': true,
   'file:upload-error': true,
 };

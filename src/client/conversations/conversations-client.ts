@@ -157,6 +157,7 @@ export class ConversationsClient {
 
   /** @internal */
   lineLost(): void {
+    for (const view of this.#open.values()) view.lineLost();
     this.#reading.current?.inbox.lineLost();
   }
 

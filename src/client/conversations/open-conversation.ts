@@ -19,6 +19,7 @@ export class OpenConversation {
   readonly #ready: Deferred<void> = deferred();
   readonly #closed = new AbortController();
   readonly #stops: (() => void)[] = [];
+  #endWait = (): void => undefined;
   #snapshot: ConversationSnapshot | undefined;
   #show: (snapshot: ConversationSnapshot) => void = () => undefined;
   #error: CommError | undefined;
@@ -60,6 +61,11 @@ export class OpenConversation {
     for (const stop of this.#stops) stop();
   }
 
+  /** Without a line there is nothing to try again, and no timer stays. */
+  lineLost(): void {
+    this.#endWait();
+  }
+
   async #open(): Promise<void> {
     const { signal } = this.#closed;
     try {
@@ -83,14 +89,18 @@ export class OpenConversation {
         return await abortable(this.timeline.loadNewest(), signal);
       } catch (error) {
         if (signal.aborted || !(error instanceof CommError) || !error.retryable) throw error;
-        await this.#pause(signal);
+        if (this.#ports.online()) await this.#wait(signal);
       }
     }
   }
 
-  async #pause(signal: AbortSignal): Promise<void> {
+  async #wait(signal: AbortSignal): Promise<void> {
     const over: Deferred<void> = deferred();
     const cancel = this.#ports.clock.after(RETRY_AFTER_MS, () => over.resolve());
+    this.#endWait = () => {
+      cancel();
+      over.resolve();
+    };
     await abortable(over.promise, signal).finally(cancel);
   }
 

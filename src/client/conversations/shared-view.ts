@@ -74,6 +74,10 @@ export class SharedView {
     };
   }
 
+  lineLost(): void {
+    this.#open.current?.lineLost();
+  }
+
   #close(): void {
     this.#closed = true;
     this.#open.current?.close();

@@ -18,8 +18,8 @@ export interface RequestSource {
   readonly logger: Logger;
   /** Who asks; a promise until the connection stands, rejected where it never will. */
   readonly caller: Caller | Promise<Caller>;
-  /** Counts one event. @throws CommError `RATE_LIMITED` */
-  countEvent(): void;
+  /** Counts an event, or what one costs beyond itself. @throws CommError `RATE_LIMITED` */
+  countEvent(tokens?: number): void;
   push(push: Push): void;
 }
 
@@ -28,8 +28,10 @@ export interface RequestContext {
   readonly services: Services;
 }
 
-/** How the base protocol answers, where it does so by a push: only callers without an acknowledgement get it. */
-interface BaseAnswers<K extends RequestName> {
+interface HandlerOptions<K extends RequestName> {
+  /** What a large request takes of its sender's flood limit, beyond the one of every request. */
+  cost?: (request: RequestOf<K>) => number;
+  /** How the base protocol answers, where it does so by a push: only callers without an acknowledgement get it. */
   answered?: (data: ResponseOf<K>) => Push;
   refused?: (error: ErrorBody, request: RequestOf<K> | undefined) => Push | undefined;
 }
@@ -44,7 +46,7 @@ export interface RequestHandler<K extends RequestName> {
 export function defineHandler<K extends RequestName>(
   name: K,
   run: (context: RequestContext, request: RequestOf<K>) => ResponseOf<K> | Promise<ResponseOf<K>>,
-  base: BaseAnswers<K> = {},
+  options: HandlerOptions<K> = {},
 ): RequestHandler<K> {
   const schema: v.GenericSchema<unknown, RequestOf<K>> = REQUEST_SCHEMAS[name].req;
   return {
@@ -56,15 +58,17 @@ export function defineHandler<K extends RequestName>(
       try {
         source.countEvent();
         request = parse(schema, payload);
+        const cost = options.cost?.(request) ?? 0;
+        if (cost > 0) source.countEvent(cost);
         // Awaited only where it has to be, so that requests run in the order in which they came.
         const caller = source.caller instanceof Promise ? await source.caller : source.caller;
         const data = await run({ caller, services: source.services }, request);
         if (acknowledge !== undefined) acknowledge({ ok: true, data });
-        else if (base.answered !== undefined) source.push(base.answered(data));
+        else if (options.answered !== undefined) source.push(options.answered(data));
       } catch (error) {
         const body = errorBody(error, name, source.logger);
         if (acknowledge !== undefined) acknowledge({ ok: false, error: body });
-        else source.push(base.refused?.(body, request) ?? refusal(name, body, payload));
+        else source.push(options.refused?.(body, request) ?? refusal(name, body, payload));
       }
     },
   };

@@ -13,11 +13,12 @@ export class TokenBucket {
     this.#refilledAt = now;
   }
 
-  /** Takes one token. @returns 0, or the milliseconds until there is one */
-  take(now: number): number {
+  /** Takes so many tokens, or all there can be. @returns 0, or the milliseconds until there are as many */
+  take(now: number, tokens = 1): number {
     this.#refill(now);
-    if (this.#tokens < 1) return Math.ceil(((1 - this.#tokens) / this.#limit.perSecond) * 1_000);
-    this.#tokens -= 1;
+    const wanted = Math.min(tokens, this.#limit.burst);
+    if (this.#tokens < wanted) return Math.ceil(((wanted - this.#tokens) / this.#limit.perSecond) * 1_000);
+    this.#tokens -= wanted;
     return 0;
   }
 

@@ -100,6 +100,28 @@ describe('constructing a client', () => {
     await client.disconnect();
     expect(clock.pending).toBe(0);
   });
+
+  test.each<[title: string, refused: unknown]>([
+    ['waits to be tried again', { ok: false, error: { code: 'UNAVAILABLE', message: 'Not now' } }],
+    ['waits for an answer', undefined],
+  ])('nor by a view that %s', async (_title, refused) => {
+    const [socket, clock] = [new FakeSocket(), manualClock()];
+    const synced = { inboxRev: 1, conversations: [], gained: [], heads: {}, lost: [], reads: [] };
+    socket.answer = (event) => (event === 'nk:sync' ? { ok: true, data: synced } : refused);
+    const client = new CommClient({ socket, clock, storage: memoryStorage(), userId: 'alice' });
+    const connecting = client.connect();
+    await settle();
+    socket.open();
+    socket.hello();
+    await connecting;
+    const view = client.conversations.open('conversation');
+    await vi.waitFor(() => expect(socket.names()).toContain('nk:conversation:join'));
+    await settle();
+    await client.disconnect();
+    await settle();
+    expect(clock.pending).toBe(0);
+    view.close();
+  });
 });
 
 test('the version is that of the package', async () => {
@@ -250,6 +272,7 @@ describe('whatever a server pushes', () => {
       expect(own).toEqual([]);
       expect(client.status).toBe('connected');
       await client[Symbol.asyncDispose]();
+      expect(clock.pending).toBe(0);
     },
   );
 });

@@ -54,6 +54,20 @@ describe('who somebody is', () => {
     await expect(identify(options, request)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
   });
 
+  test('is said once in the log where everybody is believed, and not where that is asked for', async () => {
+    const warn = vi.fn<() => void>();
+    const logger = { ...silentLogger, warn };
+    const request = { headers: { 'x-user-id': 'ada' }, query: {} };
+    const believing = createIdentify({}, logger);
+    await believing({ headers: {}, query: {}, user: 'ada' });
+    expect(warn).not.toHaveBeenCalled();
+    await believing(request);
+    await believing(request);
+    expect(warn).toHaveBeenCalledOnce();
+    await createIdentify({ trustUserIdHeader: true }, logger)(request);
+    expect(warn).toHaveBeenCalledOnce();
+  });
+
   test('in production a plain user id is believed only where that is asked for', async () => {
     vi.stubEnv('NODE_ENV', 'production');
     const request = { headers: { 'x-user-id': 'ada' } };

@@ -14,6 +14,13 @@ test('a bucket never holds more than its burst', () => {
   expect(taken).toEqual([0, 0, 100]);
 });
 
+test('what costs more takes more, and never more than a bucket can hold', () => {
+  const bucket = new TokenBucket({ burst: 10, perSecond: 10 }, 0);
+  expect([bucket.take(0, 8), bucket.take(0, 8)]).toEqual([0, 600]);
+  expect(bucket.take(600, 8)).toBe(0);
+  expect([bucket.take(600, 1_000), bucket.take(1_600, 1_000)]).toEqual([1_000, 0]);
+});
+
 test('a clock that steps back fills no bucket', () => {
   const bucket = new TokenBucket({ burst: 1, perSecond: 1 }, 10_000);
   expect([bucket.take(10_000), bucket.take(5_000), bucket.take(5_500)]).toEqual([0, 1_000, 500]);

@@ -147,6 +147,15 @@ test('a flood from one socket is refused, and the socket next to it is not', asy
   expect(await other.raw('comm:ping', {})).toMatchObject({ ok: true });
 });
 
+test('a sync counts for what its cursors cost', async () => {
+  await using server = await startServer({ config: { socketFlood: { burst: 30, perSecond: 0.001 } } });
+  const alice = await server.connect('alice');
+  const cursors = Object.fromEntries(Array.from({ length: 80 }, (_, at) => [`conversation-${at}`, 1]));
+  expect(await alice.raw('sync', { cursors, inboxRev: 0 })).toMatchObject({ ok: true });
+  expect(await alice.raw('sync', { cursors, inboxRev: 0 })).toMatchObject({ error: { code: 'RATE_LIMITED' } });
+  expect(await alice.raw('sync', { cursors: {}, inboxRev: 0 })).toMatchObject({ ok: true });
+});
+
 test('a request nobody knows is answered', async () => {
   await using server = await startServer();
   const alice = await server.connect('alice');
