@@ -37,12 +37,12 @@ test('every bit of a message matters', () => {
   expect(bob.take(envelope).text).toBe('pay Carol 10');
 });
 
-test('in each byte of a message that starts a session a bit matters, and each one of its header', () => {
+test('of a message that starts a session every bit of the header matters, and its ciphertext and tag do', () => {
   const { alice, bob } = pair();
   const envelope = alice.send('pay Carol 10');
   const length = bytesIn(envelope.ciphertext).length;
   const bits = [...Array.from({ length: 62 * 8 }, (_, bit) => bit)];
-  for (let at = 62; at < length; at += 1) bits.push(at * 8 + (at % 8));
+  for (let at = 62; at < length; at += at < length - 16 ? 16 : 1) bits.push(at * 8 + (at % 8));
   for (const bit of bits)
     expectRefused(
       bob,
