@@ -1,6 +1,8 @@
 export { CommClient } from './client/comm-client.ts';
-export type { CommClientOptions, PresenceOptions } from './client/options.ts';
-export type { CommEvents, FailedMessage, OwnEvents } from './client/events.ts';
+export type { CommClientOptions, EncryptionOptions, PresenceOptions } from './client/options.ts';
+export type { CommEvents, FailedDecryption, FailedMessage, IdentityChange, OwnEvents } from './client/events.ts';
+export type { AttachmentKeys, EncryptedAttachment, Encryption, ExportOptions } from './client/encryption/encryption.ts';
+export type { TrustState } from './client/encryption/trust.ts';
 export type { Guarantees } from './client/peer.ts';
 export type { MessagesClient, PendingMessage, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
 export type { HistoryPage, HistoryQuery } from './client/messages/history.ts';
@@ -32,6 +34,7 @@ export type { ConnectionStatus } from './transport/connection.ts';
 export type { Token } from './transport/token-source.ts';
 export { CommError, isCommError, type CommErrorOptions, type ErrorCode } from './protocol/errors.ts';
 export type { Hello } from './protocol/hello.ts';
+export type { DecryptionFailure, EncryptedEnvelope } from './protocol/encryption.ts';
 export type { Pushes } from './protocol/events.ts';
 export type {
   Conversation,

@@ -66,6 +66,7 @@ test('after an import a peer that goes on with the old session is told, and both
   const device = await pair.join('bob', { encryption: {} });
   await device.client.encryption.import(backup, 'correct horse');
 
+  alice.forget();
   await alice.client.messages.send({ conversationId, content: 'lost', encrypt: true });
   const lost = await device.next('message:new', ({ senderId }) => senderId === 'alice');
   expect(lost).toMatchObject({ status: 'failed', undecrypted: 'unknown-session' });
