@@ -37,6 +37,7 @@ export const NAMES = {
   /** Envelopes that go by `session-init`, by when they were made. */
   post: path('post'),
   required: path('required'),
+  members: path('members'),
 } as const;
 
 export interface AccountDeps {

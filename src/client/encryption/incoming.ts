@@ -14,6 +14,8 @@ import { hashOf, readText, storable, textFor, withSecret, type Text } from './te
 
 export interface IncomingEvents {
   account(): Promise<Account>;
+  /** Who wrote in which conversation. */
+  seen(account: Account, messages: readonly Message[]): Promise<void>;
   /** Told before the message that it came with. */
   news(account: Account, senderId: string, news: News): void;
   /** The session with that sender is gone here. */
@@ -62,10 +64,9 @@ export class Incoming {
     let account: Account | undefined;
     try {
       account = await this.#events.account();
-      await this.#prefetch(
-        account,
-        messages.map(({ message }) => message),
-      );
+      const all = messages.map(({ message }) => message);
+      await this.#prefetch(account, all);
+      await this.#events.seen(account, all);
     } catch {
       // Each says so below.
     }
@@ -127,8 +128,9 @@ export class Incoming {
     try {
       outcome = await this.#decrypt(account, message, envelope, hash);
     } catch (error) {
+      if (isCommError(error) && error.code === 'E2EE_LOCKED') return this.#fail(message, 'locked');
       this.#context.report(error);
-      return this.#fail(message, isCommError(error) && error.code === 'E2EE_LOCKED' ? 'locked' : 'invalid');
+      return this.#fail(message, 'invalid');
     }
     if ('text' in outcome) return this.#succeed(message, outcome.text);
     const { reason, news } = outcome;

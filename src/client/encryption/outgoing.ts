@@ -23,8 +23,8 @@ export interface OutgoingPorts {
   account(): Promise<Account>;
   /** Rejects where another device is the active one. */
   ready(): Promise<void>;
-  /** Ids of all who are in a conversation now. */
-  members(conversationId: string): Promise<readonly string[]>;
+  /** Ids of all others who are in a conversation now. */
+  othersIn(account: Account, conversationId: string): Promise<readonly string[]>;
   /** Whether messages of a conversation are encrypted or not sent. */
   required(conversationId: string): Promise<boolean>;
   /** A message as it is held or read. */
@@ -124,7 +124,7 @@ export class Outgoing {
       cid,
       ts: draft.ts,
     };
-    const members = (await this.#ports.members(cid)).filter((userId) => userId !== account.userId);
+    const members = await this.#ports.othersIn(account, cid);
     const [peerId] = members;
     for (let left = TRIES; left > 0; left -= 1) {
       const envelope =
