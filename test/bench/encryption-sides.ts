@@ -12,6 +12,7 @@ import {
 import type { KeyExchangeResponse } from '../../src/protocol/encryption.ts';
 import { readBundle } from '../../src/client/encryption/bundle.ts';
 import { createIdentity } from '../../src/client/encryption/identity.ts';
+import { encodePayload } from '../../src/client/encryption/payload.ts';
 import {
   decodePeer,
   encodePeer,
@@ -28,7 +29,10 @@ import { receive } from '../../src/client/encryption/receive.ts';
 export interface Talk {
   /** From a bundle on: its checks, the agreement, the first message, and the other side's reading of it. */
   setUp(): Promise<void>;
+  /** One message and its answer: the ratchet turns twice. */
   roundTrip(text: string): Promise<void>;
+  /** One message, sealed and read. */
+  oneWay(text: string): Promise<void>;
 }
 
 const SIZE_OF_BATCH = 100;
@@ -57,7 +61,7 @@ export function ourTalk(): Talk {
   let started = 0;
   const pass = (from: 'alice' | 'bob', text: string): void => {
     const [sender, reader, to] = from === 'alice' ? [alice, bob, 'bob' as const] : [bob, alice, 'alice' as const];
-    const sent = encryptTo(decodePeer(state[from]) ?? newPeer(to), sender.own, Buffer.from(text), random);
+    const sent = encryptTo(decodePeer(state[from]) ?? newPeer(to), sender.own, payloadOf(text), random);
     if (!sent.ok) throw new Error(sent.reason);
     state[from] = encodePeer(sent.peer);
     const got = receive(decodePeer(state[to]) ?? newPeer(from), reader.own, sent.envelope, Date.now());
@@ -78,8 +82,14 @@ export function ourTalk(): Talk {
       pass('alice', text);
       pass('bob', text);
     },
+    async oneWay(text) {
+      pass('alice', text);
+    },
   };
 }
+
+const payloadOf = (content: string): Uint8Array =>
+  encodePayload({ kind: 'message', id: 'id', cid: 'cid', ts: 0, type: 'text', content });
 
 /** 100 one-time keys and a signed prekey, ready to be uploaded. */
 export function ourPreKeys(): void {
@@ -110,6 +120,7 @@ export async function libsignalTalk(): Promise<Talk> {
       await pass(toBob, toAlice, text);
       await pass(toAlice, toBob, text);
     },
+    oneWay: (text) => pass(toBob, toAlice, text),
   };
 }
 
