@@ -75,7 +75,9 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.take(1)[0] ?? 0;
+    const byte = this.#bytes[this.#at];
+    this.#at += 1;
+    return byte ?? this.fail();
   }
 
   u16(): number {
