@@ -9,6 +9,7 @@ import {
   open,
   scrypt,
   seal,
+  sha512,
   sign,
   signingKeyPair,
   verify,
@@ -162,6 +163,18 @@ test('a malleable signature is refused: S + L fits as well, and is not canonical
   const other = new Uint8Array([...signature.slice(0, 32), ...fromHex(s.toString(16).padStart(64, '0')).reverse()]);
   expect(verify(signature, ascii('once'), pair.publicKey)).toBe(true);
   expect(verify(other, ascii('once'), pair.publicKey)).toBe(false);
+});
+
+test('a signature whose R is not canonical is refused, also where its sum comes out right', () => {
+  // y = p stands for y = 0, a point of order 4: with S = k·a the equation holds, up to the cofactor.
+  const r = fromHex(`ed${'ff'.repeat(30)}7f`);
+  const { publicKey, dhPrivateKey } = signingKeyPair(bytesOf(3));
+  const number = (bytes: Uint8Array): bigint => BigInt(`0x${hex(bytes.slice().reverse())}`);
+  const k = number(sha512(new Uint8Array([...r, ...publicKey, ...ascii('once')])));
+  const s = ((k % L) * number(dhPrivateKey)) % L;
+  const signature = new Uint8Array([...r, ...fromHex(s.toString(16).padStart(64, '0')).reverse()]);
+  expect(ed25519.verify(signature, ascii('once'), publicKey, { zip215: true })).toBe(true);
+  expect(verify(signature, ascii('once'), publicKey)).toBe(false);
 });
 
 test.each([0, 32, 63, 65, 128])('a signature of %s bytes is refused', (length) => {

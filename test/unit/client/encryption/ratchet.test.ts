@@ -159,6 +159,17 @@ test('forward secrecy: who takes the state reads nothing of what was read before
     for (const secret of secrets) expect(hex(encodePeer(state))).not.toContain(hex(secret ?? new Uint8Array(32)));
 });
 
+test('the private half of a ratchet pair is gone as soon as the other side has answered it', () => {
+  const { alice, bob } = acquainted();
+  const pairOf = (): string => hex(bob.peer.primary?.ratchet.own?.privateKey ?? new Uint8Array(0));
+  const used = pairOf();
+  expect(used).toHaveLength(64);
+  bob.take(alice.send('answered'));
+  expect(hex(encodePeer(bob.peer))).not.toContain(used);
+  bob.send('a new one');
+  expect([used, '']).not.toContain(pairOf());
+});
+
 test('a message key is gone once its message is read, and kept while it is missing', () => {
   const { alice, bob } = acquainted();
   const [missing, read] = sendMany(alice, 2) as [EncryptedEnvelope, EncryptedEnvelope];
