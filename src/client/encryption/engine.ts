@@ -23,7 +23,7 @@ import type { News } from './receiving.ts';
 import { Requirements } from './requirements.ts';
 import { encryptedIn, replacedIn } from './rows.ts';
 import { Sessions } from './sessions.ts';
-import { searchTexts, type Search } from './search.ts';
+import type { Search } from './search.ts';
 
 /** What encryption needs of the rest of the client. */
 export interface EnginePorts {
@@ -198,6 +198,7 @@ export class Engine implements Cipher {
   }
 
   async search(search: Search, found: Message[]): Promise<Message[]> {
+    const { searchTexts } = await import('./search.ts');
     return searchTexts((await this.#accounts.get()).records, search, found);
   }
 
