@@ -32,7 +32,8 @@ const OUTSIDE = {
   valibot: 'src/(protocol|transport|server)/',
   tweetnacl: 'src/client/encryption/primitives\\.ts$',
   '@noble/ciphers': 'src/client/encryption/primitives\\.ts$',
-  '@noble/curves': 'src/(client/encryption/primitives|server/services/ed25519)\\.ts$',
+  '@noble/curves': 'src/server/services/ed25519\\.ts$',
+  '@noble/ed25519': 'src/client/encryption/primitives\\.ts$',
   '@noble/hashes': 'src/client/encryption/primitives\\.ts$',
 };
 
