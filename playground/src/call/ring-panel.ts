@@ -56,8 +56,13 @@ function ringRow(session: Session, ringing: CallSession, sound: RingSound): Item
   };
   showMute();
   const decline = button({ label: 'Decline', icon: 'hang-up', class: 'button-danger' }, () => calls.decline(ringing));
-  const plain = button({ label: type === 'video' ? 'Audio only' : 'Accept', icon: 'phone' }, () =>
-    calls.accept(ringing, 'audio'),
+  const plain = button(
+    {
+      label: type === 'video' ? 'Audio' : 'Accept',
+      icon: 'phone',
+      attributes: { 'aria-label': type === 'video' ? 'Accept without camera' : undefined },
+    },
+    () => calls.accept(ringing, 'audio'),
   );
   const video = button({ label: 'Accept', icon: 'camera', class: 'button-good' }, () => calls.accept(ringing, 'video'));
   if (type === 'audio') plain.classList.add('button-good');

@@ -87,8 +87,11 @@ export function callStage(session: Session, call: CallSession, signal: AbortSign
       resize.hidden = isEnded;
       list.render(isEnded ? [] : others);
       selfList.render(isEnded ? [] : ownTiles(snapshot, session));
-      setAttributes(tiles, { 'data-count': others.length });
-      waiting.element.hidden = others.length > 0;
+      setAttributes(tiles, { 'data-count': isEnded ? 0 : others.length });
+      const isWaiting = isEnded || others.length === 0;
+      waiting.element.hidden = !isWaiting;
+      // It stands in the middle then.
+      status.hidden = isWaiting && isFull;
       waiting.update(who, words);
       showNotice(notice, call, snapshot);
       showEnding(ending, session, call, snapshot);
@@ -137,6 +140,7 @@ function tileOf({ userId, audioMuted, videoMuted, screenSharing }: CallParticipa
     isSelf: false,
     stream: undefined,
     hasVideo: !videoMuted,
+    isCameraOff: videoMuted && snapshot.type === 'video',
     isMuted: audioMuted,
     isSharing: screenSharing,
     isSpeaking: snapshot.activeSpeakers.includes(userId),
@@ -156,6 +160,7 @@ function ownTiles(snapshot: CallSnapshot, { userId }: Session): TileData[] {
     isSelf: true,
     stream: localStream,
     hasVideo: video,
+    isCameraOff: !video,
     isMuted: !audio,
     isSharing: screen,
     isSpeaking: activeSpeakers.includes(userId),

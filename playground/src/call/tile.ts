@@ -11,6 +11,8 @@ export interface TileData {
   readonly isSelf: boolean;
   readonly stream: MediaStream | undefined;
   readonly hasVideo: boolean;
+  /** In a call without video nobody's camera is off. */
+  readonly isCameraOff: boolean;
   readonly isMuted: boolean;
   readonly isSharing: boolean;
   readonly isSpeaking: boolean;
@@ -52,7 +54,7 @@ export function tileView({ name, kind, isSelf }: TileData): ItemView<TileData> {
       setAttributes(element, { 'data-video': tile.hasVideo, 'data-speaking': tile.isSpeaking });
       setAttributes(video, { 'aria-hidden': tile.hasVideo ? undefined : 'true' });
       muted.hidden = !tile.isMuted;
-      cameraOff.hidden = tile.hasVideo || kind === 'screen';
+      cameraOff.hidden = !tile.isCameraOff;
       sharing.hidden = !tile.isSharing;
       lost.hidden = !tile.isInterrupted;
       showQuality(bars, tile.quality);

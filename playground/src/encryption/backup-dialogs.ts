@@ -89,7 +89,14 @@ export function restore({ keys }: Session): void {
 }
 
 function secretField(id: string, autocomplete: 'new-password' | 'current-password'): HTMLInputElement {
-  return h('input', { type: 'password', id, class: 'field', autocomplete, required: true });
+  return h('input', {
+    type: 'password',
+    id,
+    class: 'field',
+    autocomplete,
+    required: true,
+    autofocus: id === 'backup-passphrase',
+  });
 }
 
 function download(bytes: Uint8Array, name: string): void {
