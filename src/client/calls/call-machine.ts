@@ -14,6 +14,8 @@ import type { CallEndDetail, CallEndReason, CallFailure, CallState } from '../..
 export interface CallMachine {
   readonly state: CallState;
   readonly direction: 'incoming' | 'outgoing';
+  /** True once this device has said to the server that it answers. */
+  readonly responded: boolean;
   /** True once somebody else is in the call with us: media may begin. */
   readonly joined: boolean;
   readonly wasConnected: boolean;
@@ -75,7 +77,13 @@ export type CallEffect =
 
 export type CallStep = readonly [machine: CallMachine, effects: readonly CallEffect[]];
 
-export const NEW_CALL: CallMachine = { state: 'idle', direction: 'outgoing', joined: false, wasConnected: false };
+export const NEW_CALL: CallMachine = {
+  state: 'idle',
+  direction: 'outgoing',
+  responded: false,
+  joined: false,
+  wasConnected: false,
+};
 
 /** Pure. What doesn't apply changes nothing: the same machine, no effects. */
 export function stepCall(machine: CallMachine, event: CallEvent): CallStep {
@@ -96,7 +104,7 @@ export function stepCall(machine: CallMachine, event: CallEvent): CallStep {
     case 'acquired':
       if (state === 'initiating') return [machine, [{ do: 'initiate' }, set('answer')]];
       return state === 'connecting' && direction === 'incoming' && !machine.joined
-        ? [machine, [{ do: 'respond' }]]
+        ? [{ ...machine, responded: true }, [{ do: 'respond' }]]
         : nothing;
     case 'named':
       return state === 'initiating' && event.assume ? [machine, [set('assume')]] : nothing;
@@ -104,7 +112,9 @@ export function stepCall(machine: CallMachine, event: CallEvent): CallStep {
       return state === 'initiating' ? [{ ...machine, state: 'ringing' }, [clear('assume')]] : nothing;
     case 'answered':
       // Not by us: a server that says no more than this has told it to another of our devices.
-      return isRung ? end(machine, 'completed', 'answered_elsewhere') : answered(machine);
+      return direction === 'incoming' && !machine.responded
+        ? end(machine, 'completed', 'answered_elsewhere')
+        : answered(machine);
     case 'peer-up':
       return peerUp(machine);
     case 'peers-down':
