@@ -5,7 +5,7 @@ import type { Playback } from './media-backend.ts';
  * out here is only whether the browser lets a page play that nobody has clicked in yet (HTML, "allowed to play").
  */
 export class BrowserPlayback implements Playback {
-  readonly #probes = new Map<MediaStream, HTMLAudioElement>();
+  readonly #probes = new Map<MediaStream, HTMLAudioElement | undefined>();
   readonly #listeners = new Set<(blocked: boolean) => void>();
   #blocked = false;
 
@@ -46,7 +46,7 @@ export class BrowserPlayback implements Playback {
       )
       .map((element) => element.play());
     // What is left of the click has to do for these as well, so they begin before anything is awaited.
-    const probing = Array.from(this.#probes, ([stream, audio]) => this.#probe(stream, audio));
+    const probing = Array.from(this.#probes, ([stream, audio]) => audio && this.#probe(stream, audio));
     await Promise.allSettled([...playing, ...probing]);
   }
 
@@ -59,20 +59,26 @@ export class BrowserPlayback implements Playback {
     let blocked = false;
     try {
       await audio.play();
-      // It has told what there was to find out; another stream may still come.
-      stop(audio);
     } catch (error) {
       if (!(error instanceof DOMException) || error.name !== 'NotAllowedError') return;
       blocked = true;
     }
-    if (this.#probes.get(stream) !== audio || blocked === this.#blocked) return;
+    if (this.#probes.get(stream) !== audio) return;
+    if (!blocked) {
+      // It has told what there was to find out.
+      this.#probes.set(stream, undefined);
+      stop(audio);
+    }
+    if (blocked === this.#blocked) return;
     this.#blocked = blocked;
     for (const listener of this.#listeners) listener(blocked);
   }
 }
 
 function stop(audio: HTMLAudioElement | undefined): void {
-  audio?.pause();
+  if (audio === undefined) return;
+  audio.pause();
+  audio.srcObject = null;
 }
 
 /** Of the page, in open shadow roots too. */
