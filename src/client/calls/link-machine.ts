@@ -197,7 +197,7 @@ function onConnection(state: LinkState, connection: 'connecting' | 'connected' |
     return [next, [disarm('grace'), disarm('recovery'), ...told(state, next)]];
   }
   if (connection === 'connecting' || state.signaling === 'new') return [state, []];
-  const down: LinkState = { ...state, connection: 'disconnected' };
+  const down: LinkState = state.connection === 'disconnected' ? state : { ...state, connection: 'disconnected' };
   const tell = told(state, down);
   // `failed` while a restart is being tried is what the attempts at 4 s and 10 s are for.
   if (state.recovery !== undefined) return [down, tell];
