@@ -17,7 +17,7 @@ export const SERVER_ERROR_CODES = [
 ] as const;
 
 /** Codes that only a client produces: about its own connection, storage and devices. */
-export const CLIENT_ERROR_CODES = ['TIMEOUT', 'DISCONNECTED', 'STORAGE'] as const;
+export const CLIENT_ERROR_CODES = ['TIMEOUT', 'DISCONNECTED', 'STORAGE', 'MEDIA_DENIED', 'MEDIA_UNAVAILABLE'] as const;
 
 export type ServerErrorCode = (typeof SERVER_ERROR_CODES)[number];
 /** What {@link CommError.code} may be. */

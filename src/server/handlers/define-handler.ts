@@ -1,6 +1,12 @@
 import * as v from 'valibot';
 import { errorFields, type Logger } from '../../lib/logger.ts';
-import { CommError, isCommError, type ErrorBody, type ServerErrorCode } from '../../protocol/errors.ts';
+import {
+  CommError,
+  isCommError,
+  SERVER_ERROR_CODES,
+  type ErrorBody,
+  type ServerErrorCode,
+} from '../../protocol/errors.ts';
 import { type Push, type Reply, type RequestName, type RequestOf, type ResponseOf } from '../../protocol/events.ts';
 import type { Caller } from '../services/ports.ts';
 import type { Services } from '../services/services.ts';
@@ -104,7 +110,7 @@ function errorBody(error: unknown, name: RequestName, logger: Logger): ErrorBody
 }
 
 function isServerCode(error: CommError): error is CommError & { code: ServerErrorCode } {
-  return error.code !== 'TIMEOUT' && error.code !== 'DISCONNECTED' && error.code !== 'STORAGE';
+  return SERVER_ERROR_CODES.some((code) => code === error.code);
 }
 
 function refusal(name: RequestName, body: ErrorBody, payload: unknown): Push {

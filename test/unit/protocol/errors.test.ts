@@ -30,6 +30,8 @@ const CODES: readonly (readonly [code: ErrorCode, status: number | undefined, re
   ['TIMEOUT', undefined, true],
   ['DISCONNECTED', undefined, true],
   ['STORAGE', undefined, false],
+  ['MEDIA_DENIED', undefined, false],
+  ['MEDIA_UNAVAILABLE', undefined, false],
 ];
 
 test.each(CODES)('%s is HTTP status %s; worth the same request again: %s', (code, status, retryable) => {
