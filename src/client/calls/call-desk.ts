@@ -3,7 +3,8 @@ import { uuidv7 } from '../../lib/ids.ts';
 import type { Call } from '../../protocol/calls.ts';
 import { CommError } from '../../protocol/errors.ts';
 import { CALL_TYPES } from '../../protocol/vocabulary.ts';
-import { fields, readId } from '../../transport/rows.ts';
+import { fields } from '../../transport/fields.ts';
+import { readId } from '../../transport/rows.ts';
 import { requireId, requireIds, type ClientContext } from '../context.ts';
 import { browserMedia } from './browser-media.ts';
 import { CallCore, type CallDetails } from './call-core.ts';
@@ -118,7 +119,8 @@ export class CallDesk {
     if (call === undefined || call.callerId === this.#context.userId()) return;
     if (this.#find(call.id) !== undefined || this.#held.has(call.id)) return;
     const isOwn = [...this.#entries].some(
-      ({ core }) => !core.isOver && core.machine.direction === 'outgoing' && core.line.id === '' && isWith(call, core.details),
+      ({ core }) =>
+        !core.isOver && core.machine.direction === 'outgoing' && core.line.id === '' && isWith(call, core.details),
     );
     if (isOwn) this.#held.set(call.id, { call, pushes: [] });
     else this.#ring(call);
@@ -227,6 +229,9 @@ function isRung({ machine }: CallCore): boolean {
 }
 
 /** Somebody whom we call is calling us in the same conversation. */
-function isWith(theirs: Pick<Call, 'conversationId' | 'callerId'>, ours: Pick<StartCall, 'conversationId' | 'calleeIds'>): boolean {
+function isWith(
+  theirs: Pick<Call, 'conversationId' | 'callerId'>,
+  ours: Pick<StartCall, 'conversationId' | 'calleeIds'>,
+): boolean {
   return theirs.conversationId === ours.conversationId && ours.calleeIds.includes(theirs.callerId);
 }

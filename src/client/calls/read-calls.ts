@@ -7,7 +7,8 @@ import {
   type CallEndDetail,
   type CallEndReason,
 } from '../../protocol/vocabulary.ts';
-import { assignDefined, fields, readId, readTime } from '../../transport/rows.ts';
+import { fields } from '../../transport/fields.ts';
+import { assignDefined, readId, readTime } from '../../transport/rows.ts';
 import type { IncomingSignal, SignalBody } from './media-backend.ts';
 
 /*
