@@ -30,6 +30,10 @@ const OUTSIDE = {
   pg: 'src/server/store/',
   jose: 'src/server/auth(\\.ts$|/)',
   valibot: 'src/(protocol|transport|server)/',
+  tweetnacl: 'src/client/encryption/primitives\\.ts$',
+  '@noble/ciphers': 'src/client/encryption/primitives\\.ts$',
+  '@noble/curves': 'src/client/encryption/primitives\\.ts$',
+  '@noble/hashes': 'src/client/encryption/primitives\\.ts$',
 };
 
 const NODE_ONLY = '^src/(server|node|testing|cli)/|^src/cli\\.ts$|^src/storage/file(-|\\.ts$)';

@@ -1,17 +1,20 @@
 import type { AbortOptions } from '../lib/abort.ts';
 import { Emitter, type Listener, type ListenOptions } from '../lib/emitter.ts';
-import { lazy, type Lazy } from '../lib/lazy.ts';
+import { lazily, lazy, type Lazy } from '../lib/lazy.ts';
 import { errorFields } from '../lib/logger.ts';
 import { CommError, isCommError } from '../protocol/errors.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
 import { lazyStorage } from '../storage/lazy.ts';
+import { CAPABILITIES, PLAIN_CAPABILITIES } from '../protocol/vocabulary.ts';
 import type { ConnectionStatus } from '../transport/connection.ts';
 import { socketIoPort } from '../transport/socket-io.ts';
 import { TokenSource } from '../transport/token-source.ts';
 import { Wire } from '../transport/wire.ts';
 import { CallsClient } from './calls/calls-client.ts';
+import type { Cipher } from './cipher.ts';
 import type { ClientContext } from './context.ts';
 import { ConversationsClient } from './conversations/conversations-client.ts';
+import type { Encryption } from './encryption/encryption.ts';
 import type { CommEvents } from './events.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { MessagesClient } from './messages/messages-client.ts';
@@ -19,6 +22,7 @@ import { resolveOptions, type CommClientOptions, type ResolvedOptions } from './
 import { Peer, type Guarantees } from './peer.ts';
 import { PresenceClient } from './presence/presence-client.ts';
 import { TypingClient } from './presence/typing-client.ts';
+import type { Reader } from './reader.ts';
 import type { Stream } from './stream.ts';
 
 /**
@@ -36,6 +40,8 @@ export class CommClient {
   readonly typing: TypingClient;
   readonly presence: PresenceClient;
   readonly calls: CallsClient;
+  /** End-to-end encryption; without the option `encryption` every method rejects with a `TypeError`. */
+  readonly encryption: Encryption;
   readonly #options: ResolvedOptions;
   readonly #emitter: Emitter<CommEvents>;
   readonly #lifecycle: Lifecycle;
@@ -68,7 +74,24 @@ export class CommClient {
       return new BaseModeRequester(wire, clock, requestTimeoutMs, () => userId() ?? '');
     });
     const rows = lazy(() => import('../transport/rows.ts'));
+    const { encryption } = resolved;
+    const cipher: Lazy<Cipher> | undefined =
+      encryption &&
+      lazy(async () => {
+        const { Engine } = await import('./encryption/engine.ts');
+        return new Engine(context, this.#storage, resolved, {
+          userId: () => this.userId,
+          members: async (id) => (await reader()).members(id),
+          find: async (id) => (await reader()).find(id),
+          amend: (message) => this.#stream.current?.amend(message),
+        });
+      });
+    this.encryption = lazily(async () => {
+      if (cipher === undefined) throw new TypeError('The option `encryption` is absent');
+      return (await cipher()).api;
+    });
     const context: ClientContext = {
+      cipher,
       rows,
       requester: {
         request: async (name, payload, requestOptions) => {
@@ -77,7 +100,8 @@ export class CommClient {
             // Silence may mean that the line is dead and nobody has said so.
             if (isCommError(error) && error.code === 'TIMEOUT') this.#lifecycle.wake();
           });
-          return await answer;
+          const data = await answer;
+          return cipher === undefined ? data : ((await cipher()).open(data, true) as typeof data);
         },
       },
       emitter: this.#emitter,
@@ -90,7 +114,7 @@ export class CommClient {
       untilConnected: (signal) => this.#lifecycle.untilConnected(signal),
       report,
     };
-    const reader = lazy(async () => {
+    const reader: Lazy<Reader> = lazy(async () => {
       const { Reader } = await import('./reader.ts');
       const rest = {
         baseUrl: `${url ?? ''}${restPath}`,
@@ -98,6 +122,7 @@ export class CommClient {
         tokens,
         userId,
         timeoutMs: requestTimeoutMs,
+        ...(cipher && { open: async (answer: unknown) => (await cipher()).open(answer, false) }),
       };
       return new Reader(context, rest, (id) =>
         this.messages.outbox().filter(({ conversationId }) => conversationId === id),
@@ -126,7 +151,7 @@ export class CommClient {
     // Loaded beside the handshake, which takes longer; what comes before it is there waits.
     const early: [event: string, data: unknown][] = [];
     this.#stream = lazy(async () => {
-      const [{ Stream }] = await Promise.all([import('./stream.ts'), rows()]);
+      const [{ Stream }] = await Promise.all([import('./stream.ts'), rows(), cipher?.()]);
       const { messages, conversations, typing, presence } = this;
       const userRefused = (expired: boolean): void => this.#lifecycle.userRefused(expired);
       const targets = { messages, conversations, typing, presence, reader, userRefused };
@@ -141,6 +166,7 @@ export class CommClient {
       tokens,
       clock,
       userId: resolved.userId,
+      caps: encryption === undefined ? PLAIN_CAPABILITIES : CAPABILITIES,
       greeted: (hello) => {
         this.#peer.greeted(hello);
         const { namedUserId: named, typingTimeoutMs } = this.#peer;

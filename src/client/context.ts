@@ -4,6 +4,7 @@ import type { Lazy } from '../lib/lazy.ts';
 import type { Logger } from '../lib/logger.ts';
 import { CommError } from '../protocol/errors.ts';
 import type { Requester } from '../transport/wire.ts';
+import type { Cipher } from './cipher.ts';
 import type { CommEvents } from './events.ts';
 import type { Capability } from '../protocol/vocabulary.ts';
 
@@ -14,6 +15,8 @@ export interface ClientContext {
   readonly requester: Requester;
   /** Readers of answers: loaded beside the handshake, so there once anything can be answered. */
   readonly rows: Lazy<Rows>;
+  /** Absent without the option `encryption`; otherwise there once anything can be answered. */
+  readonly cipher: Lazy<Cipher> | undefined;
   readonly emitter: Emitter<CommEvents>;
   readonly clock: Clock;
   readonly logger: Logger;

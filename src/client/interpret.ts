@@ -82,6 +82,8 @@ export function interpret(event: string, data: unknown, around: Surroundings): M
     case 'status':
     case 'message:pending':
     case 'message:failed':
+    case 'encryption:identity-changed':
+    case 'encryption:decryption-failed':
       // The client's own: no server speaks for it.
       return undefined;
     default:

@@ -15,7 +15,7 @@ import {
 import type { ConnectRefusal, SocketPort } from '../transport/socket-port.ts';
 import type { TokenSource } from '../transport/token-source.ts';
 import type { Wire } from '../transport/wire.ts';
-import { CAPABILITIES, HELLO_TIMEOUT_MS } from '../protocol/vocabulary.ts';
+import { HELLO_TIMEOUT_MS } from '../protocol/vocabulary.ts';
 
 export interface LifecyclePorts {
   socket: SocketPort;
@@ -23,6 +23,8 @@ export interface LifecyclePorts {
   tokens: TokenSource;
   clock: Clock;
   userId: string | undefined;
+  /** What is offered to the server. */
+  caps: readonly string[];
   /** The hello of our server; `undefined`: there was none in time, so this is a base server. */
   greeted(hello: unknown): void;
   /** Joins, syncs and flushes. Resolves when in step. */
@@ -168,7 +170,7 @@ export class Lifecycle {
   async #open(): Promise<void> {
     const epoch = ++this.#epoch;
     this.#after(OPEN_TIMEOUT_MS, () => this.#step({ type: 'failed' }));
-    const { socket, tokens, userId } = this.#ports;
+    const { socket, tokens, userId, caps } = this.#ports;
     let token: string | undefined;
     try {
       token = await tokens.get();
@@ -179,7 +181,7 @@ export class Lifecycle {
     }
     if (epoch !== this.#epoch) return;
     this.#token = token;
-    const auth = { caps: CAPABILITIES, clientVersion: VERSION, ...(token !== undefined && { token }) };
+    const auth = { caps, clientVersion: VERSION, ...(token !== undefined && { token }) };
     try {
       socket.connect({ auth, query: token === undefined && userId !== undefined ? { userId } : {} });
     } catch (error) {

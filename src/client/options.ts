@@ -7,6 +7,22 @@ import type { CallOptions } from './calls/call-types.ts';
 import { requireId } from './context.ts';
 import { DEFAULT_NAMESPACE, DEFAULT_REST_PATH, DEFAULT_SOCKET_PATH } from '../protocol/vocabulary.ts';
 
+/** How end-to-end encryption works; `{}` turns it on. */
+export interface EncryptionOptions {
+  /**
+   * What opens the keys and texts that are stored on this device: a passphrase (asked for when they are first needed), or a
+   * key of 32 bytes that the app keeps.
+   * @defaultValue a key that the browser keeps and doesn't hand out; outside of browsers none
+   */
+  atRest?: { passphrase: string | (() => string | Promise<string>) } | { key: Uint8Array } | undefined;
+  /**
+   * What to do when somebody who isn't verified shows another identity key: `warn` tells of it and goes on, `block` sends
+   * and shows nothing until `acceptIdentity()`, as it always is with somebody who is verified.
+   * @defaultValue `'warn'`
+   */
+  identityChanges?: 'warn' | 'block' | undefined;
+}
+
 /** When a page counts as left alone. */
 export interface PresenceOptions {
   /**
@@ -46,6 +62,8 @@ export interface CommClientOptions {
   storage?: CommStorage | undefined;
   /** How calls are made. */
   calls?: CallOptions | undefined;
+  /** End-to-end encryption. Absent: none of it is loaded. */
+  encryption?: EncryptionOptions | undefined;
   /** When `away` is told by itself. */
   presence?: PresenceOptions | undefined;
   /**
@@ -73,6 +91,7 @@ export interface ResolvedOptions {
   readonly transports: readonly ('websocket' | 'polling')[];
   readonly storage: CommStorage | undefined;
   readonly calls: CallOptions | undefined;
+  readonly encryption: EncryptionOptions | undefined;
   readonly idleAfterMs: number | false;
   readonly requestTimeoutMs: number;
   readonly logger: Logger;
@@ -107,6 +126,7 @@ export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions
     transports: options.transports ?? ['websocket', 'polling'],
     storage: options.storage,
     calls: options.calls,
+    encryption: options.encryption,
     idleAfterMs,
     requestTimeoutMs,
     logger: options.logger ?? silentLogger,

@@ -14,6 +14,11 @@ export interface SendMessageInput {
   replyTo?: string | undefined;
   attachment?: MessageAttachment | undefined;
   /**
+   * End to end, for those who are in the conversation now. Needs the option `encryption`.
+   * @defaultValue what `encryption.require()` says of the conversation
+   */
+  encrypt?: boolean | undefined;
+  /**
    * UUIDv7. Give one to be able to send the same message again after a crash: the server stores it once.
    * @defaultValue a new one
    */

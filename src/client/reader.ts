@@ -36,6 +36,18 @@ export class Reader {
     this.inbox.apply({ kind: 'listed', conversations: [], first: true, hasMore: false });
   }
 
+  /** Ids of all who are in a conversation now. */
+  async members(id: string): Promise<string[]> {
+    const { inbox, directory } = this;
+    if (inbox.find(id) === undefined) inbox.apply({ kind: 'known', conversation: await directory.get(id) });
+    return inbox.find(id)?.participants.map(({ userId }) => userId) ?? [];
+  }
+
+  /** A message, held or asked for. */
+  async find(id: string): Promise<Message> {
+    return this.timelines.find(id) ?? this.history.get(id);
+  }
+
   openConversation(id: string, ports: ViewPorts): OpenConversation {
     return new OpenConversation(id, ports, this.timelines.open(id), this.inbox);
   }

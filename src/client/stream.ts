@@ -1,9 +1,11 @@
 import type { SyncResult } from '../protocol/conversations.ts';
 import { commErrorFrom, isCommError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
+import type { Message } from '../protocol/messages.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
 import { readSync } from '../transport/read-sync.ts';
 import type { Lazy } from '../lib/lazy.ts';
+import { Remembered } from '../lib/remembered.ts';
 import { deletionOf, marksOf, type Change, type Mark } from './changes.ts';
 import { unreadable, type ClientContext } from './context.ts';
 import type { ConversationsClient } from './conversations/conversations-client.ts';
@@ -35,7 +37,7 @@ export class Stream {
   readonly #to: StreamTargets;
   readonly #feed: Feed;
   readonly #keeper: CursorKeeper;
-  readonly #seen = new Set<string>();
+  readonly #seen = new Remembered(REMEMBERED);
   #inboxRev = 0;
   #loadedFor: string | undefined;
   /** Before that everything is new, and nothing is news. */
@@ -54,6 +56,18 @@ export class Stream {
   }
 
   pushed(event: string, data: unknown): void {
+    const cipher = this.#context.cipher?.current;
+    if (cipher === undefined) this.#deliver(event, data);
+    else cipher.pushed(event, data, (name, opened) => this.#deliver(name, opened));
+  }
+
+  /** Another state of a message that this client alone knows of: it could not be read before. */
+  amend(message: Message): void {
+    const { conversationId } = message;
+    this.#apply({ kind: 'updated', conversationId, message, rev: message.rev });
+  }
+
+  #deliver(event: string, data: unknown): void {
     const meaning = interpret(event, data, {
       find: (id) => this.#to.reader.current?.timelines.find(id),
       now: () => new Date(this.#context.clock.now()).toISOString(),
@@ -62,6 +76,7 @@ export class Stream {
   }
 
   lineLost(): void {
+    this.#context.cipher?.current?.lineLost();
     this.#feed.lineLost();
     this.#to.messages.sender.offline();
     this.#to.typing.lineLost();
@@ -74,7 +89,10 @@ export class Stream {
     const { conversations, messages, presence, reader } = this.#to;
     const isOurs = this.#context.has('rev');
     const userId = this.#context.userId();
-    if (userId !== undefined) await this.#restore(userId);
+    if (userId !== undefined) {
+      await this.#context.cipher?.current?.connected(userId);
+      await this.#restore(userId);
+    }
     await enterAgain(conversations.opened(), (id) => this.enter(id));
     if (isOurs) await this.#sync();
     else reader.current?.timelines.rereadAll();
@@ -108,7 +126,7 @@ export class Stream {
         return this.#mark(meaning.mark);
       case 'forwarded': {
         const { message } = meaning;
-        if (!this.#isNew(`forwarded ${message.id}`)) return;
+        if (!this.#seen.add(`forwarded ${message.id}`)) return;
         this.#context.emitter.emit('message:forwarded', message);
         return this.#change({ kind: 'created', conversationId: message.conversationId, message, rev: message.rev });
       }
@@ -129,18 +147,8 @@ export class Stream {
     const { rev } = change;
     if (rev !== undefined && this.#context.has('rev')) return this.#feed.push({ ...change, rev });
     // A base server counts nothing; the least it needs is that one message is one.
-    if (change.kind === 'created' && !this.#isNew(change.message.id)) return;
+    if (change.kind === 'created' && !this.#seen.add(change.message.id)) return;
     this.#apply(change);
-  }
-
-  #isNew(key: string): boolean {
-    if (this.#seen.has(key)) return false;
-    this.#seen.add(key);
-    for (const oldest of this.#seen) {
-      if (this.#seen.size <= REMEMBERED) break;
-      this.#seen.delete(oldest);
-    }
-    return true;
   }
 
   #apply(change: Change, live = true): void {

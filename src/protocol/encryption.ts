@@ -43,6 +43,19 @@ export interface EncryptedEnvelope {
   senderEphemeralKey?: string | undefined;
   usedOneTimePreKeyId?: number | undefined;
 }
+/** Keys to publish in place of all that the caller had published before. */
+export interface UploadKeys extends KeyBundle {
+  /**
+   * The identity key that the caller takes the server to hold; `null`: none. Where the server holds another one (neither
+   * this nor the uploaded one), it answers CONFLICT and keeps what it has. Absent: replaced whatever it is.
+   */
+  replaces?: string | null | undefined;
+}
+/** Somebody in a common conversation has published another identity. A hint to look: nobody has vouched for it. */
+export interface KeysChanged {
+  userId: string;
+  identityKey: string;
+}
 export interface RequestKeys {
   recipientId: string;
 }
@@ -55,11 +68,43 @@ export interface SessionInitPush {
   senderId: string;
   sessionId: string;
   envelope: EncryptedEnvelope;
+  /**
+   * With the capability `mailbox`: the server keeps the envelope, and hands it over anew on every connection, until this
+   * id is acknowledged. Opaque; in a row of pushes each is greater than the one before.
+   */
+  mailboxId?: string | undefined;
+}
+/** These envelopes are kept by the caller now, and the server may forget them. */
+export interface MailboxAck {
+  /** Those that aren't there, or not the caller's, are passed over. */
+  mailboxIds: string[];
 }
 export interface KeysUploaded {
   userId: string;
   keyCount: number;
 }
+
+/**
+ * Why a client can't read an encrypted message:
+ * - `unknown-session`, `unknown-prekey`: the keys it was encrypted for are gone here; a new session is being started.
+ * - `no-sender-key`: its sender's key for the group hasn't come, or was never meant for this user.
+ * - `identity-changed`: its sender shows another identity than before, and it is held until that is accepted.
+ * - `not-for-us`: it is encrypted for somebody else, or by this user on another device.
+ * - `replayed`: these bytes were another message.
+ * - `misplaced`: it says of itself that it belongs elsewhere: to another conversation, sender or message.
+ * - `locked`: what is stored on this device can't be opened.
+ * - `invalid`: it is damaged or forged.
+ */
+export type DecryptionFailure =
+  | 'unknown-session'
+  | 'unknown-prekey'
+  | 'no-sender-key'
+  | 'identity-changed'
+  | 'not-for-us'
+  | 'replayed'
+  | 'misplaced'
+  | 'locked'
+  | 'invalid';
 
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 // Exactly 32 and 64 bytes: by length alone, a byte less would pass with a second `=`.
@@ -71,7 +116,7 @@ export const preKeySchema = v.object({ keyId: keyIdSchema, publicKey: publicKeyS
   unknown,
   PreKey
 >;
-export const keyBundleSchema = v.object({
+const keyBundle = {
   // The server stamps both: a base client sends them, nobody needs to.
   userId: v.optional(v.string(), ''),
   uploadedAt: v.optional(v.string(), ''),
@@ -79,7 +124,16 @@ export const keyBundleSchema = v.object({
   signedPreKey: preKeySchema,
   signedPreKeySignature: signatureSchema,
   oneTimePreKeys: v.pipe(v.array(preKeySchema), v.maxLength(LIMITS.oneTimePreKeys)),
-}) satisfies v.GenericSchema<unknown, KeyBundle>;
+};
+export const keyBundleSchema = v.object(keyBundle) satisfies v.GenericSchema<unknown, KeyBundle>;
+export const uploadKeysSchema = v.object({
+  ...keyBundle,
+  replaces: v.optional(v.nullable(publicKeySchema)),
+}) satisfies v.GenericSchema<unknown, UploadKeys>;
+export const keysChangedSchema = v.object({
+  userId: v.string(),
+  identityKey: publicKeySchema,
+}) satisfies v.GenericSchema<unknown, KeysChanged>;
 export const keyExchangeResponseSchema = v.object({
   recipientId: v.string(),
   identityKey: publicKeySchema,
@@ -111,7 +165,11 @@ export const sessionInitPushSchema = v.object({
   senderId: v.string(),
   sessionId: v.string(),
   envelope: envelopeSchema,
+  mailboxId: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, SessionInitPush>;
+export const mailboxAckSchema = v.object({
+  mailboxIds: v.pipe(v.array(idSchema), v.minLength(1), v.maxLength(LIMITS.mailboxIds)),
+}) satisfies v.GenericSchema<unknown, MailboxAck>;
 export const keysUploadedSchema = v.object({
   userId: v.string(),
   keyCount: v.number(),

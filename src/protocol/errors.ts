@@ -16,8 +16,19 @@ export const SERVER_ERROR_CODES = [
   'INTERNAL',
 ] as const;
 
-/** Codes that only a client produces: about its own connection, storage and devices. */
-export const CLIENT_ERROR_CODES = ['TIMEOUT', 'DISCONNECTED', 'STORAGE', 'MEDIA_DENIED', 'MEDIA_UNAVAILABLE'] as const;
+/** Codes that only a client produces: about its own connection, storage, devices and keys. */
+export const CLIENT_ERROR_CODES = [
+  'TIMEOUT',
+  'DISCONNECTED',
+  'STORAGE',
+  'MEDIA_DENIED',
+  'MEDIA_UNAVAILABLE',
+  'E2EE_NO_KEYS',
+  'E2EE_IDENTITY_CHANGED',
+  'E2EE_DECRYPTION_FAILED',
+  'E2EE_OTHER_DEVICE',
+  'E2EE_LOCKED',
+] as const;
 
 export type ServerErrorCode = (typeof SERVER_ERROR_CODES)[number];
 /** What {@link CommError.code} may be. */

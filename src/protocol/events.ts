@@ -53,9 +53,10 @@ export interface Requests {
   'signal:answer': { req: calls.SessionDescription; res: null };
   'signal:ice-candidate': { req: calls.IceCandidate; res: null };
   'signal:ice-restart': { req: calls.IceRestart; res: null };
-  'encryption:upload-keys': { req: encryption.KeyBundle; res: encryption.KeysUploaded };
+  'encryption:upload-keys': { req: encryption.UploadKeys; res: encryption.KeysUploaded };
   'encryption:request-keys': { req: encryption.RequestKeys; res: encryption.KeyExchangeResponse };
   'encryption:session-init': { req: encryption.SessionInit; res: null };
+  'encryption:mailbox-ack': { req: encryption.MailboxAck; res: null };
   'file:request-upload': { req: files.RequestUpload; res: files.UploadReady };
 }
 export type RequestName = keyof Requests;
@@ -103,6 +104,7 @@ export interface Pushes {
   'encryption:session-init': encryption.SessionInitPush;
   'encryption:session-established': { sessionId: string; senderId: string };
   'encryption:keys-depleted': { userId: string };
+  'encryption:keys-changed': encryption.KeysChanged;
   'file:upload-ready': files.UploadReady;
   'file:upload-error': files.UploadError;
 }

@@ -14,6 +14,8 @@ export const LIMITS = {
   /** One encrypted envelope: prekey header, padding and base64 included. */
   ciphertextLength: 131_072,
   oneTimePreKeys: 200,
+  /** Ids in one `encryption:mailbox-ack`. */
+  mailboxIds: 200,
   sdpLength: 65_536,
   candidateLength: 4_096,
   callees: 64,

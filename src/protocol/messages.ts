@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { envelopeSchema, type EncryptedEnvelope } from './encryption.ts';
+import { envelopeSchema, type DecryptionFailure, type EncryptedEnvelope } from './encryption.ts';
 import { counterSchema, idSchema, timeSchema, wellFormed } from './fields.ts';
 import { LIMITS } from './limits.ts';
 import {
@@ -77,6 +77,8 @@ export interface Message {
   forwardedFrom?: ForwardedFrom | undefined;
   /** Set on a tombstone. */
   deletedAt?: string | undefined;
+  /** Why an encrypted message can't be read here, as its reader's client found out; never on the wire. */
+  undecrypted?: DecryptionFailure | undefined;
 }
 
 const attachmentUrl = v.pipe(
@@ -170,7 +172,10 @@ export interface MessageRef {
 }
 /** Another text for an own message. */
 export interface EditMessage extends MessageRef {
+  /** A placeholder where the message is encrypted. */
   content: string;
+  /** The new text of an encrypted message, which has to have one; no other may. */
+  envelope?: EncryptedEnvelope | undefined;
 }
 /** One emoji of at most 64 UTF-16 code units, on or off. */
 export interface ReactToMessage extends MessageRef {
@@ -203,6 +208,7 @@ export const messageRefSchema = v.object(messageRef) satisfies v.GenericSchema<u
 export const editMessageSchema = v.object({
   ...messageRef,
   content: v.pipe(v.string(), v.nonEmpty(), v.maxLength(LIMITS.bodyBytes), wellFormed),
+  envelope: v.optional(envelopeSchema),
 }) satisfies v.GenericSchema<unknown, EditMessage>;
 export const reactSchema = v.object({
   ...messageRef,

@@ -57,9 +57,10 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'signal:answer': { req: calls.answerSchema, res: emptySchema },
   'signal:ice-candidate': { req: calls.iceCandidateSchema, res: emptySchema },
   'signal:ice-restart': { req: calls.iceRestartSchema, res: emptySchema },
-  'encryption:upload-keys': { req: encryption.keyBundleSchema, res: encryption.keysUploadedSchema },
+  'encryption:upload-keys': { req: encryption.uploadKeysSchema, res: encryption.keysUploadedSchema },
   'encryption:request-keys': { req: encryption.requestKeysSchema, res: encryption.keyExchangeResponseSchema },
   'encryption:session-init': { req: encryption.sessionInitSchema, res: emptySchema },
+  'encryption:mailbox-ack': { req: encryption.mailboxAckSchema, res: emptySchema },
   'file:request-upload': { req: files.requestUploadSchema, res: files.uploadReadySchema },
 };
 
@@ -107,6 +108,7 @@ export const PUSH_SCHEMAS: PushSchemas = {
   'encryption:session-init': encryption.sessionInitPushSchema,
   'encryption:session-established': encryption.sessionEstablishedSchema,
   'encryption:keys-depleted': encryption.keysDepletedSchema,
+  'encryption:keys-changed': encryption.keysChangedSchema,
   'file:upload-ready': files.uploadReadySchema,
   'file:upload-error': files.uploadErrorSchema,
 };

@@ -6,8 +6,20 @@
 /** Moves when the wire changes in a way that a peer can notice (`test/unit/protocol/wire.test.ts` watches it). */
 export const PROTOCOL_VERSION = 1;
 
-/** Everything of part 2 that this package can do today. A peer gets the intersection with what it offered. */
-export const CAPABILITIES = ['ack', 'client-id', 'rev', 'delivered', 'presence-watch', 'multi-socket-call'] as const;
+/** What every client of ours can do. */
+export const PLAIN_CAPABILITIES = [
+  'ack',
+  'client-id',
+  'rev',
+  'delivered',
+  'presence-watch',
+  'multi-socket-call',
+] as const;
+/**
+ * Everything of part 2 that this package can do today. A peer gets the intersection with what it offered. `mailbox` is
+ * for those who encrypt: whoever offers it has to acknowledge what is handed over.
+ */
+export const CAPABILITIES = [...PLAIN_CAPABILITIES, 'mailbox'] as const;
 /** One of {@link CAPABILITIES}. */
 export type Capability = (typeof CAPABILITIES)[number];
 

@@ -77,6 +77,8 @@ export class Connection implements RequestSource {
       this.#opening.resolve(caller);
       this.#expireAt(expiresAt);
       this.services.calls.table.connected(caller);
+      this.services.mailbox.connected(caller);
+      void this.services.keys.connected(caller);
     } catch (error) {
       this.#refuse(error);
     }
@@ -111,10 +113,11 @@ export class Connection implements RequestSource {
     this.#core.hub.exit(this.#link.id);
     const caller = this.#arrived;
     if (caller === undefined) return;
-    const { typing, presence, calls } = this.services;
+    const { typing, presence, calls, mailbox } = this.services;
     typing.disconnected(caller);
     presence.disconnected(caller);
     calls.table.disconnected(caller);
+    mailbox.disconnected(caller);
   }
 
   /** @returns false when the socket has gone meanwhile */

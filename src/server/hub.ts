@@ -21,6 +21,7 @@ interface Entry extends Member {
 
 const userRoom = (userId: string): string => `user:${userId}`;
 const feedRoom = (userId: string): string => `feed:${userId}`;
+const mailboxRoom = (userId: string): string => `mailbox:${userId}`;
 const conversationRoom = (conversationId: string): string => `conv:${conversationId}`;
 const presenceRoom = (userId: string): string => `presence:${userId}`;
 
@@ -44,6 +45,7 @@ export class SocketHub implements Hub {
     addTo(this.#byUser, member.userId, entry);
     if (member.link.rooms !== undefined) this.#namespaces.add(member.link.rooms);
     this.#join(entry, [userRoom(member.userId)]);
+    if (member.caps.has('mailbox')) this.#join(entry, [mailboxRoom(member.userId)]);
     if (!feed) return;
     this.#join(entry, [feedRoom(member.userId)]);
     const ids = await conversationIds();
@@ -73,7 +75,9 @@ export class SocketHub implements Hub {
   }
 
   toUser(userId: string, push: Push, options: PushOptions = {}): void {
-    this.#emit(userRoom(userId), push, options);
+    const { mailbox, ...rest } = options;
+    const room = mailbox === true ? mailboxRoom(userId) : userRoom(userId);
+    this.#emit(room, push, rest, mailbox === false ? [mailboxRoom(userId)] : []);
   }
 
   toConversation(conversationId: string, push: Push, options: PushOptions = {}): void {
@@ -166,14 +170,20 @@ export class SocketHub implements Hub {
     removeFrom(this.#byRoom, room, entry);
   }
 
-  #emit(room: string, push: Push, { exceptSocketId, exceptUserId }: PushOptions): void {
+  #emit(room: string, push: Push, options: PushOptions, exceptRooms: readonly string[] = []): void {
+    const { exceptSocketId, exceptUserId } = options;
     const except = [
+      ...exceptRooms,
       ...(exceptSocketId === undefined ? [] : [exceptSocketId]),
       ...(exceptUserId === undefined ? [] : [userRoom(exceptUserId)]),
     ];
     for (const rooms of this.#namespaces) rooms.emit(room, push, except);
     const loose = [...(this.#byRoom.get(room) ?? [])].filter(
-      ({ link, userId }) => link.rooms === undefined && link.id !== exceptSocketId && userId !== exceptUserId,
+      ({ link, userId, rooms }) =>
+        link.rooms === undefined &&
+        link.id !== exceptSocketId &&
+        userId !== exceptUserId &&
+        !exceptRooms.some((each) => rooms.has(each)),
     );
     // A bare context can only address a room as a whole: right for a conversation of which nobody is left out.
     if (except.length === 0 && room.startsWith('conv:')) loose[0]?.link.broadcastAll(room, push);

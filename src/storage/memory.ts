@@ -68,3 +68,8 @@ function copyAll(writes: ReadonlyMap<string, Storable | undefined>): [string, St
     throw unstorable(cause);
   }
 }
+
+/** True for what a process forgets by itself. */
+export function isVolatile(storage: CommStorage | undefined): boolean {
+  return storage instanceof MemoryStorage;
+}

@@ -3,7 +3,7 @@ import { Emitter } from '../lib/emitter.ts';
 import { CommError } from '../protocol/errors.ts';
 import type { RequestName, RequestOf, ResponseOf } from '../protocol/events.ts';
 import type { Message } from '../protocol/messages.ts';
-import { CAPABILITIES, DEFAULT_NAMESPACE, DEFAULT_SOCKET_PATH } from '../protocol/vocabulary.ts';
+import { PLAIN_CAPABILITIES, DEFAULT_NAMESPACE, DEFAULT_SOCKET_PATH } from '../protocol/vocabulary.ts';
 import { socketIoPort } from '../transport/socket-io.ts';
 import { Wire } from '../transport/wire.ts';
 
@@ -50,7 +50,7 @@ export async function connectUser(options: TestUserOptions): Promise<TestUser> {
       },
     });
   });
-  const auth = { caps: CAPABILITIES, ...(token !== undefined && { token }) };
+  const auth = { caps: PLAIN_CAPABILITIES, ...(token !== undefined && { token }) };
   port.connect({ auth, query: token === undefined ? { userId } : {} });
   await greeted;
   const close = (): void => {

@@ -56,6 +56,16 @@ const ECHOES: Echoes = {
     event: 'read-receipt:update',
     matches: (request, data, userId) => concerns(request, data) && fields(data['readBy'])?.['userId'] === userId,
   },
+  'encryption:upload-keys': {
+    event: 'encryption:keys-uploaded',
+    matches: (_request, data, userId) => readId(data['userId']) === userId,
+  },
+  'encryption:request-keys': {
+    event: 'encryption:keys-response',
+    matches: (request, data) => data['recipientId'] === request.recipientId,
+    // Whoever asked looks closely at it.
+    read: (data) => data as ResponseOf<'encryption:request-keys'>,
+  },
   'conversation:create': {
     event: 'conversation:new',
     matches: (request, data) => {

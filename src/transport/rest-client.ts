@@ -12,6 +12,8 @@ export interface RestClientOptions {
   /** Says who this is where no token does. */
   userId: () => string | undefined;
   timeoutMs: number;
+  /** What is done to each answer. */
+  open?: ((answer: unknown) => unknown) | undefined;
 }
 
 export interface RestRequest extends AbortOptions {
@@ -42,7 +44,7 @@ export class RestClient {
       try {
         const answer = await this.#once(method, path, request, token);
         tokens.accepted();
-        return answer;
+        return this.#options.open === undefined ? answer : await this.#options.open(answer);
       } catch (error) {
         if (!(error instanceof CommError) || error.code !== 'TOKEN_EXPIRED' || !tokens.refused(token)) throw error;
       }

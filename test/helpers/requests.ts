@@ -51,7 +51,7 @@ export const REQUESTS: { readonly [K in RequestName]: RequestOf<K> } = {
   'message:read': aboutMessage,
   'message:delivered': { ...inConversation, seq: 1 },
   'message:react': { ...aboutMessage, emoji: '👍', on: true },
-  'message:edit': { ...aboutMessage, content: 'Hello!' },
+  'message:edit': { ...aboutMessage, envelope, content: 'Hello!' },
   'message:delete': aboutMessage,
   'message:forward': {
     messageId: '1',
@@ -110,8 +110,10 @@ export const REQUESTS: { readonly [K in RequestName]: RequestOf<K> } = {
     signedPreKeySignature: SIGNATURE,
     oneTimePreKeys: [{ keyId: 2, publicKey: PUBLIC_KEY }],
     uploadedAt: '2026-01-01T00:00:00.000Z',
+    replaces: PUBLIC_KEY,
   },
   'encryption:request-keys': { recipientId: 'bob' },
   'encryption:session-init': { recipientId: 'bob', sessionId: 'session', envelope },
+  'encryption:mailbox-ack': { mailboxIds: ['1', '2'] },
   'file:request-upload': { ...inConversation, mimeType: 'image/png', size: 1, fileName: 'a.png' },
 };

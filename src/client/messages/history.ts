@@ -2,7 +2,7 @@ import type { AbortOptions } from '../../lib/abort.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { Changes } from '../../protocol/conversations.ts';
 import { LIMITS } from '../../protocol/limits.ts';
-import type { Message } from '../../protocol/messages.ts';
+import type { Message, SendMessage } from '../../protocol/messages.ts';
 import type { RestClient } from '../../transport/rest-client.ts';
 import { readChanges, readMessage, readMessages } from '../../transport/rows.ts';
 import { unreadable, type ClientContext } from '../context.ts';
@@ -27,6 +27,12 @@ export interface HistoryPage {
   messages: Message[];
   hasOlder: boolean;
   hasNewer: boolean;
+}
+
+interface Search {
+  query: string;
+  conversationId?: string | undefined;
+  limit?: number | undefined;
 }
 
 const MAX_LIMIT = LIMITS.maxPageSize - 1;
@@ -87,7 +93,7 @@ export class History {
    * @param taken - ids of messages that are the answers to other sends
    */
   async findSent(
-    { conversationId, content }: { conversationId: string; content: string },
+    { conversationId, content, envelope }: SendMessage,
     sentAt: string,
     taken: ReadonlySet<string>,
   ): Promise<Message | undefined> {
@@ -99,20 +105,20 @@ export class History {
     return messages.find(
       (each) =>
         each.senderId === this.#context.userId() &&
-        each.content === content &&
+        (envelope === undefined ? each.content === content : each.envelope?.ciphertext === envelope.ciphertext) &&
         Date.parse(each.createdAt) >= since &&
         !taken.has(each.id),
     );
   }
 
-  async search(
-    {
-      query,
-      conversationId,
-      limit,
-    }: { query: string; conversationId?: string | undefined; limit?: number | undefined },
-    options: AbortOptions = {},
-  ): Promise<Message[]> {
+  /** What the server finds, and what is kept decrypted here, which it can't. */
+  async search(search: Search, options: AbortOptions = {}): Promise<Message[]> {
+    const found = await this.#searchServer(search, options);
+    const cipher = await this.#context.cipher?.();
+    return cipher === undefined ? found : cipher.search(search, found);
+  }
+
+  async #searchServer({ query, conversationId, limit }: Search, options: AbortOptions): Promise<Message[]> {
     const request = { ...options, query: { q: query.slice(0, LIMITS.searchLength), conversationId, limit } };
     if (this.#context.has('rev')) return readAll(await this.#rest.ask('searchMessages', request));
     // A LumenJS server may take `search` for a conversation's id, and answer that with nothing: its own route goes first.

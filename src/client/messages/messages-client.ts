@@ -70,7 +70,7 @@ export class MessagesClient {
       },
       retried: ({ clientId, lane }) => this.#show(lane, { kind: 'retried', clientId }),
       discarded: ({ clientId, lane }) => this.#show(lane, { kind: 'discarded', clientId }),
-      findStored: (item) => this.#findStored(item),
+      findStored: (item, payload) => this.#findStored(item, payload),
     });
   }
 
@@ -83,12 +83,12 @@ export class MessagesClient {
    * `failed`, for `retry()` or `discard()`. Aborting stops the waiting, not the sending.
    */
   async send(options: SendOptions, { signal }: AbortOptions = {}): Promise<Message> {
-    const { conversationId, content, type = 'text', replyTo, attachment, clientId = uuidv7() } = options;
+    const { conversationId, content, type = 'text', replyTo, attachment, clientId = uuidv7(), encrypt } = options;
     requireId('conversationId', conversationId);
     requireId('clientId', clientId);
     if (typeof content !== 'string') throw new TypeError('content must be a string');
     signal?.throwIfAborted();
-    const payload: SendMessage = {
+    const clear = {
       conversationId,
       // A base server drops what has no text.
       content: content === '' && attachment !== undefined ? attachment.fileName : content,
@@ -97,6 +97,9 @@ export class MessagesClient {
       ...(replyTo !== undefined && { replyTo }),
       ...(attachment !== undefined && { attachment }),
     };
+    const { cipher } = this.#context;
+    if (cipher === undefined && encrypt === true) throw new TypeError('encrypt: needs the option `encryption`');
+    const payload: SendMessage = cipher === undefined ? clear : await (await cipher()).draft(clear, encrypt);
     return this.#read(await this.#enqueue(conversationId, { name: 'message:send', payload }, signal, clientId));
   }
 
@@ -143,8 +146,11 @@ export class MessagesClient {
 
   /** Changes the text of an own message. Queued while offline; the last edit wins. */
   async edit(request: EditMessage, { signal }: AbortOptions = {}): Promise<Message | undefined> {
-    const payload = { ...refOf(request), content: request.content };
-    const answer = await this.#enqueue(payload.conversationId, { name: 'message:edit', payload }, signal);
+    const clear = { ...refOf(request), content: request.content };
+    const { cipher } = this.#context;
+    const clientId = uuidv7();
+    const payload = cipher === undefined ? clear : (await cipher()).draftEdit(clear, clientId);
+    const answer = await this.#enqueue(payload.conversationId, { name: 'message:edit', payload }, signal, clientId);
     return (await this.#context.rows()).readMessage(answer);
   }
 
@@ -206,6 +212,21 @@ export class MessagesClient {
     if (message === undefined) return;
     this.#show(message.conversationId, { kind: 'pending', message });
     if (isNew) this.#context.emitter.emit('message:pending', message);
+    else if (message.encrypted === true && message.content === '') this.#reveal(item.clientId);
+  }
+
+  /** What was written in another tab or an earlier session shows once it is decrypted. */
+  #reveal(clientId: string): void {
+    const show = (secret: unknown): void => {
+      const item = this.sender.items().find((each) => each.clientId === clientId);
+      const message = secret === undefined || item === undefined ? undefined : this.#pendingMessage(item);
+      if (message !== undefined) this.#show(message.conversationId, { kind: 'acknowledged', clientId, message });
+    };
+    this.#context
+      .cipher?.()
+      .then((cipher) => cipher.reveal(clientId))
+      .then(show)
+      .catch(this.#context.report);
   }
 
   /** Its place in the timeline comes with the push; a base server's answer is the push. */
@@ -219,8 +240,10 @@ export class MessagesClient {
   #pendingMessage({ clientId, order, operation, parked }: OutboxItem): PendingMessage | undefined {
     if (operation.name !== 'message:send') return undefined;
     const { afterClientId: _after, ...payload } = operation.payload;
+    const secret = this.#context.cipher?.current?.secretOf(clientId);
     return Object.freeze({
       ...payload,
+      ...secret,
       id: clientId,
       clientId,
       senderId: this.sender.userId ?? '',
@@ -237,9 +260,9 @@ export class MessagesClient {
   }
 
   /** A base server can't say whether it has a message: look for it in the newest page before sending it again. */
-  async #findStored({ operation, order }: OutboxItem): Promise<Message | undefined> {
+  async #findStored({ operation, order }: OutboxItem, sealed: Operation['payload']): Promise<Message | undefined> {
     if (operation.name !== 'message:send') return undefined;
-    return (await this.#reading()).history.findSent(operation.payload, timeOf(order), this.#answers);
+    return (await this.#reading()).history.findSent(sealed as SendMessage, timeOf(order), this.#answers);
   }
 
   #remember(messageId: string): void {

@@ -5,27 +5,25 @@ import { CommError } from '../../protocol/errors.ts';
 import type { CommStorage } from '../../storage/comm-storage.ts';
 import type { ClientContext } from '../context.ts';
 import type { OutboxEvents } from './elsewhere.ts';
+import { Doubts } from './doubts.ts';
 import { discarded, handedOver, notWaiting } from './outbox-errors.ts';
 import { LaneWaits } from './lane-waits.ts';
 import type { OutboxStore } from './outbox-store.ts';
-import { byAge, Outbox, type OutboxEffect, type OutboxItem } from './outbox.ts';
+import { byAge, Outbox, type Operation, type OutboxEffect, type OutboxItem } from './outbox.ts';
 
 /** What the rest of the client does about an item's fate. */
 export interface SenderEvents extends OutboxEvents {
   /** With a server that can't recognize a repeated message: was this one stored by an earlier attempt? */
-  findStored(item: OutboxItem): Promise<unknown>;
+  findStored(item: OutboxItem, payload: Operation['payload']): Promise<unknown>;
 }
 
 /** Pipelined per conversation, where repeated ones are recognized: twice a server's commit, so that neither side waits. */
 const WINDOW = 256;
-/** A server error that repeats this often is about the message, not about the moment. */
-const MAX_INTERNAL = 8;
-/** A base server shows a refusal by nothing at all. */
-const MAX_UNANSWERED = 3;
 
 /** Runs the outbox: stores each item before it leaves, sends, waits, and tells what became of it. */
 export class Sender {
   readonly #context: ClientContext;
+  readonly #cipher: ClientContext['cipher'];
   readonly #events: SenderEvents;
   readonly #outbox = new Outbox();
   readonly #store: Lazy<OutboxStore>;
@@ -34,8 +32,7 @@ export class Sender {
   readonly #entering = new Map<string, OutboxItem>();
   /** What has left once, and may have arrived although nobody heard of it. */
   readonly #sent = new Set<string>();
-  /** How often each was answered with what may be about the message or about the moment. */
-  readonly #doubts = new Map<string, number>();
+  readonly #doubts = new Doubts();
   readonly #waits: LaneWaits;
   #prepared: Promise<OutboxStore> | undefined;
   /** Moves with `close`, so that what is still being opened then isn't. */
@@ -47,6 +44,7 @@ export class Sender {
 
   constructor(context: ClientContext, storage: CommStorage, events: SenderEvents) {
     this.#context = context;
+    this.#cipher = context.cipher;
     this.#events = events;
     this.#waits = new LaneWaits(context.clock, (lane) => this.#run(this.#outbox.waited(lane)));
     this.#store = lazy(async () => {
@@ -90,7 +88,9 @@ export class Sender {
     this.#entering.set(item.clientId, item);
     this.#events.queued(item, true);
     this.#lastAdded = this.prepare()
-      .then((store) => {
+      .then(async (store) => {
+        // What is secret is at rest before what refers to it is.
+        if (this.#cipher !== undefined) await (await this.#cipher()).keep(item);
         if (!this.#entering.has(item.clientId)) return;
         store.tell({ type: 'queued', items: [item] });
         return store.put(item);
@@ -159,7 +159,7 @@ export class Sender {
   confirm(clientId: string, answer: unknown): void {
     const item = this.#outbox.find(clientId);
     if (item === undefined) return this.#store.current?.elsewhere.confirm(clientId, answer);
-    this.#forget(item);
+    this.#forget(item, true);
     this.#store.current?.tell({ type: 'stored', item, answer });
     this.#events.stored(item, answer);
     this.#settle(clientId)?.resolve(answer);
@@ -172,7 +172,7 @@ export class Sender {
     const promise = this.#promises.get(clientId) ?? deferred<unknown>();
     this.#promises.set(clientId, promise);
     if (item.parked) {
-      this.#doubts.delete(clientId);
+      this.#doubts.forget(clientId);
       const queued = { ...item, parked: false };
       void this.#store.current?.put(queued);
       this.#store.current?.tell({ type: 'retried', item: queued });
@@ -217,13 +217,13 @@ export class Sender {
     const { clientId, operation } = item;
     const line = this.#line;
     try {
+      const payload = this.#cipher === undefined ? operation.payload : await (await this.#cipher()).seal(item);
       const mayBeThere = this.#sent.has(clientId) && !this.#context.has('client-id');
-      const found = mayBeThere ? await this.#events.findStored(item) : undefined;
+      const found = mayBeThere ? await this.#events.findStored(item, payload) : undefined;
       if (line !== this.#line || this.#outbox.find(clientId) === undefined) return;
       this.#sent.add(clientId);
-      const { name, payload } = operation;
       const sent = afterClientId === undefined ? payload : { ...payload, afterClientId };
-      this.confirm(clientId, found ?? (await this.#context.requester.request(name, sent)));
+      this.confirm(clientId, found ?? (await this.#context.requester.request(operation.name, sent)));
     } catch (error) {
       if (line === this.#line) this.#refused(item, afterClientId !== undefined, error);
     }
@@ -234,18 +234,10 @@ export class Sender {
     if (this.#outbox.find(clientId) === undefined) return;
     const error = cause instanceof CommError ? cause : new CommError('INTERNAL', 'The request failed', { cause });
     if (error.code === 'CONFLICT' && hadPredecessor) return this.#run(this.#outbox.overtook(clientId));
-    if (error.retryable && !this.#isHopeless(clientId, error)) {
+    if (error.retryable && !this.#doubts.isHopeless(clientId, error, this.#context.has('ack'))) {
       return this.#run(this.#outbox.postpone(clientId, error.retryAfterMs));
     }
     this.#fail(item, error);
-  }
-
-  #isHopeless(clientId: string, { code }: CommError): boolean {
-    const isUnanswered = code === 'TIMEOUT' && !this.#context.has('ack');
-    if (code !== 'INTERNAL' && !isUnanswered) return false;
-    const doubts = (this.#doubts.get(clientId) ?? 0) + 1;
-    this.#doubts.set(clientId, doubts);
-    return doubts >= (isUnanswered ? MAX_UNANSWERED : MAX_INTERNAL);
   }
 
   /** A message stays for `retry` or `discard`; anything else is over. */
@@ -291,10 +283,11 @@ export class Sender {
     return promise;
   }
 
-  #forget(item: OutboxItem): void {
+  #forget(item: OutboxItem, isStored = false): void {
+    this.#cipher?.current?.settled(item, isStored);
     this.#entering.delete(item.clientId);
     this.#sent.delete(item.clientId);
-    this.#doubts.delete(item.clientId);
+    this.#doubts.forget(item.clientId);
     void this.#store.current?.delete(item);
   }
 }

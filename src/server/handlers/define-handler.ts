@@ -93,7 +93,8 @@ function parse<T>(schema: v.GenericSchema<unknown, T>, payload: unknown): T {
   // Only the field and the rule: what was received may be large, and is nobody's business but the sender's.
   const [issue] = result.issues;
   const field = issue.path?.[0]?.key;
-  if (field === 'content' && issue.type === 'max_length') {
+  const innermost = issue.path?.at(-1)?.key;
+  if ((innermost === 'content' || innermost === 'ciphertext') && issue.type === 'max_length') {
     throw new CommError('MESSAGE_TOO_LONG', 'The message is too long');
   }
   throw new CommError('INVALID', typeof field === 'string' ? `${field} is not valid` : 'The payload is not valid');

@@ -19,5 +19,9 @@ export const onRequestKeys = defineHandler(
 );
 
 export const onSessionInit = defineHandler('encryption:session-init', ({ caller, services }, request) =>
-  services.keys.relaySession(caller, request),
+  services.mailbox.send(caller, request),
+);
+
+export const onMailboxAck = defineHandler('encryption:mailbox-ack', ({ caller, services }, request) =>
+  services.mailbox.acknowledge(caller, request),
 );

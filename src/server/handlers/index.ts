@@ -50,5 +50,6 @@ export const HANDLERS = {
   'encryption:upload-keys': encryption.onUploadKeys,
   'encryption:request-keys': encryption.onRequestKeys,
   'encryption:session-init': encryption.onSessionInit,
+  'encryption:mailbox-ack': encryption.onMailboxAck,
   'file:request-upload': files.onRequestUpload,
 } as const satisfies { [K in RequestName]: RequestHandler<K> };

@@ -1,25 +1,35 @@
 import type { Clock } from '../../lib/clock.ts';
-import type {
-  KeyBundle,
-  KeyExchangeResponse,
-  KeysUploaded,
-  RequestKeys,
-  SessionInit,
-} from '../../protocol/encryption.ts';
+import { errorFields, type Logger } from '../../lib/logger.ts';
+import type { KeyExchangeResponse, KeysUploaded, RequestKeys, UploadKeys } from '../../protocol/encryption.ts';
 import { CommError } from '../../protocol/errors.ts';
-import { publishedKeys, replaceKeys, takeOneTimePreKey, type TakenPreKey } from '../store/keys.ts';
+import { isDepleted, publishedKeys, replaceKeys, takeOneTimePreKey, type TakenPreKey } from '../store/keys.ts';
 import type { Store } from '../store/store.ts';
-import { sharingWith } from '../store/users.ts';
-import { isIdentityKey, verifyEd25519 } from './ed25519.ts';
+import { peersOf, sharingWith } from '../store/users.ts';
+import type { Work } from '../store/work.ts';
+import type { KeyLimits } from './key-limits.ts';
+import { checkBundle } from './key-rules.ts';
 import type { Caller, Hub } from './ports.ts';
+import { conflict } from './refusals.ts';
 
 export interface KeyServiceDeps {
-  store: Store;
-  hub: Hub;
-  clock: Clock;
+  readonly store: Store;
+  readonly hub: Pick<Hub, 'toUser' | 'toSocket'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: KeyLimits;
 }
 
-/** Public keys and opaque envelopes: what is checked here spares honest clients trouble; they trust none of it. */
+/** More people than this aren't told of another identity: they see it when they ask for the keys. */
+const MAX_TOLD = 10_000;
+
+interface Uploaded {
+  readonly keyCount: number;
+  /** Who has to hear of another identity. */
+  readonly peers: readonly string[];
+  readonly changed: boolean;
+}
+
+/** Public keys. What is checked here spares honest clients trouble; they trust none of it. */
 export class KeyService {
   readonly #deps: KeyServiceDeps;
 
@@ -27,25 +37,48 @@ export class KeyService {
     this.#deps = deps;
   }
 
-  /** Publishes the caller's keys and replaces all they had published before. */
-  async upload(caller: Caller, bundle: KeyBundle): Promise<KeysUploaded> {
+  /**
+   * Publishes the caller's keys and replaces all they had published before.
+   *
+   * @throws CommError `CONFLICT` where `replaces` names another identity than is stored, `INVALID`, `RATE_LIMITED`
+   */
+  async upload(caller: Caller, { replaces, ...bundle }: UploadKeys): Promise<KeysUploaded> {
+    const { userId, caps } = caller;
+    const { store, clock, limits } = this.#deps;
+    limits.uploads.take(userId);
     checkBundle(bundle);
-    const uploadedAt = new Date(this.#deps.clock.now()).toISOString();
-    await this.#deps.store.write(() => replaceKeys({ ...bundle, userId: caller.userId, uploadedAt }));
-    return { userId: caller.userId, keyCount: bundle.oneTimePreKeys.length };
+    const { identityKey } = bundle;
+    const uploadedAt = new Date(clock.now()).toISOString();
+    const work = function* (): Work<Uploaded> {
+      const stored = (yield* publishedKeys(userId))?.identityKey;
+      const changed = stored !== undefined && stored !== identityKey;
+      // What was uploaded under the same guard and not answered may come again: then the stored one is its own.
+      if (changed && replaces !== undefined && replaces !== stored) throw conflict('The server holds another identity');
+      const keyCount = yield* replaceKeys({ ...bundle, userId, uploadedAt }, caps.has('mailbox'));
+      return { keyCount, changed, peers: changed ? yield* peersOf(userId, MAX_TOLD) : [] };
+    };
+    const { keyCount } = await store.write(work, (uploaded) => this.#announceIdentity(caller, identityKey, uploaded));
+    return { userId, keyCount };
   }
 
   /**
-   * The keys of somebody who shares a conversation with the caller, with a one-time prekey that nobody else gets. One's
-   * own keys come without: taking one would waste it.
+   * The keys of somebody who shares a conversation with the caller, with a one-time prekey that nobody else gets, unless
+   * the caller has had too many of them. One's own keys come without: taking one would waste it.
+   *
+   * @throws CommError `NOT_FOUND`, `RATE_LIMITED`
    */
   async request(caller: Caller, { recipientId }: RequestKeys): Promise<KeyExchangeResponse> {
-    const own = recipientId === caller.userId;
-    const found = await this.#deps.store.write(
+    const { userId } = caller;
+    const { store, limits } = this.#deps;
+    limits.requests.take(userId);
+    const own = recipientId === userId;
+    const found = await store.write(
       function* () {
-        if (!own && !(yield* sharingWith(caller.userId, [recipientId])).has(recipientId)) return undefined;
+        if (!own && !(yield* sharingWith(userId, [recipientId])).has(recipientId)) return undefined;
         const keys = yield* publishedKeys(recipientId);
-        return keys && { keys, taken: own ? undefined : yield* takeOneTimePreKey(recipientId) };
+        if (keys === undefined) return undefined;
+        const mayTake = !own && limits.mayTake(userId, recipientId);
+        return { keys, taken: mayTake ? yield* takeOneTimePreKey(recipientId) : undefined };
       },
       (value) => this.#announceDepletion(recipientId, value?.taken),
     );
@@ -61,45 +94,28 @@ export class KeyService {
     };
   }
 
-  /** Hands an envelope to the recipient's devices that are connected. */
-  async relaySession(caller: Caller, { recipientId, sessionId, envelope }: SessionInit): Promise<null> {
-    const { userId } = caller;
-    if (envelope.senderId !== userId) throw new CommError('FORBIDDEN', 'The envelope names another sender');
-    if (envelope.recipientId !== recipientId || envelope.sessionId !== sessionId) {
-      throw new CommError('INVALID', 'The envelope belongs to another recipient or session');
+  /** Whoever wasn't there when the last one-time prekey was taken learns of it now. Never rejects. */
+  async connected({ userId, socketId }: Caller): Promise<void> {
+    const { store, hub, logger } = this.#deps;
+    if (socketId === undefined) return;
+    try {
+      if (!(await store.read(() => isDepleted(userId)))) return;
+      hub.toSocket(socketId, { event: 'encryption:keys-depleted', data: { userId } });
+    } catch (error) {
+      logger.warn('it could not be told that one-time prekeys are used up', errorFields(error));
     }
-    const sharing = await this.#deps.store.read(() => sharingWith(userId, [recipientId]));
-    if (recipientId !== userId && !sharing.has(recipientId)) throw new CommError('NOT_FOUND', 'No keys');
-    const data = { senderId: userId, sessionId, envelope };
-    this.#deps.hub.toUser(recipientId, { event: 'encryption:session-init', data }, { exceptSocketId: caller.socketId });
-    return null;
+  }
+
+  #announceIdentity({ userId, socketId }: Caller, identityKey: string, { changed, peers }: Uploaded): void {
+    if (!changed) return;
+    const { hub } = this.#deps;
+    const push = { event: 'encryption:keys-changed', data: { userId, identityKey } } as const;
+    for (const peer of peers) hub.toUser(peer, push, { mailbox: true });
+    hub.toUser(userId, push, { mailbox: true, exceptSocketId: socketId });
   }
 
   /** Told by whoever took the last one, so once per depletion. */
   #announceDepletion(userId: string, taken: TakenPreKey | undefined): void {
     if (taken?.left === 0) this.#deps.hub.toUser(userId, { event: 'encryption:keys-depleted', data: { userId } });
   }
-}
-
-/** @throws CommError `INVALID` */
-function checkBundle({ identityKey, signedPreKey, signedPreKeySignature, oneTimePreKeys }: KeyBundle): void {
-  const identity = keyBytes(identityKey, 32, 'identityKey');
-  const preKey = keyBytes(signedPreKey.publicKey, 32, 'signedPreKey');
-  const signature = keyBytes(signedPreKeySignature, 64, 'signedPreKeySignature');
-  if (!isIdentityKey(identity)) throw invalid('identityKey is not a usable Ed25519 key');
-  if (!verifyEd25519(identity, preKey, signature)) throw invalid('signedPreKeySignature does not fit');
-  for (const { publicKey } of oneTimePreKeys) keyBytes(publicKey, 32, 'oneTimePreKeys');
-  const ids = new Set(oneTimePreKeys.map(({ keyId }) => keyId));
-  if (ids.size !== oneTimePreKeys.length) throw invalid('oneTimePreKeys have the same keyId twice');
-}
-
-/** Strict base64: what was decoded must encode to the same text, or one key would have several names. */
-function keyBytes(base64: string, length: number, name: string): Uint8Array {
-  const bytes = Buffer.from(base64, 'base64');
-  if (bytes.length !== length || bytes.toString('base64') !== base64) throw invalid(`${name} is not ${length} bytes`);
-  return bytes;
-}
-
-function invalid(message: string): CommError {
-  return new CommError('INVALID', message);
 }

@@ -1,7 +1,8 @@
 import { CommError } from '../../protocol/errors.ts';
 import type { MessageAttachment, SendMessage } from '../../protocol/messages.ts';
 import { mimeTypeAllowed, type ResolvedConfig } from '../config.ts';
-import { forbidden, invalid } from './refusals.ts';
+import { checkSender } from './envelope-rules.ts';
+import { invalid } from './refusals.ts';
 
 type Limits = Pick<ResolvedConfig, 'maxMessageLength' | 'fileUpload'>;
 
@@ -16,7 +17,7 @@ export function checkMessage(userId: string, message: SendMessage, limits: Limit
   if (attachment !== undefined) checkAttachment(attachment, limits);
   if (encrypted !== (envelope !== undefined))
     throw invalid('An encrypted message has an envelope, and no other has one');
-  if (envelope !== undefined && envelope.senderId !== userId) throw forbidden('The envelope names another sender');
+  if (envelope !== undefined) checkSender(userId, envelope);
   if (attachment === undefined && envelope === undefined && message.content.trim() === '') {
     throw invalid('A message has a text, an attachment or an envelope');
   }

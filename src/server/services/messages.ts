@@ -5,6 +5,7 @@ import { viewMessage } from '../store/views.ts';
 import type { Work } from '../store/work.ts';
 import { isoNow, type ServiceDeps } from './deps.ts';
 import { isServerWritten, messageFor, ownMessage } from './message-access.ts';
+import { checkRecipient, checkSender } from './envelope-rules.ts';
 import { checkLength } from './message-rules.ts';
 import type { Caller } from './ports.ts';
 import { conflict, forbidden, invalid } from './refusals.ts';
@@ -27,19 +28,24 @@ export class MessagesService {
   }
 
   /**
-   * @throws CommError `FORBIDDEN` for another's message, `CONFLICT` when it was deleted, `MESSAGE_TOO_LONG`, `INVALID`,
-   * `NOT_FOUND`
+   * @throws CommError `FORBIDDEN` for another's message, `CONFLICT` when it was deleted, or when it is encrypted and the
+   * edit isn't (or the other way round), `MESSAGE_TOO_LONG`, `INVALID`, `NOT_FOUND`
    */
-  async edit(caller: Caller, { content, ...ref }: EditMessage): Promise<Message> {
+  async edit(caller: Caller, { content: text, envelope, ...ref }: EditMessage): Promise<Message> {
     const { config, clock, store } = this.#deps;
-    checkLength(content, config);
-    if (content.trim() === '') throw invalid('A message has a text');
+    checkLength(text, config);
+    if (envelope !== undefined) checkSender(caller.userId, envelope);
+    else if (text.trim() === '') throw invalid('A message has a text');
+    const content = envelope === undefined ? text : JSON.stringify(envelope);
     const work = function* (): Work<Outcome> {
       const row = yield* ownMessage(caller.userId, ref);
       if (row.deleted_at !== null) throw conflict('The message was deleted');
       if (isServerWritten(row)) throw forbidden('This message was written by the server');
-      if (row.encrypted !== 0) throw invalid('An encrypted message is not edited as plain text');
+      if ((row.encrypted !== 0) !== (envelope !== undefined)) {
+        throw conflict('An encrypted message is edited by an envelope, and no other is');
+      }
       if (row.content === content) return { message: yield* viewMessage(row), changed: false };
+      if (envelope !== undefined) yield* checkRecipient(row.conversation_id, envelope);
       const edited = yield* editMessage(row, content, isoNow(clock), yield* takeRev(row.conversation_id));
       return { message: yield* viewMessage(edited), changed: true };
     };

@@ -13,6 +13,8 @@ export interface PushOptions {
   exceptSocketId?: string | undefined;
   /** All the user's sockets are left out. */
   exceptUserId?: string | undefined;
+  /** Of a user's sockets: `true`, only those with the capability `mailbox`; `false`, only the others. */
+  mailbox?: boolean | undefined;
 }
 
 /** How pushes reach people, without a word about Socket.IO. Whoever is not connected is left out in silence. */

@@ -74,29 +74,42 @@ interface Limit {
 
 const SWEEP_EVERY = 1_024;
 
+/** More keys than this are not remembered: whoever was first met longest ago is forgotten. */
+const MAX_KEYS = 100_000;
+
 /** One limit per key (a user), forgotten when it is as good as new. */
 export class KeyedLimit {
   readonly #create: (now: number) => Limit;
   readonly #now: () => number;
+  readonly #maxKeys: number;
   readonly #limits = new Map<string, Limit>();
   #untilSweep = SWEEP_EVERY;
 
-  constructor(create: (now: number) => Limit, now: () => number) {
+  constructor(create: (now: number) => Limit, now: () => number, maxKeys = MAX_KEYS) {
     this.#create = create;
     this.#now = now;
+    this.#maxKeys = maxKeys;
   }
 
   /** @throws CommError `RATE_LIMITED`, with `retryAfterMs` */
   take(key: string): void {
-    const now = this.#now();
-    const limit = this.#limits.get(key) ?? this.#add(key, now);
-    const waitMs = limit.take(now);
+    const waitMs = this.tryTake(key);
     if (waitMs > 0) throw rateLimited(waitMs);
+  }
+
+  /** For those who have something else to do than to refuse. @returns 0, or the milliseconds until there is one */
+  tryTake(key: string): number {
+    const now = this.#now();
+    return (this.#limits.get(key) ?? this.#add(key, now)).take(now);
   }
 
   #add(key: string, now: number): Limit {
     this.#untilSweep -= 1;
     if (this.#untilSweep === 0) this.#sweep(now);
+    if (this.#limits.size >= this.#maxKeys) {
+      const oldest = this.#limits.keys().next();
+      if (oldest.done !== true) this.#limits.delete(oldest.value);
+    }
     const limit = this.#create(now);
     this.#limits.set(key, limit);
     return limit;

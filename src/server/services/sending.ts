@@ -1,3 +1,4 @@
+import type { EncryptedEnvelope } from '../../protocol/encryption.ts';
 import type { ForwardMessage, Message, SendMessage } from '../../protocol/messages.ts';
 import { takeSeq } from '../store/counters.ts';
 import { moveDelivered, slowestDelivered } from '../store/marks.ts';
@@ -7,6 +8,7 @@ import { wireId } from '../store/rows.ts';
 import { viewMessage, viewNewMessage } from '../store/views.ts';
 import type { Work } from '../store/work.ts';
 import { isoNow, type ServiceDeps } from './deps.ts';
+import { checkRecipient } from './envelope-rules.ts';
 import { isServerWritten, messageFor } from './message-access.ts';
 import { checkMessage } from './message-rules.ts';
 import type { Caller } from './ports.ts';
@@ -59,7 +61,7 @@ export class SendingService {
       encrypted: envelope !== undefined,
       clientId: request.clientId,
     };
-    const work = (): Work<Sent> => this.#insert(draft, request.afterClientId);
+    const work = (): Work<Sent> => this.#insert(draft, request.afterClientId, envelope);
     return (await this.#deps.store.write(work, (sent) => this.#tellNew(caller, sent))).message;
   }
 
@@ -107,7 +109,7 @@ export class SendingService {
     return (await this.#deps.store.write(work, (sent) => this.#tellNew(undefined, sent))).message;
   }
 
-  *#insert(draft: Draft, afterClientId?: string): Work<Sent> {
+  *#insert(draft: Draft, afterClientId?: string, envelope?: EncryptedEnvelope): Work<Sent> {
     const facts = yield* sendFacts(draft, afterClientId);
     const known = yield* storedBefore(draft.conversationId, facts);
     if (known !== undefined) return known;
@@ -116,6 +118,7 @@ export class SendingService {
       throw conflict('The message before this one is not stored yet');
     }
     if (draft.replyTo !== undefined && !facts.replyFound) throw invalid('replyTo is no message of this conversation');
+    if (envelope !== undefined) yield* checkRecipient(draft.conversationId, envelope);
     return yield* this.#append(draft);
   }
 

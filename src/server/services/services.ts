@@ -7,7 +7,9 @@ import type { CallHub } from './call-table.ts';
 import { CallService } from './calls.ts';
 import { createChatServices, type ChatServices } from './chat-services.ts';
 import { isoNow, type ServiceDeps } from './deps.ts';
+import { KeyLimits } from './key-limits.ts';
 import { KeyService } from './keys.ts';
+import { MailboxService } from './mailbox.ts';
 import type { Hub } from './ports.ts';
 import { PresenceService, type PresenceHub } from './presence.ts';
 import { KeyedLimit, SlidingWindow } from './rate-limit.ts';
@@ -22,6 +24,7 @@ export interface Services extends ChatServices {
   readonly calls: CallService;
   readonly signals: SignalService;
   readonly keys: KeyService;
+  readonly mailbox: MailboxService;
   /** Absent where the configuration sets none. */
   readonly sendLimit: KeyedLimit | undefined;
   /** The server's time, as it is on the wire. */
@@ -55,6 +58,7 @@ export function createServices(deps: EveryDep): Services {
         .catch((error: unknown) => logger.error('a call left no row', { callId: call.id, ...errorFields(error) }));
     },
   });
+  const keyLimits = new KeyLimits(clock);
   const services: Services = {
     ...chat,
     calls,
@@ -67,7 +71,8 @@ export function createServices(deps: EveryDep): Services {
       requireMember: (userId, conversationId) => requireMember(store, userId, conversationId),
     }),
     signals: new SignalService({ calls, hub, clock }),
-    keys: new KeyService({ store, hub, clock }),
+    keys: new KeyService({ store, hub, clock, logger, limits: keyLimits }),
+    mailbox: new MailboxService({ store, hub, clock, logger, limits: keyLimits }),
     get sendLimit() {
       const { rateLimit } = config;
       sendLimit ??=

@@ -78,12 +78,34 @@ export interface EncryptionKeysTable {
   signed_pre_key: string;
   signed_pre_key_signature: string;
   uploaded_at: Generated<Time>;
+  /** Published by a client with the capability `mailbox`. */
+  mailbox: Generated<Flag>;
 }
 
 export interface EncryptionPrekeysTable {
   user_id: string;
   key_id: number;
   public_key: string;
+}
+
+/** Of the last upload: what was handed out, and must not be published again. */
+export interface TakenPrekeysTable {
+  user_id: string;
+  key_id: number;
+  public_key: string;
+}
+
+/** Envelopes that wait until their recipient has them. */
+export interface MailboxTable {
+  id: Generated<number>;
+  recipient_id: string;
+  sender_id: string;
+  digest: string;
+  /** Bytes of `envelope`. */
+  size: number;
+  stored_at: Time;
+  /** JSON. */
+  envelope: string;
 }
 
 export interface ReactionsTable {
@@ -133,6 +155,8 @@ export interface Tables {
   encryption_keys: EncryptionKeysTable;
   encryption_prekeys: EncryptionPrekeysTable;
   message_reactions: ReactionsTable;
+  comm_mailbox: MailboxTable;
+  comm_taken_prekeys: TakenPrekeysTable;
   comm_users: UsersTable;
   comm_departures: DeparturesTable;
   comm_search_state: SearchStateTable;

@@ -55,6 +55,13 @@ const sharingRows = statement(
     )`,
 );
 
+const peerRows = statement(
+  (p: Params<{ userId: string; limit: number }>) => sql<{ user_id: string }>`
+    select distinct theirs.user_id from conversation_participants as ours
+    join conversation_participants as theirs on theirs.conversation_id = ours.conversation_id
+    where ours.user_id = ${p.userId} and theirs.user_id <> ${p.userId} limit ${p.limit}`,
+);
+
 export function* storedPresence(userId: string): Work<StoredPresence> {
   const row = yield* first(presenceRow({ userId }));
   return {
@@ -92,4 +99,9 @@ export function* hasMoreConversations(userId: string, count: number): Work<boole
 export function* sharingWith(userId: string, others: readonly string[]): Work<ReadonlySet<string>> {
   const rows = yield* all(sharingRows({ userId, others: JSON.stringify(others) }));
   return new Set(rows.map((row) => row.user_id));
+}
+
+/** Everybody who shares a conversation with the user, up to `limit` of them. */
+export function* peersOf(userId: string, limit: number): Work<readonly string[]> {
+  return (yield* all(peerRows({ userId, limit }))).map((row) => row.user_id);
 }

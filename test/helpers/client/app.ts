@@ -27,6 +27,9 @@ const EVENTS = [
   'conversation:updated',
   'conversation:left',
   'read-receipt:update',
+  'encryption:identity-changed',
+  'encryption:decryption-failed',
+  'encryption:session-established',
 ] as const satisfies readonly EventName[];
 
 /** An app around a client: it writes down every event, and can wait for one. */

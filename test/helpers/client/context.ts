@@ -35,6 +35,7 @@ export function fakeContext(): FakeContext {
   });
   const context: FakeContext = {
     clock: manualClock(),
+    cipher: undefined,
     asked: [],
     reported: [],
     told: [],

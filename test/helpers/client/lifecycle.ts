@@ -1,3 +1,4 @@
+import { PLAIN_CAPABILITIES } from '../../../src/protocol/vocabulary.ts';
 import { Lifecycle, type LifecyclePorts } from '../../../src/client/lifecycle.ts';
 import type { Deferred } from '../../../src/lib/deferred.ts';
 import { TokenSource, type Token } from '../../../src/transport/token-source.ts';
@@ -30,6 +31,7 @@ export class LifecycleRig {
       wire: new Wire(socket, clock, 10_000),
       tokens: new TokenSource(token),
       clock,
+      caps: PLAIN_CAPABILITIES,
       userId,
       greeted: (hello) => {
         this.#isOurs = hello !== undefined;

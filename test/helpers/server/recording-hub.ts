@@ -1,9 +1,12 @@
 import type { Push, PushName, Pushes } from '../../../src/protocol/events.ts';
-import type { Hub } from '../../../src/server/services/ports.ts';
+import type { Hub, PushOptions } from '../../../src/server/services/ports.ts';
 
 export type Recorded = Push & { readonly to: string; readonly except?: string };
 
-/** Keeps what was pushed, in order: `to` is `user:<id>`, `conversation:<id>` or `socket:<id>`. */
+/**
+ * Keeps what was pushed, in order: `to` is `user:<id>`, `mailbox:<id>` (a user's sockets with that capability),
+ * `base:<id>` (those without it), `conversation:<id>` or `socket:<id>`.
+ */
 export class RecordingHub implements Hub {
   readonly pushes: Recorded[] = [];
   /** Who enters and leaves which room. */
@@ -11,8 +14,10 @@ export class RecordingHub implements Hub {
   /** By conversation: users with a base client in the room. */
   readonly base = new Map<string, readonly string[]>();
 
-  toUser(userId: string, push: Push, options?: { exceptSocketId?: string | undefined }): void {
-    this.#record(`user:${userId}`, push, options);
+  toUser(userId: string, push: Push, options: PushOptions = {}): void {
+    const { mailbox } = options;
+    const sockets = mailbox === undefined ? 'user' : mailbox ? 'mailbox' : 'base';
+    this.#record(`${sockets}:${userId}`, push, options);
   }
 
   toConversation(conversationId: string, push: Push, options?: { exceptSocketId?: string | undefined }): void {

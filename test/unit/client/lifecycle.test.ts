@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { deferred } from '../../../src/lib/deferred.ts';
 import { VERSION } from '../../../src/lib/version.ts';
 import { CommError } from '../../../src/protocol/errors.ts';
-import { CAPABILITIES } from '../../../src/protocol/vocabulary.ts';
+import { PLAIN_CAPABILITIES } from '../../../src/protocol/vocabulary.ts';
 import { settle } from '../../helpers/client/fake-socket.ts';
 import { BACKOFF_MS, LifecycleRig } from '../../helpers/client/lifecycle.ts';
 
@@ -26,7 +26,7 @@ describe('connecting', () => {
     const connecting = lifecycle.connect(undefined);
     await settle();
     expect(rig.socket.attempts).toEqual([
-      { auth: { caps: CAPABILITIES, clientVersion: VERSION }, query: { userId: 'alice' } },
+      { auth: { caps: PLAIN_CAPABILITIES, clientVersion: VERSION }, query: { userId: 'alice' } },
     ]);
     rig.socket.open();
     rig.socket.hello();

@@ -32,6 +32,11 @@ const CODES: readonly (readonly [code: ErrorCode, status: number | undefined, re
   ['STORAGE', undefined, false],
   ['MEDIA_DENIED', undefined, false],
   ['MEDIA_UNAVAILABLE', undefined, false],
+  ['E2EE_NO_KEYS', undefined, false],
+  ['E2EE_IDENTITY_CHANGED', undefined, false],
+  ['E2EE_DECRYPTION_FAILED', undefined, false],
+  ['E2EE_OTHER_DEVICE', undefined, false],
+  ['E2EE_LOCKED', undefined, false],
 ];
 
 test.each(CODES)('%s is HTTP status %s; worth the same request again: %s', (code, status, retryable) => {

@@ -1,3 +1,4 @@
+import { ed25519 } from '@noble/curves/ed25519.js';
 import { describe, expect, test } from 'vitest';
 import { isIdentityKey, verifyEd25519 } from '../../../src/server/services/ed25519.ts';
 import { newIdentity } from '../../helpers/server/keys.ts';
@@ -11,6 +12,11 @@ function encoded(number: bigint): Buffer {
 }
 const decoded = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
 const SIGN_BIT = 2n ** 255n;
+/** An honest key and a point of small order, added: a second name under which signatures hold as well. */
+function mixed(torsion: Uint8Array): bigint {
+  const { Point } = ed25519;
+  return decoded(Point.fromBytes(newIdentity().identityKey).add(Point.fromBytes(torsion)).toBytes());
+}
 const ORDER_8 = decoded(Buffer.from('26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05', 'hex'));
 
 describe('what may be an identity key', () => {
@@ -26,6 +32,12 @@ describe('what may be an identity key', () => {
     ['the identity in a second encoding', P + 1n],
     ['zero in a second encoding', P],
     ['all ones', 2n ** 256n - 1n],
+    ['what is no point at all', 2n],
+    [
+      'a key with a part of order 8',
+      mixed(Buffer.from('26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05', 'hex')),
+    ],
+    ['a key with a part of order 2', mixed(encoded(P - 1n))],
   ])('not %s', (_, number) => {
     expect(isIdentityKey(encoded(number))).toBe(false);
   });

@@ -45,6 +45,17 @@ test('everybody has a limit of their own, and a refusal says how long to wait', 
   expect(() => limit.take('alice')).not.toThrow();
 });
 
+test('of more keys than it may remember, the one met first is forgotten', () => {
+  const limit = new KeyedLimit(
+    (at) => new TokenBucket({ burst: 1, perSecond: 1 }, at),
+    () => 0,
+    2,
+  );
+  for (const key of ['a', 'b', 'c']) limit.take(key);
+  expect([limit.tryTake('b'), limit.tryTake('c')]).toEqual([1_000, 1_000]);
+  expect(limit.tryTake('a')).toBe(0);
+});
+
 test('those who have been quiet are forgotten', () => {
   let now = 0;
   let made = 0;

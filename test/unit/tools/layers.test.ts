@@ -38,6 +38,10 @@ const PLANTED: readonly (readonly [rule: string, file: string, source: string])[
   ['outside-pg', 'src/server/planted-pg.ts', "import type { Pool } from 'pg';"],
   ['outside-jose', 'src/server/planted-jwt.ts', "import { jwtVerify } from 'jose';"],
   ['outside-valibot', 'src/client/planted-schema.ts', "import * as v from 'valibot';"],
+  ['outside-tweetnacl', 'src/client/encryption/planted-nacl.ts', "import nacl from 'tweetnacl';"],
+  ['outside-@noble/ciphers', 'src/client/planted-aead.ts', "import type {} from '@noble/ciphers/chacha.js';"],
+  ['outside-@noble/curves', 'src/client/encryption/planted-curve.ts', "import '@noble/curves/ed25519.js';"],
+  ['outside-@noble/hashes', 'src/lib/planted-hash.ts', "import { sha256 } from '@noble/hashes/sha2.js';"],
   [
     'no-circular',
     'src/lib/planted-ring-a.ts',

@@ -3,6 +3,7 @@ import { order } from './001-order.ts';
 import { marks } from './002-marks.ts';
 import { reactions } from './003-reactions.ts';
 import { search } from './004-search.ts';
+import { mailbox } from './005-mailbox.ts';
 
 export interface Migration {
   readonly version: number;
@@ -16,4 +17,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 2, name: 'marks', up: marks },
   { version: 3, name: 'reactions', up: reactions },
   { version: 4, name: 'search', up: search },
+  { version: 5, name: 'mailbox', up: mailbox },
 ];

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { KeyBundle } from '../../../../src/protocol/encryption.ts';
+import { manualClock } from '../../../helpers/manual-clock.ts';
 import type { CheckedClient } from '../../../helpers/server/checked-client.ts';
 import { startServer, type TestServer } from '../../../helpers/server/comm-server.ts';
 import { keyBundle, newIdentity } from '../../../helpers/server/keys.ts';
@@ -15,11 +16,15 @@ async function pair(server: TestServer): Promise<[alice: CheckedClient, bob: Che
 test('of fifty requests at once no two get the same one-time prekey', async () => {
   await using server = await startServer();
   const [alice, bob] = await pair(server);
+  const carol = await server.connect('carol');
+  const dave = await server.connect('dave');
+  await bob.ask('conversation:create', { type: 'group', participantIds: ['carol', 'dave'] });
   const bundle = keyBundle(40);
   await bob.ask('encryption:upload-keys', bundle);
 
+  const callers = Array.from({ length: 50 }, (_, index) => [alice, carol, dave][index % 3] ?? alice);
   const answers = await Promise.all(
-    Array.from({ length: 50 }, () => alice.ask('encryption:request-keys', { recipientId: 'bob' })),
+    callers.map((caller) => caller.ask('encryption:request-keys', { recipientId: 'bob' })),
   );
   const taken = answers.flatMap(({ oneTimePreKey }) => (oneTimePreKey === undefined ? [] : [oneTimePreKey.keyId]));
   expect(taken.toSorted((a, b) => a - b)).toEqual(bundle.oneTimePreKeys.map(({ keyId }) => keyId));
@@ -56,6 +61,54 @@ test('looking at the own bundle takes no prekey', async () => {
   expect((await alice.ask('encryption:request-keys', { recipientId: 'bob' })).oneTimePreKey).toBeDefined();
 });
 
+test('an upload that is repeated brings back no one-time prekey that was handed out', async () => {
+  await using server = await startServer();
+  const [alice, bob] = await pair(server);
+  const bundle = keyBundle(3);
+  await bob.ask('encryption:upload-keys', bundle);
+  const { oneTimePreKey: first } = await alice.ask('encryption:request-keys', { recipientId: 'bob' });
+  expect(await bob.ask('encryption:upload-keys', bundle)).toEqual({ userId: 'bob', keyCount: 2 });
+  expect(await bob.ask('encryption:upload-keys', bundle)).toEqual({ userId: 'bob', keyCount: 2 });
+  const { oneTimePreKey: second } = await alice.ask('encryption:request-keys', { recipientId: 'bob' });
+  expect([first, second]).toEqual(bundle.oneTimePreKeys.slice(0, 2));
+});
+
+test('whoever was away when the last one-time prekey was taken learns of it when they connect', async () => {
+  await using server = await startServer();
+  const [alice, bob] = await pair(server);
+  await bob.ask('encryption:upload-keys', keyBundle(1));
+  bob.close();
+  await alice.ask('encryption:request-keys', { recipientId: 'bob' });
+  const again = await server.connect('bob');
+  expect(await again.next('encryption:keys-depleted')).toEqual({ userId: 'bob' });
+  await again.ask('encryption:upload-keys', keyBundle(1));
+  again.close();
+  const stocked = await server.connect('bob');
+  await stocked.settled();
+  expect(stocked.events).not.toContain('encryption:keys-depleted');
+  // Who has published nothing has nothing to publish again.
+  expect(alice.events).not.toContain('encryption:keys-depleted');
+});
+
+test('one caller cannot drain the one-time prekeys of another, and can start sessions all the same', async () => {
+  const clock = manualClock();
+  await using server = await startServer({ clock });
+  const [alice, bob] = await pair(server);
+  const carol = await server.connect('carol');
+  await carol.ask('conversation:create', { type: 'direct', participantIds: ['bob'] });
+  const bundle = keyBundle(60);
+  await bob.ask('encryption:upload-keys', bundle);
+  const take = async (caller: CheckedClient) =>
+    (await caller.ask('encryption:request-keys', { recipientId: 'bob' })).oneTimePreKey?.keyId;
+  const taken = await Promise.all(Array.from({ length: 60 }, () => take(alice)));
+  expect(taken.filter((id) => id !== undefined)).toHaveLength(20);
+  expect(await take(carol)).toBe(21);
+  clock.advance(3_600_000);
+  expect([await take(alice), await take(alice)]).toEqual([22, undefined]);
+  await bob.settled();
+  expect(bob.events).not.toContain('encryption:keys-depleted');
+});
+
 test('keys outlive the connection of their owner', async () => {
   await using server = await startServer();
   const [alice, bob] = await pair(server);
@@ -68,6 +121,23 @@ const identity = newIdentity();
 const good = keyBundle(1, identity);
 const flipped = Buffer.from(good.signedPreKeySignature, 'base64');
 flipped[0] = (flipped[0] ?? 0) ^ 1;
+
+/** The same bytes by another text: the last character has two bits that nobody reads. */
+function respelled(base64: string): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+  const last = alphabet.indexOf(base64.at(-2) ?? '');
+  return `${base64.slice(0, -2)}${alphabet[last + 1] ?? ''}=`;
+}
+
+/** Well signed, but every secret makes zeros of it. */
+function lowOrderBundle(): KeyBundle {
+  const zero = Buffer.alloc(32);
+  return {
+    ...good,
+    signedPreKey: { keyId: 1, publicKey: zero.toString('base64') },
+    signedPreKeySignature: identity.sign(zero).toString('base64'),
+  };
+}
 
 test.each<[why: string, bundle: KeyBundle]>([
   ['a signature of something else', { ...good, signedPreKey: keyBundle(0).signedPreKey }],
@@ -82,6 +152,12 @@ test.each<[why: string, bundle: KeyBundle]>([
       signedPreKeySignature: Buffer.concat([Buffer.from([1]), Buffer.alloc(63)]).toString('base64'),
     },
   ],
+  ['a signed prekey that shares no secret', lowOrderBundle()],
+  [
+    'a signed prekey of 31 bytes',
+    { ...good, signedPreKey: { keyId: 1, publicKey: Buffer.alloc(31).toString('base64') } },
+  ],
+  ['a key in base64 that has a second form', { ...good, identityKey: respelled(good.identityKey) }],
   ['the same key id twice', { ...good, oneTimePreKeys: [...good.oneTimePreKeys, ...good.oneTimePreKeys] }],
 ])('a bundle with %s is refused and leaves the old one', async (_, bundle) => {
   await using server = await startServer();
@@ -108,9 +184,9 @@ test('a session begins at every device of the recipient, under the name of who r
   const [alice, bob] = await pair(server);
   const phone = await server.connectBase('bob');
   await alice.ask('encryption:session-init', { recipientId: 'bob', sessionId: 's1', envelope });
-  for (const device of [bob, phone]) {
-    expect(await device.next('encryption:session-init')).toEqual({ senderId: 'alice', sessionId: 's1', envelope });
-  }
+  const push = { senderId: 'alice', sessionId: 's1', envelope };
+  expect(await bob.next('encryption:session-init')).toEqual({ ...push, mailboxId: expect.any(String) as string });
+  expect(await phone.next('encryption:session-init')).toEqual(push);
 });
 
 test.each([

@@ -1,0 +1,326 @@
+import { KeyedQueue } from '../../lib/keyed-queue.ts';
+import { CommError } from '../../protocol/errors.ts';
+import type { EditMessage, Message, SendMessage } from '../../protocol/messages.ts';
+import type { CommStorage } from '../../storage/comm-storage.ts';
+import { isVolatile } from '../../storage/memory.ts';
+import { fields } from '../../transport/fields.ts';
+import type { Cipher, Outgoing as Item, Secret } from '../cipher.ts';
+import type { ClientContext } from '../context.ts';
+import type { EncryptionOptions } from '../options.ts';
+import { keepPin, NAMES, pinIn, type Account } from './account.ts';
+import { Accounts } from './accounts.ts';
+import { Drafts } from './drafts.ts';
+import { EncryptionClient } from './encryption-client.ts';
+import type { Encryption } from './encryption.ts';
+import { GroupRequests } from './group-requests.ts';
+import { Incoming } from './incoming.ts';
+import { Mailbox } from './mailbox.ts';
+import { Outgoing } from './outgoing.ts';
+import { Post } from './post.ts';
+import { Publisher } from './publisher.ts';
+import { PushQueue } from './push-queue.ts';
+import type { News } from './receiving.ts';
+import { Requirements } from './requirements.ts';
+import { encryptedIn, replacedIn } from './rows.ts';
+import { Sessions } from './sessions.ts';
+import { matches, messageOf, readText } from './texts.ts';
+
+/** What encryption needs of the rest of the client. */
+export interface EnginePorts {
+  /** Who this is, as far as anybody has said. */
+  userId(): string | undefined;
+  members(conversationId: string): Promise<readonly string[]>;
+  find(messageId: string): Promise<Message>;
+  /** Shows a message that can be read now. */
+  amend(message: Message): void;
+}
+
+/** At most so many envelopes are taken before the server is told. */
+const CONFIRM_EVERY = 50;
+
+/** Puts the parts of encryption together, and stands in the way of every message that comes or goes. */
+export class Engine implements Cipher {
+  readonly api: Encryption;
+  readonly #context: ClientContext;
+  readonly #ports: EnginePorts;
+  readonly #accounts: Accounts;
+  readonly #drafts = new Drafts();
+  readonly #requirements: Requirements;
+  readonly #publisher: Publisher;
+  readonly #post: Post;
+  readonly #sessions: Sessions;
+  readonly #outgoing: Outgoing;
+  readonly #incoming: Incoming;
+  readonly #mailbox: Mailbox;
+  readonly #groupRequests: GroupRequests;
+  readonly #queue: PushQueue;
+  readonly #keeping = new KeyedQueue<string>();
+  #userId: string | undefined;
+  /** Envelopes that wait to be taken. */
+  #taking = 0;
+
+  constructor(
+    context: ClientContext,
+    storage: CommStorage,
+    options: { encryption: EncryptionOptions | undefined; storage: CommStorage | undefined },
+    ports: EnginePorts,
+  ) {
+    this.#context = context;
+    this.#ports = ports;
+    const { atRest, identityChanges: policy = 'warn' } = options.encryption ?? {};
+    const isGone = options.storage === undefined ? !('indexedDB' in globalThis) : isVolatile(options.storage);
+    const deps = { storage, atRest, isVolatile: isGone, logger: context.logger };
+    this.#accounts = new Accounts(deps, () => this.#userId ?? ports.userId());
+    const account = (): Promise<Account> => this.#accounts.get();
+    const ready = (): Promise<void> => this.#publisher.ready;
+    this.#requirements = new Requirements(storage, () => this.#userId ?? ports.userId());
+    this.#publisher = new Publisher(context);
+    this.#post = new Post(context);
+    this.#sessions = new Sessions(context, policy, {
+      changed: (change) => context.emitter.emit('encryption:identity-changed', change),
+      posted: (of) => this.#post.hurry(of),
+    });
+    const sending = { account, ready, required: (id: string) => this.#requirements.has(id) };
+    this.#outgoing = new Outgoing(context, { ...ports, ...sending }, this.#drafts, this.#sessions, this.#post);
+    this.#groupRequests = new GroupRequests(context, this.#sessions, (of) => this.#post.hurry(of));
+    const lost = (of: Account, senderId: string): void => this.#lost(of, senderId);
+    this.#incoming = new Incoming(context, policy, {
+      account,
+      news: (of, senderId, news) => this.#news(of, senderId, news, news.started === true),
+      lost,
+      missing: (of, senderId, cid, chainId) => this.#groupRequests.ask(of, senderId, cid, chainId),
+    });
+    this.#mailbox = new Mailbox(context, policy, {
+      news: (of, senderId, news, unlocked) => this.#news(of, senderId, news, unlocked),
+      lost,
+      reset: (of, senderId) => void this.#drafts.sealAnew(of, senderId).catch(context.report),
+    });
+    this.#queue = new PushQueue(context.report);
+    this.api = new EncryptionClient({
+      context,
+      accounts: this.#accounts,
+      sessions: this.#sessions,
+      publisher: this.#publisher,
+      requirements: this.#requirements,
+      heal: (of, senderId) => this.#heal(of, senderId),
+      forget: () => this.#forgetTexts(),
+      started: (of) => this.#started(of),
+    });
+  }
+
+  async connected(userId: string): Promise<void> {
+    if (this.#userId !== undefined && this.#userId !== userId) this.#forget();
+    this.#userId = userId;
+    try {
+      const account = await this.#accounts.identified(userId);
+      await this.#started(account);
+      this.#publisher.check(account);
+    } catch (error) {
+      this.#publisher.failed(error);
+      this.#context.report(error);
+    }
+  }
+
+  lineLost(): void {
+    this.#publisher.stop();
+    this.#post.stop();
+    this.#groupRequests.stop();
+    // With our server all of it comes again.
+    if (this.#context.has('rev')) this.#dropPushes();
+  }
+
+  pushed(event: string, data: unknown, deliver: (event: string, data: unknown) => void): void {
+    const pass = (): void => deliver(event, data);
+    const row = fields(data);
+    switch (event) {
+      case 'encryption:session-established':
+        // Anybody can say so: it is told when the peer's own acknowledgement is decrypted.
+        return;
+      case 'encryption:session-init':
+        this.#taking += 1;
+        return this.#queue.run(() => this.#take(data), pass);
+      case 'encryption:keys-depleted':
+        return this.#queue.run(() => this.#withAccount((account) => this.#publisher.depleted(account)), pass);
+      case 'encryption:keys-changed':
+        return this.#queue.run(() => this.#keysChanged(row?.['userId']), pass);
+      case 'message:deleted': {
+        const messageId = row?.['messageId'];
+        if (typeof messageId !== 'string') return this.#queue.run(undefined, pass);
+        return this.#queue.run(() => this.#deleted(messageId), pass);
+      }
+      default: {
+        const rows = encryptedIn(data);
+        if (rows.length === 0) return this.#queue.run(undefined, pass);
+        const read = async (): Promise<unknown> => replacedIn(data, await this.#incoming.read(rows, true));
+        return this.#queue.run(read, (opened) => deliver(event, opened));
+      }
+    }
+  }
+
+  open(answer: unknown, isLive: boolean): unknown {
+    const rows = encryptedIn(answer);
+    if (rows.length === 0) return answer;
+    return this.#incoming.read(rows, isLive).then((messages) => replacedIn(answer, messages));
+  }
+
+  async draft(payload: SendMessage & { clientId: string }, wanted: boolean | undefined): Promise<SendMessage> {
+    const { conversationId, clientId, content, type, replyTo, attachment } = payload;
+    // Asked in any case, so that messages of one conversation stay in their order.
+    const required = await this.#requirements.has(conversationId);
+    if (wanted !== true && !required) return payload;
+    const secret: Secret = {
+      content,
+      type,
+      ...(replyTo !== undefined && { replyTo }),
+      ...(attachment !== undefined && { attachment }),
+    };
+    this.#drafts.add(clientId, { secret, ts: this.#context.clock.now() });
+    return { conversationId, content: '', type: 'text', clientId, encrypted: true };
+  }
+
+  draftEdit(payload: EditMessage, clientId: string): EditMessage {
+    const secret: Secret = { content: payload.content, type: 'text' };
+    this.#drafts.add(clientId, { secret, ts: this.#context.clock.now() });
+    return { ...payload, content: '' };
+  }
+
+  secretOf(clientId: string): Secret | undefined {
+    return this.#drafts.secretOf(clientId);
+  }
+
+  async reveal(clientId: string): Promise<Secret | undefined> {
+    return (await this.#drafts.load(await this.#accounts.get(), clientId))?.secret;
+  }
+
+  keep({ clientId, lane }: Item): Promise<void> {
+    return this.#keeping.run(lane, async () => {
+      // Before it is known who this is there is no place for it; the message waits in memory as well.
+      if (this.#drafts.secretOf(clientId) === undefined || !this.#accounts.isKnown) return;
+      await this.#drafts.keep(await this.#accounts.get(), clientId);
+    });
+  }
+
+  seal(item: Item): Promise<Item['operation']['payload']> {
+    return this.#outgoing.seal(item);
+  }
+
+  settled({ clientId, operation }: Item, isStored: boolean): void {
+    const isDraft =
+      operation.name === 'message:edit' || (operation.name === 'message:send' && operation.payload.encrypted);
+    if (isDraft !== true) return;
+    const drop = async (): Promise<void> => this.#drafts.remove(await this.#accounts.get(), clientId, isStored);
+    if (this.#accounts.isKnown) drop().catch(this.#context.report);
+  }
+
+  async search(
+    {
+      query,
+      conversationId,
+      limit = 50,
+    }: { query: string; conversationId?: string | undefined; limit?: number | undefined },
+    found: Message[],
+  ): Promise<Message[]> {
+    const { records } = await this.#accounts.get();
+    const prefix = NAMES.text('');
+    const known = new Set(found.map(({ id }) => id));
+    const kept = (await records.list(prefix)).flatMap(([name, value]) => {
+      const id = decodeURIComponent(name.slice(prefix.length));
+      const text = readText(value);
+      const fits =
+        text !== undefined &&
+        !known.has(id) &&
+        (conversationId === undefined || text.cid === conversationId) &&
+        matches(text, query);
+      return fits ? [messageOf(id, text)] : [];
+    });
+    if (kept.length === 0) return found;
+    return [...found, ...kept].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1)).slice(0, limit);
+  }
+
+  /** What is due whenever the keys are there. */
+  async #started(account: Account): Promise<void> {
+    await this.#drafts.keepAll(account);
+    this.#post.hurry(account);
+    for (const senderId of this.#incoming.unreadSenders()) this.#heal(account, senderId);
+  }
+
+  async #take(data: unknown): Promise<void> {
+    try {
+      await this.#withAccount((account) => this.#mailbox.take(account, data));
+    } finally {
+      this.#taking -= 1;
+      if (this.#taking === 0 || this.#mailbox.kept >= CONFIRM_EVERY) this.#mailbox.confirm();
+    }
+  }
+
+  /** Nothing that a server pushes may fail with the storage. */
+  async #withAccount(task: (account: Account) => Promise<void>): Promise<void> {
+    try {
+      await task(await this.#accounts.get());
+    } catch (error) {
+      this.#context.report(error);
+    }
+  }
+
+  #keysChanged(userId: unknown): Promise<void> {
+    return this.#withAccount(async (account) => {
+      if (typeof userId !== 'string') return;
+      if (userId === account.userId) return this.#publisher.check(account);
+      const name = NAMES.pin(userId);
+      await account.records.transact([name], (view) => {
+        const pin = pinIn(view, userId);
+        if (pin !== undefined) keepPin(view, userId, { ...pin, stale: true });
+      });
+    });
+  }
+
+  async #deleted(messageId: string): Promise<void> {
+    this.#incoming.forget(messageId);
+    await this.#withAccount((account) => account.records.transact([], (view) => view.delete(NAMES.text(messageId))));
+  }
+
+  #news(account: Account, senderId: string, { change, established, posted }: News, unlocked: boolean): void {
+    const { emitter } = this.#context;
+    if (change !== undefined) emitter.emit('encryption:identity-changed', change);
+    if (established !== undefined) emitter.emit('encryption:session-established', established);
+    if (posted === true) this.#post.hurry(account);
+    if (unlocked) this.#heal(account, senderId);
+  }
+
+  #lost(account: Account, senderId: string): void {
+    this.#sessions.reset(account, senderId).catch((error: unknown) => {
+      if (!(error instanceof CommError)) this.#context.report(error);
+    });
+  }
+
+  /** Behind what is being read now, which may be what makes the rest readable. */
+  #heal(account: Account, senderId: string): void {
+    this.#queue.run(
+      () => this.#incoming.retry(account, senderId),
+      (healed) => {
+        for (const message of (healed ?? []) as Message[]) this.#ports.amend(message);
+      },
+    );
+  }
+
+  #dropPushes(): void {
+    this.#queue.clear();
+    this.#mailbox.clear();
+    this.#taking = 0;
+  }
+
+  #forgetTexts(): void {
+    this.#incoming.clear();
+    this.#requirements.clear();
+    this.#drafts.unstore();
+  }
+
+  /** Somebody else is signed in now. */
+  #forget(): void {
+    this.#dropPushes();
+    this.#forgetTexts();
+    this.#drafts.clear();
+    this.#accounts.forget();
+    this.#publisher.forget();
+  }
+}

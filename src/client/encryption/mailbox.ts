@@ -1,0 +1,132 @@
+import { fromBase64 } from '../../lib/base64.ts';
+import { uuidv7 } from '../../lib/ids.ts';
+import type { EncryptedEnvelope, SessionInitPush } from '../../protocol/encryption.ts';
+import { isCommError } from '../../protocol/errors.ts';
+import { LIMITS } from '../../protocol/limits.ts';
+import { fields } from '../../transport/fields.ts';
+import type { ClientContext } from '../context.ts';
+import { encryptIn, groupIn, NAMES, peerIn, postIn, type Account } from './account.ts';
+import { encodeGroup } from './group.ts';
+import { givenIn } from './outgoing.ts';
+import { readPayload, type Payload, type SenderKey, type SenderKeyPayload } from './payload.ts';
+import { receive } from './receive.ts';
+import { namesFor, receiveIn, type News, type Reading } from './receiving.ts';
+import type { View } from './records.ts';
+import { acceptSenderKey } from './sender-keys.ts';
+
+export interface MailboxEvents {
+  /** `unlocked`: what its sender has sent may be readable now. */
+  news(account: Account, senderId: string, news: News, unlocked: boolean): void;
+  lost(account: Account, senderId: string): void;
+  /** The peer has lost its sessions: what waits for it has to be encrypted anew. */
+  reset(account: Account, senderId: string): void;
+}
+
+/** What comes by `session-init`: about sessions and keys, in no conversation. */
+export class Mailbox {
+  readonly #context: ClientContext;
+  readonly #policy: 'warn' | 'block';
+  readonly #events: MailboxEvents;
+  /** Kept here now, and not yet confirmed to the server. */
+  #kept: string[] = [];
+
+  constructor(context: ClientContext, policy: 'warn' | 'block', events: MailboxEvents) {
+    this.#context = context;
+    this.#policy = policy;
+    this.#events = events;
+  }
+
+  /** What was taken is acknowledged by {@link confirm}; what can't be read will not be readable when it comes again. */
+  async take(account: Account, data: unknown): Promise<void> {
+    const push = readPush(data);
+    if (push === undefined) {
+      const mailboxId = fields(data)?.['mailboxId'];
+      if (typeof mailboxId === 'string') this.#kept.push(mailboxId);
+      return;
+    }
+    const { senderId, envelope, mailboxId } = push;
+    const { reading, unlocked } = await this.#read(account, envelope);
+    // Held until the key is accepted: it comes again with the next connection.
+    const isHeld = !reading.ok && reading.reason === 'identity-changed';
+    if (mailboxId !== undefined && !isHeld) this.#kept.push(mailboxId);
+    this.#events.news(account, senderId, reading.news, unlocked);
+    if (reading.ok) {
+      if (reading.payload.kind === 'session-reset') this.#events.reset(account, senderId);
+    } else if (reading.reason === 'unknown-session' || reading.reason === 'unknown-prekey') {
+      this.#events.lost(account, senderId);
+    }
+  }
+
+  /** How many wait for {@link confirm}. */
+  get kept(): number {
+    return this.#kept.length;
+  }
+
+  /** Tells the server what it may forget. Lost on the way, it comes again and is known. */
+  confirm(): void {
+    while (this.#kept.length > 0) {
+      const mailboxIds = this.#kept.splice(0, LIMITS.mailboxIds);
+      if (!this.#context.has('mailbox')) continue;
+      this.#context.requester.request('encryption:mailbox-ack', { mailboxIds }).catch((error: unknown) => {
+        if (!isCommError(error) || !error.retryable) this.#context.report(error);
+      });
+    }
+  }
+
+  clear(): void {
+    this.#kept = [];
+  }
+
+  async #read(account: Account, envelope: EncryptedEnvelope): Promise<{ reading: Reading; unlocked: boolean }> {
+    const { records } = account;
+    const { senderId } = envelope;
+    const names = namesFor(senderId);
+    const now = this.#context.clock.now();
+    // Which group it is about is known once it is read, and the group's record has to be in the same transaction.
+    const cid = await records.transact(names, (view) => {
+      const step = receive(peerIn(view, senderId), account.own(view), envelope, now);
+      const payload = step.ok ? readPayload(step.plaintext) : undefined;
+      return payload?.kind === 'sender-key' ? payload.cid : undefined;
+    });
+    if (cid !== undefined) names.push(NAMES.group(cid), NAMES.given(cid));
+    return records.transact(names, (view) => {
+      const reading = receiveIn(view, account, envelope, this.#policy, now);
+      if (!reading.ok) return { reading, unlocked: false };
+      const { payload, identityKey, news } = reading;
+      if (payload.kind !== 'sender-key' || payload.cid !== cid) return { reading, unlocked: news.started === true };
+      const { senderKey } = payload;
+      if ('chainKey' in senderKey) {
+        const step = acceptSenderKey(groupIn(view, cid), { userId: senderId, identityKey }, senderKey);
+        if (step.ok) view.put(NAMES.group(cid), encodeGroup(step.group));
+        return { reading, unlocked: step.ok };
+      }
+      const posted = giveAgain(view, account, senderId, payload, now);
+      return { reading: { ...reading, news: { ...news, posted: posted || news.posted } }, unlocked: false };
+    });
+  }
+}
+
+/** A member who can't read asks for the key: they get what they were given before, and nobody else gets anything. */
+function giveAgain(view: View, account: Account, memberId: string, { cid, senderKey }: SenderKeyPayload, now: number) {
+  const given = givenIn(view, cid);
+  const held = given?.chainId === senderKey.chainId ? given.keys[memberId] : undefined;
+  const chainKey = held && fromBase64(held.chainKey);
+  const sigKey = given && fromBase64(given.sigKey);
+  if (held === undefined || chainKey === undefined || sigKey === undefined) return false;
+  const again: SenderKey = { cid, chainId: senderKey.chainId, iteration: held.iteration, chainKey, sigKey };
+  const payload: Payload = { kind: 'sender-key', id: uuidv7(), ts: now, cid, senderKey: again };
+  const step = encryptIn(view, account, memberId, payload);
+  if (step.ok) postIn(view, step.envelope);
+  return step.ok;
+}
+
+function readPush(data: unknown): SessionInitPush | undefined {
+  const row = fields(data);
+  const envelope = fields(row?.['envelope']);
+  const { senderId, sessionId, mailboxId } = row ?? {};
+  if (typeof senderId !== 'string' || typeof sessionId !== 'string' || envelope?.['senderId'] !== senderId)
+    return undefined;
+  if (typeof envelope['ciphertext'] !== 'string' || typeof envelope['recipientId'] !== 'string') return undefined;
+  const read = row?.['envelope'] as EncryptedEnvelope;
+  return { senderId, sessionId, envelope: read, ...(typeof mailboxId === 'string' && { mailboxId }) };
+}

@@ -1,0 +1,273 @@
+import { toBase64 } from '../../lib/base64.ts';
+import { uuidv7 } from '../../lib/ids.ts';
+import { KeyedQueue } from '../../lib/keyed-queue.ts';
+import type { EncryptedEnvelope } from '../../protocol/encryption.ts';
+import { CommError } from '../../protocol/errors.ts';
+import { LIMITS } from '../../protocol/limits.ts';
+import type { EditMessage, Message, SendMessage } from '../../protocol/messages.ts';
+import type { Outgoing as Item, Secret } from '../cipher.ts';
+import type { ClientContext } from '../context.ts';
+import { encryptIn, groupIn, NAMES, pinIn, postIn, type Account } from './account.ts';
+import { draftIn, keepDraft, type Drafts } from './drafts.ts';
+import { encodeGroup } from './group.ts';
+import { encodePayload, type MessagePayload, type SenderKey } from './payload.ts';
+import type { Post } from './post.ts';
+import { secureRandom } from './primitives.ts';
+import type { View } from './records.ts';
+import { encryptToGroup, markGiven, prepareChain } from './sender-keys.ts';
+import { isUsable, type Sessions } from './sessions.ts';
+import { hashOf, readText, storable } from './texts.ts';
+import { shownKey } from './trust.ts';
+
+export interface OutgoingPorts {
+  account(): Promise<Account>;
+  /** Rejects where another device is the active one. */
+  ready(): Promise<void>;
+  /** Ids of all who are in a conversation now. */
+  members(conversationId: string): Promise<readonly string[]>;
+  /** Whether messages of a conversation are encrypted or not sent. */
+  required(conversationId: string): Promise<boolean>;
+  /** A message as it is held or read. */
+  find(messageId: string): Promise<Message>;
+}
+
+/** What a server shows those who can't read it; some drop a message without a text. */
+const PLACEHOLDER = 'Encrypted message';
+/** Another tab, or an envelope that came in, may have taken the session away in between. */
+const TRIES = 5;
+
+/** Encrypts what is about to leave for the first time; the bytes are stored before they do, and stay the same. */
+export class Outgoing {
+  readonly #context: ClientContext;
+  readonly #ports: OutgoingPorts;
+  readonly #drafts: Drafts;
+  readonly #sessions: Sessions;
+  readonly #post: Post;
+  readonly #lanes = new KeyedQueue<string>();
+
+  constructor(context: ClientContext, ports: OutgoingPorts, drafts: Drafts, sessions: Sessions, post: Post) {
+    this.#context = context;
+    this.#ports = ports;
+    this.#drafts = drafts;
+    this.#sessions = sessions;
+    this.#post = post;
+  }
+
+  /** Those of one lane one after another, so that they leave in their order. */
+  seal(item: Item): Promise<Item['operation']['payload']> {
+    return this.#lanes.run(item.lane, () => this.#seal(item));
+  }
+
+  async #seal({ clientId, operation: { name, payload } }: Item): Promise<Item['operation']['payload']> {
+    switch (name) {
+      case 'message:send':
+        return this.#sealMessage(clientId, payload);
+      case 'message:edit':
+        return this.#sealEdit(clientId, payload);
+      case 'message:forward': {
+        const { encrypted } = await this.#ports.find(payload.messageId);
+        if (encrypted === true)
+          throw new CommError('INVALID', 'An encrypted message can not be forwarded: send it anew');
+        return payload;
+      }
+      default:
+        return payload;
+    }
+  }
+
+  async #sealMessage(clientId: string, payload: SendMessage): Promise<SendMessage> {
+    const { conversationId, content, type, replyTo, attachment, encrypted } = payload;
+    if (encrypted !== true) {
+      if (!(await this.#ports.required(conversationId))) return payload;
+      // Since it was written somebody has said that nothing may leave as it is.
+      this.#drafts.add(clientId, {
+        secret: secretOf({ content, type, replyTo, attachment }),
+        ts: this.#context.clock.now(),
+      });
+    }
+    const envelope = await this.#encrypt(clientId, conversationId, clientId);
+    return { conversationId, content: PLACEHOLDER, type: 'text', clientId, encrypted: true, envelope };
+  }
+
+  async #sealEdit(clientId: string, payload: EditMessage): Promise<EditMessage> {
+    const account = await this.#ports.account();
+    const draft = await this.#drafts.load(account, clientId);
+    if (draft?.envelope !== undefined) return { ...payload, content: PLACEHOLDER, envelope: draft.envelope };
+    const { messageId, conversationId } = payload;
+    const content = draft?.secret.content ?? payload.content;
+    const name = NAMES.text(messageId);
+    const text = await account.records.transact([name], (view) => readText(view.read(name)));
+    const message = text === undefined ? await this.#ports.find(messageId) : undefined;
+    if (message !== undefined && message.encrypted !== true) return { ...payload, content };
+    if (!this.#context.has('mailbox'))
+      throw new CommError('UNSUPPORTED', 'This server can not edit encrypted messages');
+    const secret = secretOf({ ...(text ?? { type: 'text' }), content });
+    const id = text?.clientId ?? message?.clientId ?? messageId;
+    return { ...payload, content: PLACEHOLDER, envelope: await this.#encrypt(clientId, conversationId, id, secret) };
+  }
+
+  /**
+   * @param messageClientId - what the message is called, which for an edit isn't what the request is called
+   * @param secret - in place of the draft's own
+   */
+  async #encrypt(clientId: string, cid: string, messageClientId: string, secret?: Secret): Promise<EncryptedEnvelope> {
+    const account = await this.#ports.account();
+    await this.#ports.ready();
+    const draft = await this.#drafts.load(account, clientId);
+    if (draft === undefined) throw new CommError('STORAGE', 'The text of this message is not kept here any more');
+    if (draft.envelope !== undefined) return this.#released(account, draft.envelope);
+    const payload: MessagePayload = {
+      ...(secret ?? draft.secret),
+      attachment: attachmentOf(secret ?? draft.secret),
+      kind: 'message',
+      id: messageClientId,
+      cid,
+      ts: draft.ts,
+    };
+    const members = (await this.#ports.members(cid)).filter((userId) => userId !== account.userId);
+    const [peerId] = members;
+    for (let left = TRIES; left > 0; left -= 1) {
+      const envelope =
+        members.length === 1 && peerId !== undefined
+          ? await this.#toOne(account, clientId, peerId, payload)
+          : await this.#toGroup(account, clientId, members, payload);
+      if (envelope !== undefined) return this.#released(account, envelope);
+    }
+    throw new CommError('UNAVAILABLE', 'The session kept changing while a message was encrypted');
+  }
+
+  /** A group's message leaves after the keys to it. */
+  async #released(account: Account, envelope: EncryptedEnvelope): Promise<EncryptedEnvelope> {
+    await this.#post.flush(account);
+    return envelope;
+  }
+
+  async #toOne(
+    account: Account,
+    clientId: string,
+    peerId: string,
+    payload: MessagePayload,
+  ): Promise<EncryptedEnvelope | undefined> {
+    await this.#sessions.ensure(account, peerId);
+    const names = [NAMES.identity, NAMES.draft(clientId), NAMES.peer(peerId), NAMES.pin(peerId)];
+    return account.records.transact(names, (view) => {
+      const draft = draftIn(view, clientId);
+      if (draft?.envelope !== undefined) return draft.envelope;
+      if (!isUsable(view, peerId, this.#context.clock.now())) return undefined;
+      const step = encryptIn(view, account, peerId, payload);
+      return step.ok ? this.#keepSealed(view, account, clientId, payload, step.envelope) : undefined;
+    });
+  }
+
+  async #toGroup(
+    account: Account,
+    clientId: string,
+    members: readonly string[],
+    payload: MessagePayload,
+  ): Promise<EncryptedEnvelope | undefined> {
+    const readers = await this.#readers(account, members);
+    const { cid } = payload;
+    const names = [NAMES.identity, NAMES.draft(clientId), NAMES.group(cid), NAMES.given(cid)];
+    for (const userId of readers) names.push(NAMES.peer(userId), NAMES.pin(userId));
+    return account.records.transact(names, (view) => {
+      const draft = draftIn(view, clientId);
+      if (draft?.envelope !== undefined) return draft.envelope;
+      const now = this.#context.clock.now();
+      if (!readers.every((userId) => isUsable(view, userId, now))) return undefined;
+      const own = readers.flatMap((userId) => {
+        const pin = pinIn(view, userId);
+        return pin === undefined ? [] : [{ userId, identityKey: shownKey(pin) }];
+      });
+      const { group, senderKey, missing } = prepareChain(groupIn(view, cid), own, secureRandom, now);
+      for (const { userId } of missing) {
+        const given = { kind: 'sender-key', id: uuidv7(), ts: now, cid, senderKey } as const;
+        const step = encryptIn(view, account, userId, given);
+        if (!step.ok) return undefined;
+        postIn(view, step.envelope);
+      }
+      keepGiven(
+        view,
+        senderKey,
+        missing.map(({ userId }) => userId),
+      );
+      const from = { userId: account.userId, identity: account.identity(view) };
+      const ready = markGiven(group, senderKey.chainId, missing);
+      const step = encryptToGroup(ready, from, encodePayload(payload), secureRandom);
+      if (!step.ok) return undefined;
+      view.put(NAMES.group(cid), encodeGroup(step.group));
+      return this.#keepSealed(view, account, clientId, payload, step.envelope);
+    });
+  }
+
+  /** Those who can be given keys; somebody without any reads from when they have some. */
+  async #readers(account: Account, members: readonly string[]): Promise<string[]> {
+    const readers: string[] = [];
+    let without: unknown;
+    for (const userId of members) {
+      try {
+        await this.#sessions.ensure(account, userId);
+        readers.push(userId);
+      } catch (error) {
+        if (!(error instanceof CommError) || error.code !== 'E2EE_NO_KEYS') throw error;
+        without = error;
+      }
+    }
+    if (readers.length === 0 && without !== undefined) throw without;
+    return readers;
+  }
+
+  #keepSealed(
+    view: View,
+    { userId }: Account,
+    clientId: string,
+    payload: MessagePayload,
+    envelope: EncryptedEnvelope,
+  ): EncryptedEnvelope {
+    if (envelope.ciphertext.length > LIMITS.ciphertextLength) {
+      throw new CommError('MESSAGE_TOO_LONG', 'The message is too long to be encrypted');
+    }
+    const { content, type, replyTo, attachment, cid, id } = payload;
+    const hash = hashOf(envelope.ciphertext);
+    const secret = secretOf({ content, type, replyTo, attachment } as Secret);
+    keepDraft(view, clientId, { secret, ts: payload.ts, envelope });
+    view.write(NAMES.own(hash), storable({ ...secret, hash, cid, senderId: userId, clientId: id }));
+    return envelope;
+  }
+}
+
+function secretOf({ content, type, replyTo, attachment }: Secret): Secret {
+  return {
+    content,
+    type,
+    ...(replyTo !== undefined && { replyTo }),
+    ...(attachment !== undefined && { attachment }),
+  };
+}
+
+function attachmentOf({ attachment }: Secret): MessagePayload['attachment'] {
+  return attachment && { ...attachment };
+}
+
+/** What each member of a group was given of the own chain, to be given again to whoever has lost it. */
+export interface Given {
+  readonly chainId: number;
+  readonly sigKey: string;
+  readonly keys: Readonly<Record<string, { readonly iteration: number; readonly chainKey: string }>>;
+}
+
+export function givenIn(view: View, cid: string): Given | undefined {
+  const stored = view.read(NAMES.given(cid));
+  return typeof stored === 'object' && stored !== null && 'keys' in stored ? (stored as Given) : undefined;
+}
+
+function keepGiven(view: View, senderKey: SenderKey, userIds: readonly string[]): void {
+  const { cid, chainId, iteration } = senderKey;
+  const before = givenIn(view, cid);
+  if (userIds.length === 0 && before?.chainId === chainId) return;
+  const key = { iteration, chainKey: toBase64(senderKey.chainKey) };
+  const keys = {
+    ...(before?.chainId === chainId && before.keys),
+    ...Object.fromEntries(userIds.map((userId) => [userId, key])),
+  };
+  view.write(NAMES.given(cid), { chainId, sigKey: toBase64(senderKey.sigKey), keys });
+}

@@ -1,0 +1,151 @@
+/**
+ * The one place that knows the libraries. What touches a secret is done by tweetnacl, which has no BigInt; what is public
+ * is checked by @noble/curves, which is strict; @noble/hashes and @noble/ciphers have what tweetnacl lacks.
+ */
+import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
+import { ed25519 } from '@noble/curves/ed25519.js';
+import { expand, extract } from '@noble/hashes/hkdf.js';
+import { hmac } from '@noble/hashes/hmac.js';
+import { scryptAsync } from '@noble/hashes/scrypt.js';
+import { sha256 as nobleSha256, sha512 as nobleSha512 } from '@noble/hashes/sha2.js';
+import nacl from 'tweetnacl';
+import { isZero } from '../../lib/bytes.ts';
+
+/** That many random bytes. */
+export type Random = (length: number) => Uint8Array;
+
+export interface KeyPair {
+  readonly publicKey: Uint8Array;
+  readonly privateKey: Uint8Array;
+}
+
+/** Keys of others that are kept checked and converted; past it the oldest go. */
+const CACHED_KEYS = 1_000;
+const converted = new Map<string, Uint8Array | undefined>();
+
+/** From the platform's generator. */
+export const secureRandom: Random = (length) => nacl.randomBytes(length);
+
+/** An X25519 pair of 32 random bytes (RFC 7748). */
+export function dhKeyPair(privateKey: Uint8Array): KeyPair {
+  return { privateKey, publicKey: nacl.scalarMult.base(privateKey) };
+}
+
+/** X25519 (RFC 7748); `undefined` when the result is zero, as points of small order make it. */
+export function dh(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
+  const shared = nacl.scalarMult(privateKey, publicKey);
+  return isZero(shared) ? undefined : shared;
+}
+
+/** The Ed25519 key of a seed (RFC 8032), and its X25519 form. */
+export function signingKeyPair(seed: Uint8Array): {
+  publicKey: Uint8Array;
+  secretKey: Uint8Array;
+  dhPrivateKey: Uint8Array;
+} {
+  const { publicKey, secretKey } = nacl.sign.keyPair.fromSeed(seed);
+  const dhPrivateKey = nacl.hash(seed).slice(0, 32);
+  dhPrivateKey[0] = (dhPrivateKey[0] ?? 0) & 248;
+  dhPrivateKey[31] = ((dhPrivateKey[31] ?? 0) & 127) | 64;
+  return { publicKey, secretKey, dhPrivateKey };
+}
+
+/** Ed25519 by the 64 bytes of seed and public key. */
+export function sign(message: Uint8Array, secretKey: Uint8Array): Uint8Array {
+  return nacl.sign.detached(message, secretKey);
+}
+
+/** Strict Ed25519: canonical encodings, S < L, no key of small or mixed order. */
+export function verify(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean {
+  if (signature.length !== 64 || identityToDh(publicKey) === undefined) return false;
+  return ed25519.verify(signature, message, publicKey, { zip215: false });
+}
+
+/**
+ * The X25519 form of an Ed25519 public key: u = (1 + y) / (1 − y). `undefined` for what must not be anybody's identity: no
+ * point, not canonical, of small or of mixed order.
+ */
+export function identityToDh(publicKey: Uint8Array): Uint8Array | undefined {
+  if (publicKey.length !== 32) return undefined;
+  const name = publicKey.join();
+  if (converted.has(name)) return converted.get(name);
+  const form = convert(publicKey);
+  if (converted.size >= CACHED_KEYS)
+    for (const oldest of converted.keys()) {
+      converted.delete(oldest);
+      break;
+    }
+  converted.set(name, form);
+  return form;
+}
+
+function convert(publicKey: Uint8Array): Uint8Array | undefined {
+  try {
+    const point = ed25519.Point.fromBytes(publicKey, false);
+    if (point.isSmallOrder() || !point.isTorsionFree()) return undefined;
+    return ed25519.utils.toMontgomery(publicKey);
+  } catch {
+    return undefined;
+  }
+}
+
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return nobleSha256(bytes);
+}
+
+/** SHA-256 of what comes in parts. */
+export function sha256Stream(): { update(bytes: Uint8Array): void; digest(): Uint8Array } {
+  const hash = nobleSha256.create();
+  return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest() };
+}
+
+export function sha512(bytes: Uint8Array): Uint8Array {
+  return nobleSha512(bytes);
+}
+
+export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
+  return hmac(nobleSha256, key, message);
+}
+
+/** HKDF-SHA256 (RFC 5869). */
+export function hkdf(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+  return expand(nobleSha256, extract(nobleSha256, ikm, salt), info, length);
+}
+
+/** ChaCha20-Poly1305 (RFC 8439), the tag at the end. */
+export function seal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, ad: Uint8Array): Uint8Array {
+  return chacha20poly1305(key, nonce, ad).encrypt(plaintext);
+}
+
+/** `undefined` when the tag is wrong. */
+export function open(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  ciphertext: Uint8Array,
+  ad: Uint8Array,
+): Uint8Array | undefined {
+  try {
+    return chacha20poly1305(key, nonce, ad).decrypt(ciphertext);
+  } catch {
+    return undefined;
+  }
+}
+
+/** XSalsa20-Poly1305, as NaCl's secretbox. */
+export function secretbox(plaintext: Uint8Array, nonce: Uint8Array, key: Uint8Array): Uint8Array {
+  return nacl.secretbox(plaintext, nonce, key);
+}
+
+/** `undefined` when the tag is wrong. */
+export function openSecretbox(box: Uint8Array, nonce: Uint8Array, key: Uint8Array): Uint8Array | undefined {
+  return nacl.secretbox.open(box, nonce, key) ?? undefined;
+}
+
+/** scrypt (RFC 7914) that lets others run in between. Needs 128 · 2^log2N · r bytes of memory. */
+export function scrypt(
+  password: Uint8Array,
+  salt: Uint8Array,
+  { log2N, r, p }: { log2N: number; r: number; p: number },
+): Promise<Uint8Array> {
+  return scryptAsync(password, salt, { N: 2 ** log2N, r, p, dkLen: 32, asyncTick: 10 });
+}
