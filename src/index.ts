@@ -1,6 +1,8 @@
 export { CommClient } from './client/comm-client.ts';
-export type { CommClientOptions, PresenceOptions } from './client/options.ts';
-export type { CommEvents, FailedMessage, OwnEvents } from './client/events.ts';
+export type { CommClientOptions, EncryptionOptions, PresenceOptions } from './client/options.ts';
+export type { CommEvents, FailedDecryption, FailedMessage, IdentityChange, OwnEvents } from './client/events.ts';
+export type { Encryption, ExportOptions } from './client/encryption/encryption.ts';
+export type { TrustState } from './client/encryption/trust.ts';
 export type { Guarantees } from './client/peer.ts';
 export type { MessagesClient, PendingMessage, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
 export type { HistoryPage, HistoryQuery } from './client/messages/history.ts';
@@ -60,6 +62,7 @@ export type {
   ReactToMessage,
   ReadReceipt,
 } from './protocol/messages.ts';
+export type { DecryptionFailure } from './protocol/encryption.ts';
 export type { CallParticipant, ConnectionQualityReport } from './protocol/calls.ts';
 export type { PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
 export type {

@@ -62,7 +62,7 @@ export function callProblem(error: unknown): string {
       return 'No microphone or camera was found, or another app is using it. Plug one in or close the other app, then try again.';
     case 'UNSUPPORTED':
       return 'This browser can not make calls here. Use a current one, and open the page by https or on this machine.';
-    case 'CONFLICT':
+    case 'BUSY':
       return 'You are in another call. Hang up there first.';
     default:
       return `The call did not work: ${reasonOf(error)}.`;

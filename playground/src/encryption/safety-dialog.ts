@@ -90,11 +90,12 @@ function content(
       accept.hidden = trust !== 'changed';
       verify.hidden = trust === 'verified' || trust === 'changed';
       form.hidden = trust === 'verified' || trust === 'changed';
-      const words = {
-        verified: `You have verified ${name}’s key.`,
-        changed: `${name}’s key has changed. Compare the new one, then accept it.`,
-      };
-      const text = trust === 'verified' || trust === 'changed' ? words[trust] : '';
+      const text =
+        trust === 'verified'
+          ? `You have verified ${name}’s key.`
+          : trust === 'changed'
+            ? `${name}’s key has changed. Compare the new one, then accept it.`
+            : '';
       state.dataset['trust'] = trust;
       setChildren(state, trust === 'verified' && icon('shield', 18), text);
     },
