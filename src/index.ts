@@ -20,7 +20,27 @@ export type {
   RemoteStream,
   StartCall,
 } from './client/calls/call-types.ts';
-export type { CallMedia, ScreenShareOptions } from './client/calls/media-backend.ts';
+export type {
+  CallMedia,
+  IceConfig,
+  IncomingSignal,
+  LocalMedia,
+  LocalMediaEvents,
+  MediaBackend,
+  MediaBackendEvents,
+  MediaContext,
+  MediaPlatform,
+  OutgoingSignal,
+  PeerId,
+  PeerState,
+  PeerStats,
+  Playback,
+  ScreenShareOptions,
+  SignalBody,
+  SignalPort,
+  Slot,
+  WantedTrack,
+} from './client/calls/media-backend.ts';
 export type { PresenceClient } from './client/presence/presence-client.ts';
 export type { TypingClient } from './client/presence/typing-client.ts';
 export type { AbortOptions } from './lib/abort.ts';
@@ -63,7 +83,7 @@ export type {
   ReadReceipt,
 } from './protocol/messages.ts';
 export type { DecryptionFailure } from './protocol/encryption.ts';
-export type { CallParticipant, ConnectionQualityReport } from './protocol/calls.ts';
+export type { Call, CallParticipant, ConnectionQualityReport, MediaChanged } from './protocol/calls.ts';
 export type { PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
 export type {
   CallEndDetail,

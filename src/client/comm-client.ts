@@ -185,9 +185,9 @@ export class CommClient {
       },
       pushed: (event, data) => {
         if (!this.#peer.has('ack')) base.current?.pushed(event, data);
-        this.calls.pushed(event, data);
         if (this.#stream.current === undefined) early.push([event, data]);
         else this.#stream.current.pushed(event, data);
+        this.calls.pushed(event, data);
       },
       status: (status) => this.#emitter.emit('status', status),
       canPing: () => this.#peer.has('ack'),

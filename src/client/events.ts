@@ -37,7 +37,7 @@ export interface OwnEvents {
   /** A message of one's own stands in the timeline and waits to be stored. */
   'message:pending': Message;
   'message:failed': FailedMessage;
-  /** Somebody calls: `accept()` or `reject()`. */
+  /** Somebody calls. */
   call: CallSession;
   'encryption:identity-changed': IdentityChange;
   'encryption:decryption-failed': FailedDecryption;

@@ -60,7 +60,7 @@ export interface CommClientOptions {
    * @defaultValue `indexedDbStorage()` where there is IndexedDB, else `memoryStorage()`
    */
   storage?: CommStorage | undefined;
-  /** How calls are made. */
+  /** ICE servers and media of calls. */
   calls?: CallOptions | undefined;
   /** End-to-end encryption. Absent: none of it is loaded. */
   encryption?: EncryptionOptions | undefined;

@@ -2,7 +2,7 @@ import { deferred, type Deferred } from '../../lib/deferred.ts';
 import { Emitter } from '../../lib/emitter.ts';
 import { ObservableValue } from '../../lib/observable.ts';
 import type { Call } from '../../protocol/calls.ts';
-import { CommError, isCommError } from '../../protocol/errors.ts';
+import { CommError } from '../../protocol/errors.ts';
 import type { CallEndReason, CallType } from '../../protocol/vocabulary.ts';
 import type { ClientContext } from '../context.ts';
 import { CallLine, endBy } from './call-line.ts';
@@ -170,28 +170,6 @@ export class CallCore {
     else if (!this.isOver) this.#early.keep(signal);
   }
 
-  lineLost(): void {
-    this.line.lineLost();
-  }
-
-  /** Connected again: the server is asked how the call stands, and then told what happened meanwhile. */
-  async lineUp(): Promise<void> {
-    if (this.isOver) return this.line.sayAgain();
-    if (this.line.isOurs && this.line.id !== '') {
-      try {
-        const call = await this.line.sync();
-        if (call !== undefined && !this.isOver) this.told(call);
-      } catch (error) {
-        if (!isCommError(error) || error.code !== 'NOT_FOUND') return;
-        this.step({ type: 'vanished' });
-      }
-    }
-    if (this.isOver) return this.line.sayAgain();
-    this.line.lineUp();
-    this.media?.recover('signalling');
-    this.members.tellAgain();
-  }
-
   changed(): void {
     this.view.set(sameSnapshot(this.view.getSnapshot(), snapshotOf(this)));
   }
@@ -241,7 +219,7 @@ export class CallCore {
     const { conversationId, type, calleeIds } = this.details;
     this.line.initiate({ conversationId, type, calleeIds }, this.life.signal).then(
       (call) => call && this.told(call),
-      (error: unknown) => this.#refused(error),
+      (error: unknown) => this.refused(error),
     );
   }
 
@@ -254,11 +232,19 @@ export class CallCore {
         this.answered();
         this.begun.resolve();
       },
-      (error: unknown) => this.#refused(error),
+      (error: unknown) => this.refused(error),
     );
   }
 
-  #refused(error: unknown): void {
+  /** Somebody whom we call is calling us, and the server knows that call: it becomes ours. */
+  answerInstead(call: Call): void {
+    this.line.named(call.id);
+    this.members.told(call.participants);
+    this.#respond();
+  }
+
+  /** The server doesn't begin it, or doesn't take the answer. */
+  refused(error: unknown): void {
     this.#failure ??= error;
     this.step(endBy(error, this.machine.direction));
   }

@@ -9,6 +9,7 @@ import { requireId, requireIds, type ClientContext } from '../context.ts';
 import { browserMedia } from './browser-media.ts';
 import { CallCore, type CallDetails } from './call-core.ts';
 import { applyPush } from './call-pushes.ts';
+import { resumeCall } from './call-resume.ts';
 import type { CallOptions, CallSession, StartCall } from './call-types.ts';
 import { iceSource } from './ice-source.ts';
 import type { CallMedia, IceConfig, MediaPlatform } from './media-backend.ts';
@@ -136,10 +137,11 @@ export class CallDesk {
   #unknown(callId: string, event: string, row: Row): void {
     const asked = [...this.#entries].find(({ core }) => core.line.unnamed)?.core;
     const change = event === 'call:state-changed' ? readStateChange(row) : undefined;
+    const theirs = this.#held.get(callId)?.call;
     if (asked === undefined || change === undefined) return;
     if (change.error === undefined) {
       if (change.state === 'initiating') asked.named(callId);
-    } else if (this.#held.has(callId)) asked.answerInstead(callId);
+    } else if (theirs !== undefined) asked.answerInstead(theirs);
     else asked.refused(new CommError('BUSY', 'You are in a call'));
   }
 
@@ -175,7 +177,7 @@ export class CallDesk {
   }
 
   #release(): void {
-    for (const [callId, { call, pushes }] of [...this.#held]) {
+    for (const [callId, { call, pushes }] of this.#held) {
       this.#held.delete(callId);
       if (this.#find(callId) === undefined) this.#ring(call);
       for (const [event, row] of pushes) this.pushed(event, row);
@@ -217,8 +219,8 @@ export class CallDesk {
         network: (reason) => each(({ media }) => media?.recover(reason)),
       }),
       this.#context.emitter.on('status', (status) => {
-        if (status !== 'connected') return each((core) => core.lineLost());
-        each((core) => void core.lineUp().catch(this.#context.report));
+        if (status !== 'connected') return each((core) => core.line.lineLost());
+        each((core) => void resumeCall(core).catch(this.#context.report));
       }),
     ];
   }

@@ -132,7 +132,7 @@ export class CallLine implements SignalPort {
     return readCall(await requester.request('call:sync', { callId: this.#id, deviceId: this.deviceId }));
   }
 
-  async request<K extends 'call:add-participant' | 'call:remove-participant'>(name: K, userId: string): Promise<void> {
+  async request(name: 'call:add-participant' | 'call:remove-participant', userId: string): Promise<void> {
     await this.#context.requester.request(name, { callId: this.#id, userId });
   }
 
@@ -141,7 +141,7 @@ export class CallLine implements SignalPort {
     name: K,
     payload: Omit<RequestOf<K>, 'callId'>,
   ): Promise<boolean> {
-    return this.#context.requester.request(name, { ...payload, callId: this.#id } as RequestOf<K>).then(
+    return this.#context.requester.request(name, { ...payload, callId: this.#id }).then(
       () => true,
       () => false,
     );

@@ -6,16 +6,16 @@ import type { SessionMedia } from './session-media.ts';
 import { Toggles, type Sending } from './toggles.ts';
 
 export interface MembersPorts {
-  userId(): string;
-  now(): string;
+  readonly userId: () => string;
+  readonly now: () => string;
   /** Whether we are in the call ourselves. */
-  joined(): boolean;
-  media(): SessionMedia | undefined;
+  readonly joined: () => boolean;
+  readonly media: () => SessionMedia | undefined;
   /** @returns whether it was told */
-  tell(changed: Partial<Sending>): Promise<boolean>;
-  changed(): void;
+  readonly tell: (changed: Partial<Sending>) => Promise<boolean>;
+  readonly changed: () => void;
   /** Nothing is measured of them any more. */
-  left(userId: string): void;
+  readonly left: (userId: string) => void;
 }
 
 /** Who is in the call and what they send, oneself among them; the media follows. */

@@ -1,14 +1,17 @@
 import type {
-  PeerStats,
+  CallMedia,
   IncomingSignal,
   LocalMedia,
   MediaBackend,
   MediaContext,
   MediaPlatform,
+  PeerId,
+  PeerState,
+  PeerStats,
+  Playback,
+  ScreenShareOptions,
   Slot,
 } from './media-backend.ts';
-import type { PeerId, PeerState, Playback, ScreenShareOptions } from './media-backend.ts';
-import type { CallMedia } from './media-backend.ts';
 import type { CallOptions, CallSessionEvents, RemoteStream } from './call-types.ts';
 
 type Kind = RemoteStream['kind'];
@@ -164,9 +167,8 @@ export class SessionMedia {
     this.#local.dispose();
     this.#backend.close();
     this.#playback.dispose();
-    const ended = [...this.remoteStreams.keys()];
-    for (const userId of ended) this.#drop(userId, 'camera');
-    for (const userId of [...this.#screens.keys()]) this.#drop(userId, 'screen');
+    for (const userId of this.remoteStreams.keys()) this.#drop(userId, 'camera');
+    for (const userId of this.#screens.keys()) this.#drop(userId, 'screen');
     this.#states.clear();
     this.speakers = Object.freeze([]);
     this.interrupted = Object.freeze([]);

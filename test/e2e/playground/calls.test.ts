@@ -60,7 +60,7 @@ test('a video call rings in every window, stops when one answers, and moves on b
     .waitFor();
 
   await alice.getByRole('button', { name: 'Video call with Bob' }).click();
-  await stage(alice).getByText('Ringing at Bob…').first().waitFor();
+  await stage(alice).locator('.stage-waiting').getByText('Ringing at Bob…').waitFor();
   await ring(other, 'Alice').getByText('Video call').waitFor();
   await expect.poll(() => other.title()).toBe('Alice is calling · lumen-comm');
   await ring(bob, 'Alice').getByRole('button', { name: 'Accept', exact: true }).click();
@@ -87,7 +87,7 @@ test('a declined call says so, and a click calls back', async () => {
   const [alice, bob] = await twoWindows();
   await alice.getByRole('button', { name: 'Call with Bob', exact: true }).click();
   await ring(bob, 'Alice').getByRole('button', { name: 'Decline' }).click();
-  await stage(alice).getByText('Bob declined').first().waitFor();
+  await stage(alice).locator('.stage-waiting').getByText('Bob declined').waitFor();
   await ring(bob, 'Alice').waitFor({ state: 'detached' });
   await stage(alice).getByRole('button', { name: 'Close' }).click();
   await message(bob, 'Call, declined').getByRole('button', { name: 'Call back' }).click();
