@@ -139,15 +139,17 @@ test('a backup brings keys and messages into another browser, and only with its 
   await bob.getByLabel('The same again').fill('correct horse battery');
   const saving = bob.waitForEvent('download');
   await bob.getByRole('button', { name: 'Save the backup' }).click();
-  const file = await (await saving).path();
-  expect(await readFile(file, 'latin1')).not.toContain('4711');
+  const download = await saving;
+  const backup = { name: download.suggestedFilename(), mimeType: '', buffer: await readFile(await download.path()) };
+  expect(backup.name).toBe('lumen-comm-bob.backup');
+  expect(backup.buffer.toString('latin1')).not.toContain('4711');
   await bob.context().close();
 
   const another = await playground.window('bob');
   await openChat(another, 'Alice');
   await another.getByRole('button', { name: 'Restore a backup' }).click();
   const dialog = another.getByRole('dialog', { name: 'Restore your keys' });
-  await dialog.getByLabel('Backup').setInputFiles(file);
+  await dialog.getByLabel('Backup').setInputFiles(backup);
   await dialog.getByLabel('Passphrase').fill('wrong horse');
   await dialog.getByRole('button', { name: 'Restore' }).click();
   await dialog.getByText('the passphrase is wrong').waitFor();
