@@ -239,7 +239,7 @@ export class CommClient {
   async disconnect(): Promise<void> {
     this.#watching?.abort();
     this.#watching = undefined;
-    this.calls.leave();
+    if (this.calls.active !== undefined) await this.calls.leave();
     this.#lifecycle.disconnect();
     await this.messages.sender.settled();
     await this.#stream.current?.save();

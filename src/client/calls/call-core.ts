@@ -26,6 +26,8 @@ export interface CallPorts {
   requireFree(): void;
   /** It is over and nothing is owed to the server: both are true from now on, or one of them has become so. */
   settled(): void;
+  /** No answer is waited for any more: what was pushed meanwhile can be taken in. */
+  inStep(): void;
 }
 
 /** What is known of a call before it begins. */
@@ -40,7 +42,7 @@ export interface CallDetails {
 /** One call: what happens when is decided by the machine, this carries it out. */
 export class CallCore {
   readonly ports: CallPorts;
-  readonly details: CallDetails;
+  details: CallDetails;
   readonly line: CallLine;
   readonly emitter: Emitter<CallSessionEvents>;
   readonly view: ObservableValue<CallSnapshot>;
@@ -53,6 +55,8 @@ export class CallCore {
   readonly #timers: Timers<CallTimer>;
   readonly #early: Early<IncomingSignal>;
   machine = NEW_CALL;
+  /** How many answers are waited for that say how the call stands. */
+  waiting = 0;
   media: SessionMedia | undefined;
   answeredAt: string | undefined;
   #wanted: CallMedia = {};
@@ -131,6 +135,8 @@ export class CallCore {
   /** The server says how the call stands. */
   told(call: Call): void {
     this.line.named(call.id);
+    // Somebody who joins by the id alone learns the rest now.
+    if (this.details.conversationId === '') this.details = call;
     this.members.told(call.participants);
     const own = call.participants.find(({ userId }) => userId === this.userId);
     this.answeredAt ??= call.answeredAt;
@@ -168,6 +174,20 @@ export class CallCore {
   signalled(signal: IncomingSignal): void {
     if (this.machine.joined) this.media?.onSignal(signal);
     else if (!this.isOver) this.#early.keep(signal);
+  }
+
+  /**
+   * What is pushed meanwhile waits: it may be older or newer than the answer, which may be noticed later than it came.
+   */
+  async ask(answer: Promise<Call | undefined>, taken: (call: Call | undefined) => void): Promise<void> {
+    this.waiting += 1;
+    try {
+      taken(await answer);
+    } catch (error) {
+      this.refused(error);
+    }
+    this.waiting -= 1;
+    this.ports.inStep();
   }
 
   changed(): void {
@@ -217,23 +237,19 @@ export class CallCore {
 
   #initiate(): void {
     const { conversationId, type, calleeIds } = this.details;
-    this.line.initiate({ conversationId, type, calleeIds }, this.life.signal).then(
-      (call) => call && this.told(call),
-      (error: unknown) => this.refused(error),
-    );
+    void this.ask(this.line.initiate({ conversationId, type, calleeIds }, this.life.signal), (call) => {
+      if (call !== undefined) this.told(call);
+    });
   }
 
   #respond(): void {
-    this.line.respond(this.life.signal).then(
-      (call) => {
-        // A base server's answer says nothing more.
-        if (call === undefined) this.members.enter();
-        else this.told(call);
-        this.answered();
-        this.begun.resolve();
-      },
-      (error: unknown) => this.refused(error),
-    );
+    void this.ask(this.line.respond(this.life.signal), (call) => {
+      // A base server's answer says nothing more.
+      if (call === undefined) this.members.enter();
+      else this.told(call);
+      this.answered();
+      this.begun.resolve();
+    });
   }
 
   /** Somebody whom we call is calling us, and the server knows that call: it becomes ours. */
@@ -274,13 +290,13 @@ export class CallCore {
 
   #ended(reason: CallEndReason): void {
     this.line.close();
-    const { detail } = this.machine;
-    this.begun.reject(
-      this.#failure ??
-        (detail === 'answered_elsewhere' || detail === 'rejected_elsewhere'
-          ? new CommError('CONFLICT', 'Another of your devices has answered')
-          : new CommError('NOT_FOUND', 'The call is over')),
-    );
+    const { detail, direction } = this.machine;
+    const isElsewhere = detail === 'answered_elsewhere' || detail === 'rejected_elsewhere';
+    // A call that was made and has ended was made; one that was not answered in time can't be.
+    if (this.#failure !== undefined) this.begun.reject(this.#failure);
+    else if (direction === 'outgoing') this.begun.resolve();
+    else if (isElsewhere) this.begun.reject(new CommError('CONFLICT', 'Another of your devices has answered'));
+    else this.begun.reject(new CommError('NOT_FOUND', 'The call is over'));
     this.over.resolve(reason);
     this.ports.settled();
   }

@@ -60,7 +60,7 @@ export class CallsClient {
   }
 
   /** @internal The client is about to disconnect. */
-  leave(): void {
-    this.#desk.current?.leave();
+  leave(): Promise<void> | undefined {
+    return this.#desk.current?.leave();
   }
 }

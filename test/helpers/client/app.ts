@@ -30,6 +30,7 @@ const EVENTS = [
   'encryption:identity-changed',
   'encryption:decryption-failed',
   'encryption:session-established',
+  'call',
 ] as const satisfies readonly EventName[];
 
 /** An app around a client: it writes down every event, and can wait for one. */
