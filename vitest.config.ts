@@ -12,7 +12,7 @@ export default defineConfig({
     testTimeout: 20 * seconds,
     hookTimeout: 30 * seconds,
     projects: [
-      { extends: true, test: { name: 'unit', environment: 'node', include: ['test/unit/**/*.test.ts'] } },
+      { extends: true, test: { name: 'unit', environment: 'node', include: ['test/{unit,interop}/**/*.test.ts'] } },
       {
         extends: true,
         test: {

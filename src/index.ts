@@ -1,7 +1,7 @@
 export { CommClient } from './client/comm-client.ts';
 export type { CommClientOptions, EncryptionOptions, PresenceOptions } from './client/options.ts';
 export type { CommEvents, FailedDecryption, FailedMessage, IdentityChange, OwnEvents } from './client/events.ts';
-export type { Encryption, ExportOptions } from './client/encryption/encryption.ts';
+export type { AttachmentKeys, EncryptedAttachment, Encryption, ExportOptions } from './client/encryption/encryption.ts';
 export type { TrustState } from './client/encryption/trust.ts';
 export type { Guarantees } from './client/peer.ts';
 export type { MessagesClient, PendingMessage, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
@@ -64,6 +64,7 @@ export type { ConnectionStatus } from './transport/connection.ts';
 export type { Token } from './transport/token-source.ts';
 export { CommError, isCommError, type CommErrorOptions, type ErrorCode } from './protocol/errors.ts';
 export type { Hello } from './protocol/hello.ts';
+export type { DecryptionFailure, EncryptedEnvelope } from './protocol/encryption.ts';
 export type { Pushes } from './protocol/events.ts';
 export type {
   Conversation,
@@ -82,7 +83,6 @@ export type {
   ReactToMessage,
   ReadReceipt,
 } from './protocol/messages.ts';
-export type { DecryptionFailure } from './protocol/encryption.ts';
 export type { Call, CallParticipant, ConnectionQualityReport, MediaChanged } from './protocol/calls.ts';
 export type { PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
 export type {

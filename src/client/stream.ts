@@ -6,7 +6,7 @@ import type { CommStorage } from '../storage/comm-storage.ts';
 import { readSync } from '../transport/read-sync.ts';
 import type { Lazy } from '../lib/lazy.ts';
 import { Remembered } from '../lib/remembered.ts';
-import { deletionOf, marksOf, type Change, type Mark } from './changes.ts';
+import { marksOf, type Change, type Mark } from './changes.ts';
 import { unreadable, type ClientContext } from './context.ts';
 import type { ConversationsClient } from './conversations/conversations-client.ts';
 import { CursorKeeper } from './cursor-keeper.ts';
@@ -17,6 +17,7 @@ import type { PresenceClient } from './presence/presence-client.ts';
 import type { TypingClient } from './presence/typing-client.ts';
 import type { Reader } from './reader.ts';
 import { enterAgain, enterRoom } from './rooms.ts';
+import { tell } from './tell.ts';
 
 export interface StreamTargets {
   messages: MessagesClient;
@@ -162,33 +163,7 @@ export class Stream {
       this.#to.typing.apply({ conversationId: change.conversationId, userId: senderId, isTyping: false });
     }
     this.#keeper.moved();
-    this.#tell(change);
-  }
-
-  #tell(change: Change): void {
-    const { emitter } = this.#context;
-    const { conversationId } = change;
-    switch (change.kind) {
-      case 'created':
-        return emitter.emit('message:new', change.message);
-      case 'updated': {
-        const { message } = change;
-        if (message.deletedAt === undefined) return emitter.emit('message:updated', message);
-        return emitter.emit('message:deleted', deletionOf(message));
-      }
-      case 'deleted':
-        return emitter.emit('message:deleted', {
-          messageId: change.messageId,
-          conversationId,
-          deletedBy: change.deletedBy,
-        });
-      case 'reactions': {
-        const { messageId, reactions, seq, rev } = change;
-        return emitter.emit('message:reaction-update', { messageId, reactions, conversationId, seq, rev });
-      }
-      case 'conversation':
-        return emitter.emit('conversation:updated', change.update);
-    }
+    tell(this.#context, change);
   }
 
   #mark(mark: Mark): void {

@@ -46,6 +46,8 @@ export interface Conversation {
   pinned?: boolean | undefined;
   muted?: boolean | undefined;
   archived?: boolean | undefined;
+  /** Moves with the user's own flags above: of two states of them the one with the greater number is the later one. */
+  flagsRev?: number | undefined;
   head?: Head | undefined;
 }
 
@@ -80,6 +82,7 @@ export const conversationSchema = v.object({
   pinned: v.optional(v.boolean()),
   muted: v.optional(v.boolean()),
   archived: v.optional(v.boolean()),
+  flagsRev: v.optional(counterSchema),
   head: v.optional(headSchema),
 }) satisfies v.GenericSchema<unknown, Conversation>;
 

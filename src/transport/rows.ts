@@ -97,6 +97,7 @@ export function readConversation(value: unknown): Conversation | undefined {
     pinned: flag(row['pinned']),
     muted: flag(row['muted']),
     archived: flag(row['archived']),
+    flagsRev: count(row['flagsRev']),
     head: readHead(row['head']),
   });
 }

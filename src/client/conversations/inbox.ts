@@ -46,7 +46,10 @@ export function reduceInbox(inbox: Inbox, event: InboxEvent): Inbox {
     case 'conversation':
       return amend(inbox, event.conversationId, (held) => {
         const { update } = event;
-        const merged = update.head === undefined ? assignDefined({ ...held }, update) : adopt(held, update);
+        const merged =
+          update.head === undefined
+            ? assignDefined({ ...held }, { ...update, ...laterFlags(held, update) })
+            : adopt(held, update);
         return JSON.stringify(held) === JSON.stringify(merged) ? held : merged;
       });
     case 'read':
@@ -82,12 +85,21 @@ function put(inbox: Inbox, conversation: Conversation): Inbox {
  * the counters tell, and marks only move forward.
  */
 function adopt(held: Conversation, read: ConversationUpdate): Conversation {
-  if (read.head !== undefined && held.head !== undefined && read.head.rev < held.head.rev) return held;
+  const flags = laterFlags(held, read);
+  if (read.head !== undefined && held.head !== undefined && read.head.rev < held.head.rev)
+    return flags.flagsRev === held.flagsRev ? held : assignDefined({ ...held }, flags);
   const participants = read.participants?.map((each) => {
     const known = held.participants.find(({ userId }) => userId === each.userId);
     return known === undefined ? each : furthest(each, known);
   });
-  return assignDefined({ ...held }, { ...read, participants });
+  return assignDefined({ ...held }, { ...read, ...flags, participants });
+}
+
+/** The user's own flags have a counter of their own: what is on its way for longer must not undo what was pushed since. */
+function laterFlags(held: Conversation, read: ConversationUpdate): Partial<Conversation> {
+  const isEarlier = (read.flagsRev ?? Infinity) < (held.flagsRev ?? 0);
+  const { pinned, muted, archived, flagsRev } = isEarlier ? held : read;
+  return { pinned, muted, archived, flagsRev };
 }
 
 function furthest(one: Participant, other: Participant): Participant {

@@ -1,3 +1,4 @@
+import { KeyedQueue } from '../../lib/keyed-queue.ts';
 import type { EncryptedEnvelope } from '../../protocol/encryption.ts';
 import type { Secret } from '../cipher.ts';
 import { NAMES, type Account } from './account.ts';
@@ -16,7 +17,13 @@ export interface Draft {
 export class Drafts {
   readonly #held = new Map<string, Draft>();
   /** Asked for here, and not stored yet. */
+  readonly #lanes = new KeyedQueue<string>();
   readonly #unstored = new Set<string>();
+
+  /** What is about drafts of one lane is done in the order in which it was asked for. */
+  inLane(lane: string, task: () => Promise<void>): Promise<void> {
+    return this.#lanes.run(lane, task);
+  }
 
   /** The same client id again is the same message: what was first stays. */
   add(clientId: string, draft: Draft): void {

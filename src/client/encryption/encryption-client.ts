@@ -171,10 +171,10 @@ export class EncryptionClient implements Encryption {
 
   /** From here on this is the user's active device. */
   async #begin(account: Account): Promise<void> {
-    const { context, publisher, started } = this.#parts;
-    await context.whenConnected(undefined);
-    await publisher.takeOver(account);
-    await started(account);
+    const parts = this.#parts;
+    await parts.context.whenConnected(undefined);
+    await parts.publisher.takeOver(account);
+    await parts.started(account);
   }
 
   async #parties(account: Account, userId: string): Promise<{ local: Party; remote: Party }> {

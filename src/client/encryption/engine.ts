@@ -1,5 +1,4 @@
-import { KeyedQueue } from '../../lib/keyed-queue.ts';
-import { CommError } from '../../protocol/errors.ts';
+import { isCommError } from '../../protocol/errors.ts';
 import type { EditMessage, Message, SendMessage } from '../../protocol/messages.ts';
 import type { CommStorage } from '../../storage/comm-storage.ts';
 import { isVolatile } from '../../storage/memory.ts';
@@ -23,7 +22,7 @@ import type { News } from './receiving.ts';
 import { Requirements } from './requirements.ts';
 import { encryptedIn, replacedIn } from './rows.ts';
 import { Sessions } from './sessions.ts';
-import { matches, messageOf, readText } from './texts.ts';
+import { searchTexts, type Search } from './search.ts';
 
 /** What encryption needs of the rest of the client. */
 export interface EnginePorts {
@@ -34,9 +33,6 @@ export interface EnginePorts {
   /** Shows a message that can be read now. */
   amend(message: Message): void;
 }
-
-/** At most so many envelopes are taken before the server is told. */
-const CONFIRM_EVERY = 50;
 
 /** Puts the parts of encryption together, and stands in the way of every message that comes or goes. */
 export class Engine implements Cipher {
@@ -54,10 +50,7 @@ export class Engine implements Cipher {
   readonly #mailbox: Mailbox;
   readonly #groupRequests: GroupRequests;
   readonly #queue: PushQueue;
-  readonly #keeping = new KeyedQueue<string>();
   #userId: string | undefined;
-  /** Envelopes that wait to be taken. */
-  #taking = 0;
 
   constructor(
     context: ClientContext,
@@ -78,11 +71,11 @@ export class Engine implements Cipher {
     this.#post = new Post(context);
     this.#sessions = new Sessions(context, policy, {
       changed: (change) => context.emitter.emit('encryption:identity-changed', change),
-      posted: (of) => this.#post.hurry(of),
+      posted: (of) => this.#hurry(of),
     });
     const sending = { account, ready, required: (id: string) => this.#requirements.has(id) };
     this.#outgoing = new Outgoing(context, { ...ports, ...sending }, this.#drafts, this.#sessions, this.#post);
-    this.#groupRequests = new GroupRequests(context, this.#sessions, (of) => this.#post.hurry(of));
+    this.#groupRequests = new GroupRequests(context, this.#sessions, (of) => this.#hurry(of));
     const lost = (of: Account, senderId: string): void => this.#lost(of, senderId);
     this.#incoming = new Incoming(context, policy, {
       account,
@@ -137,7 +130,7 @@ export class Engine implements Cipher {
         // Anybody can say so: it is told when the peer's own acknowledgement is decrypted.
         return;
       case 'encryption:session-init':
-        this.#taking += 1;
+        this.#mailbox.expect();
         return this.#queue.run(() => this.#take(data), pass);
       case 'encryption:keys-depleted':
         return this.#queue.run(() => this.#withAccount((account) => this.#publisher.depleted(account)), pass);
@@ -193,7 +186,7 @@ export class Engine implements Cipher {
   }
 
   keep({ clientId, lane }: Item): Promise<void> {
-    return this.#keeping.run(lane, async () => {
+    return this.#drafts.inLane(lane, async () => {
       // Before it is known who this is there is no place for it; the message waits in memory as well.
       if (this.#drafts.secretOf(clientId) === undefined || !this.#accounts.isKnown) return;
       await this.#drafts.keep(await this.#accounts.get(), clientId);
@@ -212,35 +205,14 @@ export class Engine implements Cipher {
     if (this.#accounts.isKnown) drop().catch(this.#context.report);
   }
 
-  async search(
-    {
-      query,
-      conversationId,
-      limit = 50,
-    }: { query: string; conversationId?: string | undefined; limit?: number | undefined },
-    found: Message[],
-  ): Promise<Message[]> {
-    const { records } = await this.#accounts.get();
-    const prefix = NAMES.text('');
-    const known = new Set(found.map(({ id }) => id));
-    const kept = (await records.list(prefix)).flatMap(([name, value]) => {
-      const id = decodeURIComponent(name.slice(prefix.length));
-      const text = readText(value);
-      const fits =
-        text !== undefined &&
-        !known.has(id) &&
-        (conversationId === undefined || text.cid === conversationId) &&
-        matches(text, query);
-      return fits ? [messageOf(id, text)] : [];
-    });
-    if (kept.length === 0) return found;
-    return [...found, ...kept].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1)).slice(0, limit);
+  async search(search: Search, found: Message[]): Promise<Message[]> {
+    return searchTexts((await this.#accounts.get()).records, search, found);
   }
 
   /** What is due whenever the keys are there. */
   async #started(account: Account): Promise<void> {
     await this.#drafts.keepAll(account);
-    this.#post.hurry(account);
+    this.#hurry(account);
     for (const senderId of this.#incoming.unreadSenders()) this.#heal(account, senderId);
   }
 
@@ -248,8 +220,7 @@ export class Engine implements Cipher {
     try {
       await this.#withAccount((account) => this.#mailbox.take(account, data));
     } finally {
-      this.#taking -= 1;
-      if (this.#taking === 0 || this.#mailbox.kept >= CONFIRM_EVERY) this.#mailbox.confirm();
+      this.#mailbox.taken();
     }
   }
 
@@ -283,13 +254,23 @@ export class Engine implements Cipher {
     const { emitter } = this.#context;
     if (change !== undefined) emitter.emit('encryption:identity-changed', change);
     if (established !== undefined) emitter.emit('encryption:session-established', established);
-    if (posted === true) this.#post.hurry(account);
+    if (posted === true) this.#hurry(account);
     if (unlocked) this.#heal(account, senderId);
   }
 
   #lost(account: Account, senderId: string): void {
-    this.#sessions.reset(account, senderId).catch((error: unknown) => {
-      if (!(error instanceof CommError)) this.#context.report(error);
+    this.#whenActive(() => this.#sessions.reset(account, senderId));
+  }
+
+  #hurry(account: Account): void {
+    this.#whenActive(() => this.#post.flush(account));
+  }
+
+  /** A device that isn't the active one says nothing: others would take its key for the user's. */
+  #whenActive(task: () => Promise<void>): void {
+    this.#publisher.ready.then(task).catch((error: unknown) => {
+      // What fails with the line is done with the next one.
+      if (!isCommError(error)) this.#context.report(error);
     });
   }
 
@@ -306,7 +287,6 @@ export class Engine implements Cipher {
   #dropPushes(): void {
     this.#queue.clear();
     this.#mailbox.clear();
-    this.#taking = 0;
   }
 
   #forgetTexts(): void {

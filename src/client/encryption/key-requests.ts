@@ -16,5 +16,5 @@ export async function requestKeys(
   // A base server answers with an error of its own kind.
   if (row === undefined || 'error' in row) return undefined;
   const signedPreKey = fields(row['signedPreKey']);
-  return signedPreKey === undefined ? undefined : (answer as KeyExchangeResponse);
+  return signedPreKey === undefined ? undefined : answer;
 }

@@ -22,6 +22,9 @@ export interface MailboxEvents {
   reset(account: Account, senderId: string): void;
 }
 
+/** The server hands over more once half of what it has handed over is confirmed. */
+const CONFIRM_EVERY = 50;
+
 /** What comes by `session-init`: about sessions and keys, in no conversation. */
 export class Mailbox {
   readonly #context: ClientContext;
@@ -29,6 +32,8 @@ export class Mailbox {
   readonly #events: MailboxEvents;
   /** Kept here now, and not yet confirmed to the server. */
   #kept: string[] = [];
+  /** How many wait to be taken. */
+  #expected = 0;
 
   constructor(context: ClientContext, policy: 'warn' | 'block', events: MailboxEvents) {
     this.#context = context;
@@ -36,7 +41,7 @@ export class Mailbox {
     this.#events = events;
   }
 
-  /** What was taken is acknowledged by {@link confirm}; what can't be read will not be readable when it comes again. */
+  /** What was taken is acknowledged by {@link taken}; what can't be read will not be readable when it comes again. */
   async take(account: Account, data: unknown): Promise<void> {
     const push = readPush(data);
     if (push === undefined) {
@@ -57,13 +62,19 @@ export class Mailbox {
     }
   }
 
-  /** How many wait for {@link confirm}. */
-  get kept(): number {
-    return this.#kept.length;
+  /** One waits to be taken. */
+  expect(): void {
+    this.#expected += 1;
+  }
+
+  /** It was, or could not be. Confirmed is what was taken once no more waits. */
+  taken(): void {
+    this.#expected -= 1;
+    if (this.#expected <= 0 || this.#kept.length >= CONFIRM_EVERY) this.#confirm();
   }
 
   /** Tells the server what it may forget. Lost on the way, it comes again and is known. */
-  confirm(): void {
+  #confirm(): void {
     while (this.#kept.length > 0) {
       const mailboxIds = this.#kept.splice(0, LIMITS.mailboxIds);
       if (!this.#context.has('mailbox')) continue;
@@ -74,6 +85,7 @@ export class Mailbox {
   }
 
   clear(): void {
+    this.#expected = 0;
     this.#kept = [];
   }
 

@@ -202,7 +202,7 @@ export class Outgoing {
   /** Those who can be given keys; somebody without any reads from when they have some. */
   async #readers(account: Account, members: readonly string[]): Promise<string[]> {
     const readers: string[] = [];
-    let without: unknown;
+    let without: CommError | undefined;
     for (const userId of members) {
       try {
         await this.#sessions.ensure(account, userId);

@@ -35,13 +35,6 @@ export class Post {
     return this.#running;
   }
 
-  /** The same for whoever doesn't wait for it. */
-  hurry(account: Account): void {
-    this.flush(account).catch((error: unknown) => {
-      if (!isCommError(error) || !error.retryable) this.#context.report(error);
-    });
-  }
-
   stop(): void {
     this.#cancelRetry();
   }
@@ -80,7 +73,8 @@ export class Post {
   #retryLater(account: Account, afterMs = RETRY_AFTER_MS): void {
     this.#cancelRetry();
     this.#cancelRetry = this.#context.clock.after(afterMs, () => {
-      if (this.#context.online()) this.hurry(account);
+      // With the next connection it is tried in any case.
+      if (this.#context.online()) this.flush(account).catch(() => undefined);
     });
   }
 }

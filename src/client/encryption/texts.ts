@@ -47,7 +47,7 @@ function attachmentIn(value: MessagePayload['attachment']): MessageAttachment | 
   if (typeof fileName !== 'string' || typeof fileSize !== 'number') return undefined;
   if (thumbnailUrl !== undefined && (typeof thumbnailUrl !== 'string' || !SAFE_URL.test(thumbnailUrl)))
     return undefined;
-  return { ...value, url, mimeType, fileName, fileSize } as MessageAttachment;
+  return { ...value, url, mimeType, fileName, fileSize };
 }
 
 /** The message as its readers see it: what the server says beside the envelope doesn't count. */
@@ -75,33 +75,4 @@ export function storable(text: Text): Storable {
 /** A text as it was stored. */
 export function readText(value: unknown): Text | undefined {
   return typeof value === 'object' && value !== null && 'hash' in value ? (value as Text) : undefined;
-}
-
-/** What is kept of a message, for a search that the server can't do. */
-export function messageOf(id: string, text: Text): Message {
-  const { cid: conversationId, senderId, clientId, createdAt = '' } = text;
-  const outer: Message = {
-    id,
-    conversationId,
-    senderId,
-    content: '',
-    type: 'text',
-    createdAt,
-    status: 'sent',
-    readBy: [],
-    encrypted: true,
-    clientId,
-  };
-  return withSecret(outer, text);
-}
-
-/** Every word of the query begins a word of the text, as the server's own search has it. */
-export function matches({ content }: Secret, query: string): boolean {
-  const words = wordsOf(content);
-  const wanted = wordsOf(query);
-  return wanted.length > 0 && wanted.every((each) => words.some((word) => word.startsWith(each)));
-}
-
-function wordsOf(text: string): string[] {
-  return text.toLocaleLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
 }

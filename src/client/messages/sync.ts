@@ -111,8 +111,8 @@ function seqOf(change: Change): number {
   return 'message' in change ? (change.message.seq ?? 0) : 0;
 }
 
-function flagsOf({ id, archived, muted, pinned }: Conversation): Change {
-  return { kind: 'conversation', conversationId: id, update: { id, archived, muted, pinned } };
+function flagsOf({ id, archived, muted, pinned, flagsRev }: Conversation): Change {
+  return { kind: 'conversation', conversationId: id, update: { id, archived, muted, pinned, flagsRev } };
 }
 
 /** Applies whatever was held and follows directly; what it has overtaken is forgotten. */

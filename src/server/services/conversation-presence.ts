@@ -30,6 +30,7 @@ export function shared(conversation: Conversation): ConversationUpdate {
     pinned: _pinned,
     muted: _muted,
     archived: _archived,
+    flagsRev: _flagsRev,
     lastMessage: _last,
     ...rest
   } = conversation;

@@ -141,13 +141,14 @@ export class ConversationsService {
   /** Archives, mutes or pins for the caller alone. */
   async setFlag({ userId }: Caller, conversationId: string, flag: Flag, on: boolean): Promise<null> {
     const { store, hub } = this.#deps;
-    const work = function* (): Work<boolean> {
-      const changed = yield* setFlag(conversationId, userId, flag, on);
-      if (changed === undefined) throw notFound();
-      return changed;
+    const work = function* (): Work<number> {
+      const flagsRev = yield* setFlag(conversationId, userId, flag, on);
+      if (flagsRev === undefined) throw notFound();
+      return flagsRev;
     };
-    await store.write(work, (changed) => {
-      if (changed) hub.toUser(userId, { event: 'conversation:updated', data: { id: conversationId, [flag]: on } });
+    await store.write(work, (flagsRev) => {
+      if (flagsRev === 0) return;
+      hub.toUser(userId, { event: 'conversation:updated', data: { id: conversationId, [flag]: on, flagsRev } });
     });
     return null;
   }

@@ -10,8 +10,8 @@ const UPLOADS: FloodLimit = { burst: 20, perSecond: 1 / 10 };
 const REQUESTS: FloodLimit = { burst: 2_000, perSecond: 20 };
 /** A sender key for everybody in a large group, twice. */
 const ENVELOPES: FloodLimit = { burst: 2_000, perSecond: 20 };
-/** What one caller may take of one person's: a session each time data was lost, and some. */
-const OF_ONE: FloodLimit = { burst: 20, perSecond: 1 / HOUR_S };
+/** What one caller may take of one person's: half of what is published at once, so that others find some. */
+const OF_ONE: FloodLimit = { burst: 50, perSecond: 1 / HOUR_S };
 /** What all callers may take of one person's: as much as is published at once. */
 const OF_ALL: FloodLimit = { burst: 100, perSecond: 1 / 6 };
 

@@ -45,7 +45,7 @@ export class MembershipService {
       if (added.length === 0) return;
       const full = present(now, statuses);
       // The caller's own view, less what is the caller's alone.
-      const data: Conversation = { ...full, unreadCount: 0, pinned: false, muted: false, archived: false };
+      const data: Conversation = { ...full, unreadCount: 0, pinned: false, muted: false, archived: false, flagsRev: 0 };
       for (const each of added) {
         hub.joinUser(each, conversationId);
         hub.toUser(each, { event: 'conversation:new', data });

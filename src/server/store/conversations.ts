@@ -34,13 +34,14 @@ interface ConversationRow {
   muted: number | null;
   pinned: number | null;
   archived: number | null;
+  flags_inbox_rev: number;
   unread: number;
 }
 /** `cross join`, so that the page decides what is read and not all that the user has. */
 const selectRows = statement(
   (p: Params<{ userId: string; ids: string }>) => sql<ConversationRow>`
     select c.id, c.type, c.name, c.created_at, c.updated_at, c.seq, c.rev, p.muted, p.pinned, p.archived,
-      ${unreadCount} as unread
+      p.flags_inbox_rev, ${unreadCount} as unread
     from json_each(${p.ids}) as wanted
     cross join conversation_participants as p on p.conversation_id = wanted.value and p.user_id = ${p.userId}
     join conversations as c on c.id = p.conversation_id
@@ -92,6 +93,7 @@ export function* viewConversations(userId: string, ids: readonly string[]): Work
       pinned: row.pinned === 1,
       muted: row.muted === 1,
       archived: row.archived === 1,
+      flagsRev: row.flags_inbox_rev,
       head: { seq: row.seq, rev: row.rev },
     };
   });
@@ -175,12 +177,12 @@ export function* rename(id: string, name: string): Work<void> {
 
 export type Flag = 'muted' | 'pinned' | 'archived';
 
-/** A flag is the user's own. Whether it changed; undefined when the user isn't in the conversation. */
-export function* setFlag(id: string, userId: string, flag: Flag, on: boolean): Work<boolean | undefined> {
+/** A flag is the user's own. The `flagsRev` it now has, 0 where nothing changed; undefined for somebody who isn't in it. */
+export function* setFlag(id: string, userId: string, flag: Flag, on: boolean): Work<number | undefined> {
   const flags = yield* first(selectFlags({ id, userId }));
   if (flags === undefined) return undefined;
-  if ((flags[flag] === 1) === on) return false;
+  if ((flags[flag] === 1) === on) return 0;
   const inboxRev = yield* takeInboxRev(userId);
   yield* run(updateFlags({ id, userId, ...flags, [flag]: on ? 1 : 0, inboxRev }));
-  return true;
+  return inboxRev;
 }

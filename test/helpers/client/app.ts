@@ -31,6 +31,8 @@ const EVENTS = [
   'encryption:decryption-failed',
   'encryption:session-established',
   'call',
+  'encryption:session-init',
+  'encryption:keys-changed',
 ] as const satisfies readonly EventName[];
 
 /** An app around a client: it writes down every event, and can wait for one. */

@@ -136,9 +136,17 @@ describe('conversations', () => {
       const { id } = await chat.direct('ada', 'bob');
       await chat.conversations.setFlag(caller('ada', 's1'), id, flag, true);
       await chat.conversations.setFlag(caller('ada', 's1'), id, flag, true);
-      expect(chat.hub.pushes).toEqual([{ event: 'conversation:updated', data: { id, [flag]: true }, to: 'user:ada' }]);
-      expect(await chat.conversations.get(caller('ada'), id)).toMatchObject({ [flag]: true });
-      expect(await chat.conversations.get(caller('bob'), id)).toMatchObject({ [flag]: false });
+      expect(chat.hub.pushes).toEqual([
+        {
+          event: 'conversation:updated',
+          data: { id, [flag]: true, flagsRev: expect.any(Number) as unknown },
+          to: 'user:ada',
+        },
+      ]);
+      const flagged = await chat.conversations.get(caller('ada'), id);
+      expect(flagged).toMatchObject({ [flag]: true });
+      expect(chat.hub.pushes).toMatchObject([{ data: { flagsRev: flagged.flagsRev } }]);
+      expect(await chat.conversations.get(caller('bob'), id)).toMatchObject({ [flag]: false, flagsRev: 0 });
       await chat.conversations.setFlag(caller('ada'), id, flag, false);
       expect(await chat.conversations.get(caller('ada'), id)).toMatchObject({ [flag]: false });
     },
@@ -164,7 +172,7 @@ describe('conversations', () => {
     expect(renamed).toMatchObject({ name: 'New', unreadCount: 1, pinned: true, head: { seq: 1, rev: 2 } });
     const [push] = chat.hub.payloads('conversation:updated');
     expect(push).toMatchObject({ id, name: 'New', head: { seq: 1, rev: 2 }, participants: renamed.participants });
-    for (const personal of ['unreadCount', 'pinned', 'muted', 'archived', 'lastMessage']) {
+    for (const personal of ['unreadCount', 'pinned', 'muted', 'archived', 'flagsRev', 'lastMessage']) {
       expect(push).not.toHaveProperty(personal);
     }
     await chat.conversations.rename(caller('ada'), { conversationId: id, name: 'New' });

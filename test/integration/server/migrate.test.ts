@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { databaseOf } from '../../../src/server/store/database.ts';
 import { ensureCommunicationTables, migrate } from '../../../src/server/store/migrate.ts';
 import { MIGRATIONS, type Migration } from '../../../src/server/store/migrations/index.ts';
+import { publishedKeys, takeOneTimePreKey } from '../../../src/server/store/keys.ts';
 import { run, script } from '../../../src/server/store/work.ts';
 import { startChild } from '../../helpers/child-process.ts';
 import { DATABASES } from '../../helpers/server/databases.ts';
@@ -45,6 +46,32 @@ describe('migrations', () => {
     const before = db.prepare('SELECT * FROM messages').all();
     await ensureCommunicationTables(db);
     expect(db.prepare('SELECT * FROM messages').all()).toEqual(before);
+    db.close();
+  });
+
+  test('of the mailbox leave published keys as they are', async () => {
+    const db = new DatabaseSync(':memory:');
+    makeLumenDatabase(db);
+    await databaseOf(db).run(() => migrate(MIGRATIONS.slice(0, 4)));
+    db.exec(`
+      INSERT INTO encryption_keys (user_id, identity_key, signed_pre_key_id, signed_pre_key, signed_pre_key_signature)
+        VALUES ('ada', 'identity', 1, 'signed', 'signature');
+      INSERT INTO encryption_prekeys VALUES ('ada', 1, 'one'), ('ada', 2, 'two')`);
+    await ensureCommunicationTables(db);
+    expect(await databaseOf(db).run(() => publishedKeys('ada'))).toMatchObject({
+      identityKey: 'identity',
+      mailbox: false,
+    });
+    const preKey = { keyId: 1, publicKey: 'one' };
+    expect(await databaseOf(db).run(() => takeOneTimePreKey('ada'))).toEqual({ preKey, left: 1 });
+    // As LumenJS writes it, which knows nothing of our columns.
+    db.exec(`INSERT OR REPLACE INTO encryption_keys
+      (user_id, identity_key, signed_pre_key_id, signed_pre_key, signed_pre_key_signature)
+      VALUES ('ada', 'another', 1, 'signed', 'signature')`);
+    expect(await databaseOf(db).run(() => publishedKeys('ada'))).toMatchObject({
+      identityKey: 'another',
+      mailbox: false,
+    });
     db.close();
   });
 

@@ -1,7 +1,13 @@
 import { DatabaseSync } from 'node:sqlite';
 import { beforeAll, afterAll, describe, expect, test } from 'vitest';
+import { silentLogger } from '../../../src/lib/logger.ts';
 import { LIMITS } from '../../../src/protocol/limits.ts';
+import { KeyLimits } from '../../../src/server/services/key-limits.ts';
+import { KeyService } from '../../../src/server/services/keys.ts';
 import { baseCaller, caller, startChat, type Chat } from '../../helpers/server/chat.ts';
+import { envelopeOf, sessionInit } from '../../helpers/server/envelopes.ts';
+import { keyBundle } from '../../helpers/server/keys.ts';
+import { mailboxOf } from '../../helpers/server/mailbox.ts';
 import { watchStatements } from '../../helpers/server/watch-statements.ts';
 
 /**
@@ -67,7 +73,27 @@ describe('no request reads a whole table', () => {
     add: () => chat.membership.add(caller('ada'), { conversationId, userIds: ['cleo'] }),
     role: () => chat.membership.setRole(caller('ada'), { conversationId, userId: 'cleo', role: 'admin' }),
     remove: () => chat.membership.remove(caller('ada'), { conversationId, userId: 'cleo' }),
+    'send encrypted': () =>
+      chat.say('ada', conversationId, 'x', { encrypted: true, envelope: envelopeOf('ada', conversationId) }),
+    'publish keys': async () => {
+      for (let upload = 0; upload < 2; upload += 1) await keys().upload(caller('bob', 's1'), keyBundle(2));
+    },
+    'ask for keys': () => keys().request(caller('ada'), { recipientId: 'bob' }),
+    'connect without prekeys': () => keys().connected(caller('bob', 's1')),
+    'begin a session': async () => {
+      await mailboxOf(chat).send(caller('ada', 's1'), sessionInit('ada', 'bob'));
+      await chat.store.drain();
+    },
+    'collect and acknowledge': async () => {
+      const mailbox = mailboxOf(chat);
+      mailbox.connected(caller('bob', 's1'));
+      await mailbox.acknowledge(caller('bob'), { mailboxIds: ['1', '2'] });
+    },
     delete: () => chat.messages.delete(caller('ada'), ref()),
+  };
+  const keys = (): KeyService => {
+    const { store, hub, clock } = chat;
+    return new KeyService({ store, hub, clock, logger: silentLogger, limits: new KeyLimits(clock) });
   };
 
   const plan = (sql: string): string[] =>

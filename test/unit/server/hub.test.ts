@@ -112,6 +112,32 @@ describe('a base socket', () => {
   });
 });
 
+test.each(['rooms', 'a bare context'])(
+  'a user’s sockets are told apart by the capability mailbox: with %s',
+  async (kind) => {
+    const namespace = new Namespace();
+    const hub = new SocketHub();
+    const got: string[] = [];
+    const caps = { new: new Set<Capability>(['rev', 'mailbox']), plain: FEED, base: BASE };
+    for (const [id, each] of Object.entries(caps)) {
+      const link = kind === 'rooms' ? namespace.link(id) : looseLink(id, () => got.push(id));
+      await hub.enter({ link, userId: 'ada', caps: each }, () => Promise.resolve([]));
+    }
+    const told = (mailbox: boolean | undefined): string[] => {
+      got.length = 0;
+      namespace.emitted.length = 0;
+      hub.toUser('ada', push, { mailbox });
+      return kind === 'rooms' ? [...namespace.emitted] : [...got];
+    };
+    const expected =
+      kind === 'rooms'
+        ? [['mailbox:ada'], ['user:ada except mailbox:ada'], ['user:ada']]
+        : [['new'], ['plain', 'base'], ['new', 'plain', 'base']];
+    expect([told(true), told(false), told(undefined)]).toEqual(expected);
+    expect(namespace.in('mailbox:ada')).toEqual(kind === 'rooms' ? ['new'] : []);
+  },
+);
+
 test('a push to a room is one emit, whoever is left out', async () => {
   const namespace = new Namespace();
   const hub = new SocketHub();

@@ -8,10 +8,10 @@ function taken(limits: KeyLimits, times: number, caller: (index: number) => stri
   return Array.from({ length: times }, (_, index) => limits.mayTake(caller(index), 'owner')).filter(Boolean).length;
 }
 
-test('one caller takes twenty, and one an hour after that', () => {
+test('one caller takes fifty, and one an hour after that', () => {
   const clock = manualClock();
   const limits = new KeyLimits(clock);
-  expect(taken(limits, 30, () => 'caller')).toBe(20);
+  expect(taken(limits, 60, () => 'caller')).toBe(50);
   expect(limits.mayTake('caller', 'somebody else')).toBe(true);
   clock.advance(HOUR_MS - 1_000);
   expect(limits.mayTake('caller', 'owner')).toBe(false);
@@ -30,12 +30,12 @@ test('many callers together take a hundred, and one every six seconds after that
 test('a caller who may not takes nothing of what is for all', () => {
   const limits = new KeyLimits(manualClock());
   taken(limits, 1_000, () => 'greedy');
-  expect(taken(limits, 200, (index) => `caller ${index}`)).toBe(80);
+  expect(taken(limits, 200, (index) => `caller ${index}`)).toBe(50);
 });
 
 test('two pairs of ids are never taken for one', () => {
   const limits = new KeyLimits(manualClock());
-  for (let index = 0; index < 20; index += 1) limits.mayTake('a","b', 'c');
+  for (let index = 0; index < 50; index += 1) limits.mayTake('a","b', 'c');
   expect(limits.mayTake('a', 'b","c')).toBe(true);
 });
 

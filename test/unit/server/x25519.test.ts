@@ -21,7 +21,7 @@ test.each([
   ['zero with the bit that nobody reads', encoded(2n ** 255n)],
 ])('%s shares no secret', (_, key) => {
   expect(isLowOrderX25519(key)).toBe(true);
-  expect(() => x25519.getSharedSecret(Buffer.alloc(32, 7), key)).toThrow();
+  expect(() => x25519.getSharedSecret(Buffer.alloc(32, 7), key)).toThrow(/invalid/);
 });
 
 test('the base point and a key of somebody do', () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { RequestName, RequestOf } from '../../../../src/protocol/events.ts';
 import { startServer } from '../../../helpers/server/comm-server.ts';
+import { sessionInit } from '../../../helpers/server/envelopes.ts';
 import { keyBundle } from '../../../helpers/server/keys.ts';
 
 interface Ids {
@@ -59,6 +60,7 @@ const QUESTIONS: { readonly [K in RequestName]?: (ids: Ids) => RequestOf<K> } = 
       senderIdentityKey: KEY,
     },
   }),
+  'encryption:mailbox-ack': ({ messageId }) => ({ mailboxIds: [messageId] }),
 };
 
 test('what belongs to others is answered exactly as what does not exist', async () => {
@@ -70,6 +72,8 @@ test('what belongs to others is answered exactly as what does not exist', async 
   const { id: messageId } = await alice.ask('message:send', { conversationId, content: 'A secret', type: 'text' });
   const { id: callId } = await alice.ask('call:initiate', { conversationId, type: 'audio', calleeIds: ['bob'] });
   await bob.ask('encryption:upload-keys', keyBundle(3));
+
+  await alice.ask('encryption:session-init', sessionInit('alice', 'bob'));
 
   const foreign: Ids = { conversationId, messageId, callId, userId: 'bob' };
   const unknown: Ids = {
@@ -89,6 +93,10 @@ test('what belongs to others is answered exactly as what does not exist', async 
   }
   await mallory.settled();
   expect(mallory.events.filter((event) => event !== 'presence:changed' && event !== 'comm:hello')).toEqual([]);
+
+  const { mailboxId } = await bob.next('encryption:session-init');
+  const again = await server.connect('bob');
+  expect(await again.next('encryption:session-init')).toMatchObject({ mailboxId });
 
   const untouched = await alice.ask('conversation:join', { conversationId });
   expect(untouched.head).toEqual({ seq: 1, rev: 1 });

@@ -96,15 +96,15 @@ test('one caller cannot drain the one-time prekeys of another, and can start ses
   const [alice, bob] = await pair(server);
   const carol = await server.connect('carol');
   await carol.ask('conversation:create', { type: 'direct', participantIds: ['bob'] });
-  const bundle = keyBundle(60);
+  const bundle = keyBundle(90);
   await bob.ask('encryption:upload-keys', bundle);
   const take = async (caller: CheckedClient) =>
     (await caller.ask('encryption:request-keys', { recipientId: 'bob' })).oneTimePreKey?.keyId;
-  const taken = await Promise.all(Array.from({ length: 60 }, () => take(alice)));
-  expect(taken.filter((id) => id !== undefined)).toHaveLength(20);
-  expect(await take(carol)).toBe(21);
+  const taken = await Promise.all(Array.from({ length: 90 }, () => take(alice)));
+  expect(taken.filter((id) => id !== undefined)).toHaveLength(50);
+  expect(await take(carol)).toBe(51);
   clock.advance(3_600_000);
-  expect([await take(alice), await take(alice)]).toEqual([22, undefined]);
+  expect([await take(alice), await take(alice)]).toEqual([52, undefined]);
   await bob.settled();
   expect(bob.events).not.toContain('encryption:keys-depleted');
 });

@@ -222,6 +222,35 @@ describe('a conversation that is read anew', () => {
     expect(one(inbox)).toMatchObject({ unreadCount: 1, lastMessage: { id: '4' } });
   });
 
+  test.each<[title: string, late: InboxEvent]>([
+    ['the conversation', known(at(3, { muted: true, flagsRev: 1 }))],
+    ['the conversation, with a later message', known(at(5, { muted: true, flagsRev: 1 }))],
+    ['the list', { kind: 'listed', conversations: [at(3, { muted: true, flagsRev: 1 })], first: true, hasMore: false }],
+    [
+      'what a sync says of flags',
+      { kind: 'conversation', ...here, update: { id: 'conversation', muted: true, flagsRev: 1 } },
+    ],
+  ])('does not undo a flag that was pushed since it was read: %s', (_title, late) => {
+    const pushed: InboxEvent = {
+      kind: 'conversation',
+      ...here,
+      update: { id: 'conversation', muted: false, flagsRev: 2 },
+    };
+    const inbox = run(START, known(at(3, { muted: true, flagsRev: 1 })), pushed);
+    expect(one(run(inbox, late))).toMatchObject({ muted: false, flagsRev: 2 });
+  });
+
+  test('brings later flags along although a later message is known', () => {
+    const inbox = run(START, known(at(4, { muted: true, pinned: true, flagsRev: 1 })));
+    expect(one(run(inbox, known(at(3, { muted: false, pinned: true, flagsRev: 2 }))))).toMatchObject({
+      muted: false,
+      pinned: true,
+      flagsRev: 2,
+      head: { rev: 4 },
+    });
+    expect(one(run(inbox, known(at(3, { muted: true, pinned: true, flagsRev: 1 }))))).toBe(one(inbox));
+  });
+
   test('in part changes that part', () => {
     const inbox = run(START, known(at(3)));
     const update: InboxEvent = { kind: 'conversation', ...here, update: { id: 'conversation', muted: true } };

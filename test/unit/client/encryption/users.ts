@@ -38,7 +38,16 @@ export const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(
 export const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
+const made = new Map<string, Own>();
+
+/** The same for the same name: values don't change, and a hundred prekeys take their time. */
 export function makeUser(userId: string): Own {
+  const own = made.get(userId) ?? drawUser(userId);
+  made.set(userId, own);
+  return own;
+}
+
+function drawUser(userId: string): Own {
   const random = randomOf(userId);
   const identity = createIdentity(random);
   const { keys, upload } = prepareUpload(NO_PREKEYS, identity, random, NOW);

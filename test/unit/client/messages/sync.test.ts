@@ -199,12 +199,14 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
 });
 
 test('flags that changed elsewhere are told although no counter moved', () => {
-  const result = { conversation: conversation({ muted: true, pinned: false, archived: false, unreadCount: 4 }) };
+  const result = {
+    conversation: conversation({ muted: true, pinned: false, archived: false, flagsRev: 3, unreadCount: 4 }),
+  };
   const [, effects] = reduceCursor(
     cursorAt('conversation', { seq: 5, rev: 5 }),
     caughtUp([], { seq: 5, rev: 5 }, result),
   );
-  const update = { id: 'conversation', muted: true, pinned: false, archived: false };
+  const update = { id: 'conversation', muted: true, pinned: false, archived: false, flagsRev: 3 };
   expect(effects).toEqual([
     { do: 'apply', changes: [{ kind: 'conversation', conversationId: 'conversation', update }] },
   ]);
