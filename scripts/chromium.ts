@@ -12,6 +12,14 @@ const QUIET_FLAGS = [
   '--no-first-run',
 ];
 
+/** Calls in a browser that has no camera, nobody who could be asked, and no network but loopback. */
+const CALL_FLAGS = [
+  '--use-fake-device-for-media-stream=device-count=2',
+  '--use-fake-ui-for-media-stream',
+  '--allow-loopback-in-peer-connection',
+  '--autoplay-policy=no-user-gesture-required',
+];
+
 const INSTALLED = [
   'chromium',
   'chromium-browser',
@@ -55,7 +63,7 @@ export function launchOptions(): { executablePath?: string; args: string[] } {
   const executablePath = findChromium();
   return {
     ...(executablePath !== undefined && { executablePath }),
-    args: [...QUIET_FLAGS, ...(isRoot ? ['--no-sandbox'] : [])],
+    args: [...QUIET_FLAGS, ...CALL_FLAGS, ...(isRoot ? ['--no-sandbox'] : [])],
   };
 }
 

@@ -10,6 +10,7 @@ import type { ConnectionStatus } from '../transport/connection.ts';
 import { socketIoPort } from '../transport/socket-io.ts';
 import { TokenSource } from '../transport/token-source.ts';
 import { Wire } from '../transport/wire.ts';
+import { CallsClient } from './calls/calls-client.ts';
 import type { Cipher } from './cipher.ts';
 import type { ClientContext } from './context.ts';
 import { ConversationsClient } from './conversations/conversations-client.ts';
@@ -38,6 +39,7 @@ export class CommClient {
   readonly conversations: ConversationsClient;
   readonly typing: TypingClient;
   readonly presence: PresenceClient;
+  readonly calls: CallsClient;
   /** End-to-end encryption; without the option `encryption` every method rejects with a `TypeError`. */
   readonly encryption: Encryption;
   readonly #options: ResolvedOptions;
@@ -130,6 +132,7 @@ export class CommClient {
     this.typing = new TypingClient(context);
     this.#emitter.on('message:pending', ({ conversationId }) => this.typing.sent(conversationId));
     this.presence = new PresenceClient(context);
+    this.calls = new CallsClient(context, resolved.calls);
     this.conversations = new ConversationsClient(
       context,
       {
@@ -184,6 +187,7 @@ export class CommClient {
         if (!this.#peer.has('ack')) base.current?.pushed(event, data);
         if (this.#stream.current === undefined) early.push([event, data]);
         else this.#stream.current.pushed(event, data);
+        this.calls.pushed(event, data);
       },
       status: (status) => this.#emitter.emit('status', status),
       canPing: () => this.#peer.has('ack'),
@@ -235,6 +239,7 @@ export class CommClient {
   async disconnect(): Promise<void> {
     this.#watching?.abort();
     this.#watching = undefined;
+    if (this.calls.active !== undefined) await this.calls.leave();
     this.#lifecycle.disconnect();
     await this.messages.sender.settled();
     await this.#stream.current?.save();

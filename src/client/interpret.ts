@@ -82,6 +82,7 @@ export function interpret(event: string, data: unknown, around: Surroundings): M
     case 'status':
     case 'message:pending':
     case 'message:failed':
+    case 'call':
     case 'encryption:identity-changed':
     case 'encryption:decryption-failed':
       // The client's own: no server speaks for it.

@@ -4,11 +4,13 @@ import { LIMITS } from './limits.ts';
 import {
   CALL_END_DETAILS,
   CALL_END_REASONS,
+  CALL_FAILURES,
   CALL_STATES,
   CALL_TYPES,
   QUALITY_LEVELS,
   type CallEndDetail,
   type CallEndReason,
+  type CallFailure,
   type CallState,
   type CallType,
   type QualityLevel,
@@ -20,6 +22,8 @@ export interface CallParticipant {
   audioMuted: boolean;
   videoMuted: boolean;
   screenSharing: boolean;
+  /** On which of their devices; absent for a base client. */
+  deviceId?: string | undefined;
 }
 export interface Call {
   id: string;
@@ -58,19 +62,32 @@ export interface CallLog {
   duration: number;
 }
 
-export interface InitiateCall {
+/** A client's name for itself, the same over reconnects: by it a device is known that comes back into its call. */
+export interface CallDevice {
+  deviceId?: string | undefined;
+}
+export interface InitiateCall extends CallDevice {
   conversationId: string;
   type: CallType;
   calleeIds: readonly string[];
+  /** Asking twice with the same one is calling once. */
+  clientId?: string | undefined;
 }
-export interface RespondToCall {
+export interface RespondToCall extends CallDevice {
   callId: string;
   action: 'accept' | 'reject';
 }
 export interface HangUp {
   callId: string;
   reason: CallEndReason;
+  /** With `failed`. */
+  detail?: CallFailure | undefined;
 }
+export interface CallRef {
+  callId: string;
+}
+/** After a reconnect: the device goes on in its call, and learns how that stands. */
+export interface SyncCall extends CallRef, CallDevice {}
 /** The values mean "on": `audio: false` is muted. */
 export interface ToggleMedia {
   callId: string;
@@ -87,6 +104,13 @@ export interface Signal {
   /** Set by the server to who really sent it. */
   fromUserId: string;
   toUserId: string;
+  /** Set by the server, from what the sender's device called itself. */
+  fromDeviceId?: string | undefined;
+  toDeviceId?: string | undefined;
+  /** Which link between the two devices: a rebuilt one is the next. */
+  generation?: number | undefined;
+  /** Which offer this belongs to. */
+  negotiationId?: string | undefined;
 }
 export interface SessionDescription extends Signal {
   type: 'offer' | 'answer';
@@ -97,6 +121,8 @@ export interface IceCandidate extends Signal {
   candidate: string;
   sdpMLineIndex: number | null;
   sdpMid: string | null;
+  /** Which generation of ICE (RFC 8839, section 5.4). */
+  usernameFragment?: string | undefined;
 }
 export type IceRestart = Signal;
 
@@ -104,7 +130,7 @@ export interface CallStateChange {
   callId: string;
   state: CallState;
   endReason?: CallEndReason | undefined;
-  /** Another device of the same user has settled it. */
+  /** Another device of the same user has settled it, or what failed. */
   detail?: CallEndDetail | undefined;
   error?: string | undefined;
 }
@@ -122,6 +148,7 @@ export const callParticipantSchema = v.object({
   audioMuted: v.boolean(),
   videoMuted: v.boolean(),
   screenSharing: v.boolean(),
+  deviceId: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, CallParticipant>;
 export const callSchema = v.object({
   id: v.string(),
@@ -158,15 +185,24 @@ export const initiateCallSchema = v.object({
   conversationId: idSchema,
   type: v.picklist(CALL_TYPES),
   calleeIds: v.pipe(v.array(idSchema), v.minLength(1), v.maxLength(LIMITS.callees)),
+  clientId: v.optional(idSchema),
+  deviceId: v.optional(idSchema),
 }) satisfies v.GenericSchema<unknown, InitiateCall>;
 export const respondToCallSchema = v.object({
   callId: idSchema,
   action: v.picklist(['accept', 'reject']),
+  deviceId: v.optional(idSchema),
 }) satisfies v.GenericSchema<unknown, RespondToCall>;
 export const hangUpSchema = v.object({
   callId: idSchema,
   reason: v.optional(v.picklist(CALL_END_REASONS), 'completed'),
+  detail: v.optional(v.picklist(CALL_FAILURES)),
 }) satisfies v.GenericSchema<unknown, HangUp>;
+export const callRefSchema = v.object({ callId: idSchema }) satisfies v.GenericSchema<unknown, CallRef>;
+export const syncCallSchema = v.object({
+  callId: idSchema,
+  deviceId: v.optional(idSchema),
+}) satisfies v.GenericSchema<unknown, SyncCall>;
 const toggles = {
   callId: idSchema,
   audio: v.optional(v.boolean()),
@@ -182,7 +218,15 @@ export const callMemberSchema = v.object({ callId: idSchema, userId: idSchema })
   unknown,
   CallMember
 >;
-const signal = { callId: idSchema, fromUserId: v.optional(v.string(), ''), toUserId: idSchema };
+const signal = {
+  callId: idSchema,
+  fromUserId: v.optional(v.string(), ''),
+  toUserId: idSchema,
+  fromDeviceId: v.optional(idSchema),
+  toDeviceId: v.optional(idSchema),
+  generation: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
+  negotiationId: v.optional(idSchema),
+};
 const description = {
   ...signal,
   sdp: v.pipe(v.string(), v.maxLength(LIMITS.sdpLength)),
@@ -201,6 +245,7 @@ export const iceCandidateSchema = v.object({
   candidate: v.pipe(v.string(), v.maxLength(LIMITS.candidateLength)),
   sdpMLineIndex: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))), null),
   sdpMid: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(64))), null),
+  usernameFragment: v.optional(v.pipe(v.string(), v.maxLength(256))),
 }) satisfies v.GenericSchema<unknown, IceCandidate>;
 export const iceRestartSchema = v.object(signal) satisfies v.GenericSchema<unknown, IceRestart>;
 export const callStateChangeSchema = v.object({

@@ -42,6 +42,9 @@ export interface Requests {
   'call:initiate': { req: calls.InitiateCall; res: calls.Call };
   'call:respond': { req: calls.RespondToCall; res: calls.Call };
   'call:hangup': { req: calls.HangUp; res: null };
+  'call:sync': { req: calls.SyncCall; res: calls.Call };
+  /** This device hears or sees one of the others. */
+  'call:connected': { req: calls.CallRef; res: null };
   'call:media-toggle': { req: calls.ToggleMedia; res: null };
   'call:add-participant': { req: calls.CallMember; res: calls.Call };
   'call:remove-participant': { req: calls.CallMember; res: calls.Call };

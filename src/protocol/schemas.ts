@@ -47,6 +47,8 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'call:initiate': { req: calls.initiateCallSchema, res: calls.callSchema },
   'call:respond': { req: calls.respondToCallSchema, res: calls.callSchema },
   'call:hangup': { req: calls.hangUpSchema, res: emptySchema },
+  'call:sync': { req: calls.syncCallSchema, res: calls.callSchema },
+  'call:connected': { req: calls.callRefSchema, res: emptySchema },
   'call:media-toggle': { req: calls.toggleMediaSchema, res: emptySchema },
   'call:add-participant': { req: calls.callMemberSchema, res: calls.callSchema },
   'call:remove-participant': { req: calls.callMemberSchema, res: calls.callSchema },

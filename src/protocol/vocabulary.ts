@@ -7,7 +7,14 @@
 export const PROTOCOL_VERSION = 1;
 
 /** What every client of ours can do. */
-export const PLAIN_CAPABILITIES = ['ack', 'client-id', 'rev', 'delivered', 'presence-watch'] as const;
+export const PLAIN_CAPABILITIES = [
+  'ack',
+  'client-id',
+  'rev',
+  'delivered',
+  'presence-watch',
+  'multi-socket-call',
+] as const;
 /**
  * Everything of part 2 that this package can do today. A peer gets the intersection with what it offered. `mailbox` is
  * for those who encrypt: whoever offers it has to acknowledge what is handed over.
@@ -58,12 +65,15 @@ export const CALL_STATES = [
   'ended',
 ] as const;
 export const CALL_END_REASONS = ['completed', 'rejected', 'missed', 'busy', 'failed', 'cancelled'] as const;
+/** Why a device failed, as it says itself: no microphone or camera, no way to a peer, no word from the server. */
+export const CALL_FAILURES = ['permission', 'ice', 'signalling'] as const;
 /** Says more about an end than its reason does. */
-export const CALL_END_DETAILS = ['answered_elsewhere', 'rejected_elsewhere'] as const;
+export const CALL_END_DETAILS = ['answered_elsewhere', 'rejected_elsewhere', ...CALL_FAILURES] as const;
 export const QUALITY_LEVELS = ['excellent', 'good', 'fair', 'poor'] as const;
 export type CallType = (typeof CALL_TYPES)[number];
 export type CallState = (typeof CALL_STATES)[number];
 export type CallEndReason = (typeof CALL_END_REASONS)[number];
+export type CallFailure = (typeof CALL_FAILURES)[number];
 export type CallEndDetail = (typeof CALL_END_DETAILS)[number];
 export type QualityLevel = (typeof QUALITY_LEVELS)[number];
 

@@ -48,6 +48,8 @@ export interface CommunicationConfig {
   callReconnectMs?: number | undefined;
   /** People in one call, the caller included. @defaultValue 8 */
   maxCallParticipants?: number | undefined;
+  /** People in one video call: a mesh costs each of them a stream for every other. @defaultValue 4 */
+  maxVideoParticipants?: number | undefined;
 }
 
 export interface ResolvedConfig {
@@ -65,6 +67,7 @@ export interface ResolvedConfig {
   readonly ringTimeoutMs: number;
   readonly callReconnectMs: number;
   readonly maxCallParticipants: number;
+  readonly maxVideoParticipants: number;
 }
 
 /** Fills in the defaults. A value that can't work is a `TypeError` that names it. */
@@ -91,6 +94,7 @@ export function resolveConfig(config: CommunicationConfig = {}): ResolvedConfig 
     ringTimeoutMs: integer('ringTimeoutMs', config.ringTimeoutMs ?? 45_000, 1),
     callReconnectMs: integer('callReconnectMs', config.callReconnectMs ?? 25_000, 0),
     maxCallParticipants: integer('maxCallParticipants', config.maxCallParticipants ?? 8, 2),
+    maxVideoParticipants: integer('maxVideoParticipants', config.maxVideoParticipants ?? 4, 2),
   };
 }
 

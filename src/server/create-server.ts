@@ -59,7 +59,7 @@ export interface CommServer {
  * Past {@link LIMITS.bodyBytes} a request is refused with an answer; past this the connection is cut before anything is
  * read, and no answer is possible.
  */
-const MAX_FRAME_BYTES = 8 * LIMITS.bodyBytes;
+const MAX_FRAME_BYTES = 12 * LIMITS.bodyBytes;
 
 /**
  * The whole server in one call: HTTP, sockets, REST, health.

@@ -16,7 +16,15 @@ const envelope: EncryptedEnvelope = {
 
 const inConversation = { conversationId: 'conversation' };
 const aboutMessage = { ...inConversation, messageId: '1' };
-const signal = { callId: 'call', fromUserId: 'alice', toUserId: 'bob' };
+const signal = {
+  callId: 'call',
+  fromUserId: 'alice',
+  toUserId: 'bob',
+  fromDeviceId: 'phone',
+  toDeviceId: 'laptop',
+  generation: 1,
+  negotiationId: 'n1',
+};
 
 /** One valid request of every kind, with every field set. */
 export const REQUESTS: { readonly [K in RequestName]: RequestOf<K> } = {
@@ -68,9 +76,17 @@ export const REQUESTS: { readonly [K in RequestName]: RequestOf<K> } = {
   'conversation:set-role': { ...inConversation, userId: 'carol', role: 'admin' },
   sync: { cursors: { conversation: 1 }, inboxRev: 1 },
   'comm:ping': {},
-  'call:initiate': { ...inConversation, type: 'video', calleeIds: ['bob'] },
-  'call:respond': { callId: 'call', action: 'accept' },
-  'call:hangup': { callId: 'call', reason: 'completed' },
+  'call:initiate': {
+    ...inConversation,
+    type: 'video',
+    calleeIds: ['bob'],
+    clientId: '01935200-0000-7000-8000-000000000003',
+    deviceId: 'phone',
+  },
+  'call:respond': { callId: 'call', action: 'accept', deviceId: 'phone' },
+  'call:hangup': { callId: 'call', reason: 'failed', detail: 'permission' },
+  'call:sync': { callId: 'call', deviceId: 'phone' },
+  'call:connected': { callId: 'call' },
   'call:media-toggle': { callId: 'call', audio: false, video: true, screenShare: false },
   'call:add-participant': { callId: 'call', userId: 'carol' },
   'call:remove-participant': { callId: 'call', userId: 'carol' },
@@ -85,7 +101,7 @@ export const REQUESTS: { readonly [K in RequestName]: RequestOf<K> } = {
   },
   'signal:offer': { ...signal, type: 'offer', sdp: 'v=0', renegotiation: true },
   'signal:answer': { ...signal, type: 'answer', sdp: 'v=0', renegotiation: true },
-  'signal:ice-candidate': { ...signal, candidate: 'candidate:1', sdpMLineIndex: 0, sdpMid: '0' },
+  'signal:ice-candidate': { ...signal, candidate: 'candidate:1', sdpMLineIndex: 0, sdpMid: '0', usernameFragment: 'u' },
   'signal:ice-restart': signal,
   'encryption:upload-keys': {
     userId: 'alice',

@@ -1,4 +1,6 @@
 import type { Message } from 'lumen-comm';
+import { callLayer } from '../call/call-layer.ts';
+import { whoCalls } from '../call/ring-panel.ts';
 import { ConversationArea } from '../conversation/area.ts';
 import { Drawer } from '../developer/drawer.ts';
 import { h, setAttributes } from '../lib/dom.ts';
@@ -21,7 +23,9 @@ export function showApp(root: HTMLElement, userId: string): void {
     sidebar(session, { toggleDrawer: () => drawer.toggle() }),
     area.element,
   );
-  root.replaceChildren(h('div', { class: 'shell' }, connectionBanner(session), columns, drawer.element));
+  const banner = connectionBanner(session);
+  const calls = callLayer(session, [columns, drawer.element]);
+  root.replaceChildren(h('div', { class: 'shell' }, calls, banner, columns, drawer.element));
   watch(
     [session.route.place.subscribe],
     () => {
@@ -34,11 +38,17 @@ export function showApp(root: HTMLElement, userId: string): void {
   announceMessages(session);
 }
 
-function countInTitle({ client, userId, signal }: Session): void {
+function countInTitle(session: Session): void {
+  const { client, userId, calls, signal } = session;
   const { inbox } = client.conversations;
   watch(
-    [inbox.subscribe],
+    [inbox.subscribe, calls.ringing.subscribe],
     () => {
+      const [ringing] = calls.ringing.value;
+      if (ringing !== undefined) {
+        document.title = `${whoCalls(session, ringing).name} is calling · lumen-comm`;
+        return;
+      }
       let unread = 0;
       for (const { unreadCount, muted } of inbox.getSnapshot().conversations) if (muted !== true) unread += unreadCount;
       document.title = `${unread > 0 ? `(${unread}) ` : ''}${nameOf(userId)} · lumen-comm`;
@@ -54,7 +64,7 @@ function announceMessages({ client, userId, route, signal }: Session): void {
     const conversation = conversations.find(({ id }) => id === message.conversationId);
     const isOpen = route.place.value.conversationId === message.conversationId;
     const sender = nameOf(message.senderId);
-    if (isOpen) announce(`${sender}: ${summaryOf(message)}`);
+    if (isOpen) announce(`${sender}: ${summaryOf(message, userId)}`);
     else if (conversation?.muted !== true) {
       const where = conversation?.type === 'group' ? ` in ${titleOf(conversation, userId)}` : '';
       announce(`New message from ${sender}${where}`);

@@ -1,4 +1,4 @@
-import type { CommClient, CommEvents } from 'lumen-comm';
+import type { CallSession, CommClient, CommEvents } from 'lumen-comm';
 import { Cell } from '../lib/watch.ts';
 
 export interface LoggedEvent {
@@ -26,6 +26,7 @@ const EVENTS: Readonly<Record<keyof CommEvents, true>> = {
   'conversation:updated': true,
   'conversation:left': true,
   'read-receipt:update': true,
+  call: true,
   'call:incoming': true,
   'call:state-changed': true,
   'call:participant-joined': true,
@@ -42,6 +43,8 @@ const EVENTS: Readonly<Record<keyof CommEvents, true>> = {
   'encryption:session-established': true,
   'encryption:keys-depleted': true,
   'encryption:keys-changed': true,
+  'encryption:identity-changed': true,
+  'encryption:decryption-failed': true,
   'file:upload-ready': true,
   'file:upload-error': true,
 };
@@ -55,8 +58,12 @@ export class EventLog {
 
   attach(client: CommClient, signal: AbortSignal): void {
     for (const name of Object.keys(EVENTS) as (keyof CommEvents)[]) {
-      client.on(name, (payload) => this.#add(name, payload), { signal });
+      if (name !== 'call') client.on(name, (payload) => this.#add(name, payload), { signal });
     }
+    // A session is a thing to be used: what it is about is told instead.
+    const told = ({ id, conversationId, type, callerId }: CallSession): void =>
+      this.#add('call', { id, conversationId, type, callerId });
+    client.on('call', told, { signal });
   }
 
   clear(): void {

@@ -1,4 +1,6 @@
 import { CommClient, type Message } from 'lumen-comm';
+import { CallDesk } from '../call/call-desk.ts';
+import { KeyRing } from '../encryption/key-ring.ts';
 import { reasonOf } from '../ui/toast.ts';
 import { EventLog } from './event-log.ts';
 import { Line } from './line.ts';
@@ -15,6 +17,8 @@ export interface Session {
   readonly outbox: OutboxWatch;
   readonly presence: PresenceBook;
   readonly route: Route;
+  readonly calls: CallDesk;
+  readonly keys: KeyRing;
   /** Why messages failed, by client id. */
   readonly refusals: ReadonlyMap<string, string>;
   /** Messages that are quoted but not loaded. */
@@ -25,7 +29,7 @@ export interface Session {
 export function startSession(userId: string, signal: AbortSignal): Session {
   // The page's own server: no `url` needed. A real app gives a `token` instead of a `userId`.
   const line = new Line();
-  const client = new CommClient({ userId, socket: line });
+  const client = new CommClient({ userId, socket: line, encryption: {} });
   line.attach(client, signal);
   const log = new EventLog();
   log.attach(client, signal);
@@ -41,6 +45,8 @@ export function startSession(userId: string, signal: AbortSignal): Session {
     outbox: new OutboxWatch(client, signal),
     presence: new PresenceBook(client, userId, signal),
     route: new Route(signal),
+    calls: new CallDesk(client, userId, signal),
+    keys: new KeyRing(client, userId, signal),
     refusals,
     quotes: new Quotes(client),
     signal,

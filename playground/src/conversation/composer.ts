@@ -58,6 +58,11 @@ export class Composer {
     queueMicrotask(() => this.#fit());
   }
 
+  /** Says where one writes whether it is encrypted. */
+  setEncrypted(isEncrypted: boolean): void {
+    this.#input.placeholder = isEncrypted ? 'Write an encrypted message' : 'Write a message';
+  }
+
   focus(): void {
     this.#input.focus({ preventScroll: true });
   }

@@ -1,5 +1,7 @@
 import type { Conversation, ConversationView } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
+import { callButtons } from '../call/call-buttons.ts';
+import { lockButton } from '../encryption/lock-button.ts';
 import { h, on, setAttributes, setText } from '../lib/dom.ts';
 import { count, lastSeen } from '../lib/format.ts';
 import { otherIn, PRESENCE_LABELS, titleOf } from '../lib/people.ts';
@@ -36,6 +38,8 @@ export function conversationHeader(
       if (conversation !== undefined) openMenu(more, 'This chat', conversationMenu(session, conversation));
     },
   );
+  const lock = lockButton(session, view, signal);
+  const calls = callButtons(session, view, signal);
   watch(
     [view.subscribe, presence.subscribe, showsDetails.subscribe, (listener) => client.on('status', listener)],
     () => {
@@ -50,7 +54,7 @@ export function conversationHeader(
     },
     signal,
   );
-  return h('header', { class: 'pane-header' }, back, info, details, more);
+  return h('header', { class: 'pane-header' }, back, info, lock, ...calls, details, more);
 }
 
 function memberCount({ type, participants }: Conversation): string {

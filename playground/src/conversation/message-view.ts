@@ -30,7 +30,12 @@ export function messageView(
   const edited = h('span', { hidden: true }, 'edited');
   const time = h('time', {});
   const status = h('span', { class: 'message-status' });
-  const meta = h('span', { class: 'message-meta' }, edited, time, status);
+  const lock = h(
+    'span',
+    { class: 'message-lock', role: 'img', 'aria-label': 'Encrypted', title: 'Encrypted end to end', hidden: true },
+    icon('lock', 13),
+  );
+  const meta = h('span', { class: 'message-meta' }, lock, edited, time, status);
   const bubble = h('div', { class: 'bubble' }, forwarded, quote.element, content, meta);
   const reactions = reactionBar(userId, commands);
   const failure = h('div', { class: 'message-failure', role: 'alert', hidden: true });
@@ -78,12 +83,13 @@ export function messageView(
       sender.dataset['shown'] = String(first && !isOwn);
       forwarded.hidden = message.forwardedFrom === undefined || isDeleted;
       quote.update(isDeleted ? undefined : message.replyTo);
-      const key = `${isDeleted} ${message.type} ${message.content}`;
+      const key = `${isDeleted} ${message.type} ${message.encrypted} ${message.undecrypted} ${message.content}`;
       if (key !== heldContent) {
         heldContent = key;
-        setChildren(content, ...contentOf(message));
+        setChildren(content, ...contentOf(session, message));
         setAttributes(bubble, { 'data-emoji': content.querySelector('.emoji-only') !== null });
       }
+      lock.hidden = message.encrypted !== true || isDeleted;
       edited.hidden = message.updatedAt === undefined || isDeleted;
       setText(time, timeOfDay(message.createdAt));
       setAttributes(time, { datetime: message.createdAt, title: exactTime(message.createdAt) });

@@ -1,5 +1,6 @@
 import type { ConversationSnapshot } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
+import { keyNotices } from '../encryption/notices.ts';
 import { h, setChildren } from '../lib/dom.ts';
 import { Cell, childAbort, watch } from '../lib/watch.ts';
 import { button } from '../ui/button.ts';
@@ -29,9 +30,10 @@ export function conversationPane(
   commands.onJump = (messageId) => void timeline.jumpTo(messageId);
   composer.onLeave = () => timeline.focusNewest();
   const header = conversationHeader(session, view, showsDetails, signal);
+  const notices = keyNotices(session, view, signal);
   const typing = typingLine(view, signal);
   const problem = h('div', { class: 'pane-problem', role: 'alert', hidden: true });
-  const body = h('div', { class: 'pane-main' }, problem, header, timeline.element, typing, composer.element);
+  const body = h('div', { class: 'pane-main' }, problem, header, notices, timeline.element, typing, composer.element);
   const pane = h('div', { class: 'pane' }, body);
 
   let detailsScope = childAbort(signal);
@@ -60,6 +62,7 @@ export function conversationPane(
     );
   };
   watch([view.subscribe], () => showProblem(view.getSnapshot()), signal);
+  watch([session.keys.subscribe], () => composer.setEncrypted(session.keys.isRequired(id)), signal);
   markWhenSeen(session, view, timeline, signal);
   // Where a search result or a quote leads to.
   watch(

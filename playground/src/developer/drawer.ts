@@ -5,6 +5,7 @@ import { iconButton } from '../ui/button.ts';
 import { connectionPanel } from './connection-panel.ts';
 import { eventPanel } from './event-panel.ts';
 import { linePanel } from './line-panel.ts';
+import { serverPanel } from './server-panel.ts';
 
 interface Panel {
   id: string;
@@ -15,6 +16,7 @@ interface Panel {
 /** A new panel is one more line here. */
 const PANELS: readonly Panel[] = [
   { id: 'events', title: 'Events', create: eventPanel },
+  { id: 'server', title: 'What the server sees', create: serverPanel },
   { id: 'line', title: 'Line', create: linePanel },
   { id: 'connection', title: 'Connection', create: connectionPanel },
 ];

@@ -1,4 +1,5 @@
 import type { Conversation, Message, Participant, PresenceStatus } from 'lumen-comm';
+import { callLogOf, logWords } from './call-log.ts';
 
 export const SUGGESTED_PEOPLE = ['alice', 'bob', 'carol', 'dave'] as const;
 
@@ -32,12 +33,19 @@ export const PRESENCE_LABELS: Readonly<Record<PresenceStatus, string>> = {
   offline: 'Offline',
 };
 
+/** Encrypted, and not decrypted here: yet, or for the reason it gives. */
+export function isUnreadable({ encrypted, undecrypted, content }: Message): boolean {
+  return encrypted === true && (undecrypted !== undefined || content === '');
+}
+
 const SUMMARY_LENGTH = 200;
 
 /** A message in one line. */
-export function summaryOf(message: Message): string {
+export function summaryOf(message: Message, ownId?: string): string {
   if (message.deletedAt !== undefined) return 'Message deleted';
-  if (message.encrypted === true) return 'Encrypted message';
+  const log = callLogOf(message);
+  if (log !== undefined) return logWords(log, message.senderId === ownId);
+  if (isUnreadable(message)) return 'Encrypted message';
   if (message.attachment !== undefined && message.content === '') return message.attachment.fileName;
   const line = message.content
     .slice(0, 2 * SUMMARY_LENGTH)

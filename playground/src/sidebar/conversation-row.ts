@@ -79,7 +79,7 @@ function previewOf(
   const isOwn = last.senderId === ownId;
   const isPlain = isNotice(last) || last.deletedAt !== undefined;
   const sender = isGroup && !isPlain ? `${isOwn ? 'You' : nameOf(last.senderId)}: ` : '';
-  const text = h('span', { class: 'row-preview-text', dir: 'auto' }, `${sender}${summaryOf(last)}`);
+  const text = h('span', { class: 'row-preview-text', dir: 'auto' }, `${sender}${summaryOf(last, ownId)}`);
   return isOwn && !isPlain ? [statusIcon(last.status), text] : [text];
 }
 

@@ -24,6 +24,12 @@ export function toast(text: string): void {
 const REASONS: Partial<Record<ErrorCode, string>> = {
   CONFLICT: 'it was changed meanwhile',
   DISCONNECTED: 'there is no connection',
+  BUSY: 'somebody is in another call',
+  E2EE_DECRYPTION_FAILED: 'the passphrase is wrong, or this is no backup of yours',
+  E2EE_IDENTITY_CHANGED: 'somebody’s key has changed; look at the warning',
+  E2EE_LOCKED: 'your keys in this browser can not be opened',
+  E2EE_NO_KEYS: 'somebody here has no keys yet; they have to open the chat once',
+  E2EE_OTHER_DEVICE: 'your keys are in another browser',
   FORBIDDEN: 'you are not allowed to',
   INVALID: 'the server did not accept it',
   MESSAGE_TOO_LONG: 'it is too long',

@@ -12,6 +12,14 @@ export const onCallHangup = defineHandler('call:hangup', ({ caller, services }, 
   services.calls.hangUp(caller, request),
 );
 
+export const onCallSync = defineHandler('call:sync', ({ caller, services }, request) =>
+  services.calls.sync(caller, request),
+);
+
+export const onCallConnected = defineHandler('call:connected', ({ caller, services }, request) =>
+  services.calls.connected(caller, request),
+);
+
 export const onCallMediaToggle = defineHandler('call:media-toggle', ({ caller, services }, request) =>
   services.calls.toggleMedia(caller, request),
 );

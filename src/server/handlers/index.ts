@@ -37,6 +37,8 @@ export const HANDLERS = {
   'call:initiate': calls.onCallInitiate,
   'call:respond': calls.onCallRespond,
   'call:hangup': calls.onCallHangup,
+  'call:sync': calls.onCallSync,
+  'call:connected': calls.onCallConnected,
   'call:media-toggle': calls.onCallMediaToggle,
   'call:add-participant': calls.onCallAddParticipant,
   'call:remove-participant': calls.onCallRemoveParticipant,

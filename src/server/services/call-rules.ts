@@ -11,51 +11,66 @@ import {
   time,
   type CallEffect,
 } from './call-effects.ts';
-import type { CallEndReason, CallType } from '../../protocol/vocabulary.ts';
+import type { CallEndReason, CallFailure, CallType } from '../../protocol/vocabulary.ts';
 
 /*
- * initiating ── somebody accepts ──► connecting ── one is left ──► ended
- * initiating ── the caller gives up, or nobody is left to accept ──► ended
+ * initiating ── a device of theirs rings ──► ringing
+ * initiating, ringing ── somebody accepts ──► connecting ── somebody hears another ──► connected
+ * initiating, ringing ── the caller gives up, or nobody is left to accept ──► ended
+ * connecting, connected ── one is left ──► ended
  */
 
 export type CallEvent =
-  | { type: 'accepted'; userId: string; socketId: string | undefined }
+  | ({ type: 'accepted'; userId: string } & Device)
+  /** A device of somebody who was called has been told. */
+  | { type: 'rung'; userId: string }
+  | { type: 'connected'; userId: string }
   | { type: 'declined'; userId: string; socketId?: string | undefined }
   | { type: 'unanswered'; userId: string }
-  | { type: 'left'; userId: string; reason?: CallEndReason | undefined }
+  | { type: 'left'; userId: string; reason?: CallEndReason | undefined; detail?: CallFailure | undefined }
   | { type: 'removed'; userId: string }
-  | { type: 'invited'; userId: string }
+  | { type: 'invited'; userId: string; reachable: boolean }
   | { type: 'toggled'; userId: string; media: Omit<ToggleMedia, 'callId'> }
   /** Without a socket: one of their devices is back, and will show by what it sends which one. */
   | { type: 'moved'; userId: string; socketId: string | undefined };
 
+export interface Device {
+  socketId: string | undefined;
+  /** What it calls itself; base clients don't. */
+  deviceId?: string | undefined;
+}
+
 export type CallStep = readonly [call: CallRecord, effects: readonly CallEffect[]];
 
-export interface NewCall {
+export interface NewCall extends Device {
   id: string;
+  clientId?: string | undefined;
   conversationId: string;
   type: CallType;
   callerId: string;
-  socketId: string | undefined;
   /** Without the caller, each once. */
   calleeIds: readonly string[];
   busy: ReadonlySet<string>;
+  /** Who has a device that rings. */
+  reachable: ReadonlySet<string>;
   at: number;
 }
 
-export function startCall({ calleeIds, busy, socketId, at, ...call }: NewCall): CallStep {
+export function startCall({ calleeIds, busy, reachable, socketId, deviceId, at, ...call }: NewCall): CallStep {
+  const rung = calleeIds.filter((userId) => !busy.has(userId));
+  const rings = rung.some((userId) => reachable.has(userId));
   const record: CallRecord = {
     ...call,
-    state: 'initiating',
+    state: rings ? 'ringing' : 'initiating',
     startedAt: at,
-    seats: [newSeat(call.callerId, socketId, call.type, at)],
+    seats: [newSeat(call.callerId, { socketId, deviceId }, call.type, at)],
     invitations: calleeIds.map((userId) => ({ userId, answer: busy.has(userId) ? 'busy' : 'pending' })),
   };
-  const rung = calleeIds.filter((userId) => !busy.has(userId));
   return over(record, at, [
     ...tellSeats(record, stateChanged(record.id, { state: 'initiating' })),
     ...(rung.length === 0 ? [] : calleeIds.filter((id) => busy.has(id)).flatMap((id) => tellLeft(record, id))),
     ...rung.flatMap((userId) => ring(record, userId)),
+    ...(rings ? tellSeats(record, stateChanged(record.id, { state: 'ringing' })) : []),
   ]);
 }
 
@@ -65,6 +80,13 @@ export function stepCall(call: CallRecord, event: CallEvent, at: number): CallSt
   switch (event.type) {
     case 'accepted':
       return accept(call, event, at);
+    case 'rung':
+      return rings(call, answerOf(call, event.userId) === 'pending');
+    case 'connected': {
+      if (call.state !== 'connecting' || !isSeated(call, event.userId)) return [call, []];
+      const connected: CallRecord = { ...call, state: 'connected' };
+      return [connected, tellSeats(connected, stateChanged(call.id, { state: 'connected' }))];
+    }
     case 'declined': {
       if (answerOf(call, event.userId) !== 'pending') return [call, []];
       const declined = answered(call, event.userId, 'rejected');
@@ -80,15 +102,16 @@ export function stepCall(call: CallRecord, event: CallEvent, at: number): CallSt
     case 'left': {
       if (!isSeated(call, event.userId)) return stepCall(call, { type: 'declined', userId: event.userId }, at);
       const rest = unseated(call, event.userId);
-      return over(rest, at, tellLeft(rest, event.userId), event.reason);
+      return over(rest, at, tellLeft(rest, event.userId), event);
     }
     case 'removed':
       return remove(call, event.userId, at);
     case 'invited': {
-      const { userId } = event;
+      const { userId, reachable } = event;
       const others = call.invitations.filter((each) => each.userId !== userId);
       const asked: CallRecord = { ...call, invitations: [...others, { userId, answer: 'pending' }] };
-      return [asked, ring(asked, userId)];
+      const [told, effects] = rings(asked, reachable);
+      return [told, [...ring(told, userId), ...effects]];
     }
     case 'toggled':
       return toggle(call, event.userId, event.media);
@@ -105,16 +128,23 @@ export function answerOf(call: CallRecord, userId: string): Answer | undefined {
   return call.invitations.find((each) => each.userId === userId)?.answer;
 }
 
+/** Tells the caller, once, that it rings somewhere. */
+function rings(call: CallRecord, somewhere: boolean): CallStep {
+  if (!somewhere || call.state !== 'initiating') return [call, []];
+  const ringing: CallRecord = { ...call, state: 'ringing' };
+  return [ringing, tellSeats(ringing, stateChanged(call.id, { state: 'ringing' }))];
+}
+
 function accept(
   call: CallRecord,
-  { userId, socketId }: Extract<CallEvent, { type: 'accepted' }>,
+  { userId, socketId, deviceId }: Extract<CallEvent, { type: 'accepted' }>,
   at: number,
 ): CallStep {
   if (isSeated(call, userId)) return [call, []];
-  const seat = newSeat(userId, socketId, call.type, at);
+  const seat = newSeat(userId, { socketId, deviceId }, call.type, at);
   const joined: CallRecord = {
     ...answered(call, userId, 'accepted'),
-    state: 'connecting',
+    state: call.state === 'connected' ? 'connected' : 'connecting',
     answeredAt: call.answeredAt ?? at,
     seats: [...call.seats, seat],
   };
@@ -173,14 +203,20 @@ function toggle(call: CallRecord, userId: string, media: Omit<ToggleMedia, 'call
   return [toggled, tellSeats(unseated(call, userId), push)];
 }
 
+interface Wish {
+  reason?: CallEndReason | undefined;
+  detail?: CallFailure | undefined;
+}
+
 /** Ends the call when it is over, and tells so whoever is still in it or still hears it ring. */
-function over(call: CallRecord, at: number, before: readonly CallEffect[], wished?: CallEndReason): CallStep {
-  const endReason = reasonToEnd(call, wished);
+function over(call: CallRecord, at: number, before: readonly CallEffect[], wished: Wish = {}): CallStep {
+  const endReason = reasonToEnd(call, wished.reason);
   if (endReason === undefined) return [call, before];
-  const push = stateChanged(call.id, { state: 'ended', endReason });
+  const detail = endReason === 'failed' ? wished.detail : undefined;
+  const push = stateChanged(call.id, { state: 'ended', endReason, ...(detail !== undefined && { detail }) });
   const pending = call.invitations.filter(({ answer }) => answer === 'pending');
   return [
-    { ...call, state: 'ended', endedAt: at, endReason },
+    { ...call, state: 'ended', endedAt: at, endReason, endDetail: detail },
     [
       ...before,
       ...tellSeats(call, push),
@@ -218,9 +254,10 @@ function seatChanged(call: CallRecord, userId: string, change: Partial<Seat>): C
   return { ...call, seats: call.seats.map((seat) => (seat.userId === userId ? { ...seat, ...change } : seat)) };
 }
 
-function newSeat(userId: string, socketId: string | undefined, type: CallType, at: number): Seat {
+function newSeat(userId: string, { socketId, deviceId }: Device, type: CallType, at: number): Seat {
   return {
     userId,
+    ...(deviceId !== undefined && { deviceId }),
     socketId,
     joinedAt: time(at),
     audioMuted: false,

@@ -7,6 +7,8 @@ import type { CallRecord, Seat } from '../store/ephemera/call-record.ts';
 import type { CommunicationStore } from '../store/ephemera/memory.ts';
 import { toCall, type CallEffect } from './call-effects.ts';
 import { answerOf, startCall, stepCall, type CallEvent, type CallStep, type NewCall } from './call-rules.ts';
+import { CallRequests } from './call-requests.ts';
+import { HeldSignals } from './held-signals.ts';
 import { KeyedTimers } from './keyed-timers.ts';
 import type { Caller, Hub } from './ports.ts';
 
@@ -32,11 +34,14 @@ export class CallTable {
   /** By call and user: until it stops ringing for them, and until they have left because their device has gone. */
   readonly #ringing: KeyedTimers;
   readonly #vanishing: KeyedTimers;
+  readonly #held = new HeldSignals();
+  readonly requests: CallRequests;
 
   constructor(deps: CallTableDeps) {
     this.#deps = deps;
     this.#ringing = new KeyedTimers(deps.clock);
     this.#vanishing = new KeyedTimers(deps.clock);
+    this.requests = new CallRequests(deps.clock);
   }
 
   get(callId: string): CallRecord | undefined {
@@ -48,13 +53,15 @@ export class CallTable {
     return this.#deps.ephemera.getCallsForUser(userId);
   }
 
-  start(call: Omit<NewCall, 'at'>): Call {
-    return this.#apply(startCall({ ...call, at: this.#deps.clock.now() }));
+  start(call: Omit<NewCall, 'at' | 'reachable'>): Call {
+    const reachable = new Set(call.calleeIds.filter((id) => this.isReachable(id)));
+    this.requests.remember(call.callerId, call.clientId, call.id);
+    return this.#apply(startCall({ ...call, reachable, at: this.#deps.clock.now() }));
   }
 
   step(call: CallRecord, event: CallEvent): Call {
     const { type, userId } = event;
-    if (type === 'left' || type === 'removed' || type === 'accepted') this.#vanishing.cancel(key(call.id, userId));
+    if (type === 'left' || type === 'removed' || type === 'accepted') this.#settled(call.id, userId);
     return this.#apply(stepCall(call, event, this.#deps.clock.now()));
   }
 
@@ -62,6 +69,33 @@ export class CallTable {
   tell({ userId, socketId }: Pick<Seat, 'userId' | 'socketId'>, push: Push): void {
     if (socketId === undefined) this.#deps.hub.toUser(userId, push);
     else this.#deps.hub.toSocket(socketId, push);
+  }
+
+  /**
+   * As `tell`; for a device that has lost its socket it is held until it is back.
+   *
+   * @throws CommError `UNAVAILABLE` where no more is held
+   */
+  relay(callId: string, seat: Seat, push: Push): void {
+    const at = key(callId, seat.userId);
+    if (seat.deviceId === undefined || !this.#vanishing.has(at)) return this.tell(seat, push);
+    if (this.#held.add(at, push)) return;
+    throw new CommError('UNAVAILABLE', 'Their device is away', { retryAfterMs: 1_000 });
+  }
+
+  /** A device that says which one it is goes on in its seat, also where its old socket still seems to stand. */
+  resume(call: CallRecord, { userId, socketId }: Caller, deviceId: string | undefined): CallRecord {
+    const seat = call.seats.find((each) => each.userId === userId);
+    if (seat === undefined || socketId === undefined || seat.deviceId !== deviceId) return call;
+    const at = key(call.id, userId);
+    this.#vanishing.cancel(at);
+    this.step(call, { type: 'moved', userId, socketId });
+    for (const push of this.#held.take(at)) this.#deps.hub.toSocket(socketId, push);
+    return this.get(call.id) ?? call;
+  }
+
+  isReachable(userId: string): boolean {
+    return this.#deps.ephemera.isUserOnline(userId);
   }
 
   /**
@@ -92,6 +126,10 @@ export class CallTable {
     for (const call of this.of(userId)) {
       if (answerOf(call, userId) === 'pending') {
         this.#deps.hub.toSocket(socketId, { event: 'call:incoming', data: toCall(call) });
+        this.step(call, { type: 'rung', userId });
+        // One that has a name says by it whether it is the one that had gone.
+      } else if (call.seats.some((seat) => seat.userId === userId && seat.deviceId !== undefined)) {
+        continue;
       } else if (this.#vanishing.cancel(key(call.id, userId))) {
         this.step(call, { type: 'moved', userId, socketId: undefined });
       }
@@ -112,6 +150,12 @@ export class CallTable {
   close(): void {
     this.#ringing.clear();
     this.#vanishing.clear();
+    this.requests.close();
+  }
+
+  #settled(callId: string, userId: string): void {
+    this.#vanishing.cancel(key(callId, userId));
+    this.#held.take(key(callId, userId));
   }
 
   #isHeld({ socketId }: Seat): boolean {
@@ -150,7 +194,8 @@ export class CallTable {
         this.#ringing.cancel(key(call.id, effect.userId));
         break;
       case 'over':
-        for (const { userId } of call.seats) this.#vanishing.cancel(key(call.id, userId));
+        for (const { userId } of call.seats) this.#settled(call.id, userId);
+        this.requests.over(toCall(call));
         log(call);
         break;
     }

@@ -1,10 +1,12 @@
 import type {
   Call,
   CallMember,
+  CallRef,
   ConnectionQualityReport,
   HangUp,
   InitiateCall,
   RespondToCall,
+  SyncCall,
   ToggleMedia,
 } from '../../protocol/calls.ts';
 import { CommError } from '../../protocol/errors.ts';
@@ -16,7 +18,7 @@ import { CallTable, type CallTableDeps } from './call-table.ts';
 import type { Caller } from './ports.ts';
 
 export interface CallDeps extends CallTableDeps {
-  config: Pick<ResolvedConfig, 'ringTimeoutMs' | 'callReconnectMs' | 'maxCallParticipants'>;
+  config: Pick<ResolvedConfig, 'ringTimeoutMs' | 'callReconnectMs' | 'maxCallParticipants' | 'maxVideoParticipants'>;
   newId: () => string;
   /** The people of a conversation the user is in; rejects with `NOT_FOUND` where they aren't. */
   membersFor(userId: string, conversationId: string): Promise<readonly string[]>;
@@ -35,38 +37,60 @@ export class CallService {
     this.table = new CallTable(deps);
   }
 
-  async initiate(caller: Caller, { conversationId, type, calleeIds: asked }: InitiateCall): Promise<Call> {
+  async initiate(caller: Caller, request: InitiateCall): Promise<Call> {
+    const { conversationId, type, calleeIds: asked, clientId, deviceId } = request;
     const { userId, socketId } = caller;
     const members = new Set(await this.#deps.membersFor(userId, conversationId));
     const calleeIds = [...new Set(asked)].filter((id) => id !== userId);
     if (calleeIds.length === 0) throw new CommError('INVALID', 'A call needs somebody to call');
     if (!calleeIds.every((id) => members.has(id))) throw new CommError('NOT_FOUND', 'No such participant');
+    const before = this.#askedBefore(caller, request);
+    if (before !== undefined) return before;
     const theirs = this.table
       .of(userId)
       .find((call) => call.conversationId === conversationId && calleeIds.includes(call.callerId));
     // Both called each other at once: one call.
-    if (theirs !== undefined && answerOf(theirs, userId) === 'pending') return this.#accept(caller, theirs);
+    if (theirs !== undefined && answerOf(theirs, userId) === 'pending') {
+      const call = this.#accept(caller, theirs, deviceId);
+      this.table.requests.remember(userId, clientId, call.id);
+      return call;
+    }
     this.#requireFree(caller);
     const busy = new Set(calleeIds.filter((id) => this.table.of(id).length > 0));
     const id = this.#deps.newId();
-    return this.table.start({ id, conversationId, type, callerId: userId, socketId, calleeIds, busy });
+    const device = { socketId, deviceId };
+    return this.table.start({ id, clientId, conversationId, type, callerId: userId, calleeIds, busy, ...device });
   }
 
-  async respond(caller: Caller, { callId, action }: RespondToCall): Promise<Call> {
+  async respond(caller: Caller, { callId, action, deviceId }: RespondToCall): Promise<Call> {
     const { userId, socketId } = caller;
     await this.#deps.membersFor(userId, this.#callOf(userId, callId).conversationId);
     const call = this.#callOf(userId, callId);
-    if (action === 'accept') return this.#accept(caller, call);
+    if (action === 'accept') return this.#accept(caller, call, deviceId);
     if (isSeated(call, userId)) throw new CommError('CONFLICT', 'You have already accepted');
     return this.table.step(call, { type: 'declined', userId, socketId });
   }
 
-  /** Leaves; for somebody whom it rings for, declines. */
-  hangUp(caller: Caller, { callId, reason }: HangUp): null {
+  /** Leaves; for somebody whom it rings for, declines. A caller who never learned the id names their own. */
+  hangUp(caller: Caller, { callId, reason, detail }: HangUp): null {
     const { userId, socketId } = caller;
-    const call = this.#callOf(userId, callId);
-    if (isSeated(call, userId)) this.table.step(this.table.claim(call, caller), { type: 'left', userId, reason });
-    else this.table.step(call, { type: 'declined', userId, socketId });
+    const call = this.#callOf(userId, this.table.requests.callId(userId, callId) ?? callId);
+    if (isSeated(call, userId)) {
+      this.table.step(this.table.claim(call, caller), { type: 'left', userId, reason, detail });
+    } else this.table.step(call, { type: 'declined', userId, socketId });
+    return null;
+  }
+
+  /** @throws CommError `NOT_FOUND` also where it is over for the caller, whoever else goes on */
+  sync(caller: Caller, { callId, deviceId }: SyncCall): Call {
+    const call = this.#callOf(caller.userId, callId);
+    if (isSeated(call, caller.userId)) return toCall(this.table.resume(call, caller, deviceId));
+    if (answerOf(call, caller.userId) !== 'pending') throw noSuchCall();
+    return toCall(call);
+  }
+
+  connected(caller: Caller, { callId }: CallRef): null {
+    this.table.step(this.participating(caller, callId), { type: 'connected', userId: caller.userId });
     return null;
   }
 
@@ -83,8 +107,8 @@ export class CallService {
     if (isSeated(call, userId) || answerOf(call, userId) === 'pending') return toCall(call);
     if (this.table.of(userId).length > 0) throw new CommError('BUSY', 'They are in another call');
     const rung = call.invitations.filter(({ answer }) => answer === 'pending').length;
-    this.#requireRoom(call.seats.length + rung);
-    return this.table.step(call, { type: 'invited', userId });
+    this.#requireRoom(call, rung);
+    return this.table.step(call, { type: 'invited', userId, reachable: this.table.isReachable(userId) });
   }
 
   removeParticipant(caller: Caller, { callId, userId }: CallMember): Call {
@@ -99,6 +123,7 @@ export class CallService {
 
   reportQuality(caller: Caller, report: ConnectionQualityReport): null {
     const call = this.participating(caller, report.callId);
+    requireHonest(caller, report.userId);
     const data = { ...report, userId: caller.userId };
     for (const seat of call.seats) {
       if (seat.userId !== caller.userId) this.table.tell(seat, { event: 'call:quality-changed', data });
@@ -120,20 +145,32 @@ export class CallService {
     }
   }
 
-  #accept(caller: Caller, call: CallRecord): Call {
+  #askedBefore(caller: Caller, { clientId, deviceId }: InitiateCall): Call | undefined {
+    const callId = this.table.requests.callId(caller.userId, clientId);
+    if (callId === undefined) return undefined;
+    const call = this.table.get(callId);
+    if (call === undefined) return this.table.requests.endedAs(callId);
+    return toCall(this.table.resume(call, caller, deviceId));
+  }
+
+  #accept(caller: Caller, call: CallRecord, deviceId: string | undefined): Call {
     const { userId, socketId } = caller;
-    if (isSeated(call, userId)) return toCall(this.table.claim(call, caller));
+    if (isSeated(call, userId)) {
+      const { deviceId: held } = call.seats.find((seat) => seat.userId === userId) ?? {};
+      const isSame = held !== undefined && held === deviceId;
+      return toCall(isSame ? this.table.resume(call, caller, deviceId) : this.table.claim(call, caller));
+    }
     if (answerOf(call, userId) === 'rejected') throw new CommError('CONFLICT', 'You have already declined');
     this.#requireFree(caller);
-    this.#requireRoom(call.seats.length);
-    return this.table.step(call, { type: 'accepted', userId, socketId });
+    this.#requireRoom(call);
+    return this.table.step(call, { type: 'accepted', userId, socketId, deviceId });
   }
 
   /** Unknown and foreign ids are answered alike. */
   #callOf(userId: string, callId: string): CallRecord {
     const call = this.table.get(callId);
     const concerned = call !== undefined && (call.callerId === userId || answerOf(call, userId) !== undefined);
-    if (!concerned) throw new CommError('NOT_FOUND', 'No such call');
+    if (!concerned) throw noSuchCall();
     return call;
   }
 
@@ -146,7 +183,18 @@ export class CallService {
     if (this.table.of(userId).some((call) => isSeated(call, userId))) throw new CommError('BUSY', 'You are in a call');
   }
 
-  #requireRoom(taken: number): void {
-    if (taken >= this.#deps.config.maxCallParticipants) throw new CommError('BUSY', 'The call is full');
+  #requireRoom({ type, seats }: CallRecord, rung = 0): void {
+    const { maxCallParticipants, maxVideoParticipants } = this.#deps.config;
+    const most = type === 'video' ? Math.min(maxVideoParticipants, maxCallParticipants) : maxCallParticipants;
+    if (seats.length + rung >= most) throw new CommError('BUSY', 'The call is full');
   }
+}
+
+/** Nothing said is as good as the truth: base clients leave it out. @throws CommError `FORBIDDEN` */
+export function requireHonest({ userId }: Caller, said: string): void {
+  if (said !== '' && said !== userId) throw new CommError('FORBIDDEN', 'Speak for yourself');
+}
+
+function noSuchCall(): CommError {
+  return new CommError('NOT_FOUND', 'No such call');
 }

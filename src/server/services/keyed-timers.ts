@@ -18,6 +18,10 @@ export class KeyedTimers {
     this.#cancels.set(key, cancel);
   }
 
+  has(key: string): boolean {
+    return this.#cancels.has(key);
+  }
+
   /** @returns whether there was one */
   cancel(key: string): boolean {
     this.#cancels.get(key)?.();

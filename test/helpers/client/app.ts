@@ -30,6 +30,7 @@ const EVENTS = [
   'encryption:identity-changed',
   'encryption:decryption-failed',
   'encryption:session-established',
+  'call',
   'encryption:session-init',
   'encryption:keys-changed',
 ] as const satisfies readonly EventName[];

@@ -1,5 +1,5 @@
 import { systemClock } from '../../../src/lib/clock.ts';
-import type { Call } from '../../../src/protocol/calls.ts';
+import type { Call, InitiateCall } from '../../../src/protocol/calls.ts';
 import type { CallType } from '../../../src/protocol/vocabulary.ts';
 import { resolveConfig } from '../../../src/server/config.ts';
 import { callLog } from '../../../src/server/services/call-effects.ts';
@@ -60,12 +60,17 @@ export class CallDesk {
     return { userId: device.split('/')[0] ?? '', socketId: device, caps: new Set() };
   }
 
-  async dial(from: string, to: readonly string[], type: CallType = 'audio'): Promise<Call> {
-    return await this.calls.initiate(this.device(from), { conversationId: 'c', type, calleeIds: to });
+  async dial(
+    from: string,
+    to: readonly string[],
+    type: CallType = 'audio',
+    more: Pick<InitiateCall, 'clientId' | 'deviceId'> = {},
+  ): Promise<Call> {
+    return await this.calls.initiate(this.device(from), { conversationId: 'c', type, calleeIds: to, ...more });
   }
 
-  async answer(device: string, callId: string): Promise<Call> {
-    return await this.calls.respond(this.device(device), { callId, action: 'accept' });
+  async answer(device: string, callId: string, deviceId?: string): Promise<Call> {
+    return await this.calls.respond(this.device(device), { callId, action: 'accept', deviceId });
   }
 
   async decline(device: string, callId: string): Promise<Call> {

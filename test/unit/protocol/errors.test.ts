@@ -30,6 +30,8 @@ const CODES: readonly (readonly [code: ErrorCode, status: number | undefined, re
   ['TIMEOUT', undefined, true],
   ['DISCONNECTED', undefined, true],
   ['STORAGE', undefined, false],
+  ['MEDIA_DENIED', undefined, false],
+  ['MEDIA_UNAVAILABLE', undefined, false],
   ['E2EE_NO_KEYS', undefined, false],
   ['E2EE_IDENTITY_CHANGED', undefined, false],
   ['E2EE_DECRYPTION_FAILED', undefined, false],

@@ -15,7 +15,11 @@ describe('between two people', () => {
   test('a call rings, is answered and ends when one hangs up', async () => {
     const line = desk();
     const { id } = await line.dial('alice/phone', ['bob']);
-    expect(line.told()).toEqual(['alice/phone: state-changed initiating', 'bob: incoming']);
+    expect(line.told()).toEqual([
+      'alice/phone: state-changed initiating',
+      'bob: incoming',
+      'alice/phone: state-changed ringing',
+    ]);
     const answered = await line.answer('bob/phone', id);
     expect(answered.participants.map(({ userId }) => userId)).toEqual(['alice', 'bob']);
     expect(line.told()).toEqual([
@@ -88,8 +92,8 @@ describe('between two people', () => {
     const first = await line.dial('alice/phone', ['bob']);
     await line.answer('bob/phone', first.id);
     line.hangUp('alice/phone', first.id);
-    expect(await line.dial('carol/phone', ['bob'])).toMatchObject({ state: 'initiating' });
-    expect(await line.dial('bob/phone', ['alice'])).toMatchObject({ state: 'initiating' });
+    expect(await line.dial('carol/phone', ['bob'])).toMatchObject({ state: 'ringing' });
+    expect(await line.dial('bob/phone', ['alice'])).toMatchObject({ state: 'ringing' });
   });
 
   test('calling while in a call is refused', async () => {
@@ -185,7 +189,7 @@ describe('a device that vanishes', () => {
     const { line } = await talking('carol/phone');
     line.disconnect('bob/phone');
     line.connect('bob/laptop');
-    expect(await line.dial('bob/laptop', ['carol'])).toMatchObject({ state: 'initiating' });
+    expect(await line.dial('bob/laptop', ['alice'])).toMatchObject({ state: 'ringing' });
     expect(line.logs).toMatchObject([{ outcome: 'completed' }]);
   });
 
@@ -360,12 +364,16 @@ describe('what goes on inside', () => {
     });
   });
 
-  test('a quality report carries who really sent it', async () => {
+  test('a quality report is one of who sends it, and goes to the others', async () => {
     const line = desk();
     const { id } = await line.dial('alice/phone', ['bob']);
     await line.answer('bob/phone', id);
     line.told();
-    line.calls.reportQuality(line.device('bob/phone'), { callId: id, userId: 'alice', quality: 'poor', rtt: 900 });
+    const report = { callId: id, quality: 'poor', rtt: 900 } as const;
+    expect(() => line.calls.reportQuality(line.device('bob/phone'), { ...report, userId: 'alice' })).toThrow(
+      expect.objectContaining({ code: 'FORBIDDEN' }),
+    );
+    line.calls.reportQuality(line.device('bob/phone'), { ...report, userId: '' });
     expect(line.hub.payloads('call:quality-changed')).toEqual([
       { callId: id, userId: 'bob', quality: 'poor', rtt: 900 },
     ]);

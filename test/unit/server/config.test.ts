@@ -18,6 +18,7 @@ describe('the configuration', () => {
       ringTimeoutMs: 45_000,
       callReconnectMs: 25_000,
       maxCallParticipants: 8,
+      maxVideoParticipants: 4,
     });
   });
 

@@ -1,5 +1,5 @@
 import type { CallParticipant } from '../../../protocol/calls.ts';
-import type { CallEndReason, CallType } from '../../../protocol/vocabulary.ts';
+import type { CallEndReason, CallFailure, CallType } from '../../../protocol/vocabulary.ts';
 
 /** Somebody in a call, on one device. */
 export interface Seat extends CallParticipant {
@@ -19,11 +19,14 @@ export interface CallRecord {
   readonly conversationId: string;
   readonly type: CallType;
   readonly callerId: string;
-  readonly state: 'initiating' | 'connecting' | 'ended';
+  /** What its caller named it by, should they ask again. */
+  readonly clientId?: string | undefined;
+  readonly state: 'initiating' | 'ringing' | 'connecting' | 'connected' | 'ended';
   readonly startedAt: number;
   readonly answeredAt?: number | undefined;
   readonly endedAt?: number | undefined;
   readonly endReason?: CallEndReason | undefined;
+  readonly endDetail?: CallFailure | undefined;
   /** In the order they joined. */
   readonly seats: readonly Seat[];
   /** In the order they were rung. */

@@ -1,0 +1,74 @@
+import type { ConversationView } from 'lumen-comm';
+import type { Session } from '../app/session.ts';
+import { setAttributes, setChildren } from '../lib/dom.ts';
+import { icon } from '../lib/icons.ts';
+import { nameOf } from '../lib/people.ts';
+import { watch } from '../lib/watch.ts';
+import { announce } from '../ui/announcer.ts';
+import { iconButton } from '../ui/button.ts';
+import { openMenu, type MenuItem } from '../ui/menu.ts';
+import { attempt } from '../ui/toast.ts';
+import { backUp, restore } from './backup-dialogs.ts';
+import { compareSafety } from './safety-dialog.ts';
+
+const MOST_COMPARED = 8;
+
+/** Whether what is written here is encrypted; its menu has everything about keys. */
+export function lockButton(session: Session, view: ConversationView, signal: AbortSignal): HTMLElement {
+  const { keys } = session;
+  const element = iconButton(
+    { label: 'Not encrypted', icon: 'lock-open', class: 'lock', attributes: { 'aria-haspopup': 'menu' } },
+    () => openMenu(element, 'Encryption', menuItems(session, view)),
+  );
+  watch(
+    [view.subscribe, keys.subscribe],
+    () => {
+      const others = othersIn(session, view);
+      const isOn = keys.isRequired(view.id);
+      const isVerified = isOn && others.length > 0 && others.every((id) => keys.trustOf(id) === 'verified');
+      const label = isVerified ? 'Encrypted and verified' : isOn ? 'Encrypted' : 'Not encrypted';
+      setAttributes(element, { 'aria-label': `${label}: change`, title: label, 'data-on': isOn });
+      setChildren(element, icon(isVerified ? 'shield' : isOn ? 'lock' : 'lock-open'));
+    },
+    signal,
+  );
+  return element;
+}
+
+function othersIn({ userId }: Session, view: ConversationView): string[] {
+  const participants = view.getSnapshot().conversation?.participants ?? [];
+  return participants.map((each) => each.userId).filter((id) => id !== userId);
+}
+
+function menuItems(session: Session, view: ConversationView): MenuItem[] {
+  const { keys } = session;
+  const isOn = keys.isRequired(view.id);
+  const change = async (): Promise<void> => {
+    const changed = keys.require(view.id, !isOn).then(() => true);
+    if ((await attempt('Encryption could not be changed', changed)) === true)
+      announce(isOn ? 'New messages are not encrypted' : 'New messages are encrypted');
+  };
+  const items: MenuItem[] = [
+    { heading: isOn ? 'New messages here are encrypted' : 'New messages here are not encrypted' },
+    {
+      label: isOn ? 'Stop encrypting' : 'Encrypt from now on',
+      icon: isOn ? 'lock-open' : 'lock',
+      select: () => void change(),
+    },
+    'separator',
+  ];
+  for (const id of othersIn(session, view).slice(0, MOST_COMPARED)) {
+    const isVerified = keys.trustOf(id) === 'verified';
+    items.push({
+      label: isVerified ? `${nameOf(id)} is verified` : `Compare keys with ${nameOf(id)}`,
+      icon: isVerified ? 'shield' : 'key',
+      select: () => compareSafety(session, id),
+    });
+  }
+  items.push(
+    'separator',
+    { label: 'Back up your keys', icon: 'archive', select: () => backUp(session) },
+    { label: 'Restore your keys', icon: 'retry', select: () => restore(session) },
+  );
+  return items;
+}

@@ -1,0 +1,125 @@
+import { isCommError } from 'lumen-comm';
+import type { Session } from '../app/session.ts';
+import { h, on, setChildren, setText } from '../lib/dom.ts';
+import { icon } from '../lib/icons.ts';
+import { nameOf } from '../lib/people.ts';
+import { watch } from '../lib/watch.ts';
+import { button } from '../ui/button.ts';
+import { dialogActions, openDialog } from '../ui/dialog.ts';
+import { attempt, reasonOf, toast } from '../ui/toast.ts';
+import { qrPicture } from './qr-picture.ts';
+
+/** Both see the same 60 digits when nobody is in between. */
+export function compareSafety(session: Session, otherId: string): void {
+  const name = nameOf(otherId);
+  const dialog = openDialog(
+    `Compare keys with ${name}`,
+    h('div', { class: 'spinner', role: 'img', 'aria-label': 'Loading' }),
+  );
+  const fill = async (): Promise<void> => {
+    const { encryption } = session.client;
+    const { signal } = dialog;
+    try {
+      const [digits, code] = await Promise.all([
+        encryption.safetyNumber(otherId, { signal }),
+        encryption.qr(otherId, { signal }),
+      ]);
+      setChildren(dialog.body, content(session, otherId, { digits, code }, dialog.close, signal));
+    } catch (error) {
+      if (signal.aborted) return;
+      const hasNone = isCommError(error) && error.code === 'E2EE_NO_KEYS';
+      const text = hasNone
+        ? `Nothing is known of ${name}’s keys yet. Write an encrypted message first.`
+        : `The keys could not be shown: ${reasonOf(error)}.`;
+      setChildren(dialog.body, h('p', {}, text), dialogActions(button({ label: 'Close' }, dialog.close)));
+    }
+  };
+  void fill();
+}
+
+function content(
+  session: Session,
+  otherId: string,
+  { digits, code }: { digits: string; code: string },
+  close: () => void,
+  signal: AbortSignal,
+): HTMLElement {
+  const { keys } = session;
+  const name = nameOf(otherId);
+  const groups = digits.replaceAll(/\s/g, '').match(/\d{5}/g) ?? [];
+  const said = h('p', { class: 'safety-said', role: 'status' });
+  const state = h('p', { class: 'safety-state' });
+  const scanned = h('input', {
+    class: 'field',
+    id: 'safety-scanned',
+    placeholder: 'NKC1:…',
+    autocomplete: 'off',
+    spellcheck: 'false',
+  });
+  const form = h(
+    'form',
+    { class: 'labelled' },
+    h('label', { for: 'safety-scanned' }, `Code from ${name}’s screen`),
+    h('div', { class: 'safety-line' }, scanned, h('button', { type: 'submit', class: 'button' }, 'Compare')),
+  );
+  on(form, 'submit', (event) => {
+    event.preventDefault();
+    const compare = async (): Promise<void> => {
+      const isSame = await attempt(
+        'The codes could not be compared',
+        keys.verifyQr(otherId, scanned.value.trim()),
+        signal,
+      );
+      if (isSame !== undefined)
+        setText(said, isSame ? '' : `This is not what ${name} should see. Somebody may be in between.`);
+      said.dataset['kind'] = isSame === false ? 'bad' : 'good';
+    };
+    if (scanned.value.trim() !== '') void compare();
+  });
+  const accept = button({ label: 'Accept the new key' }, () => {
+    const change = keys.changes.value.get(otherId);
+    if (change !== undefined) void attempt('The key could not be accepted', keys.accept(change), signal);
+  });
+  const verify = button({ label: 'They are the same', icon: 'shield', class: 'button-primary' }, () => {
+    void attempt('The key could not be marked', keys.verify(otherId), signal);
+  });
+  watch(
+    [keys.subscribe],
+    () => {
+      const trust = keys.trustOf(otherId);
+      accept.hidden = trust !== 'changed';
+      verify.hidden = trust === 'verified' || trust === 'changed';
+      form.hidden = trust === 'verified' || trust === 'changed';
+      const text =
+        trust === 'verified'
+          ? `You have verified ${name}’s key.`
+          : trust === 'changed'
+            ? `${name}’s key has changed. Compare the new one, then accept it.`
+            : '';
+      state.dataset['trust'] = trust;
+      setChildren(state, trust === 'verified' && icon('shield', 18), text);
+    },
+    signal,
+  );
+  const copy = button({ label: 'Copy the code', icon: 'copy', class: 'button-small' }, () => {
+    navigator.clipboard.writeText(code).then(
+      () => toast('Copied'),
+      () => toast('The browser did not allow to copy'),
+    );
+  });
+  return h(
+    'div',
+    { class: 'stack' },
+    state,
+    h(
+      'p',
+      { class: 'muted' },
+      `Compare this with ${name} by another way than this chat. If both see the same, nobody is in between.`,
+    ),
+    h('ol', { class: 'digits', 'aria-label': 'Safety number' }, ...groups.map((group) => h('li', {}, group))),
+    h('div', { class: 'safety-code' }, qrPicture(code, `Code for ${name}`), copy),
+    form,
+    said,
+    dialogActions(button({ label: 'Close' }, close), accept, verify),
+  );
+}

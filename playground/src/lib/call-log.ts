@@ -1,0 +1,51 @@
+import type { CallEndReason, CallType, Message } from 'lumen-comm';
+
+const TYPE_NAMES: Readonly<Record<CallType, string>> = { audio: 'call', video: 'video call' };
+const LONGEST_LOG = 2_000;
+
+/** What a call left in its conversation. */
+export interface CallLog {
+  readonly callType: CallType;
+  readonly outcome: CallEndReason;
+  /** Seconds. */
+  readonly duration: number;
+}
+
+/** `undefined` where the row isn't what a call leaves: whoever can write rows could write this one. */
+export function callLogOf({ type, content }: Message): CallLog | undefined {
+  if (type !== 'call' || content.length > LONGEST_LOG) return undefined;
+  try {
+    const log = JSON.parse(content) as Partial<CallLog> | null;
+    if (log?.callType !== 'audio' && log?.callType !== 'video') return undefined;
+    if (typeof log.outcome !== 'string') return undefined;
+    const { callType, outcome, duration } = log;
+    return { callType, outcome, duration: typeof duration === 'number' && duration >= 0 ? duration : 0 };
+  } catch {
+    return undefined;
+  }
+}
+
+/** "Video call, 3 min", "Missed call". */
+export function logWords({ callType, outcome, duration }: CallLog, isOwn: boolean): string {
+  const name = TYPE_NAMES[callType];
+  const title = callType === 'video' ? 'Video call' : 'Call';
+  switch (outcome) {
+    case 'completed':
+      return `${title}, ${shortDuration(duration)}`;
+    case 'missed':
+    case 'cancelled':
+      return isOwn ? `${title}, ${outcome === 'missed' ? 'no answer' : 'cancelled'}` : `Missed ${name}`;
+    case 'rejected':
+      return `${title}, declined`;
+    case 'busy':
+      return isOwn ? `${title}, busy` : `Missed ${name}`;
+    default:
+      return duration > 0 ? `${title}, ${shortDuration(duration)}, then lost` : `${title}, failed`;
+  }
+}
+
+export function shortDuration(seconds: number): string {
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
