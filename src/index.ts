@@ -9,6 +9,36 @@ export type { ListConversations } from './client/conversations/directory.ts';
 export type { ConversationSnapshot, ConversationView } from './client/conversations/conversation-view.ts';
 export type { InboxSnapshot } from './client/conversations/inbox-state.ts';
 export type { SendMessageInput } from './client/ports.ts';
+export type { CallsClient } from './client/calls/calls-client.ts';
+export type {
+  CallOptions,
+  CallSession,
+  CallSessionEvents,
+  CallSnapshot,
+  RemoteStream,
+  StartCall,
+} from './client/calls/call-types.ts';
+export type {
+  CallMedia,
+  IceConfig,
+  IncomingSignal,
+  LocalMedia,
+  LocalMediaEvents,
+  MediaBackend,
+  MediaBackendEvents,
+  MediaContext,
+  MediaPlatform,
+  OutgoingSignal,
+  PeerId,
+  PeerState,
+  PeerStats,
+  Playback,
+  ScreenShareOptions,
+  SignalBody,
+  SignalPort,
+  Slot,
+  WantedTrack,
+} from './client/calls/media-backend.ts';
 export type { PresenceClient } from './client/presence/presence-client.ts';
 export type { TypingClient } from './client/presence/typing-client.ts';
 export type { AbortOptions } from './lib/abort.ts';
@@ -50,13 +80,19 @@ export type {
   ReactToMessage,
   ReadReceipt,
 } from './protocol/messages.ts';
+export type { Call, CallParticipant, ConnectionQualityReport, MediaChanged } from './protocol/calls.ts';
 export type { PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
 export type {
+  CallEndDetail,
+  CallEndReason,
+  CallState,
+  CallType,
   Capability,
   ConversationType,
   MessageStatus,
   MessageType,
   PresenceStatus,
+  QualityLevel,
   Role,
   SendableType,
 } from './protocol/vocabulary.ts';

@@ -9,6 +9,7 @@ import type { ConnectionStatus } from '../transport/connection.ts';
 import { socketIoPort } from '../transport/socket-io.ts';
 import { TokenSource } from '../transport/token-source.ts';
 import { Wire } from '../transport/wire.ts';
+import { CallsClient } from './calls/calls-client.ts';
 import type { ClientContext } from './context.ts';
 import { ConversationsClient } from './conversations/conversations-client.ts';
 import type { CommEvents } from './events.ts';
@@ -34,6 +35,7 @@ export class CommClient {
   readonly conversations: ConversationsClient;
   readonly typing: TypingClient;
   readonly presence: PresenceClient;
+  readonly calls: CallsClient;
   readonly #options: ResolvedOptions;
   readonly #emitter: Emitter<CommEvents>;
   readonly #lifecycle: Lifecycle;
@@ -103,6 +105,7 @@ export class CommClient {
     this.typing = new TypingClient(context);
     this.#emitter.on('message:pending', ({ conversationId }) => this.typing.sent(conversationId));
     this.presence = new PresenceClient(context);
+    this.calls = new CallsClient(context, resolved.calls);
     this.conversations = new ConversationsClient(
       context,
       {
@@ -155,6 +158,7 @@ export class CommClient {
         if (!this.#peer.has('ack')) base.current?.pushed(event, data);
         if (this.#stream.current === undefined) early.push([event, data]);
         else this.#stream.current.pushed(event, data);
+        this.calls.pushed(event, data);
       },
       status: (status) => this.#emitter.emit('status', status),
       canPing: () => this.#peer.has('ack'),
@@ -206,6 +210,7 @@ export class CommClient {
   async disconnect(): Promise<void> {
     this.#watching?.abort();
     this.#watching = undefined;
+    this.calls.leave();
     this.#lifecycle.disconnect();
     await this.messages.sender.settled();
     await this.#stream.current?.save();

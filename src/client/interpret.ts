@@ -82,6 +82,7 @@ export function interpret(event: string, data: unknown, around: Surroundings): M
     case 'status':
     case 'message:pending':
     case 'message:failed':
+    case 'call':
       // The client's own: no server speaks for it.
       return undefined;
     default:

@@ -3,6 +3,7 @@ import { silentLogger, type Logger } from '../lib/logger.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
 import type { SocketPort } from '../transport/socket-port.ts';
 import type { Token } from '../transport/token-source.ts';
+import type { CallOptions } from './calls/call-types.ts';
 import { requireId } from './context.ts';
 import { DEFAULT_NAMESPACE, DEFAULT_REST_PATH, DEFAULT_SOCKET_PATH } from '../protocol/vocabulary.ts';
 
@@ -43,6 +44,8 @@ export interface CommClientOptions {
    * @defaultValue `indexedDbStorage()` where there is IndexedDB, else `memoryStorage()`
    */
   storage?: CommStorage | undefined;
+  /** ICE servers and media of calls. */
+  calls?: CallOptions | undefined;
   /** When `away` is told by itself. */
   presence?: PresenceOptions | undefined;
   /**
@@ -69,6 +72,7 @@ export interface ResolvedOptions {
   readonly restPath: string;
   readonly transports: readonly ('websocket' | 'polling')[];
   readonly storage: CommStorage | undefined;
+  readonly calls: CallOptions | undefined;
   readonly idleAfterMs: number | false;
   readonly requestTimeoutMs: number;
   readonly logger: Logger;
@@ -102,6 +106,7 @@ export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions
     restPath: (options.restPath ?? DEFAULT_REST_PATH).replace(/\/+$/, ''),
     transports: options.transports ?? ['websocket', 'polling'],
     storage: options.storage,
+    calls: options.calls,
     idleAfterMs,
     requestTimeoutMs,
     logger: options.logger ?? silentLogger,

@@ -4,6 +4,7 @@ import type { MediaPlatform } from './media-backend.ts';
 import { mediaDevices } from './media-errors.ts';
 import { BrowserMedia } from './media.ts';
 import { Mesh } from './mesh.ts';
+import { watchPage } from './page.ts';
 import { hasWebRtc } from './peer.ts';
 import { BrowserPlayback } from './playback.ts';
 
@@ -20,5 +21,6 @@ export function browserMedia(clock: Clock, report: (error: unknown) => void): Me
     backend: () => new Mesh({ clock, report }),
     playback: () => new BrowserPlayback(),
     devices: async () => mediaDevices().enumerateDevices(),
+    watchPage,
   };
 }

@@ -211,4 +211,6 @@ export interface MediaPlatform {
   backend(): MediaBackend;
   playback(): Playback;
   devices(): Promise<MediaDeviceInfo[]>;
+  /** Tells when the page goes away, and when the network is back or another one. */
+  watchPage(tell: { hidden(): void; network(reason: 'online' | 'network'): void }): () => void;
 }

@@ -71,10 +71,10 @@ export class CallService {
     return this.table.step(call, { type: 'declined', userId, socketId });
   }
 
-  /** Leaves; for somebody whom it rings for, declines. */
+  /** Leaves; for somebody whom it rings for, declines. A caller who never learned the id names their own. */
   hangUp(caller: Caller, { callId, reason, detail }: HangUp): null {
     const { userId, socketId } = caller;
-    const call = this.#callOf(userId, callId);
+    const call = this.#callOf(userId, this.table.requests.callId(userId, callId) ?? callId);
     if (isSeated(call, userId)) {
       this.table.step(this.table.claim(call, caller), { type: 'left', userId, reason, detail });
     } else this.table.step(call, { type: 'declined', userId, socketId });

@@ -134,7 +134,7 @@ describe.each(NAMES)('%s', (name) => {
 
 test('a frame too large to be looked at costs its sender the connection, and nobody else', async () => {
   const careless = await server.connect('careless');
-  careless.emit('message:send', { conversationId, content: 'x'.repeat(9 * MEGABYTE), type: 'text' });
+  careless.emit('message:send', { conversationId, content: 'x'.repeat(13 * MEGABYTE), type: 'text' });
   expect(await careless.disconnected()).toMatch(/^transport/);
   await stands();
 });
