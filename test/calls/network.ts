@@ -1,0 +1,138 @@
+/**
+ * Calls on a network that loses everything for a while: `npm exec -- node test/calls/network.ts`. Runs in a network
+ * namespace of its own, so it needs root, `ip` and `iptables` (installed on Debian where they are missing). About two
+ * minutes; the last line is the sum.
+ */
+import { spawnSync } from 'node:child_process';
+import { setTimeout as wait } from 'node:timers/promises';
+import { Lab, type Person } from './lab.ts';
+import { expect, Report } from './report.ts';
+import { tool } from './tools.ts';
+
+const INSIDE = 'LUMEN_COMM_NETWORK_NAMESPACE';
+const report = new Report();
+const iptables = tool('iptables', 'iptables');
+const ip = tool('ip', 'iproute2');
+const unshare = tool('unshare', 'util-linux');
+
+if (iptables === undefined || ip === undefined || unshare === undefined || process.getuid?.() !== 0) {
+  report.missing('network faults need root, ip, iptables and unshare');
+  report.end();
+} else if (process.env[INSIDE] === undefined) {
+  const args = ['--net', process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const { status } = spawnSync(unshare, args, { stdio: 'inherit', env: { ...process.env, [INSIDE]: '1' } });
+  process.exitCode = status ?? 1;
+} else {
+  run(ip, 'link', 'set', 'lo', 'up');
+  await faults();
+  report.end();
+  // Browsers that were left behind by a failure end with their namespace.
+  process.exit();
+}
+
+function run(command: string, ...args: readonly string[]): void {
+  const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`);
+}
+
+/** No media in either direction; the socket is TCP and stays. */
+async function withoutUdp(ms: number): Promise<void> {
+  run(iptables ?? '', '-A', 'INPUT', '-p', 'udp', '-j', 'DROP');
+  await wait(ms);
+  run(iptables ?? '', '-D', 'INPUT', '-p', 'udp', '-j', 'DROP');
+}
+
+async function faults(): Promise<void> {
+  await using lab = await Lab.open();
+
+  async function call(run: (alice: Person, bob: Person) => Promise<void>): Promise<void> {
+    const alice = await lab.person('alice');
+    const bob = await lab.person('bob', { answers: true });
+    try {
+      await alice.start('bob');
+      await Promise.all([alice.is('connected'), bob.is('connected')]);
+      await Promise.all([alice.sees('bob'), bob.sees('alice')]);
+      await run(alice, bob);
+      await Promise.all([alice.hangup(), bob.hangup()]);
+      await Promise.all([alice.is('ended'), bob.is('ended')]);
+      await Promise.all([alice.holdsNothing(), bob.holdsNothing()]);
+    } finally {
+      await Promise.all([alice.close(), bob.close()]);
+    }
+  }
+
+  await report.check('4 s without UDP change no state, and the picture goes on', () =>
+    call(async (alice, bob) => {
+      await withoutUdp(4_000);
+      await Promise.all([alice.sees('bob'), bob.sees('alice')]);
+      for (const person of [alice, bob]) {
+        const log = await person.log();
+        expect(!log.includes('reconnecting'), `${person.userId}: ${log.join()}`);
+      }
+    }),
+  );
+
+  await report.check('8 s without UDP are told as reconnecting, and the picture comes back', () =>
+    call(async (alice, bob) => {
+      await Promise.all([withoutUdp(8_000), alice.is('reconnecting'), bob.is('reconnecting')]);
+      await Promise.all([alice.is('connected'), bob.is('connected')]);
+      await Promise.all([alice.sees('bob'), bob.sees('alice')]);
+    }),
+  );
+
+  await report.check('20 s without UDP, past what ICE itself survives, are recovered from', () =>
+    call(async (alice, bob) => {
+      await withoutUdp(20_000);
+      await Promise.all([alice.is('connected'), bob.is('connected')]);
+      await Promise.all([alice.sees('bob'), bob.sees('alice')]);
+    }),
+  );
+
+  await report.check('40 s without UDP end the call as failed, once, and nothing is left behind', () =>
+    call(async (alice, bob) => {
+      await withoutUdp(40_000);
+      await Promise.all([alice.is('ended'), bob.is('ended')]);
+      for (const person of [alice, bob]) {
+        const log = await person.log();
+        expect(log.filter((state) => state === 'ended').length === 1, log.join());
+      }
+      const reasons = await Promise.all([alice, bob].map(({ page }) => page.evaluate(() => caller.call?.endReason)));
+      expect(reasons.includes('failed'), `ended as ${reasons.join()}`);
+    }),
+  );
+
+  await report.check('sockets that die leave the picture alone, and come back into the call', () =>
+    call(async (alice, bob) => {
+      await withoutSockets(async () => {
+        await Promise.all([alice.reconnects(), bob.reconnects()]);
+        await Promise.all([alice.sees('bob', 20), bob.sees('alice', 20)]);
+      });
+      await Promise.all([alice.isOnline(), bob.isOnline()]);
+      await Promise.all([alice.sees('bob'), bob.sees('alice')]);
+      const logs = await Promise.all([alice.log(), bob.log()]);
+      expect(!logs.flat().some((state) => state === 'ended' || state === 'reconnecting'), JSON.stringify(logs));
+    }),
+  );
+
+  await report.check('hanging up while the socket is down ends it here at once, and there when it is back', () =>
+    call(async (alice, bob) => {
+      await withoutSockets(async () => {
+        await alice.reconnects();
+        await alice.hangup();
+        await Promise.all([alice.is('ended'), alice.holdsNothing()]);
+      });
+      await bob.is('ended');
+    }),
+  );
+
+  async function withoutSockets(during: () => Promise<void>): Promise<void> {
+    const { port } = new URL(lab.server.url);
+    const rule = ['INPUT', '-p', 'tcp', '--dport', port, '-j', 'REJECT', '--reject-with', 'tcp-reset'];
+    run(iptables ?? '', '-A', ...rule);
+    try {
+      await during();
+    } finally {
+      run(iptables ?? '', '-D', ...rule);
+    }
+  }
+}
