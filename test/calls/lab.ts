@@ -59,6 +59,17 @@ export class Lab implements AsyncDisposable {
     return new Person(userId, page);
   }
 
+  /** Alice calls, bob answers; afterwards both are gone, whatever happened. */
+  async pair(run: (alice: Person, bob: Person) => Promise<void>): Promise<void> {
+    const people = [await this.person('alice'), await this.person('bob', { answers: true })] as const;
+    try {
+      await people[0].start('bob');
+      await run(...people);
+    } finally {
+      await Promise.all(people.map((person) => person.close()));
+    }
+  }
+
   address(userId: string, answers: boolean): string {
     return `${this.server.url}/?user=${userId}${answers ? '&answers' : ''}`;
   }

@@ -45,21 +45,15 @@ async function withoutUdp(ms: number): Promise<void> {
 async function faults(): Promise<void> {
   await using lab = await Lab.open();
 
-  async function call(run: (alice: Person, bob: Person) => Promise<void>): Promise<void> {
-    const alice = await lab.person('alice');
-    const bob = await lab.person('bob', { answers: true });
-    try {
-      await alice.start('bob');
+  const call = (run: (alice: Person, bob: Person) => Promise<void>): Promise<void> =>
+    lab.pair(async (alice, bob) => {
       await Promise.all([alice.is('connected'), bob.is('connected')]);
       await Promise.all([alice.sees('bob'), bob.sees('alice')]);
       await run(alice, bob);
       await Promise.all([alice.hangup(), bob.hangup()]);
       await Promise.all([alice.is('ended'), bob.is('ended')]);
       await Promise.all([alice.holdsNothing(), bob.holdsNothing()]);
-    } finally {
-      await Promise.all([alice.close(), bob.close()]);
-    }
-  }
+    });
 
   await report.check('4 s without UDP change no state, and the picture goes on', () =>
     call(async (alice, bob) => {
