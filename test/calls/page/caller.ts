@@ -12,7 +12,7 @@ export class Caller {
   /** `state` and `interrupted` as they changed, such as `connected`. */
   readonly log: string[] = [];
   readonly errors: string[] = [];
-  readonly #videos = new Map<string, HTMLVideoElement>();
+  readonly #shown = new Map<string, { readonly video: HTMLVideoElement; frames: number }>();
   call: CallSession | undefined;
 
   /** @param answers - an incoming call is accepted at once */
@@ -39,23 +39,29 @@ export class Caller {
     return this.call?.state;
   }
 
-  /** How many frames of somebody were decoded so far. */
+  /** How many frames of somebody were decoded and shown so far. */
   frames(userId: string): number {
     const stream = this.call?.remoteStreams.get(userId);
     if (stream === undefined) return 0;
-    let video = this.#videos.get(userId);
-    if (video?.srcObject !== stream) {
-      video = document.createElement('video');
-      video.muted = true;
-      video.srcObject = stream;
-      document.body.append(video);
-      video.play().catch(() => undefined);
-      this.#videos.set(userId, video);
-    }
-    return video.getVideoPlaybackQuality().totalVideoFrames;
+    const shown = this.#shown.get(userId);
+    if (shown?.video.srcObject === stream) return shown.frames;
+    const video = document.createElement('video');
+    const showing = { video, frames: 0 };
+    this.#shown.set(userId, showing);
+    // Not by getVideoPlaybackQuality(): Firefox counts no frames of streams there.
+    const count = (): void => {
+      showing.frames += 1;
+      video.requestVideoFrameCallback(count);
+    };
+    video.requestVideoFrameCallback(count);
+    video.muted = true;
+    video.srcObject = stream;
+    document.body.append(video);
+    video.play().catch(() => undefined);
+    return 0;
   }
 
-  /** Candidate types of the pair that carries the media, such as `relay relay`. */
+  /** What calls hold open in this page. */
   held(): Readonly<typeof held> {
     return held;
   }
