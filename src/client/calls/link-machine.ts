@@ -71,6 +71,8 @@ export type LinkStep = readonly [state: LinkState, effects: readonly LinkEffect[
 
 export const OFFER_WAIT_MS = 10_000;
 const GRACE_MS = 2_000;
+/** Longer than an offer waits: the other side may be about to make it again. */
+const CONNECT_WAIT_MS = 15_000;
 /** Before each step; the step after the restarts rebuilds, the last one gives up. */
 const RECOVERY_MS = [0, 4_000, 6_000, 5_000, 15_000] as const;
 const REBUILD = 3;
@@ -161,7 +163,7 @@ function settled(state: LinkState, effects: readonly LinkEffect[]): LinkStep {
   const stable: LinkState = { ...state, signaling: 'stable', settled: true, restarting: false, wanted: undefined };
   const waits = stable.connection === 'connecting' && stable.recovery === undefined;
   const next: LinkStep = state.wanted === undefined ? [stable, []] : offer(stable, state.wanted === 'restart');
-  return after(next, waits ? [...effects, arm('grace', OFFER_WAIT_MS)] : effects);
+  return after(next, waits ? [...effects, arm('grace', CONNECT_WAIT_MS)] : effects);
 }
 
 function onOffer(state: LinkState, event: LinkEvent & { type: 'offer' }): LinkStep {
