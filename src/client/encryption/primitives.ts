@@ -6,7 +6,6 @@ import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { expand, extract } from '@noble/hashes/hkdf.js';
 import { hmac } from '@noble/hashes/hmac.js';
-import { scryptAsync } from '@noble/hashes/scrypt.js';
 import { sha256 as nobleSha256, sha512 as nobleSha512 } from '@noble/hashes/sha2.js';
 import nacl from 'tweetnacl';
 import { isZero } from '../../lib/bytes.ts';
@@ -142,10 +141,12 @@ export function openSecretbox(box: Uint8Array, nonce: Uint8Array, key: Uint8Arra
 }
 
 /** scrypt (RFC 7914) that lets others run in between. Needs 128 · 2^log2N · r bytes of memory. */
-export function scrypt(
+export async function scrypt(
   password: Uint8Array,
   salt: Uint8Array,
   { log2N, r, p }: { log2N: number; r: number; p: number },
 ): Promise<Uint8Array> {
+  // Only who has a passphrase downloads it.
+  const { scryptAsync } = await import('@noble/hashes/scrypt.js');
   return scryptAsync(password, salt, { N: 2 ** log2N, r, p, dkLen: 32, asyncTick: 10 });
 }
