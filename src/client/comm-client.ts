@@ -123,10 +123,11 @@ export class CommClient {
     // Loaded beside the handshake, which takes longer; what comes before it is there waits.
     const early: [event: string, data: unknown][] = [];
     this.#stream = lazy(async () => {
-      const { Stream } = await import('./stream.ts');
+      const { Stream, routeCalls } = await import('./stream.ts');
       const { messages, conversations, typing, presence } = this;
       const userRefused = (expired: boolean): void => this.#lifecycle.userRefused(expired);
-      const targets = { messages, conversations, typing, presence, reader, userRefused };
+      const routeCall = routeCalls(this.calls.desk, report);
+      const targets = { messages, conversations, typing, presence, reader, userRefused, routeCall };
       const stream = new Stream(context, this.#storage, targets);
       for (const [event, data] of early.splice(0)) stream.pushed(event, data);
       return stream;
@@ -158,7 +159,6 @@ export class CommClient {
         if (!this.#peer.has('ack')) base.current?.pushed(event, data);
         if (this.#stream.current === undefined) early.push([event, data]);
         else this.#stream.current.pushed(event, data);
-        this.calls.pushed(event, data);
       },
       status: (status) => this.#emitter.emit('status', status),
       canPing: () => this.#peer.has('ack'),
@@ -210,7 +210,7 @@ export class CommClient {
   async disconnect(): Promise<void> {
     this.#watching?.abort();
     this.#watching = undefined;
-    this.calls.leave();
+    if (this.calls.active !== undefined) await this.calls.desk.current?.leave();
     this.#lifecycle.disconnect();
     await this.messages.sender.settled();
     await this.#stream.current?.save();

@@ -16,11 +16,15 @@ import type { TypingClient } from './presence/typing-client.ts';
 import type { Reader } from './reader.ts';
 import { enterAgain, enterRoom } from './rooms.ts';
 
+export { routeCalls } from './route-calls.ts';
+
 export interface StreamTargets {
   messages: MessagesClient;
   conversations: ConversationsClient;
   typing: TypingClient;
   presence: PresenceClient;
+  /** What is about a call. */
+  routeCall(event: string, data: unknown): void;
   reader: Lazy<Reader>;
   /** The server took back its trust. */
   userRefused(expired: boolean): void;
@@ -59,6 +63,7 @@ export class Stream {
       now: () => new Date(this.#context.clock.now()).toISOString(),
     });
     if (meaning !== undefined) this.#take(meaning);
+    this.#to.routeCall(event, data);
   }
 
   lineLost(): void {
@@ -95,9 +100,8 @@ export class Stream {
     const conversation = await enterRoom(this.#context, this.#to.reader, id);
     if (conversation === undefined) return;
     this.#feed.learn(conversation);
-    for (const mark of marksOf(conversation, this.#context.userId())) {
-      this.#to.reader.current?.timelines.apply(id, mark);
-    }
+    const marks = marksOf(conversation, this.#context.userId());
+    for (const mark of marks) this.#to.reader.current?.timelines.apply(id, mark);
   }
 
   #take(meaning: Meaning): void {
@@ -136,10 +140,8 @@ export class Stream {
   #isNew(key: string): boolean {
     if (this.#seen.has(key)) return false;
     this.#seen.add(key);
-    for (const oldest of this.#seen) {
-      if (this.#seen.size <= REMEMBERED) break;
-      this.#seen.delete(oldest);
-    }
+    const [oldest] = this.#seen;
+    if (this.#seen.size > REMEMBERED && oldest !== undefined) this.#seen.delete(oldest);
     return true;
   }
 
@@ -290,8 +292,8 @@ export class Stream {
   }
 
   async #ask(cursors: Record<string, number>): Promise<SyncResult> {
-    const answer = await this.#context.requester.request('sync', { cursors, inboxRev: this.#inboxRev });
-    const result = readSync(answer);
+    const ask = { cursors, inboxRev: this.#inboxRev };
+    const result = readSync(await this.#context.requester.request('sync', ask));
     if (result === undefined) throw unreadable('sync');
     return result;
   }

@@ -3,44 +3,23 @@ import { Emitter } from '../../lib/emitter.ts';
 import { ObservableValue } from '../../lib/observable.ts';
 import type { Call } from '../../protocol/calls.ts';
 import { CommError } from '../../protocol/errors.ts';
-import type { CallEndReason, CallType } from '../../protocol/vocabulary.ts';
-import type { ClientContext } from '../context.ts';
+import type { CallEndReason } from '../../protocol/vocabulary.ts';
 import { CallLine, endBy } from './call-line.ts';
 import { CALL_TIMERS, NEW_CALL, stepCall, type CallEffect, type CallEvent, type CallTimer } from './call-machine.ts';
 import { sameSnapshot, snapshotOf } from './call-snapshot.ts';
-import type { CallOptions, CallSessionEvents, CallSnapshot } from './call-types.ts';
+import type { CallDetails, CallPorts } from './call-ports.ts';
+import type { CallSessionEvents, CallSnapshot } from './call-types.ts';
 import { Early } from './early.ts';
-import type { CallMedia, IceConfig, IncomingSignal, MediaPlatform } from './media-backend.ts';
+import type { CallMedia, IncomingSignal } from './media-backend.ts';
 import { Members } from './members.ts';
 import { QualityBoard, reportOf } from './quality-board.ts';
 import { SessionMedia } from './session-media.ts';
 import { Timers } from './timers.ts';
 
-export interface CallPorts {
-  readonly context: ClientContext;
-  readonly platform: MediaPlatform;
-  readonly options: CallOptions;
-  readonly deviceId: string;
-  readonly iceServers: () => Promise<IceConfig>;
-  /** @throws CommError `BUSY` when another call goes on here */
-  requireFree(): void;
-  /** It is over and nothing is owed to the server: both are true from now on, or one of them has become so. */
-  settled(): void;
-}
-
-/** What is known of a call before it begins. */
-export interface CallDetails {
-  readonly conversationId: string;
-  readonly type: CallType;
-  readonly callerId: string;
-  /** For a call that is made here. */
-  readonly calleeIds: readonly string[];
-}
-
 /** One call: what happens when is decided by the machine, this carries it out. */
 export class CallCore {
   readonly ports: CallPorts;
-  readonly details: CallDetails;
+  details: CallDetails;
   readonly line: CallLine;
   readonly emitter: Emitter<CallSessionEvents>;
   readonly view: ObservableValue<CallSnapshot>;
@@ -53,6 +32,8 @@ export class CallCore {
   readonly #timers: Timers<CallTimer>;
   readonly #early: Early<IncomingSignal>;
   machine = NEW_CALL;
+  /** How many answers are waited for that say how the call stands. */
+  waiting = 0;
   media: SessionMedia | undefined;
   answeredAt: string | undefined;
   #wanted: CallMedia = {};
@@ -131,6 +112,8 @@ export class CallCore {
   /** The server says how the call stands. */
   told(call: Call): void {
     this.line.named(call.id);
+    // Somebody who joins by the id alone learns the rest now.
+    if (this.details.conversationId === '') this.details = call;
     this.members.told(call.participants);
     const own = call.participants.find(({ userId }) => userId === this.userId);
     this.answeredAt ??= call.answeredAt;
@@ -166,8 +149,22 @@ export class CallCore {
   }
 
   signalled(signal: IncomingSignal): void {
-    if (this.machine.joined) this.media?.onSignal(signal);
+    if (this.machine.joined) this.media?.backend.onSignal(signal);
     else if (!this.isOver) this.#early.keep(signal);
+  }
+
+  /**
+   * What is pushed meanwhile waits: it may be older or newer than the answer, which may be noticed later than it came.
+   */
+  async ask(answer: Promise<Call | undefined>, taken: (call: Call | undefined) => void): Promise<void> {
+    this.waiting += 1;
+    try {
+      taken(await answer);
+    } catch (error) {
+      this.refused(error);
+    }
+    this.waiting -= 1;
+    this.ports.inStep();
   }
 
   changed(): void {
@@ -206,7 +203,7 @@ export class CallCore {
 
   #acquire(): void {
     const { audio = true, video = this.details.type === 'video' } = this.#wanted;
-    this.media?.acquire({ audio, video }, this.life.signal).then(
+    this.media?.local.start({ audio, video }, this.life.signal).then(
       () => this.step({ type: 'acquired' }),
       (error: unknown) => {
         this.#failure ??= error;
@@ -217,23 +214,19 @@ export class CallCore {
 
   #initiate(): void {
     const { conversationId, type, calleeIds } = this.details;
-    this.line.initiate({ conversationId, type, calleeIds }, this.life.signal).then(
-      (call) => call && this.told(call),
-      (error: unknown) => this.refused(error),
-    );
+    void this.ask(this.line.initiate({ conversationId, type, calleeIds }, this.life.signal), (call) => {
+      if (call !== undefined) this.told(call);
+    });
   }
 
   #respond(): void {
-    this.line.respond(this.life.signal).then(
-      (call) => {
-        // A base server's answer says nothing more.
-        if (call === undefined) this.members.enter();
-        else this.told(call);
-        this.answered();
-        this.begun.resolve();
-      },
-      (error: unknown) => this.refused(error),
-    );
+    void this.ask(this.line.respond(this.life.signal), (call) => {
+      // A base server's answer says nothing more.
+      if (call === undefined) this.members.enter();
+      else this.told(call);
+      this.answered();
+      this.begun.resolve();
+    });
   }
 
   /** Somebody whom we call is calling us, and the server knows that call: it becomes ours. */
@@ -254,14 +247,14 @@ export class CallCore {
     const { deviceId, iceServers, context } = this.ports;
     const self = { userId: this.userId, ...(line.isOurs && { deviceId }) };
     this.members.join((roster) => {
-      media
-        ?.join({ callId: line.id, self, roster, iceServers, signal: line, abort: this.life.signal })
+      media?.backend
+        .join({ callId: line.id, self, roster, iceServers, signal: line, abort: this.life.signal })
         .catch((error: unknown) => {
           context.report(error);
           this.step({ type: 'failed', detail: 'ice' });
         });
     });
-    for (const signal of this.#early.take()) media?.onSignal(signal);
+    for (const signal of this.#early.take()) media?.backend.onSignal(signal);
   }
 
   /** One step, and nothing of the call is left: no track, connection, timer or listener. */
@@ -274,13 +267,13 @@ export class CallCore {
 
   #ended(reason: CallEndReason): void {
     this.line.close();
-    const { detail } = this.machine;
-    this.begun.reject(
-      this.#failure ??
-        (detail === 'answered_elsewhere' || detail === 'rejected_elsewhere'
-          ? new CommError('CONFLICT', 'Another of your devices has answered')
-          : new CommError('NOT_FOUND', 'The call is over')),
-    );
+    const { detail, direction } = this.machine;
+    const isElsewhere = detail === 'answered_elsewhere' || detail === 'rejected_elsewhere';
+    // A call that was made and has ended was made; one that was not answered in time can't be.
+    if (this.#failure !== undefined) this.begun.reject(this.#failure);
+    else if (direction === 'outgoing') this.begun.resolve();
+    else if (isElsewhere) this.begun.reject(new CommError('CONFLICT', 'Another of your devices has answered'));
+    else this.begun.reject(new CommError('NOT_FOUND', 'The call is over'));
     this.over.resolve(reason);
     this.ports.settled();
   }

@@ -1,4 +1,5 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
+import { deferred, type Deferred } from '../../lib/deferred.ts';
 import { uuidv7 } from '../../lib/ids.ts';
 import type { Call } from '../../protocol/calls.ts';
 import { CommError } from '../../protocol/errors.ts';
@@ -6,7 +7,8 @@ import { CALL_TYPES } from '../../protocol/vocabulary.ts';
 import { fields, readId } from '../../transport/rows.ts';
 import { requireId, requireIds, type ClientContext } from '../context.ts';
 import { browserMedia } from './browser-media.ts';
-import { CallCore, type CallDetails } from './call-core.ts';
+import { CallCore } from './call-core.ts';
+import type { CallDetails } from './call-ports.ts';
 import { applyPush } from './call-pushes.ts';
 import { resumeCall } from './call-resume.ts';
 import type { CallOptions, CallSession, StartCall } from './call-types.ts';
@@ -19,6 +21,8 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** How long a goodbye waits for a connection: by then the server has noticed by itself. */
 const FAREWELL_MS = 60_000;
+/** How long disconnecting waits for goodbyes to be heard. */
+const LEAVE_MS = 1_000;
 /** Of one call that may turn out to be our own. */
 const MAX_HELD = 512;
 
@@ -27,9 +31,9 @@ interface Entry {
   readonly session: Session;
   stopWaiting?: () => void;
 }
-/** Somebody whom we are calling calls us: it will be the same call, or else one that rings. */
+/** What can only be understood once an answer is there. A call in it rings, unless it turns out to be our own. */
 interface Held {
-  readonly call: Call;
+  readonly call?: Call | undefined;
   readonly pushes: [event: string, row: Row][];
 }
 
@@ -43,6 +47,7 @@ export class CallDesk {
   readonly #entries = new Set<Entry>();
   readonly #held = new Map<string, Held>();
   #stops: (() => void)[] = [];
+  #empty: Deferred<void> | undefined;
 
   constructor(context: ClientContext, options: CallOptions) {
     this.#context = context;
@@ -82,7 +87,8 @@ export class CallDesk {
     signal?.throwIfAborted();
     this.#platform.require();
     this.#requireFree();
-    const rings = this.#find(callId);
+    const found = this.#find(callId);
+    const rings = found?.core.isOver === false ? found : undefined;
     const entry = rings ?? this.#enter({ conversationId: '', type: 'audio', callerId: '', calleeIds: [] });
     if (rings === undefined) {
       entry.core.line.named(callId);
@@ -102,17 +108,25 @@ export class CallDesk {
     if (event === 'call:incoming') return this.#incoming(readCall(row));
     const callId = readId(row['callId']);
     if (callId === undefined) return;
+    const core = this.#find(callId)?.core;
     const held = this.#held.get(callId);
-    const entry = this.#find(callId);
-    if (entry !== undefined) applyPush(entry.core, event, row);
-    else if (held === undefined) this.#unknown(callId, event, row);
-    else if (held.pushes.length < MAX_HELD) held.pushes.push([event, row]);
-    if (held !== undefined && entry === undefined && event === 'call:state-changed') this.#unknown(callId, event, row);
+    if (held !== undefined || (core?.waiting ?? 0) > 0) this.#hold(callId, [event, row]);
+    else if (core !== undefined) applyPush(core, event, row);
+    if (core === undefined) this.#unknown(callId, event, row);
   }
 
-  /** The page goes away, or the app disconnects. What only rings here goes on ringing elsewhere. */
-  leave(): void {
+  /**
+   * The page goes away, or the app disconnects. What only rings here goes on ringing elsewhere.
+   *
+   * @returns when the server has heard of it; a line that is cut right behind a goodbye may swallow it
+   */
+  async leave(): Promise<void> {
     for (const { core } of this.#entries) core.step({ type: isRung(core) ? 'vanished' : 'hang-up' });
+    if (this.#entries.size === 0 || !this.#context.online()) return;
+    const heard = (this.#empty ??= deferred());
+    const giveUp = this.#context.clock.after(LEAVE_MS, () => heard.resolve());
+    await heard.promise;
+    giveUp();
   }
 
   #incoming(call: Call | undefined): void {
@@ -132,16 +146,29 @@ export class CallDesk {
     this.#context.emitter.emit('call', entry.session);
   }
 
-  /** A server that acknowledges nothing names the call that was asked for by its first push. */
+  #hold(callId: string, push: Held['pushes'][number]): void {
+    const held = this.#held.get(callId) ?? { pushes: [] };
+    this.#held.set(callId, held);
+    if (held.pushes.length < MAX_HELD) held.pushes.push(push);
+  }
+
+  /** A call that was asked for, and whose id isn't known yet. */
   #unknown(callId: string, event: string, row: Row): void {
     const asked = [...this.#entries].find(({ core }) => core.line.unnamed)?.core;
+    if (asked === undefined) return;
+    // The answer will name it.
+    if (asked.line.isOurs) {
+      if (!this.#held.has(callId)) this.#hold(callId, [event, row]);
+      return;
+    }
+    // A server that acknowledges nothing names it by its first push.
     const change = event === 'call:state-changed' ? readStateChange(row) : undefined;
     const theirs = this.#held.get(callId)?.call;
-    if (asked === undefined || change === undefined) return;
-    if (change.error === undefined) {
-      if (change.state === 'initiating') asked.named(callId);
+    if (change?.error === undefined) {
+      if (change?.state === 'initiating') asked.named(callId);
     } else if (theirs !== undefined) asked.answerInstead(theirs);
     else asked.refused(new CommError('BUSY', 'You are in a call'));
+    this.#release();
   }
 
   #enter(details: CallDetails): Entry {
@@ -154,6 +181,7 @@ export class CallDesk {
         iceServers: this.#iceServers,
         requireFree: () => this.#requireFree(),
         settled: () => this.#settled(entry),
+        inStep: () => this.#release(),
       },
       details,
     );
@@ -163,29 +191,32 @@ export class CallDesk {
     return entry;
   }
 
-  /** Waits until it stands. Whoever gives it up meanwhile gets the call that has ended. */
-  async #begin({ core, session }: Entry, begun: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  /** Waits until it stands, or has ended. */
+  async #begin({ session }: Entry, begun: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
     try {
       await abortable(begun, signal);
     } catch (error) {
       session.hangup();
-      if (signal?.aborted === true || core.machine.endReason !== 'cancelled') throw error;
-    } finally {
-      this.#release();
+      throw error;
     }
   }
 
+  /** Takes in what was held, as far as the answers that it waited for are there. */
   #release(): void {
+    if ([...this.#entries].some(({ core }) => core.line.unnamed)) return;
     for (const [callId, { call, pushes }] of this.#held) {
+      if ((this.#find(callId)?.core.waiting ?? 0) > 0) continue;
       this.#held.delete(callId);
-      if (this.#find(callId) === undefined) this.#ring(call);
-      for (const [event, row] of pushes) this.pushed(event, row);
+      if (call !== undefined && this.#find(callId) === undefined) this.#ring(call);
+      const core = this.#find(callId)?.core;
+      if (core !== undefined) for (const [event, row] of pushes) applyPush(core, event, row);
     }
   }
 
   /** One that is over is known for as long as the server hasn't been told. */
   #find(callId: string): Entry | undefined {
-    return [...this.#entries].find(({ core }) => core.line.id === callId);
+    const named = [...this.#entries].filter(({ core }) => core.line.id === callId);
+    return named.find(({ core }) => !core.isOver) ?? named[0];
   }
 
   #requireFree(): void {
@@ -197,15 +228,17 @@ export class CallDesk {
     const { core } = entry;
     if (!core.isOver) return;
     if (core.line.owes) {
-      entry.stopWaiting ??= this.#context.clock.after(FAREWELL_MS, () => this.#leave(entry));
-    } else this.#leave(entry);
+      entry.stopWaiting ??= this.#context.clock.after(FAREWELL_MS, () => this.#forget(entry));
+    } else this.#forget(entry);
   }
 
-  #leave(entry: Entry): void {
+  #forget(entry: Entry): void {
     entry.stopWaiting?.();
     this.#entries.delete(entry);
     if (this.#entries.size > 0) return;
     for (const stop of this.#stops.splice(0)) stop();
+    this.#empty?.resolve();
+    this.#empty = undefined;
   }
 
   #watch(): void {
@@ -214,8 +247,8 @@ export class CallDesk {
     };
     this.#stops = [
       this.#platform.watchPage({
-        hidden: () => this.leave(),
-        network: (reason) => each(({ media }) => media?.recover(reason)),
+        hidden: () => void this.leave(),
+        network: (reason) => each(({ media }) => media?.backend.recover(reason)),
       }),
       this.#context.emitter.on('status', (status) => {
         if (status !== 'connected') return each((core) => core.line.lineLost());

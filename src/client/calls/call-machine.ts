@@ -103,7 +103,7 @@ export function stepCall(machine: CallMachine, event: CallEvent): CallStep {
       return isRung ? [{ ...machine, state: 'connecting' }, [{ do: 'acquire' }]] : nothing;
     case 'acquired':
       if (state === 'initiating') return [machine, [{ do: 'initiate' }, set('answer')]];
-      return state === 'connecting' && direction === 'incoming' && !machine.joined
+      return state === 'connecting' && direction === 'incoming' && !machine.responded
         ? [{ ...machine, responded: true }, [{ do: 'respond' }]]
         : nothing;
     case 'named':

@@ -7,18 +7,23 @@ import type { CallCore } from './call-core.ts';
  */
 export async function resumeCall(core: CallCore): Promise<void> {
   const { line } = core;
-  if (!core.isOver && line.isOurs && line.id !== '') {
-    try {
-      const call = await line.sync();
-      if (call !== undefined && !core.isOver) core.told(call);
-    } catch (error) {
-      // The line was lost once more: whoever finds it again comes back here.
-      if (!isCommError(error) || error.code !== 'NOT_FOUND') return;
-      core.step({ type: 'vanished' });
-    }
-  }
+  if (!core.isOver && line.isOurs && line.id !== '' && !(await sync(core))) return;
   if (core.isOver) return line.sayAgain();
   line.lineUp();
-  core.media?.recover('signalling');
+  core.media?.backend.recover('signalling');
   core.members.tellAgain();
+}
+
+/** @returns false when the line was lost once more: whoever finds it again begins anew */
+async function sync(core: CallCore): Promise<boolean> {
+  let isAnswered = true;
+  const asked = core.line.sync().catch((error: unknown) => {
+    isAnswered = isCommError(error) && error.code === 'NOT_FOUND';
+    if (isAnswered) core.step({ type: 'vanished' });
+    return undefined;
+  });
+  await core.ask(asked, (call) => {
+    if (call !== undefined && !core.isOver) core.told(call);
+  });
+  return isAnswered;
 }

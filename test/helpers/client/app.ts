@@ -27,6 +27,7 @@ const EVENTS = [
   'conversation:updated',
   'conversation:left',
   'read-receipt:update',
+  'call',
 ] as const satisfies readonly EventName[];
 
 /** An app around a client: it writes down every event, and can wait for one. */
