@@ -38,6 +38,8 @@ export const NAMES = {
   post: path('post'),
   required: path('required'),
   members: path('members'),
+  /** Texts that came beside their conversation, by sender and client id. */
+  late: (senderId: string, clientId: string) => `late/${encodeURIComponent(senderId)}/${encodeURIComponent(clientId)}`,
 } as const;
 
 export interface AccountDeps {

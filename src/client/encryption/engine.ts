@@ -20,6 +20,7 @@ import { Outgoing } from './outgoing.ts';
 import { Post } from './post.ts';
 import { Publisher } from './publisher.ts';
 import type { News } from './receiving.ts';
+import { forgetLate, sendAgain } from './resending.ts';
 import { Requirements } from './requirements.ts';
 import { encryptedIn, replacedIn } from './rows.ts';
 import { Sessions } from './sessions.ts';
@@ -95,7 +96,7 @@ export class Engine implements Cipher {
     const mailbox = new Mailbox(context, policy, {
       news: (of, senderId, news, unlocked) => this.#news(of, senderId, news, unlocked),
       lost,
-      reset: (of, senderId) => void this.#drafts.sealAnew(of, senderId).catch(context.report),
+      reset: (of, senderId) => void this.#sendAgain(of, senderId).catch(context.report),
     });
     this.#intake = new Intake(context, {
       accounts: this.#accounts,
@@ -205,6 +206,7 @@ export class Engine implements Cipher {
   /** What is due whenever the keys are there. */
   async #started(account: Account): Promise<void> {
     await this.#drafts.keepAll(account);
+    await forgetLate(account, this.#context.clock.now());
     this.#hurry(account);
     for (const senderId of this.#incoming.unreadSenders()) this.#intake.heal(account, senderId);
   }
@@ -215,6 +217,12 @@ export class Engine implements Cipher {
     if (established !== undefined) emitter.emit('encryption:session-established', established);
     if (posted === true) this.#hurry(account);
     if (unlocked) this.#intake.heal(account, senderId);
+  }
+
+  /** A peer has lost what it had: what waits for it is encrypted anew, what it has got is sent once more. */
+  async #sendAgain(account: Account, senderId: string): Promise<void> {
+    await this.#drafts.sealAnew(account, senderId);
+    if (await sendAgain(account, senderId, this.#context.clock.now())) this.#hurry(account);
   }
 
   #lost(account: Account, senderId: string): void {

@@ -3,6 +3,7 @@ import { isCommError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/messages.ts';
 import { Remembered } from '../../lib/remembered.ts';
 import { keepDecrypted, readMessage } from '../../transport/rows.ts';
+import type { Secret } from '../cipher.ts';
 import type { ClientContext } from '../context.ts';
 import { groupIn, NAMES, pinIn, type Account } from './account.ts';
 import { encodeGroup } from './group.ts';
@@ -10,7 +11,8 @@ import { readPayload, type Payload } from './payload.ts';
 import { failed, namesFor, receiveIn, type News, type Reading } from './receiving.ts';
 import type { View } from './records.ts';
 import { chainIdOf, receiveInGroup } from './sender-keys.ts';
-import { hashOf, readText, storable, textFor, withSecret, type Text } from './texts.ts';
+import { takeLate } from './resending.ts';
+import { hashOf, readText, secretIn, storable, textFor, withSecret, type Text } from './texts.ts';
 
 export interface IncomingEvents {
   account(): Promise<Account>;
@@ -143,12 +145,13 @@ export class Incoming {
 
   /** In one transaction: what is kept already, or the step that reads it. */
   async #decrypt(account: Account, message: Message, envelope: EncryptedEnvelope, hash: string): Promise<Outcome> {
-    const { id, senderId, conversationId: cid } = message;
+    const { id, senderId, conversationId: cid, clientId } = message;
     const isOwn = senderId === account.userId;
     const isGroup = envelope.recipientId === cid;
     const names = [NAMES.text(id), NAMES.own(hash)];
     if (!isOwn) names.push(...namesFor(senderId));
     if (!isOwn && isGroup) names.push(NAMES.group(cid));
+    if (!isOwn && clientId !== undefined) names.push(NAMES.late(senderId, clientId));
     const step = await account.records.transact(names, (view): { outcome: Outcome; news?: News } => {
       const kept = readText(view.read(NAMES.text(id)));
       if (kept?.hash === hash) return { outcome: { text: kept } };
@@ -159,12 +162,18 @@ export class Incoming {
       const reading = isGroup
         ? receiveGroupIn(view, account, cid, envelope, now)
         : receiveIn(view, account, envelope, this.#policy, now);
-      if (!reading.ok) return { outcome: reading };
+      if (!reading.ok) {
+        const late = clientId === undefined ? undefined : lateIn(view, message, clientId, reading.reason);
+        if (late === undefined) return { outcome: reading };
+        const text = textFor(message, hash, late, clientId ?? '');
+        view.write(NAMES.text(id), storable(text));
+        return { outcome: { text } };
+      }
       const { payload, news } = reading;
       if (payload.kind !== 'message') return { outcome: failed('invalid', news) };
-      const isItself = message.clientId === undefined || payload.id === message.clientId;
+      const isItself = clientId === undefined || payload.id === clientId;
       if (payload.cid !== cid || !isItself) return { outcome: failed('misplaced', news) };
-      const text = textFor(message, hash, payload);
+      const text = textFor(message, hash, secretIn(payload), payload.id);
       view.write(NAMES.text(id), storable(text));
       return { outcome: { text }, news };
     });
@@ -200,6 +209,12 @@ export class Incoming {
     this.forget(id);
     await account?.records.transact([], (view) => view.delete(NAMES.text(id))).catch(this.#context.report);
   }
+}
+
+/** What its sender has sent once more, because it can't be read here. */
+function lateIn(view: View, message: Message, clientId: string, reason: DecryptionFailure): Secret | undefined {
+  if (reason !== 'unknown-session' && reason !== 'unknown-prekey') return undefined;
+  return takeLate(view, message.senderId, clientId, message.conversationId);
 }
 
 /** An own message: its key went with the bytes, and its text was kept when they were made. */
