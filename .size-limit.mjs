@@ -10,6 +10,19 @@ const without = (parts) => ({
     typeof specifier === 'string' && parts.test(specifier) ? { id: specifier, external: true } : null,
 });
 
+/** Leaves out what the rest of the client has loaded already. */
+const shared = {
+  name: 'without-shared',
+  /**
+   * @param {string} specifier
+   * @param {string | undefined} importer
+   */
+  resolveId: (specifier, importer) =>
+    specifier.startsWith('./') && importer?.includes('/dist/encryption-') === true
+      ? { id: specifier, external: true }
+      : null,
+};
+
 /**
  * @param {string} name
  * @param {string} limit
@@ -29,8 +42,16 @@ const check = (name, limit, left) => ({
 const checks = [
   check('first load: connect + send, Socket.IO client included', '26 kB', /./),
   // What connecting fetches beside the handshake: the stream of changes and the stored outbox.
-  check('connect + send, with everything they fetch', '39 kB', /reader|base-mode/),
-  check('the whole client: history, views and base mode as well', '48 kB', /^$/),
+  check('connect + send, with everything they fetch', '39 kB', /reader|base-mode|engine/),
+  check('the whole client: history, views and base mode as well', '48 kB', /engine/),
+  {
+    name: 'with the option `encryption`, besides all of that',
+    path: 'dist/encryption-*.mjs',
+    import: '*',
+    gzip: true,
+    limit: '38 kB',
+    modifyRolldownConfig: (config) => ({ ...config, plugins: [config.plugins ?? [], shared, without(/./)] }),
+  },
 ];
 
 export default checks;
