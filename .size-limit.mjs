@@ -10,6 +10,19 @@ const without = (parts) => ({
     typeof specifier === 'string' && parts.test(specifier) ? { id: specifier, external: true } : null,
 });
 
+/** Leaves out what the rest of the client has loaded already. */
+const shared = {
+  name: 'without-shared',
+  /**
+   * @param {string} specifier
+   * @param {string | undefined} importer
+   */
+  resolveId: (specifier, importer) =>
+    specifier.startsWith('./') && importer?.includes('/dist/encryption-') === true
+      ? { id: specifier, external: true }
+      : null,
+};
+
 /**
  * @param {string} name
  * @param {string} limit
@@ -38,6 +51,14 @@ const checks = [
     limit: '18 kB',
     // What it shares with the rest of the client is there by then.
     modifyRolldownConfig: (config) => ({ ...config, external: /^\.\.?\// }),
+  },
+  {
+    name: 'with the option `encryption`, besides all of that',
+    path: 'dist/encryption-*.mjs',
+    import: '*',
+    gzip: true,
+    limit: '38 kB',
+    modifyRolldownConfig: (config) => ({ ...config, plugins: [config.plugins ?? [], shared, without(/./)] }),
   },
 ];
 
