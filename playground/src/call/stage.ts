@@ -118,16 +118,7 @@ function othersIn(snapshot: CallSnapshot, ownId: string): TileData[] {
   const screens = others.flatMap((each): TileData[] => {
     const stream = remoteScreens.get(each.userId);
     if (stream === undefined || !each.screenSharing) return [];
-    return [
-      {
-        ...tileOf(each, snapshot),
-        key: `${each.userId} screen`,
-        kind: 'screen',
-        stream,
-        hasVideo: true,
-        isMuted: false,
-      },
-    ];
+    return [screenOf({ ...tileOf(each, snapshot), key: `${each.userId} screen` }, stream)];
   });
   return [...screens, ...others.map((each) => ({ ...tileOf(each, snapshot), stream: remoteStreams.get(each.userId) }))];
 }
@@ -168,7 +159,13 @@ function ownTiles(snapshot: CallSnapshot, { userId }: Session): TileData[] {
     quality: undefined,
   };
   if (localScreen === undefined) return [own];
-  return [own, { ...own, key: 'self screen', kind: 'screen', stream: localScreen, hasVideo: true, isMuted: false }];
+  return [own, screenOf({ ...own, key: 'self screen' }, localScreen)];
+}
+
+/** A screen is neither muted nor speaks: what is so of its owner stands beside it. */
+function screenOf(owner: TileData, stream: MediaStream): TileData {
+  const still = { isCameraOff: false, isMuted: false, isSharing: false, isSpeaking: false, isInterrupted: false };
+  return { ...owner, ...still, kind: 'screen', stream, hasVideo: true, quality: undefined };
 }
 
 function showNotice(element: HTMLElement, call: CallSession, { audioBlocked, state }: CallSnapshot): void {
