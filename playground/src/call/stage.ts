@@ -98,6 +98,14 @@ export function callStage(session: Session, call: CallSession, signal: AbortSign
     },
     signal,
   );
+  call.on(
+    'state',
+    (state) => {
+      if (state === 'connected') announce(`Connected with ${partnerOf(session, call)}`);
+      if (state === 'ended') announce(endWords(call.getSnapshot(), partnerOf(session, call)));
+    },
+    { signal },
+  );
   call.on('participant-joined', (each) => announce(`${nameOf(each.userId)} is in the call`), { signal });
   call.on('participant-left', (each) => announce(`${nameOf(each.userId)} has left the call`), { signal });
   call.on('error', (error) => toast(callProblem(error)), { signal });
