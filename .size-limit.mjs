@@ -29,8 +29,16 @@ const check = (name, limit, left) => ({
 const checks = [
   check('first load: connect + send, Socket.IO client included', '26 kB', /./),
   // What connecting fetches beside the handshake: the stream of changes and the stored outbox.
-  check('connect + send, with everything they fetch', '39 kB', /reader|base-mode/),
-  check('the whole client: history, views and base mode as well', '48 kB', /^$/),
+  check('connect + send, with everything they fetch', '39 kB', /reader|base-mode|call-desk/),
+  check('the whole client without calls: history, views and base mode as well', '48 kB', /call-desk/),
+  {
+    name: 'calls: what the first one fetches',
+    path: 'dist/call-desk-*.mjs',
+    gzip: true,
+    limit: '18 kB',
+    // What it shares with the rest of the client is there by then.
+    modifyRolldownConfig: (config) => ({ ...config, external: /^\.\.?\// }),
+  },
 ];
 
 export default checks;

@@ -151,10 +151,11 @@ export class CommClient {
     // Loaded beside the handshake, which takes longer; what comes before it is there waits.
     const early: [event: string, data: unknown][] = [];
     this.#stream = lazy(async () => {
-      const [{ Stream }] = await Promise.all([import('./stream.ts'), rows(), cipher?.()]);
+      const [{ Stream, routeCalls }] = await Promise.all([import('./stream.ts'), rows(), cipher?.()]);
       const { messages, conversations, typing, presence } = this;
       const userRefused = (expired: boolean): void => this.#lifecycle.userRefused(expired);
-      const targets = { messages, conversations, typing, presence, reader, userRefused };
+      const routeCall = routeCalls(this.calls.desk, report);
+      const targets = { messages, conversations, typing, presence, reader, userRefused, routeCall };
       const stream = new Stream(context, this.#storage, targets);
       for (const [event, data] of early.splice(0)) stream.pushed(event, data);
       return stream;
@@ -187,7 +188,6 @@ export class CommClient {
         if (!this.#peer.has('ack')) base.current?.pushed(event, data);
         if (this.#stream.current === undefined) early.push([event, data]);
         else this.#stream.current.pushed(event, data);
-        this.calls.pushed(event, data);
       },
       status: (status) => this.#emitter.emit('status', status),
       canPing: () => this.#peer.has('ack'),
@@ -239,7 +239,7 @@ export class CommClient {
   async disconnect(): Promise<void> {
     this.#watching?.abort();
     this.#watching = undefined;
-    if (this.calls.active !== undefined) await this.calls.leave();
+    if (this.calls.active !== undefined) await this.calls.desk.current?.leave();
     this.#lifecycle.disconnect();
     await this.messages.sender.settled();
     await this.#stream.current?.save();

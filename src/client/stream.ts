@@ -19,11 +19,15 @@ import type { Reader } from './reader.ts';
 import { enterAgain, enterRoom } from './rooms.ts';
 import { tell } from './tell.ts';
 
+export { routeCalls } from './route-calls.ts';
+
 export interface StreamTargets {
   messages: MessagesClient;
   conversations: ConversationsClient;
   typing: TypingClient;
   presence: PresenceClient;
+  /** What is about a call. */
+  routeCall(event: string, data: unknown): void;
   reader: Lazy<Reader>;
   /** The server took back its trust. */
   userRefused(expired: boolean): void;
@@ -74,6 +78,7 @@ export class Stream {
       now: () => new Date(this.#context.clock.now()).toISOString(),
     });
     if (meaning !== undefined) this.#take(meaning);
+    this.#to.routeCall(event, data);
   }
 
   lineLost(): void {
@@ -114,9 +119,8 @@ export class Stream {
     const conversation = await enterRoom(this.#context, this.#to.reader, id);
     if (conversation === undefined) return;
     this.#feed.learn(conversation);
-    for (const mark of marksOf(conversation, this.#context.userId())) {
-      this.#to.reader.current?.timelines.apply(id, mark);
-    }
+    const marks = marksOf(conversation, this.#context.userId());
+    for (const mark of marks) this.#to.reader.current?.timelines.apply(id, mark);
   }
 
   #take(meaning: Meaning): void {
@@ -273,8 +277,8 @@ export class Stream {
   }
 
   async #ask(cursors: Record<string, number>): Promise<SyncResult> {
-    const answer = await this.#context.requester.request('sync', { cursors, inboxRev: this.#inboxRev });
-    const result = readSync(answer);
+    const ask = { cursors, inboxRev: this.#inboxRev };
+    const result = readSync(await this.#context.requester.request('sync', ask));
     if (result === undefined) throw unreadable('sync');
     return result;
   }

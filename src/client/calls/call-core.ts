@@ -3,41 +3,18 @@ import { Emitter } from '../../lib/emitter.ts';
 import { ObservableValue } from '../../lib/observable.ts';
 import type { Call } from '../../protocol/calls.ts';
 import { CommError } from '../../protocol/errors.ts';
-import type { CallEndReason, CallType } from '../../protocol/vocabulary.ts';
-import type { ClientContext } from '../context.ts';
+import type { CallEndReason } from '../../protocol/vocabulary.ts';
 import { CallLine, endBy } from './call-line.ts';
 import { CALL_TIMERS, NEW_CALL, stepCall, type CallEffect, type CallEvent, type CallTimer } from './call-machine.ts';
 import { sameSnapshot, snapshotOf } from './call-snapshot.ts';
-import type { CallOptions, CallSessionEvents, CallSnapshot } from './call-types.ts';
+import type { CallDetails, CallPorts } from './call-ports.ts';
+import type { CallSessionEvents, CallSnapshot } from './call-types.ts';
 import { Early } from './early.ts';
-import type { CallMedia, IceConfig, IncomingSignal, MediaPlatform } from './media-backend.ts';
+import type { CallMedia, IncomingSignal } from './media-backend.ts';
 import { Members } from './members.ts';
 import { QualityBoard, reportOf } from './quality-board.ts';
 import { SessionMedia } from './session-media.ts';
 import { Timers } from './timers.ts';
-
-export interface CallPorts {
-  readonly context: ClientContext;
-  readonly platform: MediaPlatform;
-  readonly options: CallOptions;
-  readonly deviceId: string;
-  readonly iceServers: () => Promise<IceConfig>;
-  /** @throws CommError `BUSY` when another call goes on here */
-  requireFree(): void;
-  /** It is over and nothing is owed to the server: both are true from now on, or one of them has become so. */
-  settled(): void;
-  /** No answer is waited for any more: what was pushed meanwhile can be taken in. */
-  inStep(): void;
-}
-
-/** What is known of a call before it begins. */
-export interface CallDetails {
-  readonly conversationId: string;
-  readonly type: CallType;
-  readonly callerId: string;
-  /** For a call that is made here. */
-  readonly calleeIds: readonly string[];
-}
 
 /** One call: what happens when is decided by the machine, this carries it out. */
 export class CallCore {
@@ -172,7 +149,7 @@ export class CallCore {
   }
 
   signalled(signal: IncomingSignal): void {
-    if (this.machine.joined) this.media?.onSignal(signal);
+    if (this.machine.joined) this.media?.backend.onSignal(signal);
     else if (!this.isOver) this.#early.keep(signal);
   }
 
@@ -226,7 +203,7 @@ export class CallCore {
 
   #acquire(): void {
     const { audio = true, video = this.details.type === 'video' } = this.#wanted;
-    this.media?.acquire({ audio, video }, this.life.signal).then(
+    this.media?.local.start({ audio, video }, this.life.signal).then(
       () => this.step({ type: 'acquired' }),
       (error: unknown) => {
         this.#failure ??= error;
@@ -270,14 +247,14 @@ export class CallCore {
     const { deviceId, iceServers, context } = this.ports;
     const self = { userId: this.userId, ...(line.isOurs && { deviceId }) };
     this.members.join((roster) => {
-      media
-        ?.join({ callId: line.id, self, roster, iceServers, signal: line, abort: this.life.signal })
+      media?.backend
+        .join({ callId: line.id, self, roster, iceServers, signal: line, abort: this.life.signal })
         .catch((error: unknown) => {
           context.report(error);
           this.step({ type: 'failed', detail: 'ice' });
         });
     });
-    for (const signal of this.#early.take()) media?.onSignal(signal);
+    for (const signal of this.#early.take()) media?.backend.onSignal(signal);
   }
 
   /** One step, and nothing of the call is left: no track, connection, timer or listener. */

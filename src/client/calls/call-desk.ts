@@ -8,7 +8,8 @@ import { fields } from '../../transport/fields.ts';
 import { readId } from '../../transport/rows.ts';
 import { requireId, requireIds, type ClientContext } from '../context.ts';
 import { browserMedia } from './browser-media.ts';
-import { CallCore, type CallDetails } from './call-core.ts';
+import { CallCore } from './call-core.ts';
+import type { CallDetails } from './call-ports.ts';
 import { applyPush } from './call-pushes.ts';
 import { resumeCall } from './call-resume.ts';
 import type { CallOptions, CallSession, StartCall } from './call-types.ts';
@@ -248,7 +249,7 @@ export class CallDesk {
     this.#stops = [
       this.#platform.watchPage({
         hidden: () => void this.leave(),
-        network: (reason) => each(({ media }) => media?.recover(reason)),
+        network: (reason) => each(({ media }) => media?.backend.recover(reason)),
       }),
       this.#context.emitter.on('status', (status) => {
         if (status !== 'connected') return each((core) => core.line.lineLost());

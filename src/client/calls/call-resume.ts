@@ -10,7 +10,7 @@ export async function resumeCall(core: CallCore): Promise<void> {
   if (!core.isOver && line.isOurs && line.id !== '' && !(await sync(core))) return;
   if (core.isOver) return line.sayAgain();
   line.lineUp();
-  core.media?.recover('signalling');
+  core.media?.backend.recover('signalling');
   core.members.tellAgain();
 }
 

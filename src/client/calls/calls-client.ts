@@ -7,23 +7,19 @@ import type { CallOptions, CallSession, StartCall } from './call-types.ts';
 
 /** Audio and video calls. What makes them is loaded with the first one. */
 export class CallsClient {
-  readonly #desk: Lazy<CallDesk>;
-  readonly #early: [event: string, data: unknown][] = [];
-  readonly #report: (error: unknown) => void;
+  /** @internal */
+  readonly desk: Lazy<CallDesk>;
 
   constructor(context: ClientContext, options: CallOptions = {}) {
-    this.#report = context.report;
-    this.#desk = lazy(async () => {
+    this.desk = lazy(async () => {
       const { CallDesk: Desk } = await import('./call-desk.ts');
-      const desk = new Desk(context, options);
-      for (const [event, data] of this.#early.splice(0)) desk.pushed(event, data);
-      return desk;
+      return new Desk(context, options);
     });
   }
 
   /** The call that goes on here, else one that rings. */
   get active(): CallSession | undefined {
-    return this.#desk.current?.active;
+    return this.desk.current?.active;
   }
 
   /**
@@ -36,31 +32,16 @@ export class CallsClient {
    * `UNSUPPORTED` (no WebRTC, as in Node). Aborting gives the call up.
    */
   async start(request: StartCall, options?: AbortOptions): Promise<CallSession> {
-    return (await this.#desk()).start(request, options);
+    return (await this.desk()).start(request, options);
   }
 
   /** Goes into a call that one has left or missed, and that goes on. @throws as `start()` */
   async join(callId: string, media?: CallMedia, options?: AbortOptions): Promise<CallSession> {
-    return (await this.#desk()).join(callId, media, options);
+    return (await this.desk()).join(callId, media, options);
   }
 
   /** Microphones, cameras and speakers; without names until the user has allowed one. */
   async devices(): Promise<MediaDeviceInfo[]> {
-    return (await this.#desk()).devices();
-  }
-
-  /** @internal */
-  pushed(event: string, data: unknown): void {
-    if (!/^(call|signal):/.test(event)) return;
-    if (this.#desk.current !== undefined) this.#desk.current.pushed(event, data);
-    else if (event === 'call:incoming' || this.#early.length > 0) {
-      this.#early.push([event, data]);
-      this.#desk().catch(this.#report);
-    }
-  }
-
-  /** @internal The client is about to disconnect. */
-  leave(): Promise<void> | undefined {
-    return this.#desk.current?.leave();
+    return (await this.desk()).devices();
   }
 }

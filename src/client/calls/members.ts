@@ -36,7 +36,7 @@ export class Members {
       (changed) => ports.tell(changed),
     );
     this.#peers = new Peers({
-      peerJoined: (peer, offerer) => ports.media()?.peerJoined(peer, offerer),
+      peerJoined: (peer, offerer) => ports.media()?.backend.peerJoined(peer, offerer),
       peerLeft: (userId) => {
         ports.left(userId);
         ports.media()?.peerLeft(userId);
@@ -91,7 +91,7 @@ export class Members {
   }
 
   #sending(): Sending {
-    const isOn = (slot: 'mic' | 'camera' | 'screen'): boolean => this.#ports.media()?.isOn(slot) === true;
+    const isOn = (slot: 'mic' | 'camera' | 'screen'): boolean => this.#ports.media()?.local.isOn(slot) === true;
     return { audio: isOn('mic'), video: isOn('camera'), screenShare: isOn('screen') };
   }
 }

@@ -1,17 +1,4 @@
-import type {
-  CallMedia,
-  IncomingSignal,
-  LocalMedia,
-  MediaBackend,
-  MediaContext,
-  MediaPlatform,
-  PeerId,
-  PeerState,
-  PeerStats,
-  Playback,
-  ScreenShareOptions,
-  Slot,
-} from './media-backend.ts';
+import type { LocalMedia, MediaBackend, MediaPlatform, PeerState, PeerStats, Playback, Slot } from './media-backend.ts';
 import type { CallOptions, CallSessionEvents, RemoteStream } from './call-types.ts';
 
 type Kind = RemoteStream['kind'];
@@ -33,9 +20,9 @@ export interface MediaListener {
 
 /** The media of one call: what is captured here, what comes from the others, and how the links stand. */
 export class SessionMedia {
-  readonly #local: LocalMedia;
-  readonly #backend: MediaBackend;
-  readonly #playback: Playback;
+  readonly local: LocalMedia;
+  readonly backend: MediaBackend;
+  readonly playback: Playback;
   readonly #listener: MediaListener;
   readonly #stops: (() => void)[] = [];
   readonly #states = new Map<string, PeerState>();
@@ -51,43 +38,31 @@ export class SessionMedia {
 
   constructor(platform: MediaPlatform, defaults: CallOptions['media'], listener: MediaListener) {
     this.#listener = listener;
-    this.#local = platform.local(defaults ?? {});
-    this.#backend = platform.backend();
-    this.#playback = platform.playback();
+    this.local = platform.local(defaults ?? {});
+    this.backend = platform.backend();
+    this.playback = platform.playback();
     this.#stops.push(
-      this.#local.on('slot', ({ slot, track }) => {
-        this.#backend.setSlot(slot, track).catch(() => undefined);
+      this.local.on('slot', ({ slot, track }) => {
+        this.backend.setSlot(slot, track).catch(() => undefined);
         listener.sending();
       }),
-      this.#local.on('ended', (ended) => listener.event('local-ended', ended)),
-      this.#local.on('failed', ({ error }) => listener.event('error', error)),
-      this.#local.on('devicechange', (devices) => listener.event('devices', devices)),
-      this.#backend.on('track', ({ peer, slot, track }) => this.#track(peer.userId, slot, track)),
-      this.#backend.on('trackEnded', ({ peer, slot, track }) => this.#trackEnded(peer.userId, slot, track)),
-      this.#backend.on('peerState', ({ peer, state, encrypted }) => this.#peerState(peer.userId, state, encrypted)),
-      this.#backend.on('quality', (stats) => listener.quality(stats)),
-      this.#backend.on('speaker', ({ userIds }) => {
+      this.local.on('ended', (ended) => listener.event('local-ended', ended)),
+      this.local.on('failed', ({ error }) => listener.event('error', error)),
+      this.local.on('devicechange', (devices) => listener.event('devices', devices)),
+      this.backend.on('track', ({ peer, slot, track }) => this.#track(peer.userId, slot, track)),
+      this.backend.on('trackEnded', ({ peer, slot, track }) => this.#trackEnded(peer.userId, slot, track)),
+      this.backend.on('peerState', ({ peer, state, encrypted }) => this.#peerState(peer.userId, state, encrypted)),
+      this.backend.on('quality', (stats) => listener.quality(stats)),
+      this.backend.on('speaker', ({ userIds }) => {
         this.speakers = Object.freeze([...userIds]);
         listener.event('speakers', this.speakers);
         listener.changed();
       }),
-      this.#playback.onBlocked((blocked) => {
+      this.playback.onBlocked((blocked) => {
         listener.event('audio-blocked', blocked);
         listener.changed();
       }),
     );
-  }
-
-  get localStream(): MediaStream | undefined {
-    return this.#local.stream;
-  }
-
-  get localScreen(): MediaStream | undefined {
-    return this.#local.screenStream;
-  }
-
-  get audioBlocked(): boolean {
-    return this.#playback.blocked;
   }
 
   /** To everybody, or it doesn't count. */
@@ -95,60 +70,12 @@ export class SessionMedia {
     return this.#states.size > 0 && [...this.#states.keys()].every((userId) => this.#encrypted.has(userId));
   }
 
-  isOn(slot: Slot): boolean {
-    return this.#local.isOn(slot);
-  }
-
-  acquire(wanted: Required<CallMedia>, signal: AbortSignal): Promise<void> {
-    return this.#local.start(wanted, signal);
-  }
-
-  join(context: MediaContext): Promise<void> {
-    return this.#backend.join(context);
-  }
-
-  peerJoined(peer: PeerId, offerer: 'self' | 'peer'): void {
-    this.#backend.peerJoined(peer, offerer);
-  }
-
   peerLeft(userId: string): void {
-    this.#backend.peerLeft({ userId });
+    this.backend.peerLeft({ userId });
     this.#states.delete(userId);
     this.#encrypted.delete(userId);
     for (const kind of ['camera', 'screen'] as const) this.#drop(userId, kind);
     this.#tellPeers();
-  }
-
-  onSignal(signal: IncomingSignal): void {
-    this.#backend.onSignal(signal);
-  }
-
-  recover(reason: 'online' | 'network' | 'signalling'): void {
-    this.#backend.recover(reason);
-  }
-
-  stats(): Promise<PeerStats[]> {
-    return this.#closed ? Promise.resolve([]) : this.#backend.stats();
-  }
-
-  setDesired(slot: 'mic' | 'camera', on: boolean): Promise<void> {
-    return this.#local.setDesired(slot, on);
-  }
-
-  shareScreen(options: ScreenShareOptions, signal: AbortSignal): Promise<void> {
-    return this.#local.shareScreen(options, signal);
-  }
-
-  stopScreen(): void {
-    this.#local.stopScreen();
-  }
-
-  switchDevice(kind: 'audioinput' | 'videoinput', deviceId: string): Promise<void> {
-    return this.#local.switchDevice(kind, deviceId);
-  }
-
-  resume(): Promise<void> {
-    return this.#playback.resume();
   }
 
   /** Who says that they share their screen. */
@@ -164,9 +91,9 @@ export class SessionMedia {
     if (this.#closed) return;
     this.#closed = true;
     for (const stop of this.#stops) stop();
-    this.#local.dispose();
-    this.#backend.close();
-    this.#playback.dispose();
+    this.local.dispose();
+    this.backend.close();
+    this.playback.dispose();
     for (const userId of this.remoteStreams.keys()) this.#drop(userId, 'camera');
     for (const userId of this.#screens.keys()) this.#drop(userId, 'screen');
     this.#states.clear();
@@ -178,7 +105,7 @@ export class SessionMedia {
     const kind = kindOf(slot);
     const streams = kind === 'camera' ? this.remoteStreams : this.#screens;
     const found = streams.get(userId);
-    const stream = found ?? this.#playback.newStream();
+    const stream = found ?? this.playback.newStream();
     stream.addTrack(track);
     if (kind === 'screen') {
       this.#screens.set(userId, stream);
@@ -188,7 +115,7 @@ export class SessionMedia {
       this.#tellStream('stream', { userId, stream, kind });
     }
     // A stream without sound can't be blocked.
-    if (track.kind === 'audio') this.#playback.watch(stream);
+    if (track.kind === 'audio') this.playback.watch(stream);
   }
 
   #trackEnded(userId: string, slot: Slot, track: MediaStreamTrack): void {
@@ -202,13 +129,13 @@ export class SessionMedia {
     if (kind === 'screen') {
       this.#hideScreen(userId);
       const screen = this.#screens.get(userId);
-      if (screen !== undefined) this.#playback.forget(screen);
+      if (screen !== undefined) this.playback.forget(screen);
       this.#screens.delete(userId);
       return;
     }
     const stream = this.remoteStreams.get(userId);
     if (stream === undefined) return;
-    this.#playback.forget(stream);
+    this.playback.forget(stream);
     this.remoteStreams = without(this.remoteStreams, userId);
     this.#tellStream('stream-ended', { userId, stream, kind });
   }

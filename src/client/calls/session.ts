@@ -91,25 +91,25 @@ export class Session implements CallSession {
   }
 
   async setAudio(on: boolean): Promise<void> {
-    await this.#media().setDesired('mic', on);
+    await this.#media().local.setDesired('mic', on);
   }
 
   async setVideo(on: boolean): Promise<void> {
-    await this.#media().setDesired('camera', on);
+    await this.#media().local.setDesired('camera', on);
   }
 
   async shareScreen(options: ScreenShareOptions = {}): Promise<void> {
-    await this.#media().shareScreen(options, this.#core.life.signal);
+    await this.#media().local.shareScreen(options, this.#core.life.signal);
   }
 
   stopScreenShare(): void {
-    if (this.#core.machine.state !== 'ended') this.#core.media?.stopScreen();
+    if (this.#core.machine.state !== 'ended') this.#core.media?.local.stopScreen();
   }
 
   async switchDevice(kind: 'audioinput' | 'videoinput', deviceId: string): Promise<void> {
     if (kind !== 'audioinput' && kind !== 'videoinput') throw new TypeError('kind: audioinput or videoinput');
     requireId('deviceId', deviceId);
-    await this.#media().switchDevice(kind, deviceId);
+    await this.#media().local.switchDevice(kind, deviceId);
   }
 
   async addParticipant(userId: string): Promise<void> {
@@ -125,12 +125,12 @@ export class Session implements CallSession {
   }
 
   async stats(): Promise<ConnectionQualityReport[]> {
-    const measured = (await this.#core.media?.stats()) ?? [];
+    const measured = this.#core.isOver ? [] : ((await this.#core.media?.backend.stats()) ?? []);
     return measured.map((each) => reportOf(this.id, each));
   }
 
   async resumeAudio(): Promise<void> {
-    if (this.#core.machine.state !== 'ended') await this.#core.media?.resume();
+    if (this.#core.machine.state !== 'ended') await this.#core.media?.playback.resume();
   }
 
   on<K extends keyof CallSessionEvents>(

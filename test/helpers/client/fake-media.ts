@@ -160,7 +160,7 @@ export class FakeBackend implements MediaBackend {
     const { from, kind } = message;
     const peer = this.peers.get(from.userId);
     if (peer === undefined) this.signals.push(message);
-    else if (this.#platform.unreachable.has(from.userId)) return;
+    else if (this.#platform.unreachable.has(from.userId)) this.states.set(from.userId, 'connecting');
     else if (kind === 'offer') {
       this.context?.signal.send({ kind: 'answer', sdp: 'v=1', to: { ...peer, generation: 0 } });
       this.connect(from.userId);

@@ -4,10 +4,12 @@ import { root, type Snippet } from './snippets.ts';
 
 /** What snippets that begin in the middle of an app take for granted. */
 const SURROUNDINGS = `
-import type { CommClient } from 'lumen-comm';
+import type { CallSession, CommClient } from 'lumen-comm';
 import type { LumenDatabase } from 'lumen-comm/server';
 declare global {
   const client: CommClient;
+  const call: CallSession;
+  const conversationId: string;
   const db: LumenDatabase;
 }`;
 
