@@ -22,7 +22,7 @@ const LAYERS = {
 /** Each thing from outside, and the one place that knows it. */
 const OUTSIDE = {
   'socket.io-client': 'src/transport/socket-io\\.ts$',
-  'idb-keyval': 'src/storage/indexed-db\\.ts$',
+  'idb-keyval': 'src/storage/(indexed-db|device-key)\\.ts$',
   eventemitter3: 'src/lib/emitter\\.ts$',
   'socket.io': 'src/(server/[^/]+\\.ts$|testing/)',
   kysely: 'src/server/store/',
@@ -32,7 +32,8 @@ const OUTSIDE = {
   valibot: 'src/(protocol|transport|server)/',
   tweetnacl: 'src/client/encryption/primitives\\.ts$',
   '@noble/ciphers': 'src/client/encryption/primitives\\.ts$',
-  '@noble/curves': 'src/client/encryption/primitives\\.ts$',
+  '@noble/curves': 'src/server/services/ed25519\\.ts$',
+  '@noble/ed25519': 'src/client/encryption/primitives\\.ts$',
   '@noble/hashes': 'src/client/encryption/primitives\\.ts$',
 };
 

@@ -81,7 +81,7 @@ export class CommClient {
         const { Engine } = await import('./encryption/engine.ts');
         return new Engine(context, this.#storage, resolved, {
           userId: () => this.userId,
-          members: async (id) => (await reader()).members(id),
+          conversation: async (id) => (await reader()).conversation(id),
           find: async (id) => (await reader()).find(id),
           amend: (message) => this.#stream.current?.amend(message),
         });

@@ -1,3 +1,4 @@
+import type { Conversation } from '../protocol/conversations.ts';
 import type { Message } from '../protocol/messages.ts';
 import { RestClient, type RestClientOptions } from '../transport/rest-client.ts';
 import type { ClientContext } from './context.ts';
@@ -36,11 +37,13 @@ export class Reader {
     this.inbox.apply({ kind: 'listed', conversations: [], first: true, hasMore: false });
   }
 
-  /** Ids of all who are in a conversation now. */
-  async members(id: string): Promise<string[]> {
+  /** A conversation as it stands, held or asked for. */
+  async conversation(id: string): Promise<Conversation> {
     const { inbox, directory } = this;
-    if (inbox.find(id) === undefined) inbox.apply({ kind: 'known', conversation: await directory.get(id) });
-    return inbox.find(id)?.participants.map(({ userId }) => userId) ?? [];
+    const held = inbox.find(id);
+    if (held !== undefined) return held;
+    inbox.apply({ kind: 'known', conversation: await directory.get(id) });
+    return inbox.find(id) ?? directory.get(id);
   }
 
   /** A message, held or asked for. */

@@ -1,12 +1,18 @@
-/** Arguments of one call: an engine's stack has room for so many. */
-const CHUNK = 8_192;
+const ALPHABET = new TextEncoder().encode('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
+const PADDING = 0x3d;
+const ascii = new TextDecoder();
 
 /** Base64 with padding (RFC 4648, section 4). */
 export function toBase64(bytes: Uint8Array): string {
-  let binary = '';
-  for (let at = 0; at < bytes.length; at += CHUNK)
-    binary += String.fromCharCode(...bytes.subarray(at, Math.min(at + CHUNK, bytes.length)));
-  return btoa(binary);
+  const text = new Uint8Array(Math.ceil(bytes.length / 3) * 4);
+  for (let from = 0, to = 0; from < bytes.length; from += 3, to += 4) {
+    const [a = 0, b, c] = [bytes[from], bytes[from + 1], bytes[from + 2]];
+    text[to] = ALPHABET[a >> 2] ?? 0;
+    text[to + 1] = ALPHABET[((a & 3) << 4) | ((b ?? 0) >> 4)] ?? 0;
+    text[to + 2] = b === undefined ? PADDING : (ALPHABET[((b & 15) << 2) | ((c ?? 0) >> 6)] ?? 0);
+    text[to + 3] = c === undefined ? PADDING : (ALPHABET[c & 63] ?? 0);
+  }
+  return ascii.decode(text);
 }
 
 /**

@@ -30,15 +30,11 @@ export function u32(value: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 }
 
-/** A length in two bytes, big-endian, and the bytes. A `RangeError` past 65,535: cut off, two texts could be one. */
-export function lpBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+/** The length of a text's UTF-8 in two bytes, big-endian, and the bytes. A `RangeError` past 65,535 of them. */
+export function lp(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = utf8.encode(text);
   if (bytes.length > 0xffff) throw new RangeError('Too long for a length of two bytes');
   return concat(Uint8Array.of(bytes.length >>> 8, bytes.length & 0xff), bytes);
-}
-
-/** {@link lpBytes} of the UTF-8 of a text. */
-export function lp(text: string): Uint8Array<ArrayBuffer> {
-  return lpBytes(utf8.encode(text));
 }
 
 /** Takes as long for bytes that differ as for bytes that don't. */
@@ -79,7 +75,9 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.take(1)[0] ?? 0;
+    const byte = this.#bytes[this.#at];
+    this.#at += 1;
+    return byte ?? this.fail();
   }
 
   u16(): number {

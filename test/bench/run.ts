@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { encryption } from './encryption.ts';
 import { summarize, type Result, type Summary } from './measure.ts';
 import { startProcess } from './process.ts';
 import { machine, table } from './report.ts';
@@ -31,6 +32,8 @@ const sizes = options.quick
       connects: 50,
       rounds: 3,
       requests: 150,
+      setUps: 10,
+      roundTrips: 30,
       stored: [100_000],
     }
   : {
@@ -41,6 +44,8 @@ const sizes = options.quick
       connects: 200,
       rounds: 5,
       requests: 600,
+      setUps: 30,
+      roundTrips: 100,
       stored: [100_000, 1_000_000],
     };
 
@@ -51,6 +56,7 @@ try {
   if (!options.json) console.log(machine());
   await overSockets();
   for (const messages of sizes.stored) await overRest(messages);
+  await encrypting();
   if (!options.json) console.log(`\n${table(summaries)}\n\n${Math.round((performance.now() - started) / 1_000)} s`);
   else console.log(JSON.stringify({ machine: machine(), results: summaries }, undefined, 2));
 } finally {
@@ -77,6 +83,11 @@ async function overRest(messages: number): Promise<void> {
   await using ours = await startProcess('./comm-child.ts', seeded.file);
   await using floor = await startProcess('./canned-child.ts');
   for (const result of await reads({ ours: ours.url, floor: floor.url }, seeded, messages, sizes)) take(result);
+}
+
+async function encrypting(): Promise<void> {
+  if (!'encryption'.includes(options.only)) return;
+  for (const result of await encryption(sizes)) take(result);
 }
 
 function take(result: Result): void {

@@ -27,7 +27,7 @@ const rawPublic = (key: KeyObject): Buffer =>
   createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32);
 
 export const sha256 = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest();
-export const sha512 = (bytes: Buffer): Buffer => createHash('sha512').update(bytes).digest();
+const sha512 = (bytes: Buffer): Buffer => createHash('sha512').update(bytes).digest();
 export const hmac = (key: Buffer, byte: number): Buffer =>
   createHmac('sha256', key)
     .update(Buffer.from([byte]))

@@ -37,6 +37,9 @@ export const NAMES = {
   /** Envelopes that go by `session-init`, by when they were made. */
   post: path('post'),
   required: path('required'),
+  members: path('members'),
+  /** Texts that came beside their conversation, by sender and client id. */
+  late: (senderId: string, clientId: string) => `late/${encodeURIComponent(senderId)}/${encodeURIComponent(clientId)}`,
 } as const;
 
 export interface AccountDeps {

@@ -4,17 +4,20 @@ import { CommError } from '../../protocol/errors.ts';
 import { requireId, type ClientContext } from '../context.ts';
 import { keepPin, NAMES, peerIn, pinIn, type Account } from './account.ts';
 import type { Accounts } from './accounts.ts';
-import { decryptAttachment, encryptAttachment } from './attachments.ts';
-import { exportBackup, importBackup } from './backups.ts';
 import type { AttachmentKeys, EncryptedAttachment, Encryption, ExportOptions } from './encryption.ts';
 import { identityKeyText, readIdentityKey } from './identity.ts';
 import { encodePeer, keepIdentity } from './peer-sessions.ts';
 import { secureRandom } from './primitives.ts';
 import type { Publisher } from './publisher.ts';
 import type { Requirements } from './requirements.ts';
-import { matchesQr, qrPayload, safetyNumber, type Party } from './safety-number.ts';
+import type { Party } from './safety-number.ts';
 import { identityChanged, type Sessions } from './sessions.ts';
 import { shownKey, trustIn, type TrustState } from './trust.ts';
+
+// What few apps need in each session is loaded when it is called.
+const attachments = () => import('./attachments.ts');
+const backups = () => import('./backups.ts');
+const comparing = () => import('./safety-number.ts');
 
 /** What the app's calls are about. */
 export interface EncryptionParts {
@@ -52,14 +55,14 @@ export class EncryptionClient implements Encryption {
   safetyNumber(userId: string, { signal }: AbortOptions = {}): Promise<string> {
     return this.#run(signal, async (account) => {
       const { local, remote } = await this.#parties(account, userId);
-      return safetyNumber(local, remote);
+      return (await comparing()).safetyNumber(local, remote);
     });
   }
 
   qr(userId: string, { signal }: AbortOptions = {}): Promise<string> {
     return this.#run(signal, async (account) => {
       const { local, remote } = await this.#parties(account, userId);
-      return qrPayload(local, remote);
+      return (await comparing()).qrPayload(local, remote);
     });
   }
 
@@ -67,7 +70,7 @@ export class EncryptionClient implements Encryption {
     if (typeof scanned !== 'string') throw new TypeError('scanned must be a string');
     return this.#run(signal, async (account) => {
       const { local, remote } = await this.#parties(account, userId);
-      if (!matchesQr(scanned, local, remote)) return false;
+      if (!(await comparing()).matchesQr(scanned, local, remote)) return false;
       await this.#verify(account, userId);
       return true;
     });
@@ -117,12 +120,12 @@ export class EncryptionClient implements Encryption {
   }
 
   export(passphrase: string, { history = false, signal }: ExportOptions = {}): Promise<Uint8Array> {
-    return this.#run(signal, (account) => exportBackup(account, passphrase, history));
+    return this.#run(signal, async (account) => (await backups()).exportBackup(account, passphrase, history));
   }
 
   import(bytes: Uint8Array, passphrase: string, { signal }: AbortOptions = {}): Promise<void> {
     return this.#run(signal, async (account) => {
-      await importBackup(account, bytes, passphrase);
+      await (await backups()).importBackup(account, bytes, passphrase);
       await this.#begin(account);
     });
   }
@@ -142,6 +145,7 @@ export class EncryptionClient implements Encryption {
 
   async encryptAttachment(file: Blob, { signal }: AbortOptions = {}): Promise<EncryptedAttachment> {
     if (!(file instanceof Blob)) throw new TypeError('file must be a Blob');
+    const { encryptAttachment } = await attachments();
     const { ciphertext, secret } = await abortable(encryptAttachment(file, secureRandom), signal);
     const { key, prefix, size, sha256 } = secret;
     return {
@@ -156,6 +160,7 @@ export class EncryptionClient implements Encryption {
     const prefix = fromBase64(keys.prefix);
     const sha256 = fromBase64(keys.sha256);
     const { size } = keys;
+    const { decryptAttachment } = await attachments();
     const file =
       key?.length !== 32 || prefix?.length !== 7 || sha256?.length !== 32 || !Number.isSafeInteger(size)
         ? undefined

@@ -1,34 +1,36 @@
 import { isCommError } from '../../protocol/errors.ts';
+import type { Conversation } from '../../protocol/conversations.ts';
 import type { EditMessage, Message, SendMessage } from '../../protocol/messages.ts';
 import type { CommStorage } from '../../storage/comm-storage.ts';
 import { isVolatile } from '../../storage/memory.ts';
-import { fields } from '../../transport/fields.ts';
 import type { Cipher, Outgoing as Item, Secret } from '../cipher.ts';
 import type { ClientContext } from '../context.ts';
 import type { EncryptionOptions } from '../options.ts';
-import { keepPin, NAMES, pinIn, type Account } from './account.ts';
+import type { Account } from './account.ts';
 import { Accounts } from './accounts.ts';
 import { Drafts } from './drafts.ts';
 import { EncryptionClient } from './encryption-client.ts';
 import type { Encryption } from './encryption.ts';
 import { GroupRequests } from './group-requests.ts';
 import { Incoming } from './incoming.ts';
+import { Intake } from './intake.ts';
 import { Mailbox } from './mailbox.ts';
+import { Members } from './members.ts';
 import { Outgoing } from './outgoing.ts';
 import { Post } from './post.ts';
 import { Publisher } from './publisher.ts';
-import { PushQueue } from './push-queue.ts';
 import type { News } from './receiving.ts';
+import { forgetLate, sendAgain } from './resending.ts';
 import { Requirements } from './requirements.ts';
 import { encryptedIn, replacedIn } from './rows.ts';
 import { Sessions } from './sessions.ts';
-import { searchTexts, type Search } from './search.ts';
+import type { Search } from './search.ts';
 
 /** What encryption needs of the rest of the client. */
 export interface EnginePorts {
   /** Who this is, as far as anybody has said. */
   userId(): string | undefined;
-  members(conversationId: string): Promise<readonly string[]>;
+  conversation(conversationId: string): Promise<Conversation>;
   find(messageId: string): Promise<Message>;
   /** Shows a message that can be read now. */
   amend(message: Message): void;
@@ -38,18 +40,17 @@ export interface EnginePorts {
 export class Engine implements Cipher {
   readonly api: Encryption;
   readonly #context: ClientContext;
-  readonly #ports: EnginePorts;
   readonly #accounts: Accounts;
   readonly #drafts = new Drafts();
   readonly #requirements: Requirements;
   readonly #publisher: Publisher;
   readonly #post: Post;
   readonly #sessions: Sessions;
+  readonly #members: Members;
   readonly #outgoing: Outgoing;
   readonly #incoming: Incoming;
-  readonly #mailbox: Mailbox;
   readonly #groupRequests: GroupRequests;
-  readonly #queue: PushQueue;
+  readonly #intake: Intake;
   #userId: string | undefined;
 
   constructor(
@@ -59,13 +60,11 @@ export class Engine implements Cipher {
     ports: EnginePorts,
   ) {
     this.#context = context;
-    this.#ports = ports;
     const { atRest, identityChanges: policy = 'warn' } = options.encryption ?? {};
     const isGone = options.storage === undefined ? !('indexedDB' in globalThis) : isVolatile(options.storage);
     const deps = { storage, atRest, isVolatile: isGone, logger: context.logger };
     this.#accounts = new Accounts(deps, () => this.#userId ?? ports.userId());
     const account = (): Promise<Account> => this.#accounts.get();
-    const ready = (): Promise<void> => this.#publisher.ready;
     this.#requirements = new Requirements(storage, () => this.#userId ?? ports.userId());
     this.#publisher = new Publisher(context);
     this.#post = new Post(context);
@@ -73,29 +72,47 @@ export class Engine implements Cipher {
       changed: (change) => context.emitter.emit('encryption:identity-changed', change),
       posted: (of) => this.#hurry(of),
     });
-    const sending = { account, ready, required: (id: string) => this.#requirements.has(id) };
-    this.#outgoing = new Outgoing(context, { ...ports, ...sending }, this.#drafts, this.#sessions, this.#post);
+    this.#members = new Members(context, async (id) => {
+      const { type, participants } = await ports.conversation(id);
+      return { type, userIds: participants.map(({ userId }) => userId) };
+    });
+    const sending = {
+      account,
+      ready: () => this.#publisher.ready,
+      find: (id: string) => ports.find(id),
+      required: (id: string) => this.#requirements.has(id),
+      othersIn: (of: Account, id: string) => this.#members.othersIn(of, id),
+    };
+    this.#outgoing = new Outgoing(context, sending, this.#drafts, this.#sessions, this.#post);
     this.#groupRequests = new GroupRequests(context, this.#sessions, (of) => this.#hurry(of));
     const lost = (of: Account, senderId: string): void => this.#lost(of, senderId);
     this.#incoming = new Incoming(context, policy, {
       account,
       news: (of, senderId, news) => this.#news(of, senderId, news, news.started === true),
       lost,
+      seen: (of, messages) => this.#members.learnSenders(of, messages),
       missing: (of, senderId, cid, chainId) => this.#groupRequests.ask(of, senderId, cid, chainId),
     });
-    this.#mailbox = new Mailbox(context, policy, {
+    const mailbox = new Mailbox(context, policy, {
       news: (of, senderId, news, unlocked) => this.#news(of, senderId, news, unlocked),
       lost,
-      reset: (of, senderId) => void this.#drafts.sealAnew(of, senderId).catch(context.report),
+      reset: (of, senderId) => void this.#sendAgain(of, senderId).catch(context.report),
     });
-    this.#queue = new PushQueue(context.report);
+    this.#intake = new Intake(context, {
+      accounts: this.#accounts,
+      incoming: this.#incoming,
+      mailbox,
+      members: this.#members,
+      publisher: this.#publisher,
+      amend: (message) => ports.amend(message),
+    });
     this.api = new EncryptionClient({
       context,
       accounts: this.#accounts,
       sessions: this.#sessions,
       publisher: this.#publisher,
       requirements: this.#requirements,
-      heal: (of, senderId) => this.#heal(of, senderId),
+      heal: (of, senderId) => this.#intake.heal(of, senderId),
       forget: () => this.#forgetTexts(),
       started: (of) => this.#started(of),
     });
@@ -119,35 +136,11 @@ export class Engine implements Cipher {
     this.#post.stop();
     this.#groupRequests.stop();
     // With our server all of it comes again.
-    if (this.#context.has('rev')) this.#dropPushes();
+    if (this.#context.has('rev')) this.#intake.clear();
   }
 
   pushed(event: string, data: unknown, deliver: (event: string, data: unknown) => void): void {
-    const pass = (): void => deliver(event, data);
-    const row = fields(data);
-    switch (event) {
-      case 'encryption:session-established':
-        // Anybody can say so: it is told when the peer's own acknowledgement is decrypted.
-        return;
-      case 'encryption:session-init':
-        this.#mailbox.expect();
-        return this.#queue.run(() => this.#take(data), pass);
-      case 'encryption:keys-depleted':
-        return this.#queue.run(() => this.#withAccount((account) => this.#publisher.depleted(account)), pass);
-      case 'encryption:keys-changed':
-        return this.#queue.run(() => this.#keysChanged(row?.['userId']), pass);
-      case 'message:deleted': {
-        const messageId = row?.['messageId'];
-        if (typeof messageId !== 'string') return this.#queue.run(undefined, pass);
-        return this.#queue.run(() => this.#deleted(messageId), pass);
-      }
-      default: {
-        const rows = encryptedIn(data);
-        if (rows.length === 0) return this.#queue.run(undefined, pass);
-        const read = async (): Promise<unknown> => replacedIn(data, await this.#incoming.read(rows, true));
-        return this.#queue.run(read, (opened) => deliver(event, opened));
-      }
-    }
+    this.#intake.pushed(event, data, deliver);
   }
 
   open(answer: unknown, isLive: boolean): unknown {
@@ -206,48 +199,16 @@ export class Engine implements Cipher {
   }
 
   async search(search: Search, found: Message[]): Promise<Message[]> {
+    const { searchTexts } = await import('./search.ts');
     return searchTexts((await this.#accounts.get()).records, search, found);
   }
 
   /** What is due whenever the keys are there. */
   async #started(account: Account): Promise<void> {
     await this.#drafts.keepAll(account);
+    await forgetLate(account, this.#context.clock.now());
     this.#hurry(account);
-    for (const senderId of this.#incoming.unreadSenders()) this.#heal(account, senderId);
-  }
-
-  async #take(data: unknown): Promise<void> {
-    try {
-      await this.#withAccount((account) => this.#mailbox.take(account, data));
-    } finally {
-      this.#mailbox.taken();
-    }
-  }
-
-  /** Nothing that a server pushes may fail with the storage. */
-  async #withAccount(task: (account: Account) => Promise<void>): Promise<void> {
-    try {
-      await task(await this.#accounts.get());
-    } catch (error) {
-      this.#context.report(error);
-    }
-  }
-
-  #keysChanged(userId: unknown): Promise<void> {
-    return this.#withAccount(async (account) => {
-      if (typeof userId !== 'string') return;
-      if (userId === account.userId) return this.#publisher.check(account);
-      const name = NAMES.pin(userId);
-      await account.records.transact([name], (view) => {
-        const pin = pinIn(view, userId);
-        if (pin !== undefined) keepPin(view, userId, { ...pin, stale: true });
-      });
-    });
-  }
-
-  async #deleted(messageId: string): Promise<void> {
-    this.#incoming.forget(messageId);
-    await this.#withAccount((account) => account.records.transact([], (view) => view.delete(NAMES.text(messageId))));
+    for (const senderId of this.#incoming.unreadSenders()) this.#intake.heal(account, senderId);
   }
 
   #news(account: Account, senderId: string, { change, established, posted }: News, unlocked: boolean): void {
@@ -255,7 +216,13 @@ export class Engine implements Cipher {
     if (change !== undefined) emitter.emit('encryption:identity-changed', change);
     if (established !== undefined) emitter.emit('encryption:session-established', established);
     if (posted === true) this.#hurry(account);
-    if (unlocked) this.#heal(account, senderId);
+    if (unlocked) this.#intake.heal(account, senderId);
+  }
+
+  /** A peer has lost what it had: what waits for it is encrypted anew, what it has got is sent once more. */
+  async #sendAgain(account: Account, senderId: string): Promise<void> {
+    await this.#drafts.sealAnew(account, senderId);
+    if (await sendAgain(account, senderId, this.#context.clock.now())) this.#hurry(account);
   }
 
   #lost(account: Account, senderId: string): void {
@@ -274,30 +241,16 @@ export class Engine implements Cipher {
     });
   }
 
-  /** Behind what is being read now, which may be what makes the rest readable. */
-  #heal(account: Account, senderId: string): void {
-    this.#queue.run(
-      () => this.#incoming.retry(account, senderId),
-      (healed) => {
-        for (const message of (healed ?? []) as Message[]) this.#ports.amend(message);
-      },
-    );
-  }
-
-  #dropPushes(): void {
-    this.#queue.clear();
-    this.#mailbox.clear();
-  }
-
   #forgetTexts(): void {
     this.#incoming.clear();
+    this.#members.clear();
     this.#requirements.clear();
     this.#drafts.unstore();
   }
 
   /** Somebody else is signed in now. */
   #forget(): void {
-    this.#dropPushes();
+    this.#intake.clear();
     this.#forgetTexts();
     this.#drafts.clear();
     this.#accounts.forget();

@@ -3,6 +3,7 @@ import { isCommError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/messages.ts';
 import { Remembered } from '../../lib/remembered.ts';
 import { keepDecrypted, readMessage } from '../../transport/rows.ts';
+import type { Secret } from '../cipher.ts';
 import type { ClientContext } from '../context.ts';
 import { groupIn, NAMES, pinIn, type Account } from './account.ts';
 import { encodeGroup } from './group.ts';
@@ -10,10 +11,13 @@ import { readPayload, type Payload } from './payload.ts';
 import { failed, namesFor, receiveIn, type News, type Reading } from './receiving.ts';
 import type { View } from './records.ts';
 import { chainIdOf, receiveInGroup } from './sender-keys.ts';
-import { hashOf, readText, storable, textFor, withSecret, type Text } from './texts.ts';
+import { takeLate } from './resending.ts';
+import { hashOf, readText, secretIn, storable, textFor, withSecret, type Text } from './texts.ts';
 
 export interface IncomingEvents {
   account(): Promise<Account>;
+  /** Who wrote in which conversation. */
+  seen(account: Account, messages: readonly Message[]): Promise<void>;
   /** Told before the message that it came with. */
   news(account: Account, senderId: string, news: News): void;
   /** The session with that sender is gone here. */
@@ -62,10 +66,9 @@ export class Incoming {
     let account: Account | undefined;
     try {
       account = await this.#events.account();
-      await this.#prefetch(
-        account,
-        messages.map(({ message }) => message),
-      );
+      const all = messages.map(({ message }) => message);
+      await this.#prefetch(account, all);
+      await this.#events.seen(account, all);
     } catch {
       // Each says so below.
     }
@@ -127,8 +130,9 @@ export class Incoming {
     try {
       outcome = await this.#decrypt(account, message, envelope, hash);
     } catch (error) {
+      if (isCommError(error) && error.code === 'E2EE_LOCKED') return this.#fail(message, 'locked');
       this.#context.report(error);
-      return this.#fail(message, isCommError(error) && error.code === 'E2EE_LOCKED' ? 'locked' : 'invalid');
+      return this.#fail(message, 'invalid');
     }
     if ('text' in outcome) return this.#succeed(message, outcome.text);
     const { reason, news } = outcome;
@@ -141,12 +145,13 @@ export class Incoming {
 
   /** In one transaction: what is kept already, or the step that reads it. */
   async #decrypt(account: Account, message: Message, envelope: EncryptedEnvelope, hash: string): Promise<Outcome> {
-    const { id, senderId, conversationId: cid } = message;
+    const { id, senderId, conversationId: cid, clientId } = message;
     const isOwn = senderId === account.userId;
     const isGroup = envelope.recipientId === cid;
     const names = [NAMES.text(id), NAMES.own(hash)];
     if (!isOwn) names.push(...namesFor(senderId));
     if (!isOwn && isGroup) names.push(NAMES.group(cid));
+    if (!isOwn && clientId !== undefined) names.push(NAMES.late(senderId, clientId));
     const step = await account.records.transact(names, (view): { outcome: Outcome; news?: News } => {
       const kept = readText(view.read(NAMES.text(id)));
       if (kept?.hash === hash) return { outcome: { text: kept } };
@@ -157,12 +162,18 @@ export class Incoming {
       const reading = isGroup
         ? receiveGroupIn(view, account, cid, envelope, now)
         : receiveIn(view, account, envelope, this.#policy, now);
-      if (!reading.ok) return { outcome: reading };
+      if (!reading.ok) {
+        const late = clientId === undefined ? undefined : lateIn(view, message, clientId, reading.reason);
+        if (late === undefined) return { outcome: reading };
+        const text = textFor(message, hash, late, clientId ?? '');
+        view.write(NAMES.text(id), storable(text));
+        return { outcome: { text } };
+      }
       const { payload, news } = reading;
       if (payload.kind !== 'message') return { outcome: failed('invalid', news) };
-      const isItself = message.clientId === undefined || payload.id === message.clientId;
+      const isItself = clientId === undefined || payload.id === clientId;
       if (payload.cid !== cid || !isItself) return { outcome: failed('misplaced', news) };
-      const text = textFor(message, hash, payload);
+      const text = textFor(message, hash, secretIn(payload), payload.id);
       view.write(NAMES.text(id), storable(text));
       return { outcome: { text }, news };
     });
@@ -198,6 +209,12 @@ export class Incoming {
     this.forget(id);
     await account?.records.transact([], (view) => view.delete(NAMES.text(id))).catch(this.#context.report);
   }
+}
+
+/** What its sender has sent once more, because it can't be read here. */
+function lateIn(view: View, message: Message, clientId: string, reason: DecryptionFailure): Secret | undefined {
+  if (reason !== 'unknown-session' && reason !== 'unknown-prekey') return undefined;
+  return takeLate(view, message.senderId, clientId, message.conversationId);
 }
 
 /** An own message: its key went with the bytes, and its text was kept when they were made. */

@@ -12,6 +12,7 @@ import { readPayload, type Payload, type SenderKey, type SenderKeyPayload } from
 import { receive } from './receive.ts';
 import { namesFor, receiveIn, type News, type Reading } from './receiving.ts';
 import type { View } from './records.ts';
+import { keepLate } from './resending.ts';
 import { acceptSenderKey } from './sender-keys.ts';
 
 export interface MailboxEvents {
@@ -105,6 +106,10 @@ export class Mailbox {
       const reading = receiveIn(view, account, envelope, this.#policy, now);
       if (!reading.ok) return { reading, unlocked: false };
       const { payload, identityKey, news } = reading;
+      if (payload.kind === 'message') {
+        keepLate(view, senderId, payload, now);
+        return { reading, unlocked: true };
+      }
       if (payload.kind !== 'sender-key' || payload.cid !== cid) return { reading, unlocked: news.started === true };
       const { senderKey } = payload;
       if ('chainKey' in senderKey) {

@@ -16,15 +16,15 @@ import { secureRandom } from './primitives.ts';
 import type { View } from './records.ts';
 import { encryptToGroup, markGiven, prepareChain } from './sender-keys.ts';
 import { isUsable, type Sessions } from './sessions.ts';
-import { hashOf, readText, storable } from './texts.ts';
+import { hashOf, readText, storable, type Text } from './texts.ts';
 import { shownKey } from './trust.ts';
 
 export interface OutgoingPorts {
   account(): Promise<Account>;
   /** Rejects where another device is the active one. */
   ready(): Promise<void>;
-  /** Ids of all who are in a conversation now. */
-  members(conversationId: string): Promise<readonly string[]>;
+  /** Ids of all others who are in a conversation now. */
+  othersIn(account: Account, conversationId: string): Promise<readonly string[]>;
   /** Whether messages of a conversation are encrypted or not sent. */
   required(conversationId: string): Promise<boolean>;
   /** A message as it is held or read. */
@@ -124,7 +124,7 @@ export class Outgoing {
       cid,
       ts: draft.ts,
     };
-    const members = (await this.#ports.members(cid)).filter((userId) => userId !== account.userId);
+    const members = await this.#ports.othersIn(account, cid);
     const [peerId] = members;
     for (let left = TRIES; left > 0; left -= 1) {
       const envelope =
@@ -155,7 +155,9 @@ export class Outgoing {
       if (draft?.envelope !== undefined) return draft.envelope;
       if (!isUsable(view, peerId, this.#context.clock.now())) return undefined;
       const step = encryptIn(view, account, peerId, payload);
-      return step.ok ? this.#keepSealed(view, account, clientId, payload, step.envelope) : undefined;
+      const key = pinIn(view, peerId)?.key ?? '';
+      const to = { userId: peerId, key };
+      return step.ok ? this.#keepSealed(view, account, clientId, payload, step.envelope, to) : undefined;
     });
   }
 
@@ -222,6 +224,7 @@ export class Outgoing {
     clientId: string,
     payload: MessagePayload,
     envelope: EncryptedEnvelope,
+    to?: Text['to'],
   ): EncryptedEnvelope {
     if (envelope.ciphertext.length > LIMITS.ciphertextLength) {
       throw new CommError('MESSAGE_TOO_LONG', 'The message is too long to be encrypted');
@@ -230,7 +233,7 @@ export class Outgoing {
     const hash = hashOf(envelope.ciphertext);
     const secret = secretOf({ content, type, replyTo, attachment } as Secret);
     keepDraft(view, clientId, { secret, ts: payload.ts, envelope });
-    view.write(NAMES.own(hash), storable({ ...secret, hash, cid, senderId: userId, clientId: id }));
+    view.write(NAMES.own(hash), storable({ ...secret, hash, cid, senderId: userId, clientId: id, to }));
     return envelope;
   }
 }

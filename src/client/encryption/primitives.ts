@@ -1,13 +1,12 @@
 /**
  * The one place that knows the libraries. What touches a secret is done by tweetnacl, which has no BigInt; what is public
- * is checked by @noble/curves, which is strict; @noble/hashes and @noble/ciphers have what tweetnacl lacks.
+ * is checked by @noble/ed25519, which is strict; @noble/hashes and @noble/ciphers have what tweetnacl lacks.
  */
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
-import { ed25519 } from '@noble/curves/ed25519.js';
+import { etc, hashes, Point, verify as verifyEd25519 } from '@noble/ed25519';
 import { expand, extract } from '@noble/hashes/hkdf.js';
 import { hmac } from '@noble/hashes/hmac.js';
-import { scryptAsync } from '@noble/hashes/scrypt.js';
-import { sha256 as nobleSha256, sha512 as nobleSha512 } from '@noble/hashes/sha2.js';
+import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
 import nacl from 'tweetnacl';
 import { isZero } from '../../lib/bytes.ts';
 
@@ -21,6 +20,10 @@ export interface KeyPair {
 
 /** Keys of others that are kept checked and converted; past it the oldest go. */
 const CACHED_KEYS = 1_000;
+/** The field of Curve25519: 2²⁵⁵ − 19. */
+const P = 2n ** 255n - 19n;
+// Verifying hashes what was signed, which is public.
+hashes.sha512 = (message) => Uint8Array.from(nacl.hash(message));
 const converted = new Map<string, Uint8Array | undefined>();
 
 /** From the platform's generator. */
@@ -58,7 +61,7 @@ export function sign(message: Uint8Array, secretKey: Uint8Array): Uint8Array {
 /** Strict Ed25519: canonical encodings, S < L, no key of small or mixed order. */
 export function verify(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean {
   if (signature.length !== 64 || identityToDh(publicKey) === undefined) return false;
-  return ed25519.verify(signature, message, publicKey, { zip215: false });
+  return verifyEd25519(signature, message, publicKey, { zip215: false });
 }
 
 /**
@@ -81,12 +84,24 @@ export function identityToDh(publicKey: Uint8Array): Uint8Array | undefined {
 
 function convert(publicKey: Uint8Array): Uint8Array | undefined {
   try {
-    const point = ed25519.Point.fromBytes(publicKey, false);
+    const point = Point.fromBytes(publicKey, false);
     if (point.isSmallOrder() || !point.isTorsionFree()) return undefined;
-    return ed25519.utils.toMontgomery(publicKey);
+    // y is 1 at the point of order 1 alone.
+    const { y } = point.toAffine();
+    return littleEndian(etc.mod((1n + y) * etc.invert(etc.mod(1n - y, P), P), P));
   } catch {
     return undefined;
   }
+}
+
+function littleEndian(value: bigint): Uint8Array {
+  const bytes = new Uint8Array(32);
+  let rest = value;
+  for (let at = 0; at < bytes.length; at += 1) {
+    bytes[at] = Number(rest & 0xffn);
+    rest >>= 8n;
+  }
+  return bytes;
 }
 
 export function sha256(bytes: Uint8Array): Uint8Array {
@@ -100,7 +115,7 @@ export function sha256Stream(): { update(bytes: Uint8Array): void; digest(): Uin
 }
 
 export function sha512(bytes: Uint8Array): Uint8Array {
-  return nobleSha512(bytes);
+  return nacl.hash(bytes);
 }
 
 export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
@@ -142,10 +157,12 @@ export function openSecretbox(box: Uint8Array, nonce: Uint8Array, key: Uint8Arra
 }
 
 /** scrypt (RFC 7914) that lets others run in between. Needs 128 · 2^log2N · r bytes of memory. */
-export function scrypt(
+export async function scrypt(
   password: Uint8Array,
   salt: Uint8Array,
   { log2N, r, p }: { log2N: number; r: number; p: number },
 ): Promise<Uint8Array> {
+  // Only backups and passphrases need it.
+  const { scryptAsync } = await import('@noble/hashes/scrypt.js');
   return scryptAsync(password, salt, { N: 2 ** log2N, r, p, dkLen: 32, asyncTick: 10 });
 }

@@ -9,7 +9,7 @@ export interface SkippedKey extends NumberedKey {
   readonly at: number;
 }
 
-export const MAX_SKIPPED = 2_000;
+const MAX_SKIPPED = 2_000;
 const MAX_AGE_MS = 30 * 24 * 60 * 60_000;
 
 /** Takes out the key of a message, and whatever is too old. */

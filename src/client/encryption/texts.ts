@@ -16,6 +16,8 @@ export interface Text extends Secret {
   readonly senderId: string;
   /** What its sender calls it. */
   readonly clientId: string;
+  /** Whom an own text was encrypted for, and under which identity key; absent for a group's. */
+  readonly to?: { readonly userId: string; readonly key: string } | undefined;
   /** Of the message, as far as it is known: own texts are kept before they have any. */
   readonly createdAt?: string | undefined;
 }
@@ -63,13 +65,13 @@ export function withSecret(message: Message, secret: Secret): Message {
   });
 }
 
-export function textFor(message: Message, hash: string, payload: MessagePayload): Text {
+export function textFor(message: Message, hash: string, secret: Secret, clientId: string): Text {
   const { conversationId: cid, senderId, createdAt } = message;
-  return { ...secretIn(payload), hash, cid, senderId, clientId: payload.id, createdAt };
+  return { ...secret, hash, cid, senderId, clientId, createdAt };
 }
 
 export function storable(text: Text): Storable {
-  return { ...text, attachment: text.attachment && { ...text.attachment } };
+  return { ...text, to: text.to && { ...text.to }, attachment: text.attachment && { ...text.attachment } };
 }
 
 /** A text as it was stored. */

@@ -13,6 +13,8 @@ export interface Pin {
   readonly stale?: boolean | undefined;
   /** When the last session was started anew because data was lost, in milliseconds. */
   readonly resetAt?: number | undefined;
+  /** When they were last sent again what they had lost. */
+  readonly resentAt?: number | undefined;
 }
 
 export type TrustState = 'unknown' | 'pinned' | 'verified' | 'changed';
@@ -56,12 +58,13 @@ export function shownKey({ key, changedTo = key }: Pin): Uint8Array {
 export function readPin(value: unknown): Pin | undefined {
   if (typeof value !== 'object' || value === null || !('key' in value) || typeof value.key !== 'string')
     return undefined;
-  const { verified, changedTo, stale, resetAt } = value as Partial<Record<keyof Pin, unknown>>;
+  const { verified, changedTo, stale, resetAt, resentAt } = value as Partial<Record<keyof Pin, unknown>>;
   return {
     key: value.key,
     verified: verified === true,
     ...(typeof changedTo === 'string' && { changedTo }),
     ...(stale === true && { stale }),
     ...(typeof resetAt === 'number' && { resetAt }),
+    ...(typeof resentAt === 'number' && { resentAt }),
   };
 }

@@ -69,9 +69,9 @@ export class Chat {
   }
 
   /** Sends one after another without waiting, as somebody does who types. */
-  send(conversationId: string, contents: readonly string[]): void {
+  send(conversationId: string, contents: readonly string[], encrypt?: boolean): void {
     for (const content of contents) {
-      this.client.messages.send({ conversationId, content }).then(
+      this.client.messages.send({ conversationId, content, ...(encrypt === true && { encrypt }) }).then(
         ({ seq }) => this.outcomes.push({ content, result: seq ?? 'no seq' }),
         (error: unknown) => this.outcomes.push({ content, result: (error as CommError).code }),
       );
@@ -103,6 +103,29 @@ export class Chat {
     return keys.filter((key) => typeof key === 'string' && key.includes('/outbox/')).length;
   }
 
+  /** Everything that is stored on this machine, as text; of keys that nobody gets out only whether that is so. */
+  async dump(): Promise<string> {
+    const lines: string[] = [];
+    for (const { name = '' } of await indexedDB.databases()) {
+      const db = await done(indexedDB.open(name));
+      for (const storeName of db.objectStoreNames) {
+        const store = db.transaction(storeName).objectStore(storeName);
+        const [keys, values] = await Promise.all([
+          done(store.getAllKeys()),
+          done(store.getAll() as IDBRequest<unknown[]>),
+        ]);
+        for (const [at, key] of keys.entries()) {
+          const value = values[at];
+          const shown =
+            value instanceof CryptoKey ? `CryptoKey, extractable: ${value.extractable}` : JSON.stringify(value);
+          lines.push(`${name}/${storeName}/${JSON.stringify(key)}: ${shown}`);
+        }
+      }
+      db.close();
+    }
+    return lines.join('\n');
+  }
+
   async locks(): Promise<string[]> {
     const { held = [], pending = [] } = await navigator.locks.query();
     return [...held, ...pending].map(({ name }) => name ?? '');
@@ -113,4 +136,11 @@ export class Chat {
     await navigator.serviceWorker.register('/service-worker.js');
     await navigator.serviceWorker.ready;
   }
+}
+
+function done<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.addEventListener('success', () => resolve(request.result));
+    request.addEventListener('error', () => reject(new Error('IndexedDB failed')));
+  });
 }

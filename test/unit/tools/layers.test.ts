@@ -40,6 +40,7 @@ const PLANTED: readonly (readonly [rule: string, file: string, source: string])[
   ['outside-valibot', 'src/client/planted-schema.ts', "import * as v from 'valibot';"],
   ['outside-tweetnacl', 'src/client/encryption/planted-nacl.ts', "import nacl from 'tweetnacl';"],
   ['outside-@noble/ciphers', 'src/client/planted-aead.ts', "import type {} from '@noble/ciphers/chacha.js';"],
+  ['outside-@noble/ed25519', 'src/client/encryption/planted-ed25519.ts', "import '@noble/ed25519';"],
   ['outside-@noble/curves', 'src/client/encryption/planted-curve.ts', "import '@noble/curves/ed25519.js';"],
   ['outside-@noble/hashes', 'src/lib/planted-hash.ts', "import { sha256 } from '@noble/hashes/sha2.js';"],
   [

@@ -52,8 +52,8 @@ const senderKey = {
   cid: 'c',
   chainId: 1,
   iteration: 1,
-  chainKey: 'AQ'.padEnd(43, 'A') + '=',
-  sigKey: 'AQ'.padEnd(43, 'A') + '=',
+  chainKey: `AQ${'A'.repeat(41)}=`,
+  sigKey: `AQ${'A'.repeat(41)}=`,
 };
 
 test('null stands for what is not there, and fields of a later version are passed over', () => {

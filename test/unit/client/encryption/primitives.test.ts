@@ -9,6 +9,7 @@ import {
   open,
   scrypt,
   seal,
+  sha512,
   sign,
   signingKeyPair,
   verify,
@@ -34,13 +35,13 @@ test.each([
 
 test('X25519 a thousand times over as in RFC 7748, section 5.2', () => {
   const nine = fromHex(`09${'00'.repeat(31)}`);
-  let [k, u] = [nine, nine];
-  for (let done = 0; done < 1_000; done += 1) {
-    [k, u] = [dh(k, u) ?? bytesOf(0), k];
-    // The first round is in the RFC too.
-    if (done === 0) expect(hex(k)).toBe('422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079');
+  const results = [nine, nine];
+  for (let round = 0; round < 1_000; round += 1) {
+    const [u = nine, k = nine] = results.slice(-2);
+    results.push(dh(k, u) ?? bytesOf(0));
   }
-  expect(hex(k)).toBe('684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51');
+  expect(results.slice(2, 3).map(hex)).toEqual(['422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079']);
+  expect(results.slice(-1).map(hex)).toEqual(['684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51']);
 });
 
 const RFC_8032 = [
@@ -162,6 +163,18 @@ test('a malleable signature is refused: S + L fits as well, and is not canonical
   const other = new Uint8Array([...signature.slice(0, 32), ...fromHex(s.toString(16).padStart(64, '0')).reverse()]);
   expect(verify(signature, ascii('once'), pair.publicKey)).toBe(true);
   expect(verify(other, ascii('once'), pair.publicKey)).toBe(false);
+});
+
+test('a signature whose R is not canonical is refused, also where its sum comes out right', () => {
+  // y = p stands for y = 0, a point of order 4: with S = k·a the equation holds, up to the cofactor.
+  const r = fromHex(`ed${'ff'.repeat(30)}7f`);
+  const { publicKey, dhPrivateKey } = signingKeyPair(bytesOf(3));
+  const number = (bytes: Uint8Array): bigint => BigInt(`0x${hex(bytes.slice().reverse())}`);
+  const k = number(sha512(new Uint8Array([...r, ...publicKey, ...ascii('once')])));
+  const s = ((k % L) * number(dhPrivateKey)) % L;
+  const signature = new Uint8Array([...r, ...fromHex(s.toString(16).padStart(64, '0')).reverse()]);
+  expect(ed25519.verify(signature, ascii('once'), publicKey, { zip215: true })).toBe(true);
+  expect(verify(signature, ascii('once'), publicKey)).toBe(false);
 });
 
 test.each([0, 32, 63, 65, 128])('a signature of %s bytes is refused', (length) => {
