@@ -15,23 +15,27 @@ export function callLayer(session: Session, behind: readonly HTMLElement[]): HTM
   const place = h('div', { class: 'stage-place' });
   let scope = childAbort(signal);
   let shown: CallSession | undefined;
-  let before: Element | null = null;
+  /** Where the focus was last outside of the call: there it goes back to. */
+  let before: HTMLElement | undefined;
+  const remember = ({ target }: Event): void => {
+    if (target instanceof HTMLElement && !place.contains(target)) before = target;
+  };
+  document.addEventListener('focusin', remember, { signal });
   watch(
     [calls.session.subscribe, calls.size.subscribe],
     () => {
       const call = calls.session.value;
-      const { activeElement } = document;
-      const isAdrift = activeElement === document.body || place.contains(activeElement);
-      if (!isAdrift) before = activeElement;
       for (const element of behind) element.inert = call !== undefined && calls.size.value === 'full';
       if (call === shown) return;
       shown = call;
       scope.abort();
       scope = childAbort(signal);
       const stage = call && callStage(session, call, scope.signal);
+      // A button that disappears under the focus leaves it nowhere.
+      const isAdrift = document.activeElement === document.body || place.contains(document.activeElement);
       setChildren(place, stage);
       if (stage !== undefined) stage.focus();
-      else if (isAdrift && before instanceof HTMLElement) before.focus({ preventScroll: true });
+      else if (isAdrift) before?.focus({ preventScroll: true });
     },
     signal,
   );
