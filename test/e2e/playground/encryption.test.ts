@@ -158,11 +158,11 @@ test('a new browser has to take over, and a changed key is told before anything 
   await dialog.getByRole('button', { name: 'They are the same' }).click();
   await alice.keyboard.press('Escape');
   await lock(alice, 'Encrypted and verified').waitFor();
-  await bob.context().close();
 
   const another = await playground.window('bob');
   await openChat(another, 'Alice');
-  await another.getByText('This message can not be read').first().waitFor();
+  await expect.poll(() => another.getByText('This message can not be read').count()).toBe(2);
+  expect(await another.getByText('Not sent').count()).toBe(0);
   await another.getByText('Your keys are in another browser').waitFor();
   await another.getByRole('button', { name: 'Use this browser' }).click();
   await another
@@ -179,6 +179,12 @@ test('a new browser has to take over, and a changed key is told before anything 
   await warning.waitFor({ state: 'detached' });
   await alice.getByRole('button', { name: 'Retry' }).click();
   await message(another, 'Is that you?').waitFor();
+
+  // The browser from before sees that it isn't the one any more.
+  await lock(another, 'Encrypted').waitFor();
+  await say(another, 'Yes, in a new browser');
+  await message(alice, 'Yes, in a new browser').waitFor();
+  await bob.getByText('Your keys are in another browser').waitFor();
 });
 
 test('a backup brings keys and messages into another browser, and only with its passphrase', async () => {
