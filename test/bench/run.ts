@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { encryption } from './encryption.ts';
+import { firstFrame } from './calls.ts';
 import { summarize, type Result, type Summary } from './measure.ts';
 import { startProcess } from './process.ts';
 import { machine, table } from './report.ts';
@@ -57,6 +58,7 @@ try {
   await overSockets();
   for (const messages of sizes.stored) await overRest(messages);
   await encrypting();
+  if ('calls'.includes(options.only)) take(await firstFrame(sizes));
   if (!options.json) console.log(`\n${table(summaries)}\n\n${Math.round((performance.now() - started) / 1_000)} s`);
   else console.log(JSON.stringify({ machine: machine(), results: summaries }, undefined, 2));
 } finally {

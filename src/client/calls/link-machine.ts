@@ -8,8 +8,8 @@ import type { PeerState } from './media-backend.ts';
  *   new ┤                  │  └── 10 s without an answer: again, then rebuild, then failed
  *        offer ──► stable ◄┘ answer
  *
- * Recovery: restart at 0, 4 and 10 s, rebuild at 15 s, failed at 30 s; a step that falls due while there is no signalling
- * waits for it, and the later ones with it. Whoever made the first offer leads: it alone restarts ICE and rebuilds, the other
+ * Recovery: restart at 0, 4 and 10 s, rebuild at 15 s (at once where the connection has failed), failed at 30 s; a step that
+ * falls due while there is no signalling waits for it, and the later ones with it. Whoever made the first offer leads: it alone restarts ICE and rebuilds, the other
  * asks for it. (W3C WebRTC 4.4.1.6 for the glare, JSEP RFC 9429 4.1.10.2 for the rollback.)
  */
 
@@ -32,6 +32,11 @@ export interface LinkState {
   /** How often an offer came to nothing. */
   readonly stalls: number;
   readonly connection: PeerState;
+  /**
+   * It said `failed`: it is rebuilt instead of restarted, for Firefox sends nothing more through a connection that has
+   * failed once, though both sides call it connected after a restart (w3c/webrtc-pc issue 3139).
+   */
+  readonly dead: boolean;
   /** The next step, while recovering. */
   readonly recovery: number | undefined;
   /** That step waits for signalling. */
@@ -71,6 +76,8 @@ export type LinkStep = readonly [state: LinkState, effects: readonly LinkEffect[
 
 export const OFFER_WAIT_MS = 10_000;
 const GRACE_MS = 2_000;
+/** Longer than an offer waits: the other side may be about to make it again. */
+const CONNECT_WAIT_MS = 15_000;
 /** Before each step; the step after the restarts rebuilds, the last one gives up. */
 const RECOVERY_MS = [0, 4_000, 6_000, 5_000, 15_000] as const;
 const REBUILD = 3;
@@ -88,6 +95,7 @@ export function newLink(first: boolean): LinkState {
     wanted: undefined,
     stalls: 0,
     connection: 'connecting',
+    dead: false,
     recovery: undefined,
     due: false,
   };
@@ -107,7 +115,8 @@ export function stepLink(state: LinkState, event: LinkEvent): LinkStep {
       if (event.id !== undefined && event.id !== offerId(state)) return [state, []];
       return settled(state, [disarm('answer'), { do: 'settle', sdp: event.sdp }]);
     case 'asked':
-      if (!state.leads || state.signaling === 'new') return [state, []];
+      // While the first offer of a generation is out, what is asked for is about the one before.
+      if (!state.leads || !state.settled) return [state, []];
       if (event.generation === state.generation + 1) return rebuild(state);
       return event.generation === state.generation ? want(state, 'restart') : [state, []];
     case 'slots':
@@ -161,7 +170,7 @@ function settled(state: LinkState, effects: readonly LinkEffect[]): LinkStep {
   const stable: LinkState = { ...state, signaling: 'stable', settled: true, restarting: false, wanted: undefined };
   const waits = stable.connection === 'connecting' && stable.recovery === undefined;
   const next: LinkStep = state.wanted === undefined ? [stable, []] : offer(stable, state.wanted === 'restart');
-  return after(next, waits ? [...effects, arm('grace', OFFER_WAIT_MS)] : effects);
+  return after(next, waits ? [...effects, arm('grace', CONNECT_WAIT_MS)] : effects);
 }
 
 function onOffer(state: LinkState, event: LinkEvent & { type: 'offer' }): LinkStep {
@@ -193,16 +202,20 @@ function attempted([state, effects]: LinkStep): LinkStep {
 
 function onConnection(state: LinkState, connection: 'connecting' | 'connected' | 'disconnected' | 'failed'): LinkStep {
   if (connection === 'connected') {
-    const next: LinkState = { ...state, connection, recovery: undefined, due: false, stalls: 0 };
+    const next: LinkState = { ...state, connection, dead: false, recovery: undefined, due: false, stalls: 0 };
     return [next, [disarm('grace'), disarm('recovery'), ...told(state, next)]];
   }
   if (connection === 'connecting' || state.signaling === 'new') return [state, []];
-  const down: LinkState = state.connection === 'disconnected' ? state : { ...state, connection: 'disconnected' };
+  const dead = state.dead || connection === 'failed';
+  if (state.connection === 'disconnected' && dead === state.dead) return [state, []];
+  const down: LinkState = { ...state, connection: 'disconnected', dead };
   const tell = told(state, down);
-  // `failed` while a restart is being tried is what the attempts at 4 s and 10 s are for.
-  if (state.recovery !== undefined) return [down, tell];
-  if (connection === 'disconnected') return tell.length > 0 ? [down, [...tell, arm('grace', GRACE_MS)]] : [state, []];
-  return [down, [...tell, disarm('grace'), arm('recovery', RECOVERY_MS[0])]];
+  if (connection === 'disconnected')
+    return [down, state.recovery === undefined ? [...tell, arm('grace', GRACE_MS)] : tell];
+  // While recovering, this needs no step of its own: it is one more attempt.
+  return state.recovery === undefined || state.due
+    ? [down, [...tell, disarm('grace'), arm('recovery', RECOVERY_MS[0])]]
+    : after(attempt(down), tell);
 }
 
 function told(before: LinkState, now: LinkState): LinkEffect[] {
@@ -255,12 +268,13 @@ function recover(state: LinkState, up: boolean): LinkStep {
   if (!up) return [{ ...state, recovery: step, due: true }, [disarm('grace')]];
   if (step === RECOVERY_MS.length - 1) return giveUp(state);
   const now: LinkState = { ...state, recovery: step + 1, due: false };
-  const [next, effects] = step !== REBUILD ? attempt(now) : now.leads ? rebuild(now) : ask(now, 1);
+  const [next, effects] = attempt(step === REBUILD ? { ...now, dead: true } : now);
   return [next, [disarm('grace'), ...effects, arm('recovery', RECOVERY_MS[step + 1] ?? 0)]];
 }
 
 function attempt(state: LinkState): LinkStep {
-  return state.leads ? want(state, 'restart') : ask(state, 0);
+  if (!state.leads) return ask(state, state.dead ? 1 : 0);
+  return state.dead ? rebuild(state) : want(state, 'restart');
 }
 
 function ask(state: LinkState, ahead: 0 | 1): LinkStep {

@@ -101,7 +101,10 @@ export class Link {
   /** Sends what the slot holds now. */
   async send(slot: Slot): Promise<void> {
     await this.#peer?.send(slot).catch(this.#report);
-    if (this.#peer?.misses(slot) === true) this.#dispatch({ type: 'slots' });
+    // After what is under way, which may be just about to make the place for it.
+    this.#enqueue(async () => {
+      if (this.#peer?.misses(slot) === true) await this.#step({ type: 'slots' });
+    });
   }
 
   /** Nothing comes out of it after this. */

@@ -2,7 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { PeerId, PeerStats } from './media-backend.ts';
 import type { Peer } from './peer.ts';
 import { assess, readSample, type QualitySample } from './quality.ts';
-import { hear, nobodySpeaks } from './speakers.ts';
+import { hear, loudness, nobodySpeaks, type Energy } from './speakers.ts';
 import { Timers } from './timers.ts';
 
 const LEVELS_MS = 500;
@@ -30,6 +30,8 @@ export class Monitor {
   readonly #clock: Clock;
   readonly #timers: Timers<'look'>;
   readonly #samples = new WeakMap<Peer, QualitySample>();
+  /** Of a peer, and of this side by any of them. */
+  readonly #energies = new Map<string, Energy>();
   #speakers = nobodySpeaks;
   #looks = 0;
   #looking = false;
@@ -75,9 +77,8 @@ export class Monitor {
   async #look(): Promise<void> {
     const watched = this.#host.watched();
     const levels = new Map<string, number>();
-    for (const { id, peer } of watched) levels.set(id.userId, Math.max(levels.get(id.userId) ?? 0, peer.level()));
-    const own = await watched[0]?.peer.ownLevel();
-    if (own !== undefined) levels.set(this.#host.self(), own);
+    for (const { id, peer } of watched) this.#add(levels, id.userId, await peer.energy('receiver'));
+    this.#add(levels, this.#host.self(), await watched[0]?.peer.energy('sender'));
     if (this.#closed) return;
     const speakers = hear(this.#speakers, levels, this.#clock.now());
     const changed = speakers.speaking !== this.#speakers.speaking;
@@ -90,5 +91,14 @@ export class Monitor {
       if (this.#closed) return;
       this.#host.quality(stats);
     }
+  }
+
+  #add(levels: Map<string, number>, userId: string, energy: Energy | undefined): void {
+    if (energy === undefined) return;
+    const before = this.#energies.get(userId);
+    this.#energies.set(userId, energy);
+    // Another connection counts from its own beginning.
+    const known = before !== undefined && before.seconds <= energy.seconds ? before : undefined;
+    levels.set(userId, loudness(known, energy));
   }
 }

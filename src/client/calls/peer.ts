@@ -1,9 +1,16 @@
 import { held, listen } from './held.ts';
 import type { Slot } from './media-backend.ts';
+import type { Energy } from './speakers.ts';
 
 export const SLOTS = ['mic', 'camera', 'screen', 'screenAudio'] as const satisfies readonly Slot[];
 /** In the order of the m-lines of an offer: the nth of a kind is the same slot on both sides, with foreign peers too. */
 const KIND = { mic: 'audio', camera: 'video', screen: 'video', screenAudio: 'audio' } as const;
+
+interface SoundStats {
+  readonly type: string;
+  readonly totalAudioEnergy?: number;
+  readonly totalSamplesDuration?: number;
+}
 
 export interface PeerHandlers {
   candidate(candidate: RTCIceCandidate): void;
@@ -104,26 +111,22 @@ export class Peer {
     await sender?.replaceTrack(track);
   }
 
-  /** Loudest of what comes in, 0 to 1. */
-  level(): number {
-    const receiver = this.#slots.get('mic')?.receiver;
-    return Math.max(0, ...(receiver?.getSynchronizationSources() ?? []).map(({ audioLevel }) => audioLevel ?? 0));
-  }
-
   stats(): Promise<RTCStatsReport> {
     return this.#pc.getStats();
   }
 
-  /** Of the microphone, 0 to 1; unknown while nothing is sent from it. */
-  async ownLevel(): Promise<number | undefined> {
-    const sender = this.#slots.get('mic')?.sender;
-    if ((sender?.track ?? null) === null) return undefined;
-    let level: number | undefined;
-    const report = await sender?.getStats();
-    report?.forEach(({ type, audioLevel }: { type: string; audioLevel?: number }) => {
-      if (type === 'media-source') level = audioLevel;
+  /** How loud it has been so far: what comes in, or what the microphone gives. Unknown where there is nothing. */
+  async energy(of: 'receiver' | 'sender'): Promise<Energy | undefined> {
+    const mic = this.#slots.get('mic');
+    let energy: Energy | undefined;
+    if (of === 'sender' && (mic?.sender.track ?? null) === null) return energy;
+    (await mic?.[of].getStats())?.forEach((stat: SoundStats) => {
+      if (stat.type !== 'inbound-rtp' && stat.type !== 'media-source') return;
+      const { totalAudioEnergy, totalSamplesDuration } = stat;
+      if (totalAudioEnergy === undefined || totalSamplesDuration === undefined) return;
+      energy = { joules: totalAudioEnergy, seconds: totalSamplesDuration };
     });
-    return level;
+    return energy;
   }
 
   close(): void {

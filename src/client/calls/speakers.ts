@@ -8,6 +8,18 @@ const ATTACK = 0.6;
 /** Somebody has to be so much louder to be named first. */
 const LOUDER = 1.5;
 
+/** Since a connection began (W3C webrtc-stats `totalAudioEnergy`, `totalSamplesDuration`). */
+export interface Energy {
+  readonly joules: number;
+  readonly seconds: number;
+}
+
+/** The level between two looks: a moment would miss whoever takes a breath just then. */
+export function loudness(before: Energy | undefined, now: Energy): number {
+  const seconds = now.seconds - (before?.seconds ?? 0);
+  return seconds > 0 ? Math.sqrt(Math.max(0, now.joules - (before?.joules ?? 0)) / seconds) : 0;
+}
+
 interface Voice {
   readonly level: number;
   readonly heardAt: number;

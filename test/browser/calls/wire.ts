@@ -1,8 +1,10 @@
-import { systemClock } from '../../../src/lib/clock.ts';
+import { vi } from 'vitest';
+import { systemClock, type Clock } from '../../../src/lib/clock.ts';
 import type {
   IceConfig,
   IncomingSignal,
   MediaBackendEvents,
+  MediaContext,
   OutgoingSignal,
   PeerId,
   PeerState,
@@ -11,7 +13,7 @@ import type {
 } from '../../../src/client/calls/media-backend.ts';
 import { Mesh } from '../../../src/client/calls/mesh.ts';
 
-type Sent = OutgoingSignal & { readonly from: PeerId };
+export type Sent = OutgoingSignal & { readonly from: PeerId };
 
 /** Signalling in memory: in order, and stopped or bent where a test wants it. */
 export class Wire {
@@ -19,13 +21,21 @@ export class Wire {
   readonly #ends = new Map<string, End>();
   /** Returns what arrives in place of a signal: nothing, it, it twice. */
   bend: (message: Sent) => readonly Sent[] = (message) => [message];
+  /** How many milliseconds each takes; the order between two ends stays. */
+  delay: () => number = () => 0;
+  readonly #lanes = new Map<string, Promise<void>>();
 
+  /** Joins after others, who offer. */
   join(userId: string, before: readonly string[], options: EndOptions = {}): End {
+    const end = this.add(userId, options);
+    for (const other of before) this.#ends.get(other)?.mesh.peerJoined(end.self, 'self');
+    void end.mesh.join(end.context(before));
+    return end;
+  }
+
+  add(userId: string, options: EndOptions = {}): End {
     const end = new End(this, { userId, deviceId: `${userId}-1` }, options);
     this.#ends.set(userId, end);
-    for (const other of before) this.#ends.get(other)?.mesh.peerJoined(end.self, 'self');
-    const roster = before.map((other) => ({ userId: other, deviceId: `${other}-1` }));
-    void end.mesh.join({ ...end.context(), roster });
     return end;
   }
 
@@ -40,11 +50,21 @@ export class Wire {
   send(message: Sent): void {
     this.sent.push(message);
     for (const each of this.bend(message)) {
-      const { to, from, ...body } = each;
-      const incoming: IncomingSignal = { ...body, from: { ...from, generation: to.generation } };
+      const lane = `${each.from.userId} ${each.to.userId}`;
+      const before = this.#lanes.get(lane) ?? Promise.resolve();
+      const ms = this.delay();
       // As over a socket: never within the call that sends it.
-      queueMicrotask(() => this.#ends.get(to.userId)?.mesh.onSignal(incoming));
+      const sent = before.then(async () => {
+        if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+        this.deliver(each);
+      });
+      this.#lanes.set(lane, sent);
     }
+  }
+
+  deliver({ to, from, ...body }: Sent): void {
+    const incoming: IncomingSignal = { ...body, from: { ...from, generation: to.generation } };
+    this.#ends.get(to.userId)?.mesh.onSignal(incoming);
   }
 
   /** Initial offers and later ones alike. */
@@ -58,7 +78,13 @@ export class Wire {
   }
 }
 
+/** A clock on which everything happens so many times sooner. */
+export function hurried(times: number): Clock {
+  return { now: () => Date.now() * times, after: (ms, task) => systemClock.after(ms / times, task) };
+}
+
 export interface EndOptions {
+  readonly clock?: Clock | undefined;
   readonly iceServers?: (() => Promise<IceConfig>) | undefined;
 }
 
@@ -83,7 +109,7 @@ export class End implements SignalPort {
     this.#wire = wire;
     this.self = self;
     this.#options = options;
-    this.mesh = new Mesh({ clock: systemClock, report: (error) => this.errors.push(error) });
+    this.mesh = new Mesh({ clock: options.clock ?? systemClock, report: (error) => this.errors.push(error) });
     this.mesh.on('peerState', ({ peer, state }) => {
       this.states.set(peer.userId, state);
       this.said.push(`${peer.userId} ${state}`);
@@ -105,10 +131,11 @@ export class End implements SignalPort {
     for (const listener of this.#ups) listener();
   }
 
-  context() {
+  context(before: readonly string[]): MediaContext {
     return {
       callId: 'call',
       self: this.self,
+      roster: before.map((userId) => ({ userId, deviceId: `${userId}-1` })),
       iceServers: this.#options.iceServers ?? (() => Promise.resolve({ iceServers: [] })),
       signal: this,
       abort: this.#abort.signal,
@@ -132,6 +159,17 @@ export class End implements SignalPort {
   close(): void {
     this.#abort.abort();
   }
+}
+
+/** Resolves when all of them are connected with each other. */
+export async function connected(...ends: readonly End[]): Promise<void> {
+  await vi.waitUntil(
+    () =>
+      ends.every(
+        ({ states }) => [...states.values()].filter((each) => each === 'connected').length === ends.length - 1,
+      ),
+    { timeout: 20_000, interval: 20 },
+  );
 }
 
 /** Resolves with the number of frames that were decoded of a video track, once there are some. */

@@ -31,8 +31,9 @@ const offered = run([start('self')]);
 const leader = run([start('self'), answer('0.1'), connection('connected')]);
 const follower = run([start('peer'), offer(), connection('connected')], newLink(false));
 const foreignOffer = run([{ type: 'slots' }], follower);
-const restarting = run([connection('failed'), timer('recovery')], leader);
-const over = run([connection('failed'), ...Array.from({ length: 5 }, () => timer('recovery'))], leader);
+const restarting = run([connection('disconnected'), timer('grace')], leader);
+const asking = run([connection('disconnected'), timer('grace')], follower);
+const over = run([connection('failed'), ...Array.from({ length: 5 }, () => timer('recovery'))], follower);
 
 /** Effects in a word each, timers without their times. */
 function words(effects: readonly LinkEffect[]): string[] {
@@ -149,7 +150,33 @@ test.each<Row>([
     'stable',
     ['disarm grace', 'arm recovery'],
   ],
-  ['a second failure while recovering changes nothing', restarting, connection('failed'), 'offered', []],
+  [
+    'a failure while recovering is rebuilt at once: no restart brings it back',
+    restarting,
+    connection('failed'),
+    'offered',
+    ['disarm offer', 'disarm answer', 'tell connecting', 'rebuild', 'disarm offer', 'offer', 'arm answer'],
+  ],
+  ['the follower asks for that', asking, connection('failed'), 'stable', ['ask 1']],
+  [
+    'what failed without a word before is rebuilt',
+    run([connection('failed')], leader),
+    timer('recovery'),
+    'offered',
+    [
+      'disarm grace',
+      'disarm offer',
+      'disarm answer',
+      'tell connecting',
+      'rebuild',
+      'disarm offer',
+      'offer',
+      'arm answer',
+      'arm recovery',
+    ],
+  ],
+  ['a second disconnection changes nothing', restarting, connection('disconnected'), 'offered', []],
+  ['what is asked for while a new connection is offered is about the old one', offered, asked(), 'offered', []],
   [
     'the moment is over: the leader restarts',
     run([connection('disconnected')], leader),
@@ -195,20 +222,8 @@ test.each<Row>([
     'offered',
     ['disarm grace', 'disarm offer', 'restart', 'arm answer', 'arm recovery'],
   ],
-  [
-    'a hint while recovering is one more attempt',
-    run([connection('failed'), timer('recovery')], follower),
-    hint(),
-    'stable',
-    ['ask 0'],
-  ],
-  [
-    'a hint without signalling waits for it',
-    run([connection('failed'), timer('recovery')], follower),
-    hint(false),
-    'stable',
-    [],
-  ],
+  ['a hint while recovering is one more attempt', asking, hint(), 'stable', ['ask 0']],
+  ['a hint without signalling waits for it', asking, hint(false), 'stable', []],
   [
     'without an answer the offer is made again',
     offered,
@@ -255,10 +270,13 @@ test.each<Row>([
 });
 
 test('attempts come at 0, 4 and 10 s, a rebuild at 15 s, the end at 30 s', () => {
-  let [state, effects] = stepLink(leader, connection('failed'));
+  const down = run([connection('disconnected')], leader);
+  let [state, effects] = stepLink(down, timer('grace'));
   let now = 0;
-  const log: string[] = [];
+  const log = ['0 restart'];
   for (;;) {
+    // Each is answered, and changes nothing.
+    if (state.signaling === 'offered') state = stepLink(state, answer(offerId(state), state.generation))[0];
     const next = effects.find((effect) => effect.do === 'arm' && effect.timer === 'recovery');
     if (next?.do !== 'arm') break;
     now += next.ms;
@@ -268,8 +286,6 @@ test('attempts come at 0, 4 and 10 s, a rebuild at 15 s, the end at 30 s', () =>
         .filter((word) => /restart|rebuild|tell/.test(word))
         .map((word) => `${now} ${word}`),
     );
-    // Each restart is answered, and changes nothing.
-    if (state.signaling === 'offered') state = stepLink(state, answer(offerId(state), state.generation))[0];
   }
   expect(log).toEqual([
     '0 restart',
@@ -282,8 +298,8 @@ test('attempts come at 0, 4 and 10 s, a rebuild at 15 s, the end at 30 s', () =>
 });
 
 test('the follower asks for the same, and for a rebuild by the next generation', () => {
-  let [state, effects] = stepLink(follower, connection('failed'));
-  const log: string[] = [];
+  let [state, effects] = stepLink(run([connection('disconnected')], follower), timer('grace'));
+  const log = words(effects).filter((word) => word.startsWith('ask'));
   while (effects.some((effect) => effect.do === 'arm')) {
     [state, effects] = stepLink(state, timer('recovery'));
     log.push(...words(effects).filter((word) => /ask|tell/.test(word)));
@@ -295,11 +311,11 @@ test('an offer that comes while the connection is down counts as an attempt', ()
   const down = run([connection('disconnected')], follower);
   const [state, effects] = stepLink(down, offer());
   expect(words(effects)).toEqual(['accept', 'disarm grace', 'arm recovery']);
-  expect(words(stepLink(state, connection('failed'))[1])).toEqual([]);
+  expect(words(stepLink(state, connection('disconnected'))[1])).toEqual([]);
 });
 
 test('a connection that stands forgets what was tried', () => {
-  const again = run([connection('failed'), timer('recovery'), answer('0.2'), connection('connected')], leader);
+  const again = run([answer('0.2'), connection('connected')], restarting);
   expect(again).toEqual({ ...leader, offer: 2 });
 });
 

@@ -76,7 +76,7 @@ type Move =
   | { readonly do: 'deliver' | 'slots' }
   | { readonly do: 'start'; readonly offerer: 'self' | 'peer' }
   | { readonly do: 'hint'; readonly up: boolean }
-  | { readonly do: 'connection'; readonly state: 'connecting' | 'connected' | 'disconnected' }
+  | { readonly do: 'connection'; readonly state: 'connecting' | 'connected' | 'disconnected' | 'failed' }
   | { readonly do: 'timer'; readonly timer: LinkTimer; readonly up: boolean };
 
 const move: fc.Arbitrary<Move> = fc.oneof(
@@ -86,7 +86,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   fc.record({ do: fc.constant('hint' as const), up: fc.boolean() }),
   fc.record({
     do: fc.constant('connection' as const),
-    state: fc.constantFrom('connecting' as const, 'connected' as const, 'disconnected' as const),
+    state: fc.constantFrom('connecting' as const, 'connected' as const, 'disconnected' as const, 'failed' as const),
   }),
   fc.record({
     do: fc.constant('timer' as const),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { hear, nobodySpeaks, type Speakers } from '../../../../src/client/calls/speakers.ts';
+import { hear, loudness, nobodySpeaks, type Speakers } from '../../../../src/client/calls/speakers.ts';
 
 type Look = Readonly<Record<string, number>>;
 const STEP_MS = 500;
@@ -42,4 +42,14 @@ test.each<[title: string, looks: Look[], speaking: string[]]>([
 test('while nothing changes it is the same array', () => {
   const first = hear(nobodySpeaks, new Map([['ann', 0.1]]), 0);
   expect(hear(first, new Map([['ann', 0.12]]), STEP_MS).speaking).toBe(first.speaking);
+});
+
+test.each<[title: string, before: [number, number] | undefined, now: [number, number], level: number]>([
+  ['the root of the energy of a second', undefined, [0.01, 1], 0.1],
+  ['since the last look alone', [4, 10], [4.02, 12], 0.1],
+  ['nothing was heard', [1, 10], [1, 11], 0],
+  ['no time has passed', [1, 10], [2, 10], 0],
+])('loudness: %s', (_title, before, now, level) => {
+  const energy = ([joules, seconds]: [number, number]) => ({ joules, seconds });
+  expect(loudness(before && energy(before), energy(now))).toBeCloseTo(level);
 });

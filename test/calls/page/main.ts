@@ -1,0 +1,13 @@
+import { Caller } from './caller.ts';
+import { floorMs, oursMs } from './first-frame.ts';
+
+declare global {
+  // What the bench reaches by evaluating in the page.
+  var firstFrame: { readonly ours: () => Promise<number>; readonly floor: () => Promise<number> };
+}
+
+/* An app that calls, at its smallest: the address says who this is, and whether it answers. */
+const address = new URLSearchParams(location.search);
+globalThis.caller = new Caller(address.get('user') ?? '', address.has('answers'));
+globalThis.caller.client.connect().catch(() => undefined);
+globalThis.firstFrame = { ours: oursMs, floor: floorMs };
