@@ -21,8 +21,15 @@ export function lazy<T>(load: () => Promise<T>): Lazy<T> {
   return Object.defineProperty(get, 'current', { get: () => current }) as Lazy<T>;
 }
 
-/** Stands in for something whose methods are all asynchronous: what it is gets loaded when the first of them is called. */
-export function lazily<T extends { readonly ready: Promise<void> }>(load: () => Promise<T>): T {
+/**
+ * Stands in for something whose methods are all asynchronous: what it is gets loaded when the first of them is called.
+ *
+ * @param ready - its `ready`, where that is known without it
+ */
+export function lazily<T extends { readonly ready: Promise<void> }>(
+  load: () => Promise<T>,
+  ready: () => Promise<void> = async () => (await load()).ready,
+): T {
   return new Proxy({} as T, {
     get(_target, name) {
       // Whoever awaits it, or looks at it in a console, asks for more than its methods.
@@ -33,9 +40,9 @@ export function lazily<T extends { readonly ready: Promise<void> }>(load: () => 
           return (Reflect.get(loaded, name) as (...args: unknown[]) => unknown).apply(loaded, args);
         };
       }
-      const ready = load().then((loaded) => loaded.ready);
-      ready.catch(() => undefined);
-      return ready;
+      const promise = ready();
+      promise.catch(() => undefined);
+      return promise;
     },
   });
 }

@@ -7,7 +7,6 @@ import type { CommStorage } from '../../storage/comm-storage.ts';
 import type { EncryptionOptions } from '../options.ts';
 import { openDataKey } from './data-key.ts';
 import type { Outcome } from './failures.ts';
-import { decodeGroup, newGroup, type Group } from './group.ts';
 import { createIdentity, identityOf, type Identity } from './identity.ts';
 import { encodePayload, type Payload } from './payload.ts';
 import { decodePeer, encodePeer, encryptTo, newPeer, type Own, type Peer } from './peer-sessions.ts';
@@ -111,11 +110,6 @@ export function pinIn(view: View, userId: string): Pin | undefined {
 
 export function keepPin(view: View, userId: string, pin: Pin): void {
   view.write(NAMES.pin(userId), { ...pin });
-}
-
-export function groupIn(view: View, conversationId: string): Group {
-  const stored = view.get(NAMES.group(conversationId));
-  return (stored && decodeGroup(stored)) ?? newGroup(conversationId);
 }
 
 /** Encrypts on a peer's session and keeps the step. Needs the records `identity` and `peer`. */

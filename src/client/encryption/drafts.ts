@@ -76,19 +76,10 @@ export class Drafts {
     });
   }
 
-  /** A peer has lost its sessions: what was encrypted for it and hasn't arrived is encrypted again when it leaves again. */
-  async sealAnew(account: Account, recipientId: string): Promise<void> {
-    const prefix = NAMES.draft('');
-    for (const [name] of await account.records.list(prefix)) {
-      const clientId = decodeURIComponent(name.slice(prefix.length));
-      await account.records.transact([name], (view) => {
-        const draft = draftIn(view, clientId);
-        if (draft?.envelope?.recipientId !== recipientId) return;
-        keepDraft(view, clientId, { secret: draft.secret, ts: draft.ts });
-        const held = this.#held.get(clientId);
-        if (held !== undefined) this.#held.set(clientId, { secret: held.secret, ts: held.ts });
-      });
-    }
+  /** Without the bytes that were made of it, which nobody can read: they are made anew when it leaves again. */
+  unseal(clientId: string): void {
+    const held = this.#held.get(clientId);
+    if (held !== undefined) this.#held.set(clientId, { secret: held.secret, ts: held.ts });
   }
 
   clear(): void {

@@ -1,3 +1,4 @@
+import { lazily, lazy, type Lazy } from '../../lib/lazy.ts';
 import { isCommError } from '../../protocol/errors.ts';
 import type { Conversation } from '../../protocol/conversations.ts';
 import type { EditMessage, Message, SendMessage } from '../../protocol/messages.ts';
@@ -9,9 +10,9 @@ import type { EncryptionOptions } from '../options.ts';
 import type { Account } from './account.ts';
 import { Accounts } from './accounts.ts';
 import { Drafts } from './drafts.ts';
-import { EncryptionClient } from './encryption-client.ts';
 import type { Encryption } from './encryption.ts';
-import { GroupRequests } from './group-requests.ts';
+import type { GroupRequests } from './group-requests.ts';
+import { forgetLate } from './late.ts';
 import { Incoming } from './incoming.ts';
 import { Intake } from './intake.ts';
 import { Mailbox } from './mailbox.ts';
@@ -20,7 +21,6 @@ import { Outgoing } from './outgoing.ts';
 import { Post } from './post.ts';
 import { Publisher } from './publisher.ts';
 import type { News } from './receiving.ts';
-import { forgetLate, sendAgain } from './resending.ts';
 import { Requirements } from './requirements.ts';
 import { encryptedIn, replacedIn } from './rows.ts';
 import { Sessions } from './sessions.ts';
@@ -49,7 +49,7 @@ export class Engine implements Cipher {
   readonly #members: Members;
   readonly #outgoing: Outgoing;
   readonly #incoming: Incoming;
-  readonly #groupRequests: GroupRequests;
+  readonly #groupRequests: Lazy<GroupRequests>;
   readonly #intake: Intake;
   #userId: string | undefined;
 
@@ -84,14 +84,21 @@ export class Engine implements Cipher {
       othersIn: (of: Account, id: string) => this.#members.othersIn(of, id),
     };
     this.#outgoing = new Outgoing(context, sending, this.#drafts, this.#sessions, this.#post);
-    this.#groupRequests = new GroupRequests(context, this.#sessions, (of) => this.#hurry(of));
+    this.#groupRequests = lazy(async () => {
+      const { GroupRequests } = await import('./group-requests.ts');
+      return new GroupRequests(context, this.#sessions, (of) => this.#hurry(of));
+    });
     const lost = (of: Account, senderId: string): void => this.#lost(of, senderId);
     this.#incoming = new Incoming(context, policy, {
       account,
       news: (of, senderId, news) => this.#news(of, senderId, news, news.started === true),
       lost,
       seen: (of, messages) => this.#members.learnSenders(of, messages),
-      missing: (of, senderId, cid, chainId) => this.#groupRequests.ask(of, senderId, cid, chainId),
+      missing: (of, senderId, cid, chainId) => {
+        this.#groupRequests()
+          .then((requests) => requests.ask(of, senderId, cid, chainId))
+          .catch(context.report);
+      },
     });
     const mailbox = new Mailbox(context, policy, {
       news: (of, senderId, news, unlocked) => this.#news(of, senderId, news, unlocked),
@@ -106,16 +113,22 @@ export class Engine implements Cipher {
       publisher: this.#publisher,
       amend: (message) => ports.amend(message),
     });
-    this.api = new EncryptionClient({
-      context,
-      accounts: this.#accounts,
-      sessions: this.#sessions,
-      publisher: this.#publisher,
-      requirements: this.#requirements,
-      heal: (of, senderId) => this.#intake.heal(of, senderId),
-      forget: () => this.#forgetTexts(),
-      started: (of) => this.#started(of),
-    });
+    this.api = lazily(
+      async () => {
+        const { EncryptionClient } = await import('./encryption-client.ts');
+        return new EncryptionClient({
+          context,
+          accounts: this.#accounts,
+          sessions: this.#sessions,
+          publisher: this.#publisher,
+          requirements: this.#requirements,
+          heal: (of, senderId) => this.#intake.heal(of, senderId),
+          forget: () => this.#forgetTexts(),
+          started: (of) => this.#started(of),
+        });
+      },
+      () => this.#publisher.ready,
+    );
   }
 
   async connected(userId: string): Promise<void> {
@@ -134,7 +147,7 @@ export class Engine implements Cipher {
   lineLost(): void {
     this.#publisher.stop();
     this.#post.stop();
-    this.#groupRequests.stop();
+    this.#groupRequests.current?.stop();
     // With our server all of it comes again.
     if (this.#context.has('rev')) this.#intake.clear();
   }
@@ -221,7 +234,8 @@ export class Engine implements Cipher {
 
   /** A peer has lost what it had: what waits for it is encrypted anew, what it has got is sent once more. */
   async #sendAgain(account: Account, senderId: string): Promise<void> {
-    await this.#drafts.sealAnew(account, senderId);
+    const { sealAnew, sendAgain } = await import('./resending.ts');
+    await sealAnew(account, this.#drafts, senderId);
     if (await sendAgain(account, senderId, this.#context.clock.now())) this.#hurry(account);
   }
 

@@ -1,8 +1,7 @@
-import { uuidv7 } from '../../lib/ids.ts';
 import { Remembered } from '../../lib/remembered.ts';
 import { isCommError } from '../../protocol/errors.ts';
 import type { ClientContext } from '../context.ts';
-import { encryptIn, groupIn, NAMES, postIn, type Account } from './account.ts';
+import { NAMES, type Account } from './account.ts';
 import type { Sessions } from './sessions.ts';
 
 /** The key is most likely on its way. */
@@ -44,16 +43,11 @@ export class GroupRequests {
   async #ask(account: Account, senderId: string, cid: string, chainId: number, key: string): Promise<void> {
     await this.#sessions.ensure(account, senderId);
     const names = [NAMES.identity, NAMES.peer(senderId), NAMES.group(cid)];
-    const isPosted = await account.records.transact(names, (view) => {
-      // It may have come meanwhile.
-      if (groupIn(view, cid).others.some((each) => each.senderId === senderId && each.chainId === chainId))
-        return false;
-      const ts = this.#context.clock.now();
-      const payload = { kind: 'sender-key', id: uuidv7(), ts, cid, senderKey: { cid, chainId } } as const;
-      const step = encryptIn(view, account, senderId, payload);
-      if (step.ok) postIn(view, step.envelope);
-      return step.ok;
-    });
+    const { askForKey } = await import('./group-keys.ts');
+    const now = this.#context.clock.now();
+    const isPosted = await account.records.transact(names, (view) =>
+      askForKey(view, account, senderId, { cid, chainId }, now),
+    );
     if (!isPosted) return;
     this.#asked.add(key);
     this.#posted(account);

@@ -5,13 +5,10 @@ import { Remembered } from '../../lib/remembered.ts';
 import { keepDecrypted, readMessage } from '../../transport/rows.ts';
 import type { Secret } from '../cipher.ts';
 import type { ClientContext } from '../context.ts';
-import { groupIn, NAMES, pinIn, type Account } from './account.ts';
-import { encodeGroup } from './group.ts';
-import { readPayload, type Payload } from './payload.ts';
+import { NAMES, type Account } from './account.ts';
 import { failed, namesFor, receiveIn, type News, type Reading } from './receiving.ts';
 import type { View } from './records.ts';
-import { chainIdOf, receiveInGroup } from './sender-keys.ts';
-import { takeLate } from './resending.ts';
+import { takeLate } from './late.ts';
 import { hashOf, readText, secretIn, storable, textFor, withSecret, type Text } from './texts.ts';
 
 export interface IncomingEvents {
@@ -30,6 +27,8 @@ export interface IncomingEvents {
 type Outcome = { text: Text } | Extract<Reading, { ok: false }>;
 
 const REMEMBERED = 2_000;
+
+const groupKeys = () => import('./group-keys.ts');
 
 /** Decrypts messages: each once, whoever asks, and whatever tabs do it at the same time. */
 export class Incoming {
@@ -138,8 +137,10 @@ export class Incoming {
     const { reason, news } = outcome;
     this.#events.news(account, senderId, news);
     if (isLive && (reason === 'unknown-session' || reason === 'unknown-prekey')) this.#events.lost(account, senderId);
-    const chainId = reason === 'no-sender-key' ? chainIdOf(envelope) : undefined;
-    if (isLive && chainId !== undefined) this.#events.missing(account, senderId, conversationId, chainId);
+    if (isLive && reason === 'no-sender-key') {
+      const chainId = (await groupKeys()).chainIdOf(envelope);
+      if (chainId !== undefined) this.#events.missing(account, senderId, conversationId, chainId);
+    }
     return this.#fail(message, reason);
   }
 
@@ -150,7 +151,8 @@ export class Incoming {
     const isGroup = envelope.recipientId === cid;
     const names = [NAMES.text(id), NAMES.own(hash)];
     if (!isOwn) names.push(...namesFor(senderId));
-    if (!isOwn && isGroup) names.push(NAMES.group(cid));
+    const group = !isOwn && isGroup ? await groupKeys() : undefined;
+    if (group !== undefined) names.push(NAMES.group(cid));
     if (!isOwn && clientId !== undefined) names.push(NAMES.late(senderId, clientId));
     const step = await account.records.transact(names, (view): { outcome: Outcome; news?: News } => {
       const kept = readText(view.read(NAMES.text(id)));
@@ -159,9 +161,10 @@ export class Incoming {
       if (envelope.senderId !== senderId) return { outcome: failed('misplaced') };
       if (!isGroup && envelope.recipientId !== account.userId) return { outcome: failed('not-for-us') };
       const now = this.#context.clock.now();
-      const reading = isGroup
-        ? receiveGroupIn(view, account, cid, envelope, now)
-        : receiveIn(view, account, envelope, this.#policy, now);
+      const reading =
+        group === undefined
+          ? receiveIn(view, account, envelope, this.#policy, now)
+          : group.receiveForGroup(view, account, cid, envelope, now);
       if (!reading.ok) {
         const late = clientId === undefined ? undefined : lateIn(view, message, clientId, reading.reason);
         if (late === undefined) return { outcome: reading };
@@ -227,25 +230,6 @@ function ownIn(view: View, message: Message, hash: string): Outcome {
   view.write(NAMES.text(id), storable(text));
   view.delete(NAMES.own(hash));
   return { text };
-}
-
-function receiveGroupIn(
-  view: View,
-  account: Account,
-  cid: string,
-  envelope: EncryptedEnvelope,
-  now: number,
-): { ok: true; payload: Payload; news: News } | Extract<Reading, { ok: false }> {
-  const step = receiveInGroup(groupIn(view, cid), account, envelope, now);
-  if (!step.ok) {
-    // A chain that is known from later on only, as it is to somebody who joined, looks like one that was read before.
-    return failed(step.reason === 'unknown-session' || step.reason === 'replay' ? 'no-sender-key' : step.reason);
-  }
-  // The key came on a session, where its owner's identity was looked at.
-  if (pinIn(view, envelope.senderId)?.changedTo !== undefined) return failed('identity-changed');
-  const payload = readPayload(step.plaintext);
-  view.put(NAMES.group(cid), encodeGroup(step.group));
-  return payload === undefined ? failed('invalid') : { ok: true, payload, news: {} };
 }
 
 function isEnvelope(value: unknown): value is EncryptedEnvelope {

@@ -1,19 +1,13 @@
-import { fromBase64 } from '../../lib/base64.ts';
-import { uuidv7 } from '../../lib/ids.ts';
 import type { EncryptedEnvelope, SessionInitPush } from '../../protocol/encryption.ts';
 import { isCommError } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { fields } from '../../transport/fields.ts';
 import type { ClientContext } from '../context.ts';
-import { encryptIn, groupIn, NAMES, peerIn, postIn, type Account } from './account.ts';
-import { encodeGroup } from './group.ts';
-import { givenIn } from './outgoing.ts';
-import { readPayload, type Payload, type SenderKey, type SenderKeyPayload } from './payload.ts';
+import { NAMES, peerIn, type Account } from './account.ts';
+import { readPayload } from './payload.ts';
 import { receive } from './receive.ts';
 import { namesFor, receiveIn, type News, type Reading } from './receiving.ts';
-import type { View } from './records.ts';
-import { keepLate } from './resending.ts';
-import { acceptSenderKey } from './sender-keys.ts';
+import { keepLate } from './late.ts';
 
 export interface MailboxEvents {
   /** `unlocked`: what its sender has sent may be readable now. */
@@ -101,6 +95,7 @@ export class Mailbox {
       const payload = step.ok ? readPayload(step.plaintext) : undefined;
       return payload?.kind === 'sender-key' ? payload.cid : undefined;
     });
+    const group = cid === undefined ? undefined : await import('./group-keys.ts');
     if (cid !== undefined) names.push(NAMES.group(cid), NAMES.given(cid));
     return records.transact(names, (view) => {
       const reading = receiveIn(view, account, envelope, this.#policy, now);
@@ -110,31 +105,17 @@ export class Mailbox {
         keepLate(view, senderId, payload, now);
         return { reading, unlocked: true };
       }
-      if (payload.kind !== 'sender-key' || payload.cid !== cid) return { reading, unlocked: news.started === true };
+      if (payload.kind !== 'sender-key' || payload.cid !== cid || group === undefined) {
+        return { reading, unlocked: news.started === true };
+      }
       const { senderKey } = payload;
       if ('chainKey' in senderKey) {
-        const step = acceptSenderKey(groupIn(view, cid), { userId: senderId, identityKey }, senderKey);
-        if (step.ok) view.put(NAMES.group(cid), encodeGroup(step.group));
-        return { reading, unlocked: step.ok };
+        return { reading, unlocked: group.acceptKey(view, { userId: senderId, identityKey }, senderKey) };
       }
-      const posted = giveAgain(view, account, senderId, payload, now);
+      const posted = group.giveAgain(view, account, senderId, senderKey, now);
       return { reading: { ...reading, news: { ...news, posted: posted || news.posted } }, unlocked: false };
     });
   }
-}
-
-/** A member who can't read asks for the key: they get what they were given before, and nobody else gets anything. */
-function giveAgain(view: View, account: Account, memberId: string, { cid, senderKey }: SenderKeyPayload, now: number) {
-  const given = givenIn(view, cid);
-  const held = given?.chainId === senderKey.chainId ? given.keys[memberId] : undefined;
-  const chainKey = held && fromBase64(held.chainKey);
-  const sigKey = given && fromBase64(given.sigKey);
-  if (held === undefined || chainKey === undefined || sigKey === undefined) return false;
-  const again: SenderKey = { cid, chainId: senderKey.chainId, iteration: held.iteration, chainKey, sigKey };
-  const payload: Payload = { kind: 'sender-key', id: uuidv7(), ts: now, cid, senderKey: again };
-  const step = encryptIn(view, account, memberId, payload);
-  if (step.ok) postIn(view, step.envelope);
-  return step.ok;
 }
 
 function readPush(data: unknown): SessionInitPush | undefined {

@@ -1,5 +1,3 @@
-import { toBase64 } from '../../lib/base64.ts';
-import { uuidv7 } from '../../lib/ids.ts';
 import { KeyedQueue } from '../../lib/keyed-queue.ts';
 import type { EncryptedEnvelope } from '../../protocol/encryption.ts';
 import { CommError } from '../../protocol/errors.ts';
@@ -7,17 +5,13 @@ import { LIMITS } from '../../protocol/limits.ts';
 import type { EditMessage, Message, SendMessage } from '../../protocol/messages.ts';
 import type { Outgoing as Item, Secret } from '../cipher.ts';
 import type { ClientContext } from '../context.ts';
-import { encryptIn, groupIn, NAMES, pinIn, postIn, type Account } from './account.ts';
+import { encryptIn, NAMES, pinIn, type Account } from './account.ts';
 import { draftIn, keepDraft, type Drafts } from './drafts.ts';
-import { encodeGroup } from './group.ts';
-import { encodePayload, type MessagePayload, type SenderKey } from './payload.ts';
+import type { MessagePayload } from './payload.ts';
 import type { Post } from './post.ts';
-import { secureRandom } from './primitives.ts';
 import type { View } from './records.ts';
-import { encryptToGroup, markGiven, prepareChain } from './sender-keys.ts';
 import { isUsable, type Sessions } from './sessions.ts';
 import { hashOf, readText, storable, type Text } from './texts.ts';
-import { shownKey } from './trust.ts';
 
 export interface OutgoingPorts {
   account(): Promise<Account>;
@@ -167,6 +161,7 @@ export class Outgoing {
     members: readonly string[],
     payload: MessagePayload,
   ): Promise<EncryptedEnvelope | undefined> {
+    const { sealForGroup } = await import('./group-keys.ts');
     const readers = await this.#readers(account, members);
     const { cid } = payload;
     const names = [NAMES.identity, NAMES.draft(clientId), NAMES.group(cid), NAMES.given(cid)];
@@ -176,28 +171,8 @@ export class Outgoing {
       if (draft?.envelope !== undefined) return draft.envelope;
       const now = this.#context.clock.now();
       if (!readers.every((userId) => isUsable(view, userId, now))) return undefined;
-      const own = readers.flatMap((userId) => {
-        const pin = pinIn(view, userId);
-        return pin === undefined ? [] : [{ userId, identityKey: shownKey(pin) }];
-      });
-      const { group, senderKey, missing } = prepareChain(groupIn(view, cid), own, secureRandom, now);
-      for (const { userId } of missing) {
-        const given = { kind: 'sender-key', id: uuidv7(), ts: now, cid, senderKey } as const;
-        const step = encryptIn(view, account, userId, given);
-        if (!step.ok) return undefined;
-        postIn(view, step.envelope);
-      }
-      keepGiven(
-        view,
-        senderKey,
-        missing.map(({ userId }) => userId),
-      );
-      const from = { userId: account.userId, identity: account.identity(view) };
-      const ready = markGiven(group, senderKey.chainId, missing);
-      const step = encryptToGroup(ready, from, encodePayload(payload), secureRandom);
-      if (!step.ok) return undefined;
-      view.put(NAMES.group(cid), encodeGroup(step.group));
-      return this.#keepSealed(view, account, clientId, payload, step.envelope);
+      const envelope = sealForGroup(view, account, readers, payload, now);
+      return envelope && this.#keepSealed(view, account, clientId, payload, envelope);
     });
   }
 
@@ -249,28 +224,4 @@ function secretOf({ content, type, replyTo, attachment }: Secret): Secret {
 
 function attachmentOf({ attachment }: Secret): MessagePayload['attachment'] {
   return attachment && { ...attachment };
-}
-
-/** What each member of a group was given of the own chain, to be given again to whoever has lost it. */
-export interface Given {
-  readonly chainId: number;
-  readonly sigKey: string;
-  readonly keys: Readonly<Record<string, { readonly iteration: number; readonly chainKey: string }>>;
-}
-
-export function givenIn(view: View, cid: string): Given | undefined {
-  const stored = view.read(NAMES.given(cid));
-  return typeof stored === 'object' && stored !== null && 'keys' in stored ? (stored as Given) : undefined;
-}
-
-function keepGiven(view: View, senderKey: SenderKey, userIds: readonly string[]): void {
-  const { cid, chainId, iteration } = senderKey;
-  const before = givenIn(view, cid);
-  if (userIds.length === 0 && before?.chainId === chainId) return;
-  const key = { iteration, chainKey: toBase64(senderKey.chainKey) };
-  const keys = {
-    ...(before?.chainId === chainId && before.keys),
-    ...Object.fromEntries(userIds.map((userId) => [userId, key])),
-  };
-  view.write(NAMES.given(cid), { chainId, sigKey: toBase64(senderKey.sigKey), keys });
 }

@@ -1,13 +1,26 @@
-import type { Storable } from '../../storage/comm-storage.ts';
-import type { Secret } from '../cipher.ts';
 import { encryptIn, keepPin, NAMES, pinIn, postIn, type Account } from './account.ts';
+import { draftIn, keepDraft, type Drafts } from './drafts.ts';
 import type { MessagePayload } from './payload.ts';
-import type { View } from './records.ts';
-import { readText, secretIn, type Text } from './texts.ts';
+import { readText, type Text } from './texts.ts';
 
 const HOUR = 3_600_000;
 const WEEK = 7 * 24 * HOUR;
 const MAX_MESSAGES = 100;
+
+/** A peer has lost its sessions: what was encrypted for it and hasn't arrived is encrypted anew when it leaves again. */
+export async function sealAnew({ records }: Account, drafts: Drafts, recipientId: string): Promise<void> {
+  const prefix = NAMES.draft('');
+  for (const [name] of await records.list(prefix)) {
+    const clientId = decodeURIComponent(name.slice(prefix.length));
+    const isTheirs = await records.transact([name], (view) => {
+      const draft = draftIn(view, clientId);
+      if (draft?.envelope?.recipientId !== recipientId) return false;
+      keepDraft(view, clientId, { secret: draft.secret, ts: draft.ts });
+      return true;
+    });
+    if (isTheirs) drafts.unseal(clientId);
+  }
+}
 
 /**
  * Somebody has lost the sessions that messages were encrypted on: what was written to them in the last days goes to them
@@ -50,36 +63,5 @@ export async function sendAgain(account: Account, peerId: string, now: number): 
       postIn(view, step.envelope);
     }
     return true;
-  });
-}
-
-/** What came beside the conversation, for a message whose own bytes can't be read. */
-interface Late {
-  readonly cid: string;
-  readonly at: number;
-  readonly secret: Secret;
-}
-
-export function keepLate(view: View, senderId: string, payload: MessagePayload, now: number): void {
-  const { attachment, ...secret } = secretIn(payload);
-  const whole: Storable = { ...secret, ...(attachment !== undefined && { attachment: { ...attachment } }) };
-  view.write(NAMES.late(senderId, payload.id), { cid: payload.cid, at: now, secret: whole });
-}
-
-/** Takes it, where there is one for this message. */
-export function takeLate(view: View, senderId: string, clientId: string, cid: string): Secret | undefined {
-  const name = NAMES.late(senderId, clientId);
-  const late = view.read(name) as Late | undefined;
-  if (late?.cid !== cid) return undefined;
-  view.delete(name);
-  return late.secret;
-}
-
-/** Nobody has asked for it: its message was read, or is gone. */
-export async function forgetLate({ records }: Account, now: number): Promise<void> {
-  const old = (await records.list('late/')).filter(([, value]) => now - (value as Late).at > WEEK);
-  if (old.length === 0) return;
-  await records.transact([], (view) => {
-    for (const [name] of old) view.delete(name);
   });
 }

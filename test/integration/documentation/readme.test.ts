@@ -31,13 +31,19 @@ async function endsWell(running: RunningSnippet, { prints }: Snippet): Promise<v
 
 test('every JavaScript snippet is one of those that run below', () => {
   const files = snippets.filter(({ language }) => language === 'js').map(({ file }) => file);
-  expect(files).toEqual(['chat.mjs', 'bot.mjs', 'tokens.mjs', 'server.mjs', 'embedded.mjs']);
+  expect(files).toEqual(['chat.mjs', 'bot.mjs', 'tokens.mjs', 'secret.mjs', 'server.mjs', 'embedded.mjs']);
 });
 
 test('chat.mjs: two people chat and the process ends by itself', async () => {
   await using server = await startServer();
   await using running = await runSnippet(snippet('chat.mjs'), server.port);
   await endsWell(running, snippet('chat.mjs'));
+});
+
+test('secret.mjs: what two people say stays between them', async () => {
+  await using server = await startServer();
+  await using running = await runSnippet(snippet('secret.mjs'), server.port);
+  await endsWell(running, snippet('secret.mjs'));
 });
 
 test('tokens.mjs: a server and a client with tokens, which end by themselves', async () => {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { typeErrors } from '../../helpers/documentation/check-types.ts';
 import { snippetsOf } from '../../helpers/documentation/snippets.ts';
 
-const PAGES = ['README.md', 'docs/operations.md', 'docs/lumenjs.md', 'docs/calls.md'];
+const PAGES = ['README.md', 'docs/operations.md', 'docs/lumenjs.md', 'docs/calls.md', 'docs/encryption.md'];
 const minutes = 60_000;
 
 test(
