@@ -25,6 +25,8 @@ const FAREWELL_MS = 60_000;
 const LEAVE_MS = 1_000;
 /** Of one call that may turn out to be our own. */
 const MAX_HELD = 512;
+/** Calls of which one may be our own. */
+const MAX_STRANGERS = 16;
 
 interface Entry {
   readonly core: CallCore;
@@ -147,6 +149,7 @@ export class CallDesk {
   }
 
   #hold(callId: string, push: Held['pushes'][number]): void {
+    if (this.#held.size >= MAX_STRANGERS && !this.#held.has(callId)) return;
     const held = this.#held.get(callId) ?? { pushes: [] };
     this.#held.set(callId, held);
     if (held.pushes.length < MAX_HELD) held.pushes.push(push);

@@ -232,7 +232,7 @@ export class CallLine implements SignalPort {
 }
 
 /** Nobody knows whether it arrived. */
-export function isLost(error: unknown): boolean {
+function isLost(error: unknown): boolean {
   return isCommError(error) && (error.code === 'DISCONNECTED' || error.code === 'TIMEOUT');
 }
 
