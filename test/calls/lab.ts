@@ -22,8 +22,8 @@ export class Lab implements AsyncDisposable {
     this.#directory = directory;
   }
 
-  /** @param host - where the server listens; Firefox gathers no candidates on loopback alone */
-  static async open(host = '127.0.0.1'): Promise<Lab> {
+  /** @param bend - the flags that Chromium is started with, in place of those of all tests */
+  static async open(bend: (flags: string[]) => string[] = (flags) => flags): Promise<Lab> {
     ensureChromium();
     const directory = await mkdtemp(path.join(tmpdir(), 'lumen-comm-calls-'));
     await build({
@@ -37,7 +37,6 @@ export class Lab implements AsyncDisposable {
     const answers: { ice: () => unknown } = { ice: () => ({}) };
     const server = await createCommServer({
       port: 0,
-      host,
       database: ':memory:',
       logger: silentLogger,
       // Building the page has made this a production environment.
@@ -45,18 +44,38 @@ export class Lab implements AsyncDisposable {
       fetch: async (request) =>
         new URL(request.url).pathname === '/ice.json' ? Response.json(answers.ice()) : files(request),
     });
-    const lab = new Lab(await chromium.launch(launchOptions()), server, directory);
+    const options = launchOptions();
+    const browser = await chromium.launch({ ...options, args: bend(options.args) });
+    const lab = new Lab(browser, server, directory);
     answers.ice = () => lab.ice();
     return lab;
   }
 
   /** A page of somebody, connected. Each is a device of its own. */
   async person(userId: string, { answers = false } = {}): Promise<Person> {
-    const context = await this.#browser.newContext({ permissions: ['camera', 'microphone'] });
+    const context = await this.#browser.newContext();
     const page = await context.newPage();
     await page.goto(this.address(userId, answers));
     await page.waitForFunction(() => globalThis.caller?.client.status === 'connected');
     return new Person(userId, page);
+  }
+
+  /** A page that nobody has touched, and that captures nothing: what Playwright evaluates counts as a click. */
+  async untouched(userId: string): Promise<{ page: Page; evaluate: (expression: string) => Promise<unknown> }> {
+    const page = await (await this.#browser.newContext()).newPage();
+    const session = await page.context().newCDPSession(page);
+    await page.goto(`${this.address(userId, true)}=silently`);
+    return {
+      page,
+      async evaluate(expression) {
+        const { result } = await session.send('Runtime.evaluate', {
+          expression,
+          userGesture: false,
+          returnByValue: true,
+        });
+        return result.value as unknown;
+      },
+    };
   }
 
   /** Alice calls, bob answers; afterwards both are gone, whatever happened. */

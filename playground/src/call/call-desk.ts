@@ -1,7 +1,5 @@
 import type { CallSession, CallType, CommClient, Conversation } from 'lumen-comm';
 import { Cell, childAbort } from '../lib/watch.ts';
-import { announce } from '../ui/announcer.ts';
-import { endWords } from './words.ts';
 
 /** What a mesh can carry, oneself included. */
 export const MOST_IN_CALL: Readonly<Record<CallType, number>> = { video: 4, audio: 8 };
@@ -124,7 +122,6 @@ export class CallDesk {
     this.#look();
     void session.ended.then((reason) => {
       this.#look();
-      announce(endWords(session.getSnapshot(), 'The other side'));
       const leave = (): void => {
         if (this.session.value === session) this.close();
       };

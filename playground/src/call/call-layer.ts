@@ -1,4 +1,4 @@
-import { isCommError } from 'lumen-comm';
+import { isCommError, type CallSession } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { h, setChildren } from '../lib/dom.ts';
 import { childAbort, watch } from '../lib/watch.ts';
@@ -14,23 +14,28 @@ export function callLayer(session: Session, behind: readonly HTMLElement[]): HTM
   const { calls, signal } = session;
   const place = h('div', { class: 'stage-place' });
   let scope = childAbort(signal);
-  watch(
-    [calls.session.subscribe],
-    () => {
-      scope.abort();
-      scope = childAbort(signal);
-      const call = calls.session.value;
-      const stage = call && callStage(session, call, scope.signal);
-      setChildren(place, stage);
-      stage?.focus();
-    },
-    signal,
-  );
+  let shown: CallSession | undefined;
+  /** Where the focus was last outside of the call: there it goes back to. */
+  let before: HTMLElement | undefined;
+  const remember = ({ target }: Event): void => {
+    if (target instanceof HTMLElement && !place.contains(target)) before = target;
+  };
+  document.addEventListener('focusin', remember, { signal });
   watch(
     [calls.session.subscribe, calls.size.subscribe],
     () => {
-      const isCovered = calls.session.value !== undefined && calls.size.value === 'full';
-      for (const element of behind) element.inert = isCovered;
+      const call = calls.session.value;
+      for (const element of behind) element.inert = call !== undefined && calls.size.value === 'full';
+      if (call === shown) return;
+      shown = call;
+      scope.abort();
+      scope = childAbort(signal);
+      const stage = call && callStage(session, call, scope.signal);
+      // A button that disappears under the focus leaves it nowhere.
+      const isAdrift = document.activeElement === document.body || place.contains(document.activeElement);
+      setChildren(place, stage);
+      if (stage !== undefined) stage.focus();
+      else if (isAdrift) before?.focus({ preventScroll: true });
     },
     signal,
   );

@@ -98,6 +98,14 @@ export function callStage(session: Session, call: CallSession, signal: AbortSign
     },
     signal,
   );
+  call.on(
+    'state',
+    (state) => {
+      if (state === 'connected') announce(`Connected with ${partnerOf(session, call)}`);
+      if (state === 'ended') announce(endWords(call.getSnapshot(), partnerOf(session, call)));
+    },
+    { signal },
+  );
   call.on('participant-joined', (each) => announce(`${nameOf(each.userId)} is in the call`), { signal });
   call.on('participant-left', (each) => announce(`${nameOf(each.userId)} has left the call`), { signal });
   call.on('error', (error) => toast(callProblem(error)), { signal });
@@ -118,16 +126,7 @@ function othersIn(snapshot: CallSnapshot, ownId: string): TileData[] {
   const screens = others.flatMap((each): TileData[] => {
     const stream = remoteScreens.get(each.userId);
     if (stream === undefined || !each.screenSharing) return [];
-    return [
-      {
-        ...tileOf(each, snapshot),
-        key: `${each.userId} screen`,
-        kind: 'screen',
-        stream,
-        hasVideo: true,
-        isMuted: false,
-      },
-    ];
+    return [screenOf({ ...tileOf(each, snapshot), key: `${each.userId} screen` }, stream)];
   });
   return [...screens, ...others.map((each) => ({ ...tileOf(each, snapshot), stream: remoteStreams.get(each.userId) }))];
 }
@@ -168,7 +167,13 @@ function ownTiles(snapshot: CallSnapshot, { userId }: Session): TileData[] {
     quality: undefined,
   };
   if (localScreen === undefined) return [own];
-  return [own, { ...own, key: 'self screen', kind: 'screen', stream: localScreen, hasVideo: true, isMuted: false }];
+  return [own, screenOf({ ...own, key: 'self screen' }, localScreen)];
+}
+
+/** A screen is neither muted nor speaks: what is so of its owner stands beside it. */
+function screenOf(owner: TileData, stream: MediaStream): TileData {
+  const still = { isCameraOff: false, isMuted: false, isSharing: false, isSpeaking: false, isInterrupted: false };
+  return { ...owner, ...still, kind: 'screen', stream, hasVideo: true, quality: undefined };
 }
 
 function showNotice(element: HTMLElement, call: CallSession, { audioBlocked, state }: CallSnapshot): void {

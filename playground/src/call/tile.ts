@@ -91,7 +91,7 @@ function showQuality(element: HTMLElement, report: ConnectionQualityReport | und
 export function waitingView(): { element: HTMLElement; update(name: string, words: string): void } {
   const picture = h('span', { class: 'waiting-picture' });
   const title = h('strong', {});
-  const text = h('span', { class: 'muted' });
+  const text = h('span', { class: 'muted', role: 'status' });
   const element = h('div', { class: 'stage-waiting' }, picture, title, text);
   return {
     element,

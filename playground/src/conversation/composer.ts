@@ -2,7 +2,7 @@ import type { ConversationView, Message } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { h, on, setChildren } from '../lib/dom.ts';
 import { icon } from '../lib/icons.ts';
-import { nameOf, summaryOf } from '../lib/people.ts';
+import { isUnreadable, nameOf, summaryOf } from '../lib/people.ts';
 import { iconButton } from '../ui/button.ts';
 import { attempt } from '../ui/toast.ts';
 
@@ -103,8 +103,12 @@ export class Composer {
   }
 
   #lastOwn(): Message | undefined {
-    const isEditable = ({ senderId, type, deletedAt, seq }: Message): boolean =>
-      senderId === this.#session.userId && type === 'text' && deletedAt === undefined && seq !== undefined;
+    const isEditable = (message: Message): boolean =>
+      message.senderId === this.#session.userId &&
+      message.type === 'text' &&
+      message.deletedAt === undefined &&
+      message.seq !== undefined &&
+      !isUnreadable(message);
     return this.#view.getSnapshot().messages.findLast(isEditable);
   }
 

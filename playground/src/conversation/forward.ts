@@ -1,4 +1,4 @@
-import type { Conversation, Message } from 'lumen-comm';
+import type { CommClient, Conversation, Message } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { h, on } from '../lib/dom.ts';
 import { otherIn, summaryOf, titleOf } from '../lib/people.ts';
@@ -41,14 +41,17 @@ export function forwardMessage({ client, userId, presence, signal }: Session, me
     const choice = h('button', { type: 'button', class: 'person-link' }, picture.element, h('span', {}, name));
     on(choice, 'click', () => {
       dialog.close();
-      const request = {
-        messageId: message.id,
-        fromConversationId: message.conversationId,
-        toConversationId: conversation.id,
-      };
-      const forwarded = client.messages.forward(request).then(() => toast(`Forwarded to ${name}`));
+      const forwarded = pass(client, message, conversation.id).then(() => toast(`Forwarded to ${name}`));
       void attempt('The message was not forwarded', forwarded, signal);
     });
     return h('li', {}, choice);
   }
+}
+
+/** The server can't copy what only its readers can open: it is sent anew, and stays a secret wherever it goes. */
+async function pass(client: CommClient, message: Message, toConversationId: string): Promise<Message> {
+  const { id: messageId, conversationId: fromConversationId, encrypted, content } = message;
+  if (encrypted === true)
+    return await client.messages.send({ conversationId: toConversationId, content, encrypt: true });
+  return await client.messages.forward({ messageId, fromConversationId, toConversationId });
 }

@@ -1,5 +1,6 @@
 import type { ConversationView, Message } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
+import { isUnreadable } from '../lib/people.ts';
 import { confirm } from '../ui/dialog.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
 import { attempt, toast } from '../ui/toast.ts';
@@ -47,12 +48,14 @@ export function messageCommands(session: Session, view: ConversationView, compos
 
   function menuOf(message: Message): MenuItem[] {
     const isOwn = message.senderId === userId;
-    const items: MenuItem[] = [
-      { label: 'Reply', icon: 'reply', select: () => composer.reply(message) },
-      { label: 'Forward', icon: 'forward', select: () => forwardMessage(session, message) },
-      { label: 'Copy text', icon: 'copy', select: () => void copy(message) },
-    ];
-    if (isOwn && message.type === 'text')
+    const isReadable = !isUnreadable(message);
+    const items: MenuItem[] = [{ label: 'Reply', icon: 'reply', select: () => composer.reply(message) }];
+    if (isReadable)
+      items.push(
+        { label: 'Forward', icon: 'forward', select: () => forwardMessage(session, message) },
+        { label: 'Copy text', icon: 'copy', select: () => void copy(message) },
+      );
+    if (isOwn && isReadable && message.type === 'text')
       items.push({ label: 'Edit', icon: 'edit', select: () => composer.edit(message) });
     items.push({ label: 'Read by', icon: 'read', select: () => showReaders(session, view, message) });
     if (isOwn)

@@ -68,13 +68,15 @@ export function messageView(
       const isOwn = message.senderId === userId;
       const isDeleted = message.deletedAt !== undefined;
       const isPlain = isNotice(message);
+      // Stored and not readable here: that says nothing about how far it has come.
+      const isSealed = message.undecrypted !== undefined;
       setAttributes(element, {
         'data-own': isOwn,
         'data-first': first,
         'data-last': last,
         'data-notice': isPlain,
         'data-deleted': isDeleted,
-        'data-status': isOwn ? message.status : undefined,
+        'data-status': isOwn && !isSealed ? message.status : undefined,
         'data-message-id': message.id,
       });
       const name = nameOf(message.senderId);
@@ -93,7 +95,7 @@ export function messageView(
       edited.hidden = message.updatedAt === undefined || isDeleted;
       setText(time, timeOfDay(message.createdAt));
       setAttributes(time, { datetime: message.createdAt, title: exactTime(message.createdAt) });
-      setChildren(status, isOwn && !isDeleted && !isPlain && statusIcon(message.status));
+      setChildren(status, isOwn && !isDeleted && !isPlain && !isSealed && statusIcon(message.status));
       reactions.update(message);
       showFailure(failure, message, session, commands);
       showReaders(readers, row.readers);
@@ -111,7 +113,7 @@ function isSame(one: MessageRowData, other: MessageRowData): boolean {
 }
 
 function showFailure(element: HTMLElement, message: Message, { refusals }: Session, commands: MessageCommands): void {
-  const isFailed = message.status === 'failed';
+  const isFailed = message.status === 'failed' && message.undecrypted === undefined;
   if (element.hidden === !isFailed) return;
   element.hidden = !isFailed;
   if (!isFailed) return setChildren(element);

@@ -125,7 +125,9 @@ export class KeyRing {
 
   /** Whoever is answered in secret answers in secret, unless they have said otherwise. */
   #follow(message: Message): void {
-    const { conversationId, encrypted, senderId } = message;
+    const { conversationId, encrypted, senderId, undecrypted } = message;
+    // Written by oneself, and not here: another browser has taken over.
+    if (senderId === this.#userId && undecrypted === 'not-for-us') this.device.set('other-device');
     if (encrypted !== true || isUnreadable(message)) return;
     if (senderId !== this.#userId) this.refreshTrust(senderId);
     if (!this.isRequired(conversationId)) void this.require(conversationId, true).catch(() => undefined);

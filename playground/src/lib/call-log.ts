@@ -1,6 +1,7 @@
 import type { CallEndReason, CallType, Message } from 'lumen-comm';
 
 const TYPE_NAMES: Readonly<Record<CallType, string>> = { audio: 'call', video: 'video call' };
+const OUTCOMES: readonly CallEndReason[] = ['completed', 'rejected', 'missed', 'busy', 'failed', 'cancelled'];
 const LONGEST_LOG = 2_000;
 
 /** What a call left in its conversation. */
@@ -17,9 +18,11 @@ export function callLogOf({ type, content }: Message): CallLog | undefined {
   try {
     const log = JSON.parse(content) as Partial<CallLog> | null;
     if (log?.callType !== 'audio' && log?.callType !== 'video') return undefined;
-    if (typeof log.outcome !== 'string') return undefined;
-    const { callType, outcome, duration } = log;
-    return { callType, outcome, duration: typeof duration === 'number' && duration >= 0 ? duration : 0 };
+    const { callType, duration } = log;
+    const outcome = OUTCOMES.find((each) => each === log.outcome);
+    if (outcome === undefined) return undefined;
+    const isTime = typeof duration === 'number' && Number.isFinite(duration) && duration >= 0;
+    return { callType, outcome, duration: isTime ? duration : 0 };
   } catch {
     return undefined;
   }

@@ -80,7 +80,7 @@ function previewOf(
   const isPlain = isNotice(last) || last.deletedAt !== undefined;
   const sender = isGroup && !isPlain ? `${isOwn ? 'You' : nameOf(last.senderId)}: ` : '';
   const text = h('span', { class: 'row-preview-text', dir: 'auto' }, `${sender}${summaryOf(last, ownId)}`);
-  return isOwn && !isPlain ? [statusIcon(last.status), text] : [text];
+  return isOwn && !isPlain && last.undecrypted === undefined ? [statusIcon(last.status), text] : [text];
 }
 
 function marksOf({ pinned, muted, unreadCount }: Conversation): Node[] {

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-export const held = { connections: 0, tracks: 0, timers: 0, listeners: 0 };
+export const held = { connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 };
 
 /** Listens until `signal` aborts. */
 export function listen(target: EventTarget, type: string, listener: (event: Event) => void, signal: AbortSignal): void {

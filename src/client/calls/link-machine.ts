@@ -74,7 +74,7 @@ export type LinkEffect =
 
 export type LinkStep = readonly [state: LinkState, effects: readonly LinkEffect[]];
 
-export const OFFER_WAIT_MS = 10_000;
+const OFFER_WAIT_MS = 10_000;
 const GRACE_MS = 2_000;
 /** Longer than an offer waits: the other side may be about to make it again. */
 const CONNECT_WAIT_MS = 15_000;

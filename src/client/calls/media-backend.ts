@@ -90,6 +90,24 @@ export interface MediaBackendEvents {
   speaker: { readonly userIds: readonly string[] };
 }
 
+/** What one device seals its frames with. */
+export interface MediaKey {
+  /** Counts the keys of a device in a call, from 0 on. */
+  readonly keyId: number;
+  /** 32 random bytes. */
+  readonly secret: Uint8Array<ArrayBuffer>;
+}
+
+/** The way of media keys to the other devices: end-to-end encrypted, or there is no point in them. */
+export interface MediaKeyPort {
+  /** Whether that device seals its frames too. Says the same for as long as the call lasts. */
+  supports(peer: PeerId): boolean;
+  /** Resolves when it is on its way. */
+  send(peer: PeerId, key: MediaKey): Promise<void>;
+  /** Keys of others, as often as they change. */
+  onKey(listener: (peer: PeerId, key: MediaKey) => void): () => void;
+}
+
 export interface MediaContext {
   readonly callId: string;
   readonly self: PeerId;
@@ -98,6 +116,8 @@ export interface MediaContext {
   /** Fresh: cached and asked for again by its expiry. */
   iceServers(): Promise<IceConfig>;
   readonly signal: SignalPort;
+  /** Absent: frames are not encrypted beyond DTLS. */
+  readonly keys?: MediaKeyPort | undefined;
   /** Aborted at the end, together with `close()`. */
   readonly abort: AbortSignal;
 }

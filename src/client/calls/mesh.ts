@@ -3,6 +3,7 @@ import { deferred } from '../../lib/deferred.ts';
 import { Emitter } from '../../lib/emitter.ts';
 import { CommError } from '../../protocol/errors.ts';
 import { Early } from './early.ts';
+import type { FrameCipher } from './frame-cipher.ts';
 import { Link } from './link.ts';
 import type {
   IncomingSignal,
@@ -47,7 +48,9 @@ export class Mesh implements MediaBackend {
   readonly #timers: Timers<'config'>;
   readonly #waiting: [peer: PeerId, offerer: 'self' | 'peer'][] = [];
   readonly #end = new AbortController();
+  #joining = false;
   #context: MediaContext | undefined;
+  #cipher: FrameCipher | undefined;
   #config: RTCConfiguration = {};
   #asking: Promise<RTCConfiguration> | undefined;
   #stopUp: (() => void) | undefined;
@@ -69,20 +72,22 @@ export class Mesh implements MediaBackend {
     return this.#emitter.on(event, listener);
   }
 
-  join(context: MediaContext): Promise<void> {
-    if (this.#end.signal.aborted || this.#context !== undefined) return Promise.resolve();
-    if (context.abort.aborted) {
-      this.close();
-      return Promise.resolve();
+  async join(context: MediaContext): Promise<void> {
+    if (this.#end.signal.aborted || this.#joining) return;
+    if (context.abort.aborted) return this.close();
+    this.#joining = true;
+    context.abort.addEventListener('abort', () => this.close(), { signal: this.#end.signal });
+    if (context.keys !== undefined) {
+      const { FrameCipher: Cipher } = await import('./frame-cipher.ts');
+      if (this.#end.signal.aborted) return;
+      this.#cipher = new Cipher(context.keys, key, this.#options.clock, this.#options.report);
     }
     this.#context = context;
-    context.abort.addEventListener('abort', () => this.close(), { signal: this.#end.signal });
     this.#stopUp = context.signal.onUp(() => {
       for (const { link } of this.#members.values()) link.up();
     });
     for (const peer of context.roster) this.peerJoined(peer, 'peer');
     for (const [peer, offerer] of this.#waiting.splice(0)) this.peerJoined(peer, offerer);
-    return Promise.resolve();
   }
 
   async setSlot(slot: Slot, track: MediaStreamTrack | null): Promise<void> {
@@ -96,6 +101,7 @@ export class Mesh implements MediaBackend {
       this.#waiting.push([peer, offerer]);
       return;
     }
+    this.#cipher?.joined(peer);
     const member = this.#member(peer, this.#context);
     this.#members.set(key(peer), member);
     this.#emit('peerState', { peer: this.#id(member), state: 'connecting' });
@@ -113,6 +119,7 @@ export class Mesh implements MediaBackend {
       if (!left(member.id)) continue;
       this.#members.delete(each);
       member.link.close();
+      this.#cipher?.left(member.id);
       for (const [slot, track] of member.link.takeTracks()) {
         this.#emit('trackEnded', { peer: this.#id(member), slot, track });
       }
@@ -152,6 +159,7 @@ export class Mesh implements MediaBackend {
     this.#end.abort();
     this.#stopUp?.();
     this.#monitor.close();
+    this.#cipher?.close();
     this.#timers.clear();
     for (const { link } of this.#members.values()) link.close();
     this.#members.clear();
@@ -171,12 +179,12 @@ export class Mesh implements MediaBackend {
         send: (body, generation) => signal.send({ ...body, to: { ...peer, generation } }),
         config: () => this.#fresh(),
         tell: (state) => {
-          this.#emit('peerState', { peer: this.#id(member), state });
+          this.#emit('peerState', { peer: this.#id(member), state, encrypted: this.#cipher?.protects(peer) });
           this.#monitor.changed();
         },
         track: (slot, track) => this.#emit('track', { peer: this.#id(member), slot, track }),
         trackEnded: (slot, track) => this.#emit('trackEnded', { peer: this.#id(member), slot, track }),
-        transceiver: () => undefined,
+        transceiver: (slot, transceiver) => this.#cipher?.protect(peer, slot, transceiver),
       },
       key(self) < key(peer),
     );

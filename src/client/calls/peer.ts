@@ -2,7 +2,7 @@ import { held, listen } from './held.ts';
 import type { Slot } from './media-backend.ts';
 import type { Energy } from './speakers.ts';
 
-export const SLOTS = ['mic', 'camera', 'screen', 'screenAudio'] as const satisfies readonly Slot[];
+const SLOTS = ['mic', 'camera', 'screen', 'screenAudio'] as const satisfies readonly Slot[];
 /** In the order of the m-lines of an offer: the nth of a kind is the same slot on both sides, with foreign peers too. */
 const KIND = { mic: 'audio', camera: 'video', screen: 'video', screenAudio: 'audio' } as const;
 

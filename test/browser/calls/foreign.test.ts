@@ -81,7 +81,7 @@ afterEach(() => {
   for (const wire of wires.splice(0)) wire.close();
   for (const connection of connections.splice(0)) connection.close();
   stopTracks();
-  expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0 });
+  expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 });
 });
 
 test('a foreign answerer sees and is seen', async () => {

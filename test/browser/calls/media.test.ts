@@ -17,7 +17,7 @@ let getUserMedia: MockInstance<MediaDevices['getUserMedia']>;
 const { signal } = new AbortController();
 
 const live = (): MediaStreamTrack[] => given.filter(({ readyState }) => readyState === 'live');
-const nothing = { connections: 0, tracks: 0, timers: 0, listeners: 0 };
+const nothing = { connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 };
 
 beforeEach(() => {
   slots = new Map();

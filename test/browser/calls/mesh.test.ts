@@ -18,7 +18,7 @@ async function comes(end: End, userId: string, slot: 'mic' | 'camera' | 'screen'
   if (track?.kind === 'video') await frames(track);
 }
 
-const nothing = { connections: 0, tracks: 0, timers: 0, listeners: 0 };
+const nothing = { connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 };
 
 afterEach(() => {
   for (const wire of wires.splice(0)) wire.close();

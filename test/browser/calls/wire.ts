@@ -93,6 +93,7 @@ export class End implements SignalPort {
   readonly self: PeerId;
   readonly mesh: Mesh;
   readonly states = new Map<string, PeerState>();
+  readonly encrypted = new Map<string, boolean | undefined>();
   readonly tracks = new Map<string, MediaStreamTrack>();
   readonly said: string[] = [];
   readonly errors: unknown[] = [];
@@ -110,7 +111,8 @@ export class End implements SignalPort {
     this.self = self;
     this.#options = options;
     this.mesh = new Mesh({ clock: options.clock ?? systemClock, report: (error) => this.errors.push(error) });
-    this.mesh.on('peerState', ({ peer, state }) => {
+    this.mesh.on('peerState', ({ peer, state, encrypted }) => {
+      this.encrypted.set(peer.userId, encrypted);
       this.states.set(peer.userId, state);
       this.said.push(`${peer.userId} ${state}`);
     });

@@ -1,4 +1,4 @@
-import { CommClient, type CallSession } from '../../../src/index.ts';
+import { CommClient, type CallMedia, type CallSession } from '../../../src/index.ts';
 import { held } from '../../../src/client/calls/held.ts';
 
 declare global {
@@ -15,8 +15,8 @@ export class Caller {
   readonly #shown = new Map<string, { readonly video: HTMLVideoElement; frames: number }>();
   call: CallSession | undefined;
 
-  /** @param answers - an incoming call is accepted at once */
-  constructor(userId: string, answers: boolean) {
+  /** @param answers - what an incoming call is accepted with, at once; `null`: it isn't */
+  constructor(userId: string, answers: CallMedia | null) {
     this.client = new CommClient({
       userId,
       calls: {
@@ -26,7 +26,7 @@ export class Caller {
     this.client.on('error', ({ code }) => this.errors.push(code));
     this.client.on('call', (call) => {
       this.#follow(call);
-      if (answers) call.accept().catch((error: unknown) => this.errors.push(String(error)));
+      if (answers !== null) call.accept(answers).catch((error: unknown) => this.errors.push(String(error)));
     });
   }
 

@@ -6,8 +6,9 @@ declare global {
   var firstFrame: { readonly ours: () => Promise<number>; readonly floor: () => Promise<number> };
 }
 
-/* An app that calls, at its smallest: the address says who this is, and whether it answers. */
+/* An app that calls, at its smallest: the address says who this is, and whether and with what it answers. */
 const address = new URLSearchParams(location.search);
-globalThis.caller = new Caller(address.get('user') ?? '', address.has('answers'));
+const answers = address.get('answers') === 'silently' ? { audio: false, video: false } : {};
+globalThis.caller = new Caller(address.get('user') ?? '', address.has('answers') ? answers : null);
 globalThis.caller.client.connect().catch(() => undefined);
 globalThis.firstFrame = { ours: oursMs, floor: floorMs };

@@ -1,5 +1,6 @@
 import type { Locator, Page } from 'playwright';
 import { expect, test } from 'vitest';
+import { blemishes } from './look.ts';
 import { composer, message, openChat, say, usePlayground } from './playground.ts';
 
 const startPlayground = usePlayground();
@@ -163,8 +164,10 @@ test('one writes on while a call stands small beside it, and all of it works by 
   await message(bob, 'Written while talking').waitFor();
   await moves(tile(alice, 'Bob').locator('video'));
   await stage(alice).getByRole('button', { name: 'Make the call large' }).click();
-  await control(alice, 'Hang up').click();
+  await control(alice, 'Hang up').press('Enter');
+  await stage(alice).waitFor({ state: 'detached' });
   await stage(bob).waitFor({ state: 'detached' });
+  await expect.poll(() => composer(alice).evaluate((field) => field === document.activeElement)).toBe(true);
 });
 
 test('a camera that may not be used is told in words, and the call is made without it', async () => {
@@ -217,4 +220,38 @@ test('four people see each other, and one leaves without the others noticing mor
   await alice.getByRole('menuitem', { name: 'Ring Dave' }).click();
   await ring(dave, 'Alice').getByRole('button', { name: 'Accept', exact: true }).click();
   await moves(tile(dave, 'Carol').locator('video'));
+});
+
+test.each([
+  ['light', { colorScheme: 'light' }],
+  ['dark', { colorScheme: 'dark' }],
+  ['phone', { viewport: { width: 390, height: 780 } }],
+] as const)('everything about calls is readable and named, %s', async (_, options) => {
+  const playground = await startPlayground();
+  const alice = await playground.window('alice', options);
+  const bob = await playground.window('bob', options);
+  await alice.getByRole('button', { name: 'Chat with Bob' }).click();
+  await openChat(bob, 'Alice');
+  await alice.getByRole('button', { name: 'Video call with Bob' }).click();
+  await ring(bob, 'Alice').waitFor();
+  await stage(alice).locator('.stage-waiting').getByText('Ringing at Bob…').waitFor();
+  expect(await blemishes(alice)).toEqual([]);
+  expect(await blemishes(bob)).toEqual([]);
+  await ring(bob, 'Alice').getByRole('button', { name: 'Accept without camera' }).click();
+  await tile(alice, 'Bob').getByRole('img', { name: 'Camera off' }).waitFor();
+  await tile(bob, 'Alice')
+    .getByRole('img', { name: /^Connection/ })
+    .waitFor();
+  expect(await blemishes(alice)).toEqual([]);
+  expect(await blemishes(bob)).toEqual([]);
+  await control(alice, 'Devices').click();
+  await alice.getByRole('menu', { name: 'Devices' }).waitFor();
+  expect(await blemishes(alice)).toEqual([]);
+  await alice.keyboard.press('Escape');
+  await stage(alice).getByRole('button', { name: 'Make the call small' }).click();
+  expect(await blemishes(alice)).toEqual([]);
+  await control(alice, 'Hang up').click();
+  await message(bob, 'Video call, ').waitFor();
+  await stage(bob).waitFor({ state: 'detached' });
+  expect(await blemishes(bob)).toEqual([]);
 });

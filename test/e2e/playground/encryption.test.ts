@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from 'playwright';
 import { expect, test } from 'vitest';
-import { message, openChat, reaches, say, shows, usePlayground, type Playground } from './playground.ts';
+import { blemishes } from './look.ts';
+import { choose, message, openChat, reaches, say, shows, usePlayground, type Playground } from './playground.ts';
 
 const startPlayground = usePlayground();
 
@@ -23,6 +24,12 @@ async function compare(page: Page, name: string): Promise<Locator> {
 
 async function digitsIn(dialog: Locator): Promise<string[]> {
   return await dialog.getByRole('list', { name: 'Safety number' }).getByRole('listitem').allTextContents();
+}
+
+/** Every byte of the database, also those that are still in its log. */
+async function atServer({ database }: Playground): Promise<string> {
+  const files = await Promise.all([database, `${database}-wal`].map((file) => readFile(file, 'latin1')));
+  return files.join('');
 }
 
 /** Alice and Bob in an encrypted chat, in which each has written once. */
@@ -58,13 +65,56 @@ test('an encrypted chat is read by both, and by nobody at the server', async () 
   expect(await seen.textContent()).toContain('The code is 4711');
   expect(await stored.textContent()).toContain('"ciphertext"');
   expect(await stored.textContent()).not.toContain('4711');
-  expect(await readFile(playground.database, 'latin1')).not.toContain('4711');
+  expect(await atServer(playground)).not.toContain('4711');
 
   // In the clear again, for the difference.
   await chooseAtLock(alice, 'Stop encrypting');
   await lock(alice, 'Not encrypted').waitFor();
   await say(alice, 'Nice weather');
   await expect.poll(() => rows.nth(1).getByRole('cell').last().textContent()).toContain('"content": "Nice weather"');
+  expect(await atServer(playground)).toContain('Nice weather');
+});
+
+test('a group is read by its members, changed and answered in it, and passed on without becoming public', async () => {
+  const playground = await startPlayground();
+  const [alice, bob, carol] = [
+    await playground.window('alice'),
+    await playground.window('bob'),
+    await playground.window('carol'),
+  ];
+  await alice.getByRole('button', { name: 'Chat with Bob' }).click();
+  await alice.getByRole('heading', { name: 'Bob', level: 1 }).waitFor();
+  await alice.getByRole('button', { name: 'New chat' }).click();
+  for (const name of ['bob', 'carol']) {
+    await alice.getByLabel('Names of people').fill(name);
+    await alice.keyboard.press('Enter');
+  }
+  await alice.getByLabel('Name of the group').fill('Heist');
+  await alice.getByRole('button', { name: 'Create group' }).click();
+  await alice.getByRole('heading', { name: 'Heist', level: 1 }).waitFor();
+  await chooseAtLock(alice, 'Encrypt from now on');
+  await lock(alice, 'Encrypted').waitFor();
+  await say(alice, 'We meet at nine');
+  for (const page of [bob, carol]) {
+    await openChat(page, 'Heist');
+    await message(page, 'We meet at nine').waitFor();
+  }
+  await lock(bob, 'Encrypted').waitFor();
+  await say(bob, 'Which door?');
+  await choose(bob, 'Which door?', 'Edit');
+  await say(bob, 'Which window?');
+  await message(carol, 'Which window?').getByText('edited').waitFor();
+
+  await choose(alice, 'We meet at nine', 'Forward');
+  await alice.getByRole('dialog').getByRole('button', { name: 'Bob' }).click();
+  await alice.getByText('Forwarded to Bob').waitFor();
+  await alice
+    .getByRole('list', { name: 'Chats' })
+    .getByRole('button', { name: /Bob.* We meet at nine$/ })
+    .click();
+  await alice.getByRole('heading', { name: 'Bob', level: 1 }).waitFor();
+  await message(alice, 'We meet at nine').getByRole('img', { name: 'Encrypted' }).waitFor();
+  expect(await atServer(playground)).not.toContain('meet at nine');
 });
 
 test('a reload keeps what was read, and what may be written', async () => {
@@ -108,11 +158,11 @@ test('a new browser has to take over, and a changed key is told before anything 
   await dialog.getByRole('button', { name: 'They are the same' }).click();
   await alice.keyboard.press('Escape');
   await lock(alice, 'Encrypted and verified').waitFor();
-  await bob.context().close();
 
   const another = await playground.window('bob');
   await openChat(another, 'Alice');
-  await another.getByText('This message can not be read').first().waitFor();
+  await expect.poll(() => another.getByText('This message can not be read').count()).toBe(2);
+  expect(await another.getByText('Not sent').count()).toBe(0);
   await another.getByText('Your keys are in another browser').waitFor();
   await another.getByRole('button', { name: 'Use this browser' }).click();
   await another
@@ -129,6 +179,12 @@ test('a new browser has to take over, and a changed key is told before anything 
   await warning.waitFor({ state: 'detached' });
   await alice.getByRole('button', { name: 'Retry' }).click();
   await message(another, 'Is that you?').waitFor();
+
+  // The browser from before sees that it isn't the one any more.
+  await lock(another, 'Encrypted').waitFor();
+  await say(another, 'Yes, in a new browser');
+  await message(alice, 'Yes, in a new browser').waitFor();
+  await bob.getByText('Your keys are in another browser').waitFor();
 });
 
 test('a backup brings keys and messages into another browser, and only with its passphrase', async () => {
@@ -159,4 +215,39 @@ test('a backup brings keys and messages into another browser, and only with its 
   await say(another, 'From the other browser');
   await message(alice, 'From the other browser').waitFor();
   expect(await alice.getByText('Bob’s key has changed').count()).toBe(0);
+});
+
+test.each([
+  ['light', { colorScheme: 'light' }],
+  ['dark', { colorScheme: 'dark' }],
+  ['phone', { viewport: { width: 390, height: 780 } }],
+] as const)('everything about keys is readable and named, %s', async (_, options) => {
+  const playground = await startPlayground();
+  const alice = await playground.window('alice');
+  const bob = await playground.window('bob', options);
+  await alice.getByRole('button', { name: 'Chat with Bob' }).click();
+  await chooseAtLock(alice, 'Encrypt from now on');
+  await lock(alice, 'Encrypted').waitFor();
+  await say(alice, 'The code is 4711');
+  await openChat(bob, 'Alice');
+  await message(bob, 'The code is 4711').waitFor();
+  expect(await blemishes(bob)).toEqual([]);
+  const dialog = await compare(bob, 'Alice');
+  await dialog.getByLabel('Code from Alice’s screen').fill('NKC1:nothing');
+  await dialog.getByRole('button', { name: 'Compare' }).click();
+  await dialog.getByText('This is not what Alice should see.').waitFor();
+  expect(await blemishes(bob)).toEqual([]);
+  await dialog.getByRole('button', { name: 'They are the same' }).click();
+  await dialog.getByText('You have verified').waitFor();
+  expect(await blemishes(bob)).toEqual([]);
+  await bob.keyboard.press('Escape');
+  await chooseAtLock(bob, 'Back up your keys');
+  await bob.getByRole('button', { name: 'Save the backup' }).waitFor();
+  expect(await blemishes(bob)).toEqual([]);
+
+  const another = await playground.window('bob', options);
+  await openChat(another, 'Alice');
+  await another.getByText('This message can not be read').waitFor();
+  await another.getByText('Your keys are in another browser').waitFor();
+  expect(await blemishes(another)).toEqual([]);
 });

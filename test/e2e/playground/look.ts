@@ -72,3 +72,13 @@ export async function namelessThings(page: Page): Promise<string[]> {
 export async function overflows(page: Page): Promise<boolean> {
   return await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
 }
+
+/** All of that, once nothing is in the middle of its appearance any more. */
+export async function blemishes(page: Page): Promise<string[]> {
+  await page.evaluate(async () => {
+    const appearing = document.getAnimations().filter(({ effect }) => effect?.getTiming().iterations !== Infinity);
+    await Promise.allSettled(appearing.map(({ finished }) => finished));
+  });
+  const isWide = await overflows(page);
+  return [...(await faintTexts(page)), ...(await namelessThings(page)), ...(isWide ? ['wider than the screen'] : [])];
+}

@@ -25,7 +25,7 @@ function call({ app }: Caller, conversationId: string, calleeId: string): Promis
 }
 
 afterEach(() => {
-  expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0 });
+  expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 });
 });
 
 describe('with a base server', () => {

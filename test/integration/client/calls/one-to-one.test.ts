@@ -33,7 +33,7 @@ async function talking(): Promise<Pair & { ours: CallSession; theirs: CallSessio
 }
 
 afterEach(() => {
-  expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0 });
+  expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 });
 });
 
 describe('a call that is answered', () => {

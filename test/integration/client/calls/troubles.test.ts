@@ -36,7 +36,7 @@ async function talking(options?: CommServerOptions): Promise<Pair & { ours: Call
 }
 
 afterEach(() => {
-  expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0 });
+  expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 });
 });
 
 describe('several at once', () => {
