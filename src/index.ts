@@ -29,6 +29,8 @@ export type {
   MediaBackend,
   MediaBackendEvents,
   MediaContext,
+  MediaKey,
+  MediaKeyPort,
   MediaPlatform,
   OutgoingSignal,
   PeerId,
