@@ -10,6 +10,19 @@ const without = (parts) => ({
     typeof specifier === 'string' && parts.test(specifier) ? { id: specifier, external: true } : null,
 });
 
+/** Leaves out what the rest of the client has loaded already. */
+const shared = {
+  name: 'without-shared',
+  /**
+   * @param {string} specifier
+   * @param {string | undefined} importer
+   */
+  resolveId: (specifier, importer) =>
+    specifier.startsWith('./') && importer?.includes('/dist/end-to-end-') === true
+      ? { id: specifier, external: true }
+      : null,
+};
+
 /**
  * @param {string} name
  * @param {string} limit
@@ -29,8 +42,12 @@ const check = (name, limit, left) => ({
 const checks = [
   check('first load: connect + send, Socket.IO client included', '26 kB', /./),
   // What connecting fetches beside the handshake: the stream of changes and the stored outbox.
-  check('connect + send, with everything they fetch', '39 kB', /reader|base-mode|call-desk/),
-  check('the whole client without calls: history, views and base mode as well', '48 kB', /call-desk/),
+  check('connect + send, with everything they fetch', '39 kB', /reader|base-mode|call-desk|engine/),
+  check(
+    'the whole client without calls and encryption: history, views and base mode as well',
+    '49 kB',
+    /call-desk|engine/,
+  ),
   {
     name: 'calls: what the first one fetches',
     path: 'dist/call-desk-*.mjs',
@@ -38,6 +55,14 @@ const checks = [
     limit: '18 kB',
     // What it shares with the rest of the client is there by then.
     modifyRolldownConfig: (config) => ({ ...config, external: /^\.\.?\// }),
+  },
+  {
+    name: 'with the option `encryption`, besides all of that',
+    path: 'dist/end-to-end-*.mjs',
+    import: '*',
+    gzip: true,
+    limit: '39 kB',
+    modifyRolldownConfig: (config) => ({ ...config, plugins: [config.plugins ?? [], shared, without(/./)] }),
   },
 ];
 

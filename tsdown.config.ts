@@ -25,12 +25,19 @@ export default defineConfig({
   // The client imports the words of the wire and none of its schemas: in one chunk, it would carry the validator.
   outputOptions: {
     codeSplitting: {
+      includeDependenciesRecursively: false,
       groups: [
         { name: 'words', test: /src\/protocol\/(?:vocabulary|limits|errors|events)\.ts$/, priority: 2 },
+        // One request for what is loaded at once where it is wanted; the rest of it is loaded when it is needed.
+        {
+          name: 'end-to-end',
+          test: /src\/(?:lib\/(?:base64|bytes|keyed-queue)\.ts$|storage\/device-key\.ts$|client\/encryption\/(?!attachments|backup|edits|encryption|given|group|kept|resending|resetting|safety|search|sender)[a-z0-9-]+\.ts$)/,
+          priority: 3,
+        },
         { name: 'schemas', test: /src\/protocol\/[a-z]+\.ts$/, priority: 1 },
       ],
     },
   },
   // …but a slow machine is no reason to fail.
-  inputOptions: { checks: { pluginTimings: false } },
+  inputOptions: { checks: { pluginTimings: false }, preserveEntrySignatures: 'allow-extension' },
 });

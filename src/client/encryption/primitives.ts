@@ -4,11 +4,10 @@
  */
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { etc, hashes, Point, verify as verifyEd25519 } from '@noble/ed25519';
-import { expand, extract } from '@noble/hashes/hkdf.js';
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
 import nacl from 'tweetnacl';
-import { isZero } from '../../lib/bytes.ts';
+import { concat, isZero } from '../../lib/bytes.ts';
 
 /** That many random bytes. */
 export type Random = (length: number) => Uint8Array;
@@ -124,7 +123,12 @@ export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
 
 /** HKDF-SHA256 (RFC 5869). */
 export function hkdf(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
-  return expand(nobleSha256, extract(nobleSha256, ikm, salt), info, length);
+  const key = hmacSha256(salt, ikm);
+  const blocks: Uint8Array[] = [];
+  for (let n = 1; (n - 1) * 32 < length; n += 1) {
+    blocks.push(hmacSha256(key, concat(blocks.at(-1) ?? new Uint8Array(), info, Uint8Array.of(n))));
+  }
+  return concat(...blocks).slice(0, length);
 }
 
 /** ChaCha20-Poly1305 (RFC 8439), the tag at the end. */
