@@ -24,6 +24,7 @@ import type { News } from './receiving.ts';
 import { Requirements } from './requirements.ts';
 import { encryptedIn, replacedIn } from './rows.ts';
 import { Sessions } from './sessions.ts';
+import { secretOf } from './texts.ts';
 import type { Search } from './search.ts';
 
 /** What encryption needs of the rest of the client. */
@@ -70,7 +71,6 @@ export class Engine implements Cipher {
     this.#post = new Post(context);
     this.#sessions = new Sessions(context, policy, {
       changed: (change) => context.emitter.emit('encryption:identity-changed', change),
-      posted: (of) => this.#hurry(of),
     });
     this.#members = new Members(context, async (id) => {
       const { type, participants } = await ports.conversation(id);
@@ -120,6 +120,7 @@ export class Engine implements Cipher {
           context,
           accounts: this.#accounts,
           sessions: this.#sessions,
+          policy,
           publisher: this.#publisher,
           requirements: this.#requirements,
           heal: (of, senderId) => this.#intake.heal(of, senderId),
@@ -167,12 +168,7 @@ export class Engine implements Cipher {
     // Asked in any case, so that messages of one conversation stay in their order.
     const required = await this.#requirements.has(conversationId);
     if (wanted !== true && !required) return payload;
-    const secret: Secret = {
-      content,
-      type,
-      ...(replyTo !== undefined && { replyTo }),
-      ...(attachment !== undefined && { attachment }),
-    };
+    const secret = secretOf({ content, type, replyTo, attachment });
     this.#drafts.add(clientId, { secret, ts: this.#context.clock.now() });
     return { conversationId, content: '', type: 'text', clientId, encrypted: true };
   }
@@ -240,7 +236,10 @@ export class Engine implements Cipher {
   }
 
   #lost(account: Account, senderId: string): void {
-    this.#whenActive(() => this.#sessions.reset(account, senderId));
+    this.#whenActive(async () => {
+      const { resetSession } = await import('./resetting.ts');
+      if (await resetSession(this.#sessions, account, senderId, this.#context.clock.now())) this.#hurry(account);
+    });
   }
 
   #hurry(account: Account): void {

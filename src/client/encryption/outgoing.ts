@@ -11,7 +11,7 @@ import type { MessagePayload } from './payload.ts';
 import type { Post } from './post.ts';
 import type { View } from './records.ts';
 import { isUsable, type Sessions } from './sessions.ts';
-import { hashOf, readText, storable, type Text } from './texts.ts';
+import { hashOf, secretOf, storable, type Text } from './texts.ts';
 
 export interface OutgoingPorts {
   account(): Promise<Account>;
@@ -87,17 +87,14 @@ export class Outgoing {
     const account = await this.#ports.account();
     const draft = await this.#drafts.load(account, clientId);
     if (draft?.envelope !== undefined) return { ...payload, content: PLACEHOLDER, envelope: draft.envelope };
-    const { messageId, conversationId } = payload;
     const content = draft?.secret.content ?? payload.content;
-    const name = NAMES.text(messageId);
-    const text = await account.records.transact([name], (view) => readText(view.read(name)));
-    const message = text === undefined ? await this.#ports.find(messageId) : undefined;
-    if (message !== undefined && message.encrypted !== true) return { ...payload, content };
+    const { editedIn } = await import('./edits.ts');
+    const edited = await editedIn(account, payload.messageId, content, (id) => this.#ports.find(id));
+    if (edited === undefined) return { ...payload, content };
     if (!this.#context.has('mailbox'))
       throw new CommError('UNSUPPORTED', 'This server can not edit encrypted messages');
-    const secret = secretOf({ ...(text ?? { type: 'text' }), content });
-    const id = text?.clientId ?? message?.clientId ?? messageId;
-    return { ...payload, content: PLACEHOLDER, envelope: await this.#encrypt(clientId, conversationId, id, secret) };
+    const envelope = await this.#encrypt(clientId, payload.conversationId, edited.clientId, edited.secret);
+    return { ...payload, content: PLACEHOLDER, envelope };
   }
 
   /**
@@ -127,7 +124,7 @@ export class Outgoing {
           : await this.#toGroup(account, clientId, members, payload);
       if (envelope !== undefined) return this.#released(account, envelope);
     }
-    throw new CommError('UNAVAILABLE', 'The session kept changing while a message was encrypted');
+    throw new CommError('UNAVAILABLE', 'The session kept changing');
   }
 
   /** A group's message leaves after the keys to it. */
@@ -211,15 +208,6 @@ export class Outgoing {
     view.write(NAMES.own(hash), storable({ ...secret, hash, cid, senderId: userId, clientId: id, to }));
     return envelope;
   }
-}
-
-function secretOf({ content, type, replyTo, attachment }: Secret): Secret {
-  return {
-    content,
-    type,
-    ...(replyTo !== undefined && { replyTo }),
-    ...(attachment !== undefined && { attachment }),
-  };
 }
 
 function attachmentOf({ attachment }: Secret): MessagePayload['attachment'] {
