@@ -14,6 +14,8 @@ const EVENTS: Readonly<Record<keyof CommEvents, true>> = {
   error: true,
   'message:pending': true,
   'message:failed': true,
+  'encryption:identity-changed': true,
+  'encryption:decryption-failed': true,
   'message:new': true,
   'message:updated': true,
   'message:deleted': true,

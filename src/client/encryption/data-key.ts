@@ -1,34 +1,9 @@
 import { fromBase64, toBase64 } from '../../lib/base64.ts';
 import { concat } from '../../lib/bytes.ts';
-import type { Logger } from '../../lib/logger.ts';
 import { CommError } from '../../protocol/errors.ts';
-import type { CommStorage, Storable } from '../../storage/comm-storage.ts';
+import type { Storable } from '../../storage/comm-storage.ts';
 import { deviceKey } from '../../storage/device-key.ts';
-import type { EncryptionOptions } from '../options.ts';
-import type { Random } from './primitives.ts';
-
-export interface DataKeyDeps {
-  storage: CommStorage;
-  /** Where the wrapped key is kept. */
-  storeKey: string;
-  atRest: EncryptionOptions['atRest'];
-  /** What is stored is gone with the process. */
-  isVolatile: boolean;
-  logger: Logger;
-  random: Random;
-}
-
-/** How the data key is kept: `none` is as it is, where nothing on this device could guard it. */
-type Wrap = 'device' | 'passphrase' | 'key' | 'none';
-
-export interface Wrapped {
-  readonly wrap: Wrap;
-  /** Base64: nonce and box, or the key itself. */
-  readonly key: string;
-  /** Of a passphrase: base64, and scrypt's N = 2^log2N with r = 8, p = 1. */
-  readonly salt?: string;
-  readonly log2N?: number;
-}
+import type { DataKeyDeps, Wrap, Wrapped } from './wrapped.ts';
 
 const GCM_NONCE = 12;
 

@@ -1,7 +1,7 @@
 import { fromBase64, toBase64 } from '../../lib/base64.ts';
 import { concat, encodeUtf8 } from '../../lib/bytes.ts';
-import type { DataKeyDeps, Wrapped } from './data-key.ts';
 import { openSecretbox, scrypt, secretbox } from './primitives.ts';
+import type { DataKeyDeps, Wrapped } from './wrapped.ts';
 
 /** 32 MB for a moment at each start: it guards what a thief of the device has, who can guess as fast as he likes. */
 const LOG2N = 15;

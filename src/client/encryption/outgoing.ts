@@ -1,13 +1,13 @@
 import { KeyedQueue } from '../../lib/keyed-queue.ts';
 import type { EncryptedEnvelope } from '../../protocol/encryption.ts';
 import { CommError } from '../../protocol/errors.ts';
-import { LIMITS } from '../../protocol/limits.ts';
 import type { EditMessage, Message, SendMessage } from '../../protocol/messages.ts';
 import type { Outgoing as Item, Secret } from '../cipher.ts';
 import type { ClientContext } from '../context.ts';
 import { encryptIn, NAMES, pinIn, type Account } from './account.ts';
 import { draftIn, keepDraft, type Drafts } from './drafts.ts';
-import type { MessagePayload } from './payload.ts';
+import { MAX_PAYLOAD_BYTES } from './envelope.ts';
+import { encodePayload, type MessagePayload } from './payload.ts';
 import type { Post } from './post.ts';
 import type { View } from './records.ts';
 import { isUsable, type Sessions } from './sessions.ts';
@@ -115,6 +115,9 @@ export class Outgoing {
       cid,
       ts: draft.ts,
     };
+    if (encodePayload(payload).length > MAX_PAYLOAD_BYTES) {
+      throw new CommError('MESSAGE_TOO_LONG', 'The message is too long to be encrypted');
+    }
     const members = await this.#ports.othersIn(account, cid);
     const [peerId] = members;
     for (let left = TRIES; left > 0; left -= 1) {
@@ -198,9 +201,6 @@ export class Outgoing {
     envelope: EncryptedEnvelope,
     to?: Text['to'],
   ): EncryptedEnvelope {
-    if (envelope.ciphertext.length > LIMITS.ciphertextLength) {
-      throw new CommError('MESSAGE_TOO_LONG', 'The message is too long to be encrypted');
-    }
     const { content, type, replyTo, attachment, cid, id } = payload;
     const hash = hashOf(envelope.ciphertext);
     const secret = secretOf({ content, type, replyTo, attachment } as Secret);
