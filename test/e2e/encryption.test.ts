@@ -114,13 +114,13 @@ test('nothing that is stored in the browser can be read, and its key can not be 
   await say(alice, conversation, ['the first secret']);
   await say(bob, conversation, ['the second secret']);
   await shows(alice, conversation, ['sent: the first secret', 'sent: the second secret']);
+  const identity = await alice.evaluate(() => chat.client.encryption.identityKey());
   await stage.unplug(device);
   await say(alice, conversation, ['the third secret']);
   await holds(alice, 1);
   const dump = await alice.evaluate(() => chat.dump());
   expect(dump).not.toMatch(/secret/);
   expect(dump).toContain('CryptoKey, extractable: false');
-  const identity = await alice.evaluate(() => chat.client.encryption.identityKey());
   expect(dump).not.toContain(identity);
   // Whatever is there under the names of keys and texts is sealed, and the key to it wrapped.
   const entries = dump.split('\n').filter((line) => line.includes('/e2ee/'));
