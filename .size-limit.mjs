@@ -18,7 +18,7 @@ const shared = {
    * @param {string | undefined} importer
    */
   resolveId: (specifier, importer) =>
-    specifier.startsWith('./') && importer?.includes('/dist/end-to-end-') === true
+    specifier === 'idb-keyval' || (specifier.startsWith('./') && importer?.includes('/dist/end-to-end-') === true)
       ? { id: specifier, external: true }
       : null,
 };
@@ -61,7 +61,7 @@ const checks = [
     path: 'dist/end-to-end-*.mjs',
     import: '*',
     gzip: true,
-    limit: '39 kB',
+    limit: '38 kB',
     modifyRolldownConfig: (config) => ({ ...config, plugins: [config.plugins ?? [], shared, without(/./)] }),
   },
 ];

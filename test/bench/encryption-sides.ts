@@ -13,15 +13,10 @@ import type { KeyExchangeResponse } from '../../src/protocol/encryption.ts';
 import { readBundle } from '../../src/client/encryption/bundle.ts';
 import { createIdentity } from '../../src/client/encryption/identity.ts';
 import { encodePayload } from '../../src/client/encryption/payload.ts';
-import {
-  decodePeer,
-  encodePeer,
-  encryptTo,
-  newPeer,
-  type Own,
-  startWith,
-} from '../../src/client/encryption/peer-sessions.ts';
-import { NO_PREKEYS, prepareUpload } from '../../src/client/encryption/prekeys.ts';
+import { decodePeer, encodePeer, encryptTo, newPeer, type Own } from '../../src/client/encryption/peer-sessions.ts';
+import { startWith } from '../../src/client/encryption/session-start.ts';
+import { NO_PREKEYS } from '../../src/client/encryption/prekeys.ts';
+import { prepareUpload } from '../../src/client/encryption/uploading.ts';
 import { type Random, secureRandom } from '../../src/client/encryption/primitives.ts';
 import { receive } from '../../src/client/encryption/receive.ts';
 

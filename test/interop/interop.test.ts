@@ -5,8 +5,10 @@ import { decryptAttachment, encryptAttachment } from '../../src/client/encryptio
 import { readBackup, writeBackup } from '../../src/client/encryption/backup.ts';
 import { readBundle } from '../../src/client/encryption/bundle.ts';
 import { newGroup } from '../../src/client/encryption/group.ts';
-import { encryptTo, newPeer, startWith } from '../../src/client/encryption/peer-sessions.ts';
-import { prepareUpload, NO_PREKEYS } from '../../src/client/encryption/prekeys.ts';
+import { encryptTo, newPeer } from '../../src/client/encryption/peer-sessions.ts';
+import { startWith } from '../../src/client/encryption/session-start.ts';
+import { NO_PREKEYS } from '../../src/client/encryption/prekeys.ts';
+import { prepareUpload } from '../../src/client/encryption/uploading.ts';
 import { openSecretbox, secretbox, secureRandom } from '../../src/client/encryption/primitives.ts';
 import { receive } from '../../src/client/encryption/receive.ts';
 import { createIdentity } from '../../src/client/encryption/identity.ts';

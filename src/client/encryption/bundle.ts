@@ -1,8 +1,8 @@
-import { fromBase64, toBase64 } from '../../lib/base64.ts';
-import type { KeyBundle, KeyExchangeResponse, PreKey } from '../../protocol/encryption.ts';
+import { fromBase64 } from '../../lib/base64.ts';
+import type { KeyExchangeResponse, PreKey } from '../../protocol/encryption.ts';
 import { isKeyId, readKey } from './envelope.ts';
 import { failure, type Outcome } from './failures.ts';
-import { type Identity, identityKeyText, readIdentityKey, signPreKey } from './identity.ts';
+import { readIdentityKey } from './identity.ts';
 import { verify } from './primitives.ts';
 
 export interface PublicPreKey {
@@ -18,9 +18,6 @@ export interface Bundle {
   readonly oneTimePreKey: PublicPreKey | undefined;
 }
 
-/** What is published: the server adds who and when. */
-export type PublishedBundle = Omit<KeyBundle, 'userId' | 'uploadedAt'>;
-
 /** Reads what a server says are `userId`'s keys. Whether they are is for pins and safety numbers to say. */
 export function readBundle(userId: string, response: KeyExchangeResponse): Outcome<{ bundle: Bundle }> {
   if (response.recipientId !== userId) return failure('not-ours');
@@ -32,23 +29,6 @@ export function readBundle(userId: string, response: KeyExchangeResponse): Outco
   const identityKey = readIdentityKey(response.identityKey);
   if (identityKey === undefined || !verify(signature, signedPreKey.publicKey, identityKey)) return failure('bad-key');
   return { ok: true, bundle: { userId, identityKey, signedPreKey, oneTimePreKey } };
-}
-
-export function buildBundle(
-  identity: Identity,
-  signed: PublicPreKey,
-  oneTime: readonly PublicPreKey[],
-): PublishedBundle {
-  return {
-    identityKey: identityKeyText(identity),
-    signedPreKey: published(signed),
-    signedPreKeySignature: toBase64(signPreKey(identity, signed.publicKey)),
-    oneTimePreKeys: oneTime.map(published),
-  };
-}
-
-function published({ id, publicKey }: PublicPreKey): PreKey {
-  return { keyId: id, publicKey: toBase64(publicKey) };
 }
 
 function readPreKey({ keyId, publicKey }: PreKey): PublicPreKey | undefined {

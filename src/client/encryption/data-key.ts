@@ -85,8 +85,8 @@ async function unwrapBytes(
 }
 
 function lockedError(): CommError {
-  return new CommError('E2EE_LOCKED', 'What is stored on this device can not be opened with this', {
-    fix: 'Give the passphrase or key it was stored with, or start anew by encryption.reset().',
+  return new CommError('E2EE_LOCKED', 'What is stored here can not be opened with this', {
+    fix: 'Give the passphrase or key it was stored with, or call encryption.reset().',
   });
 }
 

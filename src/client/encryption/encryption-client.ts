@@ -12,6 +12,7 @@ import type { Publisher } from './publisher.ts';
 import type { Requirements } from './requirements.ts';
 import type { Party } from './safety-number.ts';
 import { identityChanged, type Sessions } from './sessions.ts';
+import { fetchBundle } from './starting.ts';
 import { meet, shownKey, trustIn, type Pin, type TrustState } from './trust.ts';
 
 // What few apps need in each session is loaded when it is called.
@@ -194,7 +195,7 @@ export class EncryptionClient implements Encryption {
   async #pinned(account: Account, userId: string): Promise<Pin> {
     const known = await account.records.transact([NAMES.pin(userId)], (view) => pinIn(view, userId));
     if (known !== undefined) return known;
-    const { identityKey } = await this.#parts.sessions.fetch(userId);
+    const { identityKey } = await fetchBundle(this.#parts.context, userId);
     return account.records.transact([NAMES.pin(userId)], (view) => {
       const { pin } = meet(userId, pinIn(view, userId), identityKey, this.#parts.policy);
       keepPin(view, userId, pin);

@@ -61,7 +61,7 @@ export class Outgoing {
       case 'message:forward': {
         const { encrypted } = await this.#ports.find(payload.messageId);
         if (encrypted === true)
-          throw new CommError('INVALID', 'An encrypted message can not be forwarded: send it anew');
+          throw new CommError('INVALID', 'Encrypted messages are not forwarded: send it anew');
         return payload;
       }
       default:
@@ -105,7 +105,7 @@ export class Outgoing {
     const account = await this.#ports.account();
     await this.#ports.ready();
     const draft = await this.#drafts.load(account, clientId);
-    if (draft === undefined) throw new CommError('STORAGE', 'The text of this message is not kept here any more');
+    if (draft === undefined) throw new CommError('STORAGE', 'The text of this message is not here any more');
     if (draft.envelope !== undefined) return this.#released(account, draft.envelope);
     const payload: MessagePayload = {
       ...(secret ?? draft.secret),

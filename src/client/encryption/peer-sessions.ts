@@ -1,14 +1,11 @@
 import { ByteWriter, equalBytes, readStrictly } from '../../lib/bytes.ts';
 import type { EncryptedEnvelope } from '../../protocol/encryption.ts';
-import type { Bundle } from './bundle.ts';
 import { buildEnvelope } from './envelope.ts';
 import { failure, type Outcome } from './failures.ts';
 import type { Identity } from './identity.ts';
 import type { PreKeys } from './prekeys.ts';
-import { dhKeyPair, type Random } from './primitives.ts';
-import { startRatchet } from './ratchet.ts';
+import type { Random } from './primitives.ts';
 import { encodeSession, readSession, sealOn, type Session } from './session.ts';
-import { sessionIdOf, startAgreement } from './x3dh.ts';
 
 /** A session that a peer has started: what would start it again is a replay, for as long as its signed prekey lives. */
 export interface Tombstone {
@@ -41,41 +38,10 @@ export function newPeer(userId: string): Peer {
   return { userId, primary: undefined, archived: [], tombstones: [] };
 }
 
-/** There is no session to send on, or one that was not acknowledged for 30 days: fetch a bundle and {@link startWith} it. */
+/** There is no session to send on, or one that was not acknowledged for 30 days: fetch a bundle and `startWith` it. */
 export function needsSession({ primary }: Peer, now: number): boolean {
   if (primary === undefined) return true;
   return primary.ours && !primary.acknowledged && now - primary.createdAt >= MAX_UNACKNOWLEDGED_MS;
-}
-
-/** Agrees on a new session and makes it the primary one. */
-export function startWith(
-  peer: Peer,
-  own: OwnIdentity,
-  bundle: Bundle,
-  random: Random,
-  now: number,
-): Outcome<{ peer: Peer; sessionId: string }> {
-  if (bundle.userId !== peer.userId || own.userId === peer.userId) return failure('not-ours');
-  const ephemeral = dhKeyPair(random(32));
-  const agreed = startAgreement(own, bundle, ephemeral);
-  if (agreed === undefined) return failure('bad-key');
-  const ratchet = startRatchet(agreed.secret, dhKeyPair(random(32)), bundle.signedPreKey.publicKey);
-  if (ratchet === undefined) return failure('bad-key');
-  const session: Session = {
-    id: sessionIdOf(agreed.transcript),
-    transcript: agreed.transcript,
-    peerIdentity: bundle.identityKey,
-    ours: true,
-    acknowledged: false,
-    createdAt: now,
-    opening: {
-      ephemeralKey: ephemeral.publicKey,
-      signedPreKeyId: bundle.signedPreKey.id,
-      oneTimePreKeyId: bundle.oneTimePreKey?.id,
-    },
-    ratchet,
-  };
-  return { ok: true, peer: withPrimary(peer, session), sessionId: session.id };
 }
 
 /** Encrypts on the primary session, or on the one named (an acknowledgement goes on the session it acknowledges). */

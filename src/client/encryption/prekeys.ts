@@ -1,17 +1,12 @@
 import { type ByteReader, ByteWriter, readStrictly } from '../../lib/bytes.ts';
-import { buildBundle, type PublishedBundle } from './bundle.ts';
-import type { Identity } from './identity.ts';
-import { dhKeyPair, type KeyPair, type Random } from './primitives.ts';
+import type { KeyPair } from './primitives.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-const ROTATE_AFTER = 7 * DAY;
+export const ROTATE_AFTER = 7 * DAY;
 const KEEP_FOR = 30 * DAY;
-const BATCH = 100;
+export const BATCH = 100;
 const REPLENISH_AT = 75;
-/** Private halves of one-time keys that are kept at most: somebody may still start a session with an older one. */
-const MAX_ONE_TIME = 1_000;
-const MAX_ID = 2 ** 31 - 1;
 
 export interface OwnPreKey extends KeyPair {
   readonly id: number;
@@ -54,13 +49,6 @@ export const NO_PREKEYS: PreKeys = {
   depleted: false,
 };
 
-/** Where an identity was imported whose counters are lost: ids that an earlier device is unlikely to have used. */
-export function importedPreKeys(random: Random): PreKeys {
-  const [a = 0, b = 0, c = 0, d = 0] = random(4);
-  const from = 2 ** 29 + ((((a << 24) | (b << 16) | (c << 8) | d) >>> 0) % 2 ** 30);
-  return { ...NO_PREKEYS, nextSignedId: from, nextOneTimeId: from };
-}
-
 /** Milliseconds until an upload is due: 0 is now. `undefined` when nothing has to be uploaded before the next rotation. */
 export function uploadDue(keys: PreKeys, now: number): number | undefined {
   const due = keys.publishedSigned === 0 || keys.depleted || used(keys) >= REPLENISH_AT || rotationAt(keys) <= now;
@@ -79,41 +67,6 @@ export function rotationAt(keys: PreKeys): number {
 function used({ oneTime, publishedFrom }: PreKeys): number {
   if (publishedFrom === 0) return 0;
   return BATCH - oneTime.filter(({ id }) => id >= publishedFrom && id < publishedFrom + BATCH).length;
-}
-
-/**
- * Makes what the next upload publishes. Store `keys` first, then upload `bundle`, then {@link markPublished} with
- * `upload` on the answer. Each call makes fresh one-time keys: an upload without an answer may have reached the server.
- */
-export function prepareUpload(
-  keys: PreKeys,
-  identity: Identity,
-  random: Random,
-  now: number,
-): { keys: PreKeys; upload: Upload; bundle: PublishedBundle } {
-  const kept = expirePreKeys(keys, now);
-  if (kept.nextOneTimeId + BATCH > MAX_ID || kept.nextSignedId >= MAX_ID)
-    throw new RangeError('There are no key ids left');
-  const newest = kept.signed.at(-1);
-  const current = newest !== undefined && newest.at + ROTATE_AFTER > now ? newest : undefined;
-  const signed = current ?? draw(kept.nextSignedId, random, now);
-  const oneTime = Array.from({ length: BATCH }, (_, at) => draw(kept.nextOneTimeId + at, random, now));
-  return {
-    keys: {
-      ...kept,
-      nextSignedId: current === undefined ? kept.nextSignedId + 1 : kept.nextSignedId,
-      nextOneTimeId: kept.nextOneTimeId + BATCH,
-      signed: current === undefined ? [...kept.signed, signed] : kept.signed,
-      oneTime: [...kept.oneTime, ...oneTime].slice(-MAX_ONE_TIME),
-      uploadedAt: now,
-    },
-    upload: { signedId: signed.id, oneTimeFrom: kept.nextOneTimeId },
-    bundle: buildBundle(identity, signed, oneTime),
-  };
-}
-
-function draw(id: number, random: Random, at: number): OwnPreKey {
-  return { id, ...dhKeyPair(random(32)), at };
 }
 
 /** The server has taken an upload. An answer that comes after a later one's says nothing new. */

@@ -7,15 +7,7 @@ import { NAMES, type Account } from './account.ts';
 import { requestKeys } from './key-requests.ts';
 import { locked } from './locks.ts';
 import type { Own } from './peer-sessions.ts';
-import {
-  encodePreKeys,
-  expirePreKeys,
-  markDepleted,
-  markPublished,
-  prepareUpload,
-  rotationAt,
-  uploadDue,
-} from './prekeys.ts';
+import { encodePreKeys, markDepleted, markPublished, rotationAt, uploadDue, type PreKeys } from './prekeys.ts';
 import { secureRandom } from './primitives.ts';
 
 const RECORDS = [NAMES.identity, NAMES.preKeys];
@@ -98,14 +90,16 @@ export class Publisher {
   async #upload(account: Account, replaces: string | null, anyway: boolean): Promise<void> {
     const { records, userId } = account;
     const now = this.#context.clock.now();
-    const prepared = await records.transact(RECORDS, (view) => {
-      const { preKeys, identity } = account.own(view);
-      if (!anyway && uploadDue(preKeys, now) !== 0) return undefined;
-      const step = prepareUpload(expirePreKeys(preKeys, now), identity, secureRandom, now);
-      view.put(NAMES.preKeys, encodePreKeys(step.keys));
-      return step;
-    });
-    if (prepared !== undefined) {
+    const isDue = (preKeys: PreKeys): boolean => anyway || uploadDue(preKeys, now) === 0;
+    if (await records.transact(RECORDS, (view) => isDue(account.own(view).preKeys))) {
+      // Once a week, as a rule.
+      const { prepareUpload } = await import('./uploading.ts');
+      const prepared = await records.transact(RECORDS, (view) => {
+        const { preKeys, identity } = account.own(view);
+        const step = prepareUpload(preKeys, identity, secureRandom, now);
+        view.put(NAMES.preKeys, encodePreKeys(step.keys));
+        return step;
+      });
       const bundle = { ...prepared.bundle, userId, uploadedAt: new Date(now).toISOString(), replaces };
       await this.#context.requester.request('encryption:upload-keys', bundle).catch((error: unknown) => {
         throw isCommError(error) && error.code === 'CONFLICT' ? otherDevice() : error;
@@ -152,6 +146,6 @@ function holdsOurs({ identityKey, signedPreKey }: KeyExchangeResponse, { identit
 
 function otherDevice(): CommError {
   return new CommError('E2EE_OTHER_DEVICE', 'Another device of this user has published its keys', {
-    fix: 'Call encryption.takeOver(), or encryption.import() with a backup of it.',
+    fix: 'Call encryption.takeOver(), or import() with a backup of it.',
   });
 }

@@ -6,15 +6,14 @@ import {
   decodePreKeys,
   encodePreKeys,
   expirePreKeys,
-  importedPreKeys,
   markDepleted,
   markPublished,
   NO_PREKEYS,
-  prepareUpload,
   type PreKeys,
   rotationAt,
   uploadDue,
 } from '../../../../src/client/encryption/prekeys.ts';
+import { importedPreKeys, prepareUpload } from '../../../../src/client/encryption/uploading.ts';
 import { sign } from '../../../../src/client/encryption/primitives.ts';
 import { bytesOf, DAY, NOW, randomOf } from './users.ts';
 

@@ -3,8 +3,10 @@ import { createHash } from 'node:crypto';
 import type { EncryptedEnvelope } from '../../../../src/protocol/encryption.ts';
 import type { Bundle } from '../../../../src/client/encryption/bundle.ts';
 import { createIdentity } from '../../../../src/client/encryption/identity.ts';
-import { newPeer, encryptTo, type Own, type Peer, startWith } from '../../../../src/client/encryption/peer-sessions.ts';
-import { markPublished, NO_PREKEYS, prepareUpload } from '../../../../src/client/encryption/prekeys.ts';
+import { newPeer, encryptTo, type Own, type Peer } from '../../../../src/client/encryption/peer-sessions.ts';
+import { startWith } from '../../../../src/client/encryption/session-start.ts';
+import { markPublished, NO_PREKEYS } from '../../../../src/client/encryption/prekeys.ts';
+import { prepareUpload } from '../../../../src/client/encryption/uploading.ts';
 import type { Random } from '../../../../src/client/encryption/primitives.ts';
 import { type Decrypted, receive } from '../../../../src/client/encryption/receive.ts';
 

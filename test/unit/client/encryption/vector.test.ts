@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { identityOf } from '../../../../src/client/encryption/identity.ts';
-import { encryptTo, newPeer, type Own, startWith } from '../../../../src/client/encryption/peer-sessions.ts';
+import { encryptTo, newPeer, type Own } from '../../../../src/client/encryption/peer-sessions.ts';
+import { startWith } from '../../../../src/client/encryption/session-start.ts';
 import { NO_PREKEYS, type OwnPreKey } from '../../../../src/client/encryption/prekeys.ts';
 import { dhKeyPair, sha256 } from '../../../../src/client/encryption/primitives.ts';
 import { receive } from '../../../../src/client/encryption/receive.ts';
