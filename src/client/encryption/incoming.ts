@@ -124,7 +124,7 @@ export class Incoming {
     if (account === undefined) return this.#fail(message, 'locked');
     const hash = hashOf(envelope.ciphertext);
     const held = this.#texts.get(id);
-    if (held?.hash === hash) return this.#succeed(message, held);
+    if (held?.hash === hash) return this.#show(message, held);
     let outcome: Outcome;
     try {
       outcome = await this.#decrypt(account, message, envelope, hash);
@@ -133,7 +133,7 @@ export class Incoming {
       this.#context.report(error);
       return this.#fail(message, 'invalid');
     }
-    if ('text' in outcome) return this.#succeed(message, outcome.text);
+    if ('text' in outcome) return this.#show(message, outcome.text);
     const { reason, news } = outcome;
     this.#events.news(account, senderId, news);
     if (isLive && (reason === 'unknown-session' || reason === 'unknown-prekey')) this.#events.lost(account, senderId);
@@ -174,8 +174,9 @@ export class Incoming {
       }
       const { payload, news } = reading;
       if (payload.kind !== 'message') return { outcome: failed('invalid', news) };
-      const isItself = clientId === undefined || payload.id === clientId;
-      if (payload.cid !== cid || !isItself) return { outcome: failed('misplaced', news) };
+      // An edit says whose place it takes: what was sent as another message can't stand in for this one.
+      const called = kept?.clientId ?? clientId ?? payload.id;
+      if (payload.cid !== cid || payload.id !== called) return { outcome: failed('misplaced', news) };
       const text = textFor(message, hash, secretIn(payload), payload.id);
       view.write(NAMES.text(id), storable(text));
       return { outcome: { text }, news };
@@ -184,7 +185,10 @@ export class Incoming {
     return step.outcome;
   }
 
-  #succeed(message: Message, text: Text): Message {
+  /** Only as what it was decrypted as: whose it is and where it stands is the server's word in the row. */
+  #show(message: Message, text: Text): Message {
+    const isTheirs = text.senderId === message.senderId && text.cid === message.conversationId;
+    if (!isTheirs) return this.#fail(message, 'misplaced');
     this.#keep(message.id, text);
     this.#unread.delete(message.id);
     return withSecret(message, text);
@@ -198,7 +202,12 @@ export class Incoming {
 
   #fail(message: Message, reason: DecryptionFailure): Message {
     const { id } = message;
-    const shown = keepDecrypted({ ...message, content: '', status: 'failed', undecrypted: reason });
+    const shown = {
+      ...withSecret(message, { content: '', type: 'text' }),
+      status: 'failed',
+      undecrypted: reason,
+    } as const;
+    keepDecrypted(shown);
     this.#unread.set(id, message);
     const [oldest] = this.#unread.keys();
     if (this.#unread.size > REMEMBERED && oldest !== undefined) this.#unread.delete(oldest);

@@ -59,6 +59,7 @@ export class Outgoing {
       case 'message:edit':
         return this.#sealEdit(clientId, payload);
       case 'message:forward': {
+        if (await this.#ports.required(payload.toConversationId)) throw readableRefused();
         const { encrypted } = await this.#ports.find(payload.messageId);
         if (encrypted === true)
           throw new CommError('INVALID', 'An encrypted message can not be forwarded: send it anew');
@@ -92,7 +93,11 @@ export class Outgoing {
     const name = NAMES.text(messageId);
     const text = await account.records.transact([name], (view) => readText(view.read(name)));
     const message = text === undefined ? await this.#ports.find(messageId) : undefined;
-    if (message !== undefined && message.encrypted !== true) return { ...payload, content };
+    if (message !== undefined && message.encrypted !== true) {
+      // It is the server's word alone that the message is readable.
+      if (await this.#ports.required(conversationId)) throw readableRefused();
+      return { ...payload, content };
+    }
     if (!this.#context.has('mailbox'))
       throw new CommError('UNSUPPORTED', 'This server can not edit encrypted messages');
     const secret = secretOf({ ...(text ?? { type: 'text' }), content });
@@ -211,6 +216,10 @@ export class Outgoing {
     view.write(NAMES.own(hash), storable({ ...secret, hash, cid, senderId: userId, clientId: id, to }));
     return envelope;
   }
+}
+
+function readableRefused(): CommError {
+  return new CommError('INVALID', 'Nothing readable is sent in a conversation that requires encryption');
 }
 
 function secretOf({ content, type, replyTo, attachment }: Secret): Secret {
