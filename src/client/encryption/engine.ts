@@ -137,6 +137,8 @@ export class Engine implements Cipher {
     if (this.#userId !== undefined && this.#userId !== userId) this.#forget();
     this.#userId = userId;
     try {
+      // Also where the keys can't be opened.
+      await this.#requirements.load();
       const account = await this.#accounts.identified(userId);
       await this.#started(account);
       this.#publisher.check(account);

@@ -15,6 +15,12 @@ export class Requirements {
     this.#userId = userId;
   }
 
+  /** Reads all of them: a storage that fails later goes on with what it was seen to hold. */
+  async load(): Promise<void> {
+    const userId = this.#userId();
+    if (userId !== undefined) await this.#storage.list(prefixOf(userId) + NAMES.required(''));
+  }
+
   /**
    * As it was last seen here: how a message waits. `false` before it is known who this is; another tab may have said
    * something else since. {@link holds} is asked when the message is about to leave.

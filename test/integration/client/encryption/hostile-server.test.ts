@@ -119,3 +119,27 @@ test('a reset makes new keys, and still sends nothing readable where encryption 
   expect(await alice.client.messages.send({ conversationId, content: 'secret' })).toMatchObject({ encrypted: true });
   expect(await serverSees(server)).not.toMatch(/secret/);
 });
+
+test('what was read is not shown once more because its sender has sent it again beside the conversation', async () => {
+  const { alice, bob, liar, conversationId } = await lyingToBob();
+  const message = { conversationId, content: 'pay him', encrypt: true, clientId: 'c1' };
+  const { id } = await alice.client.messages.send(message);
+  await bob.next('message:new');
+  await alice.next('encryption:session-established');
+  const emit = alice.port.emit.bind(alice.port);
+  alice.port.emit = (event, payload, acknowledge) => {
+    if (event !== 'nk:message:send') return emit(event, payload, acknowledge);
+    const { envelope } = payload as Message;
+    const { recipientId, sessionId } = envelope ?? {};
+    emit('nk:encryption:session-init', { recipientId, sessionId, envelope }, acknowledge);
+  };
+  // As after a session was lost: the same message, in the mailbox.
+  alice.client.messages.send(message).catch(() => undefined);
+  await bob.next('encryption:session-init');
+  liar.change = ({ envelope, ...rest }) => ({
+    ...rest,
+    id: '999',
+    ...(envelope && { envelope: { ...envelope, sessionId: 'gone' } }),
+  });
+  expect(await bob.client.messages.get(id)).toMatchObject({ content: '', id: '999' });
+});
