@@ -110,7 +110,8 @@ function updated(row: Readonly<Record<string, unknown>>, { find }: Surroundings)
     return change({ kind: 'updated', conversationId: message.conversationId, message, rev: message.rev });
   }
   const held = find(readId(row['messageId']) ?? '');
-  if (held === undefined) return undefined;
+  // An encrypted one is changed by an envelope, in a whole row: a text of the server's own must not look like its sender's.
+  if (held === undefined || held.encrypted === true) return undefined;
   const content = typeof row['content'] === 'string' ? row['content'] : held.content;
   const edited = assignDefined({ ...held, content }, { updatedAt: readTime(row['updatedAt']) });
   return change({ kind: 'updated', conversationId: held.conversationId, message: edited });

@@ -71,9 +71,10 @@ export class Account {
     return account;
   }
 
-  /** Deletes everything, also what can't be opened. */
+  /** Deletes everything, also what can't be opened, but what must not be sent as it is: new keys change nothing about that. */
   static async erase(storage: CommStorage, userId: string): Promise<void> {
-    const entries = await storage.list(prefixOf(userId));
+    const prefix = prefixOf(userId);
+    const entries = (await storage.list(prefix)).filter(([key]) => !key.startsWith(prefix + NAMES.required('')));
     const writes = new Map(entries.map(([key]) => [key, undefined] as const));
     await storage.transact([], () => ({ writes, result: undefined }));
   }

@@ -28,6 +28,8 @@ export interface EncryptionParts {
   readonly sessions: Sessions;
   readonly publisher: Publisher;
   readonly requirements: Requirements;
+  /** The keys that safety numbers and codes were shown of, by user: what was compared is what is verified. */
+  readonly compared: Map<string, string>;
   /** Reads again what that user has sent and could not be read. */
   heal(account: Account, senderId: string): void;
   /** Whatever is at hand is gone from the storage. */
@@ -57,6 +59,7 @@ export class EncryptionClient implements Encryption {
   safetyNumber(userId: string, { signal }: AbortOptions = {}): Promise<string> {
     return this.#run(signal, async (account) => {
       const { local, remote } = await this.#parties(account, userId);
+      this.#parts.compared.set(userId, toBase64(remote.identityKey));
       return (await comparing()).safetyNumber(local, remote);
     });
   }
@@ -64,6 +67,7 @@ export class EncryptionClient implements Encryption {
   qr(userId: string, { signal }: AbortOptions = {}): Promise<string> {
     return this.#run(signal, async (account) => {
       const { local, remote } = await this.#parties(account, userId);
+      this.#parts.compared.set(userId, toBase64(remote.identityKey));
       return (await comparing()).qrPayload(local, remote);
     });
   }
@@ -73,7 +77,7 @@ export class EncryptionClient implements Encryption {
     return this.#run(signal, async (account) => {
       const { local, remote } = await this.#parties(account, userId);
       if (!(await comparing()).matchesQr(scanned, local, remote)) return false;
-      await this.#verify(account, userId);
+      await this.#verify(account, userId, toBase64(remote.identityKey));
       return true;
     });
   }
@@ -82,7 +86,7 @@ export class EncryptionClient implements Encryption {
     return this.#run(signal, async (account) => {
       requireId('userId', userId);
       await this.#pinned(account, userId);
-      await this.#verify(account, userId);
+      await this.#verify(account, userId, this.#parts.compared.get(userId));
     });
   }
 
@@ -118,7 +122,7 @@ export class EncryptionClient implements Encryption {
 
   async isRequired(conversationId: string, { signal }: AbortOptions = {}): Promise<boolean> {
     requireId('conversationId', conversationId);
-    return abortable(this.#parts.requirements.has(conversationId), signal);
+    return abortable(this.#parts.requirements.holds(conversationId), signal);
   }
 
   export(passphrase: string, { history = false, signal }: ExportOptions = {}): Promise<Uint8Array> {
@@ -203,10 +207,13 @@ export class EncryptionClient implements Encryption {
     });
   }
 
-  #verify(account: Account, userId: string): Promise<void> {
+  /** @param compared - the key it is about; another one may have been pinned since it was shown */
+  #verify(account: Account, userId: string, compared: string | undefined): Promise<void> {
     return account.records.transact([NAMES.pin(userId)], (view) => {
       const pin = pinIn(view, userId);
-      if (pin === undefined || pin.changedTo !== undefined) throw identityChanged(userId);
+      if (pin === undefined || pin.changedTo !== undefined || pin.key !== (compared ?? pin.key)) {
+        throw identityChanged(userId);
+      }
       keepPin(view, userId, { ...pin, verified: true });
     });
   }

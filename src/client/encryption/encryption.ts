@@ -48,7 +48,10 @@ export interface Encryption {
    * @returns whether it matches
    */
   verifyQr(userId: string, scanned: string, options?: AbortOptions): Promise<boolean>;
-  /** Their key was compared with them, and is theirs. @throws CommError `E2EE_IDENTITY_CHANGED` until it is accepted */
+  /**
+   * Their key was compared with them, and is theirs: the one that `safetyNumber()` or `qr()` was last asked for here.
+   * @throws CommError `E2EE_IDENTITY_CHANGED` until another key is accepted, or when one has come since it was compared
+   */
   verify(userId: string, options?: AbortOptions): Promise<void>;
   /**
    * From now on this is that user's key: what was held since it changed is shown. It is pinned, not verified.
@@ -58,7 +61,10 @@ export interface Encryption {
   acceptIdentity(userId: string, identityKey: string, options?: AbortOptions): Promise<void>;
   /** What is known of that user's key. */
   trust(userId: string, options?: AbortOptions): Promise<TrustState>;
-  /** From now on messages of this conversation are encrypted or not sent; `false` takes it back. On this device. */
+  /**
+   * From now on messages of this conversation are encrypted or not sent; `false` takes it back. On this device, in all
+   * tabs. Forwarding into it, and editing what isn't encrypted in it, is refused with `INVALID`.
+   */
   require(conversationId: string, required: boolean, options?: AbortOptions): Promise<void>;
   isRequired(conversationId: string, options?: AbortOptions): Promise<boolean>;
   /** The identity and the pins, encrypted under a passphrase: for `import()` on a new device. */
@@ -70,7 +76,7 @@ export interface Encryption {
   import(bytes: Uint8Array, passphrase: string, options?: AbortOptions): Promise<void>;
   /** Makes this the active device under its own identity: others are told that the user's key has changed. */
   takeOver(options?: AbortOptions): Promise<void>;
-  /** Deletes all keys and texts that are kept here, and starts anew under another identity. */
+  /** Deletes all keys and texts that are kept here, and starts anew under another identity. What is required stays so. */
   reset(options?: AbortOptions): Promise<void>;
   /** Encrypts a file for upload (AES-256-GCM in segments). @throws CommError `UNSUPPORTED` without WebCrypto */
   encryptAttachment(file: Blob, options?: AbortOptions): Promise<EncryptedAttachment>;

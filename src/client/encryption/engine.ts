@@ -52,6 +52,7 @@ export class Engine implements Cipher {
   readonly #incoming: Incoming;
   readonly #groupRequests: Lazy<GroupRequests>;
   readonly #intake: Intake;
+  readonly #compared = new Map<string, string>();
   #userId: string | undefined;
 
   constructor(
@@ -80,7 +81,7 @@ export class Engine implements Cipher {
       account,
       ready: () => this.#publisher.ready,
       find: (id: string) => ports.find(id),
-      required: (id: string) => this.#requirements.has(id),
+      required: (id: string) => this.#requirements.holds(id),
       othersIn: (of: Account, id: string) => this.#members.othersIn(of, id),
     };
     this.#outgoing = new Outgoing(context, sending, this.#drafts, this.#sessions, this.#post);
@@ -123,6 +124,7 @@ export class Engine implements Cipher {
           policy,
           publisher: this.#publisher,
           requirements: this.#requirements,
+          compared: this.#compared,
           heal: (of, senderId) => this.#intake.heal(of, senderId),
           forget: () => this.#forgetTexts(),
           started: (of) => this.#started(of),
@@ -136,6 +138,8 @@ export class Engine implements Cipher {
     if (this.#userId !== undefined && this.#userId !== userId) this.#forget();
     this.#userId = userId;
     try {
+      // Also where the keys can't be opened.
+      await this.#requirements.load();
       const account = await this.#accounts.identified(userId);
       await this.#started(account);
       this.#publisher.check(account);
@@ -202,7 +206,8 @@ export class Engine implements Cipher {
   settled({ clientId, operation }: Item, isStored: boolean): void {
     const isDraft =
       operation.name === 'message:edit' || (operation.name === 'message:send' && operation.payload.encrypted);
-    if (isDraft !== true) return;
+    // Also what became one on its way out.
+    if (isDraft !== true && this.#drafts.secretOf(clientId) === undefined) return;
     const drop = async (): Promise<void> => this.#drafts.remove(await this.#accounts.get(), clientId, isStored);
     if (this.#accounts.isKnown) drop().catch(this.#context.report);
   }
@@ -265,6 +270,7 @@ export class Engine implements Cipher {
   #forget(): void {
     this.#intake.clear();
     this.#forgetTexts();
+    this.#compared.clear();
     this.#drafts.clear();
     this.#accounts.forget();
     this.#publisher.forget();

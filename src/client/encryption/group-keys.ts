@@ -2,7 +2,7 @@ import { fromBase64, toBase64 } from '../../lib/base64.ts';
 import { uuidv7 } from '../../lib/ids.ts';
 import type { EncryptedEnvelope } from '../../protocol/encryption.ts';
 import { encryptIn, NAMES, pinIn, postIn, type Account } from './account.ts';
-import { decodeGroup, encodeGroup, newGroup, type Group, type Member } from './group.ts';
+import { decodeGroup, encodeGroup, isSameMember, newGroup, type Group, type Member } from './group.ts';
 import { encodePayload, readPayload, type MessagePayload, type Payload, type SenderKey } from './payload.ts';
 import { secureRandom } from './primitives.ts';
 import { failed, type News, type Reading } from './receiving.ts';
@@ -62,8 +62,10 @@ export function receiveForGroup(
     // A chain that is known from later on only, as it is to somebody who joined, looks like one that was read before.
     return failed(step.reason === 'unknown-session' || step.reason === 'replay' ? 'no-sender-key' : step.reason);
   }
-  // The key came on a session, where its owner's identity was looked at.
-  if (pinIn(view, envelope.senderId)?.changedTo !== undefined) return failed('identity-changed');
+  // The key came on a session, where its owner's identity was looked at. That may have been another one than now.
+  const pin = pinIn(view, envelope.senderId);
+  if (pin?.changedTo !== undefined) return failed('identity-changed');
+  if (pin?.key !== toBase64(step.identityKey)) return failed('wrong-key');
   const payload = readPayload(step.plaintext);
   view.put(NAMES.group(cid), encodeGroup(step.group));
   return payload === undefined ? failed('invalid') : { ok: true, payload, news: {} };
@@ -76,20 +78,25 @@ export function acceptKey(view: View, sender: Member, key: SenderKey): boolean {
   return step.ok;
 }
 
-/** A member who can't read asks for the key: they get what they were given before, and nobody else gets anything. */
+/**
+ * A member who can't read asks for the key: they get what they were given before, and nobody else gets anything, nor does
+ * whoever shows another identity key than the one that it was given to.
+ */
 export function giveAgain(
   view: View,
   account: Account,
-  memberId: string,
+  member: Member,
   { cid, chainId }: { readonly cid: string; readonly chainId: number },
   now: number,
 ): boolean {
+  const { own } = groupIn(view, cid);
+  if (own?.chainId !== chainId || !own.given.some((each) => isSameMember(each, member))) return false;
   const given = givenIn(view, cid);
-  const held = given?.chainId === chainId ? given.keys[memberId] : undefined;
+  const held = given?.chainId === chainId ? given.keys[member.userId] : undefined;
   const chainKey = held && fromBase64(held.chainKey);
   const sigKey = given && fromBase64(given.sigKey);
   if (held === undefined || chainKey === undefined || sigKey === undefined) return false;
-  return postKey(view, account, memberId, { cid, chainId, iteration: held.iteration, chainKey, sigKey }, now);
+  return postKey(view, account, member.userId, { cid, chainId, iteration: held.iteration, chainKey, sigKey }, now);
 }
 
 /** Asks for a key, unless it has come. @returns whether something is to be posted */

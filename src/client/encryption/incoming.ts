@@ -3,12 +3,11 @@ import { isCommError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/messages.ts';
 import { Remembered } from '../../lib/remembered.ts';
 import { keepDecrypted, readMessage } from '../../transport/rows.ts';
-import type { Secret } from '../cipher.ts';
 import type { ClientContext } from '../context.ts';
 import { NAMES, type Account } from './account.ts';
 import { failed, namesFor, receiveIn, type News, type Reading } from './receiving.ts';
 import type { View } from './records.ts';
-import { takeLate } from './late.ts';
+import { hasLate, takeLate } from './late.ts';
 import { hashOf, readText, secretIn, storable, textFor, withSecret, type Text } from './texts.ts';
 
 export interface IncomingEvents {
@@ -124,7 +123,7 @@ export class Incoming {
     if (account === undefined) return this.#fail(message, 'locked');
     const hash = hashOf(envelope.ciphertext);
     const held = this.#texts.get(id);
-    if (held?.hash === hash) return this.#succeed(message, held);
+    if (held?.hash === hash) return this.#show(message, held);
     let outcome: Outcome;
     try {
       outcome = await this.#decrypt(account, message, envelope, hash);
@@ -133,10 +132,10 @@ export class Incoming {
       this.#context.report(error);
       return this.#fail(message, 'invalid');
     }
-    if ('text' in outcome) return this.#succeed(message, outcome.text);
+    if ('text' in outcome) return this.#show(message, outcome.text);
     const { reason, news } = outcome;
     this.#events.news(account, senderId, news);
-    if (isLive && (reason === 'unknown-session' || reason === 'unknown-prekey')) this.#events.lost(account, senderId);
+    if (isLive && isLost(outcome)) this.#events.lost(account, senderId);
     if (isLive && reason === 'no-sender-key') {
       const chainId = (await groupKeys()).chainIdOf(envelope);
       if (chainId !== undefined) this.#events.missing(account, senderId, conversationId, chainId);
@@ -154,7 +153,7 @@ export class Incoming {
     const group = !isOwn && isGroup ? await groupKeys() : undefined;
     if (group !== undefined) names.push(NAMES.group(cid));
     if (!isOwn && clientId !== undefined) names.push(NAMES.late(senderId, clientId));
-    const step = await account.records.transact(names, (view): { outcome: Outcome; news?: News } => {
+    const step = await account.records.transact(names, (view): { outcome: Outcome; news?: News; isLate?: boolean } => {
       const kept = readText(view.read(NAMES.text(id)));
       if (kept?.hash === hash) return { outcome: { text: kept } };
       if (isOwn) return { outcome: ownIn(view, message, hash) };
@@ -165,26 +164,24 @@ export class Incoming {
         group === undefined
           ? receiveIn(view, account, envelope, this.#policy, now)
           : group.receiveForGroup(view, account, cid, envelope, now);
-      if (!reading.ok) {
-        const late = clientId === undefined ? undefined : lateIn(view, message, clientId, reading.reason);
-        if (late === undefined) return { outcome: reading };
-        const text = textFor(message, hash, late, clientId ?? '');
-        view.write(NAMES.text(id), storable(text));
-        return { outcome: { text } };
-      }
+      if (!reading.ok) return { outcome: reading, isLate: isLost(reading) && hasLate(view, message) };
       const { payload, news } = reading;
       if (payload.kind !== 'message') return { outcome: failed('invalid', news) };
-      const isItself = clientId === undefined || payload.id === clientId;
-      if (payload.cid !== cid || !isItself) return { outcome: failed('misplaced', news) };
+      // An edit says whose place it takes: what was sent as another message can't stand in for this one.
+      const called = kept?.clientId ?? clientId ?? payload.id;
+      if (payload.cid !== cid || payload.id !== called) return { outcome: failed('misplaced', news) };
       const text = textFor(message, hash, secretIn(payload), payload.id);
       view.write(NAMES.text(id), storable(text));
       return { outcome: { text }, news };
     });
     if (step.news !== undefined) this.#events.news(account, senderId, step.news);
-    return step.outcome;
+    return step.isLate === true ? ((await takeLate(account, message, hash)) ?? step.outcome) : step.outcome;
   }
 
-  #succeed(message: Message, text: Text): Message {
+  /** Only as what it was decrypted as: whose it is and where it stands is the server's word in the row. */
+  #show(message: Message, text: Text): Message {
+    const isTheirs = text.senderId === message.senderId && text.cid === message.conversationId;
+    if (!isTheirs) return this.#fail(message, 'misplaced');
     this.#keep(message.id, text);
     this.#unread.delete(message.id);
     return withSecret(message, text);
@@ -198,7 +195,12 @@ export class Incoming {
 
   #fail(message: Message, reason: DecryptionFailure): Message {
     const { id } = message;
-    const shown = keepDecrypted({ ...message, content: '', status: 'failed', undecrypted: reason });
+    const shown = {
+      ...withSecret(message, { content: '', type: 'text' }),
+      status: 'failed',
+      undecrypted: reason,
+    } as const;
+    keepDecrypted(shown);
     this.#unread.set(id, message);
     const [oldest] = this.#unread.keys();
     if (this.#unread.size > REMEMBERED && oldest !== undefined) this.#unread.delete(oldest);
@@ -214,10 +216,9 @@ export class Incoming {
   }
 }
 
-/** What its sender has sent once more, because it can't be read here. */
-function lateIn(view: View, message: Message, clientId: string, reason: DecryptionFailure): Secret | undefined {
-  if (reason !== 'unknown-session' && reason !== 'unknown-prekey') return undefined;
-  return takeLate(view, message.senderId, clientId, message.conversationId);
+/** It may have been sent once more, because it can't be read here. */
+function isLost({ reason }: Extract<Reading, { ok: false }>): boolean {
+  return reason === 'unknown-session' || reason === 'unknown-prekey';
 }
 
 /** An own message: its key went with the bytes, and its text was kept when they were made. */

@@ -1,9 +1,10 @@
+import type { Message } from '../../protocol/messages.ts';
 import type { Storable } from '../../storage/comm-storage.ts';
 import type { Secret } from '../cipher.ts';
 import { NAMES, type Account } from './account.ts';
 import type { MessagePayload } from './payload.ts';
 import type { View } from './records.ts';
-import { secretIn } from './texts.ts';
+import { readText, secretIn, storable, textFor, type Text } from './texts.ts';
 
 const WEEK = 7 * 24 * 3_600_000;
 
@@ -20,13 +21,41 @@ export function keepLate(view: View, senderId: string, payload: MessagePayload, 
   view.write(NAMES.late(senderId, payload.id), { cid: payload.cid, at: now, secret: whole });
 }
 
-/** Takes it, where there is one for this message. */
-export function takeLate(view: View, senderId: string, clientId: string, cid: string): Secret | undefined {
-  const name = NAMES.late(senderId, clientId);
-  const late = view.read(name) as Late | undefined;
-  if (late?.cid !== cid) return undefined;
-  view.delete(name);
-  return late.secret;
+/** Whether something came for this message. Needs the record of that name. */
+export function hasLate(view: View, message: Message): boolean {
+  const name = nameOf(message);
+  return name !== undefined && view.get(name) !== undefined;
+}
+
+/**
+ * Takes it and keeps it as the message's text, where there is one. Not where the same message was read already: the sender
+ * doesn't know what was, and a server could show it a second time under another id.
+ */
+export async function takeLate(
+  { records }: Account,
+  message: Message,
+  hash: string,
+): Promise<{ text: Text } | undefined> {
+  const { id, senderId, conversationId, clientId = '' } = message;
+  const name = nameOf(message);
+  if (name === undefined) return undefined;
+  const isRead = (await records.list(NAMES.text(''))).some(([kept, value]) => {
+    const text = readText(value);
+    return kept !== NAMES.text(id) && text?.senderId === senderId && text.clientId === clientId;
+  });
+  return records.transact([NAMES.text(id), name], (view) => {
+    const late = view.read(name) as Late | undefined;
+    if (late?.cid !== conversationId) return undefined;
+    view.delete(name);
+    if (isRead) return undefined;
+    const text = textFor(message, hash, late.secret, clientId);
+    view.write(NAMES.text(id), storable(text));
+    return { text };
+  });
+}
+
+function nameOf({ senderId, clientId }: Message): string | undefined {
+  return clientId === undefined ? undefined : NAMES.late(senderId, clientId);
 }
 
 /** Nobody has asked for it: its message was read, or is gone. */

@@ -112,7 +112,7 @@ export class Mailbox {
       if ('chainKey' in senderKey) {
         return { reading, unlocked: group.acceptKey(view, { userId: senderId, identityKey }, senderKey) };
       }
-      const posted = group.giveAgain(view, account, senderId, senderKey, now);
+      const posted = group.giveAgain(view, account, { userId: senderId, identityKey }, senderKey, now);
       return { reading: { ...reading, news: { ...news, posted: posted || news.posted } }, unlocked: false };
     });
   }

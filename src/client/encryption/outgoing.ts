@@ -59,9 +59,9 @@ export class Outgoing {
       case 'message:edit':
         return this.#sealEdit(clientId, payload);
       case 'message:forward': {
+        if (await this.#ports.required(payload.toConversationId)) throw readableRefused();
         const { encrypted } = await this.#ports.find(payload.messageId);
-        if (encrypted === true)
-          throw new CommError('INVALID', 'Encrypted messages are not forwarded: send it anew');
+        if (encrypted === true) throw new CommError('INVALID', 'Encrypted messages are not forwarded: send it anew');
         return payload;
       }
       default:
@@ -90,7 +90,11 @@ export class Outgoing {
     const content = draft?.secret.content ?? payload.content;
     const { editedIn } = await import('./edits.ts');
     const edited = await editedIn(account, payload.messageId, content, (id) => this.#ports.find(id));
-    if (edited === undefined) return { ...payload, content };
+    if (edited === undefined) {
+      // It is the server's word alone that the message is readable.
+      if (await this.#ports.required(payload.conversationId)) throw readableRefused();
+      return { ...payload, content };
+    }
     if (!this.#context.has('mailbox'))
       throw new CommError('UNSUPPORTED', 'This server can not edit encrypted messages');
     const envelope = await this.#encrypt(clientId, payload.conversationId, edited.clientId, edited.secret);
@@ -208,6 +212,10 @@ export class Outgoing {
     view.write(NAMES.own(hash), storable({ ...secret, hash, cid, senderId: userId, clientId: id, to }));
     return envelope;
   }
+}
+
+function readableRefused(): CommError {
+  return new CommError('INVALID', 'Nothing readable is sent in a conversation that requires encryption');
 }
 
 function attachmentOf({ attachment }: Secret): MessagePayload['attachment'] {

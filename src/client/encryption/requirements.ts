@@ -15,13 +15,26 @@ export class Requirements {
     this.#userId = userId;
   }
 
-  /** `false` before it is known who this is: it is asked again when the message is about to leave. */
+  /** Reads all of them: a storage that fails later goes on with what it was seen to hold. */
+  async load(): Promise<void> {
+    const userId = this.#userId();
+    if (userId !== undefined) await this.#storage.list(prefixOf(userId) + NAMES.required(''));
+  }
+
+  /**
+   * As it was last seen here: how a message waits. `false` before it is known who this is; another tab may have said
+   * something else since. {@link holds} is asked when the message is about to leave.
+   */
   async has(conversationId: string): Promise<boolean> {
     const key = this.#key(conversationId);
     if (key === undefined) return false;
-    const known = this.#known.get(key) ?? this.#load(key);
-    this.#known.set(key, known);
-    return known;
+    return this.#known.get(key) ?? this.#look(key);
+  }
+
+  /** As it is stored now, whichever tab has said so. */
+  async holds(conversationId: string): Promise<boolean> {
+    const key = this.#key(conversationId);
+    return key !== undefined && (await this.#look(key));
   }
 
   async set(conversationId: string, required: boolean): Promise<void> {
@@ -41,13 +54,13 @@ export class Requirements {
     return userId === undefined ? undefined : prefixOf(userId) + NAMES.required(conversationId);
   }
 
-  async #load(key: string): Promise<boolean> {
-    try {
-      return (await this.#storage.get(key)) === true;
-    } catch (error) {
-      // Not known is not "no": whoever asks next looks again.
-      this.#known.delete(key);
-      throw error;
-    }
+  #look(key: string): Promise<boolean> {
+    const looking = this.#storage.get(key).then((value) => value === true);
+    this.#known.set(key, looking);
+    // Not known is not "no": whoever asks next looks again.
+    looking.catch(() => {
+      if (this.#known.get(key) === looking) this.#known.delete(key);
+    });
+    return looking;
   }
 }

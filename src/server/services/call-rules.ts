@@ -173,15 +173,15 @@ function accept(
 function remove(call: CallRecord, userId: string, at: number): CallStep {
   const seat = call.seats.find((each) => each.userId === userId);
   if (seat !== undefined) {
-    const rest = unseated(call, userId);
+    // Without the invitation: who was removed comes back when somebody asks them again.
+    const rest = uninvited(unseated(call, userId), userId);
     return over(rest, at, [
       ...tellLeft(call, userId),
       ...tellSeats({ seats: [seat] }, stateChanged(call.id, { state: 'ended', endReason: 'completed' })),
     ]);
   }
   if (answerOf(call, userId) !== 'pending') return [call, []];
-  const rest = { ...call, invitations: call.invitations.filter((each) => each.userId !== userId) };
-  return withoutThem(rest, userId, at, [
+  return withoutThem(uninvited(call, userId), userId, at, [
     tellUser(userId, stateChanged(call.id, { state: 'ended', endReason: 'cancelled' })),
   ]);
 }
@@ -248,6 +248,10 @@ function answered(call: CallRecord, userId: string, answer: Answer): CallRecord 
 
 function unseated(call: CallRecord, userId: string): CallRecord {
   return { ...call, seats: call.seats.filter((seat) => seat.userId !== userId) };
+}
+
+function uninvited(call: CallRecord, userId: string): CallRecord {
+  return { ...call, invitations: call.invitations.filter((each) => each.userId !== userId) };
 }
 
 function seatChanged(call: CallRecord, userId: string, change: Partial<Seat>): CallRecord {

@@ -4,7 +4,8 @@ import { Peer } from '../../../src/client/peer.ts';
 import { baseMessage, conversation, message } from '../../helpers/client/messages.ts';
 
 const held = baseMessage(7, { content: 'old' });
-const around = { find: (id: string) => (id === '7' ? held : undefined), now: () => 'now' };
+const secret = { ...baseMessage(9, { content: 'decrypted' }), encrypted: true };
+const around = { find: (id: string) => [held, secret].find((each) => each.id === id), now: () => 'now' };
 const here = { conversationId: 'conversation' };
 const read = { userId: 'bob', readAt: '2026-01-01T00:00:00.000Z' };
 
@@ -27,6 +28,12 @@ describe('what a push means', () => {
       'message:updated',
       { messageId: '7', content: 'new', updatedAt: '2026-01-01 00:00:00' },
       change({ kind: 'updated', ...here, message: { ...held, content: 'new', updatedAt: '2026-01-01T00:00:00.000Z' } }),
+    ],
+    [
+      'and of one that is encrypted: no sender says so',
+      'message:updated',
+      { messageId: '9', content: 'new' },
+      undefined,
     ],
     ['and of one that is not', 'message:updated', { messageId: '8', content: 'new' }, undefined],
     [

@@ -295,6 +295,17 @@ describe('in a group', () => {
     ]);
   });
 
+  test('who was removed does not come back unless somebody adds them again', async () => {
+    const line = desk('carol/phone');
+    const { id } = await line.dial('alice/phone', ['bob', 'carol']);
+    await line.answer('bob/phone', id);
+    await line.answer('carol/phone', id);
+    line.calls.removeParticipant(line.device('alice/phone'), { callId: id, userId: 'carol' });
+    await expect(line.answer('carol/phone', id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await line.calls.addParticipant(line.device('bob/phone'), { callId: id, userId: 'carol' });
+    expect((await line.answer('carol/phone', id)).participants).toHaveLength(3);
+  });
+
   test('eight people fill a call', async () => {
     const people = Array.from({ length: 10 }, (_, index) => `p${index}`);
     const line = new CallDesk(...people);

@@ -3,9 +3,10 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { memoryStorage, type EncryptionOptions, type Logger, type LogFields } from '../../../../src/index.ts';
 import { fileStorage } from '../../../../src/node/index.ts';
-import { encryptedPair, encrypting } from '../../../helpers/client/encryption.ts';
+import { encryptedPair, encrypting, serverSees } from '../../../helpers/client/encryption.ts';
 import { codeOf } from '../../../helpers/client/rejection.ts';
 import { direct, startWorld } from '../../../helpers/client/world.ts';
+import { failingStorage } from '../../../helpers/failing-storage.ts';
 import { temporaryDirectory } from '../../../helpers/temporary-directory.ts';
 
 async function filesIn(directory: string): Promise<string> {
@@ -189,3 +190,18 @@ function inspect(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return `${error.message} ${JSON.stringify(error)} ${inspect(error.cause)}`;
 }
+
+test('what was required stays required when the storage fails before anybody has asked', async () => {
+  const storage = failingStorage();
+  const world = await startWorld();
+  const bob = await encrypting(world, 'bob');
+  const before = await encrypting(world, 'alice', { storage });
+  const conversationId = await direct(before, bob);
+  await before.client.encryption.require(conversationId, true);
+  await before.client.disconnect();
+  const alice = await encrypting(world, 'alice', { storage });
+  storage.breakDown('all');
+  expect(await alice.client.messages.send({ conversationId, content: 'secret' })).toMatchObject({ encrypted: true });
+  await bob.next('message:new', ({ content }) => content === 'secret');
+  expect(await serverSees(world.server)).not.toMatch(/secret/);
+});

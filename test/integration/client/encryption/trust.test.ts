@@ -118,3 +118,17 @@ test.each<[title: string, options: CommClientOptions, verify: boolean]>([
   await bob.next('message:new', ({ content }) => content === 'to whom?');
   expect(alice.all('encryption:identity-changed')).toHaveLength(1);
 });
+
+test('what is verified is the key that was compared, not one that has come since', async () => {
+  const pair = await acquainted();
+  const { alice, conversationId } = pair;
+  await alice.client.encryption.safetyNumber('bob');
+  const bob = await newDevice(pair);
+  await bob.client.messages.send({ conversationId, content: 'from elsewhere', encrypt: true });
+  await alice.next('encryption:identity-changed', ({ accepted }) => accepted);
+  expect(await codeOf(alice.client.encryption.verify('bob'))).toBe('E2EE_IDENTITY_CHANGED');
+  expect(await alice.client.encryption.trust('bob')).toBe('pinned');
+  await alice.client.encryption.safetyNumber('bob');
+  await alice.client.encryption.verify('bob');
+  expect(await alice.client.encryption.trust('bob')).toBe('verified');
+});
