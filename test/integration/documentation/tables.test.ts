@@ -43,7 +43,7 @@ test('the README lists the flags of the command line with their variables and de
 
 test('the README gives the limits of size that are kept', () => {
   const rows = tableBelow('README.md', 'Size').slice(1);
-  const configured = readFileSync(path.join(root, '.size-limit.mjs'), 'utf8').matchAll(/'(\d+ kB)'/g);
+  const configured = readFileSync(path.join(root, '.size-limit.mjs'), 'utf8').matchAll(/'([\d.]+ kB)'/g);
   expect(rows.map(([, limit]) => limit)).toEqual(Array.from(configured, ([, limit]) => limit));
 });
 

@@ -5,7 +5,8 @@ import { Account, keepPin, NAMES } from '../../../../src/client/encryption/accou
 import { newGroup } from '../../../../src/client/encryption/group.ts';
 import { acceptKey, giveAgain, receiveForGroup, sealForGroup } from '../../../../src/client/encryption/group-keys.ts';
 import { encodePayload, type MessagePayload } from '../../../../src/client/encryption/payload.ts';
-import { encodePeer, newPeer, startWith, type Own } from '../../../../src/client/encryption/peer-sessions.ts';
+import { encodePeer, newPeer, type Own } from '../../../../src/client/encryption/peer-sessions.ts';
+import { startWith } from '../../../../src/client/encryption/session-start.ts';
 import type { View } from '../../../../src/client/encryption/records.ts';
 import { encryptToGroup, prepareChain } from '../../../../src/client/encryption/sender-keys.ts';
 import { memoryStorage } from '../../../../src/storage/memory.ts';
