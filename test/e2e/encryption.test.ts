@@ -112,6 +112,7 @@ test('nothing that is stored in the browser can be read, and its key can not be 
   const talking = await talk();
   const { stage, device, alice, bob, conversation } = talking;
   await say(alice, conversation, ['the first secret']);
+  await shows(bob, conversation, ['sent: the first secret']);
   await say(bob, conversation, ['the second secret']);
   await shows(alice, conversation, ['sent: the first secret', 'sent: the second secret']);
   const identity = await alice.evaluate(() => chat.client.encryption.identityKey());
