@@ -31,7 +31,7 @@ export default defineConfig({
         // One request for what is loaded at once where it is wanted; the rest of it is loaded when it is needed.
         {
           name: 'encryption',
-          test: /src\/client\/encryption\/(?!attachments|backup|encryption|group|kept|resending|safety|search|sender)[a-z0-9-]+\.ts$/,
+          test: /src\/client\/encryption\/(?!attachments|backup|call|encryption|group|kept|resending|safety|search|sender)[a-z0-9-]+\.ts$/,
           priority: 3,
         },
         { name: 'schemas', test: /src\/protocol\/[a-z]+\.ts$/, priority: 1 },

@@ -9,6 +9,7 @@ import type { ClientContext } from '../context.ts';
 import type { EncryptionOptions } from '../options.ts';
 import type { Account } from './account.ts';
 import { Accounts } from './accounts.ts';
+import type { CallKeys } from './call-keys.ts';
 import { Drafts } from './drafts.ts';
 import type { Encryption } from './encryption.ts';
 import type { GroupRequests } from './group-requests.ts';
@@ -39,6 +40,7 @@ export interface EnginePorts {
 /** Puts the parts of encryption together, and stands in the way of every message that comes or goes. */
 export class Engine implements Cipher {
   readonly api: Encryption;
+  readonly callKeys: Lazy<CallKeys>;
   readonly #context: ClientContext;
   readonly #accounts: Accounts;
   readonly #drafts = new Drafts();
@@ -88,6 +90,10 @@ export class Engine implements Cipher {
       const { GroupRequests } = await import('./group-requests.ts');
       return new GroupRequests(context, this.#sessions, (of) => this.#hurry(of));
     });
+    this.callKeys = lazy(async () => {
+      const { CallKeys: Keys } = await import('./call-keys.ts');
+      return new Keys(context, this.#accounts, this.#publisher, this.#sessions, this.#post);
+    });
     const lost = (of: Account, senderId: string): void => this.#lost(of, senderId);
     this.#incoming = new Incoming(context, policy, {
       account,
@@ -101,7 +107,10 @@ export class Engine implements Cipher {
       },
     });
     const mailbox = new Mailbox(context, policy, {
-      news: (of, senderId, news, unlocked) => this.#news(of, senderId, news, unlocked),
+      news: (of, senderId, news, unlocked) => {
+        this.#news(of, senderId, news, unlocked);
+        this.callKeys.current?.look(senderId);
+      },
       lost,
       reset: (of, senderId) => void this.#sendAgain(of, senderId).catch(context.report),
     });
@@ -234,6 +243,7 @@ export class Engine implements Cipher {
 
   /** A peer has lost what it had: what waits for it is encrypted anew, what it has got is sent once more. */
   async #sendAgain(account: Account, senderId: string): Promise<void> {
+    this.callKeys.current?.sendAgain(senderId);
     const { sealAnew, sendAgain } = await import('./resending.ts');
     await sealAnew(account, this.#drafts, senderId);
     if (await sendAgain(account, senderId, this.#context.clock.now())) this.#hurry(account);
