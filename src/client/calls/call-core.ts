@@ -246,7 +246,7 @@ export class CallCore {
 
   /** Where the app wants it and it can't be, the call goes on without, and its snapshot says so. */
   async #seals(): Promise<boolean> {
-    const failed = (error: CommError): void => void this.emitter.emit('error', error);
+    const failed = (error: CommError): void => this.emitter.emit('error', error);
     this.#makeKeys = await this.ports.mediaKeys?.(failed);
     return this.#makeKeys !== undefined;
   }

@@ -25,18 +25,18 @@ interface Sent {
 export class CallKeys implements Port {
   readonly #context: ClientContext;
   readonly #accounts: Accounts;
-  readonly #publisher: Publisher;
   readonly #sessions: Sessions;
+  readonly #publisher: Publisher;
   readonly #post: Post;
   readonly #takers = new Set<TakeCallKey>();
   /** The last one that each was sent, while there is a call: a peer may have lost the session it came on. */
   readonly #sent = new Map<string, Sent>();
 
-  constructor(context: ClientContext, accounts: Accounts, publisher: Publisher, sessions: Sessions, post: Post) {
+  constructor(context: ClientContext, accounts: Accounts, sessions: Sessions, publisher: Publisher, post: Post) {
     this.#context = context;
     this.#accounts = accounts;
-    this.#publisher = publisher;
     this.#sessions = sessions;
+    this.#publisher = publisher;
     this.#post = post;
   }
 

@@ -18,7 +18,7 @@ import { Incoming } from './incoming.ts';
 import { Intake } from './intake.ts';
 import { Mailbox } from './mailbox.ts';
 import { Members } from './members.ts';
-import { Outgoing } from './outgoing.ts';
+import { Outgoing, secretOf } from './outgoing.ts';
 import { Post } from './post.ts';
 import { Publisher } from './publisher.ts';
 import type { News } from './receiving.ts';
@@ -92,9 +92,9 @@ export class Engine implements Cipher {
     });
     this.callKeys = lazy(async () => {
       const { CallKeys: Keys } = await import('./call-keys.ts');
-      return new Keys(context, this.#accounts, this.#publisher, this.#sessions, this.#post);
+      return new Keys(context, this.#accounts, this.#sessions, this.#publisher, this.#post);
     });
-    const lost = (of: Account, senderId: string): void => this.#lost(of, senderId);
+    const lost = (of: Account, senderId: string): void => this.#whenActive(() => this.#sessions.reset(of, senderId));
     this.#incoming = new Incoming(context, policy, {
       account,
       news: (of, senderId, news) => this.#news(of, senderId, news, news.started === true),
@@ -107,10 +107,7 @@ export class Engine implements Cipher {
       },
     });
     const mailbox = new Mailbox(context, policy, {
-      news: (of, senderId, news, unlocked) => {
-        this.#news(of, senderId, news, unlocked);
-        this.callKeys.current?.look(senderId);
-      },
+      news: (of, senderId, news, unlocked) => this.#news(of, senderId, news, unlocked),
       lost,
       reset: (of, senderId) => void this.#sendAgain(of, senderId).catch(context.report),
     });
@@ -172,17 +169,11 @@ export class Engine implements Cipher {
   }
 
   async draft(payload: SendMessage & { clientId: string }, wanted: boolean | undefined): Promise<SendMessage> {
-    const { conversationId, clientId, content, type, replyTo, attachment } = payload;
+    const { conversationId, clientId } = payload;
     // Asked in any case, so that messages of one conversation stay in their order.
     const required = await this.#requirements.has(conversationId);
     if (wanted !== true && !required) return payload;
-    const secret: Secret = {
-      content,
-      type,
-      ...(replyTo !== undefined && { replyTo }),
-      ...(attachment !== undefined && { attachment }),
-    };
-    this.#drafts.add(clientId, { secret, ts: this.#context.clock.now() });
+    this.#drafts.add(clientId, { secret: secretOf(payload), ts: this.#context.clock.now() });
     return { conversationId, content: '', type: 'text', clientId, encrypted: true };
   }
 
@@ -239,6 +230,7 @@ export class Engine implements Cipher {
     if (established !== undefined) emitter.emit('encryption:session-established', established);
     if (posted === true) this.#hurry(account);
     if (unlocked) this.#intake.heal(account, senderId);
+    this.callKeys.current?.look(senderId);
   }
 
   /** A peer has lost what it had: what waits for it is encrypted anew, what it has got is sent once more. */
@@ -247,10 +239,6 @@ export class Engine implements Cipher {
     const { sealAnew, sendAgain } = await import('./resending.ts');
     await sealAnew(account, this.#drafts, senderId);
     if (await sendAgain(account, senderId, this.#context.clock.now())) this.#hurry(account);
-  }
-
-  #lost(account: Account, senderId: string): void {
-    this.#whenActive(() => this.#sessions.reset(account, senderId));
   }
 
   #hurry(account: Account): void {

@@ -213,7 +213,8 @@ export class Outgoing {
   }
 }
 
-function secretOf({ content, type, replyTo, attachment }: Secret): Secret {
+/** What only readers see of it. */
+export function secretOf({ content, type, replyTo, attachment }: Secret): Secret {
   return {
     content,
     type,
