@@ -12,6 +12,8 @@ export class FaultyPort implements SocketPort {
   losesAck: (event: string) => boolean = () => false;
   /** True: this push gets lost on its way. */
   losesPush: (event: string) => boolean = () => false;
+  /** What a server that lies makes of an answer or a push. */
+  bends: (told: unknown) => unknown = (told) => told;
 
   constructor(url: string) {
     this.#inner = socketIoPort({ url, namespace: '/nk/messages', path: '/__nk_socketio/', transports: ['websocket'] });
@@ -21,7 +23,7 @@ export class FaultyPort implements SocketPort {
       refused: (refusal) => this.#listener?.refused(refusal),
       pushed: (frame) => {
         const { event } = frame as { event: string };
-        if (!this.losesPush(event)) this.#listener?.pushed(frame);
+        if (!this.losesPush(event)) this.#listener?.pushed(this.bends(frame));
       },
     });
   }
@@ -44,7 +46,7 @@ export class FaultyPort implements SocketPort {
     this.sent.push(name);
     if (acknowledge === undefined) return this.#inner.emit(event, payload);
     this.#inner.emit(event, payload, (reply) => {
-      if (!this.losesAck(name)) acknowledge(reply);
+      if (!this.losesAck(name)) acknowledge(this.bends(reply));
     });
   }
 
