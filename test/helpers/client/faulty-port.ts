@@ -15,6 +15,8 @@ export class FaultyPort implements SocketPort {
   /** What a server that lies makes of an answer or a push. */
   bends: (told: unknown) => unknown = (told) => told;
 
+  #late: unknown[] | undefined;
+
   constructor(url: string) {
     this.#inner = socketIoPort({ url, namespace: '/nk/messages', path: '/__nk_socketio/', transports: ['websocket'] });
     this.#inner.listen({
@@ -23,7 +25,9 @@ export class FaultyPort implements SocketPort {
       refused: (refusal) => this.#listener?.refused(refusal),
       pushed: (frame) => {
         const { event } = frame as { event: string };
-        if (!this.losesPush(event)) this.#listener?.pushed(this.bends(frame));
+        if (this.losesPush(event)) return;
+        if (this.#late !== undefined) this.#late.push(frame);
+        else this.#listener?.pushed(this.bends(frame));
       },
     });
   }
@@ -48,6 +52,15 @@ export class FaultyPort implements SocketPort {
     this.#inner.emit(event, payload, (reply) => {
       if (!this.losesAck(name)) acknowledge(this.bends(reply));
     });
+  }
+
+  /** Pushes take long from now on, until what is returned is called; answers don't. */
+  hold(): () => void {
+    const late: unknown[] = (this.#late = []);
+    return () => {
+      this.#late = undefined;
+      for (const frame of late) this.#listener?.pushed(this.bends(frame));
+    };
   }
 
   /** The line breaks, and can be had again at once. */
