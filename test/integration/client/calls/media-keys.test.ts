@@ -138,6 +138,21 @@ test('another window of the same user reads the key first, and the one in the ca
   expect(encryptedIn(ours, theirs)).toEqual([true, true]);
 });
 
+test('somebody who has lost the session is given the key once more on a new one', async () => {
+  const world = await startWorld();
+  const storage = memoryStorage();
+  const [alice, bob] = [await sealing(world, 'alice'), await sealing(world, 'bob', { storage })];
+  const conversationId = await direct(alice.app, bob.app);
+  await alice.app.client.messages.send({ conversationId, content: 'hello', encrypt: true });
+  await alice.app.next('encryption:session-established');
+  const ours = await alice.app.client.calls.start({ conversationId, type: 'audio', calleeIds: ['bob'] });
+  const theirs = await rings(bob);
+  await storage.transact([], () => ({ writes: new Map([['bob/e2ee/peer/alice', undefined]]), result: undefined }));
+  await theirs.accept();
+  expect(await keyFrom(bob, 'alice')).toEqual(alice.platform.links.ownKey.secret);
+  await Promise.all([becomes(ours, 'connected'), becomes(theirs, 'connected')]);
+});
+
 test('who leaves is followed by new keys, which they are not given', async () => {
   const world = await startWorld();
   const [alice, bob, carol] = [

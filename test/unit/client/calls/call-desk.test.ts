@@ -174,7 +174,7 @@ describe('time', () => {
     expect(await call.ended).toBe('completed');
     expect(context.clock.pending).toBe(0);
     expect(platform.listeners).toBe(0);
-    expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0 });
+    expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 });
     expect(calls.active).toBeUndefined();
   });
 });
