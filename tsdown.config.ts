@@ -30,8 +30,8 @@ export default defineConfig({
         { name: 'words', test: /src\/protocol\/(?:vocabulary|limits|errors|events)\.ts$/, priority: 2 },
         // One request for what is loaded at once where it is wanted; the rest of it is loaded when it is needed.
         {
-          name: 'encryption',
-          test: /src\/client\/encryption\/(?!attachments|backup|call|encryption|group|kept|resending|safety|search|sender)[a-z0-9-]+\.ts$/,
+          name: 'end-to-end',
+          test: /src\/(?:lib\/(?:base64|bytes|keyed-queue)\.ts$|storage\/device-key\.ts$|client\/encryption\/(?!attachments|backup|call|edits|encryption|given|group|kept|resending|resetting|safety|search|sender)[a-z0-9-]+\.ts$)/,
           priority: 3,
         },
         { name: 'schemas', test: /src\/protocol\/[a-z]+\.ts$/, priority: 1 },

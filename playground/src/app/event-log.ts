@@ -14,6 +14,8 @@ const EVENTS: Readonly<Record<keyof CommEvents, true>> = {
   error: true,
   'message:pending': true,
   'message:failed': true,
+  'encryption:identity-changed': true,
+  'encryption:decryption-failed': true,
   'message:new': true,
   'message:updated': true,
   'message:deleted': true,
@@ -43,8 +45,6 @@ const EVENTS: Readonly<Record<keyof CommEvents, true>> = {
   'encryption:session-established': true,
   'encryption:keys-depleted': true,
   'encryption:keys-changed': true,
-  'encryption:identity-changed': true,
-  'encryption:decryption-failed': true,
   'file:upload-ready': true,
   'file:upload-error': true,
 };

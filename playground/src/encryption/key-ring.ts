@@ -13,12 +13,16 @@ export class KeyRing {
   readonly #client: CommClient;
   readonly #userId: string;
   readonly #required = new Cell<ReadonlyMap<string, boolean>>(new Map());
+  /** Where the user has said that nothing is to be encrypted. */
+  readonly #inTheClear: Set<string>;
   readonly #trust = new Cell<ReadonlyMap<string, TrustState>>(new Map());
 
   constructor(client: CommClient, userId: string, signal: AbortSignal) {
     this.#client = client;
     this.#userId = userId;
-    this.changes = new Cell(readChanges(userId));
+    const changes = read<IdentityChange>(keyOf('changed-keys', userId));
+    this.changes = new Cell(new Map(changes.map((change) => [change.userId, change])));
+    this.#inTheClear = new Set(read<string>(keyOf('in-the-clear', userId)));
     client.on('status', (status) => status === 'connected' && this.#look(), { signal });
     client.on('encryption:identity-changed', (change) => this.#changed(change), { signal });
     client.on('message:new', (message) => this.#follow(message), { signal });
@@ -45,6 +49,9 @@ export class KeyRing {
 
   async require(conversationId: string, required: boolean): Promise<void> {
     await this.#client.encryption.require(conversationId, required);
+    if (required) this.#inTheClear.delete(conversationId);
+    else this.#inTheClear.add(conversationId);
+    localStorage.setItem(keyOf('in-the-clear', this.#userId), JSON.stringify([...this.#inTheClear]));
     this.#setRequired(conversationId, required);
   }
 
@@ -130,7 +137,8 @@ export class KeyRing {
     if (senderId === this.#userId && undecrypted === 'not-for-us') this.device.set('other-device');
     if (encrypted !== true || isUnreadable(message)) return;
     if (senderId !== this.#userId) this.refreshTrust(senderId);
-    if (!this.isRequired(conversationId)) void this.require(conversationId, true).catch(() => undefined);
+    const isWanted = !this.isRequired(conversationId) && !this.#inTheClear.has(conversationId);
+    if (isWanted) void this.require(conversationId, true).catch(() => undefined);
   }
 
   #setRequired(conversationId: string, required: boolean): void {
@@ -144,19 +152,18 @@ export class KeyRing {
   /** They are told once: a reload must not hide them. */
   #keepChanges(changes: ReadonlyMap<string, IdentityChange>): void {
     this.changes.set(changes);
-    localStorage.setItem(keyOf(this.#userId), JSON.stringify([...changes.values()]));
+    localStorage.setItem(keyOf('changed-keys', this.#userId), JSON.stringify([...changes.values()]));
   }
 }
 
-function keyOf(userId: string): string {
-  return `lumen-comm-playground/changed-keys/${userId}`;
+function keyOf(what: 'changed-keys' | 'in-the-clear', userId: string): string {
+  return `lumen-comm-playground/${what}/${userId}`;
 }
 
-function readChanges(userId: string): ReadonlyMap<string, IdentityChange> {
+function read<T>(key: string): T[] {
   try {
-    const stored = JSON.parse(localStorage.getItem(keyOf(userId)) ?? '[]') as IdentityChange[];
-    return new Map(stored.map((change) => [change.userId, change]));
+    return JSON.parse(localStorage.getItem(key) ?? '[]') as T[];
   } catch {
-    return new Map();
+    return [];
   }
 }

@@ -1,40 +1,11 @@
 import { fromBase64, toBase64 } from '../../lib/base64.ts';
-import { concat, encodeUtf8 } from '../../lib/bytes.ts';
-import type { Logger } from '../../lib/logger.ts';
+import { concat } from '../../lib/bytes.ts';
 import { CommError } from '../../protocol/errors.ts';
-import type { CommStorage, Storable } from '../../storage/comm-storage.ts';
+import type { Storable } from '../../storage/comm-storage.ts';
 import { deviceKey } from '../../storage/device-key.ts';
-import type { EncryptionOptions } from '../options.ts';
-import { openSecretbox, scrypt, secretbox, type Random } from './primitives.ts';
+import type { DataKeyDeps, Wrap, Wrapped } from './wrapped.ts';
 
-export interface DataKeyDeps {
-  storage: CommStorage;
-  /** Where the wrapped key is kept. */
-  storeKey: string;
-  atRest: EncryptionOptions['atRest'];
-  /** What is stored is gone with the process. */
-  isVolatile: boolean;
-  logger: Logger;
-  random: Random;
-}
-
-/** How the data key is kept: `none` is as it is, where nothing on this device could guard it. */
-type Wrap = 'device' | 'passphrase' | 'key' | 'none';
-
-interface Wrapped {
-  readonly wrap: Wrap;
-  /** Base64: nonce and box, or the key itself. */
-  readonly key: string;
-  /** Of a passphrase: base64, and scrypt's N = 2^log2N with r = 8, p = 1. */
-  readonly salt?: string;
-  readonly log2N?: number;
-}
-
-/** 32 MB for a moment at each start: it guards what a thief of the device has, who can guess as fast as he likes. */
-const LOG2N = 15;
-const MAX_LOG2N = 20;
 const GCM_NONCE = 12;
-const BOX_NONCE = 24;
 
 /**
  * The key of 32 bytes that all records of a user are sealed under, as it is kept here; a new one where there is none.
@@ -79,28 +50,15 @@ function wrapOf({ atRest, storage }: DataKeyDeps): Wrap {
   return hasDeviceKey ? 'device' : 'none';
 }
 
+const givenKey = () => import('./given-key.ts');
+
 async function wrapKey(key: Uint8Array, wrap: Wrap, deps: DataKeyDeps): Promise<Wrapped> {
-  const { random } = deps;
-  const boxed = (under: Uint8Array): string => {
-    const nonce = random(BOX_NONCE);
-    return toBase64(concat(nonce, secretbox(key, nonce, under)));
-  };
-  switch (wrap) {
-    case 'none':
-      return { wrap, key: toBase64(key) };
-    case 'key':
-      return { wrap, key: boxed(appKey(deps)) };
-    case 'passphrase': {
-      const salt = random(16);
-      return { wrap, key: boxed(await passphraseKey(deps, salt, LOG2N)), salt: toBase64(salt), log2N: LOG2N };
-    }
-    case 'device': {
-      const iv = Uint8Array.from(random(GCM_NONCE));
-      const under = await deviceKey(deps.storage.sharedAs ?? '');
-      const box = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, under, Uint8Array.from(key));
-      return { wrap, key: toBase64(concat(iv, new Uint8Array(box))) };
-    }
-  }
+  if (wrap === 'none') return { wrap, key: toBase64(key) };
+  if (wrap !== 'device') return (await givenKey()).wrapUnder(key, wrap, deps);
+  const iv = Uint8Array.from(deps.random(GCM_NONCE));
+  const under = await deviceKey(deps.storage.sharedAs ?? '');
+  const box = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, under, Uint8Array.from(key));
+  return { wrap, key: toBase64(concat(iv, new Uint8Array(box))) };
 }
 
 async function unwrap(held: Wrapped, deps: DataKeyDeps): Promise<Uint8Array> {
@@ -111,50 +69,19 @@ async function unwrap(held: Wrapped, deps: DataKeyDeps): Promise<Uint8Array> {
 }
 
 async function unwrapBytes(
-  { wrap, salt = '', log2N = LOG2N }: Wrapped,
-  bytes: Uint8Array,
+  held: Wrapped,
+  bytes: Uint8Array<ArrayBuffer>,
   deps: DataKeyDeps,
 ): Promise<Uint8Array | undefined> {
-  const { atRest } = deps;
-  const boxed = (under: Uint8Array): Uint8Array | undefined =>
-    openSecretbox(bytes.subarray(BOX_NONCE), bytes.subarray(0, BOX_NONCE), under);
-  switch (wrap) {
-    case 'none':
-      return bytes;
-    case 'key':
-      return atRest !== undefined && 'key' in atRest ? boxed(appKey(deps)) : undefined;
-    case 'passphrase': {
-      const salted = fromBase64(salt);
-      if (atRest === undefined || 'key' in atRest || salted === undefined || log2N > MAX_LOG2N) return undefined;
-      return boxed(await passphraseKey(deps, salted, log2N));
-    }
-    case 'device': {
-      const data = Uint8Array.from(bytes);
-      const under = await deviceKey(deps.storage.sharedAs ?? '');
-      const decrypting = crypto.subtle.decrypt(
-        { name: 'AES-GCM', iv: data.subarray(0, GCM_NONCE) },
-        under,
-        data.subarray(GCM_NONCE),
-      );
-      return decrypting.then(
-        (key) => new Uint8Array(key),
-        () => undefined,
-      );
-    }
-  }
-}
-
-function appKey({ atRest }: DataKeyDeps): Uint8Array {
-  const key = atRest !== undefined && 'key' in atRest ? atRest.key : undefined;
-  if (!(key instanceof Uint8Array) || key.length !== 32) throw new TypeError('atRest.key must be 32 bytes');
-  return key;
-}
-
-async function passphraseKey({ atRest }: DataKeyDeps, salt: Uint8Array, log2N: number): Promise<Uint8Array> {
-  if (atRest === undefined || 'key' in atRest) throw lockedError();
-  const { passphrase } = atRest;
-  const text = typeof passphrase === 'string' ? passphrase : await passphrase();
-  return scrypt(encodeUtf8(text.normalize('NFKC')), salt, { log2N, r: 8, p: 1 });
+  const { wrap } = held;
+  if (wrap === 'none') return bytes;
+  if (wrap !== 'device') return (await givenKey()).unwrapUnder(held, bytes, deps);
+  const under = await deviceKey(deps.storage.sharedAs ?? '');
+  const iv = bytes.subarray(0, GCM_NONCE);
+  return crypto.subtle.decrypt({ name: 'AES-GCM', iv }, under, bytes.subarray(GCM_NONCE)).then(
+    (key) => new Uint8Array(key),
+    () => undefined,
+  );
 }
 
 function lockedError(): CommError {

@@ -12,7 +12,7 @@ import type { Publisher } from './publisher.ts';
 import type { Requirements } from './requirements.ts';
 import type { Party } from './safety-number.ts';
 import { identityChanged, type Sessions } from './sessions.ts';
-import { shownKey, trustIn, type TrustState } from './trust.ts';
+import { meet, shownKey, trustIn, type Pin, type TrustState } from './trust.ts';
 
 // What few apps need in each session is loaded when it is called.
 const attachments = () => import('./attachments.ts');
@@ -22,6 +22,7 @@ const comparing = () => import('./safety-number.ts');
 /** What the app's calls are about. */
 export interface EncryptionParts {
   readonly context: ClientContext;
+  readonly policy: 'warn' | 'block';
   readonly accounts: Accounts;
   readonly sessions: Sessions;
   readonly publisher: Publisher;
@@ -79,7 +80,7 @@ export class EncryptionClient implements Encryption {
   verify(userId: string, { signal }: AbortOptions = {}): Promise<void> {
     return this.#run(signal, async (account) => {
       requireId('userId', userId);
-      await this.#parts.sessions.meet(account, userId);
+      await this.#pinned(account, userId);
       await this.#verify(account, userId);
     });
   }
@@ -184,9 +185,21 @@ export class EncryptionClient implements Encryption {
 
   async #parties(account: Account, userId: string): Promise<{ local: Party; remote: Party }> {
     requireId('userId', userId);
-    const pin = await this.#parts.sessions.meet(account, userId);
+    const pin = await this.#pinned(account, userId);
     const identityKey = await account.records.transact([NAMES.identity], (view) => account.identity(view).publicKey);
     return { local: { userId: account.userId, identityKey }, remote: { userId, identityKey: shownKey(pin) } };
+  }
+
+  /** Pins their key where none is known, without a session. */
+  async #pinned(account: Account, userId: string): Promise<Pin> {
+    const known = await account.records.transact([NAMES.pin(userId)], (view) => pinIn(view, userId));
+    if (known !== undefined) return known;
+    const { identityKey } = await this.#parts.sessions.fetch(userId);
+    return account.records.transact([NAMES.pin(userId)], (view) => {
+      const { pin } = meet(userId, pinIn(view, userId), identityKey, this.#parts.policy);
+      keepPin(view, userId, pin);
+      return pin;
+    });
   }
 
   #verify(account: Account, userId: string): Promise<void> {

@@ -18,13 +18,14 @@ import { Incoming } from './incoming.ts';
 import { Intake } from './intake.ts';
 import { Mailbox } from './mailbox.ts';
 import { Members } from './members.ts';
-import { Outgoing, secretOf } from './outgoing.ts';
+import { Outgoing } from './outgoing.ts';
 import { Post } from './post.ts';
 import { Publisher } from './publisher.ts';
 import type { News } from './receiving.ts';
 import { Requirements } from './requirements.ts';
 import { encryptedIn, replacedIn } from './rows.ts';
 import { Sessions } from './sessions.ts';
+import { secretOf } from './texts.ts';
 import type { Search } from './search.ts';
 
 /** What encryption needs of the rest of the client. */
@@ -72,7 +73,6 @@ export class Engine implements Cipher {
     this.#post = new Post(context);
     this.#sessions = new Sessions(context, policy, {
       changed: (change) => context.emitter.emit('encryption:identity-changed', change),
-      posted: (of) => this.#hurry(of),
     });
     this.#members = new Members(context, async (id) => {
       const { type, participants } = await ports.conversation(id);
@@ -94,7 +94,7 @@ export class Engine implements Cipher {
       const { CallKeys: Keys } = await import('./call-keys.ts');
       return new Keys(context, this.#accounts, this.#sessions, this.#publisher, this.#post);
     });
-    const lost = (of: Account, senderId: string): void => this.#whenActive(() => this.#sessions.reset(of, senderId));
+    const lost = (of: Account, senderId: string): void => this.#lost(of, senderId);
     this.#incoming = new Incoming(context, policy, {
       account,
       news: (of, senderId, news) => this.#news(of, senderId, news, news.started === true),
@@ -126,6 +126,7 @@ export class Engine implements Cipher {
           context,
           accounts: this.#accounts,
           sessions: this.#sessions,
+          policy,
           publisher: this.#publisher,
           requirements: this.#requirements,
           heal: (of, senderId) => this.#intake.heal(of, senderId),
@@ -239,6 +240,13 @@ export class Engine implements Cipher {
     const { sealAnew, sendAgain } = await import('./resending.ts');
     await sealAnew(account, this.#drafts, senderId);
     if (await sendAgain(account, senderId, this.#context.clock.now())) this.#hurry(account);
+  }
+
+  #lost(account: Account, senderId: string): void {
+    this.#whenActive(async () => {
+      const { resetSession } = await import('./resetting.ts');
+      if (await resetSession(this.#sessions, account, senderId, this.#context.clock.now())) this.#hurry(account);
+    });
   }
 
   #hurry(account: Account): void {

@@ -12,6 +12,9 @@ const SENDER_KEY = 3;
 const MAX_KEY_ID = 2 ** 31 - 1;
 const SIGNATURE_BYTES = 64;
 
+/** The longest payload that an envelope of the wire's greatest size has room for, in bytes. */
+export const MAX_PAYLOAD_BYTES = Math.floor(((LIMITS.ciphertextLength / 4) * 3 - 256) / 256) * 256 - 1;
+
 /** What an envelope says about the session that it starts. */
 export interface Opening {
   readonly ephemeralKey: Uint8Array;

@@ -1,17 +1,17 @@
 import { KeyedQueue } from '../../lib/keyed-queue.ts';
 import type { EncryptedEnvelope } from '../../protocol/encryption.ts';
 import { CommError } from '../../protocol/errors.ts';
-import { LIMITS } from '../../protocol/limits.ts';
 import type { EditMessage, Message, SendMessage } from '../../protocol/messages.ts';
 import type { Outgoing as Item, Secret } from '../cipher.ts';
 import type { ClientContext } from '../context.ts';
 import { encryptIn, NAMES, pinIn, type Account } from './account.ts';
 import { draftIn, keepDraft, type Drafts } from './drafts.ts';
-import type { MessagePayload } from './payload.ts';
+import { MAX_PAYLOAD_BYTES } from './envelope.ts';
+import { encodePayload, type MessagePayload } from './payload.ts';
 import type { Post } from './post.ts';
 import type { View } from './records.ts';
 import { isUsable, type Sessions } from './sessions.ts';
-import { hashOf, readText, storable, type Text } from './texts.ts';
+import { hashOf, secretOf, storable, type Text } from './texts.ts';
 
 export interface OutgoingPorts {
   account(): Promise<Account>;
@@ -87,17 +87,14 @@ export class Outgoing {
     const account = await this.#ports.account();
     const draft = await this.#drafts.load(account, clientId);
     if (draft?.envelope !== undefined) return { ...payload, content: PLACEHOLDER, envelope: draft.envelope };
-    const { messageId, conversationId } = payload;
     const content = draft?.secret.content ?? payload.content;
-    const name = NAMES.text(messageId);
-    const text = await account.records.transact([name], (view) => readText(view.read(name)));
-    const message = text === undefined ? await this.#ports.find(messageId) : undefined;
-    if (message !== undefined && message.encrypted !== true) return { ...payload, content };
+    const { editedIn } = await import('./edits.ts');
+    const edited = await editedIn(account, payload.messageId, content, (id) => this.#ports.find(id));
+    if (edited === undefined) return { ...payload, content };
     if (!this.#context.has('mailbox'))
       throw new CommError('UNSUPPORTED', 'This server can not edit encrypted messages');
-    const secret = secretOf({ ...(text ?? { type: 'text' }), content });
-    const id = text?.clientId ?? message?.clientId ?? messageId;
-    return { ...payload, content: PLACEHOLDER, envelope: await this.#encrypt(clientId, conversationId, id, secret) };
+    const envelope = await this.#encrypt(clientId, payload.conversationId, edited.clientId, edited.secret);
+    return { ...payload, content: PLACEHOLDER, envelope };
   }
 
   /**
@@ -118,6 +115,9 @@ export class Outgoing {
       cid,
       ts: draft.ts,
     };
+    if (encodePayload(payload).length > MAX_PAYLOAD_BYTES) {
+      throw new CommError('MESSAGE_TOO_LONG', 'The message is too long to be encrypted');
+    }
     const members = await this.#ports.othersIn(account, cid);
     const [peerId] = members;
     for (let left = TRIES; left > 0; left -= 1) {
@@ -127,7 +127,7 @@ export class Outgoing {
           : await this.#toGroup(account, clientId, members, payload);
       if (envelope !== undefined) return this.#released(account, envelope);
     }
-    throw new CommError('UNAVAILABLE', 'The session kept changing while a message was encrypted');
+    throw new CommError('UNAVAILABLE', 'The session kept changing');
   }
 
   /** A group's message leaves after the keys to it. */
@@ -201,9 +201,6 @@ export class Outgoing {
     envelope: EncryptedEnvelope,
     to?: Text['to'],
   ): EncryptedEnvelope {
-    if (envelope.ciphertext.length > LIMITS.ciphertextLength) {
-      throw new CommError('MESSAGE_TOO_LONG', 'The message is too long to be encrypted');
-    }
     const { content, type, replyTo, attachment, cid, id } = payload;
     const hash = hashOf(envelope.ciphertext);
     const secret = secretOf({ content, type, replyTo, attachment } as Secret);
@@ -211,16 +208,6 @@ export class Outgoing {
     view.write(NAMES.own(hash), storable({ ...secret, hash, cid, senderId: userId, clientId: id, to }));
     return envelope;
   }
-}
-
-/** What only readers see of it. */
-export function secretOf({ content, type, replyTo, attachment }: Secret): Secret {
-  return {
-    content,
-    type,
-    ...(replyTo !== undefined && { replyTo }),
-    ...(attachment !== undefined && { attachment }),
-  };
 }
 
 function attachmentOf({ attachment }: Secret): MessagePayload['attachment'] {

@@ -1,23 +1,17 @@
-import { uuidv7 } from '../../lib/ids.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { ClientContext } from '../context.ts';
 import type { IdentityChange } from '../events.ts';
-import { encryptIn, keepPin, NAMES, peerIn, pinIn, postIn, type Account } from './account.ts';
+import { keepPin, NAMES, peerIn, pinIn, type Account } from './account.ts';
 import { readBundle, type Bundle } from './bundle.ts';
 import { requestKeys } from './key-requests.ts';
 import { locked } from './locks.ts';
 import { encodePeer, keepIdentity, needsSession, startWith } from './peer-sessions.ts';
 import { secureRandom } from './primitives.ts';
 import type { View } from './records.ts';
-import { meet, type Pin } from './trust.ts';
-
-/** How often a session is started anew because a peer's messages can't be read any more. */
-const RESET_EVERY_MS = 3_600_000;
+import { meet } from './trust.ts';
 
 export interface SessionEvents {
   changed(change: IdentityChange): void;
-  /** Something waits to be posted. */
-  posted(account: Account): void;
 }
 
 /** Makes sure that there are sessions to send on: each is started once, whatever tabs and messages want it at once. */
@@ -39,45 +33,14 @@ export class Sessions {
    */
   async ensure(account: Account, peerId: string): Promise<void> {
     if (await this.#isUsable(account, peerId)) return;
-    await this.#locked(account, peerId, async () => {
+    await this.locked(account, peerId, async () => {
       if (!(await this.#isUsable(account, peerId))) await this.#start(account, peerId, false);
     });
   }
 
-  /** Pins somebody's key where none is known, without a session. */
-  async meet(account: Account, peerId: string): Promise<Pin> {
-    const known = await account.records.transact([NAMES.pin(peerId)], (view) => pinIn(view, peerId));
-    if (known !== undefined) return known;
-    const { identityKey } = await this.#fetch(peerId);
-    return account.records.transact([NAMES.pin(peerId)], (view) => {
-      const { pin } = meet(peerId, pinIn(view, peerId), identityKey, this.#policy);
-      keepPin(view, peerId, pin);
-      return pin;
-    });
-  }
-
-  /** The peer's messages can't be read any more: starts anew and says so, at most once an hour. */
-  async reset(account: Account, peerId: string): Promise<void> {
-    await this.#locked(account, peerId, async () => {
-      const now = this.#context.clock.now();
-      const isDue = await account.records.transact([NAMES.pin(peerId)], (view) => {
-        const pin = pinIn(view, peerId);
-        if (pin?.changedTo !== undefined || now - (pin?.resetAt ?? 0) < RESET_EVERY_MS) return false;
-        if (pin !== undefined) keepPin(view, peerId, { ...pin, resetAt: now });
-        return true;
-      });
-      if (!isDue) return;
-      await this.#start(account, peerId, true);
-      const names = [NAMES.identity, NAMES.peer(peerId), NAMES.pin(peerId)];
-      await account.records.transact(names, (view) => {
-        const pin = pinIn(view, peerId);
-        if (pin !== undefined) keepPin(view, peerId, { ...pin, resetAt: now });
-        const payload = { id: uuidv7(), ts: now, kind: 'session-reset' } as const;
-        const step = encryptIn(view, account, peerId, payload);
-        if (step.ok) postIn(view, step.envelope);
-      });
-      this.#events.posted(account);
-    });
+  /** Starts another session, whatever there is. */
+  restart(account: Account, peerId: string): Promise<void> {
+    return this.#start(account, peerId, true);
   }
 
   async #isUsable(account: Account, peerId: string): Promise<boolean> {
@@ -86,7 +49,7 @@ export class Sessions {
   }
 
   async #start(account: Account, peerId: string, anew: boolean): Promise<void> {
-    const bundle = await this.#fetch(peerId);
+    const bundle = await this.fetch(peerId);
     const now = this.#context.clock.now();
     const names = [NAMES.identity, NAMES.peer(peerId), NAMES.pin(peerId)];
     const change = await account.records.transact(names, (view) => {
@@ -107,7 +70,8 @@ export class Sessions {
     if (!change.accepted) throw identityChanged(peerId);
   }
 
-  async #fetch(peerId: string): Promise<Bundle> {
+  /** Somebody's keys as the server hands them out, checked. @throws CommError `E2EE_NO_KEYS` */
+  async fetch(peerId: string): Promise<Bundle> {
     const response = await requestKeys(this.#context, peerId);
     if (response === undefined) throw new CommError('E2EE_NO_KEYS', `${peerId} has published no keys`);
     const read = readBundle(peerId, response);
@@ -115,7 +79,8 @@ export class Sessions {
     return read.bundle;
   }
 
-  #locked(account: Account, peerId: string, task: () => Promise<void>): Promise<void> {
+  /** Nobody else starts a session with them meanwhile. */
+  locked(account: Account, peerId: string, task: () => Promise<void>): Promise<void> {
     return locked(`nkc:${account.userId}:${peerId}`, task);
   }
 }

@@ -30,6 +30,16 @@ export function hashOf(ciphertext: string): string {
   return toBase64Url(sha256(encodeUtf8(ciphertext)).subarray(0, 16));
 }
 
+/** What is secret of a message, and nothing beside it. */
+export function secretOf({ content, type, replyTo, attachment }: Secret): Secret {
+  return {
+    content,
+    type,
+    ...(replyTo !== undefined && { replyTo }),
+    ...(attachment !== undefined && { attachment }),
+  };
+}
+
 /** What a payload says, as far as a message can hold it: its sender is who he is, and may write whatever he likes. */
 export function secretIn({ content, type, replyTo, attachment }: MessagePayload): Secret {
   const safe = attachmentIn(attachment);

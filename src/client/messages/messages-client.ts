@@ -59,7 +59,12 @@ export class MessagesClient {
     this.#reading = reading;
     this.sender = new Sender(context, storage, {
       queued: (item, isNew) => this.#queued(item, isNew),
-      stored: (item, answer) => this.#settled(item, context.rows.current?.readMessage(answer)),
+      stored: (item, answer) => {
+        const message = context.rows.current?.readMessage(answer);
+        // Another tab tells of it in JSON, in which nothing counts as decrypted.
+        const secret = message?.content === '' ? context.cipher?.current?.secretOf(item.clientId) : undefined;
+        this.#settled(item, message && { ...message, ...secret });
+      },
       failed: (item, error) => {
         const message = this.#pendingMessage(item);
         if (message === undefined) return;

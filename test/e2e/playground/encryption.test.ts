@@ -73,6 +73,13 @@ test('an encrypted chat is read by both, and by nobody at the server', async () 
   await say(alice, 'Nice weather');
   await expect.poll(() => rows.nth(1).getByRole('cell').last().textContent()).toContain('"content": "Nice weather"');
   expect(await atServer(playground)).toContain('Nice weather');
+  // What the other one still encrypts doesn't change that.
+  await say(bob, 'Still in secret');
+  await message(alice, 'Still in secret').getByRole('img', { name: 'Encrypted' }).waitFor();
+  await say(alice, 'Rain tomorrow');
+  await reaches(alice, 'Rain tomorrow', 'Read');
+  await lock(alice, 'Not encrypted').waitFor();
+  expect(await message(alice, 'Rain tomorrow').getByRole('img', { name: 'Encrypted' }).isVisible()).toBe(false);
 });
 
 test('a group is read by its members, changed and answered in it, and passed on without becoming public', async () => {
