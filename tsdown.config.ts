@@ -31,7 +31,7 @@ export default defineConfig({
         // One request for what is loaded at once where it is wanted; the rest of it is loaded when it is needed.
         {
           name: 'end-to-end',
-          test: /src\/(?:lib\/(?:base64|bytes|keyed-queue)\.ts$|storage\/device-key\.ts$|client\/encryption\/(?!attachments|backup|edits|encryption|given|group|kept|resending|resetting|safety|search|sender|session-start|starting|uploading|bundle)[a-z0-9-]+\.ts$)/,
+          test: /src\/(?:lib\/(?:base64|bytes|keyed-queue)\.ts$|storage\/device-key\.ts$|client\/encryption\/(?!attachments|backup|bundle|call|edits|encryption|given|group|kept|resending|resetting|safety|search|sender|session-start|starting|uploading)[a-z0-9-]+\.ts$)/,
           priority: 3,
         },
         { name: 'schemas', test: /src\/protocol\/[a-z]+\.ts$/, priority: 1 },

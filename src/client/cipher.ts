@@ -1,4 +1,5 @@
 import type { EditMessage, Message, SendMessage } from '../protocol/messages.ts';
+import type { Lazy } from '../lib/lazy.ts';
 import type { Encryption } from './encryption/encryption.ts';
 import type { Operation } from './messages/outbox.ts';
 
@@ -12,6 +13,32 @@ export interface Outgoing {
   readonly operation: Operation;
 }
 
+/** A key for the media of a call. */
+export interface CallKey {
+  readonly keyId: number;
+  /** 32 bytes. */
+  readonly secret: Uint8Array<ArrayBuffer>;
+}
+
+/** Takes a key that came. @returns whether it is for a call here: it is kept for nobody else then */
+export type TakeCallKey = (senderId: string, about: string, key: CallKey) => boolean;
+
+/** The way of keys for the media of calls, over the encrypted sessions. */
+export interface CallKeys {
+  /** Resolves when keys can be sent and read here; rejects as `encryption.ready` does. */
+  ready(): Promise<void>;
+  /**
+   * Resolves when it is on its way, or waits for the line.
+   * @param about - which call, and from which device: what `take` is told on the other side, by nobody but the sender
+   * @throws CommError `E2EE_IDENTITY_CHANGED`, `E2EE_NO_KEYS`
+   */
+  send(userId: string, about: string, key: CallKey): Promise<void>;
+  /** Offers what has come and what comes. @returns how to stop */
+  listen(take: TakeCallKey): () => void;
+  /** Offers once more what waits from somebody. */
+  look(senderId: string): void;
+}
+
 /**
  * What encryption does for the rest of the client; the composition root hands it over. Messages are decrypted where rows
  * come in, before anything is made of them, and encrypted when they are about to leave for the first time.
@@ -19,6 +46,7 @@ export interface Outgoing {
 export interface Cipher {
   /** What the app is given. */
   readonly api: Encryption;
+  readonly callKeys: Lazy<CallKeys>;
   /** Whose keys are needed now: opens them before anything of this user's is read or sent. */
   connected(userId: string): Promise<void>;
   lineLost(): void;

@@ -114,6 +114,7 @@ export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions
     throw new TypeError('url must be http(s)://…');
   }
   positive('requestTimeoutMs', requestTimeoutMs);
+  if (options.calls?.mediaEncryption && !options.encryption) throw new TypeError('mediaEncryption needs encryption');
   const idleAfterMs = presence?.idleAfterMs ?? 300_000;
   if (idleAfterMs !== false) positive('presence.idleAfterMs', idleAfterMs);
   return {

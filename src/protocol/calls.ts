@@ -24,6 +24,8 @@ export interface CallParticipant {
   screenSharing: boolean;
   /** On which of their devices; absent for a base client. */
   deviceId?: string | undefined;
+  /** That device seals its frames for everybody who does, too. What it says; nobody has vouched for it. */
+  mediaEncryption?: boolean | undefined;
 }
 export interface Call {
   id: string;
@@ -66,14 +68,19 @@ export interface CallLog {
 export interface CallDevice {
   deviceId?: string | undefined;
 }
-export interface InitiateCall extends CallDevice {
+/** What a device that takes part says of itself. */
+export interface CallSeat extends CallDevice {
+  /** It can seal its frames, and has a way for the keys. */
+  mediaEncryption?: boolean | undefined;
+}
+export interface InitiateCall extends CallSeat {
   conversationId: string;
   type: CallType;
   calleeIds: readonly string[];
   /** Asking twice with the same one is calling once. */
   clientId?: string | undefined;
 }
-export interface RespondToCall extends CallDevice {
+export interface RespondToCall extends CallSeat {
   callId: string;
   action: 'accept' | 'reject';
 }
@@ -149,6 +156,7 @@ export const callParticipantSchema = v.object({
   videoMuted: v.boolean(),
   screenSharing: v.boolean(),
   deviceId: v.optional(v.string()),
+  mediaEncryption: v.optional(v.boolean()),
 }) satisfies v.GenericSchema<unknown, CallParticipant>;
 export const callSchema = v.object({
   id: v.string(),
@@ -187,11 +195,13 @@ export const initiateCallSchema = v.object({
   calleeIds: v.pipe(v.array(idSchema), v.minLength(1), v.maxLength(LIMITS.callees)),
   clientId: v.optional(idSchema),
   deviceId: v.optional(idSchema),
+  mediaEncryption: v.optional(v.boolean()),
 }) satisfies v.GenericSchema<unknown, InitiateCall>;
 export const respondToCallSchema = v.object({
   callId: idSchema,
   action: v.picklist(['accept', 'reject']),
   deviceId: v.optional(idSchema),
+  mediaEncryption: v.optional(v.boolean()),
 }) satisfies v.GenericSchema<unknown, RespondToCall>;
 export const hangUpSchema = v.object({
   callId: idSchema,

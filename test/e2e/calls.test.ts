@@ -5,11 +5,11 @@ import { connected, useStage } from './browser.ts';
 const setStage = useStage();
 
 /** Alice and Bob, each in a browser of their own; whoever is called answers. */
-async function two() {
+async function two(more = '') {
   // So long that nothing but a hang-up ends a call.
   const stage = await setStage({ config: { callReconnectMs: 600_000 } });
   const pages = await Promise.all(
-    ['alice', 'bob'].map(async (user) => stage.open(await stage.device(), { address: `user=${user}` })),
+    ['alice', 'bob'].map(async (user) => stage.open(await stage.device(), { address: `user=${user}${more}` })),
   );
   await Promise.all(pages.map((page) => connected(page)));
   const [alice, bob] = pages as [Page, Page];
@@ -56,6 +56,22 @@ test('two browsers call: frames are decoded on both sides, a screen is shared, t
   await expect
     .poll(() => bob.evaluate(() => chat.client.calls.active?.participants.map(({ videoMuted }) => videoMuted)))
     .toEqual([true, false]);
+  await alice.evaluate(() => chat.client.calls.active?.hangup());
+  for (const page of [alice, bob]) await expect.poll(() => state(page)).toBeUndefined();
+});
+
+test('two browsers that encrypt call: sealed frames are decoded on both sides, and both say so', async () => {
+  const { alice, bob, conversationId } = await two('&sealed');
+  for (const page of [alice, bob]) await page.evaluate(() => chat.client.encryption.ready);
+  await alice.evaluate((id) => {
+    void chat.client.calls.start({ conversationId: id, type: 'video', calleeIds: ['bob'] });
+  }, conversationId);
+  for (const page of [alice, bob]) {
+    await expect.poll(() => state(page)).toBe('connected');
+    await expect.poll(() => frames(page)).toBeGreaterThan(5);
+    expect(await page.evaluate(() => chat.client.calls.active?.getSnapshot().encrypted)).toBe(true);
+    expect(await page.evaluate(() => chat.errors)).toEqual([]);
+  }
   await alice.evaluate(() => chat.client.calls.active?.hangup());
   for (const page of [alice, bob]) await expect.poll(() => state(page)).toBeUndefined();
 });

@@ -11,6 +11,7 @@ import { BrowserPlayback } from './playback.ts';
 /** Calls between browsers, from each to each. */
 export function browserMedia(clock: Clock, report: (error: unknown) => void): MediaPlatform {
   return {
+    sealsFrames: typeof RTCRtpScriptTransform === 'function',
     require() {
       if (hasWebRtc()) return;
       throw new CommError('UNSUPPORTED', 'There is no WebRTC here', {

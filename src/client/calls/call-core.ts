@@ -7,7 +7,7 @@ import type { CallEndReason } from '../../protocol/vocabulary.ts';
 import { CallLine, endBy } from './call-line.ts';
 import { CALL_TIMERS, NEW_CALL, stepCall, type CallEffect, type CallEvent, type CallTimer } from './call-machine.ts';
 import { sameSnapshot, snapshotOf } from './call-snapshot.ts';
-import type { CallDetails, CallPorts } from './call-ports.ts';
+import type { CallDetails, CallPorts, MakeKeys } from './call-ports.ts';
 import type { CallSessionEvents, CallSnapshot } from './call-types.ts';
 import { Early } from './early.ts';
 import type { CallMedia, IncomingSignal } from './media-backend.ts';
@@ -38,13 +38,15 @@ export class CallCore {
   answeredAt: string | undefined;
   #wanted: CallMedia = {};
   #failure: unknown;
+  #makeKeys: MakeKeys | undefined;
 
   constructor(ports: CallPorts, details: CallDetails) {
     const { context, deviceId } = ports;
     const report = (error: unknown): void => context.report(error);
     this.ports = ports;
     this.details = details;
-    this.line = new CallLine(context, deviceId, () => ports.settled());
+    const seals = (): Promise<boolean> => this.#seals();
+    this.line = new CallLine(context, deviceId, seals, () => ports.settled());
     this.emitter = new Emitter<CallSessionEvents>(report);
     this.#timers = new Timers(context.clock);
     this.#early = new Early(context.clock);
@@ -242,13 +244,26 @@ export class CallCore {
     this.step(endBy(error, this.machine.direction));
   }
 
+  /** Where the app wants it and it can't be, the call goes on without, and its snapshot says so. */
+  async #seals(): Promise<boolean> {
+    const failed = (error: CommError): void => this.emitter.emit('error', error);
+    this.#makeKeys = await this.ports.mediaKeys?.(failed);
+    return this.#makeKeys !== undefined;
+  }
+
   #join(): void {
     const { media, line } = this;
     const { deviceId, iceServers, context } = this.ports;
     const self = { userId: this.userId, ...(line.isOurs && { deviceId }) };
+    const keys = this.#makeKeys?.({
+      callId: line.id,
+      self,
+      roster: () => this.members.roster,
+      failed: (error) => this.emitter.emit('error', error),
+    });
     this.members.join((roster) => {
       media?.backend
-        .join({ callId: line.id, self, roster, iceServers, signal: line, abort: this.life.signal })
+        .join({ callId: line.id, self, roster, iceServers, signal: line, keys, abort: this.life.signal })
         .catch((error: unknown) => {
           context.report(error);
           this.step({ type: 'failed', detail: 'ice' });

@@ -2,14 +2,14 @@ import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import { deferred, type Deferred } from '../../lib/deferred.ts';
 import { uuidv7 } from '../../lib/ids.ts';
 import type { Call } from '../../protocol/calls.ts';
-import { CommError } from '../../protocol/errors.ts';
+import { CommError, isCommError } from '../../protocol/errors.ts';
 import { CALL_TYPES } from '../../protocol/vocabulary.ts';
 import { fields } from '../../transport/fields.ts';
 import { readId } from '../../transport/rows.ts';
 import { requireId, requireIds, type ClientContext } from '../context.ts';
 import { browserMedia } from './browser-media.ts';
 import { CallCore } from './call-core.ts';
-import type { CallDetails } from './call-ports.ts';
+import type { CallDetails, CallPorts, MakeKeys } from './call-ports.ts';
 import { applyPush } from './call-pushes.ts';
 import { resumeCall } from './call-resume.ts';
 import type { CallOptions, CallSession, StartCall } from './call-types.ts';
@@ -46,6 +46,7 @@ export class CallDesk {
   readonly #options: CallOptions;
   readonly #platform: MediaPlatform;
   readonly #iceServers: () => Promise<IceConfig>;
+  readonly #mediaKeys: CallPorts['mediaKeys'];
   readonly #deviceId = uuidv7();
   readonly #entries = new Set<Entry>();
   readonly #held = new Map<string, Held>();
@@ -57,6 +58,8 @@ export class CallDesk {
     this.#options = options;
     this.#platform = options.platform ?? browserMedia(context.clock, context.report);
     this.#iceServers = iceSource(options.iceServers, context.clock);
+    const seals = options.mediaEncryption === true && this.#platform.sealsFrames === true;
+    this.#mediaKeys = seals ? (failed) => keysOf(context, failed) : undefined;
   }
 
   get active(): CallSession | undefined {
@@ -183,6 +186,7 @@ export class CallDesk {
         options: this.#options,
         deviceId: this.#deviceId,
         iceServers: this.#iceServers,
+        mediaKeys: this.#mediaKeys,
         requireFree: () => this.#requireFree(),
         settled: () => this.#settled(entry),
         inStep: () => this.#release(),
@@ -272,4 +276,13 @@ function isWith(
   ours: Pick<StartCall, 'conversationId' | 'calleeIds'>,
 ): boolean {
   return theirs.conversationId === ours.conversationId && ours.calleeIds.includes(theirs.callerId);
+}
+
+async function keysOf(context: ClientContext, failed: (error: CommError) => void): Promise<MakeKeys | undefined> {
+  try {
+    return await (await import('./media-keys.ts')).mediaKeys(context);
+  } catch (error) {
+    failed(isCommError(error) ? error : new CommError('INTERNAL', 'Media keys could not be loaded', { cause: error }));
+    return undefined;
+  }
 }

@@ -1,5 +1,5 @@
 import { uuidv7 } from '../../lib/ids.ts';
-import type { Call, HangUp, InitiateCall } from '../../protocol/calls.ts';
+import type { Call, CallSeat, HangUp, InitiateCall } from '../../protocol/calls.ts';
 import { isCommError } from '../../protocol/errors.ts';
 import type { RequestName, RequestOf } from '../../protocol/events.ts';
 import type { CallFailure } from '../../protocol/vocabulary.ts';
@@ -24,21 +24,28 @@ type Farewell = { readonly action: 'reject' } | Pick<HangUp, 'reason' | 'detail'
 export class CallLine implements SignalPort {
   readonly deviceId: string;
   readonly #context: ClientContext;
+  readonly #seals: () => Promise<boolean>;
   readonly #settled: () => void;
   readonly #clientId = uuidv7();
   readonly #queue: OutgoingSignal[] = [];
   readonly #upListeners = new Set<() => void>();
   #id = '';
   #up: boolean;
+  /** Asked for once: what the others were told stays so. */
+  #sealing: Promise<boolean> | undefined;
   #asked = false;
   #asking = false;
   #farewell: Farewell | undefined;
   #saying = false;
 
-  /** @param settled - called when nothing is owed to the server any more */
-  constructor(context: ClientContext, deviceId: string, settled: () => void) {
+  /**
+   * @param seals - whether frames can be sealed here
+   * @param settled - called when nothing is owed to the server any more
+   */
+  constructor(context: ClientContext, deviceId: string, seals: () => Promise<boolean>, settled: () => void) {
     this.#context = context;
     this.deviceId = deviceId;
+    this.#seals = seals;
     this.#settled = settled;
     this.#up = context.online();
   }
@@ -96,8 +103,8 @@ export class CallLine implements SignalPort {
   }
 
   async #initiate(request: InitiateCall, signal: AbortSignal): Promise<Call | undefined> {
-    const more = { clientId: this.#clientId, deviceId: this.deviceId };
     await this.#context.whenConnected(signal);
+    const more = { clientId: this.#clientId, ...(await this.#seat()) };
     for (;;) {
       try {
         const { requester } = this.#context;
@@ -116,14 +123,19 @@ export class CallLine implements SignalPort {
       await this.#context.whenConnected(signal);
       try {
         const { requester } = this.#context;
-        const device = this.isOurs ? { deviceId: this.deviceId } : {};
-        const accept = { callId: this.#id, action: 'accept', ...device } as const;
+        const accept = { callId: this.#id, action: 'accept', ...(await this.#seat()) } as const;
         return readCall(await requester.request('call:respond', accept, { signal }));
       } catch (error) {
         if (signal.aborted || !isLost(error)) throw error;
         await this.#context.untilConnected(signal);
       }
     }
+  }
+
+  /** What this device says of itself, to servers that know of devices. */
+  async #seat(): Promise<CallSeat> {
+    if (!this.isOurs) return {};
+    return { deviceId: this.deviceId, ...((await (this.#sealing ??= this.#seals())) && { mediaEncryption: true }) };
   }
 
   /** @throws CommError `NOT_FOUND` once it is over */

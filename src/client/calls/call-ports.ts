@@ -1,7 +1,12 @@
+import type { CommError } from '../../protocol/errors.ts';
 import type { CallType } from '../../protocol/vocabulary.ts';
 import type { ClientContext } from '../context.ts';
 import type { CallOptions } from './call-types.ts';
-import type { IceConfig, MediaPlatform } from './media-backend.ts';
+import type { IceConfig, MediaKeyPort, MediaPlatform } from './media-backend.ts';
+import type { KeyedCall } from './media-keys.ts';
+
+/** The keys of one call, from when it is joined. */
+export type MakeKeys = (call: KeyedCall) => MediaKeyPort;
 
 /** What a call needs of the desk and of the client. */
 export interface CallPorts {
@@ -10,6 +15,8 @@ export interface CallPorts {
   readonly options: CallOptions;
   readonly deviceId: string;
   readonly iceServers: () => Promise<IceConfig>;
+  /** Absent: frames are not sealed here. `failed` is told why they can't be, although the app wants it. Never rejects. */
+  readonly mediaKeys?: ((failed: (error: CommError) => void) => Promise<MakeKeys | undefined>) | undefined;
   /** @throws CommError `BUSY` when another call goes on here */
   requireFree(): void;
   /** It is over and nothing is owed to the server: both are true from now on, or one of them has become so. */

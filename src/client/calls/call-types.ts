@@ -20,6 +20,13 @@ export interface CallOptions {
    * @defaultValue 60_000
    */
   ringTimeoutMs?: number | undefined;
+  /**
+   * Media is encrypted end to end to everybody who has this on as well, and nobody's is where they haven't: `encrypted` of
+   * the snapshot says how it is. Needs the option `encryption`, over whose sessions the keys go, and a browser with
+   * `RTCRtpScriptTransform`.
+   * @defaultValue `false`
+   */
+  mediaEncryption?: boolean | undefined;
   /** In place of the mesh of RTCPeerConnections: an SFU, or what tests need. */
   platform?: MediaPlatform | undefined;
 }

@@ -225,6 +225,8 @@ export interface Playback {
 
 /** Makes the media of a call; the only part that touches the browser. */
 export interface MediaPlatform {
+  /** Whether its backends seal frames where they are given `keys`. Absent: they don't. */
+  readonly sealsFrames?: boolean | undefined;
   /** @throws CommError `UNSUPPORTED` where there is no WebRTC, with a `fix` */
   require(): void;
   local(defaults: { audio?: MediaTrackConstraints | undefined; video?: MediaTrackConstraints | undefined }): LocalMedia;

@@ -50,7 +50,8 @@ export function readParticipant(value: unknown): CallParticipant | undefined {
     videoMuted: row?.['videoMuted'] === true,
     screenSharing: row?.['screenSharing'] === true,
   };
-  return assignDefined(participant, { deviceId: readId(row?.['deviceId']) });
+  const mediaEncryption = row?.['mediaEncryption'] === true ? true : undefined;
+  return assignDefined(participant, { deviceId: readId(row?.['deviceId']), mediaEncryption });
 }
 
 /** What a `call:state-changed` says, apart from about which call. */

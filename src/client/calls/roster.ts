@@ -51,6 +51,7 @@ function same(a: CallParticipant, b: CallParticipant): boolean {
     a.audioMuted === b.audioMuted &&
     a.videoMuted === b.videoMuted &&
     a.screenSharing === b.screenSharing &&
-    a.deviceId === b.deviceId
+    a.deviceId === b.deviceId &&
+    a.mediaEncryption === b.mediaEncryption
   );
 }

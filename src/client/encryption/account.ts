@@ -37,6 +37,8 @@ export const NAMES = {
   post: path('post'),
   required: path('required'),
   members: path('members'),
+  /** The newest key for a call, by who sent it. */
+  media: path('media'),
   /** Texts that came beside their conversation, by sender and client id. */
   late: (senderId: string, clientId: string) => `late/${encodeURIComponent(senderId)}/${encodeURIComponent(clientId)}`,
 } as const;

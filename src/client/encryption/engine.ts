@@ -9,6 +9,7 @@ import type { ClientContext } from '../context.ts';
 import type { EncryptionOptions } from '../options.ts';
 import type { Account } from './account.ts';
 import { Accounts } from './accounts.ts';
+import type { CallKeys } from './call-keys.ts';
 import { Drafts } from './drafts.ts';
 import type { Encryption } from './encryption.ts';
 import type { GroupRequests } from './group-requests.ts';
@@ -40,6 +41,7 @@ export interface EnginePorts {
 /** Puts the parts of encryption together, and stands in the way of every message that comes or goes. */
 export class Engine implements Cipher {
   readonly api: Encryption;
+  readonly callKeys: Lazy<CallKeys>;
   readonly #context: ClientContext;
   readonly #accounts: Accounts;
   readonly #drafts = new Drafts();
@@ -88,6 +90,10 @@ export class Engine implements Cipher {
     this.#groupRequests = lazy(async () => {
       const { GroupRequests } = await import('./group-requests.ts');
       return new GroupRequests(context, this.#sessions, (of) => this.#hurry(of));
+    });
+    this.callKeys = lazy(async () => {
+      const { CallKeys: Keys } = await import('./call-keys.ts');
+      return new Keys(context, this.#accounts, this.#sessions, this.#publisher, this.#post);
     });
     const lost = (of: Account, senderId: string): void => this.#lost(of, senderId);
     this.#incoming = new Incoming(context, policy, {
@@ -168,12 +174,11 @@ export class Engine implements Cipher {
   }
 
   async draft(payload: SendMessage & { clientId: string }, wanted: boolean | undefined): Promise<SendMessage> {
-    const { conversationId, clientId, content, type, replyTo, attachment } = payload;
+    const { conversationId, clientId } = payload;
     // Asked in any case, so that messages of one conversation stay in their order.
     const required = await this.#requirements.has(conversationId);
     if (wanted !== true && !required) return payload;
-    const secret = secretOf({ content, type, replyTo, attachment });
-    this.#drafts.add(clientId, { secret, ts: this.#context.clock.now() });
+    this.#drafts.add(clientId, { secret: secretOf(payload), ts: this.#context.clock.now() });
     return { conversationId, content: '', type: 'text', clientId, encrypted: true };
   }
 
@@ -231,10 +236,12 @@ export class Engine implements Cipher {
     if (established !== undefined) emitter.emit('encryption:session-established', established);
     if (posted === true) this.#hurry(account);
     if (unlocked) this.#intake.heal(account, senderId);
+    this.callKeys.current?.look(senderId);
   }
 
   /** A peer has lost what it had: what waits for it is encrypted anew, what it has got is sent once more. */
   async #sendAgain(account: Account, senderId: string): Promise<void> {
+    this.callKeys.current?.sendAgain(senderId);
     const { sealAnew, sendAgain } = await import('./resending.ts');
     await sealAnew(account, this.#drafts, senderId);
     if (await sendAgain(account, senderId, this.#context.clock.now())) this.#hurry(account);

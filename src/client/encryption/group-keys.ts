@@ -3,6 +3,7 @@ import { uuidv7 } from '../../lib/ids.ts';
 import type { EncryptedEnvelope } from '../../protocol/encryption.ts';
 import { encryptIn, NAMES, pinIn, postIn, type Account } from './account.ts';
 import { decodeGroup, encodeGroup, isSameMember, newGroup, type Group, type Member } from './group.ts';
+import { CALL, keepCallKey } from './call-key-record.ts';
 import { encodePayload, readPayload, type MessagePayload, type Payload, type SenderKey } from './payload.ts';
 import { secureRandom } from './primitives.ts';
 import { failed, type News, type Reading } from './receiving.ts';
@@ -71,8 +72,12 @@ export function receiveForGroup(
   return payload === undefined ? failed('invalid') : { ok: true, payload, news: {} };
 }
 
-/** @returns whether it is a key that may be used */
-export function acceptKey(view: View, sender: Member, key: SenderKey): boolean {
+/** @returns whether it is a key that messages may be read with */
+export function acceptKey(view: View, sender: Member, key: SenderKey, now: number): boolean {
+  if (key.cid.startsWith(CALL)) {
+    keepCallKey(view, sender.userId, key, now);
+    return false;
+  }
   const step = acceptSenderKey(groupIn(view, key.cid), sender, key);
   if (step.ok) view.put(NAMES.group(key.cid), encodeGroup(step.group));
   return step.ok;

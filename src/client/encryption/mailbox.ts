@@ -96,7 +96,7 @@ export class Mailbox {
       return payload?.kind === 'sender-key' ? payload.cid : undefined;
     });
     const group = cid === undefined ? undefined : await import('./group-keys.ts');
-    if (cid !== undefined) names.push(NAMES.group(cid), NAMES.given(cid));
+    if (cid !== undefined) names.push(NAMES.group(cid), NAMES.given(cid), NAMES.media(senderId));
     return records.transact(names, (view) => {
       const reading = receiveIn(view, account, envelope, this.#policy, now);
       if (!reading.ok) return { reading, unlocked: false };
@@ -110,7 +110,7 @@ export class Mailbox {
       }
       const { senderKey } = payload;
       if ('chainKey' in senderKey) {
-        return { reading, unlocked: group.acceptKey(view, { userId: senderId, identityKey }, senderKey) };
+        return { reading, unlocked: group.acceptKey(view, { userId: senderId, identityKey }, senderKey, now) };
       }
       const posted = group.giveAgain(view, account, { userId: senderId, identityKey }, senderKey, now);
       return { reading: { ...reading, news: { ...news, posted: posted || news.posted } }, unlocked: false };

@@ -38,6 +38,8 @@ export interface Device {
   socketId: string | undefined;
   /** What it calls itself; base clients don't. */
   deviceId?: string | undefined;
+  /** What it says of itself; only passed on. */
+  mediaEncryption?: boolean | undefined;
 }
 
 export type CallStep = readonly [call: CallRecord, effects: readonly CallEffect[]];
@@ -56,14 +58,15 @@ export interface NewCall extends Device {
   at: number;
 }
 
-export function startCall({ calleeIds, busy, reachable, socketId, deviceId, at, ...call }: NewCall): CallStep {
+export function startCall({ calleeIds, busy, reachable, at, ...named }: NewCall): CallStep {
+  const { socketId, deviceId, mediaEncryption, ...call } = named;
   const rung = calleeIds.filter((userId) => !busy.has(userId));
   const rings = rung.some((userId) => reachable.has(userId));
   const record: CallRecord = {
     ...call,
     state: rings ? 'ringing' : 'initiating',
     startedAt: at,
-    seats: [newSeat(call.callerId, { socketId, deviceId }, call.type, at)],
+    seats: [newSeat(call.callerId, { socketId, deviceId, mediaEncryption }, call.type, at)],
     invitations: calleeIds.map((userId) => ({ userId, answer: busy.has(userId) ? 'busy' : 'pending' })),
   };
   return over(record, at, [
@@ -137,18 +140,18 @@ function rings(call: CallRecord, somewhere: boolean): CallStep {
 
 function accept(
   call: CallRecord,
-  { userId, socketId, deviceId }: Extract<CallEvent, { type: 'accepted' }>,
+  { userId, ...device }: Extract<CallEvent, { type: 'accepted' }>,
   at: number,
 ): CallStep {
   if (isSeated(call, userId)) return [call, []];
-  const seat = newSeat(userId, { socketId, deviceId }, call.type, at);
+  const seat = newSeat(userId, device, call.type, at);
   const joined: CallRecord = {
     ...answered(call, userId, 'accepted'),
     state: call.state === 'connected' ? 'connected' : 'connecting',
     answeredAt: call.answeredAt ?? at,
     seats: [...call.seats, seat],
   };
-  const { socketId: _, ...participant } = seat;
+  const { socketId, ...participant } = seat;
   const connecting = stateChanged(call.id, { state: 'connecting' });
   return [
     joined,
@@ -258,10 +261,12 @@ function seatChanged(call: CallRecord, userId: string, change: Partial<Seat>): C
   return { ...call, seats: call.seats.map((seat) => (seat.userId === userId ? { ...seat, ...change } : seat)) };
 }
 
-function newSeat(userId: string, { socketId, deviceId }: Device, type: CallType, at: number): Seat {
+function newSeat(userId: string, device: Device, type: CallType, at: number): Seat {
+  const { socketId, deviceId, mediaEncryption } = device;
   return {
     userId,
     ...(deviceId !== undefined && { deviceId }),
+    ...(mediaEncryption === true && { mediaEncryption }),
     socketId,
     joinedAt: time(at),
     audioMuted: false,

@@ -2,6 +2,7 @@ import type {
   Call,
   CallMember,
   CallRef,
+  CallSeat,
   ConnectionQualityReport,
   HangUp,
   InitiateCall,
@@ -38,7 +39,7 @@ export class CallService {
   }
 
   async initiate(caller: Caller, request: InitiateCall): Promise<Call> {
-    const { conversationId, type, calleeIds: asked, clientId, deviceId } = request;
+    const { conversationId, type, calleeIds: asked, clientId, deviceId, mediaEncryption } = request;
     const { userId, socketId } = caller;
     const members = new Set(await this.#deps.membersFor(userId, conversationId));
     const calleeIds = [...new Set(asked)].filter((id) => id !== userId);
@@ -51,22 +52,23 @@ export class CallService {
       .find((call) => call.conversationId === conversationId && calleeIds.includes(call.callerId));
     // Both called each other at once: one call.
     if (theirs !== undefined && answerOf(theirs, userId) === 'pending') {
-      const call = this.#accept(caller, theirs, deviceId);
+      const call = this.#accept(caller, theirs, request);
       this.table.requests.remember(userId, clientId, call.id);
       return call;
     }
     this.#requireFree(caller);
     const busy = new Set(calleeIds.filter((id) => this.table.of(id).length > 0));
     const id = this.#deps.newId();
-    const device = { socketId, deviceId };
+    const device = { socketId, deviceId, mediaEncryption };
     return this.table.start({ id, clientId, conversationId, type, callerId: userId, calleeIds, busy, ...device });
   }
 
-  async respond(caller: Caller, { callId, action, deviceId }: RespondToCall): Promise<Call> {
+  async respond(caller: Caller, request: RespondToCall): Promise<Call> {
     const { userId, socketId } = caller;
+    const { callId, action } = request;
     await this.#deps.membersFor(userId, this.#callOf(userId, callId).conversationId);
     const call = this.#callOf(userId, callId);
-    if (action === 'accept') return this.#accept(caller, call, deviceId);
+    if (action === 'accept') return this.#accept(caller, call, request);
     if (isSeated(call, userId)) throw new CommError('CONFLICT', 'You have already accepted');
     return this.table.step(call, { type: 'declined', userId, socketId });
   }
@@ -153,7 +155,7 @@ export class CallService {
     return toCall(this.table.resume(call, caller, deviceId));
   }
 
-  #accept(caller: Caller, call: CallRecord, deviceId: string | undefined): Call {
+  #accept(caller: Caller, call: CallRecord, { deviceId, mediaEncryption }: CallSeat): Call {
     const { userId, socketId } = caller;
     if (isSeated(call, userId)) {
       const { deviceId: held } = call.seats.find((seat) => seat.userId === userId) ?? {};
@@ -163,7 +165,7 @@ export class CallService {
     if (answerOf(call, userId) === 'rejected') throw new CommError('CONFLICT', 'You have already declined');
     this.#requireFree(caller);
     this.#requireRoom(call);
-    return this.table.step(call, { type: 'accepted', userId, socketId, deviceId });
+    return this.table.step(call, { type: 'accepted', userId, socketId, deviceId, mediaEncryption });
   }
 
   /** Unknown and foreign ids are answered alike. */

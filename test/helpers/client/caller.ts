@@ -11,11 +11,13 @@ export interface Caller {
 export async function caller(
   join: (userId: string, options: CommClientOptions) => Promise<App>,
   userId: string,
-  options: Omit<NonNullable<CommClientOptions['calls']>, 'platform'> & Pick<CommClientOptions, 'clock'> = {},
+  options: Omit<NonNullable<CommClientOptions['calls']>, 'platform'> &
+    Pick<CommClientOptions, 'clock' | 'encryption' | 'storage'> = {},
 ): Promise<Caller> {
   const platform = new FakePlatform();
-  const { clock, ...calls } = options;
-  return { app: await join(userId, { calls: { ...calls, platform }, clock }), platform };
+  const { clock, encryption, storage, ...calls } = options;
+  const more = { clock, encryption, ...(storage !== undefined && { storage }) };
+  return { app: await join(userId, { calls: { ...calls, platform }, ...more }), platform };
 }
 
 /** The next call that rings at somebody. */

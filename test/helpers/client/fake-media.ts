@@ -6,6 +6,7 @@ import type {
   MediaBackend,
   MediaBackendEvents,
   MediaContext,
+  MediaKey,
   MediaPlatform,
   PeerId,
   PeerState,
@@ -122,6 +123,12 @@ export class FakeBackend implements MediaBackend {
   readonly slots = new Map<Slot, MediaStreamTrack | null>();
   readonly recoveries: string[] = [];
   context: MediaContext | undefined;
+  /** Keys that came for this call, in their order. */
+  readonly keys: (MediaKey & { from: PeerId })[] = [];
+  /** To whom frames would be sealed. */
+  readonly sealed = new Set<string>();
+  ownKey: MediaKey = { keyId: 0, secret: crypto.getRandomValues(new Uint8Array(32)) };
+  #stopKeys = (): void => undefined;
   closed = 0;
   offers = 0;
 
@@ -131,6 +138,8 @@ export class FakeBackend implements MediaBackend {
 
   join(context: MediaContext): Promise<void> {
     this.context = context;
+    const stop = context.keys?.onKey((from, key) => this.keys.push({ from, ...key }));
+    if (stop !== undefined) this.#stopKeys = this.#platform.counted(stop);
     for (const peer of context.roster) this.peerJoined(peer, 'peer');
     return Promise.resolve();
   }
@@ -143,6 +152,10 @@ export class FakeBackend implements MediaBackend {
   peerJoined(peer: PeerId, offerer: 'self' | 'peer'): void {
     if (this.peers.has(peer.userId)) throw new Error(`${peer.userId} joined twice`);
     this.peers.set(peer.userId, peer);
+    if (this.context?.keys?.supports(peer) === true) {
+      this.sealed.add(peer.userId);
+      void this.context.keys.send(peer, this.ownKey);
+    }
     this.state(peer.userId, 'connecting');
     if (offerer === 'self') {
       this.offers += 1;
@@ -154,6 +167,11 @@ export class FakeBackend implements MediaBackend {
   peerLeft({ userId }: PeerId): void {
     this.peers.delete(userId);
     this.states.delete(userId);
+    if (!this.sealed.delete(userId)) return;
+    this.ownKey = { keyId: this.ownKey.keyId + 1, secret: crypto.getRandomValues(new Uint8Array(32)) };
+    for (const peer of this.peers.values()) {
+      if (this.sealed.has(peer.userId)) void this.context?.keys?.send(peer, this.ownKey);
+    }
   }
 
   onSignal(message: IncomingSignal): void {
@@ -180,7 +198,8 @@ export class FakeBackend implements MediaBackend {
     if (this.closed > 0) return;
     this.states.set(userId, state);
     const peer = this.peers.get(userId) ?? { userId };
-    this.#emitter.emit('peerState', { peer, state });
+    const encrypted = this.context?.keys && this.sealed.has(userId);
+    this.#emitter.emit('peerState', { peer, state, encrypted });
   }
 
   measure(stats: PeerStats): void {
@@ -201,6 +220,7 @@ export class FakeBackend implements MediaBackend {
 
   close(): void {
     this.closed += 1;
+    this.#stopKeys();
   }
 
   on<K extends keyof MediaBackendEvents>(event: K, listener: (payload: MediaBackendEvents[K]) => void): () => void {
@@ -260,6 +280,7 @@ export class FakePlatform implements MediaPlatform {
   /** While it is there the user hasn't answered the browser's question; a rejection is a no. */
   permission: Deferred<void> | undefined;
   autoplayBlocked = false;
+  sealsFrames = true;
   webRtc = true;
   /** How many listeners are on the parts handed out, and on the page. */
   listeners = 0;

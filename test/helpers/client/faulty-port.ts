@@ -12,6 +12,10 @@ export class FaultyPort implements SocketPort {
   losesAck: (event: string) => boolean = () => false;
   /** True: this push gets lost on its way. */
   losesPush: (event: string) => boolean = () => false;
+  /** What a server that lies makes of an answer or a push. */
+  bends: (told: unknown) => unknown = (told) => told;
+
+  #late: unknown[] | undefined;
 
   constructor(url: string) {
     this.#inner = socketIoPort({ url, namespace: '/nk/messages', path: '/__nk_socketio/', transports: ['websocket'] });
@@ -21,7 +25,9 @@ export class FaultyPort implements SocketPort {
       refused: (refusal) => this.#listener?.refused(refusal),
       pushed: (frame) => {
         const { event } = frame as { event: string };
-        if (!this.losesPush(event)) this.#listener?.pushed(frame);
+        if (this.losesPush(event)) return;
+        if (this.#late !== undefined) this.#late.push(frame);
+        else this.#listener?.pushed(this.bends(frame));
       },
     });
   }
@@ -44,8 +50,17 @@ export class FaultyPort implements SocketPort {
     this.sent.push(name);
     if (acknowledge === undefined) return this.#inner.emit(event, payload);
     this.#inner.emit(event, payload, (reply) => {
-      if (!this.losesAck(name)) acknowledge(reply);
+      if (!this.losesAck(name)) acknowledge(this.bends(reply));
     });
+  }
+
+  /** Pushes take long from now on, until what is returned is called; answers don't. */
+  hold(): () => void {
+    const late: unknown[] = (this.#late = []);
+    return () => {
+      this.#late = undefined;
+      for (const frame of late) this.#listener?.pushed(this.bends(frame));
+    };
   }
 
   /** The line breaks, and can be had again at once. */

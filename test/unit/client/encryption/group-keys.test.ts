@@ -61,7 +61,7 @@ test('what comes on the chain of an identity that was replaced is not read', asy
   const read = (pinned: Own) =>
     account.records.transact(names, (view) => {
       knows(view, pinned);
-      acceptKey(view, memberOf(bob), prepared.senderKey);
+      acceptKey(view, memberOf(bob), prepared.senderKey, NOW);
       return receiveForGroup(view, account, cid, sent.envelope, NOW);
     });
   expect(await read(other)).toMatchObject({ ok: false, reason: 'invalid' });
