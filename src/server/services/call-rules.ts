@@ -123,8 +123,12 @@ export function stepCall(call: CallRecord, event: CallEvent, at: number): CallSt
   }
 }
 
+export function seatOf({ seats }: Pick<CallRecord, 'seats'>, userId: string): Seat | undefined {
+  return seats.find((seat) => seat.userId === userId);
+}
+
 export function isSeated(call: CallRecord, userId: string): boolean {
-  return call.seats.some((seat) => seat.userId === userId);
+  return seatOf(call, userId) !== undefined;
 }
 
 export function answerOf(call: CallRecord, userId: string): Answer | undefined {
@@ -174,7 +178,7 @@ function accept(
 }
 
 function remove(call: CallRecord, userId: string, at: number): CallStep {
-  const seat = call.seats.find((each) => each.userId === userId);
+  const seat = seatOf(call, userId);
   if (seat !== undefined) {
     // Without the invitation: who was removed comes back when somebody asks them again.
     const rest = uninvited(unseated(call, userId), userId);

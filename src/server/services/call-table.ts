@@ -6,7 +6,7 @@ import type { ResolvedConfig } from '../config.ts';
 import type { CallRecord, Seat } from '../store/ephemera/call-record.ts';
 import type { CommunicationStore } from '../store/ephemera/memory.ts';
 import { toCall, type CallEffect } from './call-effects.ts';
-import { answerOf, startCall, stepCall, type CallEvent, type CallStep, type NewCall } from './call-rules.ts';
+import { answerOf, seatOf, startCall, stepCall, type CallEvent, type CallStep, type NewCall } from './call-rules.ts';
 import { CallRequests } from './call-requests.ts';
 import { HeldSignals } from './held-signals.ts';
 import { KeyedTimers } from './keyed-timers.ts';
@@ -83,15 +83,14 @@ export class CallTable {
     throw new CommError('UNAVAILABLE', 'Their device is away', { retryAfterMs: 1_000 });
   }
 
-  /** A device that says which one it is goes on in its seat, also where its old socket still seems to stand. */
-  resume(call: CallRecord, { userId, socketId }: Caller, deviceId: string | undefined): CallRecord {
-    const seat = call.seats.find((each) => each.userId === userId);
-    if (seat === undefined || socketId === undefined || seat.deviceId !== deviceId) return call;
-    const at = key(call.id, userId);
-    this.#vanishing.cancel(at);
-    this.step(call, { type: 'moved', userId, socketId });
-    for (const push of this.#held.take(at)) this.#deps.hub.toSocket(socketId, push);
-    return this.get(call.id) ?? call;
+  /**
+   * A device that says which one it is goes on in its seat, also where its old socket still seems to stand. One without a
+   * name may be any of the user's: it does so only where nobody else can be meant.
+   */
+  resume(call: CallRecord, caller: Caller, deviceId: string | undefined): CallRecord {
+    const seat = seatOf(call, caller.userId);
+    if (seat === undefined || seat.deviceId !== deviceId) return call;
+    return deviceId === undefined && this.#isHeld(seat) ? call : this.#move(call, caller);
   }
 
   isReachable(userId: string): boolean {
@@ -103,19 +102,17 @@ export class CallTable {
    *
    * @throws CommError `CONFLICT` where another device holds it
    */
-  claim(call: CallRecord, { userId, socketId }: Caller): CallRecord {
-    const seat = call.seats.find((each) => each.userId === userId);
-    if (seat === undefined || socketId === undefined || seat.socketId === socketId) return call;
+  claim(call: CallRecord, caller: Caller): CallRecord {
+    const seat = seatOf(call, caller.userId);
+    if (seat === undefined || caller.socketId === undefined || seat.socketId === caller.socketId) return call;
     if (this.#isHeld(seat)) throw new CommError('CONFLICT', 'The call is on another device');
-    this.#vanishing.cancel(key(call.id, userId));
-    this.step(call, { type: 'moved', userId, socketId });
-    return this.get(call.id) ?? call;
+    return this.#move(call, caller);
   }
 
   /** Somebody whose device has gone and who calls or answers anew has given that call up. */
   leaveDeadSeats(userId: string): void {
     for (const call of this.of(userId)) {
-      const seat = call.seats.find((each) => each.userId === userId);
+      const seat = seatOf(call, userId);
       if (seat !== undefined && !this.#isHeld(seat)) this.step(call, { type: 'left', userId });
     }
   }
@@ -139,10 +136,11 @@ export class CallTable {
   /** A device went. If it was in a call, it has a while to come back. */
   disconnected({ userId, socketId }: Caller): void {
     const { ephemera, config } = this.#deps;
-    for (const { id, seats } of this.of(userId)) {
-      const seat = seats.find((each) => each.userId === userId);
+    for (const call of this.of(userId)) {
+      const seat = seatOf(call, userId);
       const gone = seat?.socketId === undefined ? !ephemera.isUserOnline(userId) : seat.socketId === socketId;
       if (seat === undefined || !gone) continue;
+      const { id } = call;
       this.#vanishing.set(key(id, userId), config.callReconnectMs, () => this.#late(id, { type: 'left', userId }));
     }
   }
@@ -151,6 +149,16 @@ export class CallTable {
     this.#ringing.clear();
     this.#vanishing.clear();
     this.requests.close();
+  }
+
+  /** From now on the seat is this device's, and so is what was held for it: before anything newer. */
+  #move(call: CallRecord, { userId, socketId }: Caller): CallRecord {
+    if (socketId === undefined) return call;
+    const at = key(call.id, userId);
+    this.#vanishing.cancel(at);
+    this.step(call, { type: 'moved', userId, socketId });
+    for (const push of this.#held.take(at)) this.#deps.hub.toSocket(socketId, push);
+    return this.get(call.id) ?? call;
   }
 
   #settled(callId: string, userId: string): void {

@@ -14,7 +14,7 @@ import { CommError } from '../../protocol/errors.ts';
 import type { ResolvedConfig } from '../config.ts';
 import type { CallRecord } from '../store/ephemera/call-record.ts';
 import { toCall } from './call-effects.ts';
-import { answerOf, isSeated } from './call-rules.ts';
+import { answerOf, isSeated, seatOf } from './call-rules.ts';
 import { CallTable, type CallTableDeps } from './call-table.ts';
 import type { Caller } from './ports.ts';
 
@@ -158,7 +158,7 @@ export class CallService {
   #accept(caller: Caller, call: CallRecord, { deviceId, mediaEncryption }: CallSeat): Call {
     const { userId, socketId } = caller;
     if (isSeated(call, userId)) {
-      const { deviceId: held } = call.seats.find((seat) => seat.userId === userId) ?? {};
+      const held = seatOf(call, userId)?.deviceId;
       const isSame = held !== undefined && held === deviceId;
       return toCall(isSame ? this.table.resume(call, caller, deviceId) : this.table.claim(call, caller));
     }

@@ -2,8 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { IceCandidate, IceRestart, SessionDescription } from '../../protocol/calls.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { Push } from '../../protocol/events.ts';
-import type { Seat } from '../store/ephemera/call-record.ts';
-import { answerOf } from './call-rules.ts';
+import { answerOf, seatOf } from './call-rules.ts';
 import { requireHonest, type CallService } from './calls.ts';
 import type { Caller, Hub } from './ports.ts';
 import type { FloodLimit } from '../config.ts';
@@ -63,12 +62,11 @@ export class SignalService {
     requireHonest(caller, signal.fromUserId);
     const { table } = this.#deps.calls;
     const call = this.#deps.calls.participating(caller, callId);
-    const seatOf = (userId: string): Seat | undefined => call.seats.find((each) => each.userId === userId);
     const { fromDeviceId: _, ...said } = signal;
-    const fromDeviceId = seatOf(caller.userId)?.deviceId;
+    const fromDeviceId = seatOf(call, caller.userId)?.deviceId;
     const from = { fromUserId: caller.userId, ...(fromDeviceId !== undefined && { fromDeviceId }) };
     const stamped = push({ ...(said as S), ...from });
-    const seat = toUserId === caller.userId ? undefined : seatOf(toUserId);
+    const seat = toUserId === caller.userId ? undefined : seatOf(call, toUserId);
     if (seat !== undefined && (toDeviceId ?? seat.deviceId) === seat.deviceId) table.relay(callId, seat, stamped);
     // A base client may offer while it still rings.
     else if (answerOf(call, toUserId) === 'pending') this.#deps.hub.toUser(toUserId, stamped);

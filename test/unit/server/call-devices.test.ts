@@ -104,12 +104,37 @@ describe('a device with a name', () => {
     expect(line.told()).toEqual(['alice/1: participant-left bob', 'alice/1: state-changed ended completed']);
   });
 
+  test('gets what was held for it also when it speaks before it asks, ahead of anything newer', async () => {
+    const { line, id, signals } = await talking();
+    line.disconnect('bob/1');
+    const restart = { callId: id, fromUserId: '', toUserId: 'bob' };
+    signals.restart(line.device('alice/1'), { ...restart, generation: 1 });
+    line.connect('bob/2');
+    line.calls.connected(line.device('bob/2'), { callId: id });
+    signals.restart(line.device('alice/1'), { ...restart, generation: 2 });
+    line.calls.sync(line.device('bob/2'), { callId: id, deviceId: 'B' });
+    expect(line.hub.payloads('signal:ice-restart')).toMatchObject([{ generation: 1 }, { generation: 2 }]);
+  });
+
   test('is held no more than can be sent in one go: past that the sender is told', async () => {
     const { line, id, signals } = await talking();
     line.disconnect('bob/1');
     const restart = { callId: id, fromUserId: '', toUserId: 'bob' };
     for (let count = 0; count < 256; count += 1) signals.restart(line.device('alice/1'), restart);
     expect(() => signals.restart(line.device('alice/1'), restart)).toThrow(refusal('UNAVAILABLE'));
+  });
+
+  test('keeps its call from one without a name that only asks', async () => {
+    const line = desk('alice/1', 'bob/1', 'bob/2');
+    const { id } = await line.dial('alice/1', ['bob']);
+    await line.answer('bob/1', id);
+    expect(line.calls.sync(line.device('bob/2'), { callId: id })).toMatchObject({ state: 'connecting' });
+    expect(() => line.calls.connected(line.device('bob/2'), { callId: id })).toThrow(refusal('CONFLICT'));
+    line.calls.connected(line.device('bob/1'), { callId: id });
+    line.disconnect('bob/1');
+    expect(line.calls.sync(line.device('bob/2'), { callId: id })).toMatchObject({ state: 'connected' });
+    line.clock.advance(BACK_MS);
+    expect(line.calls.sync(line.device('bob/2'), { callId: id })).toMatchObject({ state: 'connected' });
   });
 
   test('gets no signals that are meant for another device', async () => {
