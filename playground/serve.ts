@@ -52,4 +52,11 @@ function end(): void {
 
 process.on('SIGINT', end);
 process.on('SIGTERM', end);
+// The shell that npm starts scripts in keeps a signal to itself, and is gone.
+const { ppid } = process;
+if (process.env['npm_lifecycle_event'] === 'start') {
+  setInterval(() => {
+    if (process.ppid !== ppid) end();
+  }, 500).unref();
+}
 start();

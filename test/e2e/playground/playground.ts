@@ -19,14 +19,23 @@ export interface Served {
   end(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** `npm start` without the building: a process of its own. Rejects with what it printed when it doesn't start. */
-export async function servePlayground(environment: Readonly<Record<string, string>>): Promise<Served> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', SERVE], {
+/**
+ * `npm start` without the building: a process of its own, in a shell if it has a `command` for one. Rejects with what it
+ * printed when it doesn't start.
+ */
+export async function servePlayground(
+  environment: Readonly<Record<string, string>>,
+  command?: string,
+): Promise<Served> {
+  const script = [process.execPath, '--disable-warning=ExperimentalWarning', SERVE] as const;
+  const [file, ...args] = command === undefined ? script : ['sh', '-c', command, ...script];
+  const child = spawn(file, args, {
     env: { ...process.env, PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const printed: string[] = [];
-  const exited = once(child, 'exit');
+  // With its output: whoever else writes to that has ended too.
+  const exited = once(child, 'close');
   const url = await new Promise<string>((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {

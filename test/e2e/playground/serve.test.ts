@@ -17,6 +17,13 @@ test('an interrupt ends it cleanly', async () => {
   expect(await server.end('SIGINT')).toBe(0);
 });
 
+test('it ends with npm, whose shell passes no signal on', async () => {
+  // More than one command, or a shell would become what it is to start.
+  const server = await servePlayground({ DATABASE: ':memory:', npm_lifecycle_event: 'start' }, '"$0" "$@"; exit 1');
+  await server.end('SIGTERM');
+  await expect(fetch(server.url)).rejects.toThrow('fetch failed');
+});
+
 test('the page needs nothing from elsewhere, and nothing outside of it is served', async () => {
   const { server } = await startPlayground();
   const page = await fetch(server.url);
