@@ -45,6 +45,11 @@ export class Stream {
   readonly #seen = new Remembered(REMEMBERED);
   #inboxRev = 0;
   #loadedFor: string | undefined;
+  /**
+   * What is pushed on a new line before it is known where this user stands: taken for a beginning, it would pass over all
+   * that was missed. Absent once it is known.
+   */
+  #early: [event: string, data: unknown][] | undefined = [];
   /** Before that everything is new, and nothing is news. */
   #hasSynced = false;
 
@@ -52,7 +57,10 @@ export class Stream {
     this.#context = context;
     this.#to = targets;
     this.#feed = new Feed(context, {
-      apply: (change, live) => this.#apply(change, live),
+      apply: (change, live) => {
+        this.#apply(change, live);
+        this.#keeper.moved();
+      },
       cutOff: (id) => targets.reader.current?.timelines.reread(id),
       fetchChanges: async (id, after) => (await targets.reader()).history.changes(id, after),
     });
@@ -73,15 +81,21 @@ export class Stream {
   }
 
   #deliver(event: string, data: unknown): void {
+    if (this.#early === undefined) this.#interpret(event, data);
+    else this.#early.push([event, data]);
+    this.#to.routeCall(event, data);
+  }
+
+  #interpret(event: string, data: unknown): void {
     const meaning = interpret(event, data, {
       find: (id) => this.#to.reader.current?.timelines.find(id),
       now: () => new Date(this.#context.clock.now()).toISOString(),
     });
     if (meaning !== undefined) this.#take(meaning);
-    this.#to.routeCall(event, data);
   }
 
   lineLost(): void {
+    this.#early = [];
     this.#context.cipher?.current?.lineLost();
     this.#feed.lineLost();
     this.#to.messages.sender.offline();
@@ -99,6 +113,10 @@ export class Stream {
       await this.#context.cipher?.current?.connected(userId);
       await this.#restore(userId);
     }
+    if (!isCurrent()) return;
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const [event, data] of early) this.#interpret(event, data);
     await enterAgain(conversations.opened(), (id) => this.enter(id));
     if (isOurs) await this.#sync();
     else reader.current?.timelines.rereadAll();
@@ -166,7 +184,6 @@ export class Stream {
         messages.sender.confirm(clientId, change.message);
       this.#to.typing.apply({ conversationId: change.conversationId, userId: senderId, isTyping: false });
     }
-    this.#keeper.moved();
     tell(this.#context, change);
   }
 
@@ -267,8 +284,9 @@ export class Stream {
   async #syncRest(): Promise<void> {
     let left = Infinity;
     for (let behind = this.#feed.behind(); behind.size > 0; behind = this.#feed.behind()) {
+      if (!this.#context.online()) return;
       // Each batch has room for at least one conversation; a server that gives none is not asked for ever.
-      if (behind.size >= left || !this.#context.online()) return;
+      if (behind.size >= left) return this.#feed.fetchBehind();
       left = behind.size;
       const { conversations } = await this.#ask(Object.fromEntries([...behind].slice(0, BATCH)));
       this.#feed.takeBatch(conversations);

@@ -135,14 +135,13 @@ function* changesOf(
   return (yield* viewConversations(userId, ids)).map((conversation) => {
     const { id } = conversation;
     const head = heads.get(id) ?? { seq: 0, rev: 0 };
-    const cursor = cursors.get(id);
     const inOrder = (changes.get(id) ?? []).toSorted((a: Message, b: Message) => (a.rev ?? 0) - (b.rev ?? 0));
     return {
       conversationId: id,
       changes: inOrder,
       conversation,
       head,
-      hasMore: cursor !== undefined && (cut.has(id) || head.rev > cursor + LIMITS.syncChanges),
+      hasMore: cursors.has(id) && (cut.has(id) || inOrder.length === LIMITS.syncChanges),
       tooLong: tooLong.has(id),
     };
   });

@@ -56,16 +56,22 @@ const selectDepartures = statement((p: Params<{ userId: string; after: number }>
     .where('user_id', '=', p.userId)
     .where('inbox_rev', '>', p.after),
 );
+const BEYOND = Number.MAX_SAFE_INTEGER;
 /**
- * Of every conversation at most `each` changes: current rows have distinct revisions, so a span holds no more. `cross
- * join` keeps the order of the cursors.
+ * Of every conversation its `each` earliest changes: those before the next one after them. A row that was changed often
+ * stands at its last revision alone, so a span of revisions may be empty. `cross join` keeps the order of the cursors.
  */
 const selectChangedOfMany = statement(
   (p: Params<{ cursors: string; each: number; limit: number }>) => sql<MessageRow>`
     select ${sql.join(MESSAGE_COLUMNS.map((column) => sql.ref(column)))}
     from json_each(${p.cursors}) as mine
     cross join messages on messages.conversation_id = mine.value ->> 0
-      and messages.rev > mine.value ->> 1 and messages.rev <= (mine.value ->> 1) + ${p.each}
+      and messages.rev > mine.value ->> 1
+      and messages.rev < coalesce((
+        select later.rev from messages as later
+        where later.conversation_id = mine.value ->> 0 and later.rev > mine.value ->> 1
+        order by later.rev limit 1 offset ${p.each}
+      ), ${BEYOND})
     limit ${p.limit}`,
 );
 
