@@ -11,12 +11,12 @@ test('what is pushed before a new session knows where it stands does not pass ov
   const { join, app } = await startWorld();
   const bob = await join('bob');
   const inner = memoryStorage();
-  const asked = deferred<void>();
-  const read = deferred<void>();
+  const asked = deferred<undefined>();
+  const read = deferred<undefined>();
   const storage: CommStorage = {
     get: async (key) => {
       if (key.endsWith('/cursors')) {
-        asked.resolve();
+        asked.resolve(undefined);
         await read.promise;
       }
       return inner.get(key);
@@ -33,16 +33,16 @@ test('what is pushed before a new session knows where it stands does not pass ov
   for (const content of ['missed 1', 'missed 2']) await bob.client.messages.send({ conversationId, content });
 
   const second = app('alice', { storage });
-  const pushed = deferred<void>();
+  const pushed = deferred<undefined>();
   second.port.losesPush = (event) => {
-    if (event === 'message:new') pushed.resolve();
+    if (event === 'message:new') pushed.resolve(undefined);
     return false;
   };
   const connecting = second.client.connect();
   await asked.promise;
   await bob.client.messages.send({ conversationId, content: 'live' });
   await pushed.promise;
-  read.resolve();
+  read.resolve(undefined);
   await connecting;
   await second.next('message:new', ({ content }) => content === 'live');
   expect(contents(second)).toEqual(['missed 1', 'missed 2', 'live']);
@@ -97,8 +97,9 @@ describe('one message that was changed more often than a batch has room for', ()
 
 /** An answer to `sync` in which nothing had room. */
 function withoutChanges(told: unknown): unknown {
-  const { data } = told as { data?: { conversations?: readonly object[] } };
-  if (!Array.isArray(data?.conversations)) return told;
-  const conversations = data.conversations.map((each) => ({ ...each, changes: [], hasMore: true }));
-  return { ...(told as object), data: { ...data, conversations } };
+  const answer = told as { data?: { conversations?: readonly object[] } };
+  const conversations = answer.data?.conversations;
+  if (conversations === undefined) return told;
+  const cut = conversations.map((each) => ({ ...each, changes: [], hasMore: true }));
+  return { ...answer, data: { ...answer.data, conversations: cut } };
 }
