@@ -1,5 +1,5 @@
 import type { SyncResult } from '../protocol/conversations.ts';
-import { commErrorFrom, isCommError } from '../protocol/errors.ts';
+import { commErrorFrom } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
@@ -11,12 +11,13 @@ import { unreadable, type ClientContext } from './context.ts';
 import type { ConversationsClient } from './conversations/conversations-client.ts';
 import { CursorKeeper } from './cursor-keeper.ts';
 import { interpret, type Meaning } from './interpret.ts';
-import { BATCH, Feed } from './messages/feed.ts';
+import { Feed } from './messages/feed.ts';
 import type { MessagesClient } from './messages/messages-client.ts';
 import type { PresenceClient } from './presence/presence-client.ts';
 import type { TypingClient } from './presence/typing-client.ts';
 import type { Reader } from './reader.ts';
-import { enterAgain, enterRoom } from './rooms.ts';
+import { enterRoom, Rooms } from './rooms.ts';
+import { SyncRest } from './sync-rest.ts';
 import { tell } from './tell.ts';
 
 export { routeCalls } from './route-calls.ts';
@@ -42,6 +43,8 @@ export class Stream {
   readonly #to: StreamTargets;
   readonly #feed: Feed;
   readonly #keeper: CursorKeeper;
+  readonly #rooms: Rooms;
+  readonly #rest: SyncRest;
   readonly #seen = new Remembered(REMEMBERED);
   #inboxRev = 0;
   #loadedFor: string | undefined;
@@ -63,6 +66,23 @@ export class Stream {
       },
       cutOff: (id) => targets.reader.current?.timelines.reread(id),
       fetchChanges: async (id, after) => (await targets.reader()).history.changes(id, after),
+    });
+    this.#rooms = new Rooms(context.clock, (id) => this.enter(id), context.report);
+    this.#rest = new SyncRest({
+      clock: context.clock,
+      report: context.report,
+      cursor: (id) => this.#feed.cursors().get(id)?.rev,
+      ask: (cursors) => this.#ask(cursors, true),
+      take: ({ conversations, lost }) => {
+        this.#feed.takeBatch(conversations);
+        for (const id of lost) this.#left(id, context.userId() ?? '');
+        this.#keeper.moved();
+      },
+      gained: (conversation) => {
+        this.#feed.learn(conversation);
+        targets.conversations.apply({ kind: 'known', conversation });
+        context.emitter.emit('conversation:new', conversation);
+      },
     });
     const position = () => ({ inboxRev: this.#inboxRev, heads: this.#feed.cursors() });
     this.#keeper = new CursorKeeper(storage, context.clock, position, context.report);
@@ -98,6 +118,8 @@ export class Stream {
     this.#early = [];
     this.#context.cipher?.current?.lineLost();
     this.#feed.lineLost();
+    this.#rooms.lineLost();
+    this.#rest.stop();
     this.#to.messages.sender.offline();
     this.#to.typing.lineLost();
     this.#to.reader.current?.timelines.lineLost();
@@ -117,7 +139,7 @@ export class Stream {
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const [event, data] of early) this.#interpret(event, data);
-    await enterAgain(conversations.opened(), (id) => this.enter(id));
+    await this.#rooms.enterAgain(conversations.opened(), isCurrent);
     if (isOurs) await this.#sync();
     else reader.current?.timelines.rereadAll();
     await presence.restore();
@@ -246,6 +268,7 @@ export class Stream {
   #forget(): void {
     this.#feed.clear();
     this.#seen.clear();
+    this.#rest.forget();
     this.#to.reader.current?.forget();
   }
 
@@ -256,13 +279,14 @@ export class Stream {
     const result = await this.#ask(cursors);
     const isFirst = !this.#hasSynced;
     this.#hasSynced = true;
-    this.#inboxRev = result.inboxRev;
+    const owed = this.#rest.owedBy(result, followed, cursors, isFirst);
     this.#feed.caughtUp(result);
     for (const id of result.lost) if (followed.has(id)) this.#left(id, this.#context.userId() ?? '');
     for (const conversation of result.gained) {
       this.#to.conversations.apply({ kind: 'known', conversation });
       if (!isFirst && !followed.has(conversation.id)) this.#context.emitter.emit('conversation:new', conversation);
     }
+    this.#rest.told(result);
     for (const { conversationId: id, unreadCount } of result.reads) {
       // Counted at the cursor that was sent; those that had changes bring their count along.
       const head = followed.get(id);
@@ -274,28 +298,15 @@ export class Stream {
       });
     }
     this.#keeper.moved();
-    this.#syncRest().catch((error: unknown) => {
-      // A line that is lost meanwhile starts over with the next one.
-      if (!isCommError(error) || !error.retryable) this.#context.report(error);
+    this.#rest.begin(owed, () => {
+      // Not before: what is of this counter alone would not come again.
+      this.#inboxRev = result.inboxRev;
+      this.#keeper.moved();
     });
   }
 
-  /** What one batch had no room for, in further ones beside the live stream: being in step doesn't wait for it. */
-  async #syncRest(): Promise<void> {
-    let left = Infinity;
-    for (let behind = this.#feed.behind(); behind.size > 0; behind = this.#feed.behind()) {
-      if (!this.#context.online()) return;
-      // Each batch has room for at least one conversation; a server that gives none is not asked for ever.
-      if (behind.size >= left) return this.#feed.fetchBehind();
-      left = behind.size;
-      const { conversations } = await this.#ask(Object.fromEntries([...behind].slice(0, BATCH)));
-      this.#feed.takeBatch(conversations);
-      this.#keeper.moved();
-    }
-  }
-
-  async #ask(cursors: Record<string, number>): Promise<SyncResult> {
-    const ask = { cursors, inboxRev: this.#inboxRev };
+  async #ask(cursors: Record<string, number>, rest = false): Promise<SyncResult> {
+    const ask = { cursors, inboxRev: this.#inboxRev, ...(rest && { rest }) };
     const result = readSync(await this.#context.requester.request('sync', ask));
     if (result === undefined) throw unreadable('sync');
     return result;

@@ -13,8 +13,6 @@ export interface FeedEvents {
   fetchChanges(conversationId: string, after: number): Promise<Changes>;
 }
 
-/** Conversations asked about in a further batch: what has no room again is described again, so no more than may have. */
-export const BATCH = 500;
 /** At most one `message:delivered` per conversation in this time. */
 const DELIVERED_EVERY_MS = 500;
 const REFETCH = { baseMs: 2_000, maxMs: 60_000 };
@@ -31,7 +29,6 @@ export class Feed {
   readonly #due = new Map<string, (() => void) | undefined>();
   /** From the start: what is pushed before the first `sync` has been answered may lie beyond a gap. */
   #catchingUp = true;
-  readonly #behind = new Set<string>();
   #inBatch = false;
   /** Moves with each catching up, which overtakes every fetch that is under way. */
   #round = 0;
@@ -53,7 +50,6 @@ export class Feed {
 
   unfollow(conversationId: string): void {
     this.#cursors.delete(conversationId);
-    this.#behind.delete(conversationId);
     this.#due.get(conversationId)?.();
     this.#due.delete(conversationId);
   }
@@ -94,7 +90,6 @@ export class Feed {
     for (const [id, cursor] of this.#cursors) this.#cursors.set(id, { ...cursor, fetching: false });
     for (const id of result.lost) this.unfollow(id);
     for (const [id, head] of Object.entries(result.heads)) this.follow(id, head);
-    this.#behind.clear();
     this.takeBatch(result.conversations);
     for (const id of this.#cursors.keys()) this.#refetch(id);
     const owed = [...this.#due.keys()];
@@ -103,29 +98,10 @@ export class Feed {
     for (const conversation of result.gained) this.learn(conversation);
   }
 
-  /** Conversations of which the last batch had no room for a single change, and where they stand here. */
-  behind(): Map<string, number> {
-    return new Map([...this.#behind].map((id) => [id, this.#cursors.get(id)?.rev ?? 0]));
-  }
-
-  /** Each on its own: a batch that is asked for again and has no room again brings nobody further. */
-  fetchBehind(): void {
-    for (const id of this.#behind) this.#fetch(id);
-  }
-
   takeBatch(conversations: SyncResult['conversations']): void {
     this.#inBatch = true;
-    for (const { conversationId, ...changes } of conversations) {
-      const { hasMore, tooLong, conversation } = changes;
-      if (hasMore && !tooLong && changes.changes.length === 0) {
-        this.#behind.add(conversationId);
-        // Its last message and its count are known already; what led to them comes with a later batch.
-        this.#events.apply({ kind: 'conversation', conversationId, update: conversation }, false);
-      } else {
-        this.#behind.delete(conversationId);
-        this.#step(conversationId, { type: 'caught-up', result: changes });
-      }
-    }
+    for (const { conversationId, ...result } of conversations)
+      this.#step(conversationId, { type: 'caught-up', result });
     this.#inBatch = false;
   }
 
@@ -169,7 +145,6 @@ export class Feed {
       (result) => {
         if (round !== this.#round) return;
         this.#failures.delete(conversationId);
-        this.#behind.delete(conversationId);
         this.#step(conversationId, { type: 'caught-up', result });
       },
       (error: unknown) => {
