@@ -201,6 +201,8 @@ export interface ReadMark {
   conversationId: string;
   lastReadSeq: number;
   unreadCount: number;
+  /** When; only in `sync`. ISO 8601. */
+  readAt?: string | undefined;
 }
 
 const messageRef = { conversationId: idSchema, messageId: idSchema };
@@ -229,6 +231,7 @@ export const readMarkSchema = v.object({
   conversationId: v.string(),
   lastReadSeq: counterSchema,
   unreadCount: counterSchema,
+  readAt: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, ReadMark>;
 
 // Pushes

@@ -43,6 +43,11 @@ export class Feed {
     return new Map([...this.#cursors].map(([id, { seq, rev }]) => [id, { seq, rev }]));
   }
 
+  /** Where the client stands in one conversation; nowhere in one that it doesn't follow. */
+  at(conversationId: string): Head | undefined {
+    return this.#cursors.get(conversationId);
+  }
+
   /** Follows a conversation from here; one that is followed already stays where it is. */
   follow(conversationId: string, head: Head): void {
     if (!this.#cursors.has(conversationId)) this.#cursors.set(conversationId, cursorAt(conversationId, head));

@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Head } from '../../protocol/conversations.ts';
+import type { ReadMark } from '../../protocol/messages.ts';
 import { MESSAGE_COLUMNS, messageRows } from './messages.ts';
-import type { MessageRow } from './rows.ts';
+import { isoTime, type MessageRow } from './rows.ts';
 import { query, statement, type Params } from './statement.ts';
 import { all, first, type Work } from './work.ts';
 
@@ -45,7 +46,8 @@ const selectHeads = statement((p: Params<{ userId: string }>) =>
 const selectInboxNews = statement((p: Params<{ userId: string; after: number }>) =>
   query
     .selectFrom('conversation_participants')
-    .select(['conversation_id', 'joined_inbox_rev', 'read_inbox_rev', 'flags_inbox_rev', 'last_read_seq'])
+    .select(['conversation_id', 'joined_inbox_rev', 'read_inbox_rev', 'flags_inbox_rev'])
+    .select(['joined_seq', 'joined_rev', 'last_read_seq', 'last_read_at'])
     .where('user_id', '=', p.userId)
     .where('inbox_rev', '>', p.after),
 );
@@ -125,22 +127,26 @@ export function* headsOf(userId: string): Work<ReadonlyMap<string, Head>> {
 }
 
 export interface InboxNews {
-  readonly joined: string[];
-  readonly reads: { readonly conversationId: string; readonly lastReadSeq: number }[];
+  /** And where it stood then; unknown for who joined before that was written down. */
+  readonly joined: Map<string, Head | undefined>;
+  readonly reads: Omit<ReadMark, 'unreadCount'>[];
   readonly flagged: string[];
   readonly left: string[];
 }
 
 /** What changed for this user alone after an inbox revision. */
 export function* inboxNews(userId: string, after: number): Work<InboxNews> {
-  const news: InboxNews = { joined: [], reads: [], flagged: [], left: [] };
+  const news: InboxNews = { joined: new Map(), reads: [], flagged: [], left: [] };
   for (const row of yield* all(selectInboxNews({ userId, after }))) {
     const conversationId = row.conversation_id;
     if (row.joined_inbox_rev > after) {
-      news.joined.push(conversationId);
+      const { joined_seq: seq, joined_rev: rev } = row;
+      news.joined.set(conversationId, seq === null || rev === null ? undefined : { seq, rev });
       continue;
     }
-    if (row.read_inbox_rev > after) news.reads.push({ conversationId, lastReadSeq: row.last_read_seq });
+    const { last_read_seq: lastReadSeq, last_read_at: at } = row;
+    const readAt = at === null ? {} : { readAt: isoTime(at) };
+    if (row.read_inbox_rev > after) news.reads.push({ conversationId, lastReadSeq, ...readAt });
     if (row.flags_inbox_rev > after) news.flagged.push(conversationId);
   }
   for (const row of yield* all(selectDepartures({ userId, after }))) news.left.push(row.conversation_id);

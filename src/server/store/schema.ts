@@ -35,6 +35,9 @@ export interface ParticipantsTable {
   joined_inbox_rev: Generated<number>;
   read_inbox_rev: Generated<number>;
   flags_inbox_rev: Generated<number>;
+  /** Where the conversation stood when they joined: what came since is news to them. */
+  joined_seq: Generated<number | null>;
+  joined_rev: Generated<number | null>;
 }
 
 export interface MessagesTable {
