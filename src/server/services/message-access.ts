@@ -13,11 +13,9 @@ export function* messageFor(userId: string, { conversationId, messageId }: Messa
   return row;
 }
 
-/** The user's own message. */
-export function* ownMessage(userId: string, ref: MessageRef): Work<MessageRow> {
-  const row = yield* messageFor(userId, ref);
-  if (row.sender_id !== userId) throw forbidden('This message is somebody else’s');
-  return row;
+/** @throws CommError `FORBIDDEN` unless it is the user's own message */
+export function checkOwn(userId: string, { sender_id: senderId }: MessageRow): void {
+  if (senderId !== userId) throw forbidden('This message is somebody else’s');
 }
 
 export function isServerWritten({ type }: MessageRow): boolean {

@@ -4,6 +4,7 @@ import { marks } from './002-marks.ts';
 import { reactions } from './003-reactions.ts';
 import { search } from './004-search.ts';
 import { mailbox } from './005-mailbox.ts';
+import { applied } from './006-applied.ts';
 
 export interface Migration {
   readonly version: number;
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 3, name: 'reactions', up: reactions },
   { version: 4, name: 'search', up: search },
   { version: 5, name: 'mailbox', up: mailbox },
+  { version: 6, name: 'applied', up: applied },
 ];
