@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { query, statement, type Params } from './statement.ts';
 import { first, run, type Work } from './work.ts';
 
-/** A change of a message that was applied, by the id that its caller gave it. */
+/** A change of a message that was asked for and granted, even where it changed nothing, by the id that its caller gave it. */
 export interface Applied {
   readonly userId: string;
   readonly clientId: string;
