@@ -5,10 +5,10 @@ import type { MessageRow } from '../store/rows.ts';
 import type { Work } from '../store/work.ts';
 import { forbidden, notFound } from './refusals.ts';
 
-/** A message of a conversation that the user is in. */
+/** A message of a conversation that the user is in, by its id or, for one of their own, by its client id. */
 export function* messageFor(userId: string, { conversationId, messageId }: MessageRef): Work<MessageRow> {
   const member = yield* membershipOf(conversationId, userId);
-  const row = member && (yield* findMessage(messageId));
+  const row = member && (yield* findMessage(messageId, userId));
   if (row?.conversation_id !== conversationId) throw notFound();
   return row;
 }

@@ -44,7 +44,7 @@ export interface MessagesTable {
   /** The envelope's JSON when `encrypted`. */
   content: Generated<string>;
   type: Generated<string>;
-  /** The id as the sender gave it. */
+  /** The wire id of the message it answers. */
   reply_to: string | null;
   /** JSON. */
   attachment: string | null;

@@ -43,6 +43,11 @@ describe('no request reads a whole table', () => {
       return chat.sending.send(baseCaller('ada', 's1'), { conversationId, content: 'hi', type: 'text' });
     },
     edit: () => chat.messages.edit(caller('ada'), { ...ref(), content: 'edited', clientId: 'change-1' }),
+    'edit by its client id': async () => {
+      await chat.say('ada', conversationId, 'mine', { clientId: 'c-2' });
+      await chat.messages.edit(caller('ada'), { conversationId, messageId: 'c-2', content: 'edited' });
+    },
+    'answer by its client id': () => chat.say('ada', conversationId, 'and', { replyTo: 'c-2' }),
     'edit once more': () => chat.messages.edit(caller('ada'), { ...ref(), content: 'edited', clientId: 'change-1' }),
     react: () => chat.messages.react(caller('ada'), { ...ref(), emoji: '👍', clientId: 'change-2' }),
     'forget what was changed': () =>
