@@ -170,10 +170,7 @@ export interface MessageRef {
   conversationId: string;
   messageId: string;
 }
-/**
- * A change that is applied once: the same id again, by the same user, is answered with the message as it stands. Without
- * one, a change whose answer got lost and that is sent again undoes what came in between.
- */
+/** A change is applied once under one id: again, it is answered with the message as it stands. */
 export interface ChangeOnce {
   /** UUIDv7 of the caller's choosing, another one for every change. */
   clientId?: string | undefined;

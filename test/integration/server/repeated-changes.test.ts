@@ -68,7 +68,7 @@ describe('a change that is sent again because its answer was lost', () => {
   });
 
   test('what was undone with its transaction was not applied', async () => {
-    const failed = chat.store.write(function* () {
+    const failed = chat.store.write(() => {
       throw new RangeError('somebody else’s');
     });
     const [edited] = await Promise.all([edit('old', 'c-1'), expect(failed).rejects.toThrow(RangeError)]);
@@ -121,7 +121,7 @@ describe('a change that is sent again because its answer was lost', () => {
       );
     await keep('bob', 1);
     for (let n = 1; n <= 10; n += 1) await keep('ada', n);
-    const known = (userId: string, n: number) => database.run(() => appliedTo(userId, `c-${n}`));
+    const known = async (userId: string, n: number) => database.run(() => appliedTo(userId, `c-${n}`));
     expect(await Promise.all([7, 8, 9, 10].map((n) => known('ada', n)))).toEqual([undefined, 1, 1, 1]);
     expect(await known('bob', 1)).toBe(1);
   });

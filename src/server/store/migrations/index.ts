@@ -5,6 +5,7 @@ import { reactions } from './003-reactions.ts';
 import { search } from './004-search.ts';
 import { mailbox } from './005-mailbox.ts';
 import { applied } from './006-applied.ts';
+import { probe } from './007-probe.ts';
 
 export interface Migration {
   readonly version: number;
@@ -20,4 +21,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 4, name: 'search', up: search },
   { version: 5, name: 'mailbox', up: mailbox },
   { version: 6, name: 'applied', up: applied },
+  { version: 7, name: 'probe', up: probe },
 ];
