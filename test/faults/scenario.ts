@@ -6,7 +6,7 @@ import { startFaultProxy, type FaultProxy } from '../../src/testing/fault-proxy.
 import { seededRandom, type Random } from '../../src/testing/random.ts';
 import { startServerProcess, type ServerProcess } from '../../src/testing/server-process.ts';
 import { Actor } from './actor.ts';
-import { checkAcknowledged, checkOrder, checkTold, compare, readDatabase, Truth } from './checks.ts';
+import { checkAcknowledged, checkComplete, checkOrder, checkTold, compare, readDatabase, Truth } from './checks.ts';
 import { RemoteActor } from './remote-actor.ts';
 import type { ActorPlan, ActorReport } from './report.ts';
 
@@ -203,21 +203,13 @@ class Scenario {
     for (const name of NAMES) {
       const report = await this.#report(name);
       problems.push(...checkAcknowledged(stored.rows, report, name));
-      problems.push(
-        ...checkTold(
-          stored.rows.filter((row) => conversations[name].includes(row.conversation_id)),
-          report,
-          name,
-          name !== 'cat',
-        ),
-      );
+      problems.push(...checkTold(report.told, name));
+      const rows = stored.rows.filter((row) => conversations[name].includes(row.conversation_id));
+      if (name !== 'cat') problems.push(...checkComplete(rows, [report.told], name));
       this.#count(report);
     }
     for (const report of this.#lostReports) {
-      problems.push(
-        ...checkAcknowledged(stored.rows, report, 'cat, killed'),
-        ...checkTold([], report, 'cat, killed', false),
-      );
+      problems.push(...checkAcknowledged(stored.rows, report, 'cat, killed'), ...checkTold(report.told, 'cat, killed'));
       this.#count(report);
     }
     problems.push(...checkOrder(stored.rows));
