@@ -20,13 +20,11 @@ import { ToldBook } from './told.ts';
 const MAX_OUTSTANDING = 40;
 const EMOJIS = ['👍', '🎉', '😄', '🚀'];
 
-/**
- * Waits of the client are ten times as short, so that a seed takes seconds. The wait for a hello is not (nor is another
- * one of the same length): a server that is slow to greet is not another kind of server.
- */
+/** Waits of the client are ten times as short, so that a seed takes seconds. */
 export const fastClock: Clock = {
   now: () => Date.now(),
   after(delayMs, task) {
+    // But for this one (and others as long): a server that is slow to greet is not another kind of server.
     const timer = setTimeout(task, delayMs === HELLO_TIMEOUT_MS ? delayMs : delayMs / 10);
     return () => clearTimeout(timer);
   },
@@ -72,6 +70,12 @@ export class Actor {
     for (const id of this.#plan.conversationIds) this.#open(id);
   }
 
+  /** Where a client stands is kept with the end of a connection. Killed before, it would start anew, and hear no old news. */
+  async keep(): Promise<void> {
+    await this.#client.disconnect();
+    await this.#client.connect();
+  }
+
   #open(id: string): void {
     if (!this.#views.has(id)) this.#views.set(id, this.#client.conversations.open(id));
   }
@@ -90,9 +94,8 @@ export class Actor {
     }
   }
 
-  /** Everything begun has ended. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#outstanding);
+  settled(): Promise<unknown> {
+    return Promise.all(this.#outstanding);
   }
 
   heal(): void {

@@ -65,7 +65,7 @@ export interface ActorReport {
 export type ActorCommand =
   | { do: 'start'; plan: ActorPlan }
   | { do: 'work'; operations: number }
-  | { do: 'settled' | 'heal' | 'read-all' | 'report' | 'stop' };
+  | { do: 'keep' | 'settled' | 'heal' | 'read-all' | 'report' | 'stop' };
 export interface ActorAnswer {
   number: number;
   report?: ActorReport;

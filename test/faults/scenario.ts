@@ -9,6 +9,7 @@ import { Actor } from './actor.ts';
 import { checkAcknowledged, checkComplete, checkOrder, checkTold, compare, readDatabase, Truth } from './checks.ts';
 import { RemoteActor } from './remote-actor.ts';
 import type { ActorPlan, ActorReport } from './report.ts';
+import { ToldBook } from './told.ts';
 
 export interface Outcome {
   seed: number;
@@ -67,12 +68,14 @@ class Scenario {
   readonly #proxies = new Map<Name, FaultProxy>();
   readonly #figures: Record<string, number> = { kills: 0, clientKills: 0 };
   readonly #lostReports: ActorReport[] = [];
+  readonly #toldFile: string;
   readonly #plans = new Map<Name, ActorPlan>();
   #server: ServerProcess | undefined;
 
   constructor(seed: number, directory: string, log: (line: string) => void) {
     this.#seed = seed;
     this.#directory = directory;
+    this.#toldFile = path.join(directory, 'told to cat');
     this.#log = log;
     this.#random = seededRandom(seed);
   }
@@ -126,12 +129,14 @@ class Scenario {
       firstNumber: at * 10 * NUMBERS_APART,
       ...(name === 'ann' && { ownedGroups: conversationIds.slice(1, 2) }),
       ...(name === 'bob' || name === 'cat' ? { directory: path.join(this.#directory, name) } : {}),
+      ...(name === 'cat' ? { toldFile: this.#toldFile } : {}),
       ...(name === 'dan' ? { frameFaults: FRAME_FAULTS } : {}),
     };
     this.#plans.set(name, plan);
     const actor = name === 'cat' ? new RemoteActor(plan) : new Actor(plan);
     this.#actors.set(name, actor);
     await actor.start();
+    if (actor instanceof RemoteActor) await actor.keep();
     proxy.resume();
   }
 
@@ -162,6 +167,7 @@ class Scenario {
     this.#log('client killed');
     const next = new RemoteActor({
       ...plan,
+      toldFile: undefined,
       firstNumber: plan.firstNumber + NUMBERS_APART,
       seed: plan.seed + 1,
     });
@@ -199,17 +205,19 @@ class Scenario {
     this.#log('read');
     if (problems.length === 0) problems = await this.#untilEqual(url, true);
     const stored = readDatabase(database);
+    const killed = ToldBook.read(this.#toldFile);
     problems.push(...stored.problems);
     for (const name of NAMES) {
       const report = await this.#report(name);
       problems.push(...checkAcknowledged(stored.rows, report, name));
       problems.push(...checkTold(report.told, name));
       const rows = stored.rows.filter((row) => conversations[name].includes(row.conversation_id));
-      if (name !== 'cat') problems.push(...checkComplete(rows, [report.told], name));
+      problems.push(...checkComplete(rows, name === 'cat' ? [killed, report.told] : [report.told], name));
       this.#count(report);
     }
+    problems.push(...checkTold(killed, 'cat, killed'));
     for (const report of this.#lostReports) {
-      problems.push(...checkAcknowledged(stored.rows, report, 'cat, killed'), ...checkTold(report.told, 'cat, killed'));
+      problems.push(...checkAcknowledged(stored.rows, report, 'cat, killed'));
       this.#count(report);
     }
     problems.push(...checkOrder(stored.rows));
