@@ -26,9 +26,9 @@ test('a send whose acknowledgement is lost is stored once, and its push confirms
 test('a send whose acknowledgement and push are lost is sent again and stored once', async () => {
   const { joinAll, app } = await startWorld();
   const { bob } = await joinAll('bob');
-  const alice = app('alice', { requestTimeoutMs: 300 });
+  const alice = app('alice', { requestTimeoutMs: 1_000 });
   await alice.client.connect();
-  const conversationId = await direct(alice, bob);
+  const conversationId = await direct(bob, alice);
   let lose = 2;
   alice.port.losesAck = (event) => event === 'message:send' && lose-- > 0;
   alice.port.losesPush = (event) => event === 'message:new';

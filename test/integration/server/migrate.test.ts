@@ -83,12 +83,16 @@ describe('migrations', () => {
     old.close();
     const shot = join(directory.path, 'shot');
     const children = Array.from({ length: 3 }, () => startChild('server/migrate-child.ts', [path, shot]));
-    await Promise.all(children.map((child) => child.until((lines) => lines.includes('waiting'))));
-    await writeFile(shot, '');
-    await Promise.all(children.map((child) => child.until((lines) => lines.length === 2)));
-    const ready = `ready ${JSON.stringify(MIGRATIONS.map(({ version }) => ({ version })))}`;
-    expect(children.map(({ lines }) => lines[1])).toEqual(children.map(() => ready));
-    await Promise.all(children.map(({ ended }) => ended));
+    try {
+      await Promise.all(children.map((child) => child.until((lines) => lines.includes('waiting'))));
+      await writeFile(shot, '');
+      await Promise.all(children.map((child) => child.until((lines) => lines.length === 2)));
+      const ready = `ready ${JSON.stringify(MIGRATIONS.map(({ version }) => ({ version })))}`;
+      expect(children.map(({ lines }) => lines[1])).toEqual(children.map(() => ready));
+      await Promise.all(children.map(({ ended }) => ended));
+    } finally {
+      await Promise.all(children.map((child) => child.kill('SIGKILL')));
+    }
     const reader = new DatabaseSync(path);
     expect(reader.prepare('SELECT max(seq) AS seq, count(*) AS n FROM messages').get()).toMatchObject({ seq: 6, n: 8 });
     reader.close();

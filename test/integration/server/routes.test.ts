@@ -9,6 +9,7 @@ import type { RestRouteName } from '../../../src/protocol/vocabulary.ts';
 import { coreOf, type Core } from '../../../src/server/core.ts';
 import { createCommunicationRoutes, type CommunicationRoutesOptions } from '../../../src/server/routes.ts';
 import { CommunicationStore } from '../../../src/server/store/ephemera/memory.ts';
+import { manualClock } from '../../helpers/manual-clock.ts';
 import { caller } from '../../helpers/server/chat.ts';
 
 const ORIGIN = 'http://comm.test';
@@ -248,7 +249,7 @@ describe('the REST routes', () => {
 
   test('too many requests of one user are told when to come back, others are not slowed down', async () => {
     const other = new DatabaseSync(':memory:');
-    routes = start({ db: other, config: { restFlood: { burst: 2, perSecond: 0.5 } } });
+    routes = start({ db: other, clock: manualClock(), config: { restFlood: { burst: 2, perSecond: 0.5 } } });
     expect((await ask('GET /conversations')).status).toBe(200);
     expect((await ask('GET /conversations')).status).toBe(200);
     const refused = await ask('GET /conversations');
