@@ -36,6 +36,7 @@ async function atServer({ database }: Playground): Promise<string> {
 async function inSecret(playground: Playground): Promise<[alice: Page, bob: Page]> {
   const alice = await playground.window('alice', { permissions: ['clipboard-read', 'clipboard-write'] });
   const bob = await playground.window('bob', { permissions: ['clipboard-read', 'clipboard-write'] });
+  await playground.published('alice', 'bob');
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await chooseAtLock(alice, 'Encrypt from now on');
   await lock(alice, 'Encrypted').waitFor();
@@ -89,6 +90,7 @@ test('a group is read by its members, changed and answered in it, and passed on 
     await playground.window('bob'),
     await playground.window('carol'),
   ];
+  await playground.published('alice', 'bob', 'carol');
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await alice.getByRole('heading', { name: 'Bob', level: 1 }).waitFor();
   await alice.getByRole('button', { name: 'New chat' }).click();
@@ -232,6 +234,7 @@ test.each([
   const playground = await startPlayground();
   const alice = await playground.window('alice');
   const bob = await playground.window('bob', options);
+  await playground.published('alice', 'bob');
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await chooseAtLock(alice, 'Encrypt from now on');
   await lock(alice, 'Encrypted').waitFor();
