@@ -67,7 +67,9 @@ test('after a minute without a network everything of both sides is there, once a
     all.map((content) => `sent: ${content}`),
   );
   expect(await stage.stored(conversation)).toEqual(all);
-  expect(await page.evaluate(() => chat.arrived)).toEqual(['first', ...numbered('bob', 3), ...numbered('alice', 3)]);
+  await expect
+    .poll(() => page.evaluate(() => chat.arrived))
+    .toEqual(['first', ...numbered('bob', 3), ...numbered('alice', 3)]);
   expect(await page.evaluate(() => chat.errors)).toEqual([]);
 });
 

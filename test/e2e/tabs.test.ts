@@ -88,13 +88,13 @@ test('what waits in one tab shows in the other as sending, then as sent, and eac
   await Promise.all([one, other].map(offline));
   await send(one, conversation, numbered('one', 3));
   await shows(other, conversation, numbered('sending: one', 3));
-  expect(await other.evaluate(() => chat.outbox())).toEqual(numbered('sending: one', 3));
+  await expect.poll(() => other.evaluate(() => chat.outbox())).toEqual(numbered('sending: one', 3));
   // Nobody asked for it there.
   expect(await other.evaluate(() => chat.pending)).toEqual([]);
   await device.setOffline(false);
   await shows(one, conversation, numbered('sent: one', 3));
   await shows(other, conversation, numbered('sent: one', 3));
-  expect(await other.evaluate(() => chat.outbox())).toEqual([]);
+  await expect.poll(() => other.evaluate(() => chat.outbox())).toEqual([]);
   await expect.poll(() => one.evaluate(() => chat.outcomes.map(({ result }) => result))).toEqual([1, 2, 3]);
   await expect.poll(() => other.evaluate(() => chat.arrived)).toEqual(numbered('one', 3));
 });
@@ -141,8 +141,8 @@ describe('a message that was refused in one tab', () => {
     await send(one, conversationId, ['refused']);
     await shows(one, conversationId, ['failed: refused']);
     await shows(other, conversationId, ['failed: refused']);
-    expect(await other.evaluate(() => chat.outbox())).toEqual(['failed: refused']);
-    expect(await one.evaluate(() => chat.failed)).toEqual(['refused']);
+    await expect.poll(() => other.evaluate(() => chat.outbox())).toEqual(['failed: refused']);
+    await expect.poll(() => one.evaluate(() => chat.failed)).toEqual(['refused']);
     expect(await other.evaluate(() => chat.failed)).toEqual([]);
     const letIn = () => bob.ask('conversation:add-participants', { conversationId, userIds: ['alice'] });
     return { ...tabs, letIn };
