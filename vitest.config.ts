@@ -28,7 +28,7 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],
-          testTimeout: 30 * seconds,
+          testTimeout: 60 * seconds,
           browser: {
             enabled: true,
             headless: true,
