@@ -119,6 +119,7 @@ export class Stream {
     const conversation = await enterRoom(this.#context, this.#to.reader, id);
     if (conversation === undefined) return;
     this.#feed.learn(conversation);
+    this.#to.reader.current?.timelines.entered(id);
     const marks = marksOf(conversation, this.#context.userId());
     for (const mark of marks) this.#to.reader.current?.timelines.apply(id, mark);
   }
@@ -139,6 +140,7 @@ export class Stream {
         const { conversation } = meaning;
         this.#feed.learn(conversation);
         this.#to.conversations.apply({ kind: 'known', conversation });
+        this.#to.reader.current?.timelines.entered(conversation.id);
         return this.#context.emitter.emit('conversation:new', conversation);
       }
       case 'left':
@@ -187,6 +189,7 @@ export class Stream {
   #left(conversationId: string, userId: string): void {
     if (userId === this.#context.userId()) {
       this.#feed.unfollow(conversationId);
+      this.#to.reader.current?.timelines.left(conversationId);
       this.#to.conversations.apply({ kind: 'left', conversationId });
       this.#keeper.moved();
     }
@@ -244,6 +247,7 @@ export class Stream {
     for (const id of result.lost) if (followed.has(id)) this.#left(id, this.#context.userId() ?? '');
     for (const conversation of result.gained) {
       this.#to.conversations.apply({ kind: 'known', conversation });
+      this.#to.reader.current?.timelines.entered(conversation.id);
       if (!isFirst && !followed.has(conversation.id)) this.#context.emitter.emit('conversation:new', conversation);
     }
     for (const { conversationId: id, unreadCount } of result.reads) {
