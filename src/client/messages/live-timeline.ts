@@ -33,9 +33,9 @@ interface Load {
   from: Extract<TimelineEvent, { kind: 'loaded' }>['from'];
   /** Id of the message it is asked by; none for the newest page. */
   anchor?: string;
-  read(): Promise<HistoryPage>;
+  read: () => Promise<HistoryPage>;
   /** Asks anew, for what it was about, after a cut-off has overtaken it. */
-  again(): Promise<void>;
+  again: () => Promise<void>;
 }
 
 /** One open timeline: events go in, snapshots come out, pages are fetched when somebody scrolls. */

@@ -28,19 +28,17 @@ export async function readStretch(of: Rereading, readsForwards: boolean): Promis
   return readDown(of, page);
 }
 
-/** Reads on backwards until there is again everything that was held, and nothing in front of it. */
-async function readDown({ history, conversationId, stretch }: Rereading, page: HistoryPage): Promise<HistoryPage> {
-  let { messages, hasOlder } = page;
-  for (let [first] = messages; first !== undefined && hasOlder; [first] = messages) {
-    const anchor = first;
-    const limit = stretch.messages.filter((held) => isAfter(anchor, held)).length;
-    if (limit === 0) break;
-    const older = await history.page({ conversationId, before: anchor.id, limit }, {}, anchor);
-    if (older.messages.length === 0) break;
-    messages = [...older.messages, ...messages];
-    hasOlder = older.hasOlder;
+/** Reads on backwards until there is again everything that was held, and leaves out what comes in front of it. */
+async function readDown(of: Rereading, page: HistoryPage): Promise<HistoryPage> {
+  const { history, conversationId, stretch } = of;
+  const [first] = page.messages;
+  const limit = first === undefined ? 0 : stretch.messages.filter((held) => isAfter(first, held)).length;
+  if (first !== undefined && limit > 0 && page.hasOlder) {
+    const older = await history.page({ conversationId, before: first.id, limit }, {}, first);
+    const messages = [...older.messages, ...page.messages];
+    if (older.messages.length > 0) return readDown(of, { ...page, messages, hasOlder: older.hasOlder });
   }
   const [start] = stretch.messages;
-  const kept = start === undefined ? messages : messages.filter((read) => !isAfter(start, read));
-  return { ...page, messages: kept, hasOlder: hasOlder || kept.length < messages.length };
+  const messages = page.messages.filter((read) => start === undefined || !isAfter(start, read));
+  return { ...page, messages, hasOlder: page.hasOlder || messages.length < page.messages.length };
 }

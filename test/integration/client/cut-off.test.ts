@@ -105,7 +105,7 @@ test('what can not be read again at first is tried again, and nothing is joined 
   let isBroken = false;
   let refused = 0;
   const failing: typeof fetch = async (input, init) => {
-    if (!isBroken || !String(input).includes('around=')) return fetch(input, init);
+    if (!isBroken || !(input as string).includes('around=')) return fetch(input, init);
     refused += 1;
     return new Response('{}', { status: 503 });
   };

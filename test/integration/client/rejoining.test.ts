@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ConversationView } from '../../../src/index.ts';
 import { until } from '../../helpers/client/app.ts';
+import { codeOf } from '../../helpers/client/rejection.ts';
 import { group, sendNumbers, startWorld, type World } from '../../helpers/client/world.ts';
 
 const seqs = (view: ConversationView): (number | undefined)[] => view.getSnapshot().messages.map(({ seq }) => seq);
@@ -66,7 +67,7 @@ test('removed and added again, there is no hole that is not marked, however much
 test('removed with the line down, and added again once it is back', async () => {
   const { alice, bob, conversationId, view } = await setUp(await startWorld());
   bob.port.unplug();
-  const sends = ['a', 'b'].map((content) => view.send(content).catch(({ code }: { code: string }) => code));
+  const sends = ['a', 'b'].map((content) => codeOf(view.send(content)));
   await alice.client.conversations.removeParticipant(conversationId, 'bob');
   await sendNumbers(alice, conversationId, 2, 2);
   bob.port.plug();

@@ -223,7 +223,8 @@ test('whatever comes in whatever order, each message stands once and in its plac
             break;
           }
           case 'load':
-            if (pushes.length === 0 && model.isIn) model.load(each.from, each.limit, (each.at % Math.max(1, rows.length)) + 1);
+            if (pushes.length === 0 && model.isIn)
+              model.load(each.from, each.limit, (each.at % Math.max(1, rows.length)) + 1);
             break;
           case 'cut-off':
             model.leave();
@@ -273,19 +274,22 @@ test('whatever comes in whatever order, each message stands once and in its plac
 
 test('whatever is lost on the way, no two messages are joined that do not follow on one another', () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.boolean(), nat, fc.constantFrom('store' as const, 'delete' as const))), (steps) => {
-      const model = new Model();
-      for (let count = 0; count < 12; count += 1) model.store();
-      model.pushes.length = 0;
-      model.load('newest', 4, 0);
-      for (const [isLost, at, what] of steps) {
-        if (what === 'store') model.store();
-        else model.change(at, true);
-        const event = model.pushes.shift();
-        if (event !== undefined && !isLost) model.timeline = reduceTimeline(model.timeline, event);
-        const seqs = windowOf(model.timeline).messages.map(({ seq = 0 }) => seq);
-        expect(seqs).toEqual(seqs.map((_, index) => (seqs[0] ?? 0) + index));
-      }
-    }),
+    fc.property(
+      fc.array(fc.tuple(fc.boolean(), nat, fc.constantFrom('store' as const, 'delete' as const))),
+      (steps) => {
+        const model = new Model();
+        for (let count = 0; count < 12; count += 1) model.store();
+        model.pushes.length = 0;
+        model.load('newest', 4, 0);
+        for (const [isLost, at, what] of steps) {
+          if (what === 'store') model.store();
+          else model.change(at, true);
+          const event = model.pushes.shift();
+          if (event !== undefined && !isLost) model.timeline = reduceTimeline(model.timeline, event);
+          const seqs = windowOf(model.timeline).messages.map(({ seq = 0 }) => seq);
+          expect(seqs).toEqual(seqs.map((_, index) => (seqs[0] ?? 0) + index));
+        }
+      },
+    ),
   );
 });
