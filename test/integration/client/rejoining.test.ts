@@ -64,6 +64,21 @@ test('removed and added again, there is no hole that is not marked, however much
   expect(seqs(view)).toEqual(upTo(121));
 });
 
+test('whoever has scrolled up stays there when they are removed and added again', async () => {
+  const { alice, bob, conversationId, view } = await setUp(await startWorld());
+  await sendNumbers(alice, conversationId, 2, 200);
+  await until(view, ({ messages }) => messages.at(-1)?.seq === 200);
+  await alice.client.conversations.removeParticipant(conversationId, 'bob');
+  await bob.next('conversation:left');
+  const before = view.getSnapshot().messages;
+  expect(seqs(view)).toEqual(upTo(200));
+  await sendNumbers(alice, conversationId, 201, 202);
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  await until(view, ({ messages, hasNewer }) => messages.at(-1)?.seq === 202 && !hasNewer);
+  expect(seqs(view)).toEqual(upTo(202));
+  expect(view.getSnapshot().messages[0]).toBe(before[0]);
+});
+
 test('removed with the line down, and added again once it is back', async () => {
   const { alice, bob, conversationId, view } = await setUp(await startWorld());
   bob.port.unplug();
