@@ -99,13 +99,20 @@ function catchUp(cursor: Cursor, result: Changes, asked: boolean): Transition {
   return [next, tooLong ? [{ do: 'cut-off' }, ...effects] : effects];
 }
 
-/** New messages first, in the order they were sent; then whatever changed in those that were known. */
+/**
+ * What is new first, in the order it was sent, with the places of what has been deleted since: nothing of it skips a
+ * position. Then whatever changed in what was known.
+ */
 function newsIn(rows: readonly Message[], { seq, rev }: Head): Change[] {
   // Changed again while pages were fetched: the last state counts.
   const latest = new Map(rows.filter((row) => row.rev !== undefined && row.rev > rev).map((row) => [row.id, row]));
   const changes = [...latest.values()].map((row) => changeOf(row, seq));
-  const created = changes.filter(({ kind }) => kind === 'created').sort((a, b) => seqOf(a) - seqOf(b));
-  return [...created, ...changes.filter(({ kind }) => kind !== 'created').sort((a, b) => (a.rev ?? 0) - (b.rev ?? 0))];
+  const isNew = (change: Change): boolean => seqOf(change) > seq;
+  const known = changes.filter((change) => !isNew(change));
+  return [
+    ...changes.filter(isNew).sort((a, b) => seqOf(a) - seqOf(b)),
+    ...known.sort((a, b) => (a.rev ?? 0) - (b.rev ?? 0)),
+  ];
 }
 
 function seqOf(change: Change): number {

@@ -93,9 +93,9 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
     7,
   ],
   [
-    'an edit of a known message is an update, a message that is new and gone already as well',
+    'an edit of a known message is an update, a message that is new and gone already as well, in its place among the new',
     [caughtUp([message(2, { rev: 6 }), message(6, { rev: 7, deletedAt: 'now', content: '' })], { seq: 6, rev: 7 })],
-    ['7 conversation', '6 updated', '7 updated'],
+    ['7 conversation', '7 updated', '6 updated'],
     7,
   ],
   [
