@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
+import { appliedTo } from '../../../src/server/store/applied.ts';
 import { databaseOf } from '../../../src/server/store/database.ts';
 import { ensureCommunicationTables, migrate } from '../../../src/server/store/migrate.ts';
 import { MIGRATIONS, type Migration } from '../../../src/server/store/migrations/index.ts';
@@ -72,6 +73,18 @@ describe('migrations', () => {
       identityKey: 'another',
       mailbox: false,
     });
+    db.close();
+  });
+
+  test('of what was applied and of the probe leave messages as they are, and know of no change before', async () => {
+    const db = new DatabaseSync(':memory:');
+    makeLumenDatabase(db);
+    await databaseOf(db).run(() => migrate(MIGRATIONS.slice(0, 5)));
+    const before = db.prepare('SELECT * FROM messages').all();
+    expect(before).not.toEqual([]);
+    await ensureCommunicationTables(db);
+    expect(db.prepare('SELECT * FROM messages').all()).toEqual(before);
+    expect(await databaseOf(db).run(() => appliedTo('ada', 'c-1'))).toBeUndefined();
     db.close();
   });
 

@@ -230,6 +230,16 @@ describe('the REST routes', () => {
     expect([again.status, await again.json()]).toEqual([200, first]);
   });
 
+  test('a message is known by its client id to its sender, and to nobody else', async () => {
+    const mine = { conversationId, content: 'mine', type: 'text', clientId: 'c-1' } as const;
+    const { id } = await core.services.sending.send(caller('ada'), mine);
+    expect(await (await ask('GET /messages/c-1')).json()).toMatchObject({ id });
+    for (const target of ['GET /messages/c-1', 'DELETE /messages/c-1']) {
+      expect(await codeOf(await ask(target, { user: 'bob' }))).toBe('404 NOT_FOUND');
+    }
+    expect(await (await ask('DELETE /messages/c-1')).json()).toMatchObject({ id, content: '' });
+  });
+
   test('ids may be any text, percent-encoded', async () => {
     const id = 'odd/ id?#ü';
     db.prepare("INSERT INTO conversations (id, type) VALUES (?, 'group')").run(id);
