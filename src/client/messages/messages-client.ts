@@ -258,7 +258,13 @@ export class MessagesClient {
     });
   }
 
+  /** As it will be once everything is stored that waits. */
   #hasReacted({ messageId, emoji }: ReactToMessage): boolean {
+    for (const { operation } of this.sender.items().reverse()) {
+      if (operation.name !== 'message:react') continue;
+      const { payload } = operation;
+      if (payload.messageId === messageId && payload.emoji === emoji) return payload.on === true;
+    }
     const own = this.#context.userId();
     const reaction = this.#reading.current?.timelines.find(messageId)?.reactions?.find((each) => each.emoji === emoji);
     return own !== undefined && reaction?.users.includes(own) === true;

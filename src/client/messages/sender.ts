@@ -160,6 +160,7 @@ export class Sender {
     const item = this.#outbox.find(clientId);
     if (item === undefined) return this.#store.current?.elsewhere.confirm(clientId, answer);
     this.#forget(item, true);
+    this.#doubts.stored();
     this.#store.current?.tell({ type: 'stored', item, answer });
     this.#events.stored(item, answer);
     this.#settle(clientId)?.resolve(answer);

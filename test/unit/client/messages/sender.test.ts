@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { memoryStorage } from '../../../../src/index.ts';
 import { deferred } from '../../../../src/lib/deferred.ts';
-import type { ErrorCode } from '../../../../src/protocol/errors.ts';
+import { CommError, type ErrorCode } from '../../../../src/protocol/errors.ts';
 import { settle } from '../../../helpers/client/fake-socket.ts';
 import { SenderRig } from '../../../helpers/client/sender.ts';
 
@@ -131,23 +131,58 @@ describe('not now', () => {
     },
   );
 
-  test('the eighth INTERNAL is the last, and other trouble does not count', async () => {
+  test('a server that answers INTERNAL to everything drops nothing, however long that goes on', async () => {
+    const sender = rig.start();
+    const sending = rig.add(sender, 1);
+    const editing = rig.edit(sender, 2, 'other lane');
+    await rig.online(sender);
+    for (let round = 0; round < 50; round += 1) {
+      for (const asked of rig.context.asked.slice(-2)) asked.answer.reject(new CommError('INTERNAL', 'no'));
+      await settle();
+      rig.context.clock.advance(30_000);
+      await settle();
+    }
+    expect(rig.context.asked).toHaveLength(102);
+    await rig.answer(100, 'fine');
+    await rig.answer(101, 'fine');
+    expect(await Promise.all([sending, editing])).toEqual(['fine', 'fine']);
+    expect(rig.log).not.toContainEqual(expect.stringMatching('failed'));
+  });
+
+  test('the eighth INTERNAL while others are stored is the last, and other trouble does not count', async () => {
     const sender = rig.start();
     const sending = rig.add(sender, 1);
     await rig.online(sender);
     const codes: ErrorCode[] = [
-      ...Array.from({ length: 20 }, () => 'RATE_LIMITED' as const),
+      ...Array.from({ length: 20 }, () => 'UNAVAILABLE' as const),
       ...Array.from({ length: 7 }, () => 'INTERNAL' as const),
     ];
     for (const code of codes) {
       await rig.refuse(rig.context.asked.length - 1, code);
+      await rig.store(sender, 'other lane');
       rig.context.clock.advance(30_000);
       await settle();
     }
-    expect(rig.context.asked).toHaveLength(28);
-    await rig.refuse(27, 'INTERNAL');
+    expect(rig.log).not.toContainEqual(expect.stringMatching('failed'));
+    await rig.refuse(rig.context.asked.length - 1, 'INTERNAL');
     await expect(sending).rejects.toMatchObject({ code: 'INTERNAL' });
-    expect(rig.log).toEqual(['queued 1', 'failed 1 INTERNAL']);
+    expect(rig.log).toContain('failed 1 INTERNAL');
+  });
+
+  test('an edit that nobody waits for any more is not given up without a word', async () => {
+    const before = rig.start();
+    void rig.edit(before, 1);
+    await before.settled();
+    before.close();
+    const sender = rig.start();
+    await rig.online(sender);
+    for (let round = 0; round < 8; round += 1) {
+      await rig.refuse(rig.context.asked.length - 1, 'INTERNAL');
+      await rig.store(sender, 'other lane');
+      rig.context.clock.advance(30_000);
+      await settle();
+    }
+    expect(rig.context.reported).toMatchObject([{ code: 'INTERNAL' }]);
   });
 
   test('a lost line ends the wait, and everything goes again with the next one', async () => {
