@@ -1,5 +1,5 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
-import { uuidv7 } from '../../lib/ids.ts';
+import { uuidTime, uuidv7 } from '../../lib/ids.ts';
 import type { Lazy } from '../../lib/lazy.ts';
 import type {
   EditMessage,
@@ -290,7 +290,6 @@ function refOf({ conversationId, messageId }: MessageRef): MessageRef {
   return { conversationId, messageId };
 }
 
-/** When a UUIDv7 was made; what is none is as old as can be. */
 function timeOf(uuid: string): string {
-  return new Date(Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16) || 0).toISOString();
+  return new Date(uuidTime(uuid)).toISOString();
 }

@@ -112,7 +112,38 @@ describe('not now', () => {
     expect(rig.sent).toBe('1 2');
     rig.context.clock.advance(1);
     await settle();
+    expect(rig.sent).toBe('1 2 1');
+    await rig.answer(2);
     expect(rig.sent).toBe('1 2 1 2');
+  });
+
+  test('a server that names a millisecond each time is asked less and less often', async () => {
+    const sender = rig.start();
+    void rig.add(sender, 1);
+    await rig.online(sender);
+    for (let round = 0; round < 40; round += 1) {
+      await rig.refuse(rig.context.asked.length - 1, 'RATE_LIMITED', 1);
+      rig.context.clock.advance(60_000);
+      await settle();
+    }
+    expect(rig.context.asked).toHaveLength(41);
+  });
+
+  test('all conversations wait together when the client is too fast', async () => {
+    const sender = rig.start();
+    void rig.edit(sender, 1, 'one');
+    await rig.online(sender);
+    await rig.refuse(0, 'RATE_LIMITED', 1_000);
+    void rig.edit(sender, 2, 'two');
+    void rig.edit(sender, 3, 'three');
+    await settle();
+    expect(rig.context.asked).toHaveLength(1);
+    expect(rig.context.clock.pending).toBe(1);
+    rig.context.clock.advance(1_000);
+    await settle();
+    expect(rig.context.asked).toHaveLength(2);
+    await rig.answer(1);
+    expect(rig.context.asked).toHaveLength(4);
   });
 
   test.each<ErrorCode>(['UNAVAILABLE', 'TIMEOUT', 'INTERNAL', 'TOKEN_EXPIRED'])(
@@ -185,14 +216,48 @@ describe('not now', () => {
     expect(rig.context.reported).toMatchObject([{ code: 'INTERNAL' }]);
   });
 
-  test('a lost line ends the wait, and everything goes again with the next one', async () => {
+  test('a lost line ends a wait of one’s own, and everything goes again with the next one', async () => {
     const sender = rig.start();
     void rig.add(sender, 1);
     await rig.online(sender);
-    await rig.refuse(0, 'RATE_LIMITED', 60_000);
+    await rig.refuse(0, 'UNAVAILABLE');
     sender.offline();
     expect(rig.context.clock.pending).toBe(0);
     sender.online();
+    await settle();
+    expect(rig.sent).toBe('1 1');
+  });
+
+  test.each<ErrorCode>(['RATE_LIMITED', 'UNAVAILABLE'])(
+    'the wait that came with %s goes on over a lost line, without a timer while there is none',
+    async (code) => {
+      const sender = rig.start();
+      void rig.add(sender, 1);
+      await rig.online(sender);
+      await rig.refuse(0, code, 60_000);
+      sender.offline();
+      expect(rig.context.clock.pending).toBe(0);
+      rig.context.clock.advance(20_000);
+      sender.online();
+      await settle();
+      rig.context.clock.advance(39_999);
+      await settle();
+      expect(rig.sent).toBe('1');
+      rig.context.clock.advance(1);
+      await settle();
+      expect(rig.sent).toBe('1 1');
+    },
+  );
+
+  test('a clock that is set back meanwhile makes that wait no longer than it was', async () => {
+    const sender = rig.start();
+    void rig.add(sender, 1);
+    await rig.online(sender);
+    await rig.refuse(0, 'RATE_LIMITED', 5_000);
+    sender.offline();
+    rig.context.clock.advance(-3_600_000);
+    sender.online();
+    rig.context.clock.advance(5_000);
     await settle();
     expect(rig.sent).toBe('1 1');
   });
