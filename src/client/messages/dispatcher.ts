@@ -4,18 +4,12 @@ import { CommError } from '../../protocol/errors.ts';
 import type { CommStorage } from '../../storage/comm-storage.ts';
 import type { ClientContext } from '../context.ts';
 import { browserTabs } from '../tabs.ts';
-import type { OutboxEvents } from './elsewhere.ts';
+import type { SenderEvents } from './elsewhere.ts';
 import { Doubts } from './doubts.ts';
 import { discarded, handedOver, notWaiting } from './outbox-errors.ts';
 import { LaneWaits } from './lane-waits.ts';
 import { OutboxStore } from './outbox-store.ts';
 import { byAge, Outbox, type Operation, type OutboxEffect, type OutboxItem } from './outbox.ts';
-
-/** What the rest of the client does about an item's fate. */
-export interface SenderEvents extends OutboxEvents {
-  /** With a server that can't recognize a repeated message: was this one stored by an earlier attempt? */
-  findStored(item: OutboxItem, payload: Operation['payload']): Promise<unknown>;
-}
 
 /** Pipelined per conversation, where repeated ones are recognized: twice a server's commit, so that neither side waits. */
 const WINDOW = 256;
@@ -33,6 +27,8 @@ export class Dispatcher {
   readonly #entering = new Map<string, OutboxItem>();
   /** What has left once, and may have arrived although nobody heard of it. */
   readonly #sent = new Set<string>();
+  /** The `order` of the newest item that was taken up: whatever is asked for here is later. */
+  #newestLeft = '';
   readonly #doubts = new Doubts();
   readonly #waits: LaneWaits;
   /** Moves with `close`, so that what is still being opened then isn't. */
@@ -87,7 +83,8 @@ export class Dispatcher {
 
   add(item: OutboxItem): void {
     const { clientId } = item;
-    this.#entering.set(clientId, item);
+    // Asked for before it was known how far ahead what was left behind is.
+    this.#entering.set(clientId, item.order > this.#newestLeft ? item : { ...item, order: uuidv7() });
     this.#lastAdded = this.#enter(item)
       // A message must not depend on the place where it is kept.
       .catch(this.#context.report)
@@ -253,7 +250,7 @@ export class Dispatcher {
       if (awaited !== undefined) this.#promises.set(clientId, awaited);
       if (awaited !== undefined && item.parked) again.push(clientId);
       this.#sent.add(clientId);
-      if (isShown !== true) this.#events.queued(item, false);
+      if (!isShown) this.#events.queued(item, false);
     }
     this.#run(this.#outbox.restore(items));
     this.#putBehind(items, later);
@@ -263,12 +260,13 @@ export class Dispatcher {
   /** A clock that was set back since makes what is older look newer: at rest it has to stand as it stands here. */
   #putBehind(items: readonly OutboxItem[], later: readonly OutboxItem[]): void {
     const newest = items.toSorted(byAge).at(-1)?.order ?? '';
-    // Whatever is asked for from here on is later as well.
-    const first = uuidv7(newest);
+    // Ids that are made from here on are later, unless that is none of ours.
+    if (uuidv7(newest) < newest) return;
+    this.#newestLeft = newest;
     for (const item of later) {
       const { clientId, order } = item;
       // What has left has its place, and is looked for by its time.
-      if (order > newest || this.#sent.has(clientId) || first < newest) continue;
+      if (order > newest || this.#sent.has(clientId)) continue;
       const placed = { ...item, order: uuidv7() };
       if (this.#entering.has(clientId)) this.#entering.set(clientId, placed);
       else this.#outbox.replace(placed);

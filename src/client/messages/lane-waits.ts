@@ -35,7 +35,7 @@ export class LaneWaits {
 
   /** On a new line a wait of one's own is over; what the server has asked for is kept to. */
   resume(): void {
-    for (const [lane, { until = 0, askedMs }] of [...this.#waits]) {
+    for (const [lane, { until = 0, askedMs }] of this.#waits) {
       // A clock that was set back must not make it longer than it was.
       const leftMs = Math.min(until - this.#clock.now(), askedMs);
       if (leftMs > 0) this.#start(lane, leftMs, { until, askedMs });

@@ -85,7 +85,9 @@ export class MessagesClient {
    *
    * @returns the message as the server stored it
    * @throws CommError only for good (`FORBIDDEN`, `NOT_FOUND`, `MESSAGE_TOO_LONG`, `INVALID`…): the message then stays as
-   * `failed`, for `retry()` or `discard()`. Aborting stops the waiting, not the sending.
+   * `failed`, for `retry()` or `discard()`. `RATE_LIMITED` when 10,000 requests wait already: this one isn't kept.
+   * `DISCONNECTED` when the client is disposed of: what waits stays stored and goes out in the next session, and what is
+   * sent after that is not kept. Aborting stops the waiting, not the sending.
    */
   async send(options: SendOptions, { signal }: AbortOptions = {}): Promise<Message> {
     const { conversationId, content, type = 'text', replyTo, attachment, clientId = uuidv7(), encrypt } = options;

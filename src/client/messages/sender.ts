@@ -3,7 +3,8 @@ import { uuidv7 } from '../../lib/ids.ts';
 import { lazy, type Lazy } from '../../lib/lazy.ts';
 import type { CommStorage } from '../../storage/comm-storage.ts';
 import type { ClientContext } from '../context.ts';
-import type { Dispatcher, SenderEvents } from './dispatcher.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { SenderEvents } from './elsewhere.ts';
 import { closed, discarded, full, notWaiting } from './outbox-errors.ts';
 import type { OutboxItem } from './outbox.ts';
 
