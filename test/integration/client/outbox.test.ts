@@ -3,7 +3,7 @@ import { fileStorage } from '../../../src/node/index.ts';
 import { memoryStorage } from '../../../src/index.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 import { until } from '../../helpers/client/app.ts';
-import { direct, startWorld } from '../../helpers/client/world.ts';
+import { chat, direct, startWorld } from '../../helpers/client/world.ts';
 
 /** Made before the apps that use it, so that it is removed after them. */
 async function ownDirectory(): Promise<string> {
@@ -109,6 +109,32 @@ test('edits, deletions, reactions and marks wait offline as well, in order', asy
   expect(await bob.client.messages.get(first)).toMatchObject({ content: 'One' });
   expect(bob.all('message:updated').map(({ content }) => content)).toEqual(['ONE', 'One']);
   expect(bob.all('message:deleted')).toHaveLength(1);
+});
+
+describe('a reaction that is asked for twice', () => {
+  test('offline is taken back', async () => {
+    const { alice, bob, conversationId, sent } = await chat(1);
+    const ref = { conversationId, messageId: sent[0]?.id ?? '', emoji: '+' };
+    const view = bob.client.conversations.open(conversationId);
+    await view.ready;
+    bob.port.unplug();
+    const reactions = [bob.client.messages.react(ref), bob.client.messages.react(ref)];
+    bob.port.plug();
+    await Promise.all(reactions);
+    expect((await alice.client.messages.get(ref.messageId)).reactions ?? []).toEqual([]);
+  });
+
+  test('before the first is answered is taken back, and the third time it is there', async () => {
+    const { alice, bob, conversationId, sent } = await chat(1);
+    const ref = { conversationId, messageId: sent[0]?.id ?? '', emoji: '+' };
+    const view = bob.client.conversations.open(conversationId);
+    await view.ready;
+    await Promise.all([bob.client.messages.react(ref), bob.client.messages.react(ref)]);
+    expect((await alice.client.messages.get(ref.messageId)).reactions ?? []).toEqual([]);
+    const others = ['-', '+', '+', '+'].map((emoji) => bob.client.messages.react({ ...ref, emoji }));
+    await Promise.all(others);
+    expect((await alice.client.messages.get(ref.messageId)).reactions?.map(({ emoji }) => emoji)).toEqual(['-', '+']);
+  });
 });
 
 describe('after a restart', () => {
