@@ -1,13 +1,11 @@
-import type { SyncResult } from '../protocol/conversations.ts';
 import { commErrorFrom } from '../protocol/errors.ts';
-import { LIMITS } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
-import { readSync } from '../transport/read-sync.ts';
 import type { Lazy } from '../lib/lazy.ts';
 import { Remembered } from '../lib/remembered.ts';
+import { CatchUp } from './catch-up.ts';
 import { marksOf, type Change, type Mark } from './changes.ts';
-import { unreadable, type ClientContext } from './context.ts';
+import type { ClientContext } from './context.ts';
 import type { ConversationsClient } from './conversations/conversations-client.ts';
 import { CursorKeeper } from './cursor-keeper.ts';
 import { interpret, type Meaning } from './interpret.ts';
@@ -17,7 +15,6 @@ import type { PresenceClient } from './presence/presence-client.ts';
 import type { TypingClient } from './presence/typing-client.ts';
 import type { Reader } from './reader.ts';
 import { enterRoom, Rooms } from './rooms.ts';
-import { SyncRest } from './sync-rest.ts';
 import { tell } from './tell.ts';
 
 export { routeCalls } from './route-calls.ts';
@@ -44,39 +41,34 @@ export class Stream {
   readonly #feed: Feed;
   readonly #keeper: CursorKeeper;
   readonly #rooms: Rooms;
-  readonly #rest: SyncRest;
+  readonly #catchUp: CatchUp;
   readonly #seen = new Remembered(REMEMBERED);
-  #inboxRev = 0;
   #loadedFor: string | undefined;
-  /** Before that everything is new, and nothing is news. */
-  #hasSynced = false;
+  /**
+   * What is pushed on a new line before it is known where this user stands: taken for a beginning, it would pass over all
+   * that was missed. Absent once it is known.
+   */
+  #early: [event: string, data: unknown][] | undefined = [];
 
   constructor(context: ClientContext, storage: CommStorage, targets: StreamTargets) {
     this.#context = context;
     this.#to = targets;
     this.#feed = new Feed(context, {
-      apply: (change, live) => this.#apply(change, live),
+      apply: (change, live) => {
+        this.#apply(change, live);
+        this.#keeper.moved();
+      },
       cutOff: (id) => targets.reader.current?.timelines.reread(id),
       fetchChanges: async (id, after) => (await targets.reader()).history.changes(id, after),
     });
     this.#rooms = new Rooms(context.clock, (id) => this.enter(id), context.report);
-    this.#rest = new SyncRest({
-      clock: context.clock,
-      report: context.report,
-      cursor: (id) => this.#feed.cursors().get(id)?.rev,
-      ask: (cursors) => this.#ask(cursors, true),
-      take: ({ conversations, lost }) => {
-        this.#feed.takeBatch(conversations);
-        for (const id of lost) this.#left(id, context.userId() ?? '');
-        this.#keeper.moved();
-      },
-      gained: (conversation) => {
-        this.#feed.learn(conversation);
-        targets.conversations.apply({ kind: 'known', conversation });
-        context.emitter.emit('conversation:new', conversation);
-      },
+    this.#catchUp = new CatchUp(context, {
+      feed: this.#feed,
+      apply: (event) => targets.conversations.apply(event),
+      left: (id) => this.#left(id, context.userId() ?? ''),
+      moved: () => this.#keeper.moved(),
     });
-    const position = () => ({ inboxRev: this.#inboxRev, heads: this.#feed.cursors() });
+    const position = () => ({ inboxRev: this.#catchUp.inboxRev, heads: this.#feed.cursors() });
     this.#keeper = new CursorKeeper(storage, context.clock, position, context.report);
   }
 
@@ -93,19 +85,25 @@ export class Stream {
   }
 
   #deliver(event: string, data: unknown): void {
+    if (this.#early === undefined) this.#interpret(event, data);
+    else this.#early.push([event, data]);
+    this.#to.routeCall(event, data);
+  }
+
+  #interpret(event: string, data: unknown): void {
     const meaning = interpret(event, data, {
       find: (id) => this.#to.reader.current?.timelines.find(id),
       now: () => new Date(this.#context.clock.now()).toISOString(),
     });
     if (meaning !== undefined) this.#take(meaning);
-    this.#to.routeCall(event, data);
   }
 
   lineLost(): void {
+    this.#early = [];
     this.#context.cipher?.current?.lineLost();
     this.#feed.lineLost();
     this.#rooms.lineLost();
-    this.#rest.stop();
+    this.#catchUp.lineLost();
     this.#to.messages.sender.offline();
     this.#to.typing.lineLost();
     this.#to.reader.current?.timelines.lineLost();
@@ -121,8 +119,12 @@ export class Stream {
       await this.#context.cipher?.current?.connected(userId);
       await this.#restore(userId);
     }
+    if (!isCurrent()) return;
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const [event, data] of early) this.#interpret(event, data);
     await this.#rooms.enterAgain(conversations.opened(), isCurrent);
-    if (isOurs) await this.#sync();
+    if (isOurs) await this.#catchUp.sync();
     else reader.current?.timelines.rereadAll();
     await presence.restore();
     if (userId !== undefined && isCurrent()) await messages.sender.identified(userId);
@@ -188,7 +190,6 @@ export class Stream {
         messages.sender.confirm(clientId, change.message);
       this.#to.typing.apply({ conversationId: change.conversationId, userId: senderId, isTyping: false });
     }
-    this.#keeper.moved();
     tell(this.#context, change);
   }
 
@@ -240,10 +241,7 @@ export class Stream {
   async #restore(userId: string): Promise<void> {
     if (this.#loadedFor === userId || !this.#context.has('rev')) return;
     if (this.#loadedFor !== undefined) this.#forget();
-    const { inboxRev, heads } = await this.#keeper.load(userId);
-    this.#inboxRev = inboxRev;
-    this.#hasSynced = inboxRev > 0 || heads.size > 0;
-    for (const [id, head] of heads) this.#feed.follow(id, head);
+    this.#catchUp.resume(await this.#keeper.load(userId));
     this.#loadedFor = userId;
   }
 
@@ -251,47 +249,7 @@ export class Stream {
   #forget(): void {
     this.#feed.clear();
     this.#seen.clear();
-    this.#rest.forget();
+    this.#catchUp.forget();
     this.#to.reader.current?.forget();
-  }
-
-  async #sync(): Promise<void> {
-    const followed = this.#feed.cursors();
-    const cursors: Record<string, number> = {};
-    for (const [id, { rev }] of [...followed].slice(-LIMITS.syncCursors)) cursors[id] = rev;
-    const result = await this.#ask(cursors);
-    const isFirst = !this.#hasSynced;
-    this.#hasSynced = true;
-    const owed = this.#rest.owedBy(result, followed, cursors, isFirst);
-    this.#feed.caughtUp(result);
-    for (const id of result.lost) if (followed.has(id)) this.#left(id, this.#context.userId() ?? '');
-    for (const conversation of result.gained) {
-      this.#to.conversations.apply({ kind: 'known', conversation });
-      if (!isFirst && !followed.has(conversation.id)) this.#context.emitter.emit('conversation:new', conversation);
-    }
-    this.#rest.told(result);
-    for (const { conversationId: id, unreadCount } of result.reads) {
-      // Counted at the cursor that was sent; those that had changes bring their count along.
-      const head = followed.get(id);
-      if (result.conversations.some((each) => each.conversationId === id)) continue;
-      this.#to.conversations.apply({
-        kind: 'conversation',
-        conversationId: id,
-        update: { id, unreadCount, ...(head && { head }) },
-      });
-    }
-    this.#keeper.moved();
-    this.#rest.begin(owed, () => {
-      // Not before: what is of this counter alone would not come again.
-      this.#inboxRev = result.inboxRev;
-      this.#keeper.moved();
-    });
-  }
-
-  async #ask(cursors: Record<string, number>, rest = false): Promise<SyncResult> {
-    const ask = { cursors, inboxRev: this.#inboxRev, ...(rest && { rest }) };
-    const result = readSync(await this.#context.requester.request('sync', ask));
-    if (result === undefined) throw unreadable('sync');
-    return result;
   }
 }

@@ -9,7 +9,7 @@ export interface RestPorts {
   ask(cursors: Record<string, number>): Promise<SyncResult>;
   take(result: SyncResult): void;
   /** One that is new, and hasn't been told of before. */
-  gained(conversation: Conversation): void;
+  gained(conversation: Conversation, joined: Head | undefined): void;
   report(error: unknown): void;
 }
 
@@ -25,8 +25,8 @@ export class SyncRest {
   readonly #ports: RestPorts;
   /** By id, the `rev` to ask from where the conversation is new. */
   #owed = new Map<string, number>();
-  /** New conversations of which only the head is known so far. */
-  readonly #untold = new Set<string>();
+  /** New conversations of which only the head is known so far, and where the user joined them. */
+  readonly #untold = new Map<string, Head | undefined>();
   /** Moves with each line: whatever one before has begun is over. */
   #round = 0;
   #cancel = (): void => undefined;
@@ -40,29 +40,28 @@ export class SyncRest {
    * as new until then, whatever happens to the line.
    */
   owedBy(
-    { heads }: SyncResult,
+    { heads, gained, joined }: SyncResult,
     followed: ReadonlyMap<string, Head>,
     asked: Readonly<Record<string, number>>,
     isFirst: boolean,
   ): Map<string, number> {
     const owed = new Map<string, number>();
+    for (const { id, head } of gained) {
+      this.#untold.delete(id);
+      const start = joined?.[id];
+      if (!isFirst && !followed.has(id) && start !== undefined && start.rev !== head?.rev) owed.set(id, start.rev);
+    }
     for (const [id, { rev }] of Object.entries(heads)) {
       const known = followed.get(id)?.rev;
+      const isOld = isFirst || (joined !== undefined && !Object.hasOwn(joined, id));
       // There may be more cursors than can be sent.
-      if (known === undefined ? isFirst : !Object.hasOwn(asked, id) && known === rev) continue;
-      owed.set(id, rev);
+      if (known === undefined ? isOld : !Object.hasOwn(asked, id) && known === rev) continue;
+      owed.set(id, known === undefined ? (joined?.[id]?.rev ?? rev) : rev);
       if (known !== undefined) continue;
-      this.#untold.add(id);
+      this.#untold.set(id, joined?.[id]);
       delete heads[id];
     }
     return owed;
-  }
-
-  /** Tells of what was new and comes with this answer. */
-  told({ conversations }: SyncResult): void {
-    for (const { conversationId, conversation } of conversations) {
-      if (this.#untold.delete(conversationId)) this.#ports.gained(conversation);
-    }
   }
 
   /** @param done - once all of it is here */
@@ -91,8 +90,8 @@ export class SyncRest {
         for (const { conversationId } of result.conversations) this.#owed.delete(conversationId);
         for (const id of result.lost) this.#owed.delete(id);
         if (this.#owed.size === before) return;
+        this.#told(result);
         this.#ports.take(result);
-        this.told(result);
       }
       done();
     } catch (error) {
@@ -101,6 +100,14 @@ export class SyncRest {
       if (!isCommError(error) || !error.retryable) return this.#ports.report(error);
       const delayMs = error.retryAfterMs ?? AGAIN_MS;
       this.#cancel = this.#ports.clock.after(delayMs, () => void this.#bring(round, done));
+    }
+  }
+
+  /** Ahead of what was said in it. */
+  #told({ conversations }: SyncResult): void {
+    for (const { conversationId, conversation } of conversations) {
+      const joined = this.#untold.get(conversationId);
+      if (this.#untold.delete(conversationId)) this.#ports.gained(conversation, joined);
     }
   }
 

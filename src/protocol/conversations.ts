@@ -215,6 +215,8 @@ export interface SyncResult {
    * `gained`, and those with news that had no room, to be asked for with `rest`.
    */
   heads: Record<string, Head>;
+  /** Where the caller joined each conversation that is new since `inboxRev`: what was said since is still to come. */
+  joined?: Record<string, Head> | undefined;
   lost: string[];
   /** The caller's own marks moved elsewhere since `inboxRev`. */
   reads: ReadMark[];
@@ -246,6 +248,7 @@ export const syncResultSchema = v.object({
   conversations: v.array(v.object({ conversationId: v.string(), ...changes })),
   gained: v.array(conversationSchema),
   heads: v.record(v.string(), headSchema),
+  joined: v.optional(v.record(v.string(), headSchema)),
   lost: v.array(v.string()),
   reads: v.array(readMarkSchema),
 }) satisfies v.GenericSchema<unknown, SyncResult>;

@@ -1,9 +1,9 @@
-import type { Conversation, ConversationUpdate } from '../../protocol/conversations.ts';
+import type { Conversation } from '../../protocol/conversations.ts';
 import { CommError } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { ClientContext } from '../context.ts';
 import type { Directory } from './directory.ts';
-import { isOvertaken, EMPTY_INBOX, findConversation, reduceInbox, type Inbox, type InboxEvent } from './inbox.ts';
+import { doubtedBy, EMPTY_INBOX, findConversation, reduceInbox, type Inbox, type InboxEvent } from './inbox.ts';
 
 /** The list of conversations as far as it is loaded. Frozen; what didn't change is the same object as before. */
 export interface InboxSnapshot {
@@ -20,7 +20,7 @@ const RETRY_AFTER_MS = 2_000;
 /** The inbox around its reducer: loads pages when somebody looks, and single conversations when they are heard of. */
 export class InboxState {
   readonly #context: ClientContext;
-  readonly #directory: Directory;
+  readonly #directory: Pick<Directory, 'get' | 'list'>;
   readonly #watchers = new Map<() => void, string>();
   readonly #fetching = new Set<string>();
   #inbox: Inbox = EMPTY_INBOX;
@@ -30,13 +30,12 @@ export class InboxState {
   /** How far the list is loaded. */
   #listed = 0;
   #loading: Promise<void> | undefined;
-  /** How many answers of the server are on their way, and what was told since the first of them was asked for. */
-  #asking = 0;
-  readonly #meanwhile: InboxEvent[] = [];
+  /** Of each answer that is on its way: what was told since it was asked for. */
+  readonly #asked = new Set<InboxEvent[]>();
   #error: CommError | undefined;
   #cancelRetry = (): void => undefined;
 
-  constructor(context: ClientContext, directory: Directory) {
+  constructor(context: ClientContext, directory: Pick<Directory, 'get' | 'list'>) {
     this.#context = context;
     this.#directory = directory;
   }
@@ -58,17 +57,21 @@ export class InboxState {
   }
 
   apply(event: InboxEvent, live = true): void {
-    if (this.#asking > 0 && canRepeat(event)) this.#meanwhile.push(event);
-    this.#reduce(event);
+    if (canRepeat(event)) for (const since of this.#asked) since.push(event);
+    this.#reduce([event]);
     const isNews = live && event.kind === 'created' && this.#show !== undefined;
     if (isNews && this.find(event.conversationId) === undefined) this.#fetch(event.conversationId);
   }
 
-  #reduce(event: InboxEvent): void {
+  #reduce(events: readonly InboxEvent[]): void {
     const ownId = this.#context.userId();
     const before = this.#inbox;
-    const next = reduceInbox(before.ownId === ownId ? before : { ...before, ownId }, event);
-    for (const read of snapshotsIn(event)) if (isOvertaken({ ...before, ownId }, read)) this.#fetch(read.id);
+    const doubted = new Set<string>();
+    let next = before.ownId === ownId ? before : { ...before, ownId };
+    for (const event of events) {
+      for (const id of doubtedBy(next, event)) doubted.add(id);
+      next = reduceInbox(next, event);
+    }
     if (next !== before) {
       this.#inbox = next;
       this.#publish();
@@ -76,6 +79,7 @@ export class InboxState {
         if (findConversation(before, id) !== findConversation(next, id)) listener();
       }
     }
+    for (const id of doubted) this.#fetch(id);
   }
 
   reload(): void {
@@ -100,19 +104,19 @@ export class InboxState {
   #fetch(id: string): void {
     if (this.#fetching.has(id)) return;
     this.#fetching.add(id);
-    this.#ask(this.#directory.get(id), (conversation) => ({ kind: 'known', conversation }))
-      .catch(this.#context.report)
-      .finally(() => this.#fetching.delete(id));
+    const answer = this.#directory.get(id).finally(() => this.#fetching.delete(id));
+    this.#ask(answer, (conversation) => ({ kind: 'known', conversation, asked: true })).catch(this.#context.report);
   }
 
   /** What is told while an answer is on its way may not be in it, and is said again once it is there. */
   async #ask<T>(answer: Promise<T>, read: (answer: T) => InboxEvent): Promise<void> {
-    this.#asking += 1;
+    const since: InboxEvent[] = [];
+    this.#asked.add(since);
     try {
-      for (const event of [read(await answer), ...this.#meanwhile]) this.#reduce(event);
+      const event = read(await answer);
+      this.#reduce([event, ...since]);
     } finally {
-      this.#asking -= 1;
-      if (this.#asking === 0) this.#meanwhile.length = 0;
+      this.#asked.delete(since);
     }
   }
 
@@ -163,18 +167,4 @@ export class InboxState {
 function canRepeat(event: InboxEvent): boolean {
   if (event.kind === 'created' || event.kind === 'updated') return event.rev !== undefined;
   return event.kind !== 'listed';
-}
-
-/** Conversations as the server read them, which may be older than what was pushed. */
-function snapshotsIn(event: InboxEvent): readonly ConversationUpdate[] {
-  switch (event.kind) {
-    case 'listed':
-      return event.conversations;
-    case 'known':
-      return [event.conversation];
-    case 'conversation':
-      return [event.update];
-    default:
-      return [];
-  }
 }

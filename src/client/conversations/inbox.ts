@@ -16,8 +16,11 @@ export type InboxEvent =
   | Mark
   /** A page of the list; the first one replaces what was loaded before. */
   | { kind: 'listed'; conversations: readonly Conversation[]; first: boolean; hasMore: boolean }
-  /** A conversation as just read. */
-  | { kind: 'known'; conversation: Conversation }
+  /**
+   * A conversation as the server had it.
+   * @param asked - it was read after everything that is held, but for what is told again right behind it
+   */
+  | { kind: 'known'; conversation: Conversation; asked?: boolean }
   | { kind: 'left'; conversationId: string };
 
 export const EMPTY_INBOX: Inbox = { ownId: undefined, conversations: [], hasMore: false };
@@ -28,7 +31,7 @@ export function reduceInbox(inbox: Inbox, event: InboxEvent): Inbox {
     case 'listed':
       return list(inbox, event);
     case 'known':
-      return put(inbox, event.conversation);
+      return put(inbox, event);
     case 'left':
       return findConversation(inbox, event.conversationId) === undefined
         ? inbox
@@ -74,19 +77,19 @@ function list(inbox: Inbox, { conversations, first, hasMore }: Extract<InboxEven
   return { ...inbox, conversations: sorted([...kept, ...read]), hasMore };
 }
 
-function put(inbox: Inbox, conversation: Conversation): Inbox {
+function put(inbox: Inbox, { conversation, asked = false }: Extract<InboxEvent, { kind: 'known' }>): Inbox {
   const held = findConversation(inbox, conversation.id) ?? conversation;
   const others = inbox.conversations.filter(({ id }) => id !== conversation.id);
-  return { ...inbox, conversations: sorted([...others, adopt(held, conversation)]) };
+  return { ...inbox, conversations: sorted([...others, adopt(held, conversation, asked)]) };
 }
 
 /**
  * A conversation as the server had it at some moment. It may have been on its way for longer than what was pushed since:
  * the counters tell, and marks only move forward.
  */
-function adopt(held: Conversation, read: ConversationUpdate): Conversation {
+function adopt(held: Conversation, read: ConversationUpdate, isLater = false): Conversation {
   const flags = laterFlags(held, read);
-  if (read.head !== undefined && held.head !== undefined && read.head.rev < held.head.rev)
+  if (!isLater && read.head !== undefined && held.head !== undefined && read.head.rev < held.head.rev)
     return flags.flagsRev === held.flagsRev ? held : assignDefined({ ...held }, flags);
   const participants = read.participants?.map((each) => {
     const known = held.participants.find(({ userId }) => userId === each.userId);
@@ -114,12 +117,41 @@ function furthest(one: Participant, other: Participant): Participant {
   );
 }
 
+/** The conversations that have to be asked for: from what is held and what is told now, theirs can't be known. */
+export function doubtedBy(inbox: Inbox, event: InboxEvent): string[] {
+  const doubted = snapshotsIn(event).filter((read) => isOvertaken(inbox, read));
+  return isAhead(inbox, event) ? [event.conversationId] : doubted.map(({ id }) => id);
+}
+
+/** Conversations as the server read them, which may be older than what was pushed. */
+function snapshotsIn(event: InboxEvent): readonly ConversationUpdate[] {
+  switch (event.kind) {
+    case 'listed':
+      return event.conversations;
+    case 'known':
+      return event.asked === true ? [] : [event.conversation];
+    case 'conversation':
+      return [event.update];
+    default:
+      return [];
+  }
+}
+
 /** Its count belongs to another moment than what is held: counting on from there would be wrong for good. */
-export function isOvertaken(inbox: Inbox, { id, participants, unreadCount, head }: ConversationUpdate): boolean {
+function isOvertaken(inbox: Inbox, { id, participants, unreadCount, head }: ConversationUpdate): boolean {
   const held = findConversation(inbox, id);
   if (held === undefined || unreadCount === undefined) return false;
   if (participants === undefined) return head !== undefined && held.head !== undefined && head.rev < held.head.rev;
   return readSeq(held, inbox.ownId) > readSeq({ participants }, inbox.ownId);
+}
+
+/** It doesn't follow on what is held: what lies between was told before the conversation was known here. */
+function isAhead(inbox: Inbox, event: InboxEvent): event is Change {
+  if (!('rev' in event) || event.rev === undefined) return false;
+  const head = findConversation(inbox, event.conversationId)?.head;
+  // A conversation as it stands brings along what led to it.
+  const isWhole = event.kind === 'conversation' && event.update.unreadCount !== undefined;
+  return head !== undefined && event.rev > head.rev + 1 && !isWhole;
 }
 
 function readSeq({ participants }: Pick<Conversation, 'participants'>, ownId: string | undefined): number {

@@ -94,7 +94,8 @@ function catchUp(cursor: Cursor, result: Changes, asked: boolean): Transition {
   const { id: conversationId } = conversation;
   const told: Change = { kind: 'conversation', conversationId, update: conversation, rev: head.rev };
   const news = tooLong ? [] : newsIn(rows, cursor);
-  const [next, effects] = drain({ ...cursor, ...head, pages: undefined }, [...news, told], false);
+  // The whole first: its counts have what led to them.
+  const [next, effects] = drain({ ...cursor, ...head, pages: undefined }, [told, ...news], false);
   return [next, tooLong ? [{ do: 'cut-off' }, ...effects] : effects];
 }
 

@@ -104,22 +104,23 @@ function* collect(
   for (const id of Object.keys(cursors)) if (!heads.has(id)) lost.add(id);
 
   const followed = new Set(Object.keys(cursors));
-  const joined = since === 0 ? new Set(heads.keys()) : new Set(news.joined);
-  const gainedIds = [...heads.keys()].filter((id) => joined.has(id) && !followed.has(id)).slice(0, pageSize);
+  const fresh = [...heads].filter(([id]) => !followed.has(id) && (since === 0 || news.joined.has(id)));
+  const gainedIds = fresh.slice(0, pageSize).map(([id]) => id);
+  const joined = since === 0 ? {} : Object.fromEntries(fresh.map(([id, head]) => [id, news.joined.get(id) ?? head]));
   const gained = yield* viewConversations(userId, gainedIds);
 
   const behind = yield* conversationsBehind(userId, cursors);
   // Whoever starts over gets all they follow as it is: their marks and flags may be of any age.
-  const own = since === 0 ? [...heads.keys()] : [...news.flagged, ...news.joined];
+  const own = since === 0 ? [...heads.keys()] : [...news.flagged, ...news.joined.keys()];
   const flagged = own.filter((id) => followed.has(id));
   const conversations = yield* changesOf(userId, behind, flagged, heads);
   const reads = [];
-  for (const { conversationId, lastReadSeq } of since === 0 ? [] : news.reads) {
-    reads.push({ conversationId, lastReadSeq, unreadCount: yield* unreadCountOf(conversationId, userId) });
+  for (const mark of since === 0 ? [] : news.reads) {
+    reads.push({ ...mark, unreadCount: yield* unreadCountOf(mark.conversationId, userId) });
   }
   const untold = untoldOf(behind, flagged, conversations);
   for (const id of [...followed, ...gainedIds]) if (!untold.has(id)) heads.delete(id);
-  return { inboxRev, conversations, gained, heads: Object.fromEntries(heads), lost: [...lost], reads };
+  return { inboxRev, conversations, gained, heads: Object.fromEntries(heads), joined, lost: [...lost], reads };
 }
 
 /** What an earlier answer had no room for: each of these conversations as it is, and of no other one. */
@@ -171,14 +172,13 @@ function* changesOf(
   return (yield* viewConversations(userId, ids)).map((conversation) => {
     const { id } = conversation;
     const head = heads.get(id) ?? { seq: 0, rev: 0 };
-    const cursor = cursors.get(id);
     const inOrder = (changes.get(id) ?? []).toSorted((a: Message, b: Message) => (a.rev ?? 0) - (b.rev ?? 0));
     return {
       conversationId: id,
       changes: inOrder,
       conversation,
       head,
-      hasMore: cursor !== undefined && head.rev > cursor + LIMITS.syncChanges,
+      hasMore: cursors.has(id) && inOrder.length === LIMITS.syncChanges,
       tooLong: tooLong.has(id),
     };
   });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { Conversation } from '../../../../src/protocol/conversations.ts';
 import type { Message } from '../../../../src/protocol/messages.ts';
 import {
-  isOvertaken,
+  doubtedBy,
   EMPTY_INBOX,
   reduceInbox,
   type Inbox,
@@ -13,11 +14,7 @@ import { buildConversation, buildMessage, buildParticipant } from '../../../../s
 const message = (seq: number, fields: Partial<Message> = {}): Message =>
   buildMessage({ seq, senderId: 'bob', ...fields });
 
-function read(
-  unreadCount: number,
-  head: { seq: number; rev: number },
-  lastReadSeq = 0,
-): Parameters<typeof isOvertaken>[1] {
+function read(unreadCount: number, head: { seq: number; rev: number }, lastReadSeq = 0): Conversation {
   return buildConversation({
     unreadCount,
     head,
@@ -40,7 +37,7 @@ const updated = (each: Message): InboxEvent => ({
 });
 const listed = (conversation: ReturnType<typeof read>): InboxEvent => ({
   kind: 'listed',
-  conversations: [conversation as ReturnType<typeof buildConversation>],
+  conversations: [conversation],
   first: true,
   hasMore: false,
 });
@@ -98,16 +95,25 @@ describe('what is unread', () => {
 
   test('of a list that was read before the own mark moved has to be asked for anew', () => {
     const inbox = run(listed(read(0, { seq: 2, rev: 2 }, 2)));
-    expect(isOvertaken(inbox, read(2, { seq: 2, rev: 2 }, 0))).toBe(true);
-    expect(isOvertaken(inbox, read(0, { seq: 2, rev: 2 }, 2))).toBe(false);
+    expect(doubtedBy(inbox, listed(read(2, { seq: 2, rev: 2 }, 0)))).toEqual(['conversation-1']);
+    expect(doubtedBy(inbox, listed(read(0, { seq: 2, rev: 2 }, 2)))).toEqual([]);
   });
 });
 
 test('a count that messages have overtaken has to be asked for anew', () => {
   const inbox = run(listed(read(2, { seq: 2, rev: 2 })), created(message(3)));
-  const update = { id: 'conversation-1', unreadCount: 1 };
-  expect(isOvertaken(inbox, { ...update, head: { seq: 2, rev: 2 } })).toBe(true);
-  expect(isOvertaken(inbox, { ...update, head: { seq: 3, rev: 3 } })).toBe(false);
+  expect(doubtedBy(inbox, counted(1, 2))).toEqual(['conversation-1']);
+  expect(doubtedBy(inbox, counted(1, 3))).toEqual([]);
+});
+
+test('a change that doesn’t follow on what is held has to be asked for, unless it is all there is to know', () => {
+  const inbox = run(listed(read(2, { seq: 2, rev: 2 })));
+  expect(doubtedBy(inbox, created(message(3)))).toEqual([]);
+  expect(doubtedBy(inbox, created(message(4)))).toEqual(['conversation-1']);
+  const update = { id: 'conversation-1', name: 'name', head: { seq: 2, rev: 5 } };
+  const told = { kind: 'conversation', conversationId: 'conversation-1', update, rev: 5 } as const;
+  expect(doubtedBy(inbox, told)).toEqual(['conversation-1']);
+  expect(doubtedBy(inbox, { ...told, update: { ...update, unreadCount: 2 } })).toEqual([]);
 });
 
 test('a message that was counted before it came is the last one all the same', () => {

@@ -65,19 +65,19 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
   [
     'the answer closes the gap, and what was held follows',
     [pushed(created(8)), caughtUp([message(6), message(7)], { seq: 7, rev: 7 })],
-    ['fetch 5', '6 created', '7 created', '7 conversation', '8 created'],
+    ['fetch 5', '7 conversation', '6 created', '7 created', '8 created'],
     8,
   ],
   [
     'what was held and is in the answer is applied once',
     [pushed(created(8)), caughtUp([message(6), message(7), message(8)], { seq: 8, rev: 8 })],
-    ['fetch 5', '6 created', '7 created', '8 created', '8 conversation'],
+    ['fetch 5', '8 conversation', '6 created', '7 created', '8 created'],
     8,
   ],
   [
     'an answer that still leaves a gap asks again',
     [pushed(created(9)), caughtUp([message(6)], { seq: 6, rev: 6 })],
-    ['fetch 5', '6 created', '6 conversation', 'fetch 6'],
+    ['fetch 5', '6 conversation', '6 created', 'fetch 6'],
     6,
   ],
   [
@@ -95,7 +95,7 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
   [
     'an edit of a known message is an update, a message that is new and gone already as well',
     [caughtUp([message(2, { rev: 6 }), message(6, { rev: 7, deletedAt: 'now', content: '' })], { seq: 6, rev: 7 })],
-    ['6 updated', '7 updated', '7 conversation'],
+    ['7 conversation', '6 updated', '7 updated'],
     7,
   ],
   [
@@ -104,7 +104,7 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
       caughtUp([message(6), message(7)], { seq: 9, rev: 9 }, { hasMore: true }),
       caughtUp([message(8), message(9)], { seq: 9, rev: 9 }),
     ],
-    ['fetch 7', '6 created', '7 created', '8 created', '9 created', '9 conversation'],
+    ['fetch 7', '9 conversation', '6 created', '7 created', '8 created', '9 created'],
     9,
   ],
   [
@@ -113,7 +113,7 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
       caughtUp([message(7, { rev: 7 })], { seq: 7, rev: 8 }, { hasMore: true }),
       caughtUp([message(6, { rev: 8 })], { seq: 7, rev: 8 }),
     ],
-    ['fetch 7', '8 created', '7 created', '8 conversation'],
+    ['fetch 7', '8 conversation', '8 created', '7 created'],
     8,
   ],
   [
@@ -122,7 +122,7 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
       caughtUp([message(7, { rev: 7 })], { seq: 7, rev: 8 }, { hasMore: true }),
       caughtUp([message(6, { rev: 8 }), message(7, { rev: 9 })], { seq: 7, rev: 9 }),
     ],
-    ['fetch 7', '8 created', '9 created', '9 conversation'],
+    ['fetch 7', '9 conversation', '8 created', '9 created'],
     9,
   ],
   [
@@ -132,7 +132,7 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
       pushed({ ...created(6), kind: 'updated', message: message(6, { rev: 8 }), rev: 8 }),
       caughtUp([message(6, { rev: 8 })], { seq: 7, rev: 8 }),
     ],
-    ['fetch 7', '8 created', '7 created', '8 conversation'],
+    ['fetch 7', '8 conversation', '8 created', '7 created'],
     8,
   ],
   [
@@ -142,7 +142,7 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
       { type: 'fetch-failed' },
       caughtUp([message(6), message(7)], { seq: 7, rev: 7 }),
     ],
-    ['fetch 6', '6 created', '7 created', '7 conversation'],
+    ['fetch 6', '7 conversation', '6 created', '7 created'],
     7,
   ],
   [
@@ -171,13 +171,13 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
       caughtUp([message(6)], { seq: 9, rev: 9 }, { hasMore: true }),
       caughtUp([message(8), message(9)], { seq: 9, rev: 9 }),
     ],
-    ['6 created', '7 created', 'fetch 7', '8 created', '9 created', '9 conversation'],
+    ['6 created', '7 created', 'fetch 7', '9 conversation', '8 created', '9 created'],
     9,
   ],
   [
     'new messages are told in the order they were sent, and before changes of known ones',
     [caughtUp([message(2, { rev: 6 }), message(7), message(6, { rev: 8 })], { seq: 7, rev: 8 })],
-    ['8 created', '7 created', '6 updated', '8 conversation'],
+    ['8 conversation', '8 created', '7 created', '6 updated'],
     8,
   ],
   [
@@ -189,7 +189,7 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
   [
     'a batch that had no room for a conversation leaves its changes to be fetched',
     [caughtUp([], { seq: 7, rev: 7 }, { hasMore: true }), caughtUp([message(6), message(7)], { seq: 7, rev: 7 })],
-    ['fetch 5', '6 created', '7 created', '7 conversation'],
+    ['fetch 5', '7 conversation', '6 created', '7 created'],
     7,
   ],
 ])('%s', (_title, events, log, rev) => {
