@@ -267,9 +267,9 @@ export class CommClient {
     await this.#storage.close();
   }
 
-  /** Wake-ups and idleness, where there is a page to watch. */
+  /** Wake-ups, and idleness where there is a page to watch. */
   #watchPage(): void {
-    if (this.#watching !== undefined || typeof document === 'undefined') return;
+    if (this.#watching !== undefined) return;
     const { signal } = (this.#watching = new AbortController());
     const wake = (): void => this.#lifecycle.wake();
     const idle = (isIdle: boolean): void => this.presence.idle(isIdle);
