@@ -1,3 +1,4 @@
+import type { Clock } from '../lib/clock.ts';
 import type { Lazy } from '../lib/lazy.ts';
 import type { Conversation } from '../protocol/conversations.ts';
 import { isCommError } from '../protocol/errors.ts';
@@ -21,12 +22,48 @@ export async function enterRoom(
   return joined;
 }
 
-/** Joins again after a reconnect; a conversation that is gone is told by `sync`. */
-export async function enterAgain(ids: readonly string[], enter: (id: string) => Promise<void>): Promise<void> {
-  const attempts = ids.map((id) =>
-    enter(id).catch((error: unknown) => {
-      if (!isCommError(error) || error.retryable) throw error;
-    }),
-  );
-  await Promise.all(attempts);
+/** Each join answers with a whole conversation, and all of them share one line. */
+const AT_ONCE = 8;
+const AGAIN_MS = 5_000;
+
+/** Joins again after a reconnect, for as long as the line stands. */
+export class Rooms {
+  readonly #clock: Clock;
+  readonly #enter: (id: string) => Promise<void>;
+  readonly #report: (error: unknown) => void;
+  #cancel = (): void => undefined;
+
+  constructor(clock: Clock, enter: (id: string) => Promise<void>, report: (error: unknown) => void) {
+    this.#clock = clock;
+    this.#enter = enter;
+    this.#report = report;
+  }
+
+  /**
+   * A conversation that is gone is told by `sync`. One whose join fails for now is tried again later: the others need not
+   * wait for it.
+   *
+   * @param isCurrent - false once the line is lost
+   */
+  async enterAgain(ids: readonly string[], isCurrent: () => boolean): Promise<void> {
+    const waiting = [...ids];
+    const later: string[] = [];
+    const lane = async (): Promise<void> => {
+      for (let id = waiting.shift(); id !== undefined && isCurrent(); id = waiting.shift()) {
+        try {
+          await this.#enter(id);
+        } catch (error) {
+          if (!isCommError(error)) throw error;
+          if (error.retryable) later.push(id);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, lane));
+    if (later.length === 0 || !isCurrent()) return;
+    this.#cancel = this.#clock.after(AGAIN_MS, () => void this.enterAgain(later, isCurrent).catch(this.#report));
+  }
+
+  lineLost(): void {
+    this.#cancel();
+  }
 }

@@ -1,22 +1,20 @@
-import type { SyncResult } from '../protocol/conversations.ts';
-import { commErrorFrom, isCommError } from '../protocol/errors.ts';
-import { LIMITS } from '../protocol/limits.ts';
+import { commErrorFrom } from '../protocol/errors.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
-import { readSync } from '../transport/read-sync.ts';
 import type { Lazy } from '../lib/lazy.ts';
 import { Remembered } from '../lib/remembered.ts';
+import { CatchUp } from './catch-up.ts';
 import { marksOf, type Change, type Mark } from './changes.ts';
-import { unreadable, type ClientContext } from './context.ts';
+import type { ClientContext } from './context.ts';
 import type { ConversationsClient } from './conversations/conversations-client.ts';
 import { CursorKeeper } from './cursor-keeper.ts';
 import { interpret, type Meaning } from './interpret.ts';
-import { BATCH, Feed } from './messages/feed.ts';
+import { Feed } from './messages/feed.ts';
 import type { MessagesClient } from './messages/messages-client.ts';
 import type { PresenceClient } from './presence/presence-client.ts';
 import type { TypingClient } from './presence/typing-client.ts';
 import type { Reader } from './reader.ts';
-import { enterAgain, enterRoom } from './rooms.ts';
+import { enterRoom, Rooms } from './rooms.ts';
 import { tell } from './tell.ts';
 
 export { routeCalls } from './route-calls.ts';
@@ -42,21 +40,38 @@ export class Stream {
   readonly #to: StreamTargets;
   readonly #feed: Feed;
   readonly #keeper: CursorKeeper;
+  readonly #rooms: Rooms;
+  readonly #catchUp: CatchUp;
   readonly #seen = new Remembered(REMEMBERED);
-  #inboxRev = 0;
   #loadedFor: string | undefined;
-  /** Before that everything is new, and nothing is news. */
-  #hasSynced = false;
+  /**
+   * What is pushed on a new line before it is known where this user stands: taken for a beginning, it would pass over all
+   * that was missed. Absent once it is known.
+   */
+  #early: [event: string, data: unknown][] | undefined = [];
 
   constructor(context: ClientContext, storage: CommStorage, targets: StreamTargets) {
     this.#context = context;
     this.#to = targets;
     this.#feed = new Feed(context, {
-      apply: (change, live) => this.#apply(change, live),
+      apply: (change, live) => {
+        this.#apply(change, live);
+        this.#keeper.moved();
+      },
       cutOff: (id) => targets.reader.current?.timelines.reread(id),
       fetchChanges: async (id, after) => (await targets.reader()).history.changes(id, after),
     });
-    const position = () => ({ inboxRev: this.#inboxRev, heads: this.#feed.cursors() });
+    this.#rooms = new Rooms(context.clock, (id) => this.enter(id), context.report);
+    this.#catchUp = new CatchUp(context, {
+      feed: this.#feed,
+      apply: (event) => {
+        targets.conversations.apply(event);
+        if (event.kind === 'known') targets.reader.current?.timelines.entered(event.conversation.id);
+      },
+      left: (id) => this.#left(id, context.userId() ?? ''),
+      moved: () => this.#keeper.moved(),
+    });
+    const position = () => ({ inboxRev: this.#catchUp.inboxRev, heads: this.#feed.cursors() });
     this.#keeper = new CursorKeeper(storage, context.clock, position, context.report);
   }
 
@@ -73,17 +88,25 @@ export class Stream {
   }
 
   #deliver(event: string, data: unknown): void {
+    if (this.#early === undefined) this.#interpret(event, data);
+    else this.#early.push([event, data]);
+    this.#to.routeCall(event, data);
+  }
+
+  #interpret(event: string, data: unknown): void {
     const meaning = interpret(event, data, {
       find: (id) => this.#to.reader.current?.timelines.find(id),
       now: () => new Date(this.#context.clock.now()).toISOString(),
     });
     if (meaning !== undefined) this.#take(meaning);
-    this.#to.routeCall(event, data);
   }
 
   lineLost(): void {
+    this.#early = [];
     this.#context.cipher?.current?.lineLost();
     this.#feed.lineLost();
+    this.#rooms.lineLost();
+    this.#catchUp.lineLost();
     this.#to.messages.sender.offline();
     this.#to.typing.lineLost();
     this.#to.reader.current?.timelines.lineLost();
@@ -99,8 +122,12 @@ export class Stream {
       await this.#context.cipher?.current?.connected(userId);
       await this.#restore(userId);
     }
-    await enterAgain(conversations.opened(), (id) => this.enter(id));
-    if (isOurs) await this.#sync();
+    if (!isCurrent()) return;
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const [event, data] of early) this.#interpret(event, data);
+    await this.#rooms.enterAgain(conversations.opened(), isCurrent);
+    if (isOurs) await this.#catchUp.sync();
     else reader.current?.timelines.rereadAll();
     await presence.restore();
     if (userId !== undefined && isCurrent()) await messages.sender.identified(userId);
@@ -168,7 +195,6 @@ export class Stream {
         messages.sender.confirm(clientId, change.message);
       this.#to.typing.apply({ conversationId: change.conversationId, userId: senderId, isTyping: false });
     }
-    this.#keeper.moved();
     tell(this.#context, change);
   }
 
@@ -221,10 +247,7 @@ export class Stream {
   async #restore(userId: string): Promise<void> {
     if (this.#loadedFor === userId || !this.#context.has('rev')) return;
     if (this.#loadedFor !== undefined) this.#forget();
-    const { inboxRev, heads } = await this.#keeper.load(userId);
-    this.#inboxRev = inboxRev;
-    this.#hasSynced = inboxRev > 0 || heads.size > 0;
-    for (const [id, head] of heads) this.#feed.follow(id, head);
+    this.#catchUp.resume(await this.#keeper.load(userId));
     this.#loadedFor = userId;
   }
 
@@ -232,58 +255,7 @@ export class Stream {
   #forget(): void {
     this.#feed.clear();
     this.#seen.clear();
+    this.#catchUp.forget();
     this.#to.reader.current?.forget();
-  }
-
-  async #sync(): Promise<void> {
-    const followed = this.#feed.cursors();
-    const cursors: Record<string, number> = {};
-    for (const [id, { rev }] of [...followed].slice(-LIMITS.syncCursors)) cursors[id] = rev;
-    const result = await this.#ask(cursors);
-    const isFirst = !this.#hasSynced;
-    this.#hasSynced = true;
-    this.#inboxRev = result.inboxRev;
-    this.#feed.caughtUp(result);
-    for (const id of result.lost) if (followed.has(id)) this.#left(id, this.#context.userId() ?? '');
-    for (const conversation of result.gained) {
-      this.#to.conversations.apply({ kind: 'known', conversation });
-      this.#to.reader.current?.timelines.entered(conversation.id);
-      if (!isFirst && !followed.has(conversation.id)) this.#context.emitter.emit('conversation:new', conversation);
-    }
-    for (const { conversationId: id, unreadCount } of result.reads) {
-      // Counted at the cursor that was sent; those that had changes bring their count along.
-      const head = followed.get(id);
-      if (result.conversations.some((each) => each.conversationId === id)) continue;
-      this.#to.conversations.apply({
-        kind: 'conversation',
-        conversationId: id,
-        update: { id, unreadCount, ...(head && { head }) },
-      });
-    }
-    this.#keeper.moved();
-    this.#syncRest().catch((error: unknown) => {
-      // A line that is lost meanwhile starts over with the next one.
-      if (!isCommError(error) || !error.retryable) this.#context.report(error);
-    });
-  }
-
-  /** What one batch had no room for, in further ones beside the live stream: being in step doesn't wait for it. */
-  async #syncRest(): Promise<void> {
-    let left = Infinity;
-    for (let behind = this.#feed.behind(); behind.size > 0; behind = this.#feed.behind()) {
-      // Each batch has room for at least one conversation; a server that gives none is not asked for ever.
-      if (behind.size >= left || !this.#context.online()) return;
-      left = behind.size;
-      const { conversations } = await this.#ask(Object.fromEntries([...behind].slice(0, BATCH)));
-      this.#feed.takeBatch(conversations);
-      this.#keeper.moved();
-    }
-  }
-
-  async #ask(cursors: Record<string, number>): Promise<SyncResult> {
-    const ask = { cursors, inboxRev: this.#inboxRev };
-    const result = readSync(await this.#context.requester.request('sync', ask));
-    if (result === undefined) throw unreadable('sync');
-    return result;
   }
 }

@@ -201,15 +201,22 @@ export interface Sync {
   cursors: Record<string, number>;
   /** The caller's own counter; 0 asks for everything. */
   inboxRev: number;
+  /** Asks for what an earlier answer had no room for: these conversations as they are, and nothing of others. */
+  rest?: boolean | undefined;
 }
 export interface SyncResult {
   inboxRev: number;
-  /** Only those with news. Where there is more, page on by the changes route. */
+  /** Only those with news, as many as have room. Where there is more of one, page on by the changes route. */
   conversations: ConversationChanges[];
   /** Conversations new to the caller since `inboxRev`, newest activity first; with 0, all heads are in `heads`. */
   gained: Conversation[];
-  /** Heads of the caller's conversations that are in neither `cursors` nor `gained`. */
+  /**
+   * Heads of the caller's conversations that the answer says nothing else about: those that are in neither `cursors` nor
+   * `gained`, and those with news that had no room, to be asked for with `rest`.
+   */
   heads: Record<string, Head>;
+  /** Where the caller joined each conversation that is new since `inboxRev`: what was said since is still to come. */
+  joined?: Record<string, Head> | undefined;
   lost: string[];
   /** The caller's own marks moved elsewhere since `inboxRev`. */
   reads: ReadMark[];
@@ -234,12 +241,14 @@ export const changesSchema = v.object(changes) satisfies v.GenericSchema<unknown
 export const syncSchema = v.object({
   cursors: v.pipe(v.record(idSchema, counterSchema), v.maxEntries(LIMITS.syncCursors)),
   inboxRev: counterSchema,
+  rest: v.optional(v.boolean()),
 }) satisfies v.GenericSchema<unknown, Sync>;
 export const syncResultSchema = v.object({
   inboxRev: counterSchema,
   conversations: v.array(v.object({ conversationId: v.string(), ...changes })),
   gained: v.array(conversationSchema),
   heads: v.record(v.string(), headSchema),
+  joined: v.optional(v.record(v.string(), headSchema)),
   lost: v.array(v.string()),
   reads: v.array(readMarkSchema),
 }) satisfies v.GenericSchema<unknown, SyncResult>;

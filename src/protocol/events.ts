@@ -17,9 +17,9 @@ export interface Requests {
   'message:send': { req: messages.SendMessage; res: messages.Message };
   'message:read': { req: messages.MessageRef; res: messages.ReadMark };
   'message:delivered': { req: messages.Delivered; res: null };
-  'message:react': { req: messages.ReactToMessage; res: messages.Message };
-  'message:edit': { req: messages.EditMessage; res: messages.Message };
-  'message:delete': { req: messages.MessageRef; res: messages.Message };
+  'message:react': { req: messages.ReactToMessage & messages.ChangeOnce; res: messages.Message };
+  'message:edit': { req: messages.EditMessage & messages.ChangeOnce; res: messages.Message };
+  'message:delete': { req: messages.MessageRef & messages.ChangeOnce; res: messages.Message };
   'message:forward': { req: messages.ForwardMessage; res: messages.Message };
   'typing:start': { req: presence.ConversationRef; res: null };
   'typing:stop': { req: presence.ConversationRef; res: null };

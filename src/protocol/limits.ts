@@ -31,5 +31,5 @@ export const LIMITS = {
   /** Past this many missed changes in a conversation a peer answers `tooLong`. */
   catchUpChanges: 1_000,
   /** Changed messages in one whole `sync` answer. */
-  syncTotal: 5_000,
+  syncTotal: 500,
 } as const;

@@ -170,6 +170,11 @@ export interface MessageRef {
   conversationId: string;
   messageId: string;
 }
+/** A change is applied once under one id: again, it is answered with the message as it stands. */
+export interface ChangeOnce {
+  /** UUIDv7 of the caller's choosing, another one for every change. */
+  clientId?: string | undefined;
+}
 /** Another text for an own message. */
 export interface EditMessage extends MessageRef {
   /** A placeholder where the message is encrypted. */
@@ -201,20 +206,24 @@ export interface ReadMark {
   conversationId: string;
   lastReadSeq: number;
   unreadCount: number;
+  /** When; only in `sync`. ISO 8601. */
+  readAt?: string | undefined;
 }
 
 const messageRef = { conversationId: idSchema, messageId: idSchema };
+const changed = { ...messageRef, clientId: v.optional(idSchema) };
 export const messageRefSchema = v.object(messageRef) satisfies v.GenericSchema<unknown, MessageRef>;
+export const deleteMessageSchema = v.object(changed) satisfies v.GenericSchema<unknown, MessageRef & ChangeOnce>;
 export const editMessageSchema = v.object({
-  ...messageRef,
+  ...changed,
   content: v.pipe(v.string(), v.nonEmpty(), v.maxLength(LIMITS.bodyBytes), wellFormed),
   envelope: v.optional(envelopeSchema),
-}) satisfies v.GenericSchema<unknown, EditMessage>;
+}) satisfies v.GenericSchema<unknown, EditMessage & ChangeOnce>;
 export const reactSchema = v.object({
-  ...messageRef,
+  ...changed,
   emoji: v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.emojiLength), wellFormed),
   on: v.optional(v.boolean()),
-}) satisfies v.GenericSchema<unknown, ReactToMessage>;
+}) satisfies v.GenericSchema<unknown, ReactToMessage & ChangeOnce>;
 export const forwardMessageSchema = v.object({
   messageId: idSchema,
   fromConversationId: idSchema,
@@ -229,6 +238,7 @@ export const readMarkSchema = v.object({
   conversationId: v.string(),
   lastReadSeq: counterSchema,
   unreadCount: counterSchema,
+  readAt: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, ReadMark>;
 
 // Pushes

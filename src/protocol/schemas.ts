@@ -25,7 +25,7 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'message:delivered': { req: messages.deliveredSchema, res: emptySchema },
   'message:react': { req: messages.reactSchema, res: messages.messageSchema },
   'message:edit': { req: messages.editMessageSchema, res: messages.messageSchema },
-  'message:delete': { req: messages.messageRefSchema, res: messages.messageSchema },
+  'message:delete': { req: messages.deleteMessageSchema, res: messages.messageSchema },
   'message:forward': { req: messages.forwardMessageSchema, res: messages.messageSchema },
   'typing:start': { req: presence.conversationRefSchema, res: emptySchema },
   'typing:stop': { req: presence.conversationRefSchema, res: emptySchema },

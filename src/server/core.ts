@@ -9,7 +9,6 @@ import { createServices, type Services } from './services/services.ts';
 import { useCommunicationStore, type CommunicationStore } from './store/ephemera/memory.ts';
 import { ensureCommunicationTables } from './store/migrate.ts';
 import { openDatabase } from './store/open.ts';
-import { ping } from './store/ping.ts';
 import { connectionOf, type DatabaseSource } from './store/sqlite-port.ts';
 import { createStore, type Store } from './store/store.ts';
 
@@ -81,10 +80,10 @@ export class Core {
     return (this.#ready ??= this.#watched(ensureCommunicationTables(this.#db)));
   }
 
-  /** Rejects where the database doesn't answer. */
+  /** Rejects where the database doesn't answer, and while it takes no writes. */
   async check(): Promise<void> {
     await this.ready();
-    await this.store.read(ping);
+    await this.store.check();
   }
 
   /** From now on every new request is answered `UNAVAILABLE`. */

@@ -18,6 +18,12 @@ export interface LineFaults {
   delayMs?: readonly [min: number, max: number] | undefined;
   /** The chunk comes in pieces, at whatever byte. */
   split?: number | undefined;
+  /**
+   * So many bytes a second and no more, in each direction for itself and for all connections together, as on one line.
+   * They come in pieces of at most 4,096 bytes.
+   * @defaultValue as fast as it goes
+   */
+  bytesPerSecond?: number | undefined;
 }
 
 export interface FaultProxyOptions extends LineFaults {
@@ -35,7 +41,14 @@ export interface FaultFigures {
   readonly stalls: number;
   readonly delays: number;
   readonly splits: number;
+  /** What has been passed on towards the target, and from it. */
+  readonly bytesUp: number;
+  readonly bytesDown: number;
 }
+
+type Direction = 'up' | 'down';
+
+const LARGEST_PIECE = 4_096;
 
 /** A TCP proxy that breaks what it carries. Give its `url` to the client in place of the server's. */
 export interface FaultProxy extends AsyncDisposable {
@@ -63,7 +76,9 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
 }
 
 class TcpProxy implements FaultProxy {
-  readonly figures = { connections: 0, cuts: 0, stalls: 0, delays: 0, splits: 0 };
+  readonly figures = { connections: 0, cuts: 0, stalls: 0, delays: 0, splits: 0, bytesUp: 0, bytesDown: 0 };
+  /** When the line has sent what it was given, by the clock of `performance`. */
+  #freeAt = { up: 0, down: 0 };
   readonly #faults: LineFaults;
   readonly #target: { host: string; port: number };
   readonly #random: Random;
@@ -105,6 +120,7 @@ class TcpProxy implements FaultProxy {
   heal(): void {
     this.#faulty = false;
     this.#dead = undefined;
+    this.#freeAt = { up: 0, down: 0 };
     this.#revive();
     for (const end of this.#waits) end();
   }
@@ -133,14 +149,20 @@ class TcpProxy implements FaultProxy {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
     }
-    const carry = (from: Socket, to: Socket, name: string): void => {
-      const random = this.#random.fork(`${number} ${name}`);
+    const carry = (from: Socket, to: Socket, direction: Direction): void => {
+      const random = this.#random.fork(`${number} ${direction}`);
+      const pieces = this.#random.fork(`${number} ${direction} pieces`);
       // However one direction ends, both are over: half a connection is of no use to anybody here.
       const end = (): void => {
         near.destroy();
         far.destroy();
       };
-      pipeline(from, (chunks: AsyncIterable<Buffer>) => this.#carry(chunks, random), to).then(end, end);
+      pipeline(
+        from,
+        (chunks: AsyncIterable<Buffer>) => this.#carry(chunks, random),
+        (chunks: AsyncIterable<Buffer>) => this.#narrow(chunks, pieces, direction),
+        to,
+      ).then(end, end);
     };
     carry(near, far, 'up');
     carry(far, near, 'down');
@@ -176,6 +198,28 @@ class TcpProxy implements FaultProxy {
         await setImmediate();
         yield chunk.subarray(at);
       } else yield chunk;
+    }
+  }
+
+  /** What is on the line goes before what comes later, whichever connection it is of. */
+  async *#narrow(chunks: AsyncIterable<Buffer>, random: Random, direction: Direction): AsyncGenerator<Buffer> {
+    const { bytesPerSecond = Infinity } = this.#faults;
+    for await (const chunk of chunks) {
+      for (let at = 0; at < chunk.length;) {
+        const isNarrow = this.#faulty && bytesPerSecond < Infinity;
+        const size = isNarrow ? random.between(LARGEST_PIECE / 4, LARGEST_PIECE) : chunk.length;
+        const piece = chunk.subarray(at, at + size);
+        at += piece.length;
+        if (isNarrow) {
+          const now = performance.now();
+          // By a time of its own: what one timer is late the next ones make good.
+          this.#freeAt[direction] = Math.max(now, this.#freeAt[direction]) + (piece.length / bytesPerSecond) * 1_000;
+          await this.#wait(this.#freeAt[direction] - now);
+        }
+        await this.#dead;
+        this.figures[direction === 'up' ? 'bytesUp' : 'bytesDown'] += piece.length;
+        yield piece;
+      }
     }
   }
 

@@ -1,4 +1,4 @@
-import type { ConversationChanges, SyncResult } from '../protocol/conversations.ts';
+import type { ConversationChanges, Head, SyncResult } from '../protocol/conversations.ts';
 import { fields } from './fields.ts';
 import { readChanges, readConversation, readHead } from './rows.ts';
 
@@ -14,11 +14,6 @@ export function readSync(answer: unknown): SyncResult | undefined {
     if (changes === undefined) return undefined;
     conversations.push({ ...changes, conversationId: changes.conversation.id });
   }
-  const heads: SyncResult['heads'] = {};
-  for (const [id, value] of Object.entries(fields(row['heads']) ?? {})) {
-    const head = readHead(value);
-    if (head !== undefined) heads[id] = head;
-  }
   const list = (name: string): readonly unknown[] => (Array.isArray(row[name]) ? row[name] : []);
   return {
     inboxRev,
@@ -26,8 +21,18 @@ export function readSync(answer: unknown): SyncResult | undefined {
     gained: list('gained')
       .map(readConversation)
       .filter((each) => each !== undefined),
-    heads,
+    heads: readHeads(row['heads']),
+    joined: row['joined'] === undefined ? undefined : readHeads(row['joined']),
     lost: list('lost').filter((id) => typeof id === 'string'),
     reads: list('reads') as SyncResult['reads'],
   };
+}
+
+function readHeads(value: unknown): Record<string, Head> {
+  const heads: Record<string, Head> = {};
+  for (const [id, each] of Object.entries(fields(value) ?? {})) {
+    const head = readHead(each);
+    if (head !== undefined) heads[id] = head;
+  }
+  return heads;
 }

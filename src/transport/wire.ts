@@ -14,6 +14,9 @@ export interface Requester {
   request<K extends RequestName>(name: K, payload: RequestOf<K>, options?: RequestOptions): Promise<ResponseOf<K>>;
 }
 
+/** So many times the limit of a request may pass for as long as the line brings something. */
+const PATIENCE = 3;
+
 interface Waiting {
   reject(error: CommError): void;
 }
@@ -25,6 +28,7 @@ export class Wire implements Requester {
   readonly #timeoutMs: number;
   readonly #waiting = new Set<Waiting>();
   #up = false;
+  #heardAt = 0;
 
   constructor(socket: SocketPort, clock: Clock, timeoutMs: number) {
     this.#socket = socket;
@@ -36,8 +40,19 @@ export class Wire implements Requester {
     return this.#up;
   }
 
+  /** When the line has last brought anything, or the attempt at one was begun. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
   opened(): void {
+    this.heard();
     this.#up = true;
+  }
+
+  /** The line has brought something. */
+  heard(): void {
+    this.#heardAt = this.#clock.now();
   }
 
   /** Everything that waits for an answer of this connection learns that none will come. */
@@ -54,7 +69,8 @@ export class Wire implements Requester {
   request<K extends RequestName>(
     name: K,
     payload: RequestOf<K>,
-    { signal, timeoutMs = this.#timeoutMs }: RequestOptions = {},
+    // The answer to a sync is the largest there is, and grows with the number of conversations.
+    { signal, timeoutMs = this.#timeoutMs * (name === 'sync' ? PATIENCE : 1) }: RequestOptions = {},
   ): Promise<ResponseOf<K>> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     if (!this.#up) return Promise.reject(disconnected());
@@ -69,11 +85,18 @@ export class Wire implements Requester {
           reject(error);
         },
       };
-      const stopTimer = this.#clock.after(timeoutMs, () =>
-        waiting.reject(new CommError('TIMEOUT', `No answer to ${name} within ${timeoutMs} ms`)),
-      );
+      const began = this.#clock.now();
+      // On a slow line an answer waits behind what comes before it: while something comes, it is on its way.
+      const watch = (delayMs: number): (() => void) =>
+        this.#clock.after(delayMs, () => {
+          const leftMs = Math.min(this.#heardAt + timeoutMs, began + timeoutMs * PATIENCE) - this.#clock.now();
+          if (leftMs > 0) stopTimer = watch(leftMs);
+          else waiting.reject(new CommError('TIMEOUT', `No answer to ${name} within ${timeoutMs} ms`));
+        });
+      let stopTimer = watch(timeoutMs);
       this.#waiting.add(waiting);
       this.#socket.emit(REQUEST_PREFIX + name, payload, (reply) => {
+        this.heard();
         if (!this.#waiting.has(waiting)) return;
         settle();
         if (isAccepted(reply)) resolve(reply.data as ResponseOf<K>);

@@ -6,6 +6,8 @@ import { memoryStorage } from '../../src/storage/memory.ts';
 export interface FailingStorage extends CommStorage {
   /** `writes`: only `transact` fails, as with a full disk; `all`: nothing works any more. */
   breakDown(what: 'writes' | 'all'): void;
+  /** Everything works again. */
+  mend(): void;
   /** Writes wait until the returned function is called. */
   stall(): () => void;
 }
@@ -38,6 +40,7 @@ export function failingStorage(): FailingStorage {
       return memory.close();
     },
     breakDown: (what) => (broken = what),
+    mend: () => (broken = undefined),
     stall() {
       const gate = deferred<undefined>();
       stalled = gate.promise;

@@ -50,9 +50,9 @@ export const REQUESTS: { readonly [K in RequestName]: RequestOf<K> } = {
   },
   'message:read': aboutMessage,
   'message:delivered': { ...inConversation, seq: 1 },
-  'message:react': { ...aboutMessage, emoji: '👍', on: true },
-  'message:edit': { ...aboutMessage, envelope, content: 'Hello!' },
-  'message:delete': aboutMessage,
+  'message:react': { ...aboutMessage, emoji: '👍', on: true, clientId: 'change-1' },
+  'message:edit': { ...aboutMessage, clientId: 'change-2', envelope, content: 'Hello!' },
+  'message:delete': { ...aboutMessage, clientId: 'change-3' },
   'message:forward': {
     messageId: '1',
     fromConversationId: 'conversation',

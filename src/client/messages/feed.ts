@@ -1,4 +1,5 @@
 import type { Changes, Conversation, Head, SyncResult } from '../../protocol/conversations.ts';
+import { backoffMs } from '../../lib/backoff.ts';
 import { isCommError } from '../../protocol/errors.ts';
 import type { Change } from '../changes.ts';
 import type { ClientContext } from '../context.ts';
@@ -12,11 +13,9 @@ export interface FeedEvents {
   fetchChanges(conversationId: string, after: number): Promise<Changes>;
 }
 
-/** Conversations asked about in a further batch: what has no room again is described again, so no more than may have. */
-export const BATCH = 500;
 /** At most one `message:delivered` per conversation in this time. */
 const DELIVERED_EVERY_MS = 500;
-const REFETCH_AFTER_MS = 2_000;
+const REFETCH = { baseMs: 2_000, maxMs: 60_000 };
 
 /** Runs one cursor per conversation: pushes go in as they come, changes come out once and in order. */
 export class Feed {
@@ -24,11 +23,12 @@ export class Feed {
   readonly #events: FeedEvents;
   readonly #cursors = new Map<string, Cursor>();
   readonly #refetches = new Map<string, () => void>();
+  /** Fetches in a row that failed, by conversation. */
+  readonly #failures = new Map<string, number>();
   /** Conversations whose delivery is to be confirmed; the timer of each, where one runs. */
   readonly #due = new Map<string, (() => void) | undefined>();
   /** From the start: what is pushed before the first `sync` has been answered may lie beyond a gap. */
   #catchingUp = true;
-  readonly #behind = new Set<string>();
   #inBatch = false;
   /** Moves with each catching up, which overtakes every fetch that is under way. */
   #round = 0;
@@ -43,6 +43,11 @@ export class Feed {
     return new Map([...this.#cursors].map(([id, { seq, rev }]) => [id, { seq, rev }]));
   }
 
+  /** Where the client stands in one conversation; nowhere in one that it doesn't follow. */
+  at(conversationId: string): Head | undefined {
+    return this.#cursors.get(conversationId);
+  }
+
   /** Follows a conversation from here; one that is followed already stays where it is. */
   follow(conversationId: string, head: Head): void {
     if (!this.#cursors.has(conversationId)) this.#cursors.set(conversationId, cursorAt(conversationId, head));
@@ -50,7 +55,6 @@ export class Feed {
 
   unfollow(conversationId: string): void {
     this.#cursors.delete(conversationId);
-    this.#behind.delete(conversationId);
     this.#due.get(conversationId)?.();
     this.#due.delete(conversationId);
   }
@@ -74,6 +78,7 @@ export class Feed {
 
   lineLost(): void {
     this.#catchingUp = true;
+    this.#round += 1;
     for (const cancel of this.#refetches.values()) cancel();
     this.#refetches.clear();
     for (const [id, cancel] of this.#due) {
@@ -86,10 +91,10 @@ export class Feed {
   caughtUp(result: Pick<SyncResult, 'conversations' | 'heads' | 'gained' | 'lost'>): void {
     this.#catchingUp = false;
     this.#round += 1;
+    this.#failures.clear();
     for (const [id, cursor] of this.#cursors) this.#cursors.set(id, { ...cursor, fetching: false });
     for (const id of result.lost) this.unfollow(id);
     for (const [id, head] of Object.entries(result.heads)) this.follow(id, head);
-    this.#behind.clear();
     this.takeBatch(result.conversations);
     for (const id of this.#cursors.keys()) this.#refetch(id);
     const owed = [...this.#due.keys()];
@@ -98,24 +103,10 @@ export class Feed {
     for (const conversation of result.gained) this.learn(conversation);
   }
 
-  /** Conversations of which the last batch had no room for a single change, and where they stand here. */
-  behind(): Map<string, number> {
-    return new Map([...this.#behind].map((id) => [id, this.#cursors.get(id)?.rev ?? 0]));
-  }
-
   takeBatch(conversations: SyncResult['conversations']): void {
     this.#inBatch = true;
-    for (const { conversationId, ...changes } of conversations) {
-      const { hasMore, tooLong, conversation } = changes;
-      if (hasMore && !tooLong && changes.changes.length === 0) {
-        this.#behind.add(conversationId);
-        // Its last message and its count are known already; what led to them comes with a later batch.
-        this.#events.apply({ kind: 'conversation', conversationId, update: conversation }, false);
-      } else {
-        this.#behind.delete(conversationId);
-        this.#step(conversationId, { type: 'caught-up', result: changes });
-      }
-    }
+    for (const { conversationId, ...result } of conversations)
+      this.#step(conversationId, { type: 'caught-up', result });
     this.#inBatch = false;
   }
 
@@ -157,22 +148,27 @@ export class Feed {
     const round = this.#round;
     this.#events.fetchChanges(conversationId, cursor.pages?.rev ?? cursor.rev).then(
       (result) => {
-        if (round === this.#round) this.#step(conversationId, { type: 'caught-up', result });
+        if (round !== this.#round) return;
+        this.#failures.delete(conversationId);
+        this.#step(conversationId, { type: 'caught-up', result });
       },
       (error: unknown) => {
         if (round !== this.#round) return;
         this.#step(conversationId, { type: 'fetch-failed' });
         // After a loss of the line the next `sync` closes the gap.
-        if (!this.#context.online()) return;
-        this.#context.report(error);
-        this.#again(conversationId);
+        if (this.#context.online()) this.#again(conversationId, error);
       },
     );
   }
 
-  #again(conversationId: string): void {
+  #again(conversationId: string, error: unknown): void {
+    const failures = this.#failures.get(conversationId) ?? 0;
+    this.#failures.set(conversationId, failures + 1);
+    if (failures === 0) this.#context.report(error);
     this.#refetches.get(conversationId)?.();
-    const cancel = this.#context.clock.after(REFETCH_AFTER_MS, () => {
+    const asked = isCommError(error) ? (error.retryAfterMs ?? 0) : 0;
+    const delay = Math.max(asked, backoffMs(failures, Math.random(), REFETCH));
+    const cancel = this.#context.clock.after(delay, () => {
       this.#refetches.delete(conversationId);
       this.#refetch(conversationId);
     });
@@ -181,7 +177,8 @@ export class Feed {
 
   #refetch(conversationId: string): void {
     const cursor = this.#cursors.get(conversationId);
-    const hasGap = cursor !== undefined && (cursor.held.size > 0 || cursor.pages !== undefined) && !cursor.fetching;
+    if (cursor === undefined || cursor.fetching) return;
+    const hasGap = cursor.held.size > 0 || cursor.pages !== undefined || this.#failures.has(conversationId);
     if (hasGap && this.#context.online() && !this.#catchingUp) this.#fetch(conversationId);
   }
 

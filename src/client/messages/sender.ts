@@ -222,7 +222,9 @@ export class Sender {
       const found = mayBeThere ? await this.#events.findStored(item, payload) : undefined;
       if (line !== this.#line || this.#outbox.find(clientId) === undefined) return;
       this.#sent.add(clientId);
-      const sent = afterClientId === undefined ? payload : { ...payload, afterClientId };
+      // Under one id for all attempts: so what was applied, and answered in vain, isn't applied again.
+      const once = this.#context.has('client-id') ? { ...payload, clientId } : payload;
+      const sent = afterClientId === undefined ? once : { ...once, afterClientId };
       this.confirm(clientId, found ?? (await this.#context.requester.request(operation.name, sent)));
     } catch (error) {
       if (line === this.#line) this.#refused(item, afterClientId !== undefined, error);

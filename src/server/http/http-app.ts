@@ -3,6 +3,7 @@ import { errorFields } from '../../lib/logger.ts';
 import { HTTP_STATUS, type ServerErrorCode } from '../../protocol/errors.ts';
 import type { Core } from '../core.ts';
 import type { AnswerRest, RestReply } from '../rest/call.ts';
+import { isUnavailable } from '../store/outages.ts';
 import { sendReply, sendResponse, toRequest, urlOf } from './node-http.ts';
 import type { OriginPolicy } from './origins.ts';
 
@@ -86,7 +87,8 @@ async function readiness(core: Core): Promise<RestReply> {
       return json(200, { status: 'ready' });
     }
   } catch (error) {
-    core.logger.error('the database does not answer', errorFields(error));
+    // What is answered as unavailable is in the log already, once.
+    if (!isUnavailable(error)) core.logger.error('the database does not answer', errorFields(error));
   }
   return json(503, { status: 'unavailable' });
 }

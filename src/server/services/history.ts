@@ -1,7 +1,7 @@
 import { LIMITS } from '../../protocol/limits.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { ListMessagesQuery, SearchQuery } from '../../protocol/rest.ts';
-import { pageAfter, pageBefore, seqAtTime, seqOf } from '../store/history.ts';
+import { pageAfter, pageBefore, seqAtTime } from '../store/history.ts';
 import { membershipOf } from '../store/members.ts';
 import { findMessage } from '../store/messages.ts';
 import { rowIdOf, type MessageRow } from '../store/rows.ts';
@@ -27,7 +27,7 @@ export class HistoryService {
   /** @throws CommError `NOT_FOUND` */
   async get(reader: Reader, messageId: string): Promise<Message> {
     return await this.#deps.store.read(function* () {
-      const row = yield* findMessage(messageId);
+      const row = yield* findMessage(messageId, reader);
       if (row === undefined) throw notFound();
       yield* mayRead(reader, row.conversation_id);
       return yield* viewMessage(row);
@@ -43,7 +43,7 @@ export class HistoryService {
     const limit = this.#limit(page.limit);
     return await this.#deps.store.read(function* () {
       yield* mayRead(reader, conversationId);
-      return yield* viewMessages(yield* pageOf(conversationId, page, limit));
+      return yield* viewMessages(yield* pageOf(reader, conversationId, page, limit));
     });
   }
 
@@ -69,32 +69,37 @@ function* mayRead(reader: Reader, conversationId: string): Work<void> {
 }
 
 function* pageOf(
+  reader: Reader,
   conversationId: string,
   { before, after, around }: ListMessagesQuery,
   limit: number,
 ): Work<readonly MessageRow[]> {
   if (before !== undefined) {
-    return yield* pageBefore(conversationId, yield* positionBefore(conversationId, before), limit);
+    return yield* pageBefore(conversationId, yield* positionBefore(reader, conversationId, before), limit);
   }
-  if (after !== undefined) return yield* pageAfter(conversationId, yield* positionOf(conversationId, after), limit);
+  if (after !== undefined) {
+    return yield* pageAfter(conversationId, yield* positionOf(reader, conversationId, after), limit);
+  }
   if (around !== undefined) {
-    const seq = yield* positionOf(conversationId, around);
+    const seq = yield* positionOf(reader, conversationId, around);
     const newer = yield* pageAfter(conversationId, seq, Math.floor((limit - 1) / 2));
     return [...newer, ...(yield* pageBefore(conversationId, seq + 1, limit - newer.length))];
   }
   return yield* pageBefore(conversationId, EVERYTHING, limit);
 }
 
-function* positionBefore(conversationId: string, before: string): Work<number> {
-  if (rowIdOf(before) !== undefined || !ISO_TIME.test(before)) return yield* positionOf(conversationId, before);
+function* positionBefore(reader: Reader, conversationId: string, before: string): Work<number> {
+  if (rowIdOf(before) !== undefined || !ISO_TIME.test(before)) {
+    return yield* positionOf(reader, conversationId, before);
+  }
   // A time without a zone is UTC, as the database writes it.
   const time = Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/i.test(before) ? before : `${before.replace(' ', 'T')}Z`);
   if (Number.isNaN(time)) throw invalid('before is a message id or an ISO 8601 time');
   return yield* seqAtTime(conversationId, new Date(time).toISOString());
 }
 
-function* positionOf(conversationId: string, messageId: string): Work<number> {
-  const seq = yield* seqOf(conversationId, messageId);
-  if (seq === undefined) throw notFound();
-  return seq;
+function* positionOf(reader: Reader, conversationId: string, messageId: string): Work<number> {
+  const row = yield* findMessage(messageId, reader);
+  if (row?.conversation_id !== conversationId) throw notFound();
+  return row.seq;
 }

@@ -3,6 +3,7 @@ import { errorFields, type Logger } from '../../lib/logger.ts';
 import type { KeyExchangeResponse, KeysUploaded, RequestKeys, UploadKeys } from '../../protocol/encryption.ts';
 import { CommError } from '../../protocol/errors.ts';
 import { isDepleted, publishedKeys, replaceKeys, takeOneTimePreKey, type TakenPreKey } from '../store/keys.ts';
+import { isUnavailable } from '../store/outages.ts';
 import type { Store } from '../store/store.ts';
 import { peersOf, sharingWith } from '../store/users.ts';
 import type { Work } from '../store/work.ts';
@@ -102,6 +103,7 @@ export class KeyService {
       if (!(await store.read(() => isDepleted(userId)))) return;
       hub.toSocket(socketId, { event: 'encryption:keys-depleted', data: { userId } });
     } catch (error) {
+      if (isUnavailable(error)) return;
       logger.warn('it could not be told that one-time prekeys are used up', errorFields(error));
     }
   }

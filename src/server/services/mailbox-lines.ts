@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { errorFields, type Logger } from '../../lib/logger.ts';
 import { envelopeSchema, type SessionInitPush } from '../../protocol/encryption.ts';
 import { mailboxPage, type Entry, type Page } from '../store/mailbox.ts';
+import { isUnavailable } from '../store/outages.ts';
 import type { Store } from '../store/store.ts';
 import type { Caller, Hub } from './ports.ts';
 
@@ -92,7 +93,7 @@ export class MailboxLines {
       .catch((error: unknown) => {
         // Tried again with the next envelope or acknowledgement, or on the next connection.
         line.reading = false;
-        logger.warn('a mailbox could not be read', errorFields(error));
+        if (!isUnavailable(error)) logger.warn('a mailbox could not be read', errorFields(error));
       });
   }
 

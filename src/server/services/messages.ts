@@ -1,10 +1,12 @@
-import type { EditMessage, Message, MessageRef, ReactToMessage } from '../../protocol/messages.ts';
+import type { ChangeOnce, EditMessage, Message, MessageRef, ReactToMessage } from '../../protocol/messages.ts';
+import { appliedTo, keepApplied } from '../store/applied.ts';
 import { takeRev } from '../store/counters.ts';
 import { deleteMessage, editMessage, reactionsOf, setReaction } from '../store/message-changes.ts';
+import type { MessageRow } from '../store/rows.ts';
 import { viewMessage } from '../store/views.ts';
 import type { Work } from '../store/work.ts';
 import { isoNow, type ServiceDeps } from './deps.ts';
-import { isServerWritten, messageFor, ownMessage } from './message-access.ts';
+import { checkOwn, isServerWritten, messageFor } from './message-access.ts';
 import { checkRecipient, checkSender } from './envelope-rules.ts';
 import { checkLength } from './message-rules.ts';
 import type { Caller } from './ports.ts';
@@ -12,6 +14,9 @@ import { conflict, forbidden, invalid } from './refusals.ts';
 
 /** One person can't fill a message with reactions without end. */
 const MAX_REACTIONS_EACH = 20;
+/** How long, and for how many changes of one person, a repeat is recognized. */
+const REPEATED_WITHIN_MS = 30 * 86_400_000;
+const REPEATED_EACH = 20_000;
 
 /** What a write came to; `changed` is false when it had all been so before, and then nobody is told. */
 interface Outcome {
@@ -19,7 +24,10 @@ interface Outcome {
   readonly changed: boolean;
 }
 
-/** Changes to messages that are there: editing, deleting, reacting. All of them are safe to repeat. */
+/**
+ * Changes to messages that are there: editing, deleting, reacting. All of them are safe to repeat: at once because they
+ * name what is wanted, and after others because a change that carries a client id is applied once.
+ */
 export class MessagesService {
   readonly #deps: ServiceDeps;
 
@@ -31,14 +39,14 @@ export class MessagesService {
    * @throws CommError `FORBIDDEN` for another's message, `CONFLICT` when it was deleted, or when it is encrypted and the
    * edit isn't (or the other way round), `MESSAGE_TOO_LONG`, `INVALID`, `NOT_FOUND`
    */
-  async edit(caller: Caller, { content: text, envelope, ...ref }: EditMessage): Promise<Message> {
+  async edit(caller: Caller, { content: text, envelope, ...ref }: EditMessage & ChangeOnce): Promise<Message> {
     const { config, clock, store } = this.#deps;
     checkLength(text, config);
     if (envelope !== undefined) checkSender(caller.userId, envelope);
     else if (text.trim() === '') throw invalid('A message has a text');
     const content = envelope === undefined ? text : JSON.stringify(envelope);
-    const work = function* (): Work<Outcome> {
-      const row = yield* ownMessage(caller.userId, ref);
+    const apply = function* (row: MessageRow): Work<Outcome> {
+      checkOwn(caller.userId, row);
       if (row.deleted_at !== null) throw conflict('The message was deleted');
       if (isServerWritten(row)) throw forbidden('This message was written by the server');
       if ((row.encrypted !== 0) !== (envelope !== undefined)) {
@@ -49,7 +57,11 @@ export class MessagesService {
       const edited = yield* editMessage(row, content, isoNow(clock), yield* takeRev(row.conversation_id));
       return { message: yield* viewMessage(edited), changed: true };
     };
-    return (await store.write(work, (outcome) => this.#tellUpdated(outcome))).message;
+    const { message } = await store.write(
+      () => this.#once(caller, ref, apply),
+      (outcome) => this.#tellUpdated(outcome),
+    );
+    return message;
   }
 
   /**
@@ -57,15 +69,16 @@ export class MessagesService {
    *
    * @throws CommError `FORBIDDEN` for another's message, `NOT_FOUND`
    */
-  async delete(caller: Caller, ref: MessageRef): Promise<Message> {
+  async delete(caller: Caller, ref: MessageRef & ChangeOnce): Promise<Message> {
     const { clock, hub, store } = this.#deps;
     const { userId } = caller;
-    const work = function* (): Work<Outcome> {
-      const row = yield* ownMessage(userId, ref);
+    const apply = function* (row: MessageRow): Work<Outcome> {
+      checkOwn(userId, row);
       if (row.deleted_at !== null) return { message: yield* viewMessage(row), changed: false };
       const buried = yield* deleteMessage(row, isoNow(clock), yield* takeRev(row.conversation_id));
       return { message: yield* viewMessage(buried), changed: true };
     };
+    const work = (): Work<Outcome> => this.#once(caller, ref, apply);
     const { message } = await store.write(work, (outcome) => {
       if (!outcome.changed) return;
       const { id: messageId, conversationId, seq, rev } = outcome.message;
@@ -81,11 +94,10 @@ export class MessagesService {
    *
    * @throws CommError `CONFLICT` when the message was deleted or has too many reactions of the caller, `NOT_FOUND`
    */
-  async react(caller: Caller, { emoji, on, ...ref }: ReactToMessage): Promise<Message> {
+  async react(caller: Caller, { emoji, on, ...ref }: ReactToMessage & ChangeOnce): Promise<Message> {
     const { clock, hub, store } = this.#deps;
     const { userId } = caller;
-    const work = function* (): Work<Outcome> {
-      const row = yield* messageFor(userId, ref);
+    const apply = function* (row: MessageRow): Work<Outcome> {
       if (row.deleted_at !== null) throw conflict('The message was deleted');
       const mine = yield* reactionsOf(row, userId);
       const has = mine.includes(emoji);
@@ -96,6 +108,7 @@ export class MessagesService {
       const touched = yield* setReaction(row, { userId, emoji, on: wanted }, isoNow(clock), rev);
       return { message: yield* viewMessage(touched), changed: true };
     };
+    const work = (): Work<Outcome> => this.#once(caller, ref, apply);
     const { message } = await store.write(work, (outcome) => {
       if (!outcome.changed) return;
       const { id: messageId, conversationId, seq, rev, reactions = [] } = outcome.message;
@@ -103,6 +116,25 @@ export class MessagesService {
       hub.toConversation(conversationId, { event: 'message:reaction-update', data });
     });
     return message;
+  }
+
+  /** Applies a change, unless it was applied before: then the message is answered as others have left it since. */
+  *#once(
+    { userId }: Caller,
+    { clientId, ...ref }: MessageRef & ChangeOnce,
+    apply: (row: MessageRow) => Work<Outcome>,
+  ): Work<Outcome> {
+    const row = yield* messageFor(userId, ref);
+    if (clientId === undefined) return yield* apply(row);
+    const known = yield* appliedTo(userId, clientId);
+    if (known !== undefined && known !== row.id) throw conflict('This client id is a change of another message');
+    if (known !== undefined) return { message: yield* viewMessage(row), changed: false };
+    const outcome = yield* apply(row);
+    const { clock } = this.#deps;
+    const before = new Date(clock.now() - REPEATED_WITHIN_MS).toISOString();
+    const applied = { userId, clientId, messageId: row.id, appliedAt: isoNow(clock) };
+    yield* keepApplied(applied, { before, each: REPEATED_EACH });
+    return outcome;
   }
 
   #tellUpdated({ message, changed }: Outcome): void {

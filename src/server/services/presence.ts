@@ -3,6 +3,7 @@ import { errorFields, type Logger } from '../../lib/logger.ts';
 import type { PresenceUpdate, SetPresence, WatchPresence } from '../../protocol/presence.ts';
 import type { ResolvedConfig } from '../config.ts';
 import type { CommunicationStore } from '../store/ephemera/memory.ts';
+import { isUnavailable } from '../store/outages.ts';
 import type { Store } from '../store/store.ts';
 import {
   conversationIdsOf,
@@ -185,6 +186,8 @@ export class PresenceService {
   }
 
   #report(what: string): (error: unknown) => void {
-    return (error) => this.#deps.logger.error(what, errorFields(error));
+    return (error) => {
+      if (!isUnavailable(error)) this.#deps.logger.error(what, errorFields(error));
+    };
   }
 }

@@ -12,6 +12,7 @@ import {
 } from '../store/marks.ts';
 import { statusChanges, type StatusChange } from '../store/status-changes.ts';
 import { membershipOf } from '../store/members.ts';
+import { wireId } from '../store/rows.ts';
 import type { Work } from '../store/work.ts';
 import { isoNow, type ServiceDeps } from './deps.ts';
 import { messageFor } from './message-access.ts';
@@ -20,6 +21,7 @@ import { notFound } from './refusals.ts';
 import { pushStatuses } from './statuses.ts';
 
 interface ReadOutcome {
+  readonly messageId: string;
   readonly mark: ReadMark;
   readonly head: Head;
   readonly readAt: string;
@@ -59,12 +61,12 @@ export class ReadingService {
         yield* slowestDelivered(conversationId),
       )).filter(({ senderId, seq }) => seq > slowestBut(senderId, readAfter));
       const { seq = 0, rev = 0 } = (yield* membershipOf(conversationId, userId)) ?? {};
-      return { mark, moved: { mark, head: { seq, rev }, readAt, read, delivered } };
+      return { mark, moved: { messageId: wireId(row), mark, head: { seq, rev }, readAt, read, delivered } };
     };
     const { mark } = await store.write(work, ({ moved }) => {
       if (moved === undefined) return;
       const { unreadCount, lastReadSeq: seq } = moved.mark;
-      const receipt = { conversationId, messageId, readBy: { userId, readAt: moved.readAt }, seq };
+      const receipt = { conversationId, messageId: moved.messageId, readBy: { userId, readAt: moved.readAt }, seq };
       hub.toConversation(conversationId, { event: 'read-receipt:update', data: receipt });
       pushStatuses(hub, conversationId, 'delivered', moved.delivered);
       pushStatuses(hub, conversationId, 'read', moved.read);

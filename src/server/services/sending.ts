@@ -117,9 +117,11 @@ export class SendingService {
     if (afterClientId !== undefined && !facts.predecessorFound) {
       throw conflict('The message before this one is not stored yet');
     }
-    if (draft.replyTo !== undefined && !facts.replyFound) throw invalid('replyTo is no message of this conversation');
+    if (draft.replyTo !== undefined && facts.replyTo === undefined) {
+      throw invalid('replyTo is no message of this conversation');
+    }
     if (envelope !== undefined) yield* checkRecipient(draft.conversationId, envelope);
-    return yield* this.#append(draft);
+    return yield* this.#append({ ...draft, replyTo: facts.replyTo });
   }
 
   *#append(draft: Draft): Work<Sent> {

@@ -27,6 +27,7 @@ import { withPresence } from './conversation-presence.ts';
 import type { ServiceDeps } from './deps.ts';
 import type { Caller } from './ports.ts';
 import { notFound } from './refusals.ts';
+import { ANSWER_CONVERSATIONS, rowsWithinBudget, withinBudget } from './sync-budget.ts';
 
 /**
  * What somebody missed. Changes of messages come as current rows; changes of members and of the name have moved `rev`
@@ -52,17 +53,21 @@ export class SyncService {
       }
       // One more than is answered tells whether there is more.
       const changed = yield* changedRows(conversationId, after, rows + 1);
-      const changes = yield* viewMessages(changed.slice(0, rows));
-      return { changes, conversation, head, hasMore: changed.length > rows, tooLong: false };
+      const changes = rowsWithinBudget(yield* viewMessages(changed.slice(0, rows)));
+      return { changes, conversation, head, hasMore: changed.length > changes.length, tooLong: false };
     });
     const [conversation = found.conversation] = await withPresence(presence, [found.conversation]);
     return { ...found, conversation };
   }
 
-  /** Everything since the caller's cursors, in one answer and on one snapshot of the database. */
-  async sync({ userId }: Caller, { cursors, inboxRev }: Sync): Promise<SyncResult> {
+  /** What came since the caller's cursors, as far as one answer has room, and on one snapshot of the database. */
+  async sync({ userId }: Caller, { cursors, inboxRev, rest }: Sync): Promise<SyncResult> {
     const { store, presence, config } = this.#deps;
-    const found = await store.read(() => collect(userId, cursors, inboxRev, config.pageSize));
+    const found = withinBudget(
+      await store.read(() =>
+        rest === true ? collectRest(userId, cursors) : collect(userId, cursors, inboxRev, config.pageSize),
+      ),
+    );
     const all = await withPresence(presence, [
       ...found.gained,
       ...found.conversations.map(({ conversation }) => conversation),
@@ -99,21 +104,51 @@ function* collect(
   for (const id of Object.keys(cursors)) if (!heads.has(id)) lost.add(id);
 
   const followed = new Set(Object.keys(cursors));
-  const joined = since === 0 ? new Set(heads.keys()) : new Set(news.joined);
-  const gainedIds = [...heads.keys()].filter((id) => joined.has(id) && !followed.has(id)).slice(0, pageSize);
+  const fresh = [...heads].filter(([id]) => !followed.has(id) && (since === 0 || news.joined.has(id)));
+  const gainedIds = fresh.slice(0, pageSize).map(([id]) => id);
+  const joined = since === 0 ? {} : Object.fromEntries(fresh.map(([id, head]) => [id, news.joined.get(id) ?? head]));
   const gained = yield* viewConversations(userId, gainedIds);
 
   const behind = yield* conversationsBehind(userId, cursors);
   // Whoever starts over gets all they follow as it is: their marks and flags may be of any age.
-  const own = since === 0 ? [...heads.keys()] : [...news.flagged, ...news.joined];
+  const own = since === 0 ? [...heads.keys()] : [...news.flagged, ...news.joined.keys()];
   const flagged = own.filter((id) => followed.has(id));
   const conversations = yield* changesOf(userId, behind, flagged, heads);
   const reads = [];
-  for (const { conversationId, lastReadSeq } of since === 0 ? [] : news.reads) {
-    reads.push({ conversationId, lastReadSeq, unreadCount: yield* unreadCountOf(conversationId, userId) });
+  for (const mark of since === 0 ? [] : news.reads) {
+    reads.push({ ...mark, unreadCount: yield* unreadCountOf(mark.conversationId, userId) });
   }
-  for (const id of [...followed, ...gainedIds]) heads.delete(id);
-  return { inboxRev, conversations, gained, heads: Object.fromEntries(heads), lost: [...lost], reads };
+  const untold = untoldOf(behind, flagged, conversations);
+  for (const id of [...followed, ...gainedIds]) if (!untold.has(id)) heads.delete(id);
+  return { inboxRev, conversations, gained, heads: Object.fromEntries(heads), joined, lost: [...lost], reads };
+}
+
+/** What an earlier answer had no room for: each of these conversations as it is, and of no other one. */
+function* collectRest(userId: string, cursors: Readonly<Record<string, number>>): Work<SyncResult> {
+  const heads = yield* headsOf(userId);
+  const asked = Object.keys(cursors).filter((id) => heads.has(id));
+  const behind = yield* conversationsBehind(userId, cursors);
+  const conversations = yield* changesOf(userId, behind, asked, heads);
+  const untold = untoldOf(behind, asked, conversations);
+  return {
+    inboxRev: yield* inboxRevOf(userId),
+    conversations,
+    gained: [],
+    heads: Object.fromEntries([...heads].filter(([id]) => untold.has(id))),
+    lost: Object.keys(cursors).filter((id) => !heads.has(id)),
+    reads: [],
+  };
+}
+
+/** Of those that have something to tell, the ones that had no room for it. */
+function untoldOf(
+  behind: readonly Behind[],
+  others: readonly string[],
+  told: readonly ConversationChanges[],
+): ReadonlySet<string> {
+  const untold = new Set([...behind.map(({ conversationId }) => conversationId), ...others]);
+  for (const { conversationId } of told) untold.delete(conversationId);
+  return untold;
 }
 
 /** The conversations that are behind, and those whose flags alone changed: their `conversation` says so. */
@@ -131,18 +166,19 @@ function* changesOf(
   }
   const { rows, cut } = yield* changedRowsOfMany(cursors, { each: LIMITS.syncChanges, total: LIMITS.syncTotal });
   const changes = Map.groupBy(yield* viewMessages(rows), (message) => message.conversationId);
-  const ids = [...new Set([...behind.map(({ conversationId }) => conversationId), ...flagged])];
+  const ids = [...new Set([...behind.map(({ conversationId }) => conversationId), ...flagged])]
+    .filter((id) => !cut.has(id))
+    .slice(0, ANSWER_CONVERSATIONS);
   return (yield* viewConversations(userId, ids)).map((conversation) => {
     const { id } = conversation;
     const head = heads.get(id) ?? { seq: 0, rev: 0 };
-    const cursor = cursors.get(id);
     const inOrder = (changes.get(id) ?? []).toSorted((a: Message, b: Message) => (a.rev ?? 0) - (b.rev ?? 0));
     return {
       conversationId: id,
       changes: inOrder,
       conversation,
       head,
-      hasMore: cursor !== undefined && (cut.has(id) || head.rev > cursor + LIMITS.syncChanges),
+      hasMore: cursors.has(id) && inOrder.length === LIMITS.syncChanges,
       tooLong: tooLong.has(id),
     };
   });

@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Head } from '../../protocol/conversations.ts';
+import type { ReadMark } from '../../protocol/messages.ts';
 import { MESSAGE_COLUMNS, messageRows } from './messages.ts';
-import type { MessageRow } from './rows.ts';
+import { isoTime, type MessageRow } from './rows.ts';
 import { query, statement, type Params } from './statement.ts';
 import { all, first, type Work } from './work.ts';
 
@@ -45,7 +46,8 @@ const selectHeads = statement((p: Params<{ userId: string }>) =>
 const selectInboxNews = statement((p: Params<{ userId: string; after: number }>) =>
   query
     .selectFrom('conversation_participants')
-    .select(['conversation_id', 'joined_inbox_rev', 'read_inbox_rev', 'flags_inbox_rev', 'last_read_seq'])
+    .select(['conversation_id', 'joined_inbox_rev', 'read_inbox_rev', 'flags_inbox_rev'])
+    .select(['joined_seq', 'joined_rev', 'last_read_seq', 'last_read_at'])
     .where('user_id', '=', p.userId)
     .where('inbox_rev', '>', p.after),
 );
@@ -56,16 +58,22 @@ const selectDepartures = statement((p: Params<{ userId: string; after: number }>
     .where('user_id', '=', p.userId)
     .where('inbox_rev', '>', p.after),
 );
+const BEYOND = Number.MAX_SAFE_INTEGER;
 /**
- * Of every conversation at most `each` changes: current rows have distinct revisions, so a span holds no more. `cross
- * join` keeps the order of the cursors.
+ * Of every conversation its `each` earliest changes: those before the next one after them. A row that was changed often
+ * stands at its last revision alone, so a span of revisions may be empty. `cross join` keeps the order of the cursors.
  */
 const selectChangedOfMany = statement(
   (p: Params<{ cursors: string; each: number; limit: number }>) => sql<MessageRow>`
     select ${sql.join(MESSAGE_COLUMNS.map((column) => sql.ref(column)))}
     from json_each(${p.cursors}) as mine
     cross join messages on messages.conversation_id = mine.value ->> 0
-      and messages.rev > mine.value ->> 1 and messages.rev <= (mine.value ->> 1) + ${p.each}
+      and messages.rev > mine.value ->> 1
+      and messages.rev < coalesce((
+        select later.rev from messages as later
+        where later.conversation_id = mine.value ->> 0 and later.rev > mine.value ->> 1
+        order by later.rev limit 1 offset ${p.each}
+      ), ${BEYOND})
     limit ${p.limit}`,
 );
 
@@ -119,22 +127,26 @@ export function* headsOf(userId: string): Work<ReadonlyMap<string, Head>> {
 }
 
 export interface InboxNews {
-  readonly joined: string[];
-  readonly reads: { readonly conversationId: string; readonly lastReadSeq: number }[];
+  /** And where it stood then; unknown for who joined before that was written down. */
+  readonly joined: Map<string, Head | undefined>;
+  readonly reads: Omit<ReadMark, 'unreadCount'>[];
   readonly flagged: string[];
   readonly left: string[];
 }
 
 /** What changed for this user alone after an inbox revision. */
 export function* inboxNews(userId: string, after: number): Work<InboxNews> {
-  const news: InboxNews = { joined: [], reads: [], flagged: [], left: [] };
+  const news: InboxNews = { joined: new Map(), reads: [], flagged: [], left: [] };
   for (const row of yield* all(selectInboxNews({ userId, after }))) {
     const conversationId = row.conversation_id;
     if (row.joined_inbox_rev > after) {
-      news.joined.push(conversationId);
+      const { joined_seq: seq, joined_rev: rev } = row;
+      news.joined.set(conversationId, seq === null || rev === null ? undefined : { seq, rev });
       continue;
     }
-    if (row.read_inbox_rev > after) news.reads.push({ conversationId, lastReadSeq: row.last_read_seq });
+    const { last_read_seq: lastReadSeq, last_read_at: at } = row;
+    const readAt = at === null ? {} : { readAt: isoTime(at) };
+    if (row.read_inbox_rev > after) news.reads.push({ conversationId, lastReadSeq, ...readAt });
     if (row.flags_inbox_rev > after) news.flagged.push(conversationId);
   }
   for (const row of yield* all(selectDepartures({ userId, after }))) news.left.push(row.conversation_id);

@@ -22,9 +22,17 @@ export class Database {
     return result;
   }
 
-  /** Runs `work` on one snapshot. */
-  async read<T>(work: () => Work<T>): Promise<T> {
-    return await this.run(() => transaction('read', work));
+  /**
+   * Runs `work` on one snapshot.
+   *
+   * @param failure - what it rejects with in place of an error
+   */
+  async read<T>(work: () => Work<T>, failure: (error: unknown) => unknown = (error) => error): Promise<T> {
+    try {
+      return await this.run(() => transaction('read', work));
+    } catch (error) {
+      throw failure(error);
+    }
   }
 }
 

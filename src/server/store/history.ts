@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { messageRows } from './messages.ts';
-import { rowIdOf, type MessageRow } from './rows.ts';
-import { query, statement, type Params } from './statement.ts';
+import type { MessageRow } from './rows.ts';
+import { statement, type Params } from './statement.ts';
 import { all, first, type Work } from './work.ts';
 
 interface Page {
@@ -24,13 +24,6 @@ const selectAfter = statement((p: Params<Page>) =>
     .orderBy('messages.seq')
     .limit(p.limit),
 );
-const selectSeq = statement((p: Params<{ conversationId: string; id: number | null; publicId: string | null }>) =>
-  query
-    .selectFrom('messages')
-    .select('seq')
-    .where('conversation_id', '=', p.conversationId)
-    .where((either) => either.or([either('id', '=', p.id), either('public_id', '=', p.publicId)])),
-);
 /** The two formats of time compare once they are one; the index alone narrows it down to a day. */
 const selectSeqBeforeTime = statement(
   (p: Params<{ conversationId: string; time: string }>) =>
@@ -49,15 +42,6 @@ export function* pageBefore(conversationId: string, seq: number, limit: number):
 /** The `limit` messages that follow a position, newest first. */
 export function* pageAfter(conversationId: string, seq: number, limit: number): Work<readonly MessageRow[]> {
   return [...(yield* all(selectAfter({ conversationId, seq, limit })))].toReversed();
-}
-
-/** Where a message stands, if it is one of this conversation. */
-export function* seqOf(conversationId: string, messageId: string): Work<number | undefined> {
-  const id = rowIdOf(messageId);
-  const row = yield* first(
-    selectSeq({ conversationId, id: id ?? null, publicId: id === undefined ? messageId : null }),
-  );
-  return row?.seq ?? undefined;
 }
 
 /** The first position that is not before `time` (ISO 8601, UTC). */

@@ -89,9 +89,10 @@ const insertMembers = statement(
   (p: Params<{ conversationId: string; userIds: string; ownerId: string | null; now: string }>) =>
     sql<never>`
     insert into conversation_participants
-      (conversation_id, user_id, role, joined_at, last_read_seq, last_delivered_seq, inbox_rev, joined_inbox_rev)
+      (conversation_id, user_id, role, joined_at, last_read_seq, last_delivered_seq, inbox_rev, joined_inbox_rev,
+        joined_seq, joined_rev)
     select c.id, u.user_id, case when u.user_id = ${p.ownerId} then 'owner' else 'member' end, ${p.now},
-      c.seq, c.seq, u.inbox_rev, u.inbox_rev
+      c.seq, c.seq, u.inbox_rev, u.inbox_rev, c.seq, c.rev
     from conversations as c join comm_users as u on u.user_id in ${listed(p.userIds)}
     where c.id = ${p.conversationId}`,
 );

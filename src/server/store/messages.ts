@@ -35,11 +35,21 @@ const selectById = statement((p: Params<{ id: number }>) => messageRows.where('m
 const selectByPublicId = statement((p: Params<{ publicId: string }>) =>
   messageRows.where('messages.public_id', '=', p.publicId),
 );
+const selectOwn = statement((p: Params<{ senderId: string; clientId: string }>) =>
+  messageRows.where('messages.sender_id', '=', p.senderId).where('messages.client_id', '=', p.clientId),
+);
 
-/** By the id on the wire, whichever form it has. */
-export function* findMessage(messageId: string): Work<MessageRow | undefined> {
+/**
+ * By the id on the wire, whichever form it has, or by the client id that `senderId` gave it: until the answer to a send
+ * is there, its sender has no other name for it. Only the sender's own are looked at, and what is a number is never a
+ * client id.
+ */
+export function* findMessage(messageId: string, senderId?: string): Work<MessageRow | undefined> {
   const id = rowIdOf(messageId);
-  return yield* first(id === undefined ? selectByPublicId({ publicId: messageId }) : selectById({ id }));
+  if (id !== undefined) return yield* first(selectById({ id }));
+  const row = yield* first(selectByPublicId({ publicId: messageId }));
+  if (row !== undefined || senderId === undefined) return row;
+  return yield* first(selectOwn({ senderId, clientId: messageId }));
 }
 
 /** Everything that decides about a send, in one look. */
@@ -47,7 +57,8 @@ export interface SendFacts {
   readonly member: boolean;
   /** The message already stored under the same client id. */
   readonly duplicateId: number | undefined;
-  readonly replyFound: boolean;
+  /** The wire id of the message it answers, by whichever name {@link findMessage} knows; undefined where it isn't here. */
+  readonly replyTo: string | undefined;
   readonly predecessorFound: boolean;
 }
 
@@ -59,17 +70,21 @@ const selectSendFacts = statement(
       clientId: string | null;
       afterClientId: string | null;
       replyId: number | null;
-      replyPublicId: string | null;
+      replyOther: string | null;
     }>,
   ) =>
-    sql<{ member: number | null; duplicate: number | null; reply: number | null; predecessor: number | null }>`
+    sql<{ member: number | null; duplicate: number | null; reply: string | number | null; predecessor: number | null }>`
     select
       (select 1 from conversation_participants
         where conversation_id = ${p.conversationId} and user_id = ${p.senderId}) as member,
       (select id from messages where sender_id = ${p.senderId} and client_id = ${p.clientId}) as duplicate,
       coalesce(
-        (select 1 from messages where id = ${p.replyId} and conversation_id = ${p.conversationId}),
-        (select 1 from messages where public_id = ${p.replyPublicId} and conversation_id = ${p.conversationId})
+        (select coalesce(public_id, id) from messages
+          where id = ${p.replyId} and conversation_id = ${p.conversationId}),
+        (select public_id from messages
+          where public_id = ${p.replyOther} and conversation_id = ${p.conversationId}),
+        (select coalesce(public_id, id) from messages
+          where sender_id = ${p.senderId} and client_id = ${p.replyOther} and conversation_id = ${p.conversationId})
       ) as reply,
       (select 1 from messages where sender_id = ${p.senderId} and client_id = ${p.afterClientId}
         and conversation_id = ${p.conversationId}) as predecessor`,
@@ -92,13 +107,13 @@ export function* sendFacts(
       clientId: clientId ?? null,
       afterClientId: afterClientId ?? null,
       replyId: replyId ?? null,
-      replyPublicId: replyId === undefined ? (replyTo ?? null) : null,
+      replyOther: replyId === undefined ? (replyTo ?? null) : null,
     }),
   );
   return {
     member: row?.member === 1,
     duplicateId: row?.duplicate ?? undefined,
-    replyFound: row?.reply === 1,
+    replyTo: typeof row?.reply === 'number' ? String(row.reply) : (row?.reply ?? undefined),
     predecessorFound: row?.predecessor === 1,
   };
 }

@@ -35,6 +35,9 @@ export interface ParticipantsTable {
   joined_inbox_rev: Generated<number>;
   read_inbox_rev: Generated<number>;
   flags_inbox_rev: Generated<number>;
+  /** Where the conversation stood when they joined: what came since is news to them. */
+  joined_seq: Generated<number | null>;
+  joined_rev: Generated<number | null>;
 }
 
 export interface MessagesTable {
@@ -44,7 +47,7 @@ export interface MessagesTable {
   /** The envelope's JSON when `encrypted`. */
   content: Generated<string>;
   type: Generated<string>;
-  /** The id as the sender gave it. */
+  /** The wire id of the message it answers. */
   reply_to: string | null;
   /** JSON. */
   attachment: string | null;
@@ -131,6 +134,16 @@ export interface DeparturesTable {
   inbox_rev: number;
 }
 
+/** The changes of messages that were applied, by the ids that their callers gave them. */
+export interface AppliedTable {
+  user_id: string;
+  client_id: string;
+  message_id: number;
+  /** The how-manieth of its user, as far back as they are kept. */
+  place: number;
+  applied_at: Time;
+}
+
 /** One row: every message up to `indexed_to` is in the full-text index, except those listed as stale. */
 export interface SearchStateTable {
   id: number;
@@ -159,6 +172,7 @@ export interface Tables {
   comm_taken_prekeys: TakenPrekeysTable;
   comm_users: UsersTable;
   comm_departures: DeparturesTable;
+  comm_applied: AppliedTable;
   comm_search_state: SearchStateTable;
   comm_search_stale: SearchStaleTable;
   comm_migrations: MigrationsTable;

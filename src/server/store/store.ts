@@ -2,12 +2,17 @@ import { systemClock, type Clock } from '../../lib/clock.ts';
 import { errorFields, type Logger } from '../../lib/logger.ts';
 import { databaseOf, type Database } from './database.ts';
 import { ensureCommunicationTables } from './migrate.ts';
+import { Outages } from './outages.ts';
+import { ping, releaseRoom, takeRoom } from './ping.ts';
 import { indexStep, isBehind } from './search-index.ts';
 import type { DatabaseSource } from './sqlite-port.ts';
 import type { Work } from './work.ts';
 import { WriteBatch } from './write-batch.ts';
 
-/** The rows: everything durable goes through here. */
+/**
+ * The rows: everything durable goes through here. While the database is out of order (a full disk, say) whatever is asked
+ * of it rejects with `UNAVAILABLE`.
+ */
 export interface Store {
   /** Resolves when the tables stand; rejects when they can't. */
   readonly ready: Promise<void>;
@@ -15,6 +20,8 @@ export interface Store {
   read<T>(work: () => Work<T>): Promise<T>;
   /** Runs `work` in a transaction and resolves when it is committed; see {@link WriteBatch}. */
   write<T>(work: () => Work<T>, committed?: (value: T) => void): Promise<T>;
+  /** Rejects where the database doesn't answer, and while it takes no writes. */
+  check(): Promise<void>;
   /** Resolves when the full-text index has everything that is stored by now. */
   indexed(): Promise<void>;
   /** For the end: stops catching up ahead of time, and resolves when nothing is waiting to be written. */
@@ -35,6 +42,7 @@ class SqlStore implements Store {
   readonly ready: Promise<void>;
   readonly #database: Database;
   readonly #batch: WriteBatch;
+  readonly #outages: Outages;
   readonly #logger: Logger;
   readonly #clock: Clock;
   /** Writes since the index last caught up. */
@@ -44,7 +52,8 @@ class SqlStore implements Store {
 
   constructor(source: DatabaseSource, logger: Logger, clock: Clock) {
     this.#database = databaseOf(source);
-    this.#batch = new WriteBatch(this.#database, logger);
+    this.#outages = new Outages(logger, clock);
+    this.#batch = new WriteBatch(this.#database, logger, this.#outages);
     this.#logger = logger;
     this.#clock = clock;
     this.ready = ensureCommunicationTables(source);
@@ -53,7 +62,7 @@ class SqlStore implements Store {
   }
 
   read<T>(work: () => Work<T>): Promise<T> {
-    return this.#database.read(work);
+    return this.#database.read(work, this.#outages.answer);
   }
 
   write<T>(work: () => Work<T>, committed?: (value: T) => void): Promise<T> {
@@ -63,9 +72,18 @@ class SqlStore implements Store {
     });
   }
 
+  async check(): Promise<void> {
+    await this.read(ping);
+    if (!this.#outages.lasts) return;
+    // Nobody sends anything to a server that isn't ready: it has to find out by itself.
+    await this.#batch.write(takeRoom);
+    await this.#batch.write(releaseRoom);
+    this.#outages.over();
+  }
+
   async indexed(): Promise<void> {
     this.#behind = 0;
-    let behind = await this.#database.run(isBehind);
+    let behind = await this.read(isBehind);
     // Step by step: between two of them others read and write.
     while (behind && !this.#draining) behind = await this.#batch.write(() => indexStep());
   }

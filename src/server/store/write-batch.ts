@@ -1,14 +1,15 @@
-import { CommError, isCommError } from '../../protocol/errors.ts';
+import { isCommError, type CommError } from '../../protocol/errors.ts';
 import { errorFields, type Logger } from '../../lib/logger.ts';
 import type { Database } from './database.ts';
+import { outageOf, type Outages } from './outages.ts';
 import { transaction, type Work } from './work.ts';
 
 /** One transaction takes at most this much, so that reading and answering go on between two of them. */
 const MAX_ITEMS = 128;
 
 interface Item {
-  /** Does the work. A refusal before anything was written is kept as this item's outcome. */
-  readonly attempt: () => Work<void>;
+  /** Does the work, and says whether it wrote. A refusal before anything was written is kept as this item's outcome. */
+  readonly attempt: () => Work<boolean>;
   /** After the commit, in the order of the items. */
   readonly settle: () => void;
   readonly fail: (error: unknown) => void;
@@ -19,16 +20,19 @@ interface Item {
  * disk write then pays for many messages, and what follows a commit (pushes) happens in the order of the commits.
  *
  * An item that is refused (a `CommError` before its first write) leaves the others alone. Anything else undoes the
- * transaction, and its items are tried again one by one.
+ * transaction, and its items are tried again one by one; where the database itself is out of order all of them are
+ * `UNAVAILABLE`.
  */
 export class WriteBatch {
   readonly #database: Database;
   readonly #logger: Logger;
+  readonly #outages: Outages;
   readonly #queue: Item[] = [];
   #flushing: Promise<void> | undefined;
 
-  constructor(database: Database, logger: Logger) {
+  constructor(database: Database, logger: Logger, outages: Outages) {
     this.#database = database;
+    this.#outages = outages;
     this.#logger = logger;
   }
 
@@ -42,7 +46,9 @@ export class WriteBatch {
       this.#queue.push({
         *attempt() {
           outcome = undefined;
-          outcome = yield* refusable(work());
+          const { wrote, ...done } = yield* refusable(work());
+          outcome = done;
+          return wrote;
         },
         settle: () => {
           if (outcome === undefined) reject(new Error('A committed write has no outcome'));
@@ -76,29 +82,27 @@ export class WriteBatch {
 
   async #commit(items: readonly Item[]): Promise<void> {
     let begun = false;
+    let wrote = false;
     const work = function* (): Work<void> {
       begun = true;
-      for (const item of items) yield* item.attempt();
+      for (const item of items) if (yield* item.attempt()) wrote = true;
     };
     try {
       await this.#database.run(() => transaction('write', work));
     } catch (error) {
-      if (!begun) this.#unavailable(items, error);
-      else if (items.length === 1) for (const item of items) item.fail(error);
+      // Another process holds the write lock for longer than we wait, or the app has a transaction open on the connection.
+      if (!begun || outageOf(error) !== undefined) {
+        const unavailable = this.#outages.begin(error);
+        for (const item of items) item.fail(unavailable);
+      } else if (items.length === 1) for (const item of items) item.fail(error);
       else {
         this.#logger.warn('A batch of writes failed and is tried one by one', errorFields(error));
         for (const item of items) await this.#commit([item]);
       }
       return;
     }
+    if (wrote) this.#outages.wrote();
     for (const item of items) item.settle();
-  }
-
-  /** Another process holds the write lock for longer than we wait, or the app has a transaction open on the connection. */
-  #unavailable(items: readonly Item[], cause: unknown): void {
-    this.#logger.warn('The database takes no writes at the moment', errorFields(cause));
-    const error = new CommError('UNAVAILABLE', 'The database is busy; try again', { retryAfterMs: 1_000, cause });
-    for (const item of items) item.fail(error);
   }
 
   #follow<T>(committed: (value: T) => void, value: T): void {
@@ -112,7 +116,7 @@ export class WriteBatch {
 }
 
 /** Runs `work`; a `CommError` is a value as long as nothing was written, and thrown on after that. */
-function* refusable<T>(work: Work<T>): Work<{ value: T } | { refusal: CommError }> {
+function* refusable<T>(work: Work<T>): Work<{ wrote: boolean } & ({ value: T } | { refusal: CommError })> {
   let wrote = false;
   try {
     let step = work.next([]);
@@ -127,9 +131,9 @@ function* refusable<T>(work: Work<T>): Work<{ value: T } | { refusal: CommError 
       }
       step = work.next(rows);
     }
-    return { value: step.value };
+    return { wrote, value: step.value };
   } catch (error) {
     if (wrote || !isCommError(error)) throw error;
-    return { refusal: error };
+    return { wrote, refusal: error };
   }
 }

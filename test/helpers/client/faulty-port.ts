@@ -8,6 +8,8 @@ export class FaultyPort implements SocketPort {
   #down = false;
   /** What was sent, by name without its prefix. */
   readonly sent: string[] = [];
+  /** What went with each of {@link sent}. */
+  readonly payloads: unknown[] = [];
   /** True: this acknowledgement gets lost on its way. */
   losesAck: (event: string) => boolean = () => false;
   /** True: this push gets lost on its way. */
@@ -48,6 +50,7 @@ export class FaultyPort implements SocketPort {
   emit(event: string, payload: unknown, acknowledge?: (reply: unknown) => void): void {
     const name = event.replace('nk:', '');
     this.sent.push(name);
+    this.payloads.push(payload);
     if (acknowledge === undefined) return this.#inner.emit(event, payload);
     this.#inner.emit(event, payload, (reply) => {
       if (!this.losesAck(name)) acknowledge(this.bends(reply));

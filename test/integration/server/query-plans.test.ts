@@ -4,6 +4,7 @@ import { silentLogger } from '../../../src/lib/logger.ts';
 import { LIMITS } from '../../../src/protocol/limits.ts';
 import { KeyLimits } from '../../../src/server/services/key-limits.ts';
 import { KeyService } from '../../../src/server/services/keys.ts';
+import { keepApplied } from '../../../src/server/store/applied.ts';
 import { baseCaller, caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 import { envelopeOf, sessionInit } from '../../helpers/server/envelopes.ts';
 import { keyBundle } from '../../helpers/server/keys.ts';
@@ -41,8 +42,21 @@ describe('no request reads a whole table', () => {
       chat.hub.base.set(conversationId, ['bob']);
       return chat.sending.send(baseCaller('ada', 's1'), { conversationId, content: 'hi', type: 'text' });
     },
-    edit: () => chat.messages.edit(caller('ada'), { ...ref(), content: 'edited' }),
-    react: () => chat.messages.react(caller('ada'), { ...ref(), emoji: '👍' }),
+    edit: () => chat.messages.edit(caller('ada'), { ...ref(), content: 'edited', clientId: 'change-1' }),
+    'edit by its client id': async () => {
+      await chat.say('ada', conversationId, 'mine', { clientId: 'c-2' });
+      await chat.messages.edit(caller('ada'), { conversationId, messageId: 'c-2', content: 'edited' });
+    },
+    'answer by its client id': () => chat.say('ada', conversationId, 'and', { replyTo: 'c-2' }),
+    'edit once more': () => chat.messages.edit(caller('ada'), { ...ref(), content: 'edited', clientId: 'change-1' }),
+    react: () => chat.messages.react(caller('ada'), { ...ref(), emoji: '👍', clientId: 'change-2' }),
+    'forget what was changed': () =>
+      chat.store.write(() =>
+        keepApplied(
+          { userId: 'ada', clientId: 'change-3', messageId: 1, appliedAt: '2026' },
+          { before: '2026', each: 1 },
+        ),
+      ),
     read: () => chat.reading.read(caller('bob'), ref()),
     delivered: () => chat.reading.delivered(caller('bob'), { conversationId, seq: 1 }),
     forward: () =>

@@ -168,19 +168,59 @@ describe('catching up', () => {
       expect(found).toMatchObject({ hasMore: true, tooLong: false });
     });
 
-    test('an answer has an end: conversations past it say that there is more', async () => {
-      const ids: string[] = [];
-      for (let index = 0; index < 30; index += 1) {
+    test('an answer has an end: what has no room stands in the heads, and asking for the rest brings it all', async () => {
+      const owed: Record<string, number> = {};
+      for (let index = 0; index < 12; index += 1) {
         chat.clock.advance(1_000);
         const { id } = await chat.direct('bob', `friend-${index}`);
-        await Promise.all(Array.from({ length: 180 }, (_, n) => chat.say('bob', id, `m${n}`)));
-        ids.unshift(id);
+        await Promise.all(Array.from({ length: 90 }, (_, n) => chat.say('bob', id, `m${n}`)));
+        owed[id] = 0;
       }
-      const found = (await sync(Object.fromEntries(ids.map((id) => [id, 0])), 1)).conversations;
-      expect(found.map(({ conversationId: id }) => id)).toEqual(ids);
-      const whole = Math.floor(LIMITS.syncTotal / 180);
-      expect(found.map(({ changes: rows }) => rows.length)).toEqual(ids.map((_, n) => (n < whole ? 180 : 0)));
-      expect(found.map(({ hasMore }) => hasMore)).toEqual(ids.map((_, n) => n >= whole));
+      let found = await sync(owed, 1);
+      const sizes = [JSON.stringify(found).length];
+      const brought: string[] = [];
+      for (;;) {
+        for (const { conversationId: id, changes: rows, hasMore } of found.conversations) {
+          expect([rows.length, hasMore]).toEqual([90, false]);
+          brought.push(id);
+          delete owed[id];
+        }
+        expect(Object.keys(found.heads).filter((id) => id !== conversationId)).toEqual(Object.keys(owed).toReversed());
+        if (Object.keys(owed).length === 0) break;
+        found = await chat.sync.sync(caller('bob'), { cursors: owed, inboxRev: 1, rest: true });
+        sizes.push(JSON.stringify(found).length);
+      }
+      expect(new Set(brought).size).toBe(12);
+      expect(Math.max(...sizes)).toBeLessThan(135_000);
+    });
+
+    test('the rest is what was asked for and no more, also where nothing has changed', async () => {
+      const { id } = await chat.direct('bob', 'cleo');
+      await chat.say('cleo', id, 'hi');
+      const cursors = { [conversationId]: 0, nowhere: 0 };
+      expect(await chat.sync.sync(caller('bob'), { cursors, inboxRev: 0, rest: true })).toMatchObject({
+        conversations: [{ conversationId, changes: [], hasMore: false }],
+        gained: [],
+        heads: {},
+        lost: ['nowhere'],
+        reads: [],
+      });
+    });
+
+    test('a page of long messages is cut by its size, one of them at least, and pages on', async () => {
+      const long = 'x'.repeat(10_000);
+      await Promise.all(Array.from({ length: 30 }, () => chat.say('ada', conversationId, long)));
+      const first = (await sync({ [conversationId]: 0 }, 1)).conversations[0];
+      expect(first).toMatchObject({ hasMore: true, tooLong: false });
+      const revs = first?.changes.map(({ rev }) => rev) ?? [];
+      while (revs.length < 30) {
+        const page = await changes(revs.at(-1) ?? 0, 200);
+        expect(page.changes.length).toBeGreaterThan(0);
+        expect(JSON.stringify(page).length).toBeLessThan(135_000);
+        revs.push(...page.changes.map(({ rev }) => rev));
+        expect(page.hasMore).toBe(revs.length < 30);
+      }
+      expect(revs).toEqual(Array.from({ length: 30 }, (_, n) => n + 1));
     });
 
     test('too far behind in one conversation is said there, the others come as ever', async () => {

@@ -6,6 +6,7 @@ import { silentLogger } from '../../../src/lib/logger.ts';
 import { CommError } from '../../../src/protocol/errors.ts';
 import { databaseOf } from '../../../src/server/store/database.ts';
 import { all, run, type Statement, type Work } from '../../../src/server/store/work.ts';
+import { Outages } from '../../../src/server/store/outages.ts';
 import { WriteBatch } from '../../../src/server/store/write-batch.ts';
 import { watchStatements } from '../../helpers/server/watch-statements.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
@@ -42,7 +43,7 @@ describe('group commit', () => {
     watchStatements(db, (sql) => statements.push(sql.split(' ')[0] ?? ''));
     const log = (message: string, fields: LogFields = {}): void => void logged.push(`${message} ${fields['error']}`);
     const logger: Logger = { ...silentLogger, warn: log, error: log };
-    batch = new WriteBatch(databaseOf(db), logger);
+    batch = new WriteBatch(databaseOf(db), logger, new Outages(logger));
   });
   afterEach(() => db.close());
 
@@ -181,7 +182,7 @@ test('a database that another process keeps is unavailable for now', async () =>
   const [ours, theirs] = [new DatabaseSync(path), new DatabaseSync(path)];
   ours.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (value TEXT UNIQUE)');
   theirs.exec('BEGIN IMMEDIATE');
-  const batch = new WriteBatch(databaseOf(ours), silentLogger);
+  const batch = new WriteBatch(databaseOf(ours), silentLogger, new Outages(silentLogger));
   const results = await Promise.allSettled([batch.write(() => put('a')), batch.write(() => put('b'))]);
   expect(results).toMatchObject([0, 1].map(() => ({ reason: { code: 'UNAVAILABLE', retryAfterMs: 1_000 } })));
   theirs.exec('ROLLBACK');

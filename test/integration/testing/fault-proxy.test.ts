@@ -101,3 +101,31 @@ test('heal() ends the faults, resume() brings them back', async () => {
   socket.write('hello');
   await closed;
 });
+
+test('a narrow line passes everything on, whole and in order', async () => {
+  const socket = await open({ bytesPerSecond: 2_000_000 });
+  const text = Array.from({ length: 5_000 }, (_, number) => `line ${number};`).join('');
+  socket.write(text);
+  expect(await received(socket, text.length)).toBe(text);
+  expect(proxy.figures).toMatchObject({ bytesUp: text.length, bytesDown: text.length });
+});
+
+test('what has no room on the line yet waits, also behind another connection; heal() widens it', async () => {
+  const socket = await open({ bytesPerSecond: 1 });
+  const other = connect(Number(new URL(proxy.url).port), '127.0.0.1');
+  await once(other, 'connect');
+  let heard = false;
+  for (const each of [socket, other]) each.on('data', () => (heard = true));
+  socket.write('x'.repeat(3_600));
+  other.write('y');
+  // A connection beside it shows that there was time enough.
+  const beside = connect(Number(new URL(target).port), '127.0.0.1');
+  beside.write('beside');
+  await once(beside, 'data');
+  beside.destroy();
+  expect(heard).toBe(false);
+  const all = Promise.all([once(socket, 'data'), once(other, 'data')]);
+  proxy.heal();
+  await all;
+  other.destroy();
+});

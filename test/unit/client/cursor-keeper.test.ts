@@ -48,6 +48,36 @@ test('user ids of any kind have a place', async () => {
   expect(keys.every((key) => /^[\x21-\x7e]+$/.test(key))).toBe(true);
 });
 
+test('of two clients that share a storage, the one behind does not take back what the other one was told', async () => {
+  const storage = memoryStorage();
+  const ahead: Position = {
+    inboxRev: 9,
+    heads: new Map([
+      ['c', { seq: 8, rev: 12 }],
+      ['e', { seq: 1, rev: 1 }],
+    ]),
+  };
+  const [one, other] = [keeper(storage).keeper, keeper(storage, ahead).keeper];
+  for (const each of [one, other]) await each.load('alice');
+  for (const each of [other, one, one]) await each.save();
+  expect(await keeper(storage).keeper.load('alice')).toEqual({
+    inboxRev: 9,
+    heads: new Map([...POSITION.heads, ...ahead.heads]),
+  });
+});
+
+test('whoever is alone goes back where the server has gone back', async () => {
+  const storage = memoryStorage();
+  const first = keeper(storage).keeper;
+  await first.load('alice');
+  await first.save();
+  const back: Position = { inboxRev: 2, heads: new Map([['c', { seq: 1, rev: 1 }]]) };
+  const second = keeper(storage, back).keeper;
+  await second.load('alice');
+  await second.save();
+  expect(await keeper(storage).keeper.load('alice')).toEqual(back);
+});
+
 test('however often it moves, it is written once a second', async () => {
   const storage = memoryStorage();
   const { keeper: each, clock } = keeper(storage);

@@ -113,3 +113,37 @@ test('what nobody waits for is sent without an acknowledgement', () => {
   wire.send('typing:start', room);
   expect(socket.sent).toEqual([{ event: 'nk:typing:start', payload: room, reply: undefined }]);
 });
+
+test('a request is not given up while the line brings anything, but for not more than three times its limit', async () => {
+  const rejected = rejectionOf(wire.request('comm:ping', {}));
+  const other = wire.request('conversation:join', room);
+  clock.advance(9_000);
+  socket.last('conversation:join').reply?.({ ok: true, data: 1 });
+  await other;
+  clock.advance(9_999);
+  wire.heard();
+  clock.advance(9_999);
+  wire.heard();
+  expect(clock.pending).toBe(1);
+  clock.advance(1_002);
+  expect(await rejected).toMatchObject({ code: 'TIMEOUT' });
+  expect(clock.pending).toBe(0);
+});
+
+test('a line that has fallen silent is noticed its limit after it did', async () => {
+  const rejected = rejectionOf(wire.request('comm:ping', {}));
+  clock.advance(4_000);
+  wire.heard();
+  clock.advance(9_999);
+  expect(clock.pending).toBe(1);
+  clock.advance(1);
+  expect(await rejected).toMatchObject({ code: 'TIMEOUT' });
+});
+
+test('the answer to a sync, the largest there is, has three times as long', async () => {
+  const rejected = rejectionOf(wire.request('sync', { cursors: {}, inboxRev: 0 }));
+  clock.advance(29_999);
+  expect(clock.pending).toBe(1);
+  clock.advance(1);
+  expect(await rejected).toMatchObject({ code: 'TIMEOUT' });
+});

@@ -221,7 +221,7 @@ async function take(client: Client, event: Step): Promise<void> {
     case 'answer':
       return await client.answer(event.at);
     case 'look':
-      return void client.inbox.reload();
+      return client.inbox.reload();
   }
 }
 

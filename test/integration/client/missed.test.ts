@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'vitest';
+import { memoryStorage, type CommStorage } from '../../../src/index.ts';
+import { deferred } from '../../../src/lib/deferred.ts';
+import { LIMITS } from '../../../src/protocol/limits.ts';
+import { until, type App } from '../../helpers/client/app.ts';
+import { direct, startWorld } from '../../helpers/client/world.ts';
+
+const contents = (app: App): string[] => app.all('message:new').map(({ content }) => content);
+
+test('what is pushed before a new session knows where it stands does not pass over what was missed', async () => {
+  const { join, app } = await startWorld();
+  const bob = await join('bob');
+  const inner = memoryStorage();
+  const asked = deferred<undefined>();
+  const read = deferred<undefined>();
+  const storage: CommStorage = {
+    get: async (key) => {
+      if (key.endsWith('/cursors')) {
+        asked.resolve(undefined);
+        await read.promise;
+      }
+      return inner.get(key);
+    },
+    list: (prefix) => inner.list(prefix),
+    transact: (keys, change) => inner.transact(keys, change),
+    close: () => inner.close(),
+  };
+  const first = await join('alice', { storage: inner });
+  const conversationId = await direct(first, bob);
+  await bob.client.messages.send({ conversationId, content: 'known' });
+  await first.next('message:new');
+  await first.client.disconnect();
+  for (const content of ['missed 1', 'missed 2']) await bob.client.messages.send({ conversationId, content });
+
+  const second = app('alice', { storage });
+  const pushed = deferred<undefined>();
+  second.port.losesPush = (event) => {
+    if (event === 'message:new') pushed.resolve(undefined);
+    return false;
+  };
+  const connecting = second.client.connect();
+  await asked.promise;
+  await bob.client.messages.send({ conversationId, content: 'live' });
+  await pushed.promise;
+  read.resolve(undefined);
+  await connecting;
+  await second.next('message:new', ({ content }) => content === 'live');
+  expect(contents(second)).toEqual(['missed 1', 'missed 2', 'live']);
+});
+
+describe('one message that was changed more often than a batch has room for', () => {
+  const TIMES = LIMITS.syncChanges + 1;
+
+  test('and is new comes all the same, in the batch', async () => {
+    const { joinAll } = await startWorld();
+    const { alice, bob } = await joinAll('alice', 'bob');
+    const conversationId = await direct(alice, bob);
+    bob.port.unplug();
+    const { id: messageId } = await alice.client.messages.send({ conversationId, content: 'stream' });
+    for (let at = 1; at <= TIMES; at += 1) {
+      await alice.client.messages.edit({ conversationId, messageId, content: `stream ${at}` });
+    }
+    bob.port.plug();
+    await bob.reconnected();
+    await bob.next('message:new');
+    expect(contents(bob)).toEqual([`stream ${TIMES}`]);
+    expect(bob.port.sent.filter((name) => name === 'sync')).toHaveLength(2);
+  });
+
+  test('and was known shows how it stands', async () => {
+    const { joinAll } = await startWorld();
+    const { alice, bob } = await joinAll('alice', 'bob');
+    const conversationId = await direct(alice, bob);
+    const { id: messageId } = await alice.client.messages.send({ conversationId, content: 'text' });
+    await bob.next('message:new');
+    const view = bob.client.conversations.open(conversationId);
+    await view.ready;
+    bob.port.unplug();
+    for (let at = 0; at < TIMES; at += 1) {
+      await alice.client.messages.react({ conversationId, messageId, emoji: '+', on: at % 2 === 0 });
+    }
+    bob.port.plug();
+    await until(view, ({ messages }) => messages[0]?.reactions?.[0]?.count === 1);
+  });
+
+  test('is no reason to wait, from a server that gives none of it in a batch either', async () => {
+    const { joinAll } = await startWorld();
+    const { alice, bob } = await joinAll('alice', 'bob');
+    const conversationId = await direct(alice, bob);
+    bob.port.unplug();
+    await alice.client.messages.send({ conversationId, content: 'missed' });
+    bob.port.bends = (told) => withoutChanges(told);
+    bob.port.plug();
+    await bob.next('message:new', ({ content }) => content === 'missed');
+  });
+});
+
+/** An answer to `sync` in which nothing had room. */
+function withoutChanges(told: unknown): unknown {
+  const answer = told as { data?: { conversations?: readonly object[] } };
+  const conversations = answer.data?.conversations;
+  if (conversations === undefined) return told;
+  const cut = conversations.map((each) => ({ ...each, changes: [], hasMore: true }));
+  return { ...answer, data: { ...answer.data, conversations: cut } };
+}
