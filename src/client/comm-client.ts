@@ -63,7 +63,7 @@ export class CommClient {
     const report = (error: unknown): void => this.#report(error);
     this.#storage = lazyStorage(async () => {
       const { openStorage } = await import('../storage/open.ts');
-      return openStorage(resolved.storage, report);
+      return openStorage(resolved.storage, report, clock);
     });
     const socket = resolved.socket ?? socketIoPort({ url, namespace, path, transports });
     const wire = new Wire(socket, clock, requestTimeoutMs);
@@ -267,9 +267,9 @@ export class CommClient {
     await this.#storage.close();
   }
 
-  /** Wake-ups and idleness, where there is a page to watch. */
+  /** Wake-ups, and idleness where there is a page to watch. */
   #watchPage(): void {
-    if (this.#watching !== undefined || typeof document === 'undefined') return;
+    if (this.#watching !== undefined) return;
     const { signal } = (this.#watching = new AbortController());
     const wake = (): void => this.#lifecycle.wake();
     const idle = (isIdle: boolean): void => this.presence.idle(isIdle);

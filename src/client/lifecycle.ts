@@ -42,6 +42,14 @@ const BACKOFF = { baseMs: 500, maxMs: 20_000 };
 /** A server that takes the connection and then says nothing. */
 const OPEN_TIMEOUT_MS = 20_000;
 const PING_TIMEOUT_MS = 5_000;
+/** An attempt of which nothing has been heard for so long is not worth waiting for once there is a reason to doubt it. */
+const STALE_MS: { readonly [K in ConnectionState['name']]?: number } = {
+  opening: 2_000,
+  greeting: 2_000,
+  // Long answers: on a slow line one may be on its way for a while.
+  'catching-up': 5_000,
+  waiting: -Infinity,
+};
 
 /** Does what the connection machine says. */
 export class Lifecycle {
@@ -93,13 +101,18 @@ export class Lifecycle {
 
   /** The network is back, or the page is looked at again: don't wait, and don't believe the line is still there. */
   wake(): void {
-    if (this.#state.name !== 'connected') return this.#step({ type: 'wake' });
-    if (!this.#ports.canPing()) return;
+    const { wire, clock } = this.#ports;
+    const { heardAt } = wire;
+    const staleMs = STALE_MS[this.#state.name] ?? Infinity;
+    if (clock.now() - heardAt >= staleMs) return this.#step({ type: 'wake' });
+    if (!this.online || !this.#ports.canPing()) return;
     const epoch = this.#epoch;
-    this.#ports.wire.request('comm:ping', {}, { timeoutMs: PING_TIMEOUT_MS }).catch((error: unknown) => {
+    wire.request('comm:ping', {}, { timeoutMs: PING_TIMEOUT_MS }).catch((error: unknown) => {
       // Whatever else is answered shows that the line is there.
       const isSilent = error instanceof CommError && error.code === 'TIMEOUT';
-      if (isSilent && epoch === this.#epoch) this.#step({ type: 'lost', byServer: false });
+      if (!isSilent || epoch !== this.#epoch) return;
+      if (wire.heardAt === heardAt) this.#step({ type: 'lost', byServer: false });
+      else this.wake();
     });
   }
 
@@ -169,6 +182,7 @@ export class Lifecycle {
 
   async #open(): Promise<void> {
     const epoch = ++this.#epoch;
+    this.#ports.wire.heard();
     this.#after(OPEN_TIMEOUT_MS, () => this.#step({ type: 'failed' }));
     const { socket, tokens, userId, caps } = this.#ports;
     let token: string | undefined;
@@ -226,6 +240,7 @@ export class Lifecycle {
   }
 
   #pushed(frame: unknown): void {
+    this.#ports.wire.heard();
     if (typeof frame !== 'object' || frame === null || !('event' in frame) || typeof frame.event !== 'string') return;
     const data = 'data' in frame ? frame.data : undefined;
     if (frame.event === 'comm:hello') this.#greet(data);

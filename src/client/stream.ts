@@ -64,9 +64,10 @@ export class Stream {
     this.#rooms = new Rooms(context.clock, (id) => this.enter(id), context.report);
     this.#catchUp = new CatchUp(context, {
       feed: this.#feed,
-      apply: (event) => {
-        targets.conversations.apply(event);
-        if (event.kind === 'known') targets.reader.current?.timelines.entered(event.conversation.id);
+      apply: (event) => targets.conversations.apply(event),
+      entered: (conversation) => {
+        targets.conversations.apply({ kind: 'known', conversation });
+        targets.reader.current?.timelines.entered(conversation.id);
       },
       left: (id) => this.#left(id, context.userId() ?? ''),
       moved: () => this.#keeper.moved(),

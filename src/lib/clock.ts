@@ -2,14 +2,20 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Runs `task` once after `delayMs`; the returned function cancels it. */
-  after(delayMs: number, task: () => void): () => void;
+  /**
+   * Runs `task` once after `delayMs`; the returned function cancels it.
+   *
+   * @param idle - true: in Node nothing stays alive for it
+   */
+  after(delayMs: number, task: () => void, idle?: boolean): () => void;
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  after(delayMs, task) {
+  after(delayMs, task, idle) {
     const timer = setTimeout(task, delayMs);
+    // Browsers give a number.
+    if (idle === true && typeof timer === 'object') timer.unref();
     return () => clearTimeout(timer);
   },
 };

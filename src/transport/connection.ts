@@ -8,7 +8,8 @@ import { MAX_TOKEN_REFUSALS } from './token-source.ts';
  *                         waiting ◄──────────────┴─────────────────────┴────────────────────┘
  *
  *   any ── disconnect ──► disconnected          opening, greeting ── signed out ──► unauthenticated
- *   Both ends start anew with `connect`. `wake` (network back, tab visible) cuts `waiting` short.
+ *   Both ends start anew with `connect`. `wake` (network back, tab visible) cuts `waiting` short, and begins an attempt
+ *   afresh that hangs.
  */
 
 /**
@@ -89,8 +90,10 @@ export function reduceConnection(state: ConnectionState, event: ConnectionEvent)
     case 'refused-user':
       return refuse(state, event.expired);
     case 'retry':
-    case 'wake':
       return state.name === 'waiting' ? [{ ...state, name: 'opening' }, [{ do: 'open' }]] : [state, []];
+    case 'wake':
+      if (state.name === 'connected') return [state, []];
+      return [{ ...state, name: 'opening' }, [{ do: 'close' }, { do: 'open' }]];
   }
 }
 

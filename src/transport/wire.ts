@@ -16,6 +16,8 @@ export interface Requester {
 
 /** So many times the limit of a request may pass for as long as the line brings something. */
 const PATIENCE = 3;
+/** So often within the limit of a request it is looked whether the line has brought anything. */
+const LOOKS = 4;
 
 interface Waiting {
   reject(error: CommError): void;
@@ -85,15 +87,16 @@ export class Wire implements Requester {
           reject(error);
         },
       };
-      const began = this.#clock.now();
       // On a slow line an answer waits behind what comes before it: while something comes, it is on its way.
-      const watch = (delayMs: number): (() => void) =>
-        this.#clock.after(delayMs, () => {
-          const leftMs = Math.min(this.#heardAt + timeoutMs, began + timeoutMs * PATIENCE) - this.#clock.now();
-          if (leftMs > 0) stopTimer = watch(leftMs);
+      const watch = (silent: number, left: number): (() => void) => {
+        const heardAt = this.#heardAt;
+        return this.#clock.after(timeoutMs / LOOKS, () => {
+          const next = this.#heardAt === heardAt ? silent + 1 : 0;
+          if (next < LOOKS && left > 1) stopTimer = watch(next, left - 1);
           else waiting.reject(new CommError('TIMEOUT', `No answer to ${name} within ${timeoutMs} ms`));
         });
-      let stopTimer = watch(timeoutMs);
+      };
+      let stopTimer = watch(0, LOOKS * PATIENCE);
       this.#waiting.add(waiting);
       this.#socket.emit(REQUEST_PREFIX + name, payload, (reply) => {
         this.heard();

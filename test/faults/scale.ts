@@ -96,7 +96,6 @@ try {
     userId: 'reader',
     socket: counting(line, counted),
     storage: memoryStorage(),
-    requestTimeoutMs: 6e4,
   });
   reader.conversations.inbox.subscribe(() => undefined);
   const told = { messages: 0, twice: 0 };

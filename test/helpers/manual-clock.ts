@@ -3,6 +3,8 @@ import type { Clock } from '../../src/lib/clock.ts';
 export interface ManualClock extends Clock {
   /** Moves time on and runs what falls due, in the order of its times. */
   advance(ms: number): void;
+  /** Moves time on and runs nothing, as while a machine sleeps. */
+  sleep(ms: number): void;
   /** How many tasks wait. */
   readonly pending: number;
 }
@@ -24,10 +26,13 @@ export function manualClock(startMs = 1_700_000_000_000): ManualClock {
         const next = [...tasks].filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0];
         if (next === undefined) break;
         tasks.delete(next);
-        nowMs = next.at;
+        nowMs = Math.max(nowMs, next.at);
         next.task();
       }
       nowMs = end;
+    },
+    sleep(ms) {
+      nowMs += ms;
     },
     get pending() {
       return tasks.size;

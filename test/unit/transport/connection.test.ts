@@ -48,6 +48,7 @@ const STAY = ['', ''] as const;
 const WAIT = ['waiting', 'close, wait 1'] as const;
 const OUT = ['unauthenticated', 'refresh-token, close, settle no'] as const;
 const AGAIN = ['waiting', 'refresh-token, close, wait 1'] as const;
+const AFRESH = ['opening', 'close, open'] as const;
 const END = ['disconnected', 'close, settle no'] as const;
 const CATCH_UP = ['catching-up', 'catch-up'] as const;
 
@@ -59,7 +60,7 @@ const TABLE: Readonly<Record<string, readonly (readonly [next: string, effects: 
   greeted: [STAY, STAY, CATCH_UP, CATCH_UP, CATCH_UP, STAY, STAY, STAY],
   'in-step': [STAY, STAY, STAY, ['connected', 'settle yes'], STAY, STAY, STAY, STAY],
   retry: [STAY, STAY, STAY, STAY, STAY, ['opening', 'open'], STAY, STAY],
-  wake: [STAY, STAY, STAY, STAY, STAY, ['opening', 'open'], STAY, STAY],
+  wake: [STAY, AFRESH, AFRESH, AFRESH, STAY, AFRESH, STAY, STAY],
   disconnect: [['disconnected', ''], END, END, END, END, END, STAY, ['disconnected', '']],
   failed: [STAY, WAIT, WAIT, WAIT, STAY, STAY, STAY, STAY],
   lost: [STAY, STAY, WAIT, WAIT, WAIT, STAY, STAY, STAY],

@@ -1,6 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
 import { watchIdle } from '../../../../src/client/presence/idle.ts';
-import { watchWake } from '../../../../src/client/wake.ts';
 import { manualClock, type ManualClock } from '../../../helpers/manual-clock.ts';
 
 let clock: ManualClock;
@@ -51,24 +50,4 @@ test('stopped, it listens no more and leaves no timer', () => {
   clock.advance(10_000);
   expect(told).toEqual([true]);
   expect(clock.pending).toBe(0);
-});
-
-test('a page wakes with its network, from the cache, and when it is looked at again', () => {
-  const view = new EventTarget();
-  const stop = watchWake(view, page, () => told.push('wake'));
-  view.dispatchEvent(new Event('online'));
-  view.dispatchEvent(new Event('pageshow'));
-  input('visibilitychange');
-  page.visibilityState = 'hidden';
-  input('visibilitychange');
-  expect(told).toEqual(['wake', 'wake', 'wake']);
-  stop();
-  view.dispatchEvent(new Event('online'));
-  page.visibilityState = 'visible';
-  input('visibilitychange');
-  expect(told).toHaveLength(3);
-});
-
-test('without a page there is nothing to wake', () => {
-  expect(watchWake(undefined, undefined, () => told.push('wake'))).not.toThrow();
 });
