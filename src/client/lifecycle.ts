@@ -166,7 +166,7 @@ export class Lifecycle {
         return void this.#catchUp();
       case 'wait': {
         const delay = backoffMs(effect.failures, Math.random(), BACKOFF);
-        return this.#after(delay, () => this.#step({ type: 'retry' }));
+        return this.#after(delay, () => this.#step({ type: 'wake' }));
       }
       case 'refresh-token':
         this.#ports.tokens.refused(this.#token);
