@@ -11,6 +11,7 @@ export default defineConfig({
     // How many run at once follows from the processors; a slow machine gets time instead of a flaky test.
     testTimeout: 20 * seconds,
     hookTimeout: 30 * seconds,
+    expect: { poll: { timeout: 15 * seconds } },
     projects: [
       { extends: true, test: { name: 'unit', environment: 'node', include: ['test/{unit,interop}/**/*.test.ts'] } },
       {
@@ -27,7 +28,7 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],
-          testTimeout: 30 * seconds,
+          testTimeout: 60 * seconds,
           browser: {
             enabled: true,
             headless: true,

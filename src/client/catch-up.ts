@@ -10,6 +10,8 @@ import { SyncRest } from './sync-rest.ts';
 export interface CatchUpPorts {
   readonly feed: Feed;
   apply(event: InboxEvent): void;
+  /** One that is new, or that one is in again. */
+  entered(conversation: Conversation): void;
   left(conversationId: string): void;
   /** What is kept for the next session has changed. */
   moved(): void;
@@ -64,7 +66,7 @@ export class CatchUp {
   }
 
   async sync(): Promise<void> {
-    const { feed, apply, left, moved } = this.#ports;
+    const { feed, apply, entered, left, moved } = this.#ports;
     const followed = feed.cursors();
     const cursors: Record<string, number> = {};
     for (const [id, { rev }] of [...followed].slice(-LIMITS.syncCursors)) cursors[id] = rev;
@@ -81,7 +83,7 @@ export class CatchUp {
     feed.caughtUp(result);
     for (const id of result.lost) if (followed.has(id)) left(id);
     for (const conversation of result.gained) {
-      apply({ kind: 'known', conversation });
+      entered(conversation);
       if (!isFirst && !followed.has(conversation.id)) this.#context.emitter.emit('conversation:new', conversation);
     }
     for (const { conversationId: id, lastReadSeq: seq, readAt, unreadCount } of result.reads) {
@@ -105,10 +107,10 @@ export class CatchUp {
 
   /** What was said in it since the user joined comes behind it. */
   #gain(conversation: Conversation, joined: Head | undefined): void {
-    const { feed, apply } = this.#ports;
+    const { feed, entered } = this.#ports;
     if (joined !== undefined) feed.follow(conversation.id, joined);
     feed.learn(conversation);
-    apply({ kind: 'known', conversation });
+    entered(conversation);
     this.#context.emitter.emit('conversation:new', conversation);
   }
 

@@ -63,7 +63,7 @@ export class CommClient {
     const report = (error: unknown): void => this.#report(error);
     this.#storage = lazyStorage(async () => {
       const { openStorage } = await import('../storage/open.ts');
-      return openStorage(resolved.storage, report);
+      return openStorage(resolved.storage, report, clock);
     });
     const socket = resolved.socket ?? socketIoPort({ url, namespace, path, transports });
     const wire = new Wire(socket, clock, requestTimeoutMs);

@@ -65,6 +65,10 @@ export class Stream {
     this.#catchUp = new CatchUp(context, {
       feed: this.#feed,
       apply: (event) => targets.conversations.apply(event),
+      entered: (conversation) => {
+        targets.conversations.apply({ kind: 'known', conversation });
+        targets.reader.current?.timelines.entered(conversation.id);
+      },
       left: (id) => this.#left(id, context.userId() ?? ''),
       moved: () => this.#keeper.moved(),
     });
@@ -143,6 +147,7 @@ export class Stream {
     const conversation = await enterRoom(this.#context, this.#to.reader, id);
     if (conversation === undefined) return;
     this.#feed.learn(conversation);
+    this.#to.reader.current?.timelines.entered(id);
     const marks = marksOf(conversation, this.#context.userId());
     for (const mark of marks) this.#to.reader.current?.timelines.apply(id, mark);
   }
@@ -163,6 +168,7 @@ export class Stream {
         const { conversation } = meaning;
         this.#feed.learn(conversation);
         this.#to.conversations.apply({ kind: 'known', conversation });
+        this.#to.reader.current?.timelines.entered(conversation.id);
         return this.#context.emitter.emit('conversation:new', conversation);
       }
       case 'left':
@@ -210,6 +216,7 @@ export class Stream {
   #left(conversationId: string, userId: string): void {
     if (userId === this.#context.userId()) {
       this.#feed.unfollow(conversationId);
+      this.#to.reader.current?.timelines.left(conversationId);
       this.#to.conversations.apply({ kind: 'left', conversationId });
       this.#keeper.moved();
     }

@@ -9,6 +9,7 @@ import { createServices, type Services } from './services/services.ts';
 import { useCommunicationStore, type CommunicationStore } from './store/ephemera/memory.ts';
 import { ensureCommunicationTables } from './store/migrate.ts';
 import { openDatabase } from './store/open.ts';
+import { outageOf } from './store/outages.ts';
 import { connectionOf, type DatabaseSource } from './store/sqlite-port.ts';
 import { createStore, type Store } from './store/store.ts';
 
@@ -44,6 +45,8 @@ export class Core {
   #logger: Logger | undefined;
   #configured = false;
   #ready: Promise<void> | undefined;
+  /** Why it could not be prepared the last time, where that was no fault of ours: asking again is no news. */
+  #outage: string | undefined;
   #draining = false;
 
   constructor(db: DatabaseSource, options: CoreOptions) {
@@ -105,9 +108,14 @@ export class Core {
   async #watched(start: Promise<void>): Promise<void> {
     try {
       await start;
+      this.#outage = undefined;
     } catch (error) {
       this.#ready = undefined;
-      this.logger.error('the database could not be prepared', errorFields(error));
+      const sqlite = outageOf(error);
+      if (sqlite === undefined || sqlite !== this.#outage) {
+        this.logger.error('the database could not be prepared', { ...errorFields(error), sqlite });
+      }
+      this.#outage = sqlite;
       throw new CommError('UNAVAILABLE', 'The server is not ready', { retryAfterMs: 1_000, cause: error });
     }
   }

@@ -77,21 +77,25 @@ export class SocketHub implements Hub {
   toUser(userId: string, push: Push, options: PushOptions = {}): void {
     const { mailbox, ...rest } = options;
     const room = mailbox === true ? mailboxRoom(userId) : userRoom(userId);
-    this.#emit(room, push, rest, mailbox === false ? [mailboxRoom(userId)] : []);
+    this.#emit([room], push, rest, mailbox === false ? [mailboxRoom(userId)] : []);
+  }
+
+  toUsers(userIds: readonly string[], push: Push): void {
+    this.#emit(userIds.map(userRoom), push, {});
   }
 
   toConversation(conversationId: string, push: Push, options: PushOptions = {}): void {
-    this.#emit(conversationRoom(conversationId), push, options);
+    this.#emit([conversationRoom(conversationId)], push, options);
   }
 
   toWatchers(userId: string, push: Push): void {
-    this.#emit(presenceRoom(userId), push, {});
+    this.#emit([presenceRoom(userId)], push, {});
   }
 
   toSocket(socketId: string, push: Push): void {
     const entry = this.#entries.get(socketId);
     if (entry !== undefined) entry.link.push(push);
-    else for (const rooms of this.#namespaces) rooms.emit(socketId, push, []);
+    else for (const rooms of this.#namespaces) rooms.emit([socketId], push, []);
   }
 
   joinUser(userId: string, conversationId: string): void {
@@ -170,23 +174,26 @@ export class SocketHub implements Hub {
     removeFrom(this.#byRoom, room, entry);
   }
 
-  #emit(room: string, push: Push, options: PushOptions, exceptRooms: readonly string[] = []): void {
+  #emit(to: readonly string[], push: Push, options: PushOptions, exceptRooms: readonly string[] = []): void {
     const { exceptSocketId, exceptUserId } = options;
     const except = [
       ...exceptRooms,
       ...(exceptSocketId === undefined ? [] : [exceptSocketId]),
       ...(exceptUserId === undefined ? [] : [userRoom(exceptUserId)]),
     ];
-    for (const rooms of this.#namespaces) rooms.emit(room, push, except);
-    const loose = [...(this.#byRoom.get(room) ?? [])].filter(
-      ({ link, userId, rooms }) =>
-        link.rooms === undefined &&
-        link.id !== exceptSocketId &&
-        userId !== exceptUserId &&
-        !exceptRooms.some((each) => rooms.has(each)),
-    );
+    for (const rooms of this.#namespaces) rooms.emit(to, push, except);
+    const loose = to
+      .flatMap((room) => [...(this.#byRoom.get(room) ?? [])])
+      .filter(
+        ({ link, userId, rooms }) =>
+          link.rooms === undefined &&
+          link.id !== exceptSocketId &&
+          userId !== exceptUserId &&
+          !exceptRooms.some((each) => rooms.has(each)),
+      );
     // A bare context can only address a room as a whole: right for a conversation of which nobody is left out.
-    if (except.length === 0 && room.startsWith('conv:')) loose[0]?.link.broadcastAll(room, push);
+    const [room] = to;
+    if (except.length === 0 && room?.startsWith('conv:') === true) loose[0]?.link.broadcastAll(room, push);
     else for (const { link } of loose) link.push(push);
   }
 }

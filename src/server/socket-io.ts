@@ -66,8 +66,8 @@ export interface SocketLink {
 
 /** Sockets of one namespace by room: a Socket.IO adapter carries it to the other processes. */
 export interface Rooms {
-  /** Serialized once, whatever the number of receivers. */
-  emit(room: string, push: Push, except: readonly string[]): void;
+  /** Serialized once, whatever the number of rooms and receivers; once to whoever is in several. */
+  emit(to: readonly string[], push: Push, except: readonly string[]): void;
   /** Every socket that is in `selector` enters `room`. */
   join(selector: string, room: string): void;
   leave(selector: string, room: string): void;
@@ -80,7 +80,7 @@ interface Selection {
   socketsLeave(room: string): void;
 }
 interface SocketNamespace {
-  to(room: string): Selection;
+  to(rooms: string[]): Selection;
   in(room: string): Selection;
 }
 
@@ -113,8 +113,8 @@ function roomsOf(namespace: object | undefined): Rooms | undefined {
   const known = namespaces.get(namespace);
   if (known !== undefined) return known;
   const rooms: Rooms = {
-    emit(room, push, except) {
-      const receivers = namespace.to(room);
+    emit(to, push, except) {
+      const receivers = namespace.to([...to]);
       (except.length === 0 ? receivers : receivers.except(except)).emit(PUSH_EVENT, push);
     },
     join: (selector, room) => namespace.in(selector).socketsJoin(room),

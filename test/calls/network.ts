@@ -38,11 +38,16 @@ async function faults({ withoutUdp, withoutPort }: Network): Promise<void> {
     }),
   );
 
-  await report.check('8 s without UDP are told as reconnecting, and the picture comes back', () =>
+  // Chromium pings a connection every 2.5 s and takes it for lost 5 s after a ping without an answer; 2 s later it is told.
+  await report.check('12 s without UDP are told as reconnecting, and the picture comes back', () =>
     call(async (alice, bob) => {
-      await Promise.all([withoutUdp(8_000), alice.is('reconnecting'), bob.is('reconnecting')]);
+      await withoutUdp(12_000);
       await Promise.all([alice.is('connected'), bob.is('connected')]);
       await Promise.all([alice.sees('bob'), bob.sees('alice')]);
+      for (const person of [alice, bob]) {
+        const log = (await person.log()).join();
+        expect(log.endsWith('connected,reconnecting,connected'), `${person.userId}: ${log}`);
+      }
     }),
   );
 
@@ -54,9 +59,9 @@ async function faults({ withoutUdp, withoutPort }: Network): Promise<void> {
     }),
   );
 
-  await report.check('40 s without UDP end the call as failed, once, and nothing is left behind', () =>
+  await report.check('50 s without UDP end the call as failed, once, and nothing is left behind', () =>
     call(async (alice, bob) => {
-      await withoutUdp(40_000);
+      await withoutUdp(50_000);
       await Promise.all([alice.is('ended'), bob.is('ended')]);
       for (const person of [alice, bob]) {
         const log = await person.log();

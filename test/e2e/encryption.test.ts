@@ -89,6 +89,7 @@ test('a tab that is killed after a message was encrypted and before it arrived: 
   await writing.goto(`${stage.line.url}/?user=alice&encrypted&open=${conversation}`);
   await connected(writing);
   await writing.evaluate(() => chat.client.encryption.ready);
+  await writing.evaluate((id) => chat.view(id).ready, conversation);
   stage.line.kill();
   await say(writing, conversation, ['at the last moment']);
   await expect.poll(() => left.length).toBe(1);

@@ -39,7 +39,7 @@ test('twenty messages written offline outlive a reload while offline, and arrive
   await shows(page, one, numbered('sent: one', 10));
   await shows(page, other, numbered('sent: other', 10));
   await expect.poll(() => page.evaluate(() => chat.atRest())).toBe(0);
-  expect(await page.evaluate(() => chat.outbox())).toEqual([]);
+  await expect.poll(() => page.evaluate(() => chat.outbox())).toEqual([]);
   expect(await page.evaluate(() => chat.errors)).toEqual([]);
   expect(await stage.stored(one)).toEqual(numbered('one', 10));
   expect(await stage.stored(other)).toEqual(numbered('other', 10));

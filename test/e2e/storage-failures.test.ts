@@ -18,7 +18,7 @@ async function alone(more: (stage: Stage) => Tab): Promise<{ stage: Stage; page:
 async function expectChat(page: Page, conversation: string): Promise<void> {
   await send(page, conversation, ['one', 'two']);
   await shows(page, conversation, ['sent: one', 'sent: two']);
-  expect(await page.evaluate(() => chat.outbox())).toEqual([]);
+  await expect.poll(() => page.evaluate(() => chat.outbox())).toEqual([]);
   await expect.poll(() => page.evaluate(() => chat.outcomes.map(({ result }) => result))).toEqual([1, 2]);
   expect(await page.evaluate(() => chat.errors)).toEqual(['STORAGE']);
 }

@@ -36,6 +36,11 @@ async function expectOnceInOrder({ stage, conversation }: TwoTabs, ...tabs: read
   for (const sent of tabs) expect(stored.filter((content) => sent.includes(content))).toEqual(sent);
 }
 
+/** Waits until a reader of the page sees exactly these, whichever tab's came first. */
+async function showsAll(page: Page, conversation: string, lines: readonly string[]): Promise<void> {
+  await expect.poll(() => page.evaluate((id) => chat.shown(id).toSorted(), conversation)).toEqual(lines.toSorted());
+}
+
 describe.each<[title: string, close: (page: Page) => Promise<void>]>([
   ['closed', (page) => page.close()],
   ['that crashes', crash],
@@ -56,12 +61,10 @@ describe.each<[title: string, close: (page: Page) => Promise<void>]>([
     await device.setOffline(false);
     await expectOnceInOrder(tabs, numbered('one', 6), numbered('other', 5));
     await holds(one, 0);
-    expect(await one.evaluate(() => chat.outbox())).toEqual([]);
-    expect(new Set(await one.evaluate((id) => chat.shown(id), conversation))).toEqual(
-      new Set([...numbered('sent: one', 6), ...numbered('sent: other', 5)]),
-    );
-    const outcomes = await one.evaluate(() => chat.outcomes);
-    expect(outcomes.map(({ content }) => content)).toEqual(numbered('one', 6));
+    await expect.poll(() => one.evaluate(() => chat.outbox())).toEqual([]);
+    await showsAll(one, conversation, [...numbered('sent: one', 6), ...numbered('sent: other', 5)]);
+    const promised = () => one.evaluate(() => chat.outcomes.map(({ content }) => content));
+    await expect.poll(promised).toEqual(numbered('one', 6));
     expect(await one.evaluate(() => chat.errors)).toEqual([]);
   });
 
@@ -85,15 +88,15 @@ test('what waits in one tab shows in the other as sending, then as sent, and eac
   await Promise.all([one, other].map(offline));
   await send(one, conversation, numbered('one', 3));
   await shows(other, conversation, numbered('sending: one', 3));
-  expect(await other.evaluate(() => chat.outbox())).toEqual(numbered('sending: one', 3));
+  await expect.poll(() => other.evaluate(() => chat.outbox())).toEqual(numbered('sending: one', 3));
   // Nobody asked for it there.
   expect(await other.evaluate(() => chat.pending)).toEqual([]);
   await device.setOffline(false);
   await shows(one, conversation, numbered('sent: one', 3));
   await shows(other, conversation, numbered('sent: one', 3));
-  expect(await other.evaluate(() => chat.outbox())).toEqual([]);
+  await expect.poll(() => other.evaluate(() => chat.outbox())).toEqual([]);
   await expect.poll(() => one.evaluate(() => chat.outcomes.map(({ result }) => result))).toEqual([1, 2, 3]);
-  expect(await other.evaluate(() => chat.arrived)).toEqual(numbered('one', 3));
+  await expect.poll(() => other.evaluate(() => chat.arrived)).toEqual(numbered('one', 3));
 });
 
 test('a tab that is opened later shows what waits in the first one', async () => {
@@ -138,8 +141,8 @@ describe('a message that was refused in one tab', () => {
     await send(one, conversationId, ['refused']);
     await shows(one, conversationId, ['failed: refused']);
     await shows(other, conversationId, ['failed: refused']);
-    expect(await other.evaluate(() => chat.outbox())).toEqual(['failed: refused']);
-    expect(await one.evaluate(() => chat.failed)).toEqual(['refused']);
+    await expect.poll(() => other.evaluate(() => chat.outbox())).toEqual(['failed: refused']);
+    await expect.poll(() => one.evaluate(() => chat.failed)).toEqual(['refused']);
     expect(await other.evaluate(() => chat.failed)).toEqual([]);
     const letIn = () => bob.ask('conversation:add-participants', { conversationId, userIds: ['alice'] });
     return { ...tabs, letIn };
@@ -208,8 +211,7 @@ describe.each<[missing: string, remove: () => void]>([
     for (const page of [one, late]) {
       await expect.poll(() => page.evaluate(() => chat.outbox())).toEqual([]);
       await holds(page, 0);
-      const shown = await page.evaluate((id) => chat.shown(id), conversation);
-      expect(shown.toSorted()).toEqual([...numbered('sent: one', 5), ...numbered('sent: other', 5)].toSorted());
+      await showsAll(page, conversation, [...numbered('sent: one', 5), ...numbered('sent: other', 5)]);
     }
   });
 });

@@ -56,7 +56,7 @@ test('what one user has left is not sent by another one on the same browser, and
   await connected(second);
   await send(second, conversation, ['bob']);
   await shows(second, conversation, ['sent: bob']);
-  expect(await second.evaluate(() => chat.outbox())).toEqual([]);
+  await expect.poll(() => second.evaluate(() => chat.outbox())).toEqual([]);
   await holds(second, 3);
   await second.close();
   const third = await stage.open(device, alice);
@@ -74,7 +74,7 @@ test('what another user writes before the server has said who that is goes out u
   await device.setOffline(false);
   await connected(second);
   await shows(second, conversation, ['sent: bob']);
-  expect(await second.evaluate(() => chat.outbox())).toEqual([]);
+  await expect.poll(() => second.evaluate(() => chat.outbox())).toEqual([]);
   await holds(second, 3);
   await second.close();
   const third = await stage.open(device, alice);

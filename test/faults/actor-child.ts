@@ -21,6 +21,7 @@ async function run(running: Actor, command: ActorCommand): Promise<void> {
   else if (command.do === 'settled') await running.settled();
   else if (command.do === 'heal') running.heal();
   else if (command.do === 'read-all') await running.readAll();
+  else if (command.do === 'keep') await running.keep();
   else if (command.do === 'stop') await running.stop();
 }
 

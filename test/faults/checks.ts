@@ -3,6 +3,7 @@ import type { Conversation } from '../../src/protocol/conversations.ts';
 import type { Message } from '../../src/protocol/messages.ts';
 import { inboxText, seenMessage } from './actor.ts';
 import type { ActorReport, SeenMessage } from './report.ts';
+import type { Told } from './told.ts';
 
 interface Row {
   id: number;
@@ -119,18 +120,28 @@ export function checkAcknowledged(rows: readonly Row[], { acked, failures }: Act
   return problems;
 }
 
-/** Who was there from the first message on has been told each change once, and each message once that it is there. */
-export function checkTold(rows: readonly Row[], report: ActorReport, who: string, fromTheStart: boolean): string[] {
-  const problems = report.toldTwice.map((key) => `${who}: told twice of ${key}`);
-  problems.push(...report.outOfOrder.map((key) => `${who}: told out of order of ${key}`));
-  if (!fromTheStart) return problems;
+/** Nobody is told of a change twice in one life, or of a message twice that it is there, or of the later before the earlier. */
+export function checkTold({ toldTwice, outOfOrder, createdTold }: Told, who: string): string[] {
+  const often = Object.entries(createdTold).filter(([, count]) => count > 1);
+  return [
+    ...toldTwice.map((key) => `${who}: told twice of ${key}`),
+    ...outOfOrder.map((key) => `${who}: told out of order of ${key}`),
+    ...often.map(([id, count]) => `${who}: message:new ${count} times for ${id}`),
+  ];
+}
+
+/**
+ * Who was there from the first message on has been told of each that it is there, and of how it is now. Over several
+ * lives it doesn't matter in which, nor whether in more than one: each goes on from where the one before was last kept.
+ */
+export function checkComplete(rows: readonly Row[], lives: readonly Told[], who: string): string[] {
+  const problems: string[] = [];
   for (const { id, rev } of rows) {
-    const created = report.createdTold[String(id)] ?? 0;
-    if (created > 1) problems.push(`${who}: message:new ${created} times for ${id}`);
-    if (created === 0 && !report.buried.includes(String(id))) problems.push(`${who}: never told of ${id}`);
-    if (report.lastTold[String(id)] !== rev) {
-      problems.push(`${who}: last told of ${id} at ${String(report.lastTold[String(id)])}, it is at ${rev}`);
-    }
+    const key = String(id);
+    const isKnown = lives.some(({ createdTold, buried }) => key in createdTold || buried.includes(key));
+    if (!isKnown) problems.push(`${who}: never told of ${key}`);
+    const last = Math.max(...lives.map(({ lastTold }) => lastTold[key] ?? 0));
+    if (last !== rev) problems.push(`${who}: last told of ${key} at ${last}, it is at ${rev}`);
   }
   return problems;
 }

@@ -30,6 +30,10 @@ export class RemoteActor {
     await this.#ask({ do: 'start', plan: this.#plan });
   }
 
+  async keep(): Promise<void> {
+    await this.#ask({ do: 'keep' });
+  }
+
   async work(operations: number): Promise<void> {
     await this.#ask({ do: 'work', operations });
   }

@@ -1,4 +1,5 @@
 import type { FrameFaults } from '../../src/testing/faulty-socket.ts';
+import type { Told } from './told.ts';
 
 export interface ActorPlan {
   userId: string;
@@ -10,6 +11,8 @@ export interface ActorPlan {
   /** Own messages are numbered from here. */
   firstNumber: number;
   directory?: string | undefined;
+  /** Where what it is told is written at once, so that it is known also of a process that was killed. */
+  toldFile?: string | undefined;
   frameFaults?: FrameFaults | undefined;
 }
 
@@ -39,15 +42,7 @@ export interface SeenConversation {
 export interface ActorReport {
   views: Record<string, SeenConversation>;
   inbox: { id: string; text: string }[];
-  /** Pairs of message and `rev` that listeners were told of more than once. */
-  toldTwice: string[];
-  /** Messages of which `message:new` came after that of a later one. */
-  outOfOrder: string[];
-  /** How often `message:new` came, by message. */
-  createdTold: Record<string, number>;
-  /** The `rev` that was told last, by message. */
-  lastTold: Record<string, number>;
-  buried: string[];
+  told: Told;
   /** What the server has acknowledged. */
   acked: { id: string; rev?: number; deleted?: boolean }[];
   /** Up to where reading was acknowledged. */
@@ -70,7 +65,7 @@ export interface ActorReport {
 export type ActorCommand =
   | { do: 'start'; plan: ActorPlan }
   | { do: 'work'; operations: number }
-  | { do: 'settled' | 'heal' | 'read-all' | 'report' | 'stop' };
+  | { do: 'keep' | 'settled' | 'heal' | 'read-all' | 'report' | 'stop' };
 export interface ActorAnswer {
   number: number;
   report?: ActorReport;

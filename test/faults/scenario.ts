@@ -6,9 +6,10 @@ import { startFaultProxy, type FaultProxy } from '../../src/testing/fault-proxy.
 import { seededRandom, type Random } from '../../src/testing/random.ts';
 import { startServerProcess, type ServerProcess } from '../../src/testing/server-process.ts';
 import { Actor } from './actor.ts';
-import { checkAcknowledged, checkOrder, checkTold, compare, readDatabase, Truth } from './checks.ts';
+import { checkAcknowledged, checkComplete, checkOrder, checkTold, compare, readDatabase, Truth } from './checks.ts';
 import { RemoteActor } from './remote-actor.ts';
 import type { ActorPlan, ActorReport } from './report.ts';
+import { ToldBook } from './told.ts';
 
 export interface Outcome {
   seed: number;
@@ -67,12 +68,14 @@ class Scenario {
   readonly #proxies = new Map<Name, FaultProxy>();
   readonly #figures: Record<string, number> = { kills: 0, clientKills: 0 };
   readonly #lostReports: ActorReport[] = [];
+  readonly #toldFile: string;
   readonly #plans = new Map<Name, ActorPlan>();
   #server: ServerProcess | undefined;
 
   constructor(seed: number, directory: string, log: (line: string) => void) {
     this.#seed = seed;
     this.#directory = directory;
+    this.#toldFile = path.join(directory, 'told to cat');
     this.#log = log;
     this.#random = seededRandom(seed);
   }
@@ -126,47 +129,51 @@ class Scenario {
       firstNumber: at * 10 * NUMBERS_APART,
       ...(name === 'ann' && { ownedGroups: conversationIds.slice(1, 2) }),
       ...(name === 'bob' || name === 'cat' ? { directory: path.join(this.#directory, name) } : {}),
+      ...(name === 'cat' ? { toldFile: this.#toldFile } : {}),
       ...(name === 'dan' ? { frameFaults: FRAME_FAULTS } : {}),
     };
     this.#plans.set(name, plan);
     const actor = name === 'cat' ? new RemoteActor(plan) : new Actor(plan);
     this.#actors.set(name, actor);
     await actor.start();
+    if (actor instanceof RemoteActor) await actor.keep();
     proxy.resume();
   }
 
   /** Everything at once: work, kills of the server, kills of a client. */
   async #storm(): Promise<void> {
-    const half = Math.floor(OPERATIONS / 2);
     const works = NAMES.filter((name) => name !== 'cat').map((name) => this.#actors.get(name)?.work(OPERATIONS));
     const storm = { over: false };
     const kills = this.#killServer(storm);
-    await Promise.all([...works, this.#workAndDie(half)]);
+    await Promise.all([...works, this.#workAndDie()]);
     storm.over = true;
     this.#log('worked');
     await kills;
   }
 
-  async #workAndDie(half: number): Promise<void> {
+  async #workAndDie(): Promise<void> {
     const plan = this.#plans.get('cat');
     const first = this.#actors.get('cat');
     if (plan === undefined || !(first instanceof RemoteActor)) throw new Error('cat has no process');
-    // Killed somewhere in the middle of its work, whatever it is at.
-    const working = first.work(half).catch(() => undefined);
-    await Promise.race([working, pause(this.#random.between(200, 2_500))]);
+    // Somewhere in the middle of its work, whatever it is at. By time alone it would hardly have begun on a slow machine.
+    const done = this.#random.between(OPERATIONS / 4, (OPERATIONS * 3) / 4);
+    await first.work(done);
     this.#lostReports.push(await first.report());
+    // Never answered: it doesn't live to the end of this.
+    first.work(OPERATIONS).catch(() => undefined);
     await pause(this.#random.between(0, 60));
     await first.kill();
     this.#figures['clientKills'] = (this.#figures['clientKills'] ?? 0) + 1;
     this.#log('client killed');
     const next = new RemoteActor({
       ...plan,
+      toldFile: undefined,
       firstNumber: plan.firstNumber + NUMBERS_APART,
       seed: plan.seed + 1,
     });
     this.#actors.set('cat', next);
     await next.start();
-    await next.work(half);
+    await next.work(OPERATIONS - done);
   }
 
   async #killServer(storm: { readonly over: boolean }): Promise<void> {
@@ -198,25 +205,19 @@ class Scenario {
     this.#log('read');
     if (problems.length === 0) problems = await this.#untilEqual(url, true);
     const stored = readDatabase(database);
+    const killed = ToldBook.read(this.#toldFile);
     problems.push(...stored.problems);
     for (const name of NAMES) {
       const report = await this.#report(name);
       problems.push(...checkAcknowledged(stored.rows, report, name));
-      problems.push(
-        ...checkTold(
-          stored.rows.filter((row) => conversations[name].includes(row.conversation_id)),
-          report,
-          name,
-          name !== 'cat',
-        ),
-      );
+      problems.push(...checkTold(report.told, name));
+      const rows = stored.rows.filter((row) => conversations[name].includes(row.conversation_id));
+      problems.push(...checkComplete(rows, name === 'cat' ? [killed, report.told] : [report.told], name));
       this.#count(report);
     }
+    problems.push(...checkTold(killed, 'cat, killed'));
     for (const report of this.#lostReports) {
-      problems.push(
-        ...checkAcknowledged(stored.rows, report, 'cat, killed'),
-        ...checkTold([], report, 'cat, killed', false),
-      );
+      problems.push(...checkAcknowledged(stored.rows, report, 'cat, killed'));
       this.#count(report);
     }
     problems.push(...checkOrder(stored.rows));

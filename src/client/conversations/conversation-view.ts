@@ -16,6 +16,7 @@ export interface ConversationSnapshot {
   readonly hasOlder: boolean;
   readonly hasNewer: boolean;
   readonly loading: boolean;
+  /** `NOT_FOUND` while the user is not in the conversation: `messages` are what was held when they left. */
   readonly error?: CommError | undefined;
 }
 

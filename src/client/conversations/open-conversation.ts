@@ -24,6 +24,8 @@ export class OpenConversation {
   #show: (snapshot: ConversationSnapshot) => void = () => undefined;
   #error: CommError | undefined;
   #opening = true;
+  /** Whether the user is in it, as far as is known. */
+  #isKnown = false;
 
   constructor(id: string, ports: ViewPorts, timeline: OpenTimeline, inbox: InboxState) {
     this.#id = id;
@@ -68,6 +70,8 @@ export class OpenConversation {
 
   async #open(): Promise<void> {
     const { signal } = this.#closed;
+    this.#opening = true;
+    this.#error = undefined;
     try {
       await this.#enter(signal);
       this.#ready.resolve();
@@ -105,6 +109,10 @@ export class OpenConversation {
   }
 
   readonly #refresh = (): void => {
+    const wasKnown = this.#isKnown;
+    this.#isKnown = this.#inbox.find(this.#id) !== undefined;
+    // It did not open for somebody who wasn't in it, and now they are.
+    if (this.#error?.retryable === false && this.#isKnown && !wasKnown) void this.#open();
     // What a later attempt has made good.
     if (this.#error?.retryable === true && this.timeline.newest() !== undefined) this.#error = undefined;
     const { messages, hasOlder, hasNewer, loading, error } = this.timeline.getSnapshot();

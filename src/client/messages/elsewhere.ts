@@ -1,7 +1,7 @@
 import { deferred, type Deferred } from '../../lib/deferred.ts';
 import { CommError, commErrorFrom } from '../../protocol/errors.ts';
 import type { Storable } from '../../storage/comm-storage.ts';
-import type { OutboxItem } from './outbox.ts';
+import type { Operation, OutboxItem } from './outbox.ts';
 import { readItem, toStorable, type StoredItem } from './stored-item.ts';
 
 /** What the rest of the client does about an item's fate. */
@@ -13,6 +13,12 @@ export interface OutboxEvents {
   failed(item: OutboxItem, error: CommError | undefined): void;
   retried(item: OutboxItem): void;
   discarded(item: OutboxItem): void;
+}
+
+/** The same of what is sent from here. */
+export interface SenderEvents extends OutboxEvents {
+  /** With a server that can't recognize a repeated message: was this one stored by an earlier attempt? */
+  findStored(item: OutboxItem, payload: Operation['payload']): Promise<unknown>;
 }
 
 /** What one tab tells the others, so that they show the same; `retry` and `discard` are asked of the one that has it. */

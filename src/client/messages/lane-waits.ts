@@ -4,29 +4,52 @@ import type { OutboxEffect } from './outbox.ts';
 
 const BACKOFF = { baseMs: 500, maxMs: 30_000 };
 
-/** The waits of lanes that were told "not now". */
+interface Wait {
+  /** The end of what the server has asked for; absent where the client waits of its own accord. */
+  readonly until: number | undefined;
+  readonly askedMs: number;
+  cancel: () => void;
+}
+
+/** The waits of lanes that were told "not now", and the one of all lanes (`undefined`) of a client that is too fast. */
 export class LaneWaits {
   readonly #clock: Clock;
-  readonly #over: (lane: string) => void;
-  readonly #cancels = new Map<string, () => void>();
+  readonly #over: (lane: string | undefined) => void;
+  readonly #waits = new Map<string | undefined, Wait>();
 
-  constructor(clock: Clock, over: (lane: string) => void) {
+  constructor(clock: Clock, over: (lane: string | undefined) => void) {
     this.#clock = clock;
     this.#over = over;
   }
 
-  begin({ lane, failures, retryAfterMs }: Extract<OutboxEffect, { do: 'wait' }>): void {
-    const delay = retryAfterMs ?? backoffMs(failures - 1, Math.random(), BACKOFF);
-    this.#cancels.get(lane)?.();
-    const cancel = this.#clock.after(delay, () => {
-      this.#cancels.delete(lane);
-      this.#over(lane);
-    });
-    this.#cancels.set(lane, cancel);
+  /** As long as the server says, and longer each time it says so: a bucket that fills drop by drop names a few ms. */
+  begin({ lane, failures, retryAfterMs: askedMs = 0 }: Extract<OutboxEffect, { do: 'wait' }>): void {
+    const until = askedMs > 0 ? this.#clock.now() + askedMs : undefined;
+    this.#start(lane, Math.max(askedMs, backoffMs(failures - 1, Math.random(), BACKOFF)), { until, askedMs });
   }
 
-  cancel(): void {
-    for (const cancel of this.#cancels.values()) cancel();
-    this.#cancels.clear();
+  /** The line is lost: no timer runs meanwhile. */
+  pause(): void {
+    for (const { cancel } of this.#waits.values()) cancel();
+  }
+
+  /** On a new line a wait of one's own is over; what the server has asked for is kept to. */
+  resume(): void {
+    for (const [lane, { until = 0, askedMs }] of this.#waits) {
+      // A clock that was set back must not make it longer than it was.
+      const leftMs = Math.min(until - this.#clock.now(), askedMs);
+      if (leftMs > 0) this.#start(lane, leftMs, { until, askedMs });
+      else this.#end(lane);
+    }
+  }
+
+  #start(lane: string | undefined, delayMs: number, asked: Omit<Wait, 'cancel'>): void {
+    this.#waits.get(lane)?.cancel();
+    this.#waits.set(lane, { ...asked, cancel: this.#clock.after(delayMs, () => this.#end(lane)) });
+  }
+
+  #end(lane: string | undefined): void {
+    this.#waits.delete(lane);
+    this.#over(lane);
   }
 }

@@ -1,5 +1,5 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
-import { uuidv7 } from '../../lib/ids.ts';
+import { uuidTime, uuidv7 } from '../../lib/ids.ts';
 import type { Lazy } from '../../lib/lazy.ts';
 import type {
   EditMessage,
@@ -85,7 +85,9 @@ export class MessagesClient {
    *
    * @returns the message as the server stored it
    * @throws CommError only for good (`FORBIDDEN`, `NOT_FOUND`, `MESSAGE_TOO_LONG`, `INVALID`…): the message then stays as
-   * `failed`, for `retry()` or `discard()`. Aborting stops the waiting, not the sending.
+   * `failed`, for `retry()` or `discard()`. `RATE_LIMITED` when 10,000 requests wait already: this one isn't kept.
+   * `DISCONNECTED` when the client is disposed of: what waits stays stored and goes out in the next session, and what is
+   * sent after that is not kept. Aborting stops the waiting, not the sending.
    */
   async send(options: SendOptions, { signal }: AbortOptions = {}): Promise<Message> {
     const { conversationId, content, type = 'text', replyTo, attachment, clientId = uuidv7(), encrypt } = options;
@@ -258,7 +260,13 @@ export class MessagesClient {
     });
   }
 
+  /** As it will be once everything is stored that waits. */
   #hasReacted({ messageId, emoji }: ReactToMessage): boolean {
+    for (const { operation } of this.sender.items().reverse()) {
+      if (operation.name !== 'message:react') continue;
+      const { payload } = operation;
+      if (payload.messageId === messageId && payload.emoji === emoji) return payload.on === true;
+    }
     const own = this.#context.userId();
     const reaction = this.#reading.current?.timelines.find(messageId)?.reactions?.find((each) => each.emoji === emoji);
     return own !== undefined && reaction?.users.includes(own) === true;
@@ -284,7 +292,6 @@ function refOf({ conversationId, messageId }: MessageRef): MessageRef {
   return { conversationId, messageId };
 }
 
-/** When a UUIDv7 was made; what is none is as old as can be. */
 function timeOf(uuid: string): string {
-  return new Date(Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16) || 0).toISOString();
+  return new Date(uuidTime(uuid)).toISOString();
 }

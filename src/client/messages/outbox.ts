@@ -11,6 +11,9 @@ import type { RequestOf } from '../../protocol/events.ts';
  *
  * Messages are pipelined: each names the one before it (`afterClientId`), so that the server refuses a message whose
  * predecessor it doesn't have, and the order holds although nobody waits for answers. Everything else goes alone.
+ *
+ * A server that says that this client is too fast means all lanes: they wait together, and begin again with one request,
+ * as TCP does after a loss (RFC 5681, slow start and congestion avoidance).
  */
 export type OperationName =
   | 'message:send'
@@ -45,7 +48,11 @@ interface Lane {
 
 export type OutboxEffect =
   | { do: 'send'; item: OutboxItem; afterClientId: string | undefined }
-  | { do: 'wait'; lane: string; failures: number; retryAfterMs: number | undefined };
+  /** Without a lane: all of them. */
+  | { do: 'wait'; lane: string | undefined; failures: number; retryAfterMs: number | undefined };
+
+/** Over all lanes: two windows keep a server busy, and what it may refuse at once stays small. */
+export const MAX_IN_FLIGHT = 512;
 
 /**
  * The queue itself: synchronous, without timers, storage or network. Each method returns what has to be done now. It
@@ -54,7 +61,23 @@ export type OutboxEffect =
 export class Outbox {
   readonly #lanes = new Map<string, Lane>();
   readonly #laneOf = new Map<string, Lane>();
+  /** Lanes that may have something to send, in the order of their turn. */
+  readonly #due = new Set<string>();
   #window = 0;
+  #inFlight = 0;
+  /** How much may be in flight over all lanes. */
+  #room = MAX_IN_FLIGHT;
+  /** Up to here room is made quickly: half of what was too much the last time. */
+  #calm = MAX_IN_FLIGHT;
+  /** All lanes wait. */
+  #held = false;
+  /** How often in a row the server said that this client is too fast. */
+  #refusals = 0;
+
+  /** How much waits, in flight or not. */
+  get size(): number {
+    return this.#laneOf.size;
+  }
 
   items(): OutboxItem[] {
     const items = [...this.#lanes.values()].flatMap((lane) => [...lane.items.values()]);
@@ -69,7 +92,7 @@ export class Outbox {
   add(item: OutboxItem): OutboxEffect[] {
     if (this.#laneOf.has(item.clientId)) return [];
     this.#laneFor(item).items.set(item.clientId, item);
-    return this.#pump(item.lane);
+    return this.#serve([item.lane]);
   }
 
   /** From an earlier session, or a tab that has gone: before everything that was added meanwhile, by age. */
@@ -79,21 +102,27 @@ export class Outbox {
       const restored = fresh.filter(({ clientId }) => this.#laneOf.get(clientId) === lane);
       lane.items = new Map([...restored.map((item) => [item.clientId, item] as const), ...lane.items]);
     }
-    return [...new Set(fresh.map(({ lane }) => lane))].flatMap((key) => this.#pump(key));
+    return this.#serve(fresh.map(({ lane }) => lane));
+  }
+
+  /** The same item under another `order`: its place stays. */
+  replace(item: OutboxItem): void {
+    this.#laneOf.get(item.clientId)?.items.set(item.clientId, item);
   }
 
   /** @param window - how many messages of a lane may be in flight at once */
   online(window: number): OutboxEffect[] {
     this.#window = window;
-    return [...this.#lanes.keys()].flatMap((key) => this.#pump(key));
+    return this.#serve(this.#lanes.keys());
   }
 
-  /** Nobody knows what became of what was in flight: all of it is queued again. */
+  /** Nobody knows what became of what was in flight: all of it is queued again. Waits go on. */
   offline(): void {
     this.#window = 0;
+    this.#inFlight = 0;
+    this.#due.clear();
     for (const lane of this.#lanes.values()) {
       lane.inFlight.clear();
-      lane.waiting = false;
       lane.overtaken = false;
     }
   }
@@ -103,14 +132,18 @@ export class Outbox {
     const item = this.find(clientId);
     const lane = this.#laneOf.get(clientId);
     if (item === undefined || lane === undefined) return [];
+    if (this.#landed(lane, clientId)) {
+      this.#room = Math.min(MAX_IN_FLIGHT, this.#room + (this.#room < this.#calm ? 1 : 1 / this.#room));
+      this.#refusals = 0;
+    }
     lane.items.delete(clientId);
-    lane.inFlight.delete(clientId);
     lane.failures = 0;
     lane.overtaken = false;
     this.#laneOf.delete(clientId);
     if (lane.items.size === 0) this.#lanes.delete(item.lane);
     // Refilled when half empty: looking for what comes next costs as much for one message as for many.
-    return lane.inFlight.size * 2 > this.#window ? [] : this.#pump(item.lane);
+    if (lane.inFlight.size * 2 <= this.#window) this.#due.add(item.lane);
+    return this.#inFlight * 2 > this.#room ? [] : this.#serve();
   }
 
   /** Refused for good. */
@@ -122,32 +155,49 @@ export class Outbox {
     return this.#setParked(clientId, false);
   }
 
-  /** "Not now", or no answer. `retryAfterMs` is what the server asked for; without it the lane backs off. */
+  /** "Not now", or no answer. `retryAfterMs` is what the server asked for; the lane backs off in any case. */
   postpone(clientId: string, retryAfterMs?: number): OutboxEffect[] {
     const item = this.find(clientId);
     const lane = this.#laneOf.get(clientId);
-    if (item === undefined || lane === undefined || !lane.inFlight.delete(clientId) || lane.waiting) return [];
+    if (item === undefined || lane === undefined || !this.#landed(lane, clientId)) return [];
+    if (lane.waiting) return this.#serve();
     lane.overtaken = false;
     lane.waiting = true;
     lane.failures += 1;
-    return [{ do: 'wait', lane: item.lane, failures: lane.failures, retryAfterMs }];
+    return [{ do: 'wait', lane: item.lane, failures: lane.failures, retryAfterMs }, ...this.#serve()];
+  }
+
+  /** "You are too fast": that is about all lanes. */
+  throttle(clientId: string, retryAfterMs?: number): OutboxEffect[] {
+    const lane = this.#laneOf.get(clientId);
+    const inFlight = this.#inFlight;
+    if (lane === undefined || !this.#landed(lane, clientId) || this.#held) return [];
+    this.#held = true;
+    this.#calm = Math.max(1, Math.floor(inFlight / 2));
+    this.#room = 1;
+    this.#refusals += 1;
+    return [{ do: 'wait', lane: undefined, failures: this.#refusals, retryAfterMs }];
   }
 
   /** Its predecessor isn't stored: nothing is wrong with it, it only came too early. */
   overtook(clientId: string): OutboxEffect[] {
     const item = this.find(clientId);
     const lane = this.#laneOf.get(clientId);
-    if (item === undefined || lane === undefined || !lane.inFlight.delete(clientId)) return [];
+    if (item === undefined || lane === undefined || !this.#landed(lane, clientId)) return [];
     lane.overtaken = true;
-    return this.#pump(item.lane);
+    return this.#serve([item.lane]);
   }
 
-  waited(key: string): OutboxEffect[] {
-    const lane = this.#lanes.get(key);
-    if (lane === undefined) return [];
-    lane.waiting = false;
-    lane.overtaken = false;
-    return this.#pump(key);
+  /** @param key - the lane whose wait is over; `undefined` for the wait of all */
+  waited(key: string | undefined): OutboxEffect[] {
+    if (key === undefined) this.#held = false;
+    const keys = key === undefined ? [...this.#lanes.keys()] : [key];
+    for (const lane of keys.map((each) => this.#lanes.get(each))) {
+      if (lane === undefined) continue;
+      lane.overtaken = false;
+      if (key !== undefined) lane.waiting = false;
+    }
+    return this.#serve(keys);
   }
 
   #laneFor({ clientId, lane: key }: OutboxItem): Lane {
@@ -157,21 +207,37 @@ export class Outbox {
     return lane;
   }
 
+  #landed(lane: Lane, clientId: string): boolean {
+    const wasInFlight = lane.inFlight.delete(clientId);
+    if (wasInFlight) this.#inFlight -= 1;
+    return wasInFlight;
+  }
+
   #setParked(clientId: string, parked: boolean): OutboxEffect[] {
     const item = this.find(clientId);
     const lane = this.#laneOf.get(clientId);
     if (item === undefined || lane === undefined) return [];
-    lane.inFlight.delete(clientId);
+    this.#landed(lane, clientId);
     lane.overtaken = false;
     lane.items.set(clientId, { ...item, parked });
-    return this.#pump(item.lane);
+    return this.#serve([item.lane]);
   }
 
-  /** Sends what may go now. */
-  #pump(key: string): OutboxEffect[] {
-    const lane = this.#lanes.get(key);
-    if (lane === undefined || lane.waiting || lane.inFlight.size >= this.#window) return [];
+  /** Sends what may go now: of these lanes, and of those for which there was no room. */
+  #serve(keys: Iterable<string> = []): OutboxEffect[] {
+    for (const key of keys) this.#due.add(key);
     const effects: OutboxEffect[] = [];
+    for (const key of this.#due) {
+      if (this.#held || this.#inFlight >= this.#room) break;
+      this.#due.delete(key);
+      this.#pump(key, effects);
+    }
+    return effects;
+  }
+
+  #pump(key: string, effects: OutboxEffect[]): void {
+    const lane = this.#lanes.get(key);
+    if (lane === undefined || lane.waiting || lane.inFlight.size >= this.#window) return;
     let before: OutboxItem | undefined;
     for (const item of lane.items.values()) {
       if (item.parked) continue;
@@ -179,13 +245,18 @@ export class Outbox {
       if (!lane.inFlight.has(item.clientId)) {
         if (lane.overtaken && before !== undefined) break;
         if (lane.inFlight.size >= (isMessage ? this.#window : Math.min(this.#window, 1))) break;
+        if (this.#inFlight >= this.#room) {
+          // Behind those that have had nothing yet.
+          this.#due.add(key);
+          break;
+        }
         lane.inFlight.add(item.clientId);
+        this.#inFlight += 1;
         effects.push({ do: 'send', item, afterClientId: isMessage ? before?.clientId : undefined });
       }
       if (!isMessage) break;
       before = item;
     }
-    return effects;
   }
 }
 

@@ -50,7 +50,10 @@ export function mergePage(
   return { segments: all, at: all.indexOf(merged) };
 }
 
-export function amendSegments(segments: readonly Segment[], change: (held: Message) => Message): readonly Segment[] {
+export function amendSegments<T extends Segment>(
+  segments: readonly T[],
+  change: (held: Message) => Message,
+): readonly T[] {
   let changed = false;
   const next = segments.map((segment) => {
     let touched = false;
@@ -104,7 +107,7 @@ export function letGo<T extends { readonly segments: readonly Segment[]; readonl
   };
 }
 
-function touches(segment: Segment, page: Page): boolean {
+export function touches(segment: Segment, page: Page): boolean {
   const [first, last] = [segment.messages[0], segment.messages.at(-1)];
   const [pageFirst, pageLast] = [page.messages[0], page.messages.at(-1)];
   if (first === undefined || last === undefined || pageFirst === undefined || pageLast === undefined) return true;

@@ -79,10 +79,10 @@ export function changeOf(message: Message, seq: number): Change {
 /** @param asked - this answers a fetch, so that it has to bring us further; else it starts over */
 function catchUp(cursor: Cursor, result: Changes, asked: boolean): Transition {
   const { changes, conversation, head, hasMore, tooLong } = result;
-  // Flags move no `rev`, and are all that an answer without changes may be about.
+  // Flags and marks move no `rev`, and are all that an answer without changes may be about.
   if (head.rev <= cursor.rev && !tooLong) {
-    const flags = changes.length === 0 ? [flagsOf(conversation)] : [];
-    return drain({ ...cursor, pages: undefined }, flags, false);
+    const others = changes.length === 0 ? [unordered(conversation, head.rev === cursor.rev)] : [];
+    return drain({ ...cursor, pages: undefined }, others, false);
   }
   const pages = asked ? cursor.pages : undefined;
   const rows = [...(pages?.rows ?? []), ...changes];
@@ -99,21 +99,31 @@ function catchUp(cursor: Cursor, result: Changes, asked: boolean): Transition {
   return [next, tooLong ? [{ do: 'cut-off' }, ...effects] : effects];
 }
 
-/** New messages first, in the order they were sent; then whatever changed in those that were known. */
+/**
+ * What is new first, in the order it was sent, with the places of what has been deleted since: nothing of it skips a
+ * position. Then whatever changed in what was known.
+ */
 function newsIn(rows: readonly Message[], { seq, rev }: Head): Change[] {
   // Changed again while pages were fetched: the last state counts.
   const latest = new Map(rows.filter((row) => row.rev !== undefined && row.rev > rev).map((row) => [row.id, row]));
   const changes = [...latest.values()].map((row) => changeOf(row, seq));
-  const created = changes.filter(({ kind }) => kind === 'created').sort((a, b) => seqOf(a) - seqOf(b));
-  return [...created, ...changes.filter(({ kind }) => kind !== 'created').sort((a, b) => (a.rev ?? 0) - (b.rev ?? 0))];
+  const isNew = (change: Change): boolean => seqOf(change) > seq;
+  const known = changes.filter((change) => !isNew(change));
+  return [
+    ...changes.filter(isNew).sort((a, b) => seqOf(a) - seqOf(b)),
+    ...known.sort((a, b) => (a.rev ?? 0) - (b.rev ?? 0)),
+  ];
 }
 
 function seqOf(change: Change): number {
   return 'message' in change ? (change.message.seq ?? 0) : 0;
 }
 
-function flagsOf({ id, archived, muted, pinned, flagsRev }: Conversation): Change {
-  return { kind: 'conversation', conversationId: id, update: { id, archived, muted, pinned, flagsRev } };
+/** Counts and marks belong to a `rev`; flags have a counter of their own. */
+function unordered(conversation: Conversation, isSame: boolean): Change {
+  const { id: conversationId, archived, muted, pinned, flagsRev } = conversation;
+  const update = isSame ? conversation : { id: conversationId, archived, muted, pinned, flagsRev };
+  return { kind: 'conversation', conversationId, update };
 }
 
 /** Applies whatever was held and follows directly; what it has overtaken is forgotten. */

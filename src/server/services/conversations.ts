@@ -81,11 +81,9 @@ export class ConversationsService {
     const { conversation, created } = await store.write(work, (made) => {
       if (!made.created) return;
       const data = present(made.conversation, statuses);
-      for (const each of people) {
-        hub.joinUser(each, data.id);
-        // Nobody has unread messages or flags in a conversation that is new, so all of them see the same.
-        hub.toUser(each, { event: 'conversation:new', data });
-      }
+      for (const each of people) hub.joinUser(each, data.id);
+      // Nobody has unread messages or flags in a conversation that is new, so all of them see the same.
+      hub.toUsers(people, { event: 'conversation:new', data });
     });
     return { conversation: present(conversation, statuses), created };
   }

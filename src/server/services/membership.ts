@@ -46,10 +46,8 @@ export class MembershipService {
       const full = present(now, statuses);
       // The caller's own view, less what is the caller's alone.
       const data: Conversation = { ...full, unreadCount: 0, pinned: false, muted: false, archived: false, flagsRev: 0 };
-      for (const each of added) {
-        hub.joinUser(each, conversationId);
-        hub.toUser(each, { event: 'conversation:new', data });
-      }
+      for (const each of added) hub.joinUser(each, conversationId);
+      hub.toUsers(added, { event: 'conversation:new', data });
       hub.toConversation(conversationId, { event: 'conversation:updated', data: shared(full) });
     });
     return present(conversation, statuses);

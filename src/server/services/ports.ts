@@ -20,6 +20,8 @@ export interface PushOptions {
 /** How pushes reach people, without a word about Socket.IO. Whoever is not connected is left out in silence. */
 export interface Hub {
   toUser(userId: string, push: Push, options?: PushOptions): void;
+  /** The same push to many: serialized once, and not once for each. */
+  toUsers(userIds: readonly string[], push: Push): void;
   toConversation(conversationId: string, push: Push, options?: PushOptions): void;
   toSocket(socketId: string, push: Push): void;
   /** The user's feed sockets, in every process, enter the conversation's room. */

@@ -95,32 +95,37 @@ function* collect(
   asked: number,
   pageSize: number,
 ): Work<SyncResult> {
-  const inboxRev = yield* inboxRevOf(userId);
+  const inboxRev = yield* toldInboxRev(userId);
   // As with cursors: a number that was never given out starts over.
-  const since = asked > inboxRev ? 0 : asked;
+  const isFresh = asked === 0 || asked > inboxRev;
   const heads = new Map(yield* headsOf(userId));
-  const news = yield* inboxNews(userId, since);
-  const lost = new Set(since === 0 ? [] : news.left);
+  const news = yield* inboxNews(userId, isFresh ? 0 : asked - 1);
+  const lost = new Set(isFresh ? [] : news.left);
   for (const id of Object.keys(cursors)) if (!heads.has(id)) lost.add(id);
 
   const followed = new Set(Object.keys(cursors));
-  const fresh = [...heads].filter(([id]) => !followed.has(id) && (since === 0 || news.joined.has(id)));
+  const fresh = [...heads].filter(([id]) => !followed.has(id) && (isFresh || news.joined.has(id)));
   const gainedIds = fresh.slice(0, pageSize).map(([id]) => id);
-  const joined = since === 0 ? {} : Object.fromEntries(fresh.map(([id, head]) => [id, news.joined.get(id) ?? head]));
+  const joined = isFresh ? {} : Object.fromEntries(fresh.map(([id, head]) => [id, news.joined.get(id) ?? head]));
   const gained = yield* viewConversations(userId, gainedIds);
 
   const behind = yield* conversationsBehind(userId, cursors);
   // Whoever starts over gets all they follow as it is: their marks and flags may be of any age.
-  const own = since === 0 ? [...heads.keys()] : [...news.flagged, ...news.joined.keys()];
+  const own = isFresh ? [...heads.keys()] : [...news.flagged, ...news.joined.keys()];
   const flagged = own.filter((id) => followed.has(id));
   const conversations = yield* changesOf(userId, behind, flagged, heads);
   const reads = [];
-  for (const mark of since === 0 ? [] : news.reads) {
+  for (const mark of isFresh ? [] : news.reads) {
     reads.push({ ...mark, unreadCount: yield* unreadCountOf(mark.conversationId, userId) });
   }
   const untold = untoldOf(behind, flagged, conversations);
   for (const id of [...followed, ...gainedIds]) if (!untold.has(id)) heads.delete(id);
   return { inboxRev, conversations, gained, heads: Object.fromEntries(heads), joined, lost: [...lost], reads };
+}
+
+/** One more than is counted: who has been told that nothing happened yet is not who was never told anything. */
+function* toldInboxRev(userId: string): Work<number> {
+  return 1 + (yield* inboxRevOf(userId));
 }
 
 /** What an earlier answer had no room for: each of these conversations as it is, and of no other one. */
@@ -131,7 +136,7 @@ function* collectRest(userId: string, cursors: Readonly<Record<string, number>>)
   const conversations = yield* changesOf(userId, behind, asked, heads);
   const untold = untoldOf(behind, asked, conversations);
   return {
-    inboxRev: yield* inboxRevOf(userId),
+    inboxRev: yield* toldInboxRev(userId),
     conversations,
     gained: [],
     heads: Object.fromEntries([...heads].filter(([id]) => untold.has(id))),

@@ -1,7 +1,8 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { held } from '../../../src/client/calls/held.ts';
 import type { MediaKey, MediaKeyPort, PeerId } from '../../../src/client/calls/media-backend.ts';
 import { camera, microphone, stopTracks } from './tracks.ts';
+import { until } from './until.ts';
 import { connected, frames, Wire, type End } from './wire.ts';
 
 /** The encrypted session between everybody here. */
@@ -54,8 +55,7 @@ async function meet(keys: Keys, supported?: (peer: PeerId) => boolean): Promise<
 }
 
 async function picture(end: End, userId: string): Promise<void> {
-  const track = await vi.waitUntil(() => end.track(userId, 'camera'), { timeout: 10_000, interval: 20 });
-  if (track !== undefined) await frames(track, 10);
+  await frames(await until(() => end.track(userId, 'camera')), 10);
 }
 
 afterEach(() => {
@@ -76,11 +76,11 @@ test('with another key nothing is decoded', async () => {
   keys.bend = ({ keyId }) => ({ keyId, secret: crypto.getRandomValues(new Uint8Array(32)) });
   const [, alice, bob] = await meet(keys);
   await connected(alice, bob);
-  const track = await vi.waitUntil(() => bob.track('alice', 'camera'), { timeout: 10_000 });
+  const track = await until(() => bob.track('alice', 'camera'));
   let decoded = false;
-  const watching = frames(track ?? (await camera()), 1).then(() => (decoded = true));
+  const watching = frames(track, 1).then(() => (decoded = true));
   watching.catch(() => undefined);
-  await vi.waitUntil(() => bob.quality.length > 0, { timeout: 10_000 });
+  await until(() => bob.quality.length > 0);
   expect(decoded).toBe(false);
 });
 
@@ -98,7 +98,7 @@ test('when somebody leaves the others change their keys, and go on', async () =>
   await carol.mesh.join({ ...carol.context(['alice', 'bob']), keys: keys.of(carol.self) });
   await Promise.all([picture(carol, 'alice'), picture(carol, 'bob')]);
   wire.leave('carol');
-  await vi.waitUntil(() => keys.sent.filter(([, , keyId]) => keyId === 1).length === 2);
+  await until(() => keys.sent.filter(([, , keyId]) => keyId === 1).length === 2);
   await Promise.all([picture(alice, 'bob'), picture(bob, 'alice')]);
   expect(keys.sent.filter(([, to, keyId]) => keyId === 1 && to === 'carol')).toEqual([]);
 });

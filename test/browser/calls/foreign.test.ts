@@ -1,7 +1,8 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { held } from '../../../src/client/calls/held.ts';
 import type { OutgoingSignal, SignalBody } from '../../../src/client/calls/media-backend.ts';
 import { camera, microphone, painted, stopTracks } from './tracks.ts';
+import { until } from './until.ts';
 import { frames, hurried, Wire, type End } from './wire.ts';
 
 /** A peer as a LumenJS app has it: one connection, tracks of its own, and none of our fields. */
@@ -67,7 +68,7 @@ async function meet(offerer: 'self' | 'peer', tracks: readonly MediaStreamTrack[
   await end.mesh.setSlot('mic', await microphone());
   end.mesh.peerJoined({ userId: 'foreign' }, offerer);
   if (offerer === 'peer') await foreigner.offer();
-  await vi.waitUntil(() => end.states.get('foreign') === 'connected', { timeout: 10_000 });
+  await until(() => end.states.get('foreign') === 'connected');
   return [end, foreigner];
 }
 
@@ -87,16 +88,14 @@ afterEach(() => {
 test('a foreign answerer sees and is seen', async () => {
   const [end, foreigner] = await meet('self', [await camera(), await microphone()]);
   await end.mesh.setSlot('camera', await camera());
-  await vi.waitUntil(() => end.track('foreign', 'camera') !== undefined);
-  const track = end.track('foreign', 'camera');
-  if (track !== undefined) await frames(track);
+  await frames(await until(() => end.track('foreign', 'camera')));
   await seenBy(foreigner);
 });
 
 test('a foreign offerer with sound alone gets the picture by an offer of ours', async () => {
   const [end, foreigner] = await meet('peer', [await microphone()]);
   await end.mesh.setSlot('camera', await camera());
-  await vi.waitUntil(() => foreigner.tracks.some(({ kind }) => kind === 'video'), { timeout: 10_000 });
+  await until(() => foreigner.tracks.some(({ kind }) => kind === 'video'));
   await seenBy(foreigner);
   expect(end.errors).toEqual([]);
 });
@@ -105,8 +104,7 @@ test('a foreign peer that shares its screen by another offer is seen', async () 
   const [end, foreigner] = await meet('self', [await camera()]);
   foreigner.pc.addTrack(painted(), new MediaStream());
   await foreigner.offer();
-  const track = await vi.waitUntil(() => end.track('foreign', 'screen'), { timeout: 10_000 });
-  if (track !== undefined) await frames(track);
+  await frames(await until(() => end.track('foreign', 'screen')));
   expect(end.errors).toEqual([]);
 });
 
@@ -114,17 +112,16 @@ test('an ICE restart of a foreign offerer is answered', async () => {
   const [end, foreigner] = await meet('peer', [await camera()]);
   const before = foreigner.pc.localDescription?.sdp;
   await foreigner.offer({ iceRestart: true });
-  await vi.waitUntil(() => foreigner.pc.signalingState === 'stable', { timeout: 10_000 });
+  await until(() => foreigner.pc.signalingState === 'stable');
   expect(foreigner.pc.localDescription?.sdp).not.toBe(before);
-  const track = await vi.waitUntil(() => end.track('foreign', 'camera'), { timeout: 10_000 });
-  if (track !== undefined) await frames(track);
+  await frames(await until(() => end.track('foreign', 'camera')));
   expect([end.said, end.errors]).toEqual([['foreign connecting', 'foreign connected'], []]);
 });
 
 test('a foreign offer that makes no sense leaves a link that still connects', async () => {
   const wire = new Wire();
   wires.push(wire);
-  const end = wire.add('alice', { clock: hurried(20) });
+  const end = wire.add('alice', { clock: hurried(4) });
   const foreigner = new Foreigner(wire, end);
   connections.push(foreigner.pc);
   await end.mesh.join(end.context([]));
@@ -133,6 +130,6 @@ test('a foreign offer that makes no sense leaves a link that still connects', as
   end.mesh.onSignal({ kind: 'answer', sdp: 'v=0', from });
   end.mesh.onSignal({ kind: 'candidate', candidate: 'candidate:garbage', sdpMid: '9', sdpMLineIndex: 9, from });
   end.mesh.onSignal({ kind: 'offer', sdp: 'garbage', from });
-  await vi.waitUntil(() => end.states.get('foreign') === 'connected', { timeout: 10_000 });
+  await until(() => end.states.get('foreign') === 'connected');
   expect(end.errors.length).toBeGreaterThan(0);
 });

@@ -5,6 +5,7 @@ import type { LocalMediaEvents, Slot } from '../../../src/client/calls/media-bac
 import { BrowserMedia } from '../../../src/client/calls/media.ts';
 import type { CommError } from '../../../src/protocol/errors.ts';
 import { camera, stopTracks } from './tracks.ts';
+import { until } from './until.ts';
 
 let media: BrowserMedia;
 let slots: Map<Slot, MediaStreamTrack | null>;
@@ -102,7 +103,7 @@ test('what was opened too late is stopped on arrival', async () => {
   const starting = media.start({ audio: true, video: true }, signal);
   media.dispose();
   await expect(starting).rejects.toMatchObject({ name: 'AbortError' });
-  await vi.waitUntil(() => given.length === 2);
+  await until(() => given.length === 2);
   expect(live()).toEqual([]);
   expect(changes).toEqual([]);
 });
@@ -113,7 +114,7 @@ test('a start that is aborted rejects with the reason, and what comes is stopped
   const reason = new Error('Hung up');
   controller.abort(reason);
   await expect(starting).rejects.toBe(reason);
-  await vi.waitUntil(() => given.length === 2);
+  await until(() => given.length === 2);
   expect(live()).toEqual([]);
 });
 
@@ -130,7 +131,7 @@ test('a camera that opens after the end is stopped', async () => {
   media.dispose();
   await opening;
   allowed.resolve(new MediaStream([late]));
-  await vi.waitUntil(() => late.readyState === 'ended');
+  await until(() => late.readyState === 'ended');
   expect(changes).toEqual([]);
 });
 
@@ -195,7 +196,7 @@ test('the default device takes the place of one that is unplugged', async () => 
   await media.start({ audio: true, video: true }, signal);
   const first = slots.get('camera');
   unplug(first);
-  await vi.waitUntil(() => (slots.get('camera') ?? first) !== first);
+  await until(() => (slots.get('camera') ?? first) !== first);
   expect(slots.get('camera')?.readyState).toBe('live');
   expect([ended, held.tracks]).toEqual([[], 2]);
 });
@@ -204,7 +205,7 @@ test('where there is no other, it is told that it is unplugged', async () => {
   await media.start({ audio: true, video: true }, signal);
   getUserMedia.mockRejectedValue(new DOMException('No', 'NotFoundError'));
   unplug(slots.get('camera'));
-  await vi.waitUntil(() => ended.length > 0);
+  await until(() => ended.length > 0);
   expect(ended).toEqual([{ slot: 'camera', reason: 'unplugged' }]);
   expect([slots.get('camera'), media.isOn('camera'), failed]).toEqual([null, false, []]);
 });
@@ -271,7 +272,7 @@ test('a picker that is closed is MEDIA_DENIED, and one that opens after the end 
   media.stopScreen();
   await expect(sharing).rejects.toMatchObject({ name: 'AbortError' });
   picked.resolve(new MediaStream([late]));
-  await vi.waitUntil(() => late.readyState === 'ended');
+  await until(() => late.readyState === 'ended');
   expect(changes).toEqual([]);
 });
 

@@ -1,4 +1,3 @@
-import { vi } from 'vitest';
 import { systemClock, type Clock } from '../../../src/lib/clock.ts';
 import type {
   IceConfig,
@@ -12,6 +11,7 @@ import type {
   Slot,
 } from '../../../src/client/calls/media-backend.ts';
 import { Mesh } from '../../../src/client/calls/mesh.ts';
+import { until } from './until.ts';
 
 export type Sent = OutgoingSignal & { readonly from: PeerId };
 
@@ -144,6 +144,11 @@ export class End implements SignalPort {
     };
   }
 
+  /** How many signals wait for the line. */
+  get kept(): number {
+    return this.#waiting.length;
+  }
+
   send(message: OutgoingSignal): void {
     if (this.#up) this.#wire.send({ ...message, from: this.self });
     else this.#waiting.push(message);
@@ -165,12 +170,8 @@ export class End implements SignalPort {
 
 /** Resolves when all of them are connected with each other. */
 export async function connected(...ends: readonly End[]): Promise<void> {
-  await vi.waitUntil(
-    () =>
-      ends.every(
-        ({ states }) => [...states.values()].filter((each) => each === 'connected').length === ends.length - 1,
-      ),
-    { timeout: 20_000, interval: 20 },
+  await until(() =>
+    ends.every(({ states }) => [...states.values()].filter((each) => each === 'connected').length === ends.length - 1),
   );
 }
 

@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import type { CommError } from '../../../src/protocol/errors.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
 import { indexedDbStorage } from '../../../src/storage/indexed-db.ts';
 import { resilientStorage } from '../../../src/storage/resilient.ts';
 import { put } from '../../helpers/storage-steps.ts';
@@ -29,7 +30,7 @@ test('a full quota is a STORAGE error, keeps what was stored, and the client can
   expect(await primary.list('')).toEqual([['ann/a', 'kept']]);
 
   const reported: CommError[] = [];
-  const storage = resilientStorage(primary, (error) => reported.push(error));
+  const storage = resilientStorage(primary, (error) => reported.push(error), systemClock);
   await put(storage, { 'ann/big': big });
   expect(await storage.get('ann/big')).toBe(big);
   expect(await storage.get('ann/a')).toBe('kept');

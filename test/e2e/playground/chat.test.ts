@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { composer, message, openChat, reaches, say, shows, usePlayground } from './playground.ts';
+import { composer, lookOut, message, openChat, reaches, say, shows, usePlayground } from './playground.ts';
 
 const startPlayground = usePlayground();
 
@@ -34,9 +34,12 @@ test('both see each other typing, online, and what is written, at once', async (
   await openChat(bob, 'Alice');
   await alice.locator('.pane-header').getByText('Online').waitFor();
 
+  const typing = await Promise.all([
+    lookOut(alice.locator('.typing-line'), 'Bob is typing…'),
+    lookOut(alice.getByRole('list', { name: 'Chats' }), 'typing…'),
+  ]);
   await composer(bob).pressSequentially('Hel');
-  await alice.getByText('Bob is typing…').waitFor();
-  await alice.getByRole('list', { name: 'Chats' }).getByText('typing…').waitFor();
+  for (const seen of typing) await seen();
   await composer(bob).pressSequentially('lo');
   await bob.keyboard.press('Enter');
   await message(alice, 'Hello').waitFor();
@@ -77,7 +80,7 @@ test('a link can be followed, and nothing else of an address', async () => {
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await say(alice, 'Look: https://example.com/a?b=1. Not javascript:alert(1)');
   const links = message(alice, 'Look').getByRole('link');
-  expect(await links.count()).toBe(1);
+  await expect.poll(() => links.count()).toBe(1);
   expect(await links.getAttribute('href')).toBe('https://example.com/a?b=1');
 });
 

@@ -2,7 +2,17 @@ import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from 'playwright';
 import { expect, test } from 'vitest';
 import { blemishes } from './look.ts';
-import { choose, message, openChat, reaches, say, shows, usePlayground, type Playground } from './playground.ts';
+import {
+  choose,
+  lookOut,
+  message,
+  openChat,
+  reaches,
+  say,
+  shows,
+  usePlayground,
+  type Playground,
+} from './playground.ts';
 
 const startPlayground = usePlayground();
 
@@ -36,6 +46,7 @@ async function atServer({ database }: Playground): Promise<string> {
 async function inSecret(playground: Playground): Promise<[alice: Page, bob: Page]> {
   const alice = await playground.window('alice', { permissions: ['clipboard-read', 'clipboard-write'] });
   const bob = await playground.window('bob', { permissions: ['clipboard-read', 'clipboard-write'] });
+  await playground.published('alice', 'bob');
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await chooseAtLock(alice, 'Encrypt from now on');
   await lock(alice, 'Encrypted').waitFor();
@@ -89,6 +100,7 @@ test('a group is read by its members, changed and answered in it, and passed on 
     await playground.window('bob'),
     await playground.window('carol'),
   ];
+  await playground.published('alice', 'bob', 'carol');
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await alice.getByRole('heading', { name: 'Bob', level: 1 }).waitFor();
   await alice.getByRole('button', { name: 'New chat' }).click();
@@ -113,8 +125,9 @@ test('a group is read by its members, changed and answered in it, and passed on 
   await message(carol, 'Which window?').getByText('edited').waitFor();
 
   await choose(alice, 'We meet at nine', 'Forward');
+  const forwarded = await lookOut(alice.locator('.toasts'), 'Forwarded to Bob');
   await alice.getByRole('dialog').getByRole('button', { name: 'Bob' }).click();
-  await alice.getByText('Forwarded to Bob').waitFor();
+  await forwarded();
   await alice
     .getByRole('list', { name: 'Chats' })
     .getByRole('button', { name: /Bob.* We meet at nine$/ })
@@ -144,8 +157,9 @@ test('both see the same number, and the code of the other verifies them', async 
   expect(await digitsIn(seenByBob)).toEqual(digits);
   await seenByBob.getByRole('img', { name: 'Code for Alice' }).waitFor();
 
+  const copied = await lookOut(bob.locator('.toasts'), 'Copied');
   await seenByBob.getByRole('button', { name: 'Copy the code' }).click();
-  await bob.getByText('Copied').waitFor();
+  await copied();
   const code = await bob.evaluate(() => navigator.clipboard.readText());
   const field = seenByAlice.getByLabel('Code from Bob’s screen');
   await field.fill(code.replace(/.$/, (last) => (last === 'A' ? 'Q' : 'A')));
@@ -232,6 +246,7 @@ test.each([
   const playground = await startPlayground();
   const alice = await playground.window('alice');
   const bob = await playground.window('bob', options);
+  await playground.published('alice', 'bob');
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await chooseAtLock(alice, 'Encrypt from now on');
   await lock(alice, 'Encrypted').waitFor();

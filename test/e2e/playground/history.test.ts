@@ -100,8 +100,10 @@ test('a chat opens where the unread messages begin, and is read once their end w
   const bob = await playground.client('bob');
   const { id: conversationId } = await bob.conversations.create({ type: 'direct', participantIds: ['alice'] });
   await bob.messages.send({ conversationId, content: 'Read before.' });
-  await openChat(alice, 'Bob');
   const row = alice.getByRole('list', { name: 'Chats' }).getByRole('button', { name: 'Bob' });
+  await row.getByText('1 unread message').waitFor({ state: 'attached' });
+  await openChat(alice, 'Bob');
+  await message(alice, 'Read before.').waitFor();
   await row.getByText('unread message').waitFor({ state: 'detached' });
   await alice.evaluate(() => (location.hash = ''));
   await alice.getByText('Choose a chat, or start a new one.').waitFor();

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright';
 import { expect, test } from 'vitest';
-import { composer, message, openChat, say, shows, usePlayground } from './playground.ts';
+import { composer, lookOut, message, openChat, say, shows, usePlayground } from './playground.ts';
 
 const startPlayground = usePlayground();
 
@@ -122,6 +122,7 @@ test('the developer tools show every event, filtered, paused and cleared', async
   await expect.poll(() => guarantees.getByRole('img', { name: 'Yes' }).count()).toBe(4);
   await tools.getByRole('button', { name: 'Disconnect' }).click();
   await alice.getByText('Disconnected.').waitFor();
+  const back = await lookOut(alice.locator('.banner'), 'Back online');
   await tools.getByRole('button', { name: 'Connect', exact: true }).click();
-  await alice.getByText('Back online').waitFor();
+  await back();
 });

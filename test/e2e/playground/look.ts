@@ -1,7 +1,7 @@
 import type { Page } from 'playwright';
 
 /** Texts that stand out too little from what is behind them (WCAG 2.2, 1.4.3: 4.5 to 1, large ones 3 to 1). */
-export async function faintTexts(page: Page): Promise<string[]> {
+async function faintTexts(page: Page): Promise<string[]> {
   return await page.evaluate(() => {
     type Colour = readonly [red: number, green: number, blue: number, alpha: number];
     const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
@@ -48,7 +48,7 @@ export async function faintTexts(page: Page): Promise<string[]> {
 }
 
 /** What a screen reader would stumble over. */
-export async function namelessThings(page: Page): Promise<string[]> {
+async function namelessThings(page: Page): Promise<string[]> {
   const ids = await page.evaluate(() => {
     const all = [...document.querySelectorAll('[id]')].map(({ id }) => id);
     const twice = all.filter((id, at) => all.indexOf(id) !== at).map((id) => `two elements have the id ${id}`);
@@ -69,7 +69,7 @@ export async function namelessThings(page: Page): Promise<string[]> {
 }
 
 /** Whether something is wider than the screen. */
-export async function overflows(page: Page): Promise<boolean> {
+async function overflows(page: Page): Promise<boolean> {
   return await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
 }
 

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright';
 import { expect, test } from 'vitest';
-import { choose, composer, message, openChat, say, shows, usePlayground } from './playground.ts';
+import { choose, composer, lookOut, message, openChat, say, shows, usePlayground } from './playground.ts';
 
 const startPlayground = usePlayground();
 
@@ -65,8 +65,9 @@ test('a message can be forwarded to another chat', async () => {
   await alice.getByRole('heading', { name: 'Zoe', level: 1 }).waitFor();
   await openChat(alice, 'Bob');
   await choose(alice, 'Worth knowing', 'Forward');
+  const forwarded = await lookOut(alice.locator('.toasts'), 'Forwarded to Zoe');
   await alice.getByRole('dialog').getByRole('button', { name: 'Zoe' }).click();
-  await alice.getByText('Forwarded to Zoe').waitFor();
+  await forwarded();
   await openChat(alice, 'Zoe');
   await message(alice, 'Worth knowing').getByText('Forwarded').waitFor();
 });

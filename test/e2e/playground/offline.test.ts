@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { composer, message, openChat, reaches, say, shows, usePlayground } from './playground.ts';
+import { composer, lookOut, message, openChat, reaches, say, shows, usePlayground } from './playground.ts';
 
 const startPlayground = usePlayground();
 
@@ -21,8 +21,9 @@ test('messages written offline arrive once and in order when the network is back
   await message(bob, 'meanwhile').waitFor();
   await shows(bob, ['before', 'meanwhile']);
 
+  const back = await lookOut(alice.locator('.banner'), 'Back online');
   await alice.context().setOffline(false);
-  await alice.getByText('Back online').waitFor();
+  await back();
   await reaches(alice, 'second', 'Read');
   await shows(bob, ['before', 'meanwhile', 'first', 'second']);
   await shows(alice, ['before', 'meanwhile', 'first', 'second']);

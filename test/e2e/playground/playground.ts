@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
 import { chromium, type Browser, type BrowserContextOptions, type Locator, type Page } from 'playwright';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { launchOptions } from '../../../scripts/chromium.ts';
@@ -109,6 +110,14 @@ export class Playground {
     return client;
   }
 
+  /** Waits until the server has keys of all of them: being online comes before that. */
+  async published(...users: readonly string[]): Promise<void> {
+    using database = new DatabaseSync(this.database, { readOnly: true });
+    const statement = database.prepare('SELECT DISTINCT user_id AS user FROM encryption_prekeys');
+    const published = () => statement.all().map(({ user }) => user);
+    await expect.poll(published).toEqual(expect.arrayContaining([...users]));
+  }
+
   /** Ends the server and starts it anew, on the same port and database. Returns its exit code. */
   async restart(meanwhile: () => Promise<void>): Promise<number | null> {
     const { port } = new URL(this.server.url);
@@ -172,6 +181,28 @@ export async function reaches(page: Page, text: string, status: string): Promise
 /** What stands in the open conversation, without times and headings. */
 export async function texts(page: Page): Promise<string[]> {
   return await page.locator('.message-content').allTextContents();
+}
+
+/**
+ * Looks out for what is said only for a moment, from before it can be said: looks now and then could all miss it. Resolves
+ * with how to wait for it.
+ */
+export async function lookOut(where: Locator, text: string): Promise<() => Promise<void>> {
+  const found = await where.evaluateHandle((element, wanted) => {
+    const seen = { seen: false };
+    const observer = new MutationObserver(look);
+    function look(): void {
+      if (!element.textContent.includes(wanted)) return;
+      seen.seen = true;
+      observer.disconnect();
+    }
+    observer.observe(element, { subtree: true, childList: true, characterData: true });
+    look();
+    return seen;
+  }, text);
+  return async () => {
+    await where.page().waitForFunction(({ seen }) => seen, found);
+  };
 }
 
 export async function shows(page: Page, expected: readonly string[]): Promise<void> {

@@ -6,6 +6,8 @@ export class FaultyPort implements SocketPort {
   readonly #inner: SocketPort;
   #listener: SocketListener | undefined;
   #down = false;
+  /** How often a connection was made. */
+  opened = 0;
   /** What was sent, by name without its prefix. */
   readonly sent: string[] = [];
   /** What went with each of {@link sent}. */
@@ -22,7 +24,10 @@ export class FaultyPort implements SocketPort {
   constructor(url: string) {
     this.#inner = socketIoPort({ url, namespace: '/nk/messages', path: '/__nk_socketio/', transports: ['websocket'] });
     this.#inner.listen({
-      connected: () => this.#listener?.connected(),
+      connected: () => {
+        this.opened += 1;
+        this.#listener?.connected();
+      },
       disconnected: (reason, byServer) => this.#listener?.disconnected(reason, byServer),
       refused: (refusal) => this.#listener?.refused(refusal),
       pushed: (frame) => {

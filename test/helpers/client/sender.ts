@@ -43,6 +43,22 @@ export class SenderRig {
     return sending;
   }
 
+  edit(sender: Sender, n: number, lane = 'c'): Promise<unknown> {
+    const payload = { conversationId: lane, messageId: '1', content: `edit ${n}` };
+    const editing = sender.add({ clientId: this.id(n), lane, operation: { name: 'message:edit', payload } });
+    editing.catch(() => undefined);
+    return editing;
+  }
+
+  /** Something else is asked for, and stored. */
+  async store(sender: Sender, lane: string): Promise<void> {
+    void this.edit(sender, 9, lane);
+    await settle();
+    await this.answer(
+      this.context.asked.findLastIndex(({ payload }) => (payload as { content: string }).content === 'edit 9'),
+    );
+  }
+
   /** What has gone out so far. */
   get sent(): string {
     return this.context.asked.map(({ payload }) => (payload as { content: string }).content).join(' ');

@@ -1,10 +1,5 @@
-import {
-  emptyTimeline,
-  reduceTimeline,
-  windowOf,
-  type Timeline,
-  type TimelineEvent,
-} from '../../../src/client/messages/timeline.ts';
+import { emptyTimeline, windowOf, type Timeline, type TimelineEvent } from '../../../src/client/messages/timeline.ts';
+import { reduceTimeline } from '../../../src/client/messages/timeline-reducer.ts';
 import type { Message } from '../../../src/protocol/messages.ts';
 import { deepFreeze, message, messages } from './messages.ts';
 
@@ -15,7 +10,7 @@ export function run(timeline: Timeline, ...events: readonly TimelineEvent[]): Ti
 }
 
 export function loaded(
-  from: 'newest' | 'older' | 'newer' | 'around',
+  from: 'newest' | 'older' | 'newer' | 'around' | 'again',
   page: Message[],
   rest: { hasOlder?: boolean; atEnd?: boolean; adjoins?: string } = {},
 ): TimelineEvent {

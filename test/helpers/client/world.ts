@@ -83,6 +83,11 @@ export async function chat(count = 0): Promise<Chat> {
   return { ...world, alice, bob, conversationId, sent };
 }
 
+/** What happens within one millisecond is listed by ids, at random. */
+export async function nextMillisecond(): Promise<void> {
+  for (const now = Date.now(); Date.now() === now;) await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** Sends the numbers `from` to `to`, each as a message. */
 export async function sendNumbers(app: App, conversationId: string, from: number, to: number): Promise<Message[]> {
   return Promise.all(

@@ -6,7 +6,8 @@ import { ensureCommunicationTables } from '../../../src/server/store/migrate.ts'
 const [path = '', shot = ''] = process.argv.slice(2);
 const db = new DatabaseSync(path);
 process.stdout.write('waiting\n');
-while (!existsSync(shot));
+const nobodyWakes = new Int32Array(new SharedArrayBuffer(4));
+while (!existsSync(shot)) Atomics.wait(nobodyWakes, 0, 0, 1);
 await ensureCommunicationTables(db);
 const versions = db.prepare('SELECT version FROM comm_migrations ORDER BY version').all();
 process.stdout.write(`ready ${JSON.stringify(versions)}\n`);

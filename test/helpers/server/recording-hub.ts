@@ -20,6 +20,10 @@ export class RecordingHub implements Hub {
     this.#record(`${sockets}:${userId}`, push, options);
   }
 
+  toUsers(userIds: readonly string[], push: Push): void {
+    for (const userId of userIds) this.toUser(userId, push);
+  }
+
   toConversation(conversationId: string, push: Push, options?: { exceptSocketId?: string | undefined }): void {
     this.#record(`conversation:${conversationId}`, push, options);
   }

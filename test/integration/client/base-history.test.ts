@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { until } from '../../helpers/client/app.ts';
 import { startBase } from '../../helpers/client/base-world.ts';
 
 const tied = '2026-01-02T03:04:05.678Z';
@@ -71,4 +72,25 @@ test('of a server that hands out the newest page alone ends there', async () => 
   for (let count = 0; count < 3 && view.getSnapshot().hasOlder; count += 1) await view.loadOlder();
   expect(view.getSnapshot()).toMatchObject({ hasOlder: false });
   expect(view.getSnapshot().messages).toHaveLength(50);
+});
+
+test('after a broken line what is in sight is read again, and whoever has scrolled up stays there', async () => {
+  const { server, join } = await startBase();
+  const conversationId = server.seedConversation({ participantIds: ['alice', 'bob'] });
+  const ids = server.seedMessages({ conversationId, senderId: 'bob' }, 120);
+  const [alice, bob] = [await join('alice'), await join('bob')];
+  const view = alice.client.conversations.open(conversationId);
+  await view.ready;
+  while (view.getSnapshot().hasOlder) await view.loadOlder();
+  alice.port.unplug();
+  await bob.client.messages.edit({ conversationId, messageId: ids[3] ?? '', content: 'edited' });
+  await bob.client.messages.delete({ conversationId, messageId: ids[4] ?? '' });
+  const { id } = await bob.client.messages.send({ conversationId, content: 'missed' });
+  alice.port.plug();
+  await until(view, ({ messages, hasNewer }) => messages.at(-1)?.id === id && !hasNewer);
+  const { messages, hasOlder } = view.getSnapshot();
+  expect(hasOlder).toBe(false);
+  expect(messages.map((each) => each.id)).toEqual([...ids, id]);
+  expect(messages[3]?.content).toBe('edited');
+  expect(messages[4]?.content).toBe('');
 });

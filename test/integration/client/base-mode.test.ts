@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { deferred } from '../../../src/lib/deferred.ts';
+import { HELLO_TIMEOUT_MS } from '../../../src/protocol/vocabulary.ts';
 import { App, until } from '../../helpers/client/app.ts';
 import { baseChat, startBase } from '../../helpers/client/base-world.ts';
+import { manualClock } from '../../helpers/manual-clock.ts';
 
 test('the client says what it can not promise', async () => {
   const { join } = await startBase();
@@ -136,8 +138,9 @@ describe('what goes wrong', () => {
     await bob.client.messages.send({ conversationId, content: 'live' });
     await until(view, ({ messages }) => messages.at(-1)?.content === 'live');
     expect(view.getSnapshot().messages).toHaveLength(2);
+    for (const app of [alice, bob]) app.forget();
     server.disconnectAll();
-    await alice.next('status', (status) => status === 'reconnecting');
+    await Promise.all([alice, bob].map((app) => app.next('status', (status) => status === 'reconnecting')));
     await Promise.all([alice.reconnected(), bob.reconnected()]);
     await bob.client.messages.send({ conversationId, content: 'again' });
     await until(view, ({ messages }) => messages.at(-1)?.content === 'again');
@@ -174,7 +177,7 @@ describe('what goes wrong', () => {
   });
 
   test('a send that the server never shows is given up, and stays as failed', async () => {
-    const { server, alice, conversationId, view } = await baseChat({}, { requestTimeoutMs: 50 });
+    const { server, alice, conversationId, view } = await baseChat({}, { requestTimeoutMs: 500 });
     for (let count = 0; count < 3; count += 1) server.refuseNextSend('RATE_LIMITED');
     await expect(alice.client.messages.send({ conversationId, content: 'never' })).rejects.toMatchObject({
       code: 'TIMEOUT',
@@ -190,20 +193,20 @@ describe('what goes wrong', () => {
     const { server, app } = await startBase();
     const conversationId = server.seedConversation({ participantIds: ['alice'] });
     const release = server.holdListeners();
-    const alice = app('alice');
+    const clock = manualClock();
+    const alice = app('alice', { clock });
     const sending = alice.client.messages.send({ conversationId, content: 'early' });
     const connecting = alice.client.connect();
-    await until(
-      {
-        getSnapshot: () => alice.client.status,
-        getServerSnapshot: () => alice.client.status,
-        subscribe: (listener) => alice.client.on('status', listener),
-      },
-      (status) => status === 'connecting',
-    );
+    await expect.poll(() => alice.port.opened).toBe(1);
+    clock.advance(HELLO_TIMEOUT_MS - 1);
+    // A way there and back, in which whatever it had emitted would have been lost.
+    await fetch(server.url);
+    expect(alice.port.sent).toEqual([]);
     release();
+    clock.advance(1);
     await connecting;
     expect(await sending).toMatchObject({ content: 'early' });
+    expect(alice.port.sent.filter((name) => name === 'message:send')).toHaveLength(1);
   });
 
   test('a user that the server does not know is unauthenticated', async () => {

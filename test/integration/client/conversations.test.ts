@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Conversation } from '../../../src/index.ts';
 import { codeOf } from '../../helpers/client/rejection.ts';
-import { chat, group } from '../../helpers/client/world.ts';
+import { chat, group, nextMillisecond } from '../../helpers/client/world.ts';
 
 test('a pair has one direct conversation', async () => {
   const { alice, bob, conversationId } = await chat();
@@ -16,6 +16,7 @@ test('a pair has one direct conversation', async () => {
 test('list() pages from the newest activity, get() reads one', async () => {
   const { alice, bob, conversationId } = await chat();
   const other = await group(alice, bob);
+  await nextMillisecond();
   await alice.client.messages.send({ conversationId, content: 'newest' });
   const ids = (conversations: Conversation[]): string[] => conversations.map(({ id }) => id);
   expect(ids(await alice.client.conversations.list())).toEqual([conversationId, other]);

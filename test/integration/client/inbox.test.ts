@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 import { until } from '../../helpers/client/app.ts';
 import { slowFetch } from '../../helpers/client/slow-fetch.ts';
-import { direct, group, sendNumbers, startWorld } from '../../helpers/client/world.ts';
+import { direct, group, nextMillisecond, sendNumbers, startWorld } from '../../helpers/client/world.ts';
 
 test('is loaded when somebody looks, newest activity first, and stays in step', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const one = await direct(alice, bob);
+  await nextMillisecond();
   const two = await group(alice, bob);
   const { inbox } = bob.client.conversations;
   expect(inbox.getSnapshot()).toEqual({ conversations: [], loading: false, hasMore: false });
@@ -56,6 +57,7 @@ test('loses nothing that happens while its list is on its way', async () => {
   inbox.subscribe(() => undefined);
   await list.arrived;
   await sendNumbers(alice, one, 1, 2);
+  await nextMillisecond();
   const two = await group(alice, bob);
   await sendNumbers(alice, two, 3, 3);
   await bob.next('message:new', ({ content }) => content === '3');

@@ -3,7 +3,7 @@ import { fileStorage } from '../../../src/node/index.ts';
 import { memoryStorage } from '../../../src/index.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 import { until } from '../../helpers/client/app.ts';
-import { direct, startWorld } from '../../helpers/client/world.ts';
+import { chat, direct, startWorld } from '../../helpers/client/world.ts';
 
 /** Made before the apps that use it, so that it is removed after them. */
 async function ownDirectory(): Promise<string> {
@@ -26,9 +26,9 @@ test('a send whose acknowledgement is lost is stored once, and its push confirms
 test('a send whose acknowledgement and push are lost is sent again and stored once', async () => {
   const { joinAll, app } = await startWorld();
   const { bob } = await joinAll('bob');
-  const alice = app('alice', { requestTimeoutMs: 300 });
+  const alice = app('alice', { requestTimeoutMs: 1_000 });
   await alice.client.connect();
-  const conversationId = await direct(alice, bob);
+  const conversationId = await direct(bob, alice);
   let lose = 2;
   alice.port.losesAck = (event) => event === 'message:send' && lose-- > 0;
   alice.port.losesPush = (event) => event === 'message:new';
@@ -109,6 +109,32 @@ test('edits, deletions, reactions and marks wait offline as well, in order', asy
   expect(await bob.client.messages.get(first)).toMatchObject({ content: 'One' });
   expect(bob.all('message:updated').map(({ content }) => content)).toEqual(['ONE', 'One']);
   expect(bob.all('message:deleted')).toHaveLength(1);
+});
+
+describe('a reaction that is asked for twice', () => {
+  test('offline is taken back', async () => {
+    const { alice, bob, conversationId, sent } = await chat(1);
+    const ref = { conversationId, messageId: sent[0]?.id ?? '', emoji: '+' };
+    const view = bob.client.conversations.open(conversationId);
+    await view.ready;
+    bob.port.unplug();
+    const reactions = [bob.client.messages.react(ref), bob.client.messages.react(ref)];
+    bob.port.plug();
+    await Promise.all(reactions);
+    expect((await alice.client.messages.get(ref.messageId)).reactions ?? []).toEqual([]);
+  });
+
+  test('before the first is answered is taken back, and the third time it is there', async () => {
+    const { alice, bob, conversationId, sent } = await chat(1);
+    const ref = { conversationId, messageId: sent[0]?.id ?? '', emoji: '+' };
+    const view = bob.client.conversations.open(conversationId);
+    await view.ready;
+    await Promise.all([bob.client.messages.react(ref), bob.client.messages.react(ref)]);
+    expect((await alice.client.messages.get(ref.messageId)).reactions ?? []).toEqual([]);
+    const others = ['-', '+', '+', '+'].map((emoji) => bob.client.messages.react({ ...ref, emoji }));
+    await Promise.all(others);
+    expect((await alice.client.messages.get(ref.messageId)).reactions?.map(({ emoji }) => emoji)).toEqual(['-', '+']);
+  });
 });
 
 describe('after a restart', () => {

@@ -37,6 +37,19 @@ test('a message that still waits is edited and reacted to by the id it is shown 
   expect(alice.errors).toEqual([]);
 });
 
+test('a message that still waits is a mark of reading', async () => {
+  const { alice, bob, view, conversationId } = await offline();
+  const { id: theirs } = await bob.client.messages.send({ conversationId, content: 'theirs' });
+  const sending = view.send('mine');
+  const messageId = view.getSnapshot().messages.at(-1)?.id ?? '';
+  const reading = alice.client.messages.markRead({ conversationId, messageId });
+  alice.port.plug();
+  const { id } = await sending;
+  await reading;
+  expect(await bob.next('read-receipt:update')).toMatchObject({ messageId: id, readBy: { userId: 'alice' } });
+  expect(await bob.client.messages.get(theirs)).toMatchObject({ readBy: [{ userId: 'alice' }] });
+});
+
 test('a message that is deleted while it waits leaves nothing but its tombstone', async () => {
   const { alice, bob, view, theirs, conversationId } = await offline();
   const sending = view.send('sorry');

@@ -1,8 +1,9 @@
 import { SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { jwtAuth } from '../../../src/server/index.ts';
+import { jwtAuth, type Authenticate } from '../../../src/server/index.ts';
 import { until } from '../../helpers/client/app.ts';
 import { direct, group, startWorld } from '../../helpers/client/world.ts';
+import { manualClock } from '../../helpers/manual-clock.ts';
 
 describe('presence', () => {
   test('watching tells who is there, at once and from then on', async () => {
@@ -13,15 +14,15 @@ describe('presence', () => {
     expect(await alice.next('presence:changed', ({ userId }) => userId === 'bob')).toMatchObject({ status: 'online' });
     expect(alice.client.presence.get('bob')).toMatchObject({ status: 'online' });
     await bob.client.presence.set('busy');
-    await alice.next('presence:changed', ({ status }) => status === 'busy');
+    await alice.next('presence:changed', ({ userId, status }) => userId === 'bob' && status === 'busy');
     expect(alice.client.presence.get('bob')?.status).toBe('busy');
 
     const phone = await join('bob');
     await bob.client.disconnect();
     await phone.client.presence.set('online');
-    await alice.next('presence:changed', ({ status }) => status === 'online');
+    await alice.next('presence:changed', ({ userId, status }) => userId === 'bob' && status === 'online');
     await phone.client.disconnect();
-    await alice.next('presence:changed', ({ status }) => status === 'offline');
+    await alice.next('presence:changed', ({ userId, status }) => userId === 'bob' && status === 'offline');
     stop();
     expect(alice.client.presence.get('bob')).toBeUndefined();
   });
@@ -33,6 +34,8 @@ describe('presence', () => {
     alice.client.presence.watch(['carol', 'bob']);
     await alice.next('presence:changed', ({ userId }) => userId === 'bob');
     await carol.client.presence.set('busy');
+    await bob.client.presence.set('busy');
+    await alice.next('presence:changed', ({ userId, status }) => userId === 'bob' && status === 'busy');
     expect(alice.client.presence.get('carol')).toBeUndefined();
   });
 
@@ -69,7 +72,7 @@ describe('presence', () => {
 
 describe('typing', () => {
   test('is told to the others, ends with a message, and by itself', async () => {
-    const { joinAll } = await startWorld({ config: { typingTimeoutMs: 200 } });
+    const { joinAll } = await startWorld({ config: { typingTimeoutMs: 1_000 } });
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
     alice.client.typing.start(conversationId);
@@ -175,12 +178,19 @@ describe('signing in', () => {
   });
 
   test('a token that expires while connected is replaced, and nothing is lost', async () => {
-    const { app } = await startSecured();
+    const clock = manualClock(Date.now());
+    const issue = (userId: string, lifetimeMs = 60_000): string => `${userId} ${clock.now() + lifetimeMs}`;
+    const auth: Authenticate = ({ token: shown = '' }) => {
+      const [userId = '', expiresAt] = shown.split(' ');
+      return { userId, expiresAt: Number(expiresAt) };
+    };
+    const { app } = await startWorld({ auth, clock });
     let asked = 0;
-    const alice = app(undefined, { token: () => token('alice', (asked += 1) === 1 ? 1_500 : 60_000) });
-    const bob = app(undefined, { token: () => token('bob') });
+    const alice = app(undefined, { token: () => issue('alice', (asked += 1) === 1 ? 1_000 : 60_000) });
+    const bob = app(undefined, { token: () => issue('bob') });
     await Promise.all([alice.client.connect(), bob.client.connect()]);
     const conversationId = await direct(alice, bob);
+    clock.advance(1_000);
     await alice.next('status', (status) => status === 'reconnecting');
     await bob.client.messages.send({ conversationId, content: 'meanwhile' });
     await alice.reconnected();

@@ -37,7 +37,7 @@ describe('what happened while the line was down', () => {
       [reacted?.id, 'c'],
     ]);
     expect(bob.all('message:updated')[1]?.reactions).toEqual([{ emoji: '+', count: 1, users: ['alice'] }]);
-    expect(bob.all('message:deleted').map(({ messageId }) => messageId)).toEqual([deleted?.id, gone.id]);
+    expect(bob.all('message:deleted').map(({ messageId }) => messageId)).toEqual([gone.id, deleted?.id]);
     expect(bob.errors).toEqual([]);
   });
 

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
+import { appliedTo } from '../../../src/server/store/applied.ts';
 import { databaseOf } from '../../../src/server/store/database.ts';
 import { ensureCommunicationTables, migrate } from '../../../src/server/store/migrate.ts';
 import { MIGRATIONS, type Migration } from '../../../src/server/store/migrations/index.ts';
@@ -75,6 +76,18 @@ describe('migrations', () => {
     db.close();
   });
 
+  test('of what was applied and of the probe leave messages as they are, and know of no change before', async () => {
+    const db = new DatabaseSync(':memory:');
+    makeLumenDatabase(db);
+    await databaseOf(db).run(() => migrate(MIGRATIONS.slice(0, 5)));
+    const before = db.prepare('SELECT * FROM messages').all();
+    expect(before).not.toEqual([]);
+    await ensureCommunicationTables(db);
+    expect(db.prepare('SELECT * FROM messages').all()).toEqual(before);
+    expect(await databaseOf(db).run(() => appliedTo('ada', 'c-1'))).toBeUndefined();
+    db.close();
+  });
+
   test('of several processes that start at once on one old database each runs once', async () => {
     await using directory = await temporaryDirectory();
     const path = join(directory.path, 'comm.sqlite');
@@ -83,12 +96,16 @@ describe('migrations', () => {
     old.close();
     const shot = join(directory.path, 'shot');
     const children = Array.from({ length: 3 }, () => startChild('server/migrate-child.ts', [path, shot]));
-    await Promise.all(children.map((child) => child.until((lines) => lines.includes('waiting'))));
-    await writeFile(shot, '');
-    await Promise.all(children.map((child) => child.until((lines) => lines.length === 2)));
-    const ready = `ready ${JSON.stringify(MIGRATIONS.map(({ version }) => ({ version })))}`;
-    expect(children.map(({ lines }) => lines[1])).toEqual(children.map(() => ready));
-    await Promise.all(children.map(({ ended }) => ended));
+    try {
+      await Promise.all(children.map((child) => child.until((lines) => lines.includes('waiting'))));
+      await writeFile(shot, '');
+      await Promise.all(children.map((child) => child.until((lines) => lines.length === 2)));
+      const ready = `ready ${JSON.stringify(MIGRATIONS.map(({ version }) => ({ version })))}`;
+      expect(children.map(({ lines }) => lines[1])).toEqual(children.map(() => ready));
+      await Promise.all(children.map(({ ended }) => ended));
+    } finally {
+      await Promise.all(children.map((child) => child.kill('SIGKILL')));
+    }
     const reader = new DatabaseSync(path);
     expect(reader.prepare('SELECT max(seq) AS seq, count(*) AS n FROM messages').get()).toMatchObject({ seq: 6, n: 8 });
     reader.close();

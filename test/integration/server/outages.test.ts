@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import type { LogFields } from '../../../src/lib/logger.ts';
 import { silentLogger } from '../../../src/lib/logger.ts';
+import { coreOf } from '../../../src/server/core.ts';
 import { databaseOf } from '../../../src/server/store/database.ts';
 import { first, run, script } from '../../../src/server/store/work.ts';
 import { startServer } from '../../helpers/server/comm-server.ts';
@@ -98,4 +99,19 @@ test('a probe that a crash has left behind is no trouble to the next one', async
   db.exec('PRAGMA query_only = OFF');
   expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
   expect(db.prepare('SELECT id FROM comm_probe').all()).toEqual([]);
+});
+
+test('a database that can not be prepared is in the log once, however often it is tried again', async () => {
+  const db = new DatabaseSync(':memory:');
+  db.exec('PRAGMA query_only = ON');
+  const logged: string[] = [];
+  const log = (message: string, fields: LogFields = {}): void =>
+    void logged.push(`${message} ${fields['sqlite'] ?? ''}`);
+  const core = coreOf({ db, logger: { ...silentLogger, error: log } });
+  for (let n = 0; n < 3; n += 1) await expect(core.ready()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(logged).toEqual(['the database could not be prepared SQLITE_READONLY']);
+  db.exec('PRAGMA query_only = OFF');
+  await core.ready();
+  core.close();
+  db.close();
 });

@@ -9,6 +9,7 @@ import type { RestRouteName } from '../../../src/protocol/vocabulary.ts';
 import { coreOf, type Core } from '../../../src/server/core.ts';
 import { createCommunicationRoutes, type CommunicationRoutesOptions } from '../../../src/server/routes.ts';
 import { CommunicationStore } from '../../../src/server/store/ephemera/memory.ts';
+import { manualClock } from '../../helpers/manual-clock.ts';
 import { caller } from '../../helpers/server/chat.ts';
 
 const ORIGIN = 'http://comm.test';
@@ -229,6 +230,16 @@ describe('the REST routes', () => {
     expect([again.status, await again.json()]).toEqual([200, first]);
   });
 
+  test('a message is known by its client id to its sender, and to nobody else', async () => {
+    const mine = { conversationId, content: 'mine', type: 'text', clientId: 'c-1' } as const;
+    const { id } = await core.services.sending.send(caller('ada'), mine);
+    expect(await (await ask('GET /messages/c-1')).json()).toMatchObject({ id });
+    for (const target of ['GET /messages/c-1', 'DELETE /messages/c-1']) {
+      expect(await codeOf(await ask(target, { user: 'bob' }))).toBe('404 NOT_FOUND');
+    }
+    expect(await (await ask('DELETE /messages/c-1')).json()).toMatchObject({ id, content: '' });
+  });
+
   test('ids may be any text, percent-encoded', async () => {
     const id = 'odd/ id?#ü';
     db.prepare("INSERT INTO conversations (id, type) VALUES (?, 'group')").run(id);
@@ -248,7 +259,7 @@ describe('the REST routes', () => {
 
   test('too many requests of one user are told when to come back, others are not slowed down', async () => {
     const other = new DatabaseSync(':memory:');
-    routes = start({ db: other, config: { restFlood: { burst: 2, perSecond: 0.5 } } });
+    routes = start({ db: other, clock: manualClock(), config: { restFlood: { burst: 2, perSecond: 0.5 } } });
     expect((await ask('GET /conversations')).status).toBe(200);
     expect((await ask('GET /conversations')).status).toBe(200);
     const refused = await ask('GET /conversations');

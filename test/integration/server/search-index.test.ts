@@ -1,5 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 import { watchStatements } from '../../helpers/server/watch-statements.ts';
 
@@ -90,13 +90,13 @@ describe('the full-text index', () => {
     }
     expect(inIndex('first')).toBe(0);
     chat.clock.advance(1_000);
-    await vi.waitFor(() => expect(inIndex('third')).toBe(1));
+    await expect.poll(() => inIndex('third')).toBe(1);
     expect(chat.clock.pending).toBe(0);
   });
 
   test('is brought forward without a search when very much is written', async () => {
     await Promise.all(Array.from({ length: 10_000 }, (_, n) => chat.say('ada', conversationId, `word${n}`)));
-    await vi.waitFor(() => expect([inIndex('word0'), inIndex('word9999')]).toEqual([1, 1]));
+    await expect.poll(() => [inIndex('word0'), inIndex('word9999')]).toEqual([1, 1]);
   });
 
   test('a search in the midst of writing waits for what was there, and for no more', async () => {
@@ -105,7 +105,7 @@ describe('the full-text index', () => {
       for (let n = 0; n < 5_000 && !enough.signal.aborted; n += 1) await chat.say('ada', conversationId, `word${n}`);
       return enough.signal.aborted;
     })();
-    await vi.waitFor(async () => expect(await found('word1')).toHaveLength(50));
+    await expect.poll(() => found('word1')).toHaveLength(50);
     enough.abort();
     expect(await flood).toBe(true);
   });

@@ -99,9 +99,30 @@ describe('catching up', () => {
         conversations: [],
         gained: [],
         heads: {},
+        joined: {},
         lost: [],
         reads: [],
       });
+    });
+
+    test('nothing at all so far is not the same as never having asked', async () => {
+      const never = await sync({}, 0, 'zoe');
+      await chat.say('ada', (await chat.direct('ada', 'zoe')).id, 'hi');
+      const [one] = (await sync({}, 0, 'zoe')).gained;
+      expect(await sync({}, 0, 'zoe')).toMatchObject({ joined: {} });
+      expect(await sync({}, never.inboxRev, 'zoe')).toMatchObject({
+        gained: [{ id: one?.id, head: { seq: 1 } }],
+        joined: { [one?.id ?? '']: { seq: 0, rev: 0 } },
+      });
+    });
+
+    test('whoever is added to a conversation joins it where it stands', async () => {
+      const { id } = await chat.group('ada', 'dan');
+      await chat.say('ada', id, 'before');
+      const { inboxRev } = await sync({}, 0);
+      await chat.membership.add(caller('ada'), { conversationId: id, userIds: ['bob'] });
+      await chat.say('ada', id, 'after');
+      expect((await sync({ [conversationId]: 0 }, inboxRev)).joined).toEqual({ [id]: { seq: 1, rev: 2 } });
     });
 
     test('from the beginning: the newest conversations whole, of the others the heads', async () => {
@@ -136,7 +157,8 @@ describe('catching up', () => {
       expect(found.conversations[1]).toMatchObject({ conversation: { pinned: true }, hasMore: false });
       expect(found.gained.map(({ id }) => id)).toEqual([gained]);
       expect(found.lost).toEqual([left]);
-      expect(found.reads).toEqual([{ conversationId: read, lastReadSeq: 1, unreadCount: 0 }]);
+      const readAt = new Date(chat.clock.now()).toISOString();
+      expect(found.reads).toEqual([{ conversationId: read, lastReadSeq: 1, readAt, unreadCount: 0 }]);
       expect(found.heads).toEqual({});
       expect(await sync({ ...cursors, [conversationId]: 2, [gained]: 0 }, found.inboxRev)).toMatchObject({
         conversations: [],
@@ -238,7 +260,7 @@ describe('catching up', () => {
     test('numbers from another life of the database start over', async () => {
       await say(1);
       const found = await sync({ [conversationId]: 99 }, 1_000);
-      expect(found.inboxRev).toBe(1);
+      expect(found.inboxRev).toBe(2);
       expect(found.conversations).toMatchObject([{ tooLong: true, head: { rev: 1 } }]);
     });
 
@@ -269,7 +291,8 @@ describe('catching up', () => {
         await chat.say('bob', id, 'hi');
       }
       const cursors = JSON.parse('{"__proto__":1,"10":1,"2":1}') as Record<string, number>;
-      const found = await sync(cursors, 1);
+      const { inboxRev } = await sync({}, 0, 'bob');
+      const found = await sync(cursors, inboxRev - 3);
       expect(found.conversations.map((each) => each.conversationId).toSorted()).toEqual(['10', '2', '__proto__']);
       expect(found.lost).toEqual([]);
       expect(Object.keys(found.heads)).toEqual([conversationId]);

@@ -17,4 +17,4 @@ test('the file storage behaves like a Map, whatever the steps, and remembers all
     }),
     { numRuns: 40 },
   );
-});
+}, 120_000);

@@ -84,7 +84,7 @@ test('a journal cut off at any byte holds a prefix of its transactions, each of 
     await storage.close();
   }
   expect(previous).toBe(4);
-});
+}, 120_000);
 
 test.each([
   ['a line in the middle', (text: string) => text.replace('"ann/b"', '"ann/x"')],

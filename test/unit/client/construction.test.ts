@@ -115,7 +115,7 @@ describe('constructing a client', () => {
     socket.hello();
     await connecting;
     const view = client.conversations.open('conversation');
-    await vi.waitFor(() => expect(socket.names()).toContain('nk:conversation:join'));
+    await expect.poll(() => socket.names()).toContain('nk:conversation:join');
     await settle();
     await client.disconnect();
     await settle();

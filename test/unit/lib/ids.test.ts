@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { uuidv7, uuidv7Generator } from '../../../src/lib/ids.ts';
+import { uuidTime, uuidv7, uuidv7Generator } from '../../../src/lib/ids.ts';
 
 const UUID_V7 = /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;
 
@@ -62,3 +62,19 @@ test('the one that is used by default makes different ids of this time', () => {
   for (const id of ids) expect(id).toMatch(UUID_V7);
   expect(millisecondsOf(ids[0] ?? '')).toBeGreaterThanOrEqual(before);
 });
+
+test('an id can be asked for after another one, and those that follow are later as well', () => {
+  const next = uuidv7Generator(() => 1_700_000_000_000, fill(0));
+  const ahead = uuidv7Generator(() => 1_800_000_000_000, fill(0xff))();
+  const ids = [next(), ahead, next(ahead), next(), next()];
+  expect(ids).toEqual(ids.toSorted());
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+test.each(['', 'zebra', 'ffffffff-ffff-7000-8000-000000000000'])(
+  'what is no id of our time (%j) moves nothing',
+  (after) => {
+    const now = 1_700_000_000_000;
+    expect(uuidTime(uuidv7Generator(() => now, fill(0))(after))).toBe(now);
+  },
+);

@@ -15,7 +15,8 @@ class Namespace implements Rooms {
   readonly rooms = new Map<string, Set<string>>();
   readonly emitted: string[] = [];
 
-  emit(room: string, _: Push, except: readonly string[]): void {
+  emit(to: readonly string[], _: Push, except: readonly string[]): void {
+    const room = to.join(' and ');
     this.emitted.push(except.length === 0 ? room : `${room} except ${except.join(' ')}`);
   }
 
@@ -150,4 +151,19 @@ test('a push to a room is one emit, whoever is left out', async () => {
   hub.toUser('ada', push);
   hub.toSocket('elsewhere', push);
   expect(namespace.emitted).toEqual(['conv:c', 'conv:c except s', 'conv:c except user:ada', 'user:ada', 'elsewhere']);
+});
+
+test('a push to many people is one emit: serializing it for each would cost more than all the rest', async () => {
+  const namespace = new Namespace();
+  const hub = new SocketHub();
+  const got: string[] = [];
+  const people = ['ada', 'bob', 'cleo'];
+  await hub.enter({ link: namespace.link('s'), userId: 'ada', caps: FEED }, () => Promise.resolve([]));
+  for (const userId of ['bob', 'dan']) {
+    const link = looseLink(userId, () => got.push(userId));
+    await hub.enter({ link, userId, caps: FEED }, () => Promise.resolve([]));
+  }
+  hub.toUsers(people, push);
+  expect(namespace.emitted).toEqual(['user:ada and user:bob and user:cleo']);
+  expect(got).toEqual(['bob']);
 });

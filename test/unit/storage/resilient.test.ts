@@ -1,8 +1,11 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../../src/lib/clock.ts';
 import type { CommError } from '../../../src/protocol/errors.ts';
 import { memoryStorage } from '../../../src/storage/memory.ts';
 import { resilientStorage } from '../../../src/storage/resilient.ts';
+import { settle } from '../../helpers/client/fake-socket.ts';
 import { failingStorage } from '../../helpers/failing-storage.ts';
+import { manualClock } from '../../helpers/manual-clock.ts';
 import { describeStorage } from '../../helpers/storage-conformance.ts';
 import { increment, put } from '../../helpers/storage-steps.ts';
 
@@ -12,14 +15,14 @@ const unexpected = (error: CommError): never => {
 
 describeStorage('resilientStorage over a storage that works', () =>
   Promise.resolve({
-    storage: resilientStorage(memoryStorage(), (error) => expect(error.cause).toBeDefined()),
+    storage: resilientStorage(memoryStorage(), (error) => expect(error.cause).toBeDefined(), systemClock),
     dispose: () => Promise.resolve(),
   }),
 );
 
 test('a storage that works is where everything goes', async () => {
   const primary = memoryStorage();
-  const storage = resilientStorage(primary, unexpected);
+  const storage = resilientStorage(primary, unexpected, systemClock);
   await put(storage, { 'ann/a': 1 });
   expect(await primary.get('ann/a')).toBe(1);
 });
@@ -28,7 +31,7 @@ test('when the primary is full it is reported once and everything it holds goes 
   const primary = failingStorage();
   await put(primary, { 'ann/never-read': 'kept', 'ann/n': 1 });
   const reported: CommError[] = [];
-  const storage = resilientStorage(primary, (error) => reported.push(error));
+  const storage = resilientStorage(primary, (error) => reported.push(error), systemClock);
   primary.breakDown('writes');
 
   expect(await Promise.all([increment(storage, 'ann/n'), increment(storage, 'ann/n')])).toEqual([2, 3]);
@@ -44,7 +47,7 @@ test('when the primary cannot even be read, what was seen through the wrapper is
   const primary = failingStorage();
   await put(primary, { 'ann/got': 'got', 'ann/list/1': 'listed', 'ann/gone': 1, 'ann/unseen': 1 });
   const reported: CommError[] = [];
-  const storage = resilientStorage(primary, (error) => reported.push(error));
+  const storage = resilientStorage(primary, (error) => reported.push(error), systemClock);
   await storage.get('ann/got');
   await storage.get('ann/gone');
   await storage.list('ann/list/');
@@ -62,7 +65,7 @@ test('when the primary cannot even be read, what was seen through the wrapper is
 test('a write that was under way when another failed is not lost', async () => {
   const primary = failingStorage();
   const reported: CommError[] = [];
-  const storage = resilientStorage(primary, (error) => reported.push(error));
+  const storage = resilientStorage(primary, (error) => reported.push(error), systemClock);
   const resume = primary.stall();
   const slow = put(storage, { 'ann/slow': 'arrives' });
   primary.breakDown('writes');
@@ -76,7 +79,7 @@ test('a write that was under way when another failed is not lost', async () => {
 });
 
 test('what a step throws is passed on and is no failure of the storage', async () => {
-  const storage = resilientStorage(memoryStorage(), unexpected);
+  const storage = resilientStorage(memoryStorage(), unexpected, systemClock);
   const failing = storage.transact([], () => {
     throw new RangeError('mine');
   });
@@ -85,8 +88,73 @@ test('what a step throws is passed on and is no failure of the storage', async (
 
 test('it can be closed after its primary broke down', async () => {
   const primary = failingStorage();
-  const storage = resilientStorage(primary, () => undefined);
+  const storage = resilientStorage(primary, () => undefined, systemClock);
   primary.breakDown('all');
   await put(storage, { 'ann/a': 1 });
   await expect(storage.close()).resolves.toBeUndefined();
+});
+
+describe('a primary that hangs', () => {
+  test('has ten seconds; then it is reported once, and everything goes on in memory', async () => {
+    const clock = manualClock();
+    const primary = failingStorage();
+    await put(primary, { 'ann/kept': 'kept' });
+    const reported: CommError[] = [];
+    const storage = resilientStorage(primary, (error) => reported.push(error), clock);
+    primary.stall();
+    const writes = [put(storage, { 'ann/a': 1 }), put(storage, { 'ann/b': 2 })];
+    clock.advance(9_999);
+    await settle();
+    expect(reported).toEqual([]);
+    clock.advance(1);
+    await Promise.all(writes);
+    await put(storage, { 'ann/c': 3 });
+    expect(reported.map(({ code }) => code)).toEqual(['STORAGE']);
+    expect(await storage.list('ann/')).toEqual([
+      ['ann/a', 1],
+      ['ann/b', 2],
+      ['ann/c', 3],
+      ['ann/kept', 'kept'],
+    ]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('altogether is given up with what was seen of it, and closed without waiting for it', async () => {
+    const clock = manualClock();
+    const never = (): Promise<never> => new Promise(() => undefined);
+    const memory = memoryStorage();
+    const primary = { get: memory.get.bind(memory), list: never, transact: never, close: never };
+    await put(memory, { 'ann/seen': 1 });
+    const reported: CommError[] = [];
+    const storage = resilientStorage(primary, (error) => reported.push(error), clock);
+    await storage.get('ann/seen');
+    const writing = put(storage, { 'ann/a': 1 });
+    clock.advance(10_000);
+    await settle();
+    // It is asked for what it holds, and doesn't say that either.
+    clock.advance(10_000);
+    await writing;
+    expect(await storage.get('ann/seen')).toBe(1);
+    const closing = storage.close();
+    await settle();
+    clock.advance(10_000);
+    await expect(closing).resolves.toBeUndefined();
+    expect(reported).toHaveLength(1);
+  });
+
+  test('because the page was frozen gets its time once that is over', async () => {
+    const clock = manualClock();
+    let frozenMs = 0;
+    const primary = failingStorage();
+    const resume = primary.stall();
+    const storage = resilientStorage(primary, unexpected, { ...clock, now: () => clock.now() + frozenMs });
+    const writing = put(storage, { 'ann/a': 1 });
+    frozenMs = 3_600_000;
+    clock.advance(10_000);
+    await settle();
+    resume();
+    await writing;
+    expect(await primary.get('ann/a')).toBe(1);
+    expect(clock.pending).toBe(0);
+  });
 });

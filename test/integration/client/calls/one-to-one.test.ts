@@ -147,10 +147,13 @@ describe('a call that is not answered', () => {
 
   test('is cancelled before its id is known, and the other side hears so', async () => {
     const { alice, bob, dial } = await pair();
-    const starting = dial();
-    await until({ ...alwaysNew(), getSnapshot: () => alice.app.port.sent }, (sent) => sent.includes('call:initiate'));
-    alice.app.client.calls.active?.hangup();
-    const ours = await starting;
+    const { port } = alice.app;
+    const emit = port.emit.bind(port);
+    port.emit = (event, payload, acknowledge) => {
+      emit(event, payload, acknowledge);
+      if (event === 'nk:call:initiate') alice.app.client.calls.active?.hangup();
+    };
+    const ours = await dial();
     expect(ours.endReason).toBe('cancelled');
     expect(await (await rings(bob)).ended).toBe('cancelled');
   });

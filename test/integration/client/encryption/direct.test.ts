@@ -124,6 +124,21 @@ test('an edit is encrypted as well, and takes the place of the text everywhere',
   expect(await serverSees(server)).not.toMatch(/before|after/);
 });
 
+test('an edit of a message that still waits is encrypted, and takes the place of its text', async () => {
+  const { server, alice, bob, conversationId } = await encryptedPair();
+  await alice.client.messages.send({ conversationId, content: 'hello', encrypt: true });
+  alice.port.unplug();
+  const sending = alice.client.messages.send({ conversationId, content: 'before', encrypt: true });
+  const pending = await alice.next('message:pending', ({ content }) => content === 'before');
+  const editing = alice.client.messages.edit({ conversationId, messageId: pending.id, content: 'after' });
+  alice.port.plug();
+  const { id } = await sending;
+  expect(await editing).toMatchObject({ id, content: 'after' });
+  expect(await bob.next('message:updated')).toMatchObject({ id, content: 'after', encrypted: true });
+  expect(await bob.client.messages.get(id)).toMatchObject({ content: 'after' });
+  expect(await serverSees(server)).not.toMatch(/before|after/);
+});
+
 test('an edit of a readable message stays readable', async () => {
   const { alice, bob, conversationId } = await encryptedPair();
   const { id } = await alice.client.messages.send({ conversationId, content: 'before' });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CallLog } from '../../../../src/protocol/calls.ts';
+import { manualClock } from '../../../helpers/manual-clock.ts';
 import { startServer, type TestServer } from '../../../helpers/server/comm-server.ts';
 import type { CheckedClient } from '../../../helpers/server/checked-client.ts';
 
@@ -93,15 +94,14 @@ test('signals go only to people in the call, on the device that is in it', async
 });
 
 test('candidates have a limit, and descriptions a length', async () => {
-  await using server = await startServer();
+  // With time that moves a slow machine would earn more of them than it sends.
+  await using server = await startServer({ clock: manualClock() });
   const { alice, callId } = await answeredCall(server);
   const signal = { callId, fromUserId: '', toUserId: 'bob' };
   const candidate = { ...signal, candidate: 'c', sdpMLineIndex: 0, sdpMid: '0' };
   const replies = await Promise.all(Array.from({ length: 700 }, () => alice.raw('signal:ice-candidate', candidate)));
-  const refused = replies.filter((reply) => !reply.ok);
-  expect(refused.length).toBeGreaterThan(0);
-  expect(refused.every((reply) => !reply.ok && reply.error.code === 'RATE_LIMITED')).toBe(true);
-  expect(replies.slice(0, 500).every(({ ok }) => ok)).toBe(true);
+  expect(replies.slice(0, 512).every(({ ok }) => ok)).toBe(true);
+  expect(replies.slice(512).every((reply) => !reply.ok && reply.error.code === 'RATE_LIMITED')).toBe(true);
   expect(await alice.refused('signal:offer', { ...signal, type: 'offer', sdp: 'x'.repeat(65_537) })).toMatchObject({
     code: 'INVALID',
   });

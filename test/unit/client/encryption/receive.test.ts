@@ -35,7 +35,7 @@ test('every bit of a message matters', () => {
       withBytes(envelope, (bytes) => flip(bytes, bit)),
     );
   expect(bob.take(envelope).text).toBe('pay Carol 10');
-});
+}, 60_000);
 
 test('of a message that starts a session every bit of the header matters, and its ciphertext and tag do', () => {
   const { alice, bob } = pair();
@@ -51,7 +51,7 @@ test('of a message that starts a session every bit of the header matters, and it
   expect(bob.own.preKeys.oneTime).toHaveLength(100);
   expect(bob.take(envelope).text).toBe('pay Carol 10');
   expect(bob.own.preKeys.oneTime).toHaveLength(99);
-});
+}, 60_000);
 
 const CHANGES: readonly (readonly [title: string, change: (envelope: EncryptedEnvelope) => EncryptedEnvelope])[] = [
   ['another sender', (envelope) => ({ ...envelope, senderId: 'mallory' })],

@@ -3,11 +3,11 @@ import { expect, test } from 'vitest';
 import { Outbox, type OutboxEffect, type OutboxItem } from '../../../../src/client/messages/outbox.ts';
 import { outboxItem } from '../../../helpers/client/outbox.ts';
 
-type Outcome = 'store' | 'refuse' | 'postpone';
+type Outcome = 'store' | 'refuse' | 'postpone' | 'throttle';
 interface Request {
   item: OutboxItem;
   after: string | undefined;
-  reply?: 'stored' | 'refused' | 'postponed' | 'conflict';
+  reply?: 'stored' | 'refused' | 'postponed' | 'throttled' | 'conflict';
 }
 
 /** A server that stores each message once, and none whose predecessor it doesn't have. */
@@ -19,6 +19,7 @@ class ModelServer {
     if (this.#known.has(asked.clientId)) return 'stored';
     if (outcome === 'refuse') return 'refused';
     if (outcome === 'postpone') return 'postponed';
+    if (outcome === 'throttle') return 'throttled';
     if (after !== undefined && !this.#known.has(after)) return 'conflict';
     this.#known.add(asked.clientId);
     this.stored.push(asked);
@@ -32,7 +33,10 @@ class Model {
   readonly #window: number;
   /** On the wire, in the order of sending. */
   requests: Request[] = [];
-  readonly waiting = new Set<string>();
+  /** Lanes, and `undefined` for all of them. */
+  readonly waiting = new Set<string | undefined>();
+  /** Since all were told to wait nothing was stored: one request may look whether that is over. */
+  isProbing = false;
   /** In the order they have to be stored. */
   readonly order: OutboxItem[] = [];
   /** Refused once, or taken out: those may lose their place. */
@@ -48,11 +52,14 @@ class Model {
   do(effects: readonly OutboxEffect[]): void {
     for (const effect of effects) {
       if (effect.do === 'wait') {
+        expect(this.waiting.has(effect.lane), 'one wait at a time').toBe(false);
         this.waiting.add(effect.lane);
         continue;
       }
       expect(this.online, 'nothing is sent while offline').toBe(true);
-      expect(this.waiting.has(effect.item.lane), 'nothing is sent while waiting').toBe(false);
+      expect(this.waiting.has(effect.item.lane), 'nothing is sent while its lane waits').toBe(false);
+      expect(this.waiting.has(undefined), 'nothing is sent while all wait').toBe(false);
+      if (this.isProbing) expect(this.requests, 'a client that was too fast begins with one request').toEqual([]);
       expect(effect.item.parked, 'nothing parked is sent').toBe(false);
       this.requests.push({ item: effect.item, after: effect.afterClientId });
       const inFlight = this.requests.filter(({ item: { lane } }) => lane === effect.item.lane);
@@ -97,7 +104,13 @@ class Model {
     const { clientId } = request.item;
     switch (request.reply) {
       case 'stored':
+        this.isProbing = false;
         return this.do(this.outbox.gone(clientId));
+      case 'throttled':
+        this.do(this.outbox.throttle(clientId));
+        // What was under way may still be stored, and make room.
+        this.isProbing = this.requests.length === 0;
+        return;
       case 'postponed':
         return this.do(this.outbox.postpone(clientId));
       case 'conflict':
@@ -113,7 +126,6 @@ class Model {
   cut(): void {
     this.online = false;
     this.requests = [];
-    this.waiting.clear();
     this.outbox.offline();
   }
 
@@ -123,7 +135,7 @@ class Model {
     this.do(this.outbox.online(this.#window));
   }
 
-  waited(lane: string): void {
+  waited(lane: string | undefined): void {
     if (!this.waiting.delete(lane)) return;
     this.do(this.outbox.waited(lane));
   }
@@ -135,7 +147,7 @@ class Model {
 }
 
 const lane = fc.constantFrom('a', 'b');
-const outcome = fc.constantFrom<Outcome>('store', 'store', 'store', 'refuse', 'postpone');
+const outcome = fc.constantFrom<Outcome>('store', 'store', 'store', 'refuse', 'postpone', 'throttle');
 const step = fc.oneof(
   {
     weight: 8,
@@ -149,7 +161,10 @@ const step = fc.oneof(
   { weight: 10, arbitrary: fc.record({ do: fc.constant('process' as const), outcome }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('reply' as const), at: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'connect' as const, 'connect' as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('waited' as const), lane }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('waited' as const), lane: fc.option(lane, { nil: undefined }) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('retry' as const, 'discard' as const), at: fc.nat(9) }) },
   {
     weight: 1,
@@ -194,6 +209,7 @@ test('whatever becomes of the requests, every message is stored once and in the 
             if (clientId === undefined) break;
             discarded.add(clientId);
             model.displaced.add(clientId);
+            model.isProbing = false;
             model.requests = model.requests.filter((request) => request.item.clientId !== clientId);
             model.do(model.outbox.gone(clientId));
             break;
@@ -207,7 +223,7 @@ test('whatever becomes of the requests, every message is stored once and in the 
       const parked = (): OutboxItem[] => model.outbox.items().filter((each) => each.parked);
       for (let round = 0; round < 10_000; round += 1) {
         if (model.outbox.items().length === parked().length && model.requests.length === 0) break;
-        for (const each of model.waiting) model.waited(each);
+        for (const each of [...model.waiting]) model.waited(each);
         model.process('store');
         model.reply(round);
       }

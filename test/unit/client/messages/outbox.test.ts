@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Outbox, type OutboxEffect, type OutboxItem } from '../../../../src/client/messages/outbox.ts';
+import { MAX_IN_FLIGHT, Outbox, type OutboxEffect, type OutboxItem } from '../../../../src/client/messages/outbox.ts';
 import { outboxItem } from '../../../helpers/client/outbox.ts';
 
 /** What is to be done, as `2<1` (send 2, after 1), `3<` (send 3) or `wait lane 1 500`. */
@@ -9,7 +9,7 @@ function describeEffects(effects: readonly OutboxEffect[]): string {
     .map((effect) =>
       effect.do === 'send'
         ? `${short(effect.item.clientId)}<${short(effect.afterClientId)}`
-        : `wait ${effect.lane} ${effect.failures} ${effect.retryAfterMs ?? '-'}`,
+        : `wait ${effect.lane ?? 'all'} ${effect.failures} ${effect.retryAfterMs ?? '-'}`,
     )
     .join(' ');
 }
@@ -146,4 +146,64 @@ describe('the queue', () => {
     ];
     expect(nothing).toEqual([[], [], [], [], [], []]);
   });
+});
+
+describe('a client that is too fast', () => {
+  /** Five messages of each of two conversations, the first of which was refused. */
+  function throttled(): Outbox {
+    const { outbox } = outboxWith(64, ...[1, 2, 3, 4, 5].map((age) => outboxItem(age, 'a')));
+    for (const age of [11, 12, 13, 14, 15]) outbox.add(outboxItem(age, 'b'));
+    expect(describeEffects(outbox.throttle(id(1), 500))).toBe('wait all 1 500');
+    for (const age of [11, 12, 13, 14, 15, 2, 3, 4, 5]) expect(outbox.throttle(id(age), 1)).toEqual([]);
+    return outbox;
+  }
+
+  test('waits once for all conversations, and then sends one message, and more with every answer', () => {
+    const outbox = throttled();
+    expect(describeEffects(outbox.add(outboxItem(21, 'c')))).toBe('');
+    expect(describeEffects(outbox.waited(undefined))).toBe('21<');
+    expect(describeEffects(outbox.gone(id(21)))).toBe('1< 2<1');
+    expect(describeEffects(outbox.gone(id(1)))).toBe('11< 12<11');
+    expect(describeEffects(outbox.gone(id(2)))).toBe('3< 4<3');
+  });
+
+  test('waits longer when the first one is refused again, and not when it was stored', () => {
+    const outbox = throttled();
+    outbox.waited(undefined);
+    expect(describeEffects(outbox.throttle(id(1), 3))).toBe('wait all 2 3');
+    outbox.waited(undefined);
+    outbox.gone(id(11));
+    expect(describeEffects(outbox.throttle(id(2), 3))).toBe('wait all 1 3');
+  });
+
+  test('is told so after a reconnect as well', () => {
+    const outbox = throttled();
+    outbox.offline();
+    expect(describeEffects(outbox.online(64))).toBe('');
+    expect(describeEffects(outbox.waited(undefined))).toBe('1<');
+  });
+
+  test('makes room slowly where it was too much the last time', () => {
+    const { outbox } = outboxWith(64, ...[1, 2, 3, 4].map((age) => outboxItem(age)));
+    outbox.throttle(id(1));
+    for (const age of [2, 3, 4]) outbox.overtook(id(age));
+    for (let age = 5; age < 40; age += 1) outbox.add(outboxItem(age));
+    // Four at once were too much: up to two with every answer, from there on with every round of them.
+    let inFlight = outbox.waited(undefined).length;
+    const seen = [inFlight];
+    for (let age = 1; age <= 12; age += 1) seen.push((inFlight += outbox.gone(id(age)).length - 1));
+    expect(Math.max(...seen)).toBe(5);
+  });
+});
+
+test('however many conversations there are, only so much is in flight, and none waits for ever', () => {
+  const outbox = new Outbox();
+  const lanes = Array.from({ length: 20 }, (_, lane) => `lane ${lane}`);
+  for (let age = 0; age < 2_000; age += 1) outbox.add(outboxItem(age, lanes[age % lanes.length]));
+  const inFlight = outbox.online(256);
+  expect(inFlight).toHaveLength(MAX_IN_FLIGHT);
+  for (const effect of inFlight) {
+    if (effect.do === 'send') inFlight.push(...outbox.gone(effect.item.clientId));
+  }
+  expect(outbox.items()).toEqual([]);
 });

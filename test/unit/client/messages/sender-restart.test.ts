@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { MAX_WAITING } from '../../../../src/client/messages/sender.ts';
 import { deferred } from '../../../../src/lib/deferred.ts';
 import { settle } from '../../../helpers/client/fake-socket.ts';
 import { SenderRig } from '../../../helpers/client/sender.ts';
@@ -46,6 +47,122 @@ describe('a new start', () => {
     await rig.online(sender);
     expect(rig.sent).toBe('1');
   });
+});
+
+describe('a clock that was set back since the last session', () => {
+  const LATER = 'ffff-7000-8000-000000000000';
+  /** As a session has left it that ran an hour ahead. */
+  async function leaveAhead(): Promise<void> {
+    const before = rig.start();
+    void rig.add(before, 1);
+    await before.settled();
+    before.close();
+    const [entry] = await rig.storage.list('alice/outbox/');
+    const [key, value] = entry ?? ['', {}];
+    const hour = (Date.now() + 3_600_000).toString(16).padStart(12, '0').slice(0, 8);
+    const ahead = { ...(value as object), order: `${hour}-${LATER}` };
+    await rig.storage.transact([], () => ({ writes: new Map([[key, ahead]]), result: undefined }));
+  }
+
+  test('does not turn the order round, neither of what was asked for at once nor of what comes later', async () => {
+    await leaveAhead();
+    const second = rig.start();
+    void rig.add(second, 2);
+    await second.settled();
+    void rig.add(second, 3);
+    await second.settled();
+    second.close();
+    const third = rig.start();
+    await rig.online(third);
+    expect(rig.sent).toBe('1 2 3');
+  });
+
+  test('nor where it is only the server that says who this is', async () => {
+    await leaveAhead();
+    await rig.storage.transact([], () => ({ writes: new Map([['last-user', undefined]]), result: undefined }));
+    rig.context.user = undefined;
+    const second = rig.start();
+    void rig.add(second, 2);
+    await second.settled();
+    await second.identified('alice');
+    await second.settled();
+    second.close();
+    rig.context.user = 'alice';
+    const third = rig.start();
+    await rig.online(third);
+    expect(rig.sent).toBe('1 2');
+  });
+});
+
+describe('the end', () => {
+  test('rejects what waits, which the next one sends', async () => {
+    const first = rig.start();
+    const sending = rig.add(first, 1);
+    await first.settled();
+    first.close();
+    await expect(sending).rejects.toMatchObject({ code: 'DISCONNECTED' });
+    expect(await rig.stored()).toEqual(['1']);
+    await rig.online(rig.start());
+    expect(rig.sent).toBe('1');
+    expect(rig.log).not.toContain('failed 1 DISCONNECTED');
+  });
+
+  test('rejects what has not been stored yet as well', async () => {
+    const first = rig.start();
+    const sending = rig.add(first, 1);
+    first.close();
+    await expect(sending).rejects.toMatchObject({ code: 'DISCONNECTED' });
+  });
+
+  test('is the end of asking: nothing is queued and no storage is touched after it', async () => {
+    const first = rig.start();
+    void rig.add(first, 1);
+    await first.settled();
+    first.close();
+    const touched: string[] = [];
+    const { storage } = rig;
+    for (const name of ['get', 'list', 'transact'] as const) {
+      Object.assign(storage, { [name]: () => Promise.reject(new Error(String(touched.push(name)))) });
+    }
+    await expect(rig.add(first, 2)).rejects.toMatchObject({ code: 'DISCONNECTED' });
+    await expect(first.retry(rig.id(1))).rejects.toMatchObject({ code: 'DISCONNECTED' });
+    await first.settled();
+    expect(touched).toEqual([]);
+    expect(rig.log).toEqual(['queued 1']);
+  });
+
+  test('is none for a client that is started again', async () => {
+    const sender = rig.start();
+    void rig.add(sender, 1);
+    await sender.settled();
+    sender.close();
+    await sender.prepare();
+    void rig.add(sender, 2);
+    await rig.online(sender);
+    expect(rig.sent).toBe('1 2');
+  });
+});
+
+test('so much waits and no more; what has gone makes room', async () => {
+  const sender = rig.start();
+  const add = (n: number): Promise<unknown> => {
+    const clientId = `${n}`;
+    const payload = { conversationId: 'c', content: clientId, type: 'text' as const, clientId };
+    return sender.add({ clientId, lane: 'c', operation: { name: 'message:send', payload } });
+  };
+  for (let n = 0; n < MAX_WAITING / 2; n += 1) add(n).catch(() => undefined);
+  await sender.settled();
+  for (let n = MAX_WAITING / 2; n < MAX_WAITING; n += 1) add(n).catch(() => undefined);
+  await expect(add(MAX_WAITING)).rejects.toMatchObject({ code: 'RATE_LIMITED', retryable: true });
+  expect(sender.items()).toHaveLength(MAX_WAITING);
+  expect(rig.log).toHaveLength(MAX_WAITING);
+  // What waits already may be asked for again.
+  const again = add(0);
+  await rig.online(sender);
+  await rig.answer(0, 'fine');
+  expect(await again).toBe('fine');
+  add(MAX_WAITING).catch(() => undefined);
+  expect(sender.items()).toHaveLength(MAX_WAITING);
 });
 
 describe('with a base server', () => {

@@ -93,9 +93,9 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
     7,
   ],
   [
-    'an edit of a known message is an update, a message that is new and gone already as well',
+    'an edit of a known message is an update, a message that is new and gone already as well, in its place among the new',
     [caughtUp([message(2, { rev: 6 }), message(6, { rev: 7, deletedAt: 'now', content: '' })], { seq: 6, rev: 7 })],
-    ['7 conversation', '6 updated', '7 updated'],
+    ['7 conversation', '7 updated', '6 updated'],
     7,
   ],
   [
@@ -198,18 +198,18 @@ test.each<[title: string, events: CursorEvent[], log: string[], rev: number]>([
   expect(result.cursor.rev).toBe(rev);
 });
 
-test('flags that changed elsewhere are told although no counter moved', () => {
-  const result = {
-    conversation: conversation({ muted: true, pinned: false, archived: false, flagsRev: 3, unreadCount: 4 }),
+test('marks and flags that changed elsewhere are told although no counter moved, of an older state the flags alone', () => {
+  const flags = { muted: true, pinned: false, archived: false, flagsRev: 3 };
+  const whole = conversation({ ...flags, unreadCount: 4 });
+  const told = (rev: number): unknown => {
+    const cursor = cursorAt('conversation', { seq: 5, rev: 5 });
+    return reduceCursor(cursor, caughtUp([], { seq: rev, rev }, { conversation: whole }))[1];
   };
-  const [, effects] = reduceCursor(
-    cursorAt('conversation', { seq: 5, rev: 5 }),
-    caughtUp([], { seq: 5, rev: 5 }, result),
-  );
-  const update = { id: 'conversation', muted: true, pinned: false, archived: false, flagsRev: 3 };
-  expect(effects).toEqual([
+  const apply = (update: unknown): unknown => [
     { do: 'apply', changes: [{ kind: 'conversation', conversationId: 'conversation', update }] },
-  ]);
+  ];
+  expect(told(5)).toEqual(apply(whole));
+  expect(told(4)).toEqual(apply({ id: 'conversation', ...flags }));
 });
 
 test('what is held is bounded, and the fetch brings back what was let go', () => {

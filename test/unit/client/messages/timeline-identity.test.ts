@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { findMessage, windowOf, type TimelineEvent } from '../../../../src/client/messages/timeline.ts';
 import { message } from '../../../helpers/client/messages.ts';
-import { created, here, LIVE, own, run, updated } from '../../../helpers/client/timeline.ts';
+import { created, here, LIVE, loaded, own, run, updated } from '../../../helpers/client/timeline.ts';
 
 test.each<[title: string, event: TimelineEvent]>([
   ['a known message', created(message(9))],
@@ -33,9 +33,16 @@ test('a mark that is remembered already', () => {
   expect(run(once, mark, { ...mark, seq: 6 })).toBe(once);
 });
 
-test('a cut-off of what has no end', () => {
+test('what is in sight when it is cut off, and cut off again', () => {
   const cut = run(LIVE, { kind: 'cut-off' });
-  expect(run(cut, { kind: 'cut-off' })).toBe(cut);
+  expect(windowOf(cut).messages).toBe(windowOf(LIVE).messages);
+  expect(windowOf(run(cut, { kind: 'cut-off' })).messages).toBe(windowOf(LIVE).messages);
+});
+
+test('a message that was read again and had not changed', () => {
+  const again = run(LIVE, { kind: 'cut-off' }, loaded('newest', [message(9, { content: 'edited' }), message(10)]));
+  expect(findMessage(again, '10')).toBe(findMessage(LIVE, '10'));
+  expect(findMessage(again, '9')?.content).toBe('edited');
 });
 
 test('a message beside the one that changed keeps its identity', () => {

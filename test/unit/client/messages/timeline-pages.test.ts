@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { WINDOW } from '../../../../src/client/messages/segments.ts';
 import { windowOf, type Timeline, type TimelineEvent } from '../../../../src/client/messages/timeline.ts';
 import { baseMessage, message, messages, pending, timeOf } from '../../../helpers/client/messages.ts';
-import { created, EMPTY, LIVE, loaded, run, shown, stretches } from '../../../helpers/client/timeline.ts';
+import { created, EMPTY, LIVE, loaded, own, run, shown, stretches, updated } from '../../../helpers/client/timeline.ts';
 
 describe('pages', () => {
   test.each<[title: string, from: Timeline, events: TimelineEvent[], stretches: string, shown: string]>([
@@ -56,40 +56,102 @@ describe('pages', () => {
       '[2 3 4] [6 7 8 9 10]',
       '2 3 4',
     ],
+    ['what is cut off is held no more, and stays in sight', LIVE, [{ kind: 'cut-off' }], '', '8 9 10'],
     [
-      'after a cut-off the newest page is shown, and what is held is an older stretch',
+      'after a cut-off the newest page takes the place of the end',
       LIVE,
       [{ kind: 'cut-off' }, loaded('newest', messages(90, 92))],
-      '[8 9 10] [90 91 92]',
+      '[90 91 92]',
       '90 91 92',
     ],
     [
-      'after a cut-off a newest page that touches fills the hole',
+      'nothing is joined to what was cut off, though it touches',
       LIVE,
       [{ kind: 'cut-off' }, loaded('newest', messages(11, 13))],
-      '[8 9 10 11 12 13]',
-      '8 9 10 11 12 13',
+      '[11 12 13]',
+      '11 12 13',
     ],
+    ['an empty page takes the place of the end as well', LIVE, [{ kind: 'cut-off' }, loaded('newest', [])], '[]', ''],
     [
       'a cut-off leaves whoever reads further up where they are',
       run(LIVE, loaded('around', messages(2, 4))),
-      [{ kind: 'cut-off' }, loaded('newest', messages(90, 92))],
-      '[2 3 4] [8 9 10] [90 91 92]',
+      [{ kind: 'cut-off' }, loaded('newest', messages(90, 92)), created(message(93))],
+      '[90 91 92 93]',
       '2 3 4',
     ],
     [
-      'the hole of a cut-off is filled by scrolling up',
-      LIVE,
-      [{ kind: 'cut-off' }, loaded('newest', messages(14, 16)), loaded('older', messages(11, 13))],
-      '[8 9 10 11 12 13 14 15 16]',
-      '8 9 10 11 12 13 14 15 16',
+      'until it has been read again',
+      run(LIVE, loaded('around', messages(2, 4))),
+      [{ kind: 'cut-off' }, loaded('newest', messages(90, 92)), loaded('again', messages(2, 6))],
+      '[2 3 4 5 6] [90 91 92]',
+      '2 3 4 5 6',
+    ],
+    [
+      'what is read again meets the end',
+      run(LIVE, loaded('around', messages(2, 4))),
+      [{ kind: 'cut-off' }, loaded('again', messages(2, 6)), loaded('newest', messages(7, 9))],
+      '[2 3 4 5 6 7 8 9]',
+      '2 3 4 5 6 7 8 9',
+    ],
+    [
+      'what can not be read again goes out of sight',
+      run(LIVE, loaded('around', messages(2, 4))),
+      [{ kind: 'cut-off' }, loaded('newest', messages(90, 92)), { kind: 'unreadable' }],
+      '[90 91 92]',
+      '90 91 92',
+    ],
+    [
+      'whoever jumps elsewhere meanwhile stays there',
+      run(LIVE, loaded('around', messages(2, 4))),
+      [
+        { kind: 'cut-off' },
+        loaded('around', messages(40, 42)),
+        loaded('newest', messages(90, 92)),
+        loaded('again', messages(2, 4)),
+      ],
+      '[40 41 42] [90 91 92]',
+      '40 41 42',
+    ],
+    [
+      'another cut-off leaves in sight what is not read again yet',
+      run(LIVE, loaded('around', messages(2, 4))),
+      [{ kind: 'cut-off' }, loaded('newest', messages(90, 92)), { kind: 'cut-off' }],
+      '',
+      '2 3 4',
     ],
     [
       'what is pushed between a cut-off and the newest page is not appended to the old end',
       LIVE,
       [{ kind: 'cut-off' }, created(message(93))],
-      '[8 9 10]',
+      '',
       '8 9 10',
+    ],
+    [
+      'what is in sight still changes as it is told',
+      LIVE,
+      [{ kind: 'cut-off' }, updated(message(9, { rev: 20, deletedAt: 'now', content: '' })), created(message(93))],
+      '',
+      '8 9 10',
+    ],
+    [
+      'own messages that wait stay in sight behind the end that is cut off',
+      LIVE,
+      [{ kind: 'pending', message: pending('a') }, { kind: 'cut-off' }],
+      '',
+      '8 9 10 +a',
+    ],
+    [
+      'and behind the one that is read then, but for those it has',
+      LIVE,
+      [
+        { kind: 'pending', message: pending('a') },
+        { kind: 'pending', message: pending('b') },
+        { kind: 'cut-off' },
+        created(own(91, 'a')),
+        loaded('newest', [message(90), own(91, 'a')]),
+      ],
+      '[90 91]',
+      '90 91 +b',
     ],
   ])('%s', (_title, from, events, expected, view) => {
     const timeline = run(from, ...events);

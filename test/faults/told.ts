@@ -1,0 +1,76 @@
+import { openSync, readFileSync, writeSync } from 'node:fs';
+
+/** What an actor was told in one life of its process, as plain data. */
+export interface Told {
+  /** Pairs of message and `rev` that listeners were told of more than once. */
+  toldTwice: string[];
+  /** Messages of which `message:new` came after that of a later one, or a `rev` after a later one. */
+  outOfOrder: string[];
+  /** How often `message:new` came, by message. */
+  createdTold: Record<string, number>;
+  /** The `rev` that was told last, by message. */
+  lastTold: Record<string, number>;
+  buried: string[];
+}
+
+interface Entry {
+  what: 'created' | 'changed' | 'deleted';
+  id: string;
+  rev: number;
+  /** Of what was created. */
+  place?: { conversationId: string; seq: number };
+}
+
+/** Keeps book of what listeners were told. */
+export class ToldBook {
+  readonly #file: number | undefined;
+  readonly #told = new Map<string, number>();
+  readonly #created = new Map<string, number>();
+  readonly #last = new Map<string, number>();
+  readonly #newest = new Map<string, number>();
+  readonly #outOfOrder: string[] = [];
+  readonly #buried = new Set<string>();
+
+  /** @param path - of a file in which all of it stands before the listener returns: whatever is killed after that */
+  constructor(path?: string) {
+    this.#file = path === undefined ? undefined : openSync(path, 'a');
+  }
+
+  /** The book of a process that was killed. */
+  static read(path: string): Told {
+    const book = new ToldBook();
+    for (const line of readFileSync(path, 'utf8').split('\n')) {
+      if (line !== '') book.write(JSON.parse(line) as Entry);
+    }
+    return book.told;
+  }
+
+  get told(): Told {
+    return {
+      toldTwice: [...this.#told].filter(([, count]) => count > 1).map(([key]) => key),
+      outOfOrder: this.#outOfOrder,
+      createdTold: Object.fromEntries(this.#created),
+      lastTold: Object.fromEntries(this.#last),
+      buried: [...this.#buried],
+    };
+  }
+
+  write(entry: Entry): void {
+    if (this.#file !== undefined) writeSync(this.#file, `${JSON.stringify(entry)}\n`);
+    const { what, id, rev, place } = entry;
+    const key = `${id} ${rev}`;
+    this.#told.set(key, (this.#told.get(key) ?? 0) + 1);
+    const last = this.#last.get(id) ?? 0;
+    if (rev < last) this.#outOfOrder.push(`${id} (rev ${rev} after ${last})`);
+    this.#last.set(id, rev);
+    if (what === 'deleted') this.#buried.add(id);
+    if (place !== undefined) this.#place(id, place);
+  }
+
+  #place(id: string, { conversationId, seq }: NonNullable<Entry['place']>): void {
+    this.#created.set(id, (this.#created.get(id) ?? 0) + 1);
+    const newest = this.#newest.get(conversationId) ?? 0;
+    if (seq < newest) this.#outOfOrder.push(`${id} (${seq} after ${newest})`);
+    else this.#newest.set(conversationId, seq);
+  }
+}

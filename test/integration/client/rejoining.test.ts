@@ -1,0 +1,126 @@
+import { expect, test } from 'vitest';
+import type { ConversationView } from '../../../src/index.ts';
+import { until } from '../../helpers/client/app.ts';
+import { codeOf } from '../../helpers/client/rejection.ts';
+import { group, sendNumbers, startWorld, type World } from '../../helpers/client/world.ts';
+
+const seqs = (view: ConversationView): (number | undefined)[] => view.getSnapshot().messages.map(({ seq }) => seq);
+const contents = (view: ConversationView): string[] => view.getSnapshot().messages.map(({ content }) => content);
+const upTo = (end: number): number[] => Array.from({ length: end }, (_, at) => at + 1);
+
+/** A group of three, and Bob's view of it. */
+async function setUp(world: World) {
+  const { alice, bob, carol } = await world.joinAll('alice', 'bob', 'carol');
+  const conversationId = await group(alice, bob, carol);
+  await sendNumbers(alice, conversationId, 1, 1);
+  await bob.next('message:new');
+  const view = bob.client.conversations.open(conversationId);
+  await view.ready;
+  return { alice, bob, conversationId, view };
+}
+
+test('a view of a conversation that one is removed from says so, and asks for nothing more', async () => {
+  const { alice, bob, conversationId, view } = await setUp(await startWorld());
+  await alice.client.conversations.removeParticipant(conversationId, 'bob');
+  await bob.next('conversation:left');
+  const gone = { conversation: undefined, hasNewer: true, loading: false, error: { code: 'NOT_FOUND' } };
+  expect(view.getSnapshot()).toMatchObject(gone);
+  const before = view.getSnapshot();
+  for (const load of [view.loadOlder(), view.loadNewer(), view.jumpTo(before.messages[0]?.id ?? '')])
+    await expect(load).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  expect(view.getSnapshot()).toBe(before);
+  bob.port.cut();
+  await bob.reconnected();
+  expect(view.getSnapshot()).toMatchObject(gone);
+  expect(bob.errors).toEqual([]);
+});
+
+test('removed and added again, a view shows what was said and done meanwhile', async () => {
+  const { alice, bob, conversationId, view } = await setUp(await startWorld());
+  const messageId = view.getSnapshot().messages[0]?.id ?? '';
+  await alice.client.conversations.removeParticipant(conversationId, 'bob');
+  await bob.next('conversation:left');
+  await sendNumbers(alice, conversationId, 2, 4);
+  await alice.client.messages.delete({ conversationId, messageId });
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  await until(view, ({ messages, error }) => messages.length === 4 && error === undefined);
+  expect(view.getSnapshot()).toMatchObject({ hasOlder: false, hasNewer: false, conversation: { id: conversationId } });
+  await sendNumbers(alice, conversationId, 5, 5);
+  await until(view, ({ messages }) => messages.length === 5);
+  expect(contents(view)).toEqual(['', '2', '3', '4', '5']);
+});
+
+test('removed and added again, there is no hole that is not marked, however much was said meanwhile', async () => {
+  const { alice, bob, conversationId, view } = await setUp(await startWorld());
+  await alice.client.conversations.removeParticipant(conversationId, 'bob');
+  await bob.next('conversation:left');
+  await sendNumbers(alice, conversationId, 2, 120);
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  await sendNumbers(alice, conversationId, 121, 121);
+  await until(view, ({ messages, hasNewer }) => messages.at(-1)?.seq === 121 && !hasNewer);
+  expect(seqs(view)).toEqual(upTo(121).slice(-seqs(view).length));
+  expect(view.getSnapshot().hasOlder).toBe(true);
+  while (view.getSnapshot().hasOlder) await view.loadOlder();
+  expect(seqs(view)).toEqual(upTo(121));
+});
+
+test('whoever has scrolled up stays there when they are removed and added again', async () => {
+  const { alice, bob, conversationId, view } = await setUp(await startWorld());
+  await sendNumbers(alice, conversationId, 2, 200);
+  await until(view, ({ messages }) => messages.at(-1)?.seq === 200);
+  await alice.client.conversations.removeParticipant(conversationId, 'bob');
+  await bob.next('conversation:left');
+  const before = view.getSnapshot().messages;
+  expect(seqs(view)).toEqual(upTo(200));
+  await sendNumbers(alice, conversationId, 201, 202);
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  await until(view, ({ messages, hasNewer }) => messages.at(-1)?.seq === 202 && !hasNewer);
+  expect(seqs(view)).toEqual(upTo(202));
+  expect(view.getSnapshot().messages[0]).toBe(before[0]);
+});
+
+test('removed with the line down, and added again once it is back', async () => {
+  const { alice, bob, conversationId, view } = await setUp(await startWorld());
+  bob.port.unplug();
+  const sends = ['a', 'b'].map((content) => codeOf(view.send(content)));
+  await alice.client.conversations.removeParticipant(conversationId, 'bob');
+  await sendNumbers(alice, conversationId, 2, 2);
+  bob.port.plug();
+  await Promise.all(sends);
+  await until(view, ({ error }) => error?.code === 'NOT_FOUND');
+  // What was refused stays in sight.
+  expect(contents(view)).toEqual(['1', 'a', 'b']);
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  await bob.next('conversation:new', ({ id }) => id === conversationId);
+  await Promise.all(bob.client.messages.outbox().map(({ clientId }) => bob.client.messages.retry(clientId)));
+  await until(view, ({ messages, hasNewer }) => messages.at(-1)?.seq === 4 && !hasNewer);
+  expect(contents(view)).toEqual(['1', '2', 'a', 'b']);
+});
+
+test('removed, and added again with the line down', async () => {
+  const { alice, bob, conversationId, view } = await setUp(await startWorld());
+  await alice.client.conversations.removeParticipant(conversationId, 'bob');
+  await bob.next('conversation:left');
+  bob.port.unplug();
+  await sendNumbers(alice, conversationId, 2, 3);
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  bob.port.plug();
+  await until(view, ({ messages, error }) => messages.length === 3 && error === undefined);
+  await sendNumbers(alice, conversationId, 4, 4);
+  await until(view, ({ messages }) => messages.length === 4);
+  expect(seqs(view)).toEqual(upTo(4));
+});
+
+test('a view of a conversation that one is added to after it failed to open, opens', async () => {
+  const { joinAll } = await startWorld();
+  const { alice, bob } = await joinAll('alice', 'bob');
+  const conversationId = await group(alice);
+  await sendNumbers(alice, conversationId, 1, 2);
+  const view = bob.client.conversations.open(conversationId);
+  await expect(view.ready).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  await until(view, ({ messages, error }) => messages.length === 2 && error === undefined);
+  await sendNumbers(alice, conversationId, 3, 3);
+  await until(view, ({ messages }) => messages.length === 3);
+  expect(seqs(view)).toEqual(upTo(3));
+});
