@@ -43,13 +43,7 @@ const BACKOFF = { baseMs: 500, maxMs: 20_000 };
 const OPEN_TIMEOUT_MS = 20_000;
 const PING_TIMEOUT_MS = 5_000;
 /** An attempt of which nothing has been heard for so long is not worth waiting for once there is a reason to doubt it. */
-const STALE_MS: { readonly [K in ConnectionState['name']]?: number } = {
-  opening: 2_000,
-  greeting: 2_000,
-  // Long answers: on a slow line one may be on its way for a while.
-  'catching-up': 5_000,
-  waiting: -Infinity,
-};
+const STALE_MS = 2_000;
 
 /** Does what the connection machine says. */
 export class Lifecycle {
@@ -103,8 +97,10 @@ export class Lifecycle {
   wake(): void {
     const { wire, clock } = this.#ports;
     const { heardAt } = wire;
-    const staleMs = STALE_MS[this.#state.name] ?? Infinity;
-    if (clock.now() - heardAt >= staleMs) return this.#step({ type: 'wake' });
+    // While catching up long answers come: on a slow line one may be on its way for as long as an answer to a ping.
+    const staleMs = this.online ? PING_TIMEOUT_MS : STALE_MS;
+    const { name } = this.#state;
+    if (name === 'waiting' || clock.now() - heardAt >= staleMs) this.#step({ type: 'wake' });
     if (!this.online || !this.#ports.canPing()) return;
     const epoch = this.#epoch;
     wire.request('comm:ping', {}, { timeoutMs: PING_TIMEOUT_MS }).catch((error: unknown) => {
@@ -170,7 +166,7 @@ export class Lifecycle {
         return void this.#catchUp();
       case 'wait': {
         const delay = backoffMs(effect.failures, Math.random(), BACKOFF);
-        return this.#after(delay, () => this.#step({ type: 'retry' }));
+        return this.#after(delay, () => this.#step({ type: 'wake' }));
       }
       case 'refresh-token':
         this.#ports.tokens.refused(this.#token);

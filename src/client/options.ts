@@ -70,7 +70,8 @@ export interface CommClientOptions {
   /** When `away` is told by itself. */
   presence?: PresenceOptions | undefined;
   /**
-   * How long a request waits for its answer, in milliseconds.
+   * How long a request waits for its answer while nothing else comes either, in milliseconds; on a slow line that brings
+   * something, up to three times as long.
    * @defaultValue 10_000
    */
   requestTimeoutMs?: number | undefined;

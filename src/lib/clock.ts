@@ -13,9 +13,9 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(delayMs, task, idle) {
-    const timer = setTimeout(task, delayMs);
+    const timer: ReturnType<typeof setTimeout> & { unref?: () => unknown } = setTimeout(task, delayMs);
     // Browsers give a number.
-    if (idle === true && typeof timer === 'object') timer.unref();
+    if (idle === true) timer.unref?.();
     return () => clearTimeout(timer);
   },
 };

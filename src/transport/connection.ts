@@ -4,7 +4,7 @@ import { MAX_TOKEN_REFUSALS } from './token-source.ts';
  *            connect                opened               greeted              in step
  *   idle ──────────────► opening ──────────► greeting ──────────► catching-up ────────► connected
  *                          ▲  │ refused          │ lost                │ lost               │ lost
- *                    retry │  ▼                  ▼                     ▼                    │
+ *                     wake │  ▼                  ▼                     ▼                    │
  *                         waiting ◄──────────────┴─────────────────────┴────────────────────┘
  *
  *   any ── disconnect ──► disconnected          opening, greeting ── signed out ──► unauthenticated
@@ -37,7 +37,9 @@ export type ConnectionState =
   | ({ name: 'opening' | 'greeting' | 'catching-up' | 'waiting' | 'connected' } & Attempt);
 
 export type ConnectionEvent =
-  | { type: 'connect' | 'opened' | 'greeted' | 'in-step' | 'retry' | 'wake' | 'disconnect' }
+  | { type: 'connect' | 'opened' | 'greeted' | 'in-step' | 'disconnect' }
+  /** The wait is over, or there is a reason not to wait any longer. */
+  | { type: 'wake' }
   /** The transport failed to open, or catching up failed. */
   | { type: 'failed' }
   | { type: 'lost'; byServer: boolean }
@@ -89,11 +91,12 @@ export function reduceConnection(state: ConnectionState, event: ConnectionEvent)
       return event.byServer && state.name === 'greeting' ? refuse(state, false) : backOff(state);
     case 'refused-user':
       return refuse(state, event.expired);
-    case 'retry':
-      return state.name === 'waiting' ? [{ ...state, name: 'opening' }, [{ do: 'open' }]] : [state, []];
     case 'wake':
       if (state.name === 'connected') return [state, []];
-      return [{ ...state, name: 'opening' }, [{ do: 'close' }, { do: 'open' }]];
+      return [
+        { ...state, name: 'opening' },
+        state.name === 'waiting' ? [{ do: 'open' }] : [{ do: 'close' }, { do: 'open' }],
+      ];
   }
 }
 

@@ -23,9 +23,14 @@ export interface RestRequest extends AbortOptions {
   body?: unknown;
 }
 
+/** What asks at once: on a slow line many answers would share it until none of them is there in time. */
+const AT_ONCE = 6;
+
 /** The routes of the protocol, asked by the app's `fetch`. Answers are returned as they came, to be read by `rows.ts`. */
 export class RestClient {
   readonly #options: RestClientOptions;
+  readonly #queue: (() => void)[] = [];
+  #asking = 0;
 
   constructor(options: RestClientOptions) {
     this.#options = options;
@@ -42,12 +47,28 @@ export class RestClient {
     for (;;) {
       const token = await abortable(this.#token(), request.signal);
       try {
-        const answer = await this.#once(method, path, request, token);
+        const answer = await abortable(
+          this.#inTurn(() => this.#once(method, path, request, token)),
+          request.signal,
+        );
         tokens.accepted();
         return this.#options.open === undefined ? answer : await this.#options.open(answer);
       } catch (error) {
         if (!(error instanceof CommError) || error.code !== 'TOKEN_EXPIRED' || !tokens.refused(token)) throw error;
       }
+    }
+  }
+
+  /** Its time runs from when it is asked. */
+  async #inTurn(ask: () => Promise<unknown>): Promise<unknown> {
+    if (this.#asking === AT_ONCE) await new Promise<void>((resolve) => this.#queue.push(resolve));
+    else this.#asking += 1;
+    try {
+      return await ask();
+    } finally {
+      const next = this.#queue.shift();
+      if (next === undefined) this.#asking -= 1;
+      else next();
     }
   }
 

@@ -30,7 +30,8 @@ export class Wire implements Requester {
   readonly #timeoutMs: number;
   readonly #waiting = new Set<Waiting>();
   #up = false;
-  #heardAt = 0;
+  /** When the line has last brought anything, or the attempt at one was begun. */
+  heardAt = 0;
 
   constructor(socket: SocketPort, clock: Clock, timeoutMs: number) {
     this.#socket = socket;
@@ -42,11 +43,6 @@ export class Wire implements Requester {
     return this.#up;
   }
 
-  /** When the line has last brought anything, or the attempt at one was begun. */
-  get heardAt(): number {
-    return this.#heardAt;
-  }
-
   opened(): void {
     this.heard();
     this.#up = true;
@@ -54,7 +50,7 @@ export class Wire implements Requester {
 
   /** The line has brought something. */
   heard(): void {
-    this.#heardAt = this.#clock.now();
+    this.heardAt = this.#clock.now();
   }
 
   /** Everything that waits for an answer of this connection learns that none will come. */
@@ -88,15 +84,13 @@ export class Wire implements Requester {
         },
       };
       // On a slow line an answer waits behind what comes before it: while something comes, it is on its way.
-      const watch = (silent: number, left: number): (() => void) => {
-        const heardAt = this.#heardAt;
-        return this.#clock.after(timeoutMs / LOOKS, () => {
-          const next = this.#heardAt === heardAt ? silent + 1 : 0;
-          if (next < LOOKS && left > 1) stopTimer = watch(next, left - 1);
+      const watch = (looks: number, silent: number, heardAt: number): (() => void) =>
+        this.#clock.after(timeoutMs / LOOKS, () => {
+          const still = this.heardAt === heardAt ? silent + 1 : 0;
+          if (still < LOOKS && looks < LOOKS * PATIENCE) stopTimer = watch(looks + 1, still, this.heardAt);
           else waiting.reject(new CommError('TIMEOUT', `No answer to ${name} within ${timeoutMs} ms`));
         });
-      };
-      let stopTimer = watch(0, LOOKS * PATIENCE);
+      let stopTimer = watch(1, 0, this.heardAt);
       this.#waiting.add(waiting);
       this.#socket.emit(REQUEST_PREFIX + name, payload, (reply) => {
         this.heard();

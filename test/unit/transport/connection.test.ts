@@ -25,7 +25,6 @@ const EVENTS: Readonly<Record<string, ConnectionEvent>> = {
   opened: { type: 'opened' },
   greeted: { type: 'greeted' },
   'in-step': { type: 'in-step' },
-  retry: { type: 'retry' },
   wake: { type: 'wake' },
   disconnect: { type: 'disconnect' },
   failed: { type: 'failed' },
@@ -59,8 +58,7 @@ const TABLE: Readonly<Record<string, readonly (readonly [next: string, effects: 
   opened: [STAY, ['greeting', 'await-hello'], STAY, STAY, STAY, STAY, STAY, STAY],
   greeted: [STAY, STAY, CATCH_UP, CATCH_UP, CATCH_UP, STAY, STAY, STAY],
   'in-step': [STAY, STAY, STAY, ['connected', 'settle yes'], STAY, STAY, STAY, STAY],
-  retry: [STAY, STAY, STAY, STAY, STAY, ['opening', 'open'], STAY, STAY],
-  wake: [STAY, AFRESH, AFRESH, AFRESH, STAY, AFRESH, STAY, STAY],
+  wake: [STAY, AFRESH, AFRESH, AFRESH, STAY, ['opening', 'open'], STAY, STAY],
   disconnect: [['disconnected', ''], END, END, END, END, END, STAY, ['disconnected', '']],
   failed: [STAY, WAIT, WAIT, WAIT, STAY, STAY, STAY, STAY],
   lost: [STAY, STAY, WAIT, WAIT, WAIT, STAY, STAY, STAY],
@@ -96,7 +94,7 @@ describe('every state and every event', () => {
 test('each failure in a row waits longer, and being in step starts anew', () => {
   let current = state('opening');
   const log: string[] = [];
-  for (const event of ['failed', 'retry', 'failed', 'wake', 'opened', 'greeted', 'in-step', 'lost']) {
+  for (const event of ['failed', 'wake', 'failed', 'wake', 'opened', 'greeted', 'in-step', 'lost']) {
     const [next, effects] = reduceConnection(current, EVENTS[event] ?? { type: 'connect' });
     current = next;
     log.push(...effects.filter((effect) => effect.do === 'wait').map((effect) => brief([effect])));

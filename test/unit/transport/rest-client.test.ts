@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { RestClient } from '../../../src/transport/rest-client.ts';
+import { settle } from '../../helpers/client/fake-socket.ts';
 import { TokenSource, type Token } from '../../../src/transport/token-source.ts';
 
 interface Seen {
@@ -234,4 +235,34 @@ describe('tokens', () => {
     const asked = client({ token: () => Promise.reject(cause) }).ask('listConversations');
     await expect(asked).rejects.toMatchObject({ name: 'CommError', code: 'UNAUTHENTICATED', cause });
   });
+});
+
+test('six are asked at once, the others in turn, and whoever gives up is not kept waiting', async () => {
+  const waiting: (() => void)[] = [];
+  const slow: typeof fetch = () =>
+    new Promise((resolve) => {
+      waiting.push(() => resolve(Response.json('answer')));
+    });
+  const rest = new RestClient({
+    baseUrl: 'http://chat.example',
+    fetch: slow,
+    tokens: new TokenSource(undefined),
+    userId: () => 'alice',
+    timeoutMs: 5_000,
+  });
+  const answers = Array.from({ length: 8 }, () => rest.ask('listConversations'));
+  const controller = new AbortController();
+  const given = rest.ask('listConversations', { signal: controller.signal });
+  await settle();
+  expect(waiting).toHaveLength(6);
+  controller.abort(new Error('enough'));
+  await expect(given).rejects.toThrow('enough');
+  waiting[0]?.();
+  await settle();
+  expect(waiting).toHaveLength(7);
+  for (const answer of answers) {
+    for (const each of waiting) each();
+    await settle();
+    expect(await answer).toBe('answer');
+  }
 });
