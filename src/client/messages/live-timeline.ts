@@ -116,7 +116,7 @@ export class LiveTimeline implements OpenTimeline {
     const source = { history: this.#history, conversationId: this.#conversationId };
     const again = (): Promise<void> => this.loadNewest();
     const loads: Promise<void>[] = [];
-    if (!live) {
+    if (!live || stale?.atEnd === true) {
       const read = (): Promise<HistoryPage> =>
         stale?.atEnd === true ? readEnd({ ...source, stretch: stale }) : this.#page({});
       loads.push(this.#load({ from: 'newest', read, again }, options));

@@ -140,7 +140,7 @@ export class Outbox {
     lane.failures = 0;
     lane.overtaken = false;
     this.#laneOf.delete(clientId);
-    if (lane.items.size === 0) this.#lanes.delete(item.lane);
+    this.#letGo(item.lane);
     // Refilled when half empty: looking for what comes next costs as much for one message as for many.
     if (lane.inFlight.size * 2 <= this.#window) this.#due.add(item.lane);
     return this.#inFlight * 2 > this.#room ? [] : this.#serve();
@@ -197,6 +197,7 @@ export class Outbox {
       lane.overtaken = false;
       if (key !== undefined) lane.waiting = false;
     }
+    if (key !== undefined) this.#letGo(key);
     return this.#serve(keys);
   }
 
@@ -205,6 +206,12 @@ export class Outbox {
     this.#lanes.set(key, lane);
     this.#laneOf.set(clientId, lane);
     return lane;
+  }
+
+  /** One that is empty, and waits for nothing: what comes next in it has to wait as well. */
+  #letGo(key: string): void {
+    const lane = this.#lanes.get(key);
+    if (lane?.items.size === 0 && !lane.waiting) this.#lanes.delete(key);
   }
 
   #landed(lane: Lane, clientId: string): boolean {

@@ -81,7 +81,7 @@ class Model {
     const { live, stale } = this.timeline;
     const [first, last] = [stale?.messages[0]?.seq ?? 1, stale?.messages.at(-1)?.seq ?? 0];
     const end = this.rows.length;
-    if (!live) {
+    if (!live || stale?.atEnd === true) {
       const touches = stale?.atEnd === true && last >= end - 3;
       this.load('newest', touches ? Math.max(3, end - first + 1) : 3, 0);
     }
