@@ -32,12 +32,12 @@ export function withinBudget(found: SyncResult, bytes = ANSWER_BYTES): SyncResul
 /** As many rows as have room, one at least. */
 export function rowsWithinBudget(rows: readonly Message[], bytes = ANSWER_BYTES): Message[] {
   let left = bytes;
-  const end = rows.findIndex((row, at) => (left -= bytesOf(row)) < 0 && at > 0);
+  const end = rows.findIndex((row, at) => (left -= bytesOf(row) + 1) < 0 && at > 0);
   return rows.slice(0, end === -1 ? rows.length : end);
 }
 
 function trimmed(each: ConversationChanges, bytes: number): ConversationChanges {
-  const changes = rowsWithinBudget(each.changes, bytes - bytesOf(each.conversation));
+  const changes = rowsWithinBudget(each.changes, bytes - bytesOf({ ...each, changes: [] }));
   return { ...each, changes, hasMore: each.hasMore || changes.length < each.changes.length };
 }
 
