@@ -9,12 +9,12 @@ import { SyncRest } from './sync-rest.ts';
 
 export interface CatchUpPorts {
   readonly feed: Feed;
-  apply(event: InboxEvent): void;
+  readonly apply: (event: InboxEvent) => void;
   /** One that is new, or that one is in again. */
-  entered(conversation: Conversation): void;
-  left(conversationId: string): void;
+  readonly entered: (conversation: Conversation) => void;
+  readonly left: (conversationId: string) => void;
   /** What is kept for the next session has changed. */
-  moved(): void;
+  readonly moved: () => void;
 }
 
 /** Brings whoever was away back into step: one `sync`, then what had no room in its answer, beside the live stream. */

@@ -43,7 +43,10 @@ export interface CommClientOptions {
    * @defaultValue the page's own origin
    */
   url?: string | undefined;
-  /** Who this is where no token is used: in development, or behind a proxy that vouches for it. */
+  /**
+   * Who this is where no token is used: in development, or behind a proxy that vouches for it. Beside a token it is not
+   * sent; it says whose outbox this is before a server has.
+   */
   userId?: string | undefined;
   /** A token, or how to get one. A function is asked again when the server says that the token has expired. */
   token?: Token | undefined;

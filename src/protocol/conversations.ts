@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { counterSchema, idSchema, timeSchema, userIdsSchema, wellFormed } from './fields.ts';
 import { LIMITS } from './limits.ts';
-import { messageSchema, readMarkSchema, type Message, type ReadMark } from './messages.ts';
+import { readMarkSchema, type ReadMark } from './marks.ts';
+import { messageSchema, type Message } from './messages.ts';
 import {
   CONVERSATION_TYPES,
   PRESENCE_STATUSES,

@@ -4,6 +4,7 @@ import type * as encryption from './encryption.ts';
 import type { ErrorBody } from './errors.ts';
 import type * as files from './files.ts';
 import type { Hello, Ping, Pong } from './hello.ts';
+import type * as marks from './marks.ts';
 import type * as messages from './messages.ts';
 import type * as presence from './presence.ts';
 
@@ -15,8 +16,8 @@ export const PUSH_EVENT = 'nk:data';
 /** Every request name once: what it carries and what it is answered with. */
 export interface Requests {
   'message:send': { req: messages.SendMessage; res: messages.Message };
-  'message:read': { req: messages.MessageRef; res: messages.ReadMark };
-  'message:delivered': { req: messages.Delivered; res: null };
+  'message:read': { req: messages.MessageRef; res: marks.ReadMark };
+  'message:delivered': { req: marks.Delivered; res: null };
   'message:react': { req: messages.ReactToMessage & messages.ChangeOnce; res: messages.Message };
   'message:edit': { req: messages.EditMessage & messages.ChangeOnce; res: messages.Message };
   'message:delete': { req: messages.MessageRef & messages.ChangeOnce; res: messages.Message };

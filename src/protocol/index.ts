@@ -7,6 +7,7 @@ export * from './events.ts';
 export * from './files.ts';
 export * from './hello.ts';
 export * from './limits.ts';
+export * from './marks.ts';
 export * from './messages.ts';
 export * from './presence.ts';
 export * from './rest.ts';

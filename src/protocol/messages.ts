@@ -196,19 +196,6 @@ export interface ForwardMessage {
   /** As in {@link SendMessage}: forwarding twice under one id is forwarding once. */
   clientId?: string | undefined;
 }
-/** This device has everything up to `seq`. */
-export interface Delivered {
-  conversationId: string;
-  seq: number;
-}
-/** The caller's own mark after `message:read`. */
-export interface ReadMark {
-  conversationId: string;
-  lastReadSeq: number;
-  unreadCount: number;
-  /** When; only in `sync`. ISO 8601. */
-  readAt?: string | undefined;
-}
 
 const messageRef = { conversationId: idSchema, messageId: idSchema };
 const changed = { ...messageRef, clientId: v.optional(idSchema) };
@@ -230,16 +217,6 @@ export const forwardMessageSchema = v.object({
   toConversationId: idSchema,
   clientId: v.optional(idSchema),
 }) satisfies v.GenericSchema<unknown, ForwardMessage>;
-export const deliveredSchema = v.object({ conversationId: idSchema, seq: counterSchema }) satisfies v.GenericSchema<
-  unknown,
-  Delivered
->;
-export const readMarkSchema = v.object({
-  conversationId: v.string(),
-  lastReadSeq: counterSchema,
-  unreadCount: counterSchema,
-  readAt: v.optional(v.string()),
-}) satisfies v.GenericSchema<unknown, ReadMark>;
 
 // Pushes
 

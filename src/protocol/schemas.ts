@@ -7,6 +7,7 @@ import type { PushName, Pushes, RefusedRequest, RequestName, RequestOf, Response
 import * as files from './files.ts';
 import { emptySchema } from './fields.ts';
 import { helloSchema, pingSchema, pongSchema } from './hello.ts';
+import * as marks from './marks.ts';
 import * as messages from './messages.ts';
 import * as presence from './presence.ts';
 
@@ -21,8 +22,8 @@ export type PushSchemas = { readonly [K in PushName]: v.GenericSchema<unknown, P
 /** The schema of every request and of its answer. */
 export const REQUEST_SCHEMAS: RequestSchemas = {
   'message:send': { req: messages.sendMessageSchema, res: messages.messageSchema },
-  'message:read': { req: messages.messageRefSchema, res: messages.readMarkSchema },
-  'message:delivered': { req: messages.deliveredSchema, res: emptySchema },
+  'message:read': { req: messages.messageRefSchema, res: marks.readMarkSchema },
+  'message:delivered': { req: marks.deliveredSchema, res: emptySchema },
   'message:react': { req: messages.reactSchema, res: messages.messageSchema },
   'message:edit': { req: messages.editMessageSchema, res: messages.messageSchema },
   'message:delete': { req: messages.deleteMessageSchema, res: messages.messageSchema },

@@ -9,7 +9,7 @@ import { Doubts } from './doubts.ts';
 import { discarded, handedOver, notWaiting } from './outbox-errors.ts';
 import { LaneWaits } from './lane-waits.ts';
 import { OutboxStore } from './outbox-store.ts';
-import { byAge, Outbox, type Operation, type OutboxEffect, type OutboxItem } from './outbox.ts';
+import { byAge, Outbox, type OutboxEffect, type OutboxItem } from './outbox.ts';
 
 /** Pipelined per conversation, where repeated ones are recognized: twice a server's commit, so that neither side waits. */
 const WINDOW = 256;

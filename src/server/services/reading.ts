@@ -1,5 +1,6 @@
 import type { Head } from '../../protocol/conversations.ts';
-import type { Delivered, MessageRef, ReadMark } from '../../protocol/messages.ts';
+import type { Delivered, ReadMark } from '../../protocol/marks.ts';
+import type { MessageRef } from '../../protocol/messages.ts';
 import {
   keepReceipt,
   moveDelivered,

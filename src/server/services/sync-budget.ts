@@ -32,6 +32,7 @@ export function withinBudget(found: SyncResult, bytes = ANSWER_BYTES): SyncResul
 /** As many rows as have room, one at least. */
 export function rowsWithinBudget(rows: readonly Message[], bytes = ANSWER_BYTES): Message[] {
   let left = bytes;
+  // And a comma each.
   const end = rows.findIndex((row, at) => (left -= bytesOf(row) + 1) < 0 && at > 0);
   return rows.slice(0, end === -1 ? rows.length : end);
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Head } from '../../protocol/conversations.ts';
-import type { ReadMark } from '../../protocol/messages.ts';
+import type { ReadMark } from '../../protocol/marks.ts';
 import { MESSAGE_COLUMNS, messageRows } from './messages.ts';
 import { isoTime, type MessageRow } from './rows.ts';
 import { query, statement, type Params } from './statement.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { CommError } from '../../../src/index.ts';
+import { CommError, memoryStorage } from '../../../src/index.ts';
 import type { App } from '../../helpers/client/app.ts';
 import { direct, startWorld } from '../../helpers/client/world.ts';
 
@@ -84,4 +84,23 @@ test('nothing of what somebody saw is shown to whoever signs in after them', asy
   expect(view.getSnapshot().conversation).toBeUndefined();
   expect(client.conversations.inbox.getSnapshot().conversations).toEqual([]);
   expect(told).toEqual([]);
+});
+
+test('who is named beside a token keeps what was written before the very first connection', async () => {
+  const { app } = await startWorld({ auth: ({ token = '' }) => ({ userId: token }) });
+  const bob = app(undefined, { token: 'bob' });
+  await bob.client.connect();
+  const { id: conversationId } = await bob.client.conversations.create({ type: 'direct', participantIds: ['alice'] });
+  const storage = memoryStorage();
+  const first = app('alice', { token: 'alice', storage });
+  const sending = first.client.messages.send({ conversationId, content: 'from the train' });
+  await Promise.all([expect(sending).rejects.toMatchObject({ code: 'DISCONNECTED' }), first[Symbol.asyncDispose]()]);
+  // Somebody else on the same device sees nothing of it, and sends nothing.
+  const carol = app(undefined, { token: 'carol', storage });
+  await carol.client.connect();
+  expect(carol.client.messages.outbox()).toEqual([]);
+  await carol[Symbol.asyncDispose]();
+  const second = app(undefined, { token: 'alice', storage });
+  await second.client.connect();
+  expect(await bob.next('message:new')).toMatchObject({ content: 'from the train', senderId: 'alice' });
 });

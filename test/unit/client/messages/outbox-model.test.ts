@@ -223,7 +223,7 @@ test('whatever becomes of the requests, every message is stored once and in the 
       const parked = (): OutboxItem[] => model.outbox.items().filter((each) => each.parked);
       for (let round = 0; round < 10_000; round += 1) {
         if (model.outbox.items().length === parked().length && model.requests.length === 0) break;
-        for (const each of [...model.waiting]) model.waited(each);
+        for (const each of model.waiting) model.waited(each);
         model.process('store');
         model.reply(round);
       }
