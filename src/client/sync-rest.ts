@@ -14,7 +14,7 @@ export interface RestPorts {
 }
 
 /** Conversations asked about at once: what has no room again costs a line in the answer. */
-const BATCH = 200;
+const BATCH = 100;
 const AGAIN_MS = 2_000;
 
 /**

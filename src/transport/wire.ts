@@ -16,9 +16,6 @@ export interface Requester {
 
 /** So many times the limit of a request may pass for as long as the line brings something. */
 const PATIENCE = 3;
-/** So often within the limit of a request it is looked whether the line has brought anything. */
-const LOOKS = 4;
-
 interface Waiting {
   reject(error: CommError): void;
 }
@@ -84,13 +81,13 @@ export class Wire implements Requester {
         },
       };
       // On a slow line an answer waits behind what comes before it: while something comes, it is on its way.
-      const watch = (looks: number, silent: number, heardAt: number): (() => void) =>
-        this.#clock.after(timeoutMs / LOOKS, () => {
-          const still = this.heardAt === heardAt ? silent + 1 : 0;
-          if (still < LOOKS && looks < LOOKS * PATIENCE) stopTimer = watch(looks + 1, still, this.heardAt);
+      const watch = (delayMs: number, restMs: number, heardAt: number): (() => void) =>
+        this.#clock.after(delayMs, () => {
+          const nextMs = Math.min(this.heardAt + timeoutMs - this.#clock.now(), restMs);
+          if (this.heardAt !== heardAt && nextMs > 0) stopTimer = watch(nextMs, restMs - nextMs, this.heardAt);
           else waiting.reject(new CommError('TIMEOUT', `No answer to ${name} within ${timeoutMs} ms`));
         });
-      let stopTimer = watch(1, 0, this.heardAt);
+      let stopTimer = watch(timeoutMs, timeoutMs * (PATIENCE - 1), this.heardAt);
       this.#waiting.add(waiting);
       this.#socket.emit(REQUEST_PREFIX + name, payload, (reply) => {
         this.heard();

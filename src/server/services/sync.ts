@@ -130,11 +130,16 @@ function* toldInboxRev(userId: string): Work<number> {
 
 /** What an earlier answer had no room for: each of these conversations as it is, and of no other one. */
 function* collectRest(userId: string, cursors: Readonly<Record<string, number>>): Work<SyncResult> {
-  const heads = yield* headsOf(userId);
-  const asked = Object.keys(cursors).filter((id) => heads.has(id));
-  const behind = yield* conversationsBehind(userId, cursors);
-  const conversations = yield* changesOf(userId, behind, asked, heads);
-  const untold = untoldOf(behind, asked, conversations);
+  // Those alone, and not all that the user has: nothing stands at this cursor.
+  const nowhere = Object.fromEntries(Object.keys(cursors).map((id) => [id, -1]));
+  const asked = (yield* conversationsBehind(userId, nowhere)).map((each) => ({
+    ...each,
+    cursor: cursors[each.conversationId] ?? 0,
+  }));
+  const heads = new Map(asked.map(({ conversationId, head }) => [conversationId, head]));
+  const behind = asked.filter(({ cursor, head }) => cursor !== head.rev);
+  const conversations = yield* changesOf(userId, behind, [...heads.keys()], heads);
+  const untold = untoldOf(behind, [...heads.keys()], conversations);
   return {
     inboxRev: yield* toldInboxRev(userId),
     conversations,
