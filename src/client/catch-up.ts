@@ -37,9 +37,12 @@ export class CatchUp {
       ask: (cursors) => this.#ask(cursors, true),
       take: ({ conversations, lost }) => {
         feed.takeBatch(conversations);
-        for (const id of lost) ports.left(id);
+        // One that was pushed meanwhile has been told.
+        for (const id of lost) if (feed.at(id) !== undefined) ports.left(id);
+        feed.release();
         ports.moved();
       },
+      gaveUp: () => feed.release(),
       gained: (conversation, joined) => this.#gain(conversation, joined),
     });
   }
@@ -54,6 +57,10 @@ export class CatchUp {
     this.#inboxRev = inboxRev;
     this.#hasSynced = inboxRev > 0 || heads.size > 0;
     for (const [id, head] of heads) this.#ports.feed.follow(id, head);
+  }
+
+  isOwed(conversationId: string): boolean {
+    return this.#rest.isOwed(conversationId);
   }
 
   /** Somebody else is signed in now. */
@@ -77,15 +84,16 @@ export class CatchUp {
     // The first time, whatever stands there is old.
     const joined = isFirst ? {} : (result.joined ?? {});
     for (const { id } of result.gained) {
-      const start = joined[id];
+      const start = Object.hasOwn(joined, id) ? joined[id] : undefined;
       if (start !== undefined) feed.follow(id, start);
     }
-    feed.caughtUp(result);
+    feed.caughtUp(result, isFirst);
     for (const id of result.lost) if (followed.has(id)) left(id);
     for (const conversation of result.gained) {
       entered(conversation);
       if (!isFirst && !followed.has(conversation.id)) this.#context.emitter.emit('conversation:new', conversation);
     }
+    feed.release();
     for (const { conversationId: id, lastReadSeq: seq, readAt, unreadCount } of result.reads) {
       // Those that had changes bring their count and their marks along.
       if (result.conversations.some((each) => each.conversationId === id)) continue;

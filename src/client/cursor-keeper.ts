@@ -34,6 +34,8 @@ export class CursorKeeper {
 
   /** What was kept of this user; the start of everything where nothing was. */
   async load(userId: string): Promise<Position> {
+    // What another user knew is no longer held here, and must not be written as theirs.
+    this.#key = undefined;
     const key = `${encodeURIComponent(userId)}/cursors`;
     const stored = (await this.#storage.get(key).catch(this.#report)) ?? undefined;
     // Not before: whoever saves meanwhile has nothing yet that is worth keeping.

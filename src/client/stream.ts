@@ -59,6 +59,7 @@ export class Stream {
         this.#keeper.moved();
       },
       cutOff: (id) => targets.reader.current?.timelines.reread(id),
+      isOwed: (id) => this.#catchUp.isOwed(id),
       fetchChanges: async (id, after) => (await targets.reader()).history.changes(id, after),
     });
     this.#rooms = new Rooms(context.clock, (id) => this.enter(id), context.report);
@@ -128,6 +129,7 @@ export class Stream {
     this.#early = undefined;
     for (const [event, data] of early) this.#interpret(event, data);
     await this.#rooms.enterAgain(conversations.opened(), isCurrent);
+    if (!isCurrent()) return;
     if (isOurs) await this.#catchUp.sync();
     else reader.current?.timelines.rereadAll();
     await presence.restore();

@@ -10,6 +10,8 @@ export interface RestPorts {
   take(result: SyncResult): void;
   /** One that is new, and hasn't been told of before. */
   gained(conversation: Conversation, joined: Head | undefined): void;
+  /** What is owed will not come on this line. */
+  gaveUp(): void;
   report(error: unknown): void;
 }
 
@@ -46,8 +48,8 @@ export class SyncRest {
     isFirst: boolean,
   ): Map<string, number> {
     const owed = new Map<string, number>();
+    this.#untold.clear();
     for (const { id, head } of gained) {
-      this.#untold.delete(id);
       const start = joined?.[id];
       if (!isFirst && !followed.has(id) && start !== undefined && start.rev !== head?.rev) owed.set(id, start.rev);
     }
@@ -75,6 +77,11 @@ export class SyncRest {
     this.#untold.clear();
   }
 
+  /** True while it is to be told of as new. */
+  isOwed(id: string): boolean {
+    return this.#untold.has(id);
+  }
+
   stop(): void {
     this.#round += 1;
     this.#cancel();
@@ -89,7 +96,7 @@ export class SyncRest {
         const before = this.#owed.size;
         for (const { conversationId } of result.conversations) this.#owed.delete(conversationId);
         for (const id of result.lost) this.#owed.delete(id);
-        if (this.#owed.size === before) return;
+        if (this.#owed.size === before) return this.#giveUp();
         this.#told(result);
         this.#ports.take(result);
       }
@@ -97,10 +104,18 @@ export class SyncRest {
     } catch (error) {
       // A line that is lost meanwhile starts over with the next one.
       if (round !== this.#round) return;
-      if (!isCommError(error) || !error.retryable) return this.#ports.report(error);
-      const delayMs = error.retryAfterMs ?? AGAIN_MS;
+      if (!isCommError(error) || !error.retryable) {
+        this.#giveUp();
+        return this.#ports.report(error);
+      }
+      const delayMs = Math.max(error.retryAfterMs ?? 0, AGAIN_MS);
       this.#cancel = this.#ports.clock.after(delayMs, () => void this.#bring(round, done));
     }
+  }
+
+  #giveUp(): void {
+    this.#untold.clear();
+    this.#ports.gaveUp();
   }
 
   /** Ahead of what was said in it. */

@@ -10,10 +10,16 @@ export interface Clock {
   after(delayMs: number, task: () => void, idle?: boolean): () => void;
 }
 
+/** Past this a timer fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(delayMs, task, idle) {
-    const timer: ReturnType<typeof setTimeout> & { unref?: () => unknown } = setTimeout(task, delayMs);
+    const timer: ReturnType<typeof setTimeout> & { unref?: () => unknown } = setTimeout(
+      task,
+      Math.min(delayMs, MAX_TIMER_MS),
+    );
     // Browsers give a number.
     if (idle === true) timer.unref?.();
     return () => clearTimeout(timer);

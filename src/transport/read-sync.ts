@@ -1,4 +1,5 @@
 import type { ConversationChanges, Head, SyncResult } from '../protocol/conversations.ts';
+import type { ReadMark } from '../protocol/marks.ts';
 import { fields } from './fields.ts';
 import { readChanges, readConversation, readHead } from './rows.ts';
 
@@ -24,12 +25,18 @@ export function readSync(answer: unknown): SyncResult | undefined {
     heads: readHeads(row['heads']),
     joined: row['joined'] === undefined ? undefined : readHeads(row['joined']),
     lost: list('lost').filter((id) => typeof id === 'string'),
-    reads: list('reads') as SyncResult['reads'],
+    reads: list('reads').filter(isReadMark),
   };
 }
 
+function isReadMark(value: unknown): value is ReadMark {
+  const { conversationId, lastReadSeq, unreadCount, readAt } = fields(value) ?? {};
+  const isTime = readAt === undefined || typeof readAt === 'string';
+  return typeof conversationId === 'string' && Number.isInteger(lastReadSeq) && Number.isInteger(unreadCount) && isTime;
+}
+
 function readHeads(value: unknown): Record<string, Head> {
-  const heads: Record<string, Head> = {};
+  const heads = Object.create(null) as Record<string, Head>;
   for (const [id, each] of Object.entries(fields(value) ?? {})) {
     const head = readHead(each);
     if (head !== undefined) heads[id] = head;

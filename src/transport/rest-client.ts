@@ -100,13 +100,15 @@ export class RestClient {
     let response: Response;
     let answer: unknown;
     try {
-      response = await this.#options.fetch(`${baseUrl}${path}${query.size > 0 ? `?${query.toString()}` : ''}`, {
+      // Also where the app's `fetch` heeds no signal: it would keep one of few places for good.
+      const asked = this.#options.fetch(`${baseUrl}${path}${query.size > 0 ? `?${query.toString()}` : ''}`, {
         method,
         headers,
         signal,
         ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
       });
-      answer = await readBody(response);
+      response = await abortable(asked, signal);
+      answer = await abortable(readBody(response), signal);
     } catch (cause) {
       if (request.signal?.aborted === true) throw request.signal.reason as Error;
       if (timeout.aborted) throw new CommError('TIMEOUT', `No answer to ${method} ${path} within ${timeoutMs} ms`);

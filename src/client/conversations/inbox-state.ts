@@ -33,6 +33,9 @@ export class InboxState {
   /** Of each answer that is on its way: what was told since it was asked for. */
   readonly #asked = new Set<InboxEvent[]>();
   #error: CommError | undefined;
+  /** Whose reading has failed for now. */
+  readonly #doubted = new Set<string>();
+  #cancelAgain = (): void => undefined;
   #cancelRetry = (): void => undefined;
 
   constructor(context: ClientContext, directory: Pick<Directory, 'get' | 'list'>) {
@@ -83,16 +86,20 @@ export class InboxState {
   }
 
   reload(): void {
+    if (this.#context.online()) this.#askAgain();
     if (this.#show === undefined || !this.#context.online()) return;
     this.#load(0).catch((error: unknown) => {
       // The error is in the snapshot; without a line the next one reloads.
       if (!(error instanceof CommError) || !error.retryable || !this.#context.online()) return;
       this.lineLost();
-      this.#cancelRetry = this.#context.clock.after(error.retryAfterMs ?? RETRY_AFTER_MS, () => this.reload());
+      this.#cancelRetry = this.#context.clock.after(Math.max(error.retryAfterMs ?? 0, RETRY_AFTER_MS), () =>
+        this.reload(),
+      );
     });
   }
 
   lineLost(): void {
+    this.#cancelAgain();
     this.#cancelRetry();
   }
 
@@ -105,7 +112,23 @@ export class InboxState {
     if (this.#fetching.has(id)) return;
     this.#fetching.add(id);
     const answer = this.#directory.get(id).finally(() => this.#fetching.delete(id));
-    this.#ask(answer, (conversation) => ({ kind: 'known', conversation, asked: true })).catch(this.#context.report);
+    this.#ask(answer, (conversation) => ({ kind: 'known', conversation, asked: true })).catch((error: unknown) => {
+      const isForNow = error instanceof CommError && error.retryable;
+      if (!isForNow) return this.#context.report(error);
+      this.#doubted.add(id);
+      if (this.#context.online()) this.#again(error.retryAfterMs);
+    });
+  }
+
+  #again(afterMs = 0): void {
+    this.#cancelAgain();
+    this.#cancelAgain = this.#context.clock.after(Math.max(afterMs, RETRY_AFTER_MS), () => this.#askAgain());
+  }
+
+  #askAgain(): void {
+    const ids = [...this.#doubted];
+    this.#doubted.clear();
+    for (const id of ids) this.#fetch(id);
   }
 
   /** What is told while an answer is on its way may not be in it, and is said again once it is there. */

@@ -11,8 +11,12 @@ export interface FeedEvents {
   /** Too much was missed: what is held of this conversation has a hole before its end. */
   cutOff(conversationId: string): void;
   fetchChanges(conversationId: string, after: number): Promise<Changes>;
+  /** True for a conversation that is about to be told of from where the user joined it. */
+  isOwed(conversationId: string): boolean;
 }
 
+/** So many pushes are kept of conversations that are still to be told of. */
+const MAX_UNKNOWN = 1_000;
 /** At most one `message:delivered` per conversation in this time. */
 const DELIVERED_EVERY_MS = 500;
 const REFETCH = { baseMs: 2_000, maxMs: 60_000 };
@@ -22,6 +26,8 @@ export class Feed {
   readonly #context: ClientContext;
   readonly #events: FeedEvents;
   readonly #cursors = new Map<string, Cursor>();
+  /** Pushed of what isn't followed yet, while it may still be told from where the user joined it. */
+  readonly #unknown: (Change & { rev: number })[] = [];
   readonly #refetches = new Map<string, () => void>();
   /** Fetches in a row that failed, by conversation. */
   readonly #failures = new Map<string, number>();
@@ -69,15 +75,30 @@ export class Feed {
 
   push(change: Change & { rev: number }): void {
     const { conversationId } = change;
-    // New to us: it starts with this message. Any other change of what we don't hold changes nothing.
-    if (change.kind === 'created' && change.message.seq !== undefined) {
-      this.follow(conversationId, { seq: change.message.seq - 1, rev: change.rev - 1 });
+    const mayBeOwed = this.#catchingUp || this.#events.isOwed(conversationId);
+    if (!this.#cursors.has(conversationId) && mayBeOwed) {
+      // What is let go of leaves a gap, which is fetched.
+      if (this.#unknown.length < MAX_UNKNOWN) this.#unknown.push(change);
+      return;
     }
+    // New to us: it starts with this message. Any other change of what we don't hold changes nothing.
+    this.#begin(change);
     this.#step(conversationId, { type: 'pushed', change, catchingUp: this.#catchingUp });
+  }
+
+  #begin(change: Change & { rev: number }): void {
+    if (change.kind !== 'created' || change.message.seq === undefined) return;
+    this.follow(change.conversationId, { seq: change.message.seq - 1, rev: change.rev - 1 });
+  }
+
+  /** What was held of conversations that are followed by now, or that nobody will tell of. */
+  release(): void {
+    for (const change of this.#unknown.splice(0)) this.push(change);
   }
 
   lineLost(): void {
     this.#catchingUp = true;
+    this.#unknown.length = 0;
     this.#round += 1;
     for (const cancel of this.#refetches.values()) cancel();
     this.#refetches.clear();
@@ -88,7 +109,9 @@ export class Feed {
   }
 
   /** Everything that the answer to `sync` says, then whatever still has a gap. */
-  caughtUp(result: Pick<SyncResult, 'conversations' | 'heads' | 'gained' | 'lost'>): void {
+  caughtUp(result: Pick<SyncResult, 'conversations' | 'heads' | 'gained' | 'lost'>, isFirst = false): void {
+    // The first time only what is pushed is news.
+    if (isFirst) for (const change of this.#unknown) this.#begin(change);
     this.#catchingUp = false;
     this.#round += 1;
     this.#failures.clear();

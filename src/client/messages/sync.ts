@@ -76,9 +76,13 @@ export function changeOf(message: Message, seq: number): Change {
   return { kind: isNew ? 'created' : 'updated', conversationId: message.conversationId, message, rev: message.rev };
 }
 
+/** A server says `tooLong` long before; one that says "more" for ever is taken at its word no longer. */
+const MAX_ROWS = 10_000;
+
 /** @param asked - this answers a fetch, so that it has to bring us further; else it starts over */
 function catchUp(cursor: Cursor, result: Changes, asked: boolean): Transition {
-  const { changes, conversation, head, hasMore, tooLong } = result;
+  const { changes, conversation, head, hasMore } = result;
+  const tooLong = result.tooLong || (cursor.pages?.rows.length ?? 0) > MAX_ROWS;
   // Flags and marks move no `rev`, and are all that an answer without changes may be about.
   if (head.rev <= cursor.rev && !tooLong) {
     const others = changes.length === 0 ? [unordered(conversation, head.rev === cursor.rev)] : [];
@@ -105,7 +109,8 @@ function catchUp(cursor: Cursor, result: Changes, asked: boolean): Transition {
  */
 function newsIn(rows: readonly Message[], { seq, rev }: Head): Change[] {
   // Changed again while pages were fetched: the last state counts.
-  const latest = new Map(rows.filter((row) => row.rev !== undefined && row.rev > rev).map((row) => [row.id, row]));
+  const later = rows.filter((row) => (row.rev ?? 0) > rev).toSorted((a, b) => (a.rev ?? 0) - (b.rev ?? 0));
+  const latest = new Map(later.map((row) => [row.id, row]));
   const changes = [...latest.values()].map((row) => changeOf(row, seq));
   const isNew = (change: Change): boolean => seqOf(change) > seq;
   const known = changes.filter((change) => !isNew(change));

@@ -103,7 +103,7 @@ export class Timelines {
       if (!online() || timeline.hasLeft) return;
       if (!(error instanceof CommError) || !error.retryable) return report(error);
       this.#retries.get(conversationId)?.();
-      const retry = clock.after(error.retryAfterMs ?? RETRY_AFTER_MS, () => {
+      const retry = clock.after(Math.max(error.retryAfterMs ?? 0, RETRY_AFTER_MS), () => {
         this.#retries.delete(conversationId);
         this.#loadNewest(conversationId);
       });

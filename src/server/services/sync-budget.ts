@@ -6,7 +6,7 @@ import type { Message } from '../../protocol/messages.ts';
  * line nothing is heard while it is on its way, and a silent line is taken for a dead one. 128 KiB take a second and a
  * half at 100 KB/s.
  */
-const ANSWER_BYTES = 131_072;
+export const ANSWER_BYTES = 131_072;
 /** No more conversations than these fit, however small they are: more needn't be looked at. */
 export const ANSWER_CONVERSATIONS = 500;
 
@@ -42,6 +42,6 @@ function trimmed(each: ConversationChanges, bytes: number): ConversationChanges 
   return { ...each, changes, hasMore: each.hasMore || changes.length < each.changes.length };
 }
 
-function bytesOf(value: unknown): number {
+export function bytesOf(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value));
 }

@@ -27,7 +27,7 @@ import { withPresence } from './conversation-presence.ts';
 import type { ServiceDeps } from './deps.ts';
 import type { Caller } from './ports.ts';
 import { notFound } from './refusals.ts';
-import { ANSWER_CONVERSATIONS, rowsWithinBudget, withinBudget } from './sync-budget.ts';
+import { ANSWER_BYTES, ANSWER_CONVERSATIONS, bytesOf, rowsWithinBudget, withinBudget } from './sync-budget.ts';
 
 /**
  * What somebody missed. Changes of messages come as current rows; changes of members and of the name have moved `rev`
@@ -161,6 +161,8 @@ function untoldOf(
   return untold;
 }
 
+const VIEWED_AT_ONCE = 8;
+
 /** The conversations that are behind, and those whose flags alone changed: their `conversation` says so. */
 function* changesOf(
   userId: string,
@@ -179,17 +181,17 @@ function* changesOf(
   const ids = [...new Set([...behind.map(({ conversationId }) => conversationId), ...flagged])]
     .filter((id) => !cut.has(id))
     .slice(0, ANSWER_CONVERSATIONS);
-  return (yield* viewConversations(userId, ids)).map((conversation) => {
-    const { id } = conversation;
-    const head = heads.get(id) ?? { seq: 0, rev: 0 };
-    const inOrder = (changes.get(id) ?? []).toSorted((a: Message, b: Message) => (a.rev ?? 0) - (b.rev ?? 0));
-    return {
-      conversationId: id,
-      changes: inOrder,
-      conversation,
-      head,
-      hasMore: cursors.has(id) && inOrder.length === LIMITS.syncChanges,
-      tooLong: tooLong.has(id),
-    };
-  });
+  const told: ConversationChanges[] = [];
+  // A few at a time: what has no room in the answer isn't read, however many people are in it.
+  for (let at = 0, left = ANSWER_BYTES; at < ids.length && left > 0; at += VIEWED_AT_ONCE) {
+    for (const conversation of yield* viewConversations(userId, ids.slice(at, at + VIEWED_AT_ONCE))) {
+      const { id } = conversation;
+      const head = heads.get(id) ?? { seq: 0, rev: 0 };
+      const inOrder = (changes.get(id) ?? []).toSorted((a: Message, b: Message) => (a.rev ?? 0) - (b.rev ?? 0));
+      const hasMore = cursors.has(id) && inOrder.length === LIMITS.syncChanges;
+      told.push({ conversationId: id, changes: inOrder, conversation, head, hasMore, tooLong: tooLong.has(id) });
+      left -= bytesOf(told.at(-1));
+    }
+  }
+  return told;
 }

@@ -66,6 +66,21 @@ test('of two clients that share a storage, the one behind does not take back wha
   });
 });
 
+test('what one user knew is not taken from them while the next one signs in', async () => {
+  const storage = memoryStorage();
+  const position = { ...POSITION };
+  const { keeper: each, clock } = keeper(storage, position);
+  await each.load('alice');
+  await each.save();
+  each.moved();
+  position.heads = new Map();
+  const loading = each.load('bob');
+  clock.advance(1_000);
+  await loading;
+  await each.save();
+  expect(await keeper(storage).keeper.load('alice')).toEqual(POSITION);
+});
+
 test('whoever is alone goes back where the server has gone back', async () => {
   const storage = memoryStorage();
   const first = keeper(storage).keeper;

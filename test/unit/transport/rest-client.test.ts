@@ -162,6 +162,16 @@ describe('waiting', () => {
     await expect(client({ timeoutMs: 30 }).ask('listConversations')).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
+  test('an app’s fetch that heeds no signal keeps nobody else waiting', async () => {
+    let calls = 0;
+    const deaf: typeof fetch = (input, init) =>
+      (calls += 1) <= 6 ? new Promise<never>(() => undefined) : fetch(input, init);
+    const tokens = new TokenSource(undefined);
+    const rest = new RestClient({ baseUrl, fetch: deaf, tokens, userId: () => undefined, timeoutMs: 30 });
+    const asked = await Promise.allSettled(Array.from({ length: 7 }, () => rest.ask('listConversations')));
+    expect(asked.map(({ status }) => status)).toEqual([...Array<string>(6).fill('rejected'), 'fulfilled']);
+  });
+
   test("an abort rejects with the signal's own reason", async () => {
     const controller = new AbortController();
     const reason = { why: 'enough' };

@@ -16,6 +16,7 @@ function start(): { context: FakeContext; feed: Feed; told: string[]; fetches: D
   const feed = new Feed(context, {
     apply: (change) => told.push(`${change.rev} ${change.kind}`),
     cutOff: () => told.push('cut off'),
+    isOwed: () => false,
     fetchChanges: () => {
       const answer = deferred<Changes>();
       fetches.push(answer);

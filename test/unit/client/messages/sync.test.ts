@@ -212,6 +212,28 @@ test('marks and flags that changed elsewhere are told although no counter moved,
   expect(told(4)).toEqual(apply({ id: 'conversation', ...flags }));
 });
 
+test('an older page that comes last takes nothing back', () => {
+  const { log: _log, cursor } = run(
+    pushed(created(9)),
+    caughtUp([message(7), message(6, { rev: 8, content: 'edited' })], { seq: 9, rev: 9 }, { hasMore: true }),
+  );
+  const [, effects] = reduceCursor(cursor, caughtUp([message(6), message(7)], { seq: 9, rev: 9 }));
+  const changes = effects.flatMap((effect) => (effect.do === 'apply' ? effect.changes : []));
+  const texts = changes.flatMap((change) => ('message' in change ? [change.message.content] : []));
+  expect(texts).toEqual(['edited', 'message 7']);
+});
+
+test('a server that says for ever that there is more is believed up to a point', () => {
+  let [cursor] = reduceCursor(cursorAt('conversation', { seq: 5, rev: 5 }), pushed(created(9)));
+  let fetches = 0;
+  for (let isAsked = true; isAsked && fetches < 20_000; fetches += 1) {
+    const [next, effects] = reduceCursor(cursor, caughtUp([message(6)], { seq: 9, rev: 9 }, { hasMore: true }));
+    cursor = next;
+    isAsked = effects.some((effect) => effect.do === 'fetch');
+  }
+  expect(fetches).toBeLessThan(11_000);
+});
+
 test('what is held is bounded, and the fetch brings back what was let go', () => {
   const events = Array.from({ length: 1_500 }, (_, index) => pushed(created(7 + index)));
   const { cursor, log } = run(...events);
