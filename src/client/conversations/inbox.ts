@@ -254,7 +254,6 @@ function markRead(held: Conversation, mark: Extract<Mark, { kind: 'read' }>, own
   return same ? held : { ...held, participants, unreadCount };
 }
 
-/** As the server lists them: of those that changed in the same millisecond, by their ids. */
 /** A status only moves forward. */
 function reach(held: Conversation, mark: Extract<Mark, { kind: 'status' }>, ownId: string | undefined): Conversation {
   const last = held.lastMessage;
@@ -265,6 +264,7 @@ function reach(held: Conversation, mark: Extract<Mark, { kind: 'status' }>, ownI
   return isAbout && isNew ? { ...held, lastMessage: { ...last, status: mark.status } } : held;
 }
 
+/** As the server lists them: of those that changed in the same millisecond, by their ids. */
 function sorted(conversations: readonly Conversation[]): Conversation[] {
   return [...conversations].sort((a, b) =>
     a.updatedAt === b.updatedAt ? (a.id < b.id ? -1 : 1) : a.updatedAt < b.updatedAt ? 1 : -1,
