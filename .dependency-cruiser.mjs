@@ -1,187 +1,255 @@
 /**
- * Who may import whom, types included. `test/unit/tools/layers.test.ts` plants a violation of each kind.
+ * Which modules may import which, types included. `test/unit/tools/layers.test.ts` plants a violation of every rule.
  *
- *   lib ← protocol ← transport, storage ← client ← react, lit, node
- *   lib ← protocol ← server ← testing, cli (testing also stands on transport: its faulty sockets and bare users)
+ *   lib ← protocol ← transport, storage ← client ← media, testing, bindings ← react, vue, svelte, lit
+ *   lib ← protocol ← storage ← node
+ *   lib ← protocol ← server
  */
+import clientManifest from './package.json' with { type: 'json' };
+import serverManifest from './packages/server/package.json' with { type: 'json' };
 
-/** Each layer, and the others it may import besides itself. */
+/** Each folder of src, and the other folders it may import. */
 const LAYERS = {
   lib: [],
   protocol: ['lib'],
   transport: ['lib', 'protocol'],
   storage: ['lib', 'protocol'],
   client: ['lib', 'protocol', 'transport', 'storage'],
-  react: ['lib', 'protocol', 'client'],
-  lit: ['lib', 'protocol', 'client'],
-  node: ['lib', 'protocol', 'transport', 'storage', 'client'],
+  media: ['lib', 'protocol', 'client'],
+  bindings: ['lib', 'protocol', 'client'],
+  react: ['lib', 'client', 'bindings'],
+  vue: ['lib', 'client', 'bindings'],
+  svelte: ['lib', 'client', 'bindings'],
+  lit: ['lib', 'client', 'bindings'],
+  node: ['lib', 'protocol', 'storage'],
+  testing: ['lib', 'protocol', 'transport', 'client'],
   server: ['lib', 'protocol'],
-  testing: ['lib', 'protocol', 'transport', 'server'],
 };
 
-/** Each thing from outside, and the one place that knows it. */
-const OUTSIDE = {
+/** The parts of the client that an app calls. They don't know each other. */
+const SUB_CLIENTS = ['messages', 'conversations', 'users', 'presence', 'files', 'calls', 'encryption'];
+/** The parts of the client below them. They know no sub-client. */
+const FLOWS = ['connection', 'sync', 'outbox', 'timeline'];
+/** The sub-clients that may use outbox, timeline and sync. */
+const CHAT_CLIENTS = ['messages', 'conversations', 'files'];
+
+/** Each external package, and the only place that may import it. */
+const EXTERNAL = {
   'socket.io-client': 'src/transport/socket-io\\.ts$',
-  'idb-keyval': 'src/storage/(indexed-db|device-key)\\.ts$',
-  eventemitter3: 'src/lib/emitter\\.ts$',
-  'socket.io': 'src/(server/[^/]+\\.ts$|testing/)',
+  'idb-keyval': 'src/storage/(indexed-db-storage|device-key)\\.ts$',
+  '@socket.io/component-emitter': 'src/lib/emitter\\.ts$',
+  thumbhash: 'src/client/files/describe-media\\.ts$',
+  tweetnacl: 'src/client/encryption/nkc1/primitives\\.ts$',
+  '@noble/ciphers': 'src/client/encryption/nkc1/primitives\\.ts$',
+  '@noble/curves': 'src/server/services/e2ee/ed25519\\.ts$',
+  '@noble/ed25519': 'src/client/encryption/nkc1/primitives\\.ts$',
+  '@noble/hashes': 'src/client/encryption/nkc1/primitives\\.ts$',
+  valibot: 'src/(protocol|server)/',
+  'socket.io': 'src/server/(sockets/|create-server\\.ts$)',
+  jose: 'src/server/auth/',
   kysely: 'src/server/store/',
-  'better-sqlite3': 'src/server/store/',
-  pg: 'src/server/store/',
-  jose: 'src/server/auth(\\.ts$|/)',
-  valibot: 'src/(protocol|transport|server)/',
-  tweetnacl: 'src/client/encryption/primitives\\.ts$',
-  '@noble/ciphers': 'src/client/encryption/primitives\\.ts$',
-  '@noble/curves': 'src/server/services/ed25519\\.ts$',
-  '@noble/ed25519': 'src/client/encryption/primitives\\.ts$',
-  '@noble/hashes': 'src/client/encryption/primitives\\.ts$',
+  aws4fetch: 'src/server/services/files/s3-client\\.ts$',
+  htmlparser2: 'src/server/services/links/parse-preview\\.ts$',
+  react: 'src/react/',
+  vue: 'src/vue/',
+  svelte: 'src/svelte/',
+  lit: 'src/lit/',
+  sqlite: 'src/(lib/node-sqlite|storage/file-storage)\\.ts$',
 };
 
-const NODE_ONLY = '^src/(server|node|testing|cli)/|^src/cli\\.ts$|^src/storage/file(-|\\.ts$)';
+/** Files outside the server that need Node. */
+const NODE_ONLY = '^src/(server|node)/|^src/storage/file-|^src/lib/node-sqlite\\.ts$';
 
-/** @param {string} text */
-const escape = (text) => text.replaceAll('.', '\\.');
+const clientDependencies = Object.keys(clientManifest.dependencies);
+/** Optional peers: the bindings import them. */
+const frameworks = Object.keys(clientManifest.peerDependencies);
+const serverDependencies = Object.keys(serverManifest.dependencies);
+
 /**
- * Resolved, with types from elsewhere, or not installed.
- * @param {string} name
+ * Matches the paths of packages: resolved to code, resolved to their types, or not installed.
+ * @param {readonly string[]} names
  */
-const packagePath = (name) => `(^|node_modules/)(@types/)?${escape(name)}(/|$)`;
+const packages = (names) => `(^|node_modules/)(@types/)?(${names.join('|').replaceAll('.', '\\.')})(/|$)`;
 
-const layerRules = Object.entries(LAYERS).map(([layer, below]) => ({
-  name: `layer-${layer}`,
-  comment: `src/${layer} may import ${[...below, 'itself'].join(', ')}, and no other part of src.`,
-  severity: 'error',
-  from: { path: `^src/${layer}/` },
-  to: { path: '^src/', pathNot: `^src/(${[layer, ...below].join('|')})/` },
-}));
+/**
+ * A rule that forbids imports.
+ *
+ * @param {string} name
+ * @param {string} comment - what the rule requires
+ * @param {import('dependency-cruiser').IRegularForbiddenRuleType['from']} from
+ * @param {import('dependency-cruiser').IRegularForbiddenRuleType['to']} to
+ * @returns {import('dependency-cruiser').IRegularForbiddenRuleType}
+ */
+const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
 
-const outsideRules = Object.entries(OUTSIDE).map(([name, place]) => ({
-  name: `outside-${name}`,
-  comment: `${name} stands in one place: ${place}`,
-  severity: 'error',
-  from: { path: '^src/', pathNot: `^${place}` },
-  to: { path: packagePath(name) },
-}));
+const layerRules = Object.entries(LAYERS).map(([layer, below]) =>
+  forbid(
+    `layer-${layer}`,
+    `src/${layer} imports ${[...below, 'itself'].join(', ')}, and no other folder of src.`,
+    { path: `^src/${layer}/` },
+    { path: '^src/', pathNot: `^src/(${[layer, ...below].join('|')})/` },
+  ),
+);
+
+const externalRules = Object.entries(EXTERNAL).map(([name, place]) =>
+  forbid(
+    `external-${name}`,
+    `${name} is imported in one place: ${place}`,
+    { path: '^src/', pathNot: `^${place}` },
+    { path: name === 'sqlite' ? '^(node:)?sqlite$' : packages([name]) },
+  ),
+);
+
+const clientRules = [
+  forbid(
+    'flows-know-no-sub-client',
+    `${FLOWS.join(', ')} carry what the sub-clients send and receive, and import none of them.`,
+    { path: `^src/client/(${FLOWS.join('|')})/` },
+    { path: `^src/client/(${SUB_CLIENTS.join('|')})/` },
+  ),
+  forbid(
+    'flows-for-chat',
+    `Only ${CHAT_CLIENTS.join(', ')} are built on outbox, timeline and sync.`,
+    { path: '^src/client/[^/]+/', pathNot: `^src/client/(${[...FLOWS, ...CHAT_CLIENTS].join('|')})/` },
+    { path: '^src/client/(sync|outbox|timeline)/' },
+  ),
+  forbid(
+    'connection-is-the-lowest-flow',
+    'The connection is used by the other flows and imports none of them.',
+    { path: '^src/client/connection/' },
+    { path: '^src/client/(sync|outbox|timeline)/' },
+  ),
+  forbid(
+    'sub-clients-apart',
+    'A sub-client imports no other sub-client: comm-client passes what it needs.',
+    { path: `^src/client/(${SUB_CLIENTS.join('|')})/` },
+    { path: `^src/client/(${SUB_CLIENTS.join('|')})/`, pathNot: '^src/client/$1/' },
+  ),
+  forbid(
+    'parts-below-comm-client',
+    'comm-client constructs the parts; no part imports it.',
+    { path: '^src/client/[^/]+/' },
+    { path: '^src/client/comm-client\\.ts$' },
+  ),
+  forbid(
+    'nkc1-is-pure',
+    'The encryption protocol knows lib and protocol, and nothing of the client: no storage, no connection.',
+    { path: '^src/client/encryption/nkc1/' },
+    { path: '^src/', pathNot: '^src/(client/encryption/nkc1|lib|protocol)/' },
+  ),
+];
+
+const serverRules = [
+  forbid(
+    'services-know-ports',
+    'Services hold the rules. They import no sockets, no HTTP and no handlers.',
+    { path: '^src/server/services/' },
+    { path: '^src/server/(handlers|sockets|rest|http)/' },
+  ),
+  forbid(
+    'handlers-call-services',
+    'Handlers and REST routes validate, authorize and call services, which alone use the store.',
+    { path: '^src/server/(handlers|rest)/' },
+    { path: '^src/server/(sockets|store)/' },
+  ),
+  forbid(
+    'store-at-the-bottom',
+    'The store imports nothing of the server.',
+    { path: '^src/server/store/' },
+    { path: '^src/server/', pathNot: '^src/server/store/' },
+  ),
+  forbid(
+    'cluster-below-services',
+    'Shared state between processes is used by services; it knows their ports only.',
+    { path: '^src/server/cluster/' },
+    { path: '^src/server/', pathNot: '^src/server/(cluster/|services/ports\\.ts$)' },
+  ),
+  forbid(
+    'cli-and-testing-at-the-top',
+    'Nothing in the server imports the command line or the test tools.',
+    { path: '^src/server/', pathNot: '^src/server/(cli|testing)/' },
+    { path: '^src/server/(cli|testing)/' },
+  ),
+];
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 const config = {
   forbidden: [
     ...layerRules,
-    {
-      name: 'layer-index',
-      comment: 'src/index.ts is the public face of the client.',
-      severity: 'error',
-      from: { path: '^src/index\\.ts$' },
-      to: { path: '^src/', pathNot: '^src/(lib|protocol|transport|storage|client)/' },
-    },
-    {
-      name: 'layer-cli',
-      comment: 'The command line starts a server, nothing else.',
-      severity: 'error',
-      from: { path: '^src/cli(\\.ts$|/)' },
-      to: { path: '^src/', pathNot: '^src/(lib|protocol|server|cli)/' },
-    },
-    {
-      name: 'index-is-a-face',
-      comment: 'Nothing inside imports the public face: it would tie every part to every other.',
-      severity: 'error',
-      from: { path: '^src/' },
-      to: { path: '^src/index\\.ts$' },
-    },
-    {
-      name: 'sub-clients-apart',
-      comment: 'A part of the client (messages, presence…) never imports another: comm-client hands it what it needs.',
-      severity: 'error',
-      from: { path: '^src/client/([^/]+)/' },
-      to: { path: '^src/client/[^/]+/', pathNot: '^src/client/$1/' },
-    },
-    {
-      name: 'sub-clients-below-comm-client',
-      comment: 'comm-client wires the parts; none of them knows it.',
-      severity: 'error',
-      from: { path: '^src/client/[^/]+/' },
-      to: { path: '^src/client/comm-client\\.ts$' },
-    },
-    {
-      name: 'server-services-apart-from-handlers',
-      comment: 'Services hold the rules and know ports; the store knows neither services nor handlers.',
-      severity: 'error',
-      from: { path: '^src/server/(services|store)/' },
-      to: { path: '^src/server/handlers/' },
-    },
-    {
-      name: 'server-store-at-the-bottom',
-      comment: 'The store is called by services and calls none.',
-      severity: 'error',
-      from: { path: '^src/server/store/' },
-      to: { path: '^src/server/services/', pathNot: '^src/server/services/ports\\.ts$' },
-    },
-    {
-      name: 'file-storage-is-for-node',
-      comment: 'storage/file.ts and its parts (file-…) need Node: only the Node entry may bring them in.',
-      severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(node/|storage/file(-|\\.ts$))' },
-      to: { path: '^src/storage/file(-|\\.ts$)' },
-    },
-    {
-      name: 'node-built-ins',
-      comment: 'What runs in a browser imports nothing of Node.',
-      severity: 'error',
-      from: { path: '^src/', pathNot: NODE_ONLY },
-      to: { dependencyTypes: ['core'] },
-    },
-    {
-      name: 'sqlite-in-the-store',
-      comment: 'node:sqlite stands in the store.',
-      severity: 'error',
-      from: { path: '^src/', pathNot: '^src/server/store/' },
-      to: { path: '^(node:)?sqlite$' },
-    },
-    ...outsideRules,
-    {
-      name: 'no-circular',
-      comment: 'Modules that import each other, types included, are one module in two files.',
-      severity: 'error',
-      from: {},
-      to: { circular: true },
-    },
-    {
-      name: 'no-test-code-in-src',
-      comment: 'What is published imports nothing that is not.',
-      severity: 'error',
-      from: { path: '^src/' },
-      to: { path: '^(test|scripts|playground|docs)/' },
-    },
-    {
-      name: 'playground-by-name',
-      comment: 'The playground imports the package by its name, as an app does.',
-      severity: 'error',
-      from: { path: '^playground/' },
-      to: { path: '^(src|test|scripts)/' },
-    },
-    {
-      name: 'declared-dependencies',
-      comment:
-        'What src imports is declared in package.json as a dependency, peer or optional; not for development only.',
-      severity: 'error',
-      from: { path: '^src/' },
-      to: {
-        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'unknown'],
-        dependencyTypesNot: ['npm', 'npm-peer', 'npm-optional', 'npm-bundled'],
-      },
-    },
-    {
-      name: 'resolvable',
-      comment: 'An import that leads nowhere.',
-      severity: 'error',
-      from: {},
-      to: { couldNotResolve: true },
-    },
+    forbid(
+      'layer-missing',
+      'Every folder of src has its layer in this file.',
+      { path: '^src/[^/]+/', pathNot: `^src/(${Object.keys(LAYERS).join('|')})/` },
+      {},
+    ),
+    forbid(
+      'layer-index',
+      'src/index.ts exports the names of the client.',
+      { path: '^src/index\\.ts$' },
+      { path: '^src/', pathNot: '^src/(lib|protocol|transport|storage|client)/' },
+    ),
+    forbid(
+      'index-is-for-apps',
+      'No module imports src/index.ts: it would depend on the whole client.',
+      { path: '^src/' },
+      { path: '^src/index\\.ts$' },
+    ),
+    ...clientRules,
+    ...serverRules,
+    forbid(
+      'sqlite-is-for-node',
+      'Only the server and the entry lumen-comm/node may import modules that load node:sqlite.',
+      { path: '^src/', pathNot: NODE_ONLY },
+      { path: '^src/(storage/file-|lib/node-sqlite\\.ts$)' },
+    ),
+    forbid(
+      'no-node-in-browsers',
+      'Code that runs in browsers imports no module of Node.',
+      { path: '^src/', pathNot: NODE_ONLY },
+      { dependencyTypes: ['core'] },
+    ),
+    ...externalRules,
+    forbid(
+      'dependencies-of-lumen-comm',
+      'The client imports packages that package.json lists as dependencies, and the bindings their framework.',
+      { path: '^src/', pathNot: '^src/(server|lib|protocol)/' },
+      { path: 'node_modules/', pathNot: packages([...clientDependencies, ...frameworks]) },
+    ),
+    forbid(
+      'dependencies-of-lumen-comm-server',
+      'The server imports packages that packages/server/package.json lists as dependencies.',
+      { path: '^src/server/' },
+      { path: 'node_modules/', pathNot: packages(serverDependencies) },
+    ),
+    forbid(
+      'dependencies-of-both',
+      'lib is used by both packages, and protocol too: they import packages that one of them lists.',
+      { path: '^src/(lib|protocol)/' },
+      { path: 'node_modules/', pathNot: packages([...clientDependencies, ...serverDependencies]) },
+    ),
+    forbid(
+      'no-circular',
+      'Modules that import each other, types included, are one module in two files.',
+      {},
+      { circular: true },
+    ),
+    forbid(
+      'no-test-code-in-src',
+      'Published code imports no code of tests, scripts or the playground.',
+      { path: '^src/' },
+      { path: '^(test|scripts|playground|docs)/' },
+    ),
+    forbid(
+      'playground-by-name',
+      'The playground imports the packages by name, as an app does.',
+      { path: '^playground/' },
+      { path: '^(src|test|scripts)/' },
+    ),
+    forbid('resolvable', 'Every import can be resolved.', {}, { couldNotResolve: true }),
   ],
   options: {
     doNotFollow: { path: ['node_modules'] },
-    exclude: { path: '^(playground/)?dist/' },
-    // Types count: a type-only import ties two modules together all the same.
+    exclude: { path: '^(playground/|packages/server/)?dist/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {

@@ -1,18 +1,9 @@
-import { defineConfig } from 'tsdown';
+import { defineConfig, type UserConfig } from 'tsdown';
 
-// All entries in one configuration: separate ones would each get their own copy of shared classes such as CommError.
-export default defineConfig({
-  entry: {
-    index: 'src/index.ts',
-    protocol: 'src/protocol/index.ts',
-    server: 'src/server/index.ts',
-    node: 'src/node/index.ts',
-    testing: 'src/testing/index.ts',
-    'testing-browser': 'src/testing/browser.ts',
-    cli: 'src/cli.ts',
-  },
+/** What the builds of both packages have in common. */
+const common: UserConfig = {
   format: 'esm',
-  // Browsers and Node alike: nothing is shimmed, and what only Node has stays an import.
+  // No shims: code that needs Node imports it.
   platform: 'neutral',
   deps: { neverBundle: [/^node:/] },
   fixedExtension: true,
@@ -20,24 +11,43 @@ export default defineConfig({
   dts: true,
   sourcemap: true,
   clean: true,
-  // A warning in a build is an error nobody has met yet.
   failOnWarn: true,
-  // The client imports the words of the wire and none of its schemas: in one chunk, it would carry the validator.
-  outputOptions: {
-    codeSplitting: {
-      includeDependenciesRecursively: false,
-      groups: [
-        { name: 'words', test: /src\/protocol\/(?:vocabulary|limits|errors|events)\.ts$/, priority: 2 },
-        // One request for what is loaded at once where it is wanted; the rest of it is loaded when it is needed.
-        {
-          name: 'end-to-end',
-          test: /src\/(?:lib\/(?:base64|bytes|keyed-queue)\.ts$|storage\/device-key\.ts$|client\/encryption\/(?!attachments|backup|bundle|call|edits|encryption|given|group|kept|resending|resetting|safety|search|sender|session-start|starting|uploading)[a-z0-9-]+\.ts$)/,
-          priority: 3,
-        },
-        { name: 'schemas', test: /src\/protocol\/[a-z]+\.ts$/, priority: 1 },
-      ],
+};
+
+/** Duration warnings of slow machines don't fail a build. */
+const checks = { pluginTimings: false };
+
+/**
+ * The two published packages. Code that both use (lib, protocol) is bundled into each. The entries of one package are built
+ * together, so that they share their classes.
+ */
+export default defineConfig([
+  {
+    ...common,
+    name: 'lumen-comm',
+    entry: {
+      index: 'src/index.ts',
+      media: 'src/media/index.ts',
+      react: 'src/react/index.ts',
+      vue: 'src/vue/index.ts',
+      svelte: 'src/svelte/index.ts',
+      lit: 'src/lit/index.ts',
+      protocol: 'src/protocol/index.ts',
+      node: 'src/node/index.ts',
+      testing: 'src/testing/index.ts',
     },
+    inputOptions: { checks, preserveEntrySignatures: 'allow-extension' },
   },
-  // …but a slow machine is no reason to fail.
-  inputOptions: { checks: { pluginTimings: false }, preserveEntrySignatures: 'allow-extension' },
-});
+  {
+    ...common,
+    name: 'lumen-comm-server',
+    cwd: 'packages/server',
+    tsconfig: '../../tsconfig.json',
+    entry: {
+      index: '../../src/server/index.ts',
+      testing: '../../src/server/testing/index.ts',
+      cli: '../../src/server/cli/main.ts',
+    },
+    inputOptions: { checks, preserveEntrySignatures: 'allow-extension' },
+  },
+]);

@@ -1,17 +1,26 @@
+import { availableParallelism } from 'node:os';
+import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { launchOptions } from './scripts/chromium.ts';
 
 const seconds = 1_000;
+const CALLS_IN_BROWSERS = [
+  'test/e2e/calls.test.ts',
+  'test/e2e/call-leaks.test.ts',
+  'test/e2e/playground/calls.test.ts',
+];
 
 export default defineConfig({
   test: {
     restoreMocks: true,
     unstubGlobals: true,
-    // How many run at once follows from the processors; a slow machine gets time instead of a flaky test.
-    testTimeout: 20 * seconds,
-    hookTimeout: 30 * seconds,
-    expect: { poll: { timeout: 15 * seconds } },
+    // Without this Vitest leaves one processor idle. Many tests wait for timers and sockets, so two run even on one.
+    maxWorkers: Math.max(availableParallelism(), 2),
+    // Generous, so that a slow machine fails no test.
+    testTimeout: 120 * seconds,
+    hookTimeout: 120 * seconds,
+    expect: { poll: { timeout: 60 * seconds } },
     projects: [
       { extends: true, test: { name: 'unit', environment: 'node', include: ['test/{unit,interop}/**/*.test.ts'] } },
       {
@@ -20,15 +29,44 @@ export default defineConfig({
           name: 'integration',
           environment: 'node',
           include: ['test/integration/**/*.test.ts'],
-          testTimeout: 30 * seconds,
         },
       },
       {
         extends: true,
         test: {
+          // A server that lies between honest clients with encryption.
+          name: 'adversary',
+          environment: 'node',
+          include: ['test/adversary/**/*.test.ts'],
+        },
+      },
+      {
+        extends: true,
+        plugins: [svelte({ configFile: false })],
+        // Components rendered on a server: compiled for it, without a document.
+        test: { name: 'ssr', environment: 'node', include: ['test/ssr/**/*.test.ts'] },
+      },
+      {
+        extends: true,
+        plugins: [svelte({ configFile: false })],
+        // Found by Vite while tests run, these packages would reload the page.
+        optimizeDeps: {
+          include: [
+            'react',
+            'react-dom',
+            'react-dom/client',
+            'react-dom/server',
+            'vue',
+            'vue/server-renderer',
+            'lit',
+            'svelte',
+          ],
+        },
+        test: {
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],
-          testTimeout: 60 * seconds,
+          globalSetup: './test/browser/global-setup.ts',
+          testTimeout: 180 * seconds,
           browser: {
             enabled: true,
             headless: true,
@@ -41,25 +79,56 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          // Whole browsers, driven from outside: several tabs, networks that go away, crashes.
+          // Whole browsers, controlled from outside: several tabs, networks that fail, crashes.
           name: 'e2e',
           environment: 'node',
-          include: ['test/e2e/**/*.test.ts'],
+          include: ['test/e2e/*.test.ts'],
+          exclude: CALLS_IN_BROWSERS,
           globalSetup: './test/e2e/global-setup.ts',
-          expect: { poll: { timeout: 30 * seconds } },
-          testTimeout: 120 * seconds,
-          hookTimeout: 120 * seconds,
+          testTimeout: 480 * seconds,
         },
       },
       {
         extends: true,
         test: {
-          // Real processes that are killed, lines that are cut. Many seeds of it: `npm run soak`.
+          name: 'e2e-playground',
+          environment: 'node',
+          include: ['test/e2e/playground/*.test.ts'],
+          exclude: CALLS_IN_BROWSERS,
+          testTimeout: 480 * seconds,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Video is encoded on the processor: one file at a time.
+          name: 'e2e-calls',
+          environment: 'node',
+          include: CALLS_IN_BROWSERS,
+          globalSetup: './test/e2e/global-setup.ts',
+          fileParallelism: false,
+          testTimeout: 480 * seconds,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Real processes that are killed, and connections that are cut. `npm run soak` runs more seeds.
           name: 'faults',
           environment: 'node',
           include: ['test/faults/**/*.test.ts'],
-          testTimeout: 180 * seconds,
-          hookTimeout: 60 * seconds,
+          testTimeout: 300 * seconds,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Hostile clients against a server process with default limits, whose memory and answers are watched.
+          name: 'attacks',
+          environment: 'node',
+          include: ['test/attacks/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300 * seconds,
         },
       },
       {
@@ -68,7 +137,6 @@ export default defineConfig({
           name: 'packaging',
           environment: 'node',
           include: ['test/packaging/**/*.test.ts'],
-          testTimeout: 120 * seconds,
           hookTimeout: 300 * seconds,
         },
       },

@@ -1,15 +1,15 @@
 /**
- * The server and the playground on one port: `npm start`. The server is a process of its own: when it is killed, as the
- * page's developer tools can ask for, it comes back on the same port and database.
+ * Starts the playground: `npm start`. The server is a child process. If it is killed, for example from the developer tools
+ * of the page, it restarts on the same port and database.
  *
- * `PORT` (3000), `HOST` (127.0.0.1) and `DATABASE` (a file, or `:memory:`) can be set in the environment.
+ * Environment variables: `PORT` (3000), `HOST` (127.0.0.1) and `DATABASE` (a file, or `:memory:`).
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import type { Note } from './server.ts';
 
-/** Long enough for a person to see that it is away. */
-const AWAY_MS = 1_000;
+/** Delay before a restart, so that the outage is visible in the page. */
+const RESTART_DELAY_MS = 1_000;
 
 let child: ChildProcess | undefined;
 let url: string | undefined;
@@ -26,21 +26,21 @@ function start(): void {
   });
   started.once('exit', (code, signal) => {
     child = undefined;
-    // By itself it ends only for a reason, which it has said.
+    // Without a signal the child has failed and printed the reason.
     if (isEnding || signal === null || url === undefined) process.exit(code ?? (isEnding ? 0 : 1));
-    console.log(`The server was ended by ${signal}; it starts again.`);
+    console.log(`The server was terminated by ${signal} and restarts.`);
     setTimeout(() => {
       if (!isEnding) start();
-    }, AWAY_MS);
+    }, RESTART_DELAY_MS);
   });
 }
 
 function listening(at: string): void {
-  if (url !== undefined) return console.log('It is back.');
+  if (url !== undefined) return console.log('The server is running again.');
   url = at;
   console.log(`lumen-comm listening on ${url}`);
   console.log(`\nOpen two windows next to each other:\n  ${url}/?user=alice\n  ${url}/?user=bob\n`);
-  console.log('Ctrl+C ends it.');
+  console.log('Press Ctrl+C to stop.');
 }
 
 function end(): void {
@@ -52,7 +52,7 @@ function end(): void {
 
 process.on('SIGINT', end);
 process.on('SIGTERM', end);
-// The shell that npm starts scripts in keeps a signal to itself, and is gone.
+// npm runs scripts in a shell that doesn't forward signals. If the shell is gone, the parent process id changes.
 const { ppid } = process;
 if (process.env['npm_lifecycle_event'] === 'start') {
   setInterval(() => {

@@ -1,13 +1,13 @@
 /**
- * The server and the playground on one port. `serve.ts` runs it as a process of its own, so that it can be killed, and
- * is told where it listens; it ends when it is told to, or when nobody is there any more who could.
+ * Serves the server and the playground on one port. `serve.ts` starts it as a child process, which can be killed and
+ * restarted. It sends its address to the parent, and exits when the parent asks for it or exits.
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { createCommServer, type CommServer } from 'lumen-comm/server';
+import { createCommServer, type CommServer } from 'lumen-comm-server';
 
-/** What the process says to `serve.ts`. */
+/** Messages to the parent process, `serve.ts`. */
 export type Note = { type: 'listening'; url: string } | { type: 'kill-me' };
 
 const page = path.join(import.meta.dirname, 'dist');
@@ -19,12 +19,13 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
-/** Everything comes from here and nothing from elsewhere; what people write can't become code. */
+/** Allows only resources of this origin, and no inline scripts. */
 const CONTENT_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
-  "img-src 'self' data:",
+  "img-src 'self' data: blob:",
+  "media-src 'self' blob:",
   "connect-src 'self'",
   "worker-src 'self'",
   "base-uri 'none'",
@@ -32,8 +33,8 @@ const CONTENT_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Long enough for the answer to leave first. */
-const LAST_WORDS_MS = 50;
+/** Delay before the kill, so that the response is sent first. */
+const KILL_DELAY_MS = 50;
 
 async function serve(request: Request): Promise<Response> {
   const { pathname } = new URL(request.url);
@@ -49,7 +50,7 @@ async function serve(request: Request): Promise<Response> {
         'content-type': type,
         'cache-control': isHashed ? 'public, max-age=31536000, immutable' : 'no-cache',
         'content-security-policy': CONTENT_POLICY,
-        // By this the service worker knows that the port is still the playground's.
+        // The service worker recognizes the playground by this header.
         'x-lumen-comm-playground': '1',
       },
     });
@@ -58,51 +59,55 @@ async function serve(request: Request): Promise<Response> {
   }
 }
 
-/** The page itself may ask for it, under a name of this machine: not a page elsewhere, whatever its name resolves to. */
+/** Kills the server. Accepts only requests of its own page on a loopback host, which protects against DNS rebinding. */
 function kill(request: Request): Response {
   const origin = URL.parse(request.headers.get('origin') ?? '');
   const isOwn = origin !== null && origin.host === request.headers.get('host');
   if (!isOwn || !['127.0.0.1', 'localhost', '[::1]'].includes(origin.hostname)) return text(403, 'Forbidden');
-  setTimeout(() => tell({ type: 'kill-me' }), LAST_WORDS_MS);
-  return text(202, 'It dies now and comes back');
+  setTimeout(() => notify({ type: 'kill-me' }), KILL_DELAY_MS);
+  return text(202, 'The server is killed and restarts');
 }
 
-function text(status: number, words: string): Response {
-  return new Response(words, { status, headers: { 'content-type': 'text/plain; charset=utf-8' } });
+function text(status: number, body: string): Response {
+  return new Response(body, { status, headers: { 'content-type': 'text/plain; charset=utf-8' } });
 }
 
-function tell(note: Note): void {
+function notify(note: Note): void {
   process.send?.(note);
 }
 
 function portFrom(given: string | undefined): number {
   const port = Number(given ?? 3000);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new Error(`PORT is ${given}, which is no port. Give a number from 0 to 65535.`);
+  throw new Error(`PORT is ${given}, which is not a port. Use a number from 0 to 65535.`);
 }
 
-/** What a person can do about a start that failed. */
+/** Returns an error message with advice for a failed start. */
 function explain(error: unknown): string {
   const { code, port, message } = error as NodeJS.ErrnoException & { port?: number };
   if (code === 'EADDRINUSE') {
-    return `Port ${port} is taken. Stop what runs there, or choose another one: PORT=${(port ?? 3000) + 1} npm start`;
+    return `Port ${port} is in use. Stop the other process, or choose another port: PORT=${(port ?? 3000) + 1} npm start`;
   }
   if (code === 'EACCES')
-    return `This user may not listen on port ${port}. Choose one from 1024 on: PORT=3000 npm start`;
+    return `This user has no permission to listen on port ${port}. Choose a port from 1024 on: PORT=3000 npm start`;
   return message;
 }
 
 async function start(): Promise<CommServer> {
   if (!existsSync(path.join(page, 'index.html'))) throw new Error('The page is not built: npm run playground:build');
+  const ring = process.env['RING_TIMEOUT_MS'];
+  const database = process.env['DATABASE'] ?? path.join(import.meta.dirname, '../playground.sqlite');
   return await createCommServer({
     port: portFrom(process.env['PORT']),
     host: process.env['HOST'] ?? '127.0.0.1',
-    database: process.env['DATABASE'] ?? path.join(import.meta.dirname, '../playground.sqlite'),
+    database,
+    files: database.replace(/(?:\.sqlite)?$/, '-files'),
     fetch: serve,
+    config: { linkPreviews: true, ...(ring !== undefined && { ringTimeoutMs: Number(ring) }) },
   });
 }
 
-// Ctrl+C reaches every process of a terminal; serve.ts says in time what follows from it.
+// Ctrl+C signals all processes of the terminal; serve.ts asks this one to exit.
 process.on('SIGINT', () => undefined);
 try {
   const server = await start();
@@ -118,7 +123,7 @@ try {
   process.once('message', end);
   process.once('disconnect', end);
   if (!process.connected) end();
-  tell({ type: 'listening', url: server.url });
+  notify({ type: 'listening', url: server.url });
 } catch (error) {
   console.error(explain(error));
   process.exitCode = 1;

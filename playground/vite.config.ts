@@ -1,15 +1,15 @@
 import { defineConfig } from 'vite';
 
-/** The playground imports `lumen-comm` by its name, which leads to the built package: build that first. */
+/** The playground imports the built packages by name. Build them first. */
 export default defineConfig({
   root: import.meta.dirname,
   build: {
     outDir: 'dist',
     emptyOutDir: true,
-    // The service worker reads from it what there is to keep.
+    // The service worker reads the list of files to cache from the manifest.
     manifest: 'manifest.json',
     target: 'es2022',
-    // One small page: a preloader would cost more than it brings.
+    // The page is small; preloading modules would not make it faster.
     modulePreload: false,
     rolldownOptions: {
       input: {
@@ -17,7 +17,7 @@ export default defineConfig({
         'service-worker': `${import.meta.dirname}/src/service-worker.ts`,
       },
       output: {
-        // A service worker is found again by its name, everything else by its content.
+        // The service worker needs a stable name. All other files have a content hash.
         entryFileNames: ({ name }) => (name === 'service-worker' ? '[name].js' : 'assets/[name]-[hash].js'),
       },
     },

@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { chromium } from 'playwright';
 
-/** Quiet: nothing that a test didn't ask for reaches the network. */
+/** Keeps the browser from using the network for purposes of its own. */
 const QUIET_FLAGS = [
   '--disable-quic',
   '--disable-background-networking',
@@ -12,9 +12,12 @@ const QUIET_FLAGS = [
   '--no-first-run',
 ];
 
-/** Calls in a browser that has no camera, nobody who could be asked, and no network but loopback. */
+/**
+ * Lets calls work without a camera, without a user who grants permissions, and on the loopback network. Ten frames per
+ * second are half of the fake camera's default: browsers without a graphics card encode them on the processor.
+ */
 const CALL_FLAGS = [
-  '--use-fake-device-for-media-stream=device-count=2',
+  '--use-fake-device-for-media-stream=device-count=2,fps=10',
   '--use-fake-ui-for-media-stream',
   '--allow-loopback-in-peer-connection',
   '--autoplay-policy=no-user-gesture-required',
@@ -46,7 +49,7 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** The browser to test with: `CHROME_PATH`, an installed Chrome or Chromium, Playwright's own. */
+/** Returns the browser to test with: `CHROME_PATH`, an installed Chrome or Chromium, or Playwright's own. */
 export function findChromium(): string | undefined {
   const wanted = process.env['CHROME_PATH'];
   if (wanted !== undefined && wanted !== '') {
@@ -58,7 +61,7 @@ export function findChromium(): string | undefined {
   return [...installed, ...INSTALLED_ELSEWHERE, chromium.executablePath()].find((file) => isExecutable(file));
 }
 
-/** What Playwright launches it with. The sandbox of Chromium refuses to run as root. */
+/** Returns Playwright's launch options. Chromium refuses to run its sandbox as root, so that it is off there. */
 export function launchOptions(): { executablePath?: string; args: string[] } {
   const executablePath = findChromium();
   return {
@@ -67,7 +70,7 @@ export function launchOptions(): { executablePath?: string; args: string[] } {
   };
 }
 
-/** Finds a browser or installs one, and says so. */
+/** Finds a browser, or installs one and prints a line about it. */
 export function ensureChromium(): string {
   const found = findChromium();
   if (found !== undefined) return found;
@@ -102,7 +105,7 @@ function installers(): [title: string, install: () => boolean][] {
   return [
     [
       "Playwright's own",
-      // What it needs of the system comes after: where the download fails, nothing else was changed for it.
+      // System packages come second: if the download fails, the system is unchanged.
       () => playwrightCli('install') && (!isRoot || playwrightCli('install-deps')),
     ],
     [

@@ -10,17 +10,17 @@ export interface Counts {
 
 export interface Step {
   readonly name: string;
-  /** A tool of this package, or `node`. */
+  /** A tool in node_modules/.bin, or `node`. */
   readonly command: readonly [tool: string, ...args: readonly string[]];
-  /** Steps that must have passed: without them this one can say nothing. */
+  /** Steps that must have passed. If one of them failed, this step isn't run and counts as failed. */
   readonly needs?: readonly string[];
-  /** Steps that must have ended, well or not. */
+  /** Steps that must have ended, with any result. */
   readonly after?: readonly string[];
-  /** Gets the machine for itself. */
+  /** No other step runs at the same time. */
   readonly alone?: boolean;
-  /** Its own tests; absent: the step is one test. */
+  /** Returns the numbers of tests in the step. @defaultValue the step counts as one test */
   readonly count?: (succeeded: boolean) => Counts | undefined;
-  /** A line about a step that passed. */
+  /** Returns a note to print behind a step that passed. */
   readonly note?: (output: string) => string | undefined;
 }
 
@@ -31,9 +31,9 @@ interface Result {
 
 export const root = path.resolve(import.meta.dirname, '..');
 const bin = path.join(root, 'node_modules/.bin');
-const LONGEST_STEP_MS = 15 * 60_000;
+const LONGEST_STEP_MS = 30 * 60_000;
 
-/** The tools of the package first, and with them its own Node. */
+/** `PATH` starts with node_modules/.bin, which holds the tools and the pinned version of Node. */
 export const toolEnvironment: NodeJS.ProcessEnv = {
   ...process.env,
   CI: 'true',
@@ -45,7 +45,7 @@ function run([tool, ...args]: Step['command']): Promise<Result> {
   const command = tool === 'node' ? process.execPath : path.join(bin, tool);
   const { promise, resolve } = Promise.withResolvers<Result>();
   const chunks: Buffer[] = [];
-  // A group of its own: what a hanging step started ends with it.
+  // In a process group, so that a timeout also ends the processes that the step started.
   const child = spawn(command, args, {
     cwd: root,
     env: toolEnvironment,
@@ -60,7 +60,7 @@ function run([tool, ...args]: Step['command']): Promise<Result> {
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
   };
   const timer = setTimeout(() => {
-    chunks.push(Buffer.from(`\nStopped: it took longer than ${LONGEST_STEP_MS / 60_000} minutes\n`));
+    chunks.push(Buffer.from(`\nStopped after ${LONGEST_STEP_MS / 60_000} minutes\n`));
     stop();
   }, LONGEST_STEP_MS);
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -70,7 +70,7 @@ function run([tool, ...args]: Step['command']): Promise<Result> {
   return promise;
 }
 
-/** Runs the steps, as many at once as there are processors, and prints how each went. */
+/** Runs the steps, as many at once as there are processors, and prints the result of each. */
 export async function runSteps(steps: readonly Step[]): Promise<Counts> {
   const total: Counts = { passed: 0, failed: 0 };
   const ended = new Map<string, boolean>();
@@ -81,14 +81,14 @@ export async function runSteps(steps: readonly Step[]): Promise<Counts> {
   const finish = (step: Step, result: Result, seconds: string): void => {
     const one = result.succeeded ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
     const counts = step.count?.(result.succeeded) ?? one;
-    // A runner that failed beside its tests (a crash, an unhandled error) has failed in one more thing.
+    // A runner that failed although no test did, as after a crash or an unhandled error, counts as one failure.
     if (!result.succeeded && counts.failed === 0) counts.failed = 1;
     total.passed += counts.passed;
     total.failed += counts.failed;
     ended.set(step.name, counts.failed === 0);
     const note = counts.failed === 0 ? step.note?.(result.output) : undefined;
     const numbers = step.count === undefined ? '' : ` (${counts.passed} passed, ${counts.failed} failed)`;
-    console.log(`${counts.failed === 0 ? '✓' : '✗'} ${step.name.padEnd(12)} ${seconds} s${numbers}${note ?? ''}`);
+    console.log(`${counts.failed === 0 ? '✓' : '✗'} ${step.name.padEnd(14)} ${seconds} s${numbers}${note ?? ''}`);
     if (counts.failed > 0) console.log(`${result.output.trimEnd().replaceAll(/^/gm, '    ')}\n`);
   };
 
@@ -98,7 +98,7 @@ export async function runSteps(steps: readonly Step[]): Promise<Counts> {
     const result =
       missing === undefined
         ? await run(step.command)
-        : { succeeded: false, output: `Not run: it needs "${missing}", which failed` };
+        : { succeeded: false, output: `Not run: requires "${missing}", which failed` };
     finish(step, result, ((performance.now() - startedAt) / 1_000).toFixed(1));
   };
 
@@ -115,7 +115,7 @@ export async function runSteps(steps: readonly Step[]): Promise<Counts> {
       );
     }
     if (running.size === 0)
-      throw new Error(`Steps that wait for each other: ${[...waiting].map((s) => s.name).join()}`);
+      throw new Error(`Steps that depend on each other: ${[...waiting].map((s) => s.name).join()}`);
     await Promise.race(running.values());
   }
   return total;

@@ -1,6 +1,6 @@
 /**
- * Every check of the package, and one last line with the sum: `N passed, N failed`.
- * `npm test -- unit lint` runs the named steps only (and what they need).
+ * Runs the checks of both packages and prints the sum in the last line: `N passed, N failed`.
+ * `npm test -- lint tests` runs the named steps and the steps they depend on. The slow steps run only when they are named.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,7 +30,7 @@ function vitest(name: string, projects: readonly string[], more: Partial<Step> =
     count(): Counts | undefined {
       const read = report();
       if (read === undefined) return undefined;
-      // A file that couldn't even be loaded has no tests to count, and has failed.
+      // A file that failed to load has no tests to count. It counts as one failure.
       const unloaded = read.testResults.filter(
         (each) => each.status === 'failed' && each.assertionResults.length === 0,
       );
@@ -48,7 +48,7 @@ const steps: Step[] = [
   { name: 'build', command: ['tsdown', '--logLevel', 'warn'] },
   { name: 'format', command: ['oxfmt', '--check'] },
   { name: 'chromium', command: ['node', 'scripts/chromium.ts'], note: (output) => `: ${output.trim()}` },
-  // From here on the playground and the declarations in dist are looked at as well.
+  // These read the declarations in dist, of which the playground imports some.
   { name: 'typecheck', command: ['tsc', '-p', '.'], after: ['build'] },
   { name: 'lint', command: ['oxlint', '--max-warnings', '0'], after: ['build'] },
   {
@@ -58,7 +58,9 @@ const steps: Step[] = [
   },
   { name: 'knip', command: ['knip', '--treat-config-hints-as-errors'], after: ['build'] },
   { name: 'publint', command: ['publint', '--strict'], needs: ['build'] },
+  { name: 'publint-server', command: ['publint', '--strict', 'packages/server'], needs: ['build'] },
   { name: 'attw', command: ['attw', '--pack', '.', '--profile', 'esm-only'], needs: ['build'] },
+  { name: 'attw-server', command: ['attw', '--pack', 'packages/server', '--profile', 'esm-only'], needs: ['build'] },
   {
     name: 'size',
     command: ['size-limit'],
@@ -69,13 +71,19 @@ const steps: Step[] = [
   ...(existsSync(path.join(root, 'playground/vite.config.ts'))
     ? [{ name: 'playground', command: ['vite', 'build', 'playground'], needs: ['build'] } as const]
     : []),
-  vitest('tests', ['unit', 'types', 'integration', 'browser'], { after: ['build', 'chromium', 'playground'] }),
-  // Slow, and not to be slowed down by others.
+  vitest('tests', ['unit', 'types', 'ssr', 'integration', 'browser'], { after: ['build', 'chromium', 'playground'] }),
   vitest('e2e', ['e2e'], { after: ['build', 'chromium'], needs: ['playground'] }),
-  // Processes that are killed and lines that are cut; more seeds of it are run by `npm run soak`.
-  vitest('faults', ['faults']),
-  vitest('packaging', ['packaging'], { needs: ['build'] }),
+  vitest('e2e-playground', ['e2e-playground'], { after: ['build', 'chromium'], needs: ['playground'] }),
+  vitest('e2e-calls', ['e2e-calls'], { after: ['build', 'chromium'], needs: ['playground'] }),
+  vitest('attacks', ['attacks'], { after: ['build'] }),
+  vitest('faults', ['faults'], { after: ['build'] }),
+  // The adversary waits for answers, and packaging for npm and compilers: they run side by side.
+  vitest('adversary', ['adversary'], { alone: false, after: ['build'] }),
+  vitest('packaging', ['packaging'], { alone: false, needs: ['build'] }),
 ];
+
+/** Steps that `.ci/run` names, because they would take `npm test` over ten minutes. */
+const SLOW: ReadonlySet<string> = new Set(['adversary', 'packaging', 'e2e-playground', 'e2e-calls', 'attacks']);
 
 function chosen(names: readonly string[]): Step[] {
   const unknown = names.filter((name) => !steps.some((step) => step.name === name));
@@ -91,7 +99,9 @@ function chosen(names: readonly string[]): Step[] {
 
 console.log(`Node ${process.version}`);
 const names = process.argv.slice(2);
-const { passed, failed } = await runSteps(names.length === 0 ? steps : chosen(names));
+const { passed, failed } = await runSteps(
+  names.length === 0 ? steps.filter(({ name }) => !SLOW.has(name)) : chosen(names),
+);
 rmSync(results, { recursive: true, force: true });
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

@@ -1,58 +1,61 @@
 export { CommClient } from './client/comm-client.ts';
-export type { CommClientOptions, EncryptionOptions, PresenceOptions } from './client/options.ts';
-export type { CommEvents, FailedDecryption, FailedMessage, IdentityChange, OwnEvents } from './client/events.ts';
-export type { AttachmentKeys, EncryptedAttachment, Encryption, ExportOptions } from './client/encryption/encryption.ts';
-export type { TrustState } from './client/encryption/trust.ts';
-export type { Guarantees } from './client/peer.ts';
-export type { MessagesClient, PendingMessage, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
-export type { HistoryPage, HistoryQuery } from './client/messages/history.ts';
+export type { BaseServerOptions, CommClientOptions, EncryptionOptions, PresenceOptions } from './client/options.ts';
+export type { BaseServerFeature } from './transport/base-mode.ts';
+export type { CommEvents, FailedDecryption, FailedMessage } from './client/events.ts';
+export type { EncryptedAttachment, Encryption, ExportOptions } from './client/encryption/encryption.ts';
+export type { MembersChange } from './client/encryption/groups/member-pin.ts';
+export type { IdentityChange, OpenIdentityChange, TrustState } from './client/encryption/nkc1/identity-trust.ts';
+export type { ConnectionSnapshot } from './client/connection/connection-reporter.ts';
+export type { Guarantees } from './client/connection/server-info.ts';
+export type { MessagesClient, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
+export type { PendingMessage } from './client/messages/outgoing-messages.ts';
+export type { UploadProgress } from './client/outbox/pending-files.ts';
+export type { HistoryPage, HistoryQuery } from './client/timeline/history-query.ts';
+export type { UpdateConversation } from './client/conversations/conversation-requests.ts';
 export type { ConversationsClient } from './client/conversations/conversations-client.ts';
-export type { ListConversations } from './client/conversations/directory.ts';
-export type { ConversationSnapshot, ConversationView } from './client/conversations/conversation-view.ts';
-export type { InboxSnapshot } from './client/conversations/inbox-state.ts';
+export type { ListConversations, ListMembers } from './client/conversations/directory.ts';
+export type { ConversationView } from './client/conversations/conversation-view.ts';
+export type { ConversationSnapshot } from './client/conversations/open-conversation.ts';
+export type { Inbox, InboxSnapshot } from './client/conversations/inbox.ts';
 export type { SendMessageInput } from './client/ports.ts';
-export type { CallsClient } from './client/calls/calls-client.ts';
+export type { CallsClient } from './client/calls/session/calls-client.ts';
 export type {
   CallOptions,
   CallSession,
   CallSessionEvents,
   CallSnapshot,
+  JoinMedia,
+  MediaPreview,
+  MediaPreviewSnapshot,
   RemoteStream,
   StartCall,
-} from './client/calls/call-types.ts';
+} from './client/calls/session/call-types.ts';
 export type {
-  CallMedia,
-  IceConfig,
-  IncomingSignal,
-  LocalMedia,
-  LocalMediaEvents,
-  MediaBackend,
-  MediaBackendEvents,
-  MediaContext,
-  MediaKey,
-  MediaKeyPort,
-  MediaPlatform,
-  OutgoingSignal,
-  PeerId,
-  PeerState,
-  PeerStats,
-  Playback,
+  DeviceChoice,
+  ProcessedTrack,
   ScreenShareOptions,
-  SignalBody,
-  SignalPort,
-  Slot,
-  WantedTrack,
-} from './client/calls/media-backend.ts';
+  TrackProcessor,
+} from './client/calls/webrtc/media-backend.ts';
 export type { PresenceClient } from './client/presence/presence-client.ts';
+export type {
+  DownloadOptions,
+  FilesClient,
+  RecordVoiceOptions,
+  UploadOptions,
+  VoiceRecorder,
+  VoiceRecorderSnapshot,
+  VoiceRecording,
+} from './client/files/files-client.ts';
 export type { TypingClient } from './client/presence/typing-client.ts';
 export type { AbortOptions } from './lib/abort.ts';
 export type { Listener, ListenOptions } from './lib/emitter.ts';
 export type { LogFields, Logger } from './lib/logger.ts';
 export type { Clock } from './lib/clock.ts';
 export type { Observable } from './lib/observable.ts';
-export { indexedDbStorage, type IndexedDbStorageOptions } from './storage/indexed-db.ts';
-export { memoryStorage } from './storage/memory.ts';
-export type { CommStorage, Step, Storable } from './storage/comm-storage.ts';
+export type { RandomSource } from './lib/random.ts';
+export { indexedDbStorage, type IndexedDbStorageOptions } from './storage/indexed-db-storage.ts';
+export { memoryStorage } from './storage/memory-storage.ts';
+export type { BlobStorage, CommStorage, Step, Storable } from './storage/comm-storage.ts';
 export {
   lumenPagePort,
   type LumenPageHost,
@@ -64,26 +67,38 @@ export { socketIoPort, type SocketIoOptions } from './transport/socket-io.ts';
 export type { ConnectRefusal, Handshake, SocketListener, SocketPort } from './transport/socket-port.ts';
 export type { ConnectionStatus } from './transport/connection.ts';
 export type { Token } from './transport/token-source.ts';
-export { CommError, isCommError, type CommErrorOptions, type ErrorCode } from './protocol/errors.ts';
-export type { Hello } from './protocol/hello.ts';
+export {
+  CommError,
+  isCommError,
+  type CommErrorOptions,
+  type ConnectFailureReason,
+  type ErrorCode,
+} from './protocol/errors.ts';
+export type { Hello } from './protocol/handshake.ts';
 export type { DecryptionFailure, EncryptedEnvelope } from './protocol/encryption.ts';
-export type { Pushes } from './protocol/events.ts';
 export type {
   Conversation,
+  ConversationLeft,
   ConversationUpdate,
   CreateConversation,
   Head,
   Participant,
 } from './protocol/conversations.ts';
 export type {
+  AttachmentKeys,
   EditMessage,
+  ForwardedFrom,
   ForwardMessage,
   Message,
   MessageAttachment,
+  MessageDeleted,
   MessageRef,
+  MessageStatusUpdate,
   Reaction,
+  ReactionUpdate,
   ReactToMessage,
   ReadReceipt,
+  ReadReceiptUpdate,
 } from './protocol/messages.ts';
 export type { Call, CallParticipant, ConnectionQualityReport, MediaChanged } from './protocol/calls.ts';
 export type { PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
@@ -100,4 +115,4 @@ export type {
   QualityLevel,
   Role,
   SendableType,
-} from './protocol/vocabulary.ts';
+} from './protocol/constants.ts';

@@ -16,6 +16,6 @@ if (user === '') showSignIn(root);
 else showApp(root, user);
 
 if ('serviceWorker' in navigator && import.meta.env.PROD) {
-  // Without it the page only can't be reloaded while the server is away.
+  // Optional: without the service worker the page only cannot be reloaded while the server is unreachable.
   navigator.serviceWorker.register('/service-worker.js').catch(() => undefined);
 }

@@ -1,6 +1,6 @@
 /**
- * Keeps the page itself, so that it can be reloaded while the server is away: what waits in the outbox is then still
- * there. The network always comes first, and a port that isn't the playground's any more is left alone.
+ * Caches the page, so that it can be reloaded while the server is unreachable, without losing the outbox. Requests go to
+ * the network first. If the port is used by another server, the worker unregisters itself.
  */
 interface ExtendableEvent extends Event {
   waitUntil(work: Promise<unknown>): void;
@@ -13,12 +13,12 @@ interface FetchEvent extends ExtendableEvent {
 const CACHE = 'lumen-comm-playground';
 const MARK = 'x-lumen-comm-playground';
 const PAGE = '/';
-/** What the build wrote, by what it was made from. */
+/** Vite's build manifest: output files by source file. */
 const MANIFEST = '/manifest.json';
 type Manifest = Record<string, { file: string; css?: string[] }>;
 
 addEventListener('install', (event) => {
-  (event as ExtendableEvent).waitUntil(fetch(PAGE).then(keep));
+  (event as ExtendableEvent).waitUntil(fetch(PAGE).then(cachePage));
 });
 
 addEventListener('fetch', (event) => {
@@ -28,7 +28,7 @@ addEventListener('fetch', (event) => {
   if (request.method !== 'GET' || url.origin !== location.origin) return;
   if (request.mode === 'navigate') fetching.respondWith(navigate(request));
   else if (url.pathname.startsWith('/assets/') || url.pathname === '/favicon.svg') {
-    fetching.respondWith(fetch(request).catch(() => kept(request.url)));
+    fetching.respondWith(fetch(request).catch(() => cached(request.url)));
   }
 });
 
@@ -37,15 +37,15 @@ async function navigate(request: Request): Promise<Response> {
   try {
     response = await fetch(request);
   } catch {
-    return kept(PAGE);
+    return cached(PAGE);
   }
-  if (response.headers.has(MARK)) await keep(response.clone());
-  else await leave();
+  if (response.headers.has(MARK)) await cachePage(response.clone());
+  else await unregister();
   return response;
 }
 
-/** Keeps the page and what it is made of; what an earlier build left goes. */
-async function keep(page: Response): Promise<void> {
+/** Caches the page and its assets and deletes the assets of earlier builds. */
+async function cachePage(page: Response): Promise<void> {
   if (!page.ok) return;
   const manifest = (await (await fetch(MANIFEST)).json()) as Manifest;
   const paths = Object.values(manifest).flatMap(({ file, css = [] }) => [file, ...css].map((name) => `/${name}`));
@@ -57,11 +57,11 @@ async function keep(page: Response): Promise<void> {
   await Promise.all([...held].filter((path) => !wanted.has(path)).map((path) => cache.delete(path)));
 }
 
-async function kept(url: string): Promise<Response> {
+async function cached(url: string): Promise<Response> {
   return (await caches.match(url)) ?? Response.error();
 }
 
-async function leave(): Promise<void> {
+async function unregister(): Promise<void> {
   await caches.delete(CACHE);
   await (globalThis as { registration?: ServiceWorkerRegistration }).registration?.unregister();
 }

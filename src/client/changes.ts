@@ -1,20 +1,21 @@
 import type { Conversation, ConversationUpdate } from '../protocol/conversations.ts';
 import type { Message, MessageDeleted, Reaction } from '../protocol/messages.ts';
-import type { MessageStatus } from '../protocol/vocabulary.ts';
+import type { MessageStatus } from '../protocol/constants.ts';
 
 /**
- * A change of a conversation, whichever way it came: a live push, a batch after a reconnect, an acknowledgement, or a
- * base server. With our server it carries `rev`, and is applied in that order exactly once.
+ * A durable change of a conversation: from a push, a resync, a response, or a base server. Our server numbers them with
+ * `rev`; each is applied exactly once, in that order.
  */
 export type Change =
   | { kind: 'created' | 'updated'; conversationId: string; message: Message; rev?: number | undefined }
-  /** From a base server, which doesn't send the tombstone. */
+  /** A deletion by a base server, which sends no tombstone. */
   | {
       kind: 'deleted';
       conversationId: string;
       messageId: string;
       deletedBy: string;
       deletedAt: string;
+      unauthenticated?: boolean | undefined;
       rev?: undefined;
     }
   | {
@@ -27,7 +28,7 @@ export type Change =
     }
   | { kind: 'conversation'; conversationId: string; update: ConversationUpdate; rev?: number | undefined };
 
-/** What moves without a `rev`: it is told live, and otherwise read off the participants' marks. */
+/** A receipt: a read or delivery marker that moved. Receipts have no `rev`; missed ones come with the participants of a conversation. */
 export type Mark =
   | {
       kind: 'read';
@@ -45,11 +46,16 @@ export type Mark =
       seq?: number | undefined;
     };
 
-/** The marks that a conversation's participants carry, as if each had just been told. */
+/** Returns true for a large group of which the server has listed only some participants. */
+export function isIncomplete({ participants, memberCount }: Conversation): boolean {
+  return memberCount !== undefined && memberCount > participants.length;
+}
+
+/** Returns the read and delivery markers of a conversation's participants as receipts. */
 export function marksOf(conversation: Conversation, ownId: string | undefined): Mark[] {
   const others = conversation.participants.filter(({ userId }) => userId !== ownId);
   const marks: Mark[] = conversation.participants.flatMap(({ userId, lastReadSeq: seq, lastReadAt: readAt }) =>
-    // Who has joined later starts behind what was said before, and has read none of it.
+    // The marker of a participant who joined later starts behind the earlier messages; without a time it is no receipt.
     seq === undefined || seq === 0 || readAt === undefined
       ? []
       : [{ kind: 'read', conversationId: conversation.id, userId, readAt, messageId: '', seq } as const],
@@ -57,8 +63,13 @@ export function marksOf(conversation: Conversation, ownId: string | undefined): 
   if (others.length === 0) return marks;
   const slowest = (seq: (of: (typeof others)[number]) => number | undefined): number =>
     Math.min(...others.map((each) => seq(each) ?? 0));
-  const delivered = slowest((each) => Math.max(each.lastDeliveredSeq ?? 0, each.lastReadSeq ?? 0));
-  const read = slowest((each) => each.lastReadSeq);
+  const { reached } = conversation;
+  // The slowest participants of a large group may not be listed.
+  const isKnown = reached !== undefined || !isIncomplete(conversation);
+  if (!isKnown) return marks;
+  const delivered =
+    reached?.delivered ?? slowest((each) => Math.max(each.lastDeliveredSeq ?? 0, each.lastReadSeq ?? 0));
+  const read = reached?.read ?? slowest((each) => each.lastReadSeq);
   const status = (seq: number, reached: MessageStatus): void => {
     if (seq > 0) marks.push({ kind: 'status', conversationId: conversation.id, messageId: '', status: reached, seq });
   };
@@ -67,8 +78,15 @@ export function marksOf(conversation: Conversation, ownId: string | undefined): 
   return marks;
 }
 
-/** A tombstone, as the deletion it tells of: only its sender deletes a message. */
+/** Returns the deletion that a tombstone describes. Only its sender can delete a message. */
 export function deletionOf(message: Message): MessageDeleted {
-  const { id: messageId, conversationId, senderId: deletedBy, seq, rev } = message;
-  return { messageId, conversationId, deletedBy, seq, rev };
+  const {
+    id: messageId,
+    conversationId,
+    senderId: deletedBy,
+    deletionUnauthenticated: unauthenticated,
+    seq,
+    rev,
+  } = message;
+  return { messageId, conversationId, deletedBy, ...(unauthenticated === true && { unauthenticated }), seq, rev };
 }

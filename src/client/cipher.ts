@@ -1,16 +1,68 @@
-import type { EditMessage, Message, SendMessage } from '../protocol/messages.ts';
+import type { AttachmentKeys, EditMessage, Message, MessageAttachment } from '../protocol/messages.ts';
 import type { Lazy } from '../lib/lazy.ts';
+import type { ParsedPush } from '../transport/parse-push.ts';
 import type { Encryption } from './encryption/encryption.ts';
-import type { Operation } from './messages/outbox.ts';
+import type { Operation, QueuedMessage } from './outbox/outbox-item.ts';
 
-/** What a message says that only its readers see. */
-export type Secret = Pick<Message, 'content' | 'type' | 'replyTo' | 'attachment'>;
+export type { QueuedMessage };
 
-/** A request of the outbox, as far as encryption is about it. */
+/** What the server is told of an encrypted file besides its size. */
+export const SEALED_FILE = { mimeType: 'application/octet-stream', fileName: 'file' };
+
+/** The encrypted part of a message. */
+export type Secret = Pick<Message, 'content' | 'type' | 'replyTo' | 'attachment' | 'attachments'>;
+
+/** Encrypts and decrypts files, and keeps the keys to those of messages in the outbox. */
+export interface FileCipher {
+  /** @throws CommError `UNSUPPORTED` without WebCrypto; the reason of the signal */
+  seal(file: Blob, signal: AbortSignal | undefined): Promise<{ sealed: Blob; keys: AttachmentKeys }>;
+  /** @throws CommError `E2EE_DECRYPTION_FAILED` if the keys are malformed, `UNSUPPORTED` without WebCrypto */
+  open(keys: AttachmentKeys): Promise<FileOpener>;
+  /** Decrypts a whole file. @throws CommError `E2EE_DECRYPTION_FAILED`, `UNSUPPORTED` without WebCrypto */
+  decrypt(sealed: Blob, keys: AttachmentKeys): Promise<Blob>;
+  /** Returns true if the bytes have the size of a file that was encrypted under these keys. Readable bytes never have. */
+  isSealed(bytes: Blob, keys: AttachmentKeys): boolean;
+  /**
+   * Whether a conversation requires encryption.
+   *
+   * @param isAsked - false never asks the server, and may not know whether the option applies
+   * @throws CommError that is retryable if the server can't be asked for now
+   */
+  isRequired(conversationId: string, isAsked: boolean): Promise<boolean>;
+  /**
+   * Returns the files of an encrypted message in the outbox.
+   *
+   * @throws CommError `E2EE_LOCKED`; `STORAGE` if the message is no longer stored
+   */
+  attachmentsOf(clientId: string): Promise<readonly MessageAttachment[]>;
+  /**
+   * Changes the files of an encrypted message in the outbox, which is encrypted again if it was. Resolves when they are stored
+   * with it, encrypted; before the user's id is known they are in memory. No effect if the message has left the outbox.
+   *
+   * @param change - without side effects; returns `undefined` to change nothing
+   * @throws CommError `E2EE_LOCKED`
+   */
+  attach(clientId: string, change: ChangeFiles): Promise<void>;
+}
+
+/** Returns the new files of a message. */
+export type ChangeFiles = (files: readonly MessageAttachment[]) => readonly MessageAttachment[] | undefined;
+
+/** Decrypts a file while it arrives. Both methods reject with `E2EE_DECRYPTION_FAILED` if it was modified. */
+export interface FileOpener {
+  /** Takes the next bytes. Resolves when they are verified. */
+  write(sealed: Blob): Promise<void>;
+  /** Returns the file, once all of it was written. */
+  end(): Promise<Blob>;
+}
+
+/** The parts of an outbox item that encryption uses. */
 export interface Outgoing {
   readonly clientId: string;
   readonly lane: string;
   readonly operation: Operation;
+  /** True if files of this device were uploaded unencrypted for this message: it must not become an encrypted one. */
+  readonly hasReadableFiles?: boolean | undefined;
 }
 
 /** A key for the media of a call. */
@@ -20,58 +72,63 @@ export interface CallKey {
   readonly secret: Uint8Array<ArrayBuffer>;
 }
 
-/** Takes a key that came. @returns whether it is for a call here: it is kept for nobody else then */
+/** Receives a key. @returns true if it belongs to a call of this device; it is not offered to other receivers then */
 export type TakeCallKey = (senderId: string, about: string, key: CallKey) => boolean;
 
-/** The way of keys for the media of calls, over the encrypted sessions. */
+/** Exchanges keys for the media of calls over the encrypted sessions. */
 export interface CallKeys {
-  /** Resolves when keys can be sent and read here; rejects as `encryption.ready` does. */
+  /** Resolves when keys can be sent and received; rejects as `encryption.ready` does. */
   ready(): Promise<void>;
   /**
-   * Resolves when it is on its way, or waits for the line.
-   * @param about - which call, and from which device: what `take` is told on the other side, by nobody but the sender
+   * Resolves when the key is sent, or stored until there is a connection.
+   * @param about - identifies the call and the sending device; passed to the receiver, authenticated
    * @throws CommError `E2EE_IDENTITY_CHANGED`, `E2EE_NO_KEYS`
    */
   send(userId: string, about: string, key: CallKey): Promise<void>;
-  /** Offers what has come and what comes. @returns how to stop */
+  /** Passes received keys to `take`, including earlier ones. @returns a function that ends it */
   listen(take: TakeCallKey): () => void;
-  /** Offers once more what waits from somebody. */
+  /** Offers the stored keys of a sender again. */
   look(senderId: string): void;
 }
 
 /**
- * What encryption does for the rest of the client; the composition root hands it over. Messages are decrypted where rows
- * come in, before anything is made of them, and encrypted when they are about to leave for the first time.
+ * Encryption as the rest of the client uses it; provided by the composition root. Messages are decrypted as soon as they
+ * arrive, and encrypted when they are first sent.
  */
 export interface Cipher {
-  /** What the app is given. */
+  /** The API for apps. */
   readonly api: Encryption;
   readonly callKeys: Lazy<CallKeys>;
-  /** Whose keys are needed now: opens them before anything of this user's is read or sent. */
-  connected(userId: string): Promise<void>;
-  lineLost(): void;
-  /** Calls `deliver` for a push: at once, or once it is decrypted; pushes stay in the order in which they came. */
-  pushed(event: string, data: unknown, deliver: (event: string, data: unknown) => void): void;
+  readonly files: Lazy<FileCipher>;
   /**
-   * An answer of the server with its messages decrypted; itself where nothing in it is encrypted.
-   * @param isLive - it brings what is new, not what was there before
+   * Opens the keys of the user. Resolves before any message of theirs is decrypted or sent.
+   * @throws CommError `E2EE_LOCKED` if the keys in the storage belong to another user
    */
-  open(answer: unknown, isLive: boolean): unknown;
-  /** What stands in the outbox for a message: the message itself, or a draft that keeps its secret apart. */
-  draft(payload: SendMessage & { clientId: string }, wanted: boolean | undefined): Promise<SendMessage>;
-  /** The same for an edit, whose secret is kept apart until it is known whether its message is encrypted. */
+  connected(userId: string): Promise<void>;
+  connectionLost(): void;
+  /** Decrypts a push and calls `deliver` with it. Pushes keep their order; those without encrypted parts may be delivered at once. */
+  pushed(push: ParsedPush, deliver: (push: ParsedPush) => void): void;
+  /**
+   * Decrypts the messages in a response. Returns the response itself if it has no encrypted messages.
+   * @param isLive - the messages are new, not history
+   * @param name - the request that is answered, with its payload; absent for REST
+   */
+  open(answer: unknown, isLive: boolean, name?: string, payload?: unknown): unknown;
+  /** Returns what the outbox stores of a message: the message itself, or a draft without its secret. */
+  draft(payload: QueuedMessage & { clientId: string }, wanted: boolean | undefined): Promise<QueuedMessage>;
+  /** The same for an edit. Its secret is stored separately until it is known whether the message is encrypted. */
   draftEdit(payload: EditMessage, clientId: string): EditMessage;
-  /** The secret of a draft, as far as it is at hand. */
+  /** Returns the secret of a draft if it is in memory. */
   secretOf(clientId: string): Secret | undefined;
-  /** Gets the secret of a draft that an earlier session or another tab has stored. */
+  /** Loads the secret of a draft that an earlier session or another tab has stored. */
   reveal(clientId: string): Promise<Secret | undefined>;
-  /** Stores the secret of a draft: in their order, for those of one lane. */
+  /** Stores the secret of a draft. Calls for one lane are processed in order. */
   keep(item: Outgoing): Promise<void>;
-  /** What goes out for an item: the same bytes however often it is asked. Those of one lane are answered in order. */
+  /** Returns the payload to send for an item: the same bytes for every attempt. Calls for one lane resolve in order. */
   seal(item: Outgoing): Promise<Operation['payload']>;
-  /** The item is over: stored by the server, or never to be. */
+  /** The item is finished. @param isStored - stored by the server; else rejected or discarded */
   settled(item: Outgoing, isStored: boolean): void;
-  /** What is kept here and fits a search, besides what the server found. */
+  /** Adds the matching encrypted messages of this device to the results of the server. */
   search(
     query: { query: string; conversationId?: string | undefined; limit?: number | undefined },
     found: Message[],

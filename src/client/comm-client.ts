@@ -1,33 +1,43 @@
 import type { AbortOptions } from '../lib/abort.ts';
-import { Emitter, type Listener, type ListenOptions } from '../lib/emitter.ts';
-import { lazily, lazy, type Lazy } from '../lib/lazy.ts';
-import { errorFields } from '../lib/logger.ts';
-import { CommError, isCommError } from '../protocol/errors.ts';
+import type { Emitter, Listener, ListenOptions } from '../lib/emitter.ts';
+import { uuidv7Generator } from '../lib/ids.ts';
+import { lazily, lazy, lazyMethods, lazyPart } from '../lib/lazy.ts';
+import type { Observable } from '../lib/observable.ts';
+import { CAPABILITIES, PLAIN_CAPABILITIES } from '../protocol/constants.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
-import { lazyStorage } from '../storage/lazy.ts';
-import { CAPABILITIES, PLAIN_CAPABILITIES } from '../protocol/vocabulary.ts';
+import { lazyStorage } from '../storage/lazy-storage.ts';
 import type { ConnectionStatus } from '../transport/connection.ts';
 import { socketIoPort } from '../transport/socket-io.ts';
 import { TokenSource } from '../transport/token-source.ts';
-import { Wire } from '../transport/wire.ts';
-import { CallsClient } from './calls/calls-client.ts';
+import { RequestChannel } from '../transport/request-channel.ts';
+import { CallsClient, lazyCallManager } from './calls/session/calls-client.ts';
 import type { Cipher } from './cipher.ts';
+import type { ClientParts } from './client-parts.ts';
+import { ConnectionManager } from './connection/connection-manager.ts';
+import { ConnectionReporter, type ConnectionSnapshot } from './connection/connection-reporter.ts';
+import { PageWatcher } from './connection/page-watcher.ts';
+import { ServerInfo, type Guarantees } from './connection/server-info.ts';
+import { ServerRequester } from './connection/server-requester.ts';
 import type { ClientContext } from './context.ts';
-import { ConversationsClient } from './conversations/conversations-client.ts';
+import { ConversationViews } from './conversations/conversation-view.ts';
+import { createConversationsClient, type ConversationsClient } from './conversations/conversations-client.ts';
 import type { Encryption } from './encryption/encryption.ts';
-import type { CommEvents } from './events.ts';
-import { Lifecycle } from './lifecycle.ts';
-import { MessagesClient } from './messages/messages-client.ts';
-import { resolveOptions, type CommClientOptions, type ResolvedOptions } from './options.ts';
-import { Peer, type Guarantees } from './peer.ts';
-import { PresenceClient } from './presence/presence-client.ts';
-import { TypingClient } from './presence/typing-client.ts';
+import { ErrorReporter } from './error-reporter.ts';
+import { requireListener, type CommEvents } from './events.ts';
+import type { FilesClient } from './files/files-client.ts';
+import { Messages, type MessagesClient } from './messages/messages-client.ts';
+import { OutgoingMessages } from './messages/outgoing-messages.ts';
+import { resolveOptions, type CommClientOptions } from './options.ts';
+import { createPresenceClient, type PresenceClient } from './presence/presence-client.ts';
+import { createTypingClient, type TypingClient } from './presence/typing-client.ts';
 import type { Reader } from './reader.ts';
-import type { Stream } from './stream.ts';
+import { LazySync } from './sync/lazy-sync.ts';
+import type { PushRouter } from './sync/push-router.ts';
+import { Synchronizer } from './synchronizer.ts';
 
 /**
- * The client. Constructing it opens nothing and starts nothing, so that it is safe while a server renders; everything
- * begins with `connect()`.
+ * The client. Its constructor opens no connection and starts no timers, so that it can run while a server renders. Call
+ * `connect()` to start.
  *
  * @example
  * const client = new CommClient({ url: 'https://chat.example.com', token: () => fetchToken() });
@@ -35,259 +45,227 @@ import type { Stream } from './stream.ts';
  * await client.connect();
  */
 export class CommClient {
+  /** The state of the connection, with the reason why the client is not connected and the time of the next attempt. */
+  readonly connection: Observable<ConnectionSnapshot>;
+  /** Sends, reads and changes messages. */
   readonly messages: MessagesClient;
+  /** Lists, opens and manages conversations. */
   readonly conversations: ConversationsClient;
+  /** Sends typing indicators and lists the users who are typing. */
   readonly typing: TypingClient;
+  /** Publishes the user's own presence and follows that of others. */
   readonly presence: PresenceClient;
+  /** Audio and video calls. */
   readonly calls: CallsClient;
-  /** End-to-end encryption; without the option `encryption` every method rejects with a `TypeError`. */
+  /** End-to-end encryption. Without the option `encryption` every method rejects with a `TypeError`. */
   readonly encryption: Encryption;
-  readonly #options: ResolvedOptions;
+  /** Uploads and downloads files. */
+  readonly files: FilesClient;
   readonly #emitter: Emitter<CommEvents>;
-  readonly #lifecycle: Lifecycle;
-  readonly #peer: Peer;
-  readonly #stream: Lazy<Stream>;
   readonly #storage: CommStorage;
-  #watching: AbortController | undefined;
-  /** Calls of `connect()` that wait, and whether the first of them began the connecting: with the last it ends. */
-  #waiting = 0;
-  #begun = false;
+  readonly #parts: ClientParts;
+  readonly #pageWatcher: PageWatcher;
 
-  /** @throws TypeError on wrong options */
+  /** @throws TypeError if an option is invalid */
   constructor(options?: CommClientOptions) {
     const resolved = resolveOptions(options);
-    const { clock, logger, requestTimeoutMs, url, namespace, path, transports, restPath } = resolved;
-    this.#options = resolved;
-    this.#emitter = new Emitter((error, event) => this.#threw(error, event));
-    this.#peer = new Peer(resolved.userId);
-    const report = (error: unknown): void => this.#report(error);
-    this.#storage = lazyStorage(async () => {
-      const { openStorage } = await import('../storage/open.ts');
+    const { clock, random, logger, url, namespace, path, transports, requestTimeoutMs, encryption } = resolved;
+    const { emitter, report } = new ErrorReporter(logger);
+
+    // Parts in chunks that load on demand. Those that need each other are connected below.
+    const connected = lazy(() => import('./connected.ts'));
+    const loadReader = async () => (await connected()).loadReader();
+    const rows = lazy(async () => (await connected()).rows);
+    const cipher = encryption === undefined ? undefined : lazyPart<Cipher>();
+    const reader = lazyPart<Reader>();
+    const router = lazyPart<PushRouter>();
+    const typing = lazy(async () => new (await connected()).TypingTracker(context, () => server.typingTimeoutMs));
+    const presence = lazy(async () => new (await connected()).PresenceTracker(context));
+    const storage = lazyStorage(async () => {
+      const { openStorage } = await connected();
       return openStorage(resolved.storage, report, clock);
     });
+
+    // Connection.
+    const server = new ServerInfo(resolved.userId);
     const socket = resolved.socket ?? socketIoPort({ url, namespace, path, transports });
-    const wire = new Wire(socket, clock, requestTimeoutMs);
+    const channel = new RequestChannel(socket, clock, requestTimeoutMs);
     const tokens = new TokenSource(resolved.token);
-    const userId = (): string | undefined => this.#peer.userId;
-    const base = lazy(async () => {
-      const { BaseModeRequester } = await import('../transport/base-mode.ts');
-      return new BaseModeRequester(wire, clock, requestTimeoutMs, () => userId() ?? '');
-    });
-    const rows = lazy(() => import('../transport/rows.ts'));
-    const { encryption } = resolved;
-    const cipher: Lazy<Cipher> | undefined =
-      encryption &&
-      lazy(async () => {
-        const { Engine } = await import('./encryption/engine.ts');
-        return new Engine(context, this.#storage, resolved, {
-          userId: () => this.userId,
-          conversation: async (id) => (await reader()).conversation(id),
-          find: async (id) => (await reader()).find(id),
-          amend: (message) => this.#stream.current?.amend(message),
-        });
-      });
-    this.encryption = lazily(async () => {
-      if (cipher === undefined) throw new TypeError('The option `encryption` is absent');
-      return (await cipher()).api;
-    });
-    const context: ClientContext = {
-      cipher,
-      rows,
-      requester: {
-        request: async (name, payload, requestOptions) => {
-          const answer = (this.#peer.has('ack') ? wire : await base()).request(name, payload, requestOptions);
-          answer.catch((error: unknown) => {
-            // Silence may mean that the line is dead and nobody has said so.
-            if (isCommError(error) && error.code === 'TIMEOUT') this.#lifecycle.wake();
-          });
-          const data = await answer;
-          return cipher === undefined ? data : ((await cipher()).open(data, true) as typeof data);
-        },
-      },
-      emitter: this.#emitter,
+    const reporter = new ConnectionReporter({
       clock,
       logger,
-      userId,
-      has: (capability) => this.#peer.has(capability),
-      online: () => this.#lifecycle.online,
-      whenConnected: (signal) => this.#lifecycle.whenConnected(signal),
-      untilConnected: (signal) => this.#lifecycle.untilConnected(signal),
       report,
-    };
-    const reader: Lazy<Reader> = lazy(async () => {
-      const { Reader } = await import('./reader.ts');
-      const rest = {
-        baseUrl: `${url ?? ''}${restPath}`,
-        fetch: resolved.fetch ?? globalThis.fetch.bind(globalThis),
-        tokens,
-        userId,
-        timeoutMs: requestTimeoutMs,
-        ...(cipher && { open: async (answer: unknown) => (await cipher()).open(answer, false) }),
-      };
-      return new Reader(context, rest, (id) =>
-        this.messages.outbox().filter(({ conversationId }) => conversationId === id),
-      );
-    });
-    this.messages = new MessagesClient(context, this.#storage, reader);
-    this.typing = new TypingClient(context);
-    this.#emitter.on('message:pending', ({ conversationId }) => this.typing.sent(conversationId));
-    this.presence = new PresenceClient(context);
-    this.calls = new CallsClient(context, resolved.calls);
-    this.conversations = new ConversationsClient(
-      context,
-      {
-        send: (input, sendOptions) => this.messages.send(input, sendOptions),
-        markRead: (ref, markOptions) => this.messages.markRead(ref, markOptions),
-        setTyping: (id, isTyping) => (isTyping ? this.typing.start(id) : this.typing.stop(id)),
-        typing: (id) => this.typing.observe(id),
-        join: async (id) => (await this.#stream()).enter(id),
-        untilConnected: context.untilConnected,
-        online: context.online,
-        clock,
-        closeTimeline: (id) => reader.current?.timelines.close(id),
+      diagnose: async (...failure) => {
+        const { diagnose } = await (await connected()).loadDiagnosis();
+        return diagnose(resolved, ...failure);
       },
-      reader,
-    );
-    // Loaded beside the handshake, which takes longer; what comes before it is there waits.
-    const early: [event: string, data: unknown][] = [];
-    this.#stream = lazy(async () => {
-      const [{ Stream, routeCalls }] = await Promise.all([import('./stream.ts'), rows(), cipher?.()]);
-      const { messages, conversations, typing, presence } = this;
-      const userRefused = (expired: boolean): void => this.#lifecycle.userRefused(expired);
-      const routeCall = routeCalls(this.calls.desk, report);
-      const targets = { messages, conversations, typing, presence, reader, userRefused, routeCall };
-      const stream = new Stream(context, this.#storage, targets);
-      for (const [event, data] of early.splice(0)) stream.pushed(event, data);
-      return stream;
     });
-    let signedIn: string | undefined;
-    this.#lifecycle = new Lifecycle({
+    const connection = new ConnectionManager({
       socket,
-      wire,
+      channel,
       tokens,
       clock,
+      random,
       userId: resolved.userId,
-      caps: encryption === undefined ? PLAIN_CAPABILITIES : CAPABILITIES,
-      greeted: (hello) => {
-        this.#peer.greeted(hello);
-        const { namedUserId: named, typingTimeoutMs } = this.#peer;
-        if (named !== undefined && named !== (signedIn ?? named)) this.messages.sender.handedOver();
-        signedIn = named ?? signedIn;
-        if (typingTimeoutMs !== undefined) this.typing.configure(typingTimeoutMs);
-      },
-      catchUp: async (isCurrent) => {
-        if (!this.#peer.has('ack')) await base();
-        await (await this.#stream()).catchUp(isCurrent);
-      },
-      lineLost: () => {
-        base.current?.closed();
-        this.#stream.current?.lineLost();
-        early.length = 0;
-      },
-      pushed: (event, data) => {
-        if (!this.#peer.has('ack')) base.current?.pushed(event, data);
-        if (this.#stream.current === undefined) early.push([event, data]);
-        else this.#stream.current.pushed(event, data);
-      },
-      status: (status) => this.#emitter.emit('status', status),
-      canPing: () => this.#peer.has('ack'),
+      capabilities: encryption === undefined ? PLAIN_CAPABILITIES : CAPABILITIES,
+      canPing: () => server.has('ack'),
+      reporter,
+      mayBeBase: resolved.baseServer !== undefined,
       report,
     });
+    const baseMode = lazy(async () => {
+      const { BaseModeRequester } = await (await connected()).loadBaseServer();
+      const { supports } = resolved.baseServer ?? {};
+      return new BaseModeRequester(channel, clock, requestTimeoutMs, () => server.userId ?? '', supports);
+    });
+    const requester = new ServerRequester(server, channel, baseMode, cipher, () => connection.wake());
+    const context: ClientContext = {
+      requester,
+      rows,
+      cipher,
+      emitter,
+      clock,
+      random,
+      newId: uuidv7Generator(() => clock.now(), random),
+      logger,
+      userId: () => server.userId,
+      has: (capability) => server.has(capability),
+      online: () => connection.online,
+      whenConnected: (signal) => connection.whenConnected(signal),
+      untilConnected: (signal) => connection.untilConnected(signal),
+      report,
+    };
+
+    // Flows and sub-clients.
+    const sync = new LazySync(router);
+    const uploads = lazy(async () => {
+      const { PendingUploads } = await import('./files/pending-uploads.ts');
+      return new PendingUploads(context, storage, resolved, outgoing);
+    });
+    const outgoing: OutgoingMessages = new OutgoingMessages(context, storage, reader, connected, uploads);
+    const { outbox } = outgoing;
+    const messages = new Messages(context, outgoing, reader, uploads);
+    const calls = lazyCallManager(context, resolved.calls);
+    const typingClient = createTypingClient(typing);
+    const views = new ConversationViews(context, { messages, typing: typingClient, sync }, reader);
+    const parts: ClientParts = { server, connection, requester, sync, outbox, reader, views, typing, presence, calls };
+
+    // Connections between the parts.
+    reader.connect(async () => {
+      const [{ createReader }, tracker] = await Promise.all([loadReader(), typing()]);
+      return createReader(context, resolved, tokens, outgoing, tracker, () => server.isBase);
+    });
+    router.connect(async () => {
+      const [{ createPushRouter }] = await Promise.all([connected(), rows(), typing(), presence(), cipher?.()]);
+      return createPushRouter(context, storage, parts);
+    });
+    cipher?.connect(async () => {
+      const { Engine } = await import('./encryption/engine.ts');
+      return new Engine(context, storage, resolved, {
+        userId: () => outbox.userId,
+        conversation: async (id) => (await reader()).conversation(id),
+        members: async (id, after) => (await reader()).directory.members(id, { after, limit: 200 }),
+        find: async (id) => (await reader()).find(id),
+        page: async (query) => (await reader()).history.page(query),
+        amend: (message) => sync.amend(message),
+      });
+    });
+    connection.attach(new Synchronizer(context, parts));
+    emitter.on('message:pending', ({ conversationId }) => typing.current?.sent(conversationId));
+
+    this.connection = reporter.snapshot;
+    this.messages = messages;
+    this.conversations = createConversationsClient(context, views, reader, loadReader);
+    this.typing = typingClient;
+    this.presence = createPresenceClient(context, presence);
+    this.calls = new CallsClient(calls);
+    this.encryption = lazily(async () => {
+      if (cipher === undefined) throw new TypeError('The option `encryption` is not set');
+      return (await cipher()).api;
+    });
+    this.files = lazyMethods(async () => (await uploads()).client, ['upload', 'download', 'url', 'recordVoice']);
+    this.#emitter = emitter;
+    this.#storage = storage;
+    this.#parts = parts;
+    this.#pageWatcher = new PageWatcher(context, parts, resolved.idleAfterMs, connected);
   }
 
+  /** The state of the connection. The event `status` reports each change of it. */
   get status(): ConnectionStatus {
-    return this.#lifecycle.status;
+    return this.#parts.connection.status;
   }
 
-  /** Who the server says this is; before it has, who the options say, or who it was the last time. */
+  /** The user id that the server confirmed; before that, the one of the options or of the last session. */
   get userId(): string | undefined {
-    return this.messages.sender.userId;
+    return this.#parts.outbox.userId;
   }
 
-  /** What the server at the other end can promise; all `false` until there is one. */
+  /** What the connected server guarantees; all `false` before the first connection. */
   get guarantees(): Guarantees {
-    return this.#peer.guarantees;
+    return this.#parts.server.guarantees;
   }
 
   /**
-   * Connects, and keeps connecting whatever happens, until `disconnect()`. Idempotent.
+   * Connects, and reconnects after every lost connection until `disconnect()`. Idempotent.
    *
+   * An abort ends the wait. If no other call waits, it also ends the connecting.
    * @returns when connected and in step with the server
-   * @throws CommError `UNAUTHENTICATED` when the server doesn't accept the user, `DISCONNECTED` when `disconnect()` comes
-   * first; an abort ends the waiting, and the connecting where nobody else waits for it
+   * @throws CommError `UNAUTHENTICATED` if the server does not accept the user, `DISCONNECTED` if `disconnect()` is called
+   * first
    */
   async connect({ signal }: AbortOptions = {}): Promise<void> {
+    const { sync, outbox, connection } = this.#parts;
     signal?.throwIfAborted();
-    const isDown = this.status === 'idle' || this.status === 'disconnected' || this.status === 'unauthenticated';
-    this.#begun = isDown || (this.#begun && this.#waiting > 0);
-    this.#waiting += 1;
-    this.#watchPage();
-    // A failure shows when it is needed, and is tried again then.
-    this.#stream().catch(() => undefined);
-    this.messages.sender.prepare().catch(() => undefined);
+    this.#pageWatcher.start();
+    sync.preload();
+    outbox.preload();
     try {
-      await this.#lifecycle.connect(signal);
+      await connection.connect(signal);
     } catch (error) {
-      if (this.#begun && this.#waiting === 1 && signal?.aborted === true) await this.disconnect();
+      if (signal?.aborted === true && connection.isAbandoned) await this.disconnect();
       throw error;
-    } finally {
-      this.#waiting -= 1;
     }
   }
 
-  /** Ends the connection and every timer. Listeners, open views and the outbox stay; `connect()` works again. */
+  /** Closes the connection and stops all timers. Listeners, open views and the outbox stay; `connect()` works again. */
   async disconnect(): Promise<void> {
-    this.#watching?.abort();
-    this.#watching = undefined;
-    if (this.calls.active !== undefined) await this.calls.desk.current?.leave();
-    this.#lifecycle.disconnect();
-    await this.messages.sender.settled();
-    await this.#stream.current?.save();
+    const { calls, connection, outbox, sync } = this.#parts;
+    this.#pageWatcher.stop();
+    if (calls.current !== undefined) await calls.current.leave();
+    connection.disconnect();
+    await outbox.settled();
+    await sync.save();
   }
 
-  /** @returns how to stop listening; aborting `signal` does the same */
+  /** Adds a listener. @returns a function that removes it; aborting `signal` does the same */
   on<K extends keyof CommEvents>(event: K, listener: Listener<CommEvents[K]>, options?: ListenOptions): () => void {
+    requireListener(event, listener);
     return this.#emitter.on(event, listener, options);
   }
 
-  /** As `on()`, for the next event alone. */
+  /** As `on()`, for the next event only. */
   once<K extends keyof CommEvents>(event: K, listener: Listener<CommEvents[K]>, options?: ListenOptions): () => void {
+    requireListener(event, listener);
     return this.#emitter.once(event, listener, options);
   }
 
-  /** Ends every subscription of `listener` to `event`; one that isn't there is no error. */
+  /** Removes a listener from an event. Idempotent. */
   off<K extends keyof CommEvents>(event: K, listener: Listener<CommEvents[K]>): void {
+    requireListener(event, listener);
     this.#emitter.off(event, listener);
   }
 
-  /** Disconnects and closes the storage: nothing keeps the process alive any more. */
+  /** Disconnects and closes the storage, so that nothing keeps the process running. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.disconnect();
-    this.messages.sender.close();
+    this.#parts.outbox.close();
     await this.#storage.close();
   }
+}
 
-  /** Wake-ups, and idleness where there is a page to watch. */
-  #watchPage(): void {
-    if (this.#watching !== undefined) return;
-    const { signal } = (this.#watching = new AbortController());
-    const wake = (): void => this.#lifecycle.wake();
-    const idle = (isIdle: boolean): void => this.presence.idle(isIdle);
-    import('./browser.ts').then(
-      ({ watchBrowser }) => watchBrowser(this.#options, { wake, idle }, signal),
-      (error: unknown) => this.#report(error),
-    );
-  }
-
-  #report(error: unknown): void {
-    this.#options.logger.warn('Unawaited failure', errorFields(error));
-    const told = isCommError(error) ? error : new CommError('INTERNAL', 'Internal error', { cause: error });
-    this.#emitter.emit('error', told);
-  }
-
-  #threw(error: unknown, event: keyof CommEvents): void {
-    this.#options.logger.error('A listener threw', { event, ...errorFields(error) });
-    // In the app's own time, as an error of the app: visible to it, and harmless to the client.
-    if (event !== 'error') queueMicrotask(() => this.#report(error));
+declare global {
+  /** Declared here because the library ES2022 of TypeScript has no `Symbol.asyncDispose`. */
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
   }
 }

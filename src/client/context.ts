@@ -2,50 +2,44 @@ import type { Clock } from '../lib/clock.ts';
 import type { Emitter } from '../lib/emitter.ts';
 import type { Lazy } from '../lib/lazy.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { RandomSource } from '../lib/random.ts';
 import { CommError } from '../protocol/errors.ts';
-import type { Requester } from '../transport/wire.ts';
+import type { Requester } from '../transport/request-channel.ts';
 import type { Cipher } from './cipher.ts';
 import type { CommEvents } from './events.ts';
-import type { Capability } from '../protocol/vocabulary.ts';
+import type { Capability } from '../protocol/constants.ts';
 
-export type Rows = typeof import('../transport/rows.ts');
+/** The parsers of server responses that parts of the first load use. */
+export type Rows = Pick<typeof import('../transport/parse-rows.ts'), 'parseMessage' | 'parsePresence'>;
 
-/** What the composition root hands to every sub-client. */
+/** Dependencies that the composition root passes to every part of the client. */
 export interface ClientContext {
   readonly requester: Requester;
-  /** Readers of answers: loaded beside the handshake, so there once anything can be answered. */
+  /** Parsers of server responses. Loaded during the handshake, so `current` is set before any response arrives. */
   readonly rows: Lazy<Rows>;
-  /** Absent without the option `encryption`; otherwise there once anything can be answered. */
+  /** Absent without the option `encryption`; else `current` is set before any response arrives. */
   readonly cipher: Lazy<Cipher> | undefined;
   readonly emitter: Emitter<CommEvents>;
   readonly clock: Clock;
+  readonly random: RandomSource;
+  /** Returns a new UUIDv7, later than all before it and than the id `after`. */
+  readonly newId: (after?: string) => string;
   readonly logger: Logger;
-  /** Who the server says this is, else who the options say it is. */
+  /** Returns the user id that the server confirmed, else the one of the options. */
   readonly userId: () => string | undefined;
-  /** True once the peer has said it can; never before a connection stood. */
+  /** Returns true if client and server both have the capability; always false before the first connection. */
   readonly has: (capability: Capability) => boolean;
-  /** True while requests make sense: connected, or catching up. */
+  /** Returns true while requests can be sent: connected, or resyncing. */
   readonly online: () => boolean;
-  /** Resolves when connected and in step; rejects when nobody is trying to connect. */
+  /** Resolves when connected and in step with the server. Rejects while the client is not trying to connect. */
   readonly whenConnected: (signal: AbortSignal | undefined) => Promise<void>;
-  /** The same for whoever can wait until somebody calls `connect()`. */
+  /** As `whenConnected()`, but also waits for a later `connect()`. */
   readonly untilConnected: (signal: AbortSignal | undefined) => Promise<void>;
-  /** For errors that nobody awaits: logged, and told by the event `error`. */
+  /** Logs an error that no caller awaits and emits it as the event `error`. */
   readonly report: (error: unknown) => void;
 }
 
-/** What reading a server's answer throws when the answer makes no sense. */
+/** The error for a server response that can't be parsed. */
 export function unreadable(what: string): CommError {
-  return new CommError('INTERNAL', `The server answered no readable ${what}`);
-}
-
-/** @throws TypeError unless `values` is a list of ids; a lone text would be taken for one of letters */
-export function requireIds(name: string, values: unknown): asserts values is readonly string[] {
-  if (!Array.isArray(values)) throw new TypeError(`${name} must be a list of ids`);
-  for (const value of values as readonly unknown[]) requireId(name, value);
-}
-
-/** @throws TypeError unless `value` can be an id */
-export function requireId(name: string, value: unknown): asserts value is string {
-  if (typeof value !== 'string' || value === '') throw new TypeError(`${name} must be a non-empty string`);
+  return new CommError('INTERNAL', `The server sent an invalid ${what}`);
 }

@@ -1,47 +1,108 @@
-import type { CommError } from '../protocol/errors.ts';
 import type { DecryptionFailure } from '../protocol/encryption.ts';
-import type { Pushes } from '../protocol/events.ts';
-import type { Message } from '../protocol/messages.ts';
+import type { Conversation, ConversationLeft, ConversationUpdate } from '../protocol/conversations.ts';
+import type { CommError } from '../protocol/errors.ts';
+import type {
+  Message,
+  MessageDeleted,
+  MessageStatusUpdate,
+  ReactionUpdate,
+  ReadReceiptUpdate,
+} from '../protocol/messages.ts';
+import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
 import type { ConnectionStatus } from '../transport/connection.ts';
-import type { CallSession } from './calls/call-types.ts';
+import type { CallSession } from './calls/session/call-types.ts';
+import type { MembersChange } from './encryption/groups/member-pin.ts';
+import type { IdentityChange } from './encryption/nkc1/identity-trust.ts';
+import { kindOf, requireOneOf } from './validation.ts';
 
-/** A message that will not be sent as it is; `retry(clientId)` and `discard(clientId)` are what's left. */
+/** A message that the server rejected. It stays in the outbox until `messages.retry()` or `messages.discard()`. */
 export interface FailedMessage {
+  /** The message, with the status `failed`. */
   message: Message;
+  /** Why the server rejected it. */
   error: CommError;
 }
 
-/** Somebody shows another identity key than the one that was known; it is told before any message under it is. */
-export interface IdentityChange {
-  userId: string;
-  /** The new one, in padded base64: what `encryption.acceptIdentity()` takes. */
-  identityKey: string;
-  previousKey: string;
-  /** True when the previous one had been verified. */
-  wasVerified: boolean;
-  /** True when the policy took it as it is; false: nothing is sent or shown until it is accepted. */
-  accepted: boolean;
-}
-
-/** A message that can't be read; it is shown without a text, and again (`message:updated`) once it can. */
+/** A message that could not be decrypted. If it can be later, `message:updated` follows with its content. */
 export interface FailedDecryption {
+  /** The message, with empty content. */
   message: Message;
+  /** Why it could not be decrypted. */
   reason: DecryptionFailure;
 }
 
-/** The client's own events. */
-export interface OwnEvents {
+/** The events of a client by name, with their payloads. Encrypted messages are decrypted already. */
+export interface CommEvents {
+  /** A message was stored: by another user, or by this user on any device. */
+  'message:new': Message;
+  /** A message was edited, or an encrypted message can now be decrypted. */
+  'message:updated': Message;
+  /** A message was deleted. */
+  'message:deleted': MessageDeleted;
+  /** A message of this user was delivered or read. */
+  'message:status': MessageStatusUpdate;
+  /** The reactions to a message changed. */
+  'message:reaction-update': ReactionUpdate;
+  /** A message was forwarded to a conversation of this user; `message:new` follows. */
+  'message:forwarded': Message;
+  /** A user has read messages. */
+  'read-receipt:update': ReadReceiptUpdate;
+  /** A user started or stopped typing. */
+  'typing:update': TypingUpdate;
+  /** The presence of a watched user changed. */
+  'presence:changed': PresenceUpdate;
+  /** The user became a participant of a conversation. */
+  'conversation:new': Conversation;
+  /** A conversation changed. */
+  'conversation:updated': ConversationUpdate;
+  /** A user, possibly this one, left a conversation or was removed from it. */
+  'conversation:left': ConversationLeft;
+  /** The connection status changed. */
   status: ConnectionStatus;
-  /** Something failed that nobody awaited. */
+  /** An error outside of any call that the app awaits. */
   error: CommError;
-  /** A message of one's own stands in the timeline and waits to be stored. */
+  /** `messages.send()` put a message into the outbox. */
   'message:pending': Message;
+  /** The server rejected a message for good. */
   'message:failed': FailedMessage;
-  /** Somebody calls. */
+  /** An incoming call rings. */
   call: CallSession;
+  /** Another user's identity key changed. */
   'encryption:identity-changed': IdentityChange;
+  /** The members of an encrypted conversation changed, as the server or a member reports. */
+  'encryption:members-changed': MembersChange;
+  /** A message could not be decrypted. */
   'encryption:decryption-failed': FailedDecryption;
 }
 
-/** Every push of the protocol under its own name with its exact payload, and the client's own events. */
-export type CommEvents = Omit<Pushes, keyof OwnEvents | 'comm:hello' | 'message:error'> & OwnEvents;
+/** Every event name; the type makes the list complete. */
+const EVENTS: Readonly<Record<keyof CommEvents, true>> = {
+  'message:new': true,
+  'message:updated': true,
+  'message:deleted': true,
+  'message:status': true,
+  'message:reaction-update': true,
+  'message:forwarded': true,
+  'read-receipt:update': true,
+  'typing:update': true,
+  'presence:changed': true,
+  'conversation:new': true,
+  'conversation:updated': true,
+  'conversation:left': true,
+  status: true,
+  error: true,
+  'message:pending': true,
+  'message:failed': true,
+  call: true,
+  'encryption:identity-changed': true,
+  'encryption:members-changed': true,
+  'encryption:decryption-failed': true,
+};
+
+/** @throws TypeError for an unknown event name, and for a listener that is no function */
+export function requireListener(event: unknown, listener: unknown): void {
+  requireOneOf('event', Object.keys(EVENTS), event);
+  if (typeof listener !== 'function') {
+    throw new TypeError(`The listener of "${String(event)}" must be a function; got ${kindOf(listener)}`);
+  }
+}

@@ -1,42 +1,67 @@
 import { systemClock, type Clock } from '../lib/clock.ts';
 import { silentLogger, type Logger } from '../lib/logger.ts';
+import { systemRandom, type RandomSource } from '../lib/random.ts';
+import type { Conversation } from '../protocol/conversations.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
+import type { BaseServerFeature } from '../transport/base-mode.ts';
 import type { SocketPort } from '../transport/socket-port.ts';
 import type { Token } from '../transport/token-source.ts';
-import type { CallOptions } from './calls/call-types.ts';
-import { requireId } from './context.ts';
-import { DEFAULT_NAMESPACE, DEFAULT_REST_PATH, DEFAULT_SOCKET_PATH } from '../protocol/vocabulary.ts';
+import type { CallOptions } from './calls/session/call-types.ts';
+import { kindOf, requireFields, requireId, requireOneOf } from './validation.ts';
+import { DEFAULT_NAMESPACE, DEFAULT_REST_PATH, DEFAULT_SOCKET_PATH } from '../protocol/constants.ts';
 
-/** How end-to-end encryption works; `{}` turns it on. */
+/** Options of end-to-end encryption; `{}` turns it on. */
 export interface EncryptionOptions {
   /**
-   * What opens the keys and texts that are stored on this device: a passphrase (asked for when they are first needed), or a
-   * key of 32 bytes that the app keeps.
-   * @defaultValue a key that the browser keeps and doesn't hand out; outside of browsers none
+   * Encrypts the keys and message texts stored on this device: under a passphrase, which a function is asked for with the
+   * first use, or under a key of 32 bytes that the app stores.
+   * @defaultValue in browsers a non-extractable key of WebCrypto; elsewhere they are stored in the clear
    */
-  atRest?: { passphrase: string | (() => string | Promise<string>) } | { key: Uint8Array } | undefined;
+  atRest?:
+    | {
+        /** The passphrase, or a function that returns it. */
+        passphrase: string | (() => string | Promise<string>);
+      }
+    | {
+        /** 32 bytes. */
+        key: Uint8Array;
+      }
+    | undefined;
   /**
-   * What to do when somebody who isn't verified shows another identity key: `warn` tells of it and goes on, `block` sends
-   * and shows nothing until `acceptIdentity()`, as it always is with somebody who is verified.
+   * What happens when the identity key of a user who is not verified changes. `warn` emits `encryption:identity-changed`
+   * and accepts the key. `block` sends and shows nothing until `encryption.acceptIdentity()`, which always applies to
+   * verified users.
    * @defaultValue `'warn'`
    */
-  identityChanges?: 'warn' | 'block' | undefined;
+  policy?: 'warn' | 'block' | undefined;
+  /**
+   * Which conversations require encryption, besides those of `encryption.setRequired()`: all, direct ones, or those for which
+   * a function returns `true`. If the answer can't be determined, the conversation requires encryption.
+   * @defaultValue none
+   */
+  required?: true | 'direct' | ((conversation: Conversation) => boolean) | undefined;
 }
 
-/** When a page counts as left alone. */
+/** Options of automatic presence. */
 export interface PresenceOptions {
   /**
-   * `away` by itself after this long without input, in milliseconds; `false`: never. Browsers only.
+   * Time without input after which a page publishes `away`, in milliseconds; `false` turns it off. Browsers only.
    * @defaultValue 300_000
    */
   idleAfterMs?: number | false | undefined;
 }
 
-/**
- * How a {@link CommClient} reaches its server and who it is there. Every field has a default except that a server wants
- * a `token` or (in
- * development) a `userId`.
- */
+/** What a LumenJS server supports beyond its own tables. */
+export interface BaseServerOptions {
+  /**
+   * Features that crash a LumenJS server with its own tables. Without their names here they reject with `UNSUPPORTED`.
+   *
+   * @defaultValue none
+   */
+  supports?: readonly BaseServerFeature[] | undefined;
+}
+
+/** Options of a {@link CommClient}. A server needs a `token` or, in development, a `userId`. */
 export interface CommClientOptions {
   /**
    * Origin of the server.
@@ -44,47 +69,71 @@ export interface CommClientOptions {
    */
   url?: string | undefined;
   /**
-   * Who this is where no token is used: in development, or behind a proxy that vouches for it. Beside a token it is not
-   * sent; it says whose outbox this is before a server has.
+   * The user's id where no token is used: in development, or behind a proxy that authenticates. With a token it names the
+   * stored outbox until the first connection, and is sent to LumenJS servers only.
    */
   userId?: string | undefined;
-  /** A token, or how to get one. A function is asked again when the server says that the token has expired. */
+  /** Access token, or a function that returns one. A function is called again on `TOKEN_EXPIRED`. */
   token?: Token | undefined;
-  /** @defaultValue `'/nk/messages'` */
+  /**
+   * Socket.IO namespace.
+   * @defaultValue `'/nk/messages'`
+   */
   namespace?: string | undefined;
-  /** @defaultValue `'/__nk_socketio/'` */
+  /**
+   * Path of Socket.IO's requests.
+   * @defaultValue `'/__nk_socketio/'`
+   */
   path?: string | undefined;
-  /** @defaultValue `'/__nk_comm'` */
+  /**
+   * Path of the REST routes.
+   * @defaultValue `'/__nk_comm'`
+   */
   restPath?: string | undefined;
-  /** @defaultValue `['websocket', 'polling']` */
+  /**
+   * Transports of Socket.IO, in the order in which they are tried.
+   * @defaultValue `['websocket', 'polling']`
+   */
   transports?: readonly ('websocket' | 'polling')[] | undefined;
   /**
-   * What outlives the page: outbox and cursors.
-   * @defaultValue `indexedDbStorage()` where there is IndexedDB, else `memoryStorage()`
+   * Stores the outbox, cursors and keys over reloads.
+   * @defaultValue `indexedDbStorage()` where IndexedDB is available, otherwise `memoryStorage()`
    */
   storage?: CommStorage | undefined;
-  /** ICE servers and media of calls. */
+  /** Options of audio and video calls. */
   calls?: CallOptions | undefined;
-  /** End-to-end encryption. Absent: none of it is loaded. */
+  /** Options of end-to-end encryption. If absent, its code is not loaded. */
   encryption?: EncryptionOptions | undefined;
-  /** When `away` is told by itself. */
+  /** Options of automatic presence. */
   presence?: PresenceOptions | undefined;
   /**
-   * How long a request waits for its answer while nothing else comes either, in milliseconds; on a slow line that brings
-   * something, up to three times as long.
+   * How long a request waits for its response, in milliseconds. While the connection receives other data, it waits up to
+   * three times as long.
    * @defaultValue 10_000
    */
   requestTimeoutMs?: number | undefined;
-  /** @defaultValue silent */
+  /**
+   * Receives diagnostics; never tokens, keys or message texts.
+   * @defaultValue no logging
+   */
   logger?: Logger | undefined;
-  /** @defaultValue the global `fetch` */
+  /**
+   * Called for requests to the server and, with direct uploads, to its storage: add headers such as `Authorization` only if the URL
+   * has the origin of your server.
+   * @defaultValue the global `fetch`
+   */
   fetch?: typeof fetch | undefined;
-  /** The transport, in place of Socket.IO's own; `lumenPagePort()` for LumenJS page components. */
+  /** The LumenJS server that the client connects to. Ignored by lumen-comm-server. */
+  baseServer?: BaseServerOptions | undefined;
+  /** Replaces Socket.IO as the transport; `lumenPagePort()` for LumenJS page components. */
   socket?: SocketPort | undefined;
-  /** For tests. */
+  /** Replaces the system's clock and timers, for tests. */
   clock?: Clock | undefined;
+  /** Replaces the random source, for tests. In production `bytes()` must be cryptographically secure. */
+  random?: RandomSource | undefined;
 }
 
+/** Options with defaults filled in. */
 export interface ResolvedOptions {
   readonly url: string | undefined;
   readonly userId: string | undefined;
@@ -100,27 +149,96 @@ export interface ResolvedOptions {
   readonly requestTimeoutMs: number;
   readonly logger: Logger;
   readonly fetch: typeof fetch | undefined;
+  readonly baseServer: BaseServerOptions | undefined;
   readonly socket: SocketPort | undefined;
   readonly clock: Clock;
+  readonly random: RandomSource;
 }
 
+/** Every option name; the types make the lists complete. */
+const OPTIONS: Readonly<Record<keyof CommClientOptions, true>> = {
+  url: true,
+  userId: true,
+  token: true,
+  namespace: true,
+  path: true,
+  restPath: true,
+  transports: true,
+  storage: true,
+  calls: true,
+  encryption: true,
+  presence: true,
+  requestTimeoutMs: true,
+  logger: true,
+  fetch: true,
+  baseServer: true,
+  socket: true,
+  clock: true,
+  random: true,
+};
+const CALL_OPTIONS: Readonly<Record<keyof CallOptions, true>> = {
+  iceServers: true,
+  media: true,
+  maxBitrateKbps: true,
+  resolution: true,
+  ringTimeoutMs: true,
+  mediaEncryption: true,
+  platform: true,
+  processors: true,
+};
+const TRANSPORTS = ['websocket', 'polling'] as const;
+const FEATURES = ['archive', 'mute', 'pin', 'forward', 'calls'] as const satisfies readonly BaseServerFeature[];
+
 /**
- * Fills in the defaults. Touches nothing outside: safe while a server renders.
- * @throws TypeError on wrong use
+ * Validates options and fills in the defaults. Has no side effects, so it is safe during server rendering.
+ * @throws TypeError for unknown options and wrong values
  */
 export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions {
-  const { presence, requestTimeoutMs = 10_000, userId, token, url } = options;
+  requireFields('CommClient', options, Object.keys(OPTIONS));
+  const {
+    calls,
+    encryption,
+    presence,
+    baseServer,
+    requestTimeoutMs = 10_000,
+    transports = TRANSPORTS,
+    userId,
+    token,
+    url,
+  } = options;
+  if (presence !== undefined) requireFields('presence', presence, ['idleAfterMs']);
+  if (encryption !== undefined) {
+    const { policy, required } = encryption;
+    requireFields('encryption', encryption, ['atRest', 'policy', 'required']);
+    if (policy !== undefined) requireOneOf('encryption.policy', ['warn', 'block'], policy);
+    if (required !== undefined && required !== true && typeof required !== 'function') {
+      requireOneOf('encryption.required', ['direct'], required);
+    }
+  }
+  if (calls !== undefined) requireFields('calls', calls, Object.keys(CALL_OPTIONS));
   if (userId !== undefined) requireId('userId', userId);
   if (token !== undefined && typeof token !== 'string' && typeof token !== 'function') {
-    throw new TypeError('token: a string or function');
+    throw new TypeError(`token must be a string or a function; got ${kindOf(token)}`);
+  }
+  for (const name of ['url', 'namespace', 'path', 'restPath'] as const) {
+    const value: unknown = options[name];
+    if (value !== undefined && typeof value !== 'string') {
+      throw new TypeError(`${name} must be a string; got ${kindOf(value)}`);
+    }
   }
   if (url !== undefined && !/^https?:\/\//.test(url)) {
-    throw new TypeError('url must be http(s)://…');
+    throw new TypeError('url must start with http:// or https://');
   }
-  positive('requestTimeoutMs', requestTimeoutMs);
-  if (options.calls?.mediaEncryption && !options.encryption) throw new TypeError('mediaEncryption needs encryption');
+  if (!Array.isArray(transports)) throw new TypeError(`transports must be an array; got ${kindOf(transports)}`);
+  for (const transport of transports as readonly unknown[]) requireOneOf('transport', TRANSPORTS, transport);
+  requirePositive('requestTimeoutMs', requestTimeoutMs);
+  if (calls?.mediaEncryption === true && encryption === undefined) {
+    throw new TypeError('calls.mediaEncryption needs the option "encryption"');
+  }
+  if (baseServer !== undefined) requireFields('baseServer', baseServer, ['supports']);
+  for (const feature of baseServer?.supports ?? []) requireOneOf('baseServer.supports', FEATURES, feature);
   const idleAfterMs = presence?.idleAfterMs ?? 300_000;
-  if (idleAfterMs !== false) positive('presence.idleAfterMs', idleAfterMs);
+  if (idleAfterMs !== false) requirePositive('presence.idleAfterMs', idleAfterMs);
   return {
     url: url?.replace(/\/+$/, ''),
     userId,
@@ -128,21 +246,23 @@ export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions
     namespace: options.namespace ?? DEFAULT_NAMESPACE,
     path: options.path ?? DEFAULT_SOCKET_PATH,
     restPath: (options.restPath ?? DEFAULT_REST_PATH).replace(/\/+$/, ''),
-    transports: options.transports ?? ['websocket', 'polling'],
+    transports,
     storage: options.storage,
-    calls: options.calls,
-    encryption: options.encryption,
+    calls,
+    encryption,
     idleAfterMs,
     requestTimeoutMs,
     logger: options.logger ?? silentLogger,
     fetch: options.fetch,
+    baseServer,
     socket: options.socket,
     clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
   };
 }
 
-function positive(name: string, value: unknown): void {
+function requirePositive(name: string, value: unknown): void {
   if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
-    throw new TypeError(`${name} must be a positive number`);
+    throw new TypeError(`${name} must be a positive number; got ${typeof value === 'number' ? value : kindOf(value)}`);
   }
 }

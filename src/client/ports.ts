@@ -1,32 +1,51 @@
+import type { LinkPreview } from '../protocol/link-previews.ts';
 import type { AbortOptions } from '../lib/abort.ts';
-import type { Clock } from '../lib/clock.ts';
 import type { Observable } from '../lib/observable.ts';
 import type { CommError } from '../protocol/errors.ts';
 import type { Message, MessageAttachment } from '../protocol/messages.ts';
-import type { SendableType } from '../protocol/vocabulary.ts';
+import type { SendableType } from '../protocol/constants.ts';
 
-/** What to send, apart from where. */
+/** The content of a message to send. */
 export interface SendMessageInput {
+  /** The text; may be empty if there are files. */
   content: string;
-  /** @defaultValue `'text'` */
+  /**
+   * Kind of the message.
+   * @defaultValue `'text'`
+   */
   type?: SendableType | undefined;
-  /** Id of the message this answers. */
+  /** Id of the message that this one replies to. */
   replyTo?: string | undefined;
+  /** An uploaded file, as the only one. */
   attachment?: MessageAttachment | undefined;
   /**
-   * End to end, for those who are in the conversation now. Needs the option `encryption`.
-   * @defaultValue what `encryption.require()` says of the conversation
+   * The files, at most 10: uploaded ones, and files of this device. The message is sent when these are uploaded; later
+   * messages are not held up. Those of an encrypted message are encrypted before they are stored or leave the device.
+   */
+  attachments?: readonly (File | Blob | MessageAttachment)[] | undefined;
+  /**
+   * True keeps later messages of the conversation waiting until the files are uploaded and this message is sent.
+   * @defaultValue false
+   */
+  ordered?: boolean | undefined;
+  /** A preview of a link in `content`, from `messages.linkPreviews()`. Not sent with the option `encryption`. */
+  linkPreview?: LinkPreview | undefined;
+  /**
+   * Encrypts the message end to end for the current participants. Requires the option `encryption`.
+   * @defaultValue the value of `encryption.setRequired()` for the conversation
    */
   encrypt?: boolean | undefined;
   /**
-   * UUIDv7. Give one to be able to send the same message again after a crash: the server stores it once.
-   * @defaultValue a new one
+   * UUIDv7 that identifies the message before it is stored. The server stores one message per id, so that an app can send it
+   * again after a crash.
+   * @defaultValue a new id
    */
   clientId?: string | undefined;
 }
 
+/** The shown part of a conversation's messages. */
 export interface TimelineSnapshot {
-  /** Oldest first; own messages that wait to be stored come last. */
+  /** Oldest first; the user's own messages that are not stored yet come last. */
   readonly messages: readonly Message[];
   readonly hasOlder: boolean;
   readonly hasNewer: boolean;
@@ -34,29 +53,30 @@ export interface TimelineSnapshot {
   readonly error?: CommError | undefined;
 }
 
-/** The messages of one open conversation, in step with the server. */
+/** The messages of one open conversation, kept in step with the server. */
 export interface OpenTimeline extends Observable<TimelineSnapshot> {
-  /** Loads the newest page, or finds that it is there. */
+  /** Loads the newest page unless it is loaded. */
   loadNewest(options?: AbortOptions): Promise<void>;
   loadOlder(options?: AbortOptions): Promise<void>;
   loadNewer(options?: AbortOptions): Promise<void>;
-  /** Shows the stretch around a message. */
+  /** Shows the messages around this one. */
   jumpTo(messageId: string, options?: AbortOptions): Promise<void>;
-  /** The newest message that the server has, as far as it is held. */
+  /** Returns the newest loaded message that is stored on the server. */
   newest(): Message | undefined;
 }
 
-/** What an open conversation needs of the sub-clients beside it; the composition root hands it over. */
-export interface ViewPorts {
-  send(input: SendMessageInput & { conversationId: string }, options?: AbortOptions): Promise<Message>;
-  markRead(request: { conversationId: string; messageId: string }, options?: AbortOptions): Promise<void>;
-  setTyping(conversationId: string, isTyping: boolean): void;
-  typing(conversationId: string): Observable<readonly string[]>;
-  join(conversationId: string): Promise<void>;
-  /** Waits, for however long, until the client is connected. */
-  untilConnected(signal: AbortSignal): Promise<void>;
-  /** True while the server can be asked. */
-  online(): boolean;
-  readonly clock: Clock;
-  closeTimeline(conversationId: string): void;
+/** The other parts of the client that open conversations use; provided by the composition root. */
+export interface ViewParts {
+  readonly messages: {
+    send(input: SendMessageInput & { conversationId: string }, options?: AbortOptions): Promise<Message>;
+    markRead(request: { conversationId: string; messageId: string }, options?: AbortOptions): Promise<void>;
+  };
+  readonly typing: {
+    start(conversationId: string): void;
+    stop(conversationId: string): void;
+  };
+  readonly sync: {
+    /** Joins the room of the conversation and applies its state. */
+    join(conversationId: string): Promise<void>;
+  };
 }

@@ -1,43 +1,57 @@
+import { lazy } from '../lib/lazy.ts';
 import type { Conversation } from '../protocol/conversations.ts';
 import type { Message } from '../protocol/messages.ts';
 import { RestClient, type RestClientOptions } from '../transport/rest-client.ts';
+import type { TokenSource } from '../transport/token-source.ts';
 import type { ClientContext } from './context.ts';
 import { Directory } from './conversations/directory.ts';
-import { InboxState } from './conversations/inbox-state.ts';
+import { LiveInbox } from './conversations/live-inbox.ts';
 import { OpenConversation } from './conversations/open-conversation.ts';
-import { History } from './messages/history.ts';
-import { Timelines } from './messages/timelines.ts';
-import type { ViewPorts } from './ports.ts';
+import { History } from './timeline/history.ts';
+import { TimelineRegistry } from './timeline/timeline-registry.ts';
+import type { OutgoingMessages } from './messages/outgoing-messages.ts';
+import type { ResolvedOptions } from './options.ts';
+import type { ViewParts } from './ports.ts';
+import type { TypingTracker } from './presence/typing-tracker.ts';
 
 /**
- * Everything that reads: history, search, timelines, the inbox. A chunk of its own, loaded when first needed: a client
- * that only sends and listens does without.
+ * Everything that reads: history, search, timelines, the inbox. In a chunk of its own that loads with the first use, so
+ * that a client that only sends and listens never downloads it.
  */
 export class Reader {
+  readonly #context: ClientContext;
   readonly history: History;
-  readonly timelines: Timelines;
+  readonly timelines: TimelineRegistry;
   readonly directory: Directory;
-  readonly inbox: InboxState;
+  readonly inbox: LiveInbox;
+  readonly #typing: TypingTracker;
 
   constructor(
     context: ClientContext,
     rest: RestClientOptions,
     pending: (conversationId: string) => readonly Message[],
+    typing: TypingTracker,
   ) {
+    this.#context = context;
+    this.#typing = typing;
     const client = new RestClient(rest);
-    this.history = new History(context, client);
-    this.timelines = new Timelines(context, this.history, pending);
-    this.directory = new Directory(context, client);
-    this.inbox = new InboxState(context, this.directory);
+    const base = lazy(async () => {
+      const { BaseHistory } = await import('./base-server.ts');
+      return new BaseHistory(client);
+    });
+    this.history = new History(context, client, base);
+    this.timelines = new TimelineRegistry(context, this.history, pending);
+    this.directory = new Directory(context, client, base);
+    this.inbox = new LiveInbox(context, this.directory);
   }
 
-  /** Somebody else is signed in. */
+  /** Removes everything that was read: another user has signed in. */
   forget(): void {
     this.timelines.clear();
-    this.inbox.apply({ kind: 'listed', conversations: [], first: true, hasMore: false });
+    this.inbox.clear();
   }
 
-  /** A conversation as it stands, held or asked for. */
+  /** Returns a conversation, from memory or from the server. */
   async conversation(id: string): Promise<Conversation> {
     const { inbox, directory } = this;
     const held = inbox.find(id);
@@ -46,12 +60,41 @@ export class Reader {
     return inbox.find(id) ?? directory.get(id);
   }
 
-  /** A message, held or asked for. */
+  /** Returns a message, from memory or from the server. */
   async find(id: string): Promise<Message> {
     return this.timelines.find(id) ?? this.history.get(id);
   }
 
-  openConversation(id: string, ports: ViewPorts): OpenConversation {
-    return new OpenConversation(id, ports, this.timelines.open(id), this.inbox);
+  openConversation(id: string, parts: ViewParts): OpenConversation {
+    const { timelines, inbox } = this;
+    const sources = { timeline: timelines.open(id), inbox, typing: this.#typing.observe(id) };
+    return new OpenConversation(id, this.#context, parts, sources, () => timelines.close(id));
   }
+}
+
+// In the same chunk: apps that send these requests also read.
+export { ConversationRequests } from './conversations/conversation-requests.ts';
+
+/** Creates the reader with its REST client. */
+export function createReader(
+  context: ClientContext,
+  { url, restPath, fetch, requestTimeoutMs }: ResolvedOptions,
+  tokens: TokenSource,
+  outgoing: OutgoingMessages,
+  typing: TypingTracker,
+  isBase: () => boolean,
+): Reader {
+  const { cipher, clock, userId } = context;
+  const rest: RestClientOptions = {
+    baseUrl: `${url ?? ''}${restPath}`,
+    fetch: fetch ?? globalThis.fetch.bind(globalThis),
+    clock,
+    tokens,
+    userId,
+    isBase,
+    timeoutMs: requestTimeoutMs,
+    ...(cipher && { open: async (answer: unknown) => (await cipher()).open(answer, false) }),
+  };
+  const pending = (id: string): Message[] => outgoing.pending().filter((each) => each.conversationId === id);
+  return new Reader(context, rest, pending, typing);
 }

@@ -1,10 +1,10 @@
 /** The last argument of every asynchronous method of the client. */
 export interface AbortOptions {
-  /** Aborting rejects with the signal's own reason. What the server already got may still happen. */
+  /** Aborting rejects with the reason of the signal. A request that was sent already may still take effect. */
   signal?: AbortSignal | undefined;
 }
 
-/** Settles as `promise` does, or rejects with the signal's reason as soon as it aborts. */
+/** Returns a promise that settles as `promise` does, or rejects with the reason of the signal once it aborts. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   if (signal.aborted) {

@@ -1,11 +1,15 @@
+/** The range of the waits. */
 export interface BackoffOptions {
-  baseMs: number;
-  maxMs: number;
+  /** Ceiling of the first wait; doubles with each attempt. */
+  readonly baseMs: number;
+  /** Ceiling of all waits. */
+  readonly maxMs: number;
 }
 
 /**
- * "Full jitter" backoff: a random wait between 0 and the doubling ceiling, so that clients that lost the same server
- * don't come back in step (AWS Architecture Blog, "Exponential Backoff And Jitter").
+ * Returns the wait before a retry: exponential backoff with full jitter, a random time between 0 and a ceiling that
+ * doubles with each attempt, so that clients that lost the same server do not return at the same moment (AWS Architecture
+ * Blog, "Exponential Backoff And Jitter").
  *
  * @param attempt - 0 for the first retry
  * @param random - between 0 (inclusive) and 1 (exclusive)

@@ -2,7 +2,7 @@ const ALPHABET = new TextEncoder().encode('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijk
 const PADDING = 0x3d;
 const ascii = new TextDecoder();
 
-/** Base64 with padding (RFC 4648, section 4). */
+/** Encodes bytes as base64 with padding (RFC 4648, section 4). */
 export function toBase64(bytes: Uint8Array): string {
   const text = new Uint8Array(Math.ceil(bytes.length / 3) * 4);
   for (let from = 0, to = 0; from < bytes.length; from += 3, to += 4) {
@@ -16,8 +16,8 @@ export function toBase64(bytes: Uint8Array): string {
 }
 
 /**
- * The bytes of a base64 text; `undefined` for anything that {@link toBase64} wouldn't have made: white space, missing
- * padding, set bits after the end. So two texts never stand for the same bytes.
+ * Decodes base64. Returns `undefined` for anything that {@link toBase64} does not produce, such as white space, missing
+ * padding or set bits after the end, so that no two texts decode to the same bytes.
  */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   let binary: string;
@@ -32,12 +32,12 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   return bytes;
 }
 
-/** Base64 for addresses, without padding (RFC 4648, section 5). */
+/** Encodes bytes as base64url without padding (RFC 4648, section 5). */
 export function toBase64Url(bytes: Uint8Array): string {
   return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
-/** As strict as {@link fromBase64}. */
+/** Decodes base64url without padding, as strictly as {@link fromBase64}. */
 export function fromBase64Url(text: string): Uint8Array<ArrayBuffer> | undefined {
   if (!/^[\w-]*$/.test(text)) return undefined;
   const padding = '='.repeat((4 - (text.length % 4)) % 4);

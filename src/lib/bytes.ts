@@ -1,7 +1,12 @@
 const utf8 = new TextEncoder();
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** Concatenates byte arrays. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  return concatAll(parts);
+}
+
+function concatAll(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   let length = 0;
   for (const part of parts) length += part.length;
   const joined = new Uint8Array(length);
@@ -13,11 +18,12 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>
   return joined;
 }
 
+/** Encodes a string as UTF-8. */
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   return utf8.encode(text);
 }
 
-/** `undefined` for what is no UTF-8. */
+/** Decodes UTF-8. Returns `undefined` for invalid bytes. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return strictUtf8.decode(bytes);
@@ -26,18 +32,19 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
+/** Encodes an unsigned 32-bit integer, big-endian. */
 export function u32(value: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 }
 
-/** The length of a text's UTF-8 in two bytes, big-endian, and the bytes. A `RangeError` past 65,535 of them. */
+/** Encodes a string as its UTF-8 length in two bytes, big-endian, and the UTF-8. @throws RangeError beyond 65,535 bytes */
 export function lp(text: string): Uint8Array<ArrayBuffer> {
   const bytes = utf8.encode(text);
-  if (bytes.length > 0xffff) throw new RangeError('Too long for a length of two bytes');
+  if (bytes.length > 0xffff) throw new RangeError('The string has more than 65,535 bytes of UTF-8');
   return concat(Uint8Array.of(bytes.length >>> 8, bytes.length & 0xff), bytes);
 }
 
-/** Takes as long for bytes that differ as for bytes that don't. */
+/** Compares byte arrays in constant time. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;
@@ -45,6 +52,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
+/** Returns whether all bytes are zero, in constant time. */
 export function isZero(bytes: Uint8Array): boolean {
   let any = 0;
   for (const byte of bytes) any |= byte;
@@ -53,7 +61,7 @@ export function isZero(bytes: Uint8Array): boolean {
 
 class Malformed extends Error {}
 
-/** Reads bytes from the start; what isn't there makes {@link readStrictly} fail. */
+/** Reads values from bytes, from the start. A missing or invalid value makes {@link readStrictly} return `undefined`. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -66,7 +74,7 @@ export class ByteReader {
     return this.#bytes.length - this.#at;
   }
 
-  /** A copy, so that what is kept doesn't keep the whole. */
+  /** Returns a copy, so that holding it does not keep the whole buffer in memory. */
   take(length: number): Uint8Array<ArrayBuffer> {
     if (length > this.left) this.fail();
     const taken = new Uint8Array(length);
@@ -88,13 +96,13 @@ export class ByteReader {
     return this.u16() * 0x1_0000 + this.u16();
   }
 
-  /** An integer up to 2⁵³ − 1, such as a time. */
+  /** Reads an integer up to 2⁵³ − 1, such as a time. */
   u64(): number {
     const value = this.u32() * 0x1_0000_0000 + this.u32();
     return Number.isSafeInteger(value) ? value : this.fail();
   }
 
-  /** What {@link lp} wrote. */
+  /** Reads a string that {@link lp} wrote. */
   text(): string {
     return decodeUtf8(this.take(this.u16())) ?? this.fail();
   }
@@ -104,7 +112,7 @@ export class ByteReader {
     return value > 1 ? this.fail() : value === 1;
   }
 
-  /** What `read` reads, or `undefined` where a flag says that there is nothing. */
+  /** Reads a flag, and a value if it is set; else returns `undefined`. */
   maybe<T>(read: () => T): T | undefined {
     return this.flag() ? read() : undefined;
   }
@@ -120,7 +128,7 @@ export class ByteReader {
   }
 }
 
-/** What `read` makes of the bytes; `undefined` where some are missing, left over, or not what they should be. */
+/** Returns what `read` reads, or `undefined` if bytes are missing, invalid or left over. */
 export function readStrictly<T>(bytes: Uint8Array, read: (reader: ByteReader) => T): T | undefined {
   const reader = new ByteReader(bytes);
   try {
@@ -132,7 +140,7 @@ export function readStrictly<T>(bytes: Uint8Array, read: (reader: ByteReader) =>
   }
 }
 
-/** Writes what {@link ByteReader} reads. */
+/** Writes values in the format of {@link ByteReader}. */
 export class ByteWriter {
   readonly #parts: Uint8Array[] = [];
 
@@ -174,6 +182,7 @@ export class ByteWriter {
   }
 
   done(): Uint8Array<ArrayBuffer> {
-    return concat(...this.#parts);
+    // Not `concat(...)`: an engine may reject tens of thousands of arguments.
+    return concatAll(this.#parts);
   }
 }

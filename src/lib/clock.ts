@@ -3,16 +3,18 @@ export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
   /**
-   * Runs `task` once after `delayMs`; the returned function cancels it.
+   * Runs `task` once after `delayMs`.
    *
-   * @param idle - true: in Node nothing stays alive for it
+   * @param idle - true: the timer does not keep a Node process running
+   * @returns a function that cancels it
    */
   after(delayMs: number, task: () => void, idle?: boolean): () => void;
 }
 
-/** Past this a timer fires at once. */
+/** Browsers and Node fire timers with a longer delay at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** The clock of the platform. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(delayMs, task, idle) {
@@ -20,7 +22,7 @@ export const systemClock: Clock = {
       task,
       Math.min(delayMs, MAX_TIMER_MS),
     );
-    // Browsers give a number.
+    // In browsers a timer is a number.
     if (idle === true) timer.unref?.();
     return () => clearTimeout(timer);
   },

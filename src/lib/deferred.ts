@@ -1,10 +1,11 @@
-/** A promise with its handles outside. */
+/** A promise that is settled from outside. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
   readonly reject: (reason: unknown) => void;
 }
 
+/** Creates a deferred. A rejection that no caller handles is not reported as unhandled. */
 export function deferred<T>(): Deferred<T> {
   let resolve!: (value: T) => void;
   let reject!: (reason: unknown) => void;
@@ -12,7 +13,7 @@ export function deferred<T>(): Deferred<T> {
     resolve = onResolve;
     reject = onReject;
   });
-  // Whoever never looks at it must not crash the process; those who await it still see the rejection.
+  // An unhandled rejection would end a Node process. Callers that await the promise still get it.
   promise.catch(() => undefined);
   return { promise, resolve, reject };
 }

@@ -1,9 +1,9 @@
-import { EventEmitter } from 'eventemitter3';
+import { Emitter as ComponentEmitter } from '@socket.io/component-emitter';
 
 /** Called with the event's payload. */
 export type Listener<T> = (payload: T) => void;
 
-/** How long to listen. */
+/** Options of a subscription. */
 export interface ListenOptions {
   /** Aborting removes the listener. */
   signal?: AbortSignal | undefined;
@@ -17,13 +17,12 @@ interface Subscription {
 }
 
 /**
- * A typed emitter. A listener that throws stops neither the others nor whoever emits: its error goes to `onThrow`.
- * The same listener twice is two subscriptions. Once stopped, a listener isn't called any more, not even by an emit
- * that has begun; stopping again does nothing.
+ * A typed event emitter. An error that a listener throws is passed to `onThrow`; the other listeners are still called. Adding
+ * a listener twice creates two subscriptions. A removed listener is not called any more, not even by an emit in progress.
  */
 export class Emitter<Events extends object> {
-  readonly #emitter = new EventEmitter();
-  /** For `off`, which knows a listener but none of its subscriptions. */
+  readonly #emitter = new ComponentEmitter<Record<string, AnyListener>, Record<string, AnyListener>>();
+  /** The subscriptions of each listener, for `off()`. */
   readonly #subscriptions = new WeakMap<AnyListener, Set<Subscription>>();
   readonly #onThrow: (error: unknown, event: keyof Events) => void;
 
@@ -56,6 +55,7 @@ export class Emitter<Events extends object> {
     { signal }: ListenOptions = {},
   ): () => void {
     if (signal?.aborted === true) return () => undefined;
+    const name: string = event;
     const call: AnyListener = (payload) => {
       if (!subscriptions.has(subscription)) return;
       if (once) stop();
@@ -67,13 +67,13 @@ export class Emitter<Events extends object> {
     };
     const stop = (): void => {
       subscriptions.delete(subscription);
-      this.#emitter.off(event, call);
+      this.#emitter.off(name, call);
       signal?.removeEventListener('abort', stop);
     };
     const subscription: Subscription = { event, stop };
     const subscriptions = this.#subscriptions.get(listener) ?? new Set();
     this.#subscriptions.set(listener, subscriptions.add(subscription));
-    this.#emitter.on(event, call);
+    this.#emitter.on(name, call);
     signal?.addEventListener('abort', stop, { once: true });
     return stop;
   }

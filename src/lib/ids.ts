@@ -1,21 +1,20 @@
+import { systemRandom, type RandomSource } from './random.ts';
+
 const POOL_BYTES = 1_024;
-/** The year 6429: far enough from the last one that 48 bits can name. */
+/** The year 6429. Later times are not accepted, so that 48 bits always suffice for the ids after them. */
 const MAX_MS = 2 ** 47;
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /**
- * UUID version 7 (RFC 9562, section 5.7): milliseconds first, so ids made later sort later. Within a millisecond a
- * counter in `rand_a` keeps the order (section 6.2, method 1), also when the clock steps back. Asked for an id `after`
- * another, it makes that one and all that follow later than it.
+ * Creates a generator of UUIDs version 7 (RFC 9562, section 5.7), which sort by the time they were generated. Within a
+ * millisecond a counter in `rand_a` keeps the order (section 6.2, method 1), also when the clock is set back. Given an id
+ * as `after`, that id and all later ones sort after it.
  */
-export function uuidv7Generator(
-  now: () => number,
-  fillRandom: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array,
-): (after?: string) => string {
+export function uuidv7Generator(now: () => number, random: Pick<RandomSource, 'bytes'>): (after?: string) => string {
   let lastMs = 0;
   let counter = 0;
-  // Random bytes are asked for in bulk: one call for each id would cost more than all the rest of it.
-  const pool = new Uint8Array(POOL_BYTES);
+  // Random bytes are requested in bulk: one call per id would take most of its time.
+  let pool = new Uint8Array(0);
   let used = POOL_BYTES;
   return (after) => {
     const ms = Math.max(now(), after === undefined ? 0 : uuidTime(after) + 1);
@@ -27,7 +26,7 @@ export function uuidv7Generator(
       counter = 0;
     }
     if (used === POOL_BYTES) {
-      fillRandom(pool);
+      pool = random.bytes(POOL_BYTES);
       used = 0;
     }
     pool[used] = ((pool[used] ?? 0) & 0x3f) | 0x80;
@@ -38,10 +37,11 @@ export function uuidv7Generator(
   };
 }
 
-/** When a UUIDv7 was made, in milliseconds; what is none, or of the far future, is as old as can be. */
+/** Returns the time of a UUIDv7 in milliseconds; 0 for an invalid one or one of the far future. */
 export function uuidTime(uuid: string): number {
   const ms = Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16);
   return ms < MAX_MS ? ms : 0;
 }
 
-export const uuidv7 = uuidv7Generator(Date.now, (bytes) => crypto.getRandomValues(bytes));
+/** Generates UUIDs with the system clock and random source. */
+export const uuidv7 = uuidv7Generator(Date.now, systemRandom);

@@ -1,7 +1,8 @@
-/** Runs tasks of one key strictly one after another; different keys don't wait for each other. */
+/** Runs the tasks of one key one after another. Tasks of different keys run concurrently. */
 export class KeyedQueue<K> {
   readonly #tails = new Map<K, Promise<unknown>>();
 
+  /** Runs `task` after all earlier tasks of the key, also if one of them fails. */
   run<T>(key: K, task: () => T | Promise<T>): Promise<T> {
     const before = this.#tails.get(key) ?? Promise.resolve();
     const result = before.then(task, task);

@@ -1,22 +1,23 @@
-/** Fields are ids, names, codes and numbers: never message texts, tokens or keys. */
+/** Structured fields of a log entry: ids, names, codes and numbers. Never message texts, tokens or keys. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Where diagnostics go; `console` is one. */
+/** Receives diagnostics. `console` is a logger. */
 export interface Logger {
-  /** What only somebody who looks for a fault wants to know. */
+  /** Details for debugging. */
   debug(message: string, fields?: LogFields): void;
-  /** What happened as it should. */
+  /** Normal operation. */
   info(message: string, fields?: LogFields): void;
-  /** What went wrong and was dealt with. */
+  /** A failure that was handled. */
   warn(message: string, fields?: LogFields): void;
-  /** What went wrong and has to be looked at. */
+  /** A failure that needs attention. */
   error(message: string, fields?: LogFields): void;
 }
 
 const ignore = (): void => undefined;
+/** Discards all entries. */
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
-/** What may be logged of an error: its kind. Messages of foreign errors can quote the content they failed on. */
+/** Returns what may be logged of an error: its name and code. Messages of foreign errors can quote user content. */
 export function errorFields(error: unknown): LogFields {
   if (!(error instanceof Error)) return { error: typeof error };
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;

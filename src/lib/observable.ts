@@ -1,17 +1,17 @@
 /**
- * State that can be watched; the shape `useSyncExternalStore` wants. Snapshots are frozen, and the same object as
- * before where nothing changed. All three can be handed over loose, as in `useSyncExternalStore(o.subscribe, …)`.
+ * A state that can be observed, in the shape of React's `useSyncExternalStore`. Snapshots are frozen; unchanged parts are the
+ * same objects as before. The methods do not use `this`, so they can be passed as functions.
  */
 export interface Observable<T> {
-  /** The state as it is now. */
+  /** Returns the current state. */
   readonly getSnapshot: () => T;
-  /** What a server renders: the state before anything was loaded. */
+  /** Returns the initial state, for server rendering. */
   readonly getServerSnapshot: () => T;
-  /** Calls `listener` after each change; returns how to stop. */
+  /** Calls `listener` after each change. Returns a function that ends it. */
   readonly subscribe: (listener: () => void) => () => void;
 }
 
-/** An observable that its owner sets. Listeners run after the state moved; one that throws stops no other. */
+/** An observable with a setter. Listeners run after the change; an error of one does not stop the others. */
 export class ObservableValue<T> implements Observable<T> {
   readonly #initial: T;
   readonly #listeners = new Set<() => void>();
@@ -29,12 +29,13 @@ export class ObservableValue<T> implements Observable<T> {
   readonly getServerSnapshot = (): T => this.#initial;
 
   readonly subscribe = (listener: () => void): (() => void) => {
-    // Its own function per subscription: the same listener twice is two subscriptions.
+    // A function per subscription, so that the same listener can subscribe twice.
     const entry = (): void => listener();
     this.#listeners.add(entry);
     return () => void this.#listeners.delete(entry);
   };
 
+  /** True while it has a listener. */
   get watched(): boolean {
     return this.#listeners.size > 0;
   }
@@ -42,7 +43,7 @@ export class ObservableValue<T> implements Observable<T> {
   set(value: T): void {
     if (Object.is(value, this.#value)) return;
     this.#value = value;
-    // Of those that listened when it moved: one that subscribes anew while it is told would be told without end.
+    // A copy: a listener that subscribes again while it runs would be called endlessly.
     for (const listener of Array.from(this.#listeners)) {
       if (!this.#listeners.has(listener)) continue;
       try {

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { idSchema, timeSchema } from './fields.ts';
+import { idSchema, timeSchema } from './common-schemas.ts';
 import { LIMITS } from './limits.ts';
 import {
   CALL_END_DETAILS,
@@ -14,19 +14,23 @@ import {
   type CallState,
   type CallType,
   type QualityLevel,
-} from './vocabulary.ts';
+} from './constants.ts';
 
+/** A user who takes part in a call. */
 export interface CallParticipant {
   userId: string;
   joinedAt: string;
   audioMuted: boolean;
   videoMuted: boolean;
   screenSharing: boolean;
-  /** On which of their devices; absent for a base client. */
+  /** The device that takes part; absent for base clients. */
   deviceId?: string | undefined;
-  /** That device seals its frames for everybody who does, too. What it says; nobody has vouched for it. */
+  /** Whether the device encrypts media frames for participants that also do. Reported by the device, not authenticated. */
   mediaEncryption?: boolean | undefined;
+  /** The participant has put the call on hold to take another one. */
+  onHold?: boolean | undefined;
 }
+/** A call as the server knows it. Times are ISO 8601. */
 export interface Call {
   id: string;
   conversationId: string;
@@ -38,9 +42,22 @@ export interface Call {
   answeredAt?: string | undefined;
   endedAt?: string | undefined;
   endReason?: CallEndReason | undefined;
+  /** Further details of `endReason`, in the answer to `call:sync`. */
+  detail?: CallEndDetail | undefined;
+  /** Set in `call:incoming` if the user is in another call: the call rings as waiting. */
+  waiting?: boolean | undefined;
   /** In the order they joined. */
   participants: CallParticipant[];
 }
+/** A running call of a conversation, as all members see it. */
+export interface ActiveCall {
+  id: string;
+  type: CallType;
+  startedAt: string;
+  /** In the order they joined. */
+  participantIds: string[];
+}
+/** Measured quality of a participant's connection. */
 export interface ConnectionQualityReport {
   callId: string;
   userId: string;
@@ -55,100 +72,138 @@ export interface ConnectionQualityReport {
   availableBandwidth?: number | undefined;
 }
 
-/** What the `content` of a `call` message is, as JSON: the row that a call leaves in its conversation. */
+/** The JSON `content` of the `call` message that a finished call leaves in its conversation. */
 export interface CallLog {
   callId: string;
   callType: CallType;
   outcome: CallEndReason;
-  /** Seconds from the first answer to the end; 0 when nobody answered. */
+  /** Seconds from the first answer to the end; 0 if the call was not answered. */
   duration: number;
 }
 
-/** A client's name for itself, the same over reconnects: by it a device is known that comes back into its call. */
+/** Identifies a device across reconnects, so that it can resume its call. */
 export interface CallDevice {
   deviceId?: string | undefined;
 }
-/** What a device that takes part says of itself. */
+/** Properties of a device that takes part in a call. */
 export interface CallSeat extends CallDevice {
-  /** It can seal its frames, and has a way for the keys. */
+  /** Whether the device can encrypt media frames and exchange their keys. */
   mediaEncryption?: boolean | undefined;
+  /** Whether the microphone is on. @defaultValue true */
+  audio?: boolean | undefined;
+  /** Whether the camera is on. @defaultValue true in a video call, false in an audio call */
+  video?: boolean | undefined;
 }
+/** Starts a call. Idempotent if it has a `clientId`. */
 export interface InitiateCall extends CallSeat {
   conversationId: string;
   type: CallType;
   calleeIds: readonly string[];
-  /** Asking twice with the same one is calling once. */
+  /** A repeated id is answered with the call already started. */
   clientId?: string | undefined;
 }
+/** Accepts or rejects a call. */
 export interface RespondToCall extends CallSeat {
   callId: string;
   action: 'accept' | 'reject';
 }
+/**
+ * Joins the running call of a conversation. If another device of the caller takes part in it, this device takes its place
+ * and the other one gets `ended` with the detail `moved`.
+ */
+export interface JoinCall extends CallSeat {
+  conversationId: string;
+}
+/** Leaves or ends a call. */
 export interface HangUp {
   callId: string;
   reason: CallEndReason;
-  /** With `failed`. */
+  /** Set if `reason` is `failed`. */
   detail?: CallFailure | undefined;
 }
+/** Identifies a call. */
 export interface CallRef {
   callId: string;
 }
-/** After a reconnect: the device goes on in its call, and learns how that stands. */
+/** Resumes a device's call after a reconnect and requests its current state. */
 export interface SyncCall extends CallRef, CallDevice {}
-/** The values mean "on": `audio: false` is muted. */
+/** Reports which media a participant sends. `true` means on: `audio: false` is muted. Absent fields are unchanged. */
 export interface ToggleMedia {
   callId: string;
   audio?: boolean | undefined;
   video?: boolean | undefined;
   screenShare?: boolean | undefined;
+  /** A user can be in a second call while the first one is on hold. */
+  onHold?: boolean | undefined;
 }
+/** A STUN or TURN server, as `RTCPeerConnection` takes it. */
+export interface IceServer {
+  urls: string[];
+  username?: string | undefined;
+  credential?: string | undefined;
+}
+/** Answer to `call:ice-servers`. */
+export interface IceServers {
+  iceServers: IceServer[];
+  /** Number of seconds for which the credentials are valid; absent if there are none. */
+  ttlSeconds?: number | undefined;
+}
+/** Identifies a participant of a call. */
 export interface CallMember {
   callId: string;
   userId: string;
 }
+/** Addresses of a signaling message between two devices. */
 export interface Signal {
   callId: string;
-  /** Set by the server to who really sent it. */
+  /** Set by the server to the authenticated sender. */
   fromUserId: string;
   toUserId: string;
-  /** Set by the server, from what the sender's device called itself. */
+  /** Set by the server to the device id that the sender registered. */
   fromDeviceId?: string | undefined;
   toDeviceId?: string | undefined;
-  /** Which link between the two devices: a rebuilt one is the next. */
+  /** Number of the peer connection between the two devices; incremented when it is rebuilt. */
   generation?: number | undefined;
-  /** Which offer this belongs to. */
+  /** Id of the offer that the message belongs to. */
   negotiationId?: string | undefined;
 }
+/** An SDP offer or answer. */
 export interface SessionDescription extends Signal {
   type: 'offer' | 'answer';
   sdp: string;
   renegotiation?: boolean | undefined;
 }
+/** An ICE candidate. */
 export interface IceCandidate extends Signal {
   candidate: string;
   sdpMLineIndex: number | null;
   sdpMid: string | null;
-  /** Which generation of ICE (RFC 8839, section 5.4). */
+  /** ICE username fragment, which identifies the ICE generation (RFC 8839, section 5.4). */
   usernameFragment?: string | undefined;
 }
+/** Requests an ICE restart from the peer. */
 export type IceRestart = Signal;
 
+/** Reports a new state of a call. */
 export interface CallStateChange {
   callId: string;
   state: CallState;
   endReason?: CallEndReason | undefined;
-  /** Another device of the same user has settled it, or what failed. */
+  /** Set if another device of the user answered or rejected the call, or if a device failed. */
   detail?: CallEndDetail | undefined;
   error?: string | undefined;
 }
+/** Reports a participant who joined. */
 export interface CallParticipantJoined {
   callId: string;
   participant: CallParticipant;
 }
+/** Reports which media another participant sends. */
 export interface MediaChanged extends ToggleMedia {
   userId: string;
 }
 
+/** Validates {@link CallParticipant}. */
 export const callParticipantSchema = v.object({
   userId: v.string(),
   joinedAt: timeSchema,
@@ -157,7 +212,9 @@ export const callParticipantSchema = v.object({
   screenSharing: v.boolean(),
   deviceId: v.optional(v.string()),
   mediaEncryption: v.optional(v.boolean()),
+  onHold: v.optional(v.boolean()),
 }) satisfies v.GenericSchema<unknown, CallParticipant>;
+/** Validates {@link Call}. */
 export const callSchema = v.object({
   id: v.string(),
   conversationId: v.string(),
@@ -169,9 +226,19 @@ export const callSchema = v.object({
   answeredAt: v.optional(timeSchema),
   endedAt: v.optional(timeSchema),
   endReason: v.optional(v.picklist(CALL_END_REASONS)),
+  detail: v.optional(v.picklist(CALL_END_DETAILS)),
+  waiting: v.optional(v.boolean()),
   participants: v.array(callParticipantSchema),
 }) satisfies v.GenericSchema<unknown, Call>;
+/** Validates {@link ActiveCall}. */
+export const activeCallSchema = v.object({
+  id: v.string(),
+  type: v.picklist(CALL_TYPES),
+  startedAt: timeSchema,
+  participantIds: v.array(v.string()),
+}) satisfies v.GenericSchema<unknown, ActiveCall>;
 
+/** Validates {@link CallLog}. */
 export const callLogSchema = v.object({
   callId: v.string(),
   callType: v.picklist(CALL_TYPES),
@@ -180,6 +247,7 @@ export const callLogSchema = v.object({
 }) satisfies v.GenericSchema<unknown, CallLog>;
 
 const measure = v.optional(v.pipe(v.number(), v.finite(), v.minValue(0), v.maxValue(1e9)));
+/** Validates {@link ConnectionQualityReport}. */
 export const qualityReportSchema = v.object({
   callId: idSchema,
   userId: v.optional(v.string(), ''),
@@ -189,26 +257,40 @@ export const qualityReportSchema = v.object({
   quality: v.picklist(QUALITY_LEVELS),
   availableBandwidth: measure,
 }) satisfies v.GenericSchema<unknown, ConnectionQualityReport>;
+const seat = {
+  deviceId: v.optional(idSchema),
+  mediaEncryption: v.optional(v.boolean()),
+  audio: v.optional(v.boolean()),
+  video: v.optional(v.boolean()),
+};
+/** Validates {@link InitiateCall}. */
 export const initiateCallSchema = v.object({
   conversationId: idSchema,
   type: v.picklist(CALL_TYPES),
   calleeIds: v.pipe(v.array(idSchema), v.minLength(1), v.maxLength(LIMITS.callees)),
   clientId: v.optional(idSchema),
-  deviceId: v.optional(idSchema),
-  mediaEncryption: v.optional(v.boolean()),
+  ...seat,
 }) satisfies v.GenericSchema<unknown, InitiateCall>;
+/** Validates {@link RespondToCall}. */
 export const respondToCallSchema = v.object({
   callId: idSchema,
   action: v.picklist(['accept', 'reject']),
-  deviceId: v.optional(idSchema),
-  mediaEncryption: v.optional(v.boolean()),
+  ...seat,
 }) satisfies v.GenericSchema<unknown, RespondToCall>;
+/** Validates {@link JoinCall}. */
+export const joinCallSchema = v.object({ conversationId: idSchema, ...seat }) satisfies v.GenericSchema<
+  unknown,
+  JoinCall
+>;
+/** Validates {@link HangUp}. */
 export const hangUpSchema = v.object({
   callId: idSchema,
   reason: v.optional(v.picklist(CALL_END_REASONS), 'completed'),
   detail: v.optional(v.picklist(CALL_FAILURES)),
 }) satisfies v.GenericSchema<unknown, HangUp>;
+/** Validates {@link CallRef}. */
 export const callRefSchema = v.object({ callId: idSchema }) satisfies v.GenericSchema<unknown, CallRef>;
+/** Validates {@link SyncCall}. */
 export const syncCallSchema = v.object({
   callId: idSchema,
   deviceId: v.optional(idSchema),
@@ -218,12 +300,27 @@ const toggles = {
   audio: v.optional(v.boolean()),
   video: v.optional(v.boolean()),
   screenShare: v.optional(v.boolean()),
+  onHold: v.optional(v.boolean()),
 };
+/** Validates {@link ToggleMedia}. */
 export const toggleMediaSchema = v.object(toggles) satisfies v.GenericSchema<unknown, ToggleMedia>;
+/** Validates {@link MediaChanged}. */
 export const mediaChangedSchema = v.object({ ...toggles, userId: v.string() }) satisfies v.GenericSchema<
   unknown,
   MediaChanged
 >;
+/** Validates {@link IceServers}. */
+export const iceServersSchema = v.object({
+  iceServers: v.array(
+    v.object({
+      urls: v.array(v.string()),
+      username: v.optional(v.string()),
+      credential: v.optional(v.string()),
+    }),
+  ),
+  ttlSeconds: v.optional(v.number()),
+}) satisfies v.GenericSchema<unknown, IceServers>;
+/** Validates {@link CallMember}. */
 export const callMemberSchema = v.object({ callId: idSchema, userId: idSchema }) satisfies v.GenericSchema<
   unknown,
   CallMember
@@ -242,14 +339,17 @@ const description = {
   sdp: v.pipe(v.string(), v.maxLength(LIMITS.sdpLength)),
   renegotiation: v.optional(v.boolean()),
 };
+/** Validates {@link SessionDescription}. */
 export const offerSchema = v.object({
   ...description,
   type: v.optional(v.literal('offer'), 'offer'),
 }) satisfies v.GenericSchema<unknown, SessionDescription>;
+/** Validates {@link SessionDescription}. */
 export const answerSchema = v.object({
   ...description,
   type: v.optional(v.literal('answer'), 'answer'),
 }) satisfies v.GenericSchema<unknown, SessionDescription>;
+/** Validates {@link IceCandidate}. */
 export const iceCandidateSchema = v.object({
   ...signal,
   candidate: v.pipe(v.string(), v.maxLength(LIMITS.candidateLength)),
@@ -257,7 +357,9 @@ export const iceCandidateSchema = v.object({
   sdpMid: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(64))), null),
   usernameFragment: v.optional(v.pipe(v.string(), v.maxLength(256))),
 }) satisfies v.GenericSchema<unknown, IceCandidate>;
+/** Validates {@link IceRestart}. */
 export const iceRestartSchema = v.object(signal) satisfies v.GenericSchema<unknown, IceRestart>;
+/** Validates {@link CallStateChange}. */
 export const callStateChangeSchema = v.object({
   callId: v.string(),
   state: v.picklist(CALL_STATES),
@@ -265,6 +367,7 @@ export const callStateChangeSchema = v.object({
   detail: v.optional(v.picklist(CALL_END_DETAILS)),
   error: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, CallStateChange>;
+/** Validates {@link CallParticipantJoined}. */
 export const callParticipantJoinedSchema = v.object({
   callId: v.string(),
   participant: callParticipantSchema,

@@ -1,4 +1,4 @@
-/** Codes a server answers with, on the socket (`ack`, `message:error`, `error`) and over REST alike. */
+/** Error codes of servers, in acknowledgements, `message:error` and `error` pushes, and REST answers. */
 export const SERVER_ERROR_CODES = [
   'INVALID',
   'UNAUTHENTICATED',
@@ -16,25 +16,72 @@ export const SERVER_ERROR_CODES = [
   'INTERNAL',
 ] as const;
 
-/** Codes that only a client produces: about its own connection, storage, devices and keys. */
+/** Error codes that only clients produce, about their connection, storage, devices and keys. */
 export const CLIENT_ERROR_CODES = [
   'TIMEOUT',
   'DISCONNECTED',
+  'OUTBOX_FULL',
+  'CANCELLED',
+  'UPLOAD_FAILED',
   'STORAGE',
   'MEDIA_DENIED',
   'MEDIA_UNAVAILABLE',
   'E2EE_NO_KEYS',
   'E2EE_IDENTITY_CHANGED',
+  'E2EE_MEMBERS_CHANGED',
   'E2EE_DECRYPTION_FAILED',
   'E2EE_OTHER_DEVICE',
   'E2EE_LOCKED',
 ] as const;
 
+/**
+ * Why a server refuses the credentials of a connection or request: the `reason` of `UNAUTHENTICATED` and `TOKEN_EXPIRED`. It
+ * names the part that is not valid, and never an accepted value.
+ */
+export const CREDENTIAL_FAULTS = [
+  'credentials-missing',
+  'credentials-refused',
+  'user-id-invalid',
+  'token-malformed',
+  'token-algorithm',
+  'token-key',
+  'token-signature',
+  'token-issuer',
+  'token-audience',
+  'token-subject',
+  'token-lifetime',
+  'token-not-yet-valid',
+  'token-expired',
+] as const;
+
+/** Further reasons for which a client can't connect. Only clients produce them. */
+export const CONNECT_FAULTS = [
+  'offline',
+  'unreachable',
+  'no-answer',
+  'foreign-server',
+  'wrong-path',
+  'wrong-namespace',
+  'origin-refused',
+  'websocket-blocked',
+  'too-many-connections',
+  'server-unavailable',
+  'user-refused',
+  'token-function',
+  'connection-lost',
+] as const;
+
+/** One of {@link CREDENTIAL_FAULTS}. */
+export type CredentialFault = (typeof CREDENTIAL_FAULTS)[number];
+/** Why a client is not connected: one of {@link CREDENTIAL_FAULTS} or {@link CONNECT_FAULTS}. */
+export type ConnectFailureReason = CredentialFault | (typeof CONNECT_FAULTS)[number];
+
+/** One of {@link SERVER_ERROR_CODES}. */
 export type ServerErrorCode = (typeof SERVER_ERROR_CODES)[number];
-/** What {@link CommError.code} may be. */
+/** All values of {@link CommError.code}. */
 export type ErrorCode = ServerErrorCode | (typeof CLIENT_ERROR_CODES)[number];
 
-/** The HTTP status that stands for each code in REST answers. */
+/** The HTTP status of each code in REST answers. */
 export const HTTP_STATUS: Readonly<Record<ServerErrorCode, number>> = {
   INVALID: 400,
   UNAUTHENTICATED: 401,
@@ -52,12 +99,14 @@ export const HTTP_STATUS: Readonly<Record<ServerErrorCode, number>> = {
   INTERNAL: 500,
 };
 
-/** An error as it travels. */
+/** An error on the wire. */
 export interface ErrorBody {
   code: ServerErrorCode;
   message: string;
-  /** Wait at least this long before the same request again, in milliseconds. */
+  /** Minimum delay before the same request is sent again, in milliseconds. */
   retryAfterMs?: number | undefined;
+  /** Which part of the credentials is not valid. */
+  reason?: CredentialFault | undefined;
 }
 
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -67,27 +116,37 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'INTERNAL',
   'TIMEOUT',
   'DISCONNECTED',
+  'OUTBOX_FULL',
+  'UPLOAD_FAILED',
 ]);
 
-/** What a {@link CommError} carries besides its code and message. */
+/** Further properties of a {@link CommError}. */
 export interface CommErrorOptions {
-  /** Wait at least this long before the same request again, in milliseconds. */
+  /** Minimum delay before the same request is sent again, in milliseconds. */
   retryAfterMs?: number | undefined;
-  /** What the developer can do about it, in one sentence. */
+  /** How the developer can fix the problem, in one sentence. */
   fix?: string | undefined;
+  /** Why the client is not connected. */
+  reason?: ConnectFailureReason | undefined;
   cause?: unknown;
 }
 
-/**
- * The one error class of the package. Compare `code`, never `message`.
- * `retryable` says whether the very same request can succeed later.
- */
+/** Marks errors of this package, also those of another copy of it, whose class is another one. */
+const BRAND = Symbol.for('lumen-comm.CommError');
+
+/** The error class of the package. Check `code`; messages may change between versions. */
 export class CommError extends Error {
   override readonly name = 'CommError';
+  /** Machine-readable cause. */
   readonly code: ErrorCode;
+  /** Whether the same request can succeed later. */
   readonly retryable: boolean;
+  /** Minimum delay before the same request is sent again, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
+  /** How the developer can fix the problem, in one sentence. */
   readonly fix?: string | undefined;
+  /** Why the client is not connected; absent in errors that are not about the connection. */
+  readonly reason?: ConnectFailureReason | undefined;
 
   constructor(code: ErrorCode, message: string, options: CommErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -95,22 +154,43 @@ export class CommError extends Error {
     this.retryable = RETRYABLE.has(code);
     this.retryAfterMs = options.retryAfterMs;
     this.fix = options.fix;
+    this.reason = options.reason;
+    Object.defineProperty(this, BRAND, { value: true });
   }
 }
 
-/** True for every error this package makes; narrows `unknown` in a `catch`. */
+/** Returns true for every {@link CommError}, also for one that another copy of this package has made. */
 export function isCommError(error: unknown): error is CommError {
-  return error instanceof CommError;
+  return typeof error === 'object' && error !== null && BRAND in error;
 }
 
-/** Reads an error a peer sent. Whatever is no known code becomes `INTERNAL`: a peer can't invent codes. */
-export function commErrorFrom(body: unknown): CommError {
+/** Converts an error to what a peer may read of it. Codes that servers don't send become `INTERNAL` without details. */
+export function errorBodyOf(error: unknown): ErrorBody {
+  const code = isCommError(error) ? SERVER_ERROR_CODES.find((each) => each === error.code) : undefined;
+  if (code === undefined) return { code: 'INTERNAL', message: 'Internal server error' };
+  const { message, retryAfterMs, reason } = error as CommError;
+  const fault = CREDENTIAL_FAULTS.find((each) => each === reason);
+  return {
+    code,
+    message,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(fault !== undefined && { reason: fault }),
+  };
+}
+
+/** Parses an error that a peer sent. Unknown codes become `INTERNAL`. */
+export function commErrorFrom(body: unknown, cause?: unknown): CommError {
   const { code, message, retryAfterMs } = (typeof body === 'object' && body !== null ? body : {}) as Record<
     string,
     unknown
   >;
   const known = SERVER_ERROR_CODES.find((each) => each === code) ?? 'INTERNAL';
-  return new CommError(known, typeof message === 'string' ? message : 'The server refused without a reason', {
-    ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 && { retryAfterMs }),
-  });
+  return new CommError(
+    known,
+    typeof message === 'string' ? message : 'The server rejected the request without a reason',
+    {
+      ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 && { retryAfterMs }),
+      cause,
+    },
+  );
 }

@@ -3,24 +3,24 @@ import type * as conversations from './conversations.ts';
 import type * as encryption from './encryption.ts';
 import type { ErrorBody } from './errors.ts';
 import type * as files from './files.ts';
-import type { Hello, Ping, Pong } from './hello.ts';
-import type * as marks from './marks.ts';
+import type { Hello, Ping, Pong } from './handshake.ts';
+import type * as receipts from './receipts.ts';
 import type * as messages from './messages.ts';
 import type * as presence from './presence.ts';
 
-/** Client to server: event `nk:<name>`, one object argument. */
+/** Prefix of client-to-server events: `nk:<name>` with one object argument. */
 export const REQUEST_PREFIX = 'nk:';
-/** Server to client: always this event, with one object `{ event, data }`. */
+/** The only server-to-client event. Its argument is one object `{ event, data }`. */
 export const PUSH_EVENT = 'nk:data';
 
-/** Every request name once: what it carries and what it is answered with. */
+/** All requests by name, with payload (`req`) and answer (`res`). */
 export interface Requests {
   'message:send': { req: messages.SendMessage; res: messages.Message };
-  'message:read': { req: messages.MessageRef; res: marks.ReadMark };
-  'message:delivered': { req: marks.Delivered; res: null };
+  'message:read': { req: messages.MessageRef; res: receipts.ReadMarker };
+  'message:delivered': { req: receipts.DeliveryMarker; res: null };
   'message:react': { req: messages.ReactToMessage & messages.ChangeOnce; res: messages.Message };
   'message:edit': { req: messages.EditMessage & messages.ChangeOnce; res: messages.Message };
-  'message:delete': { req: messages.MessageRef & messages.ChangeOnce; res: messages.Message };
+  'message:delete': { req: messages.DeleteMessage & messages.ChangeOnce; res: messages.Message };
   'message:forward': { req: messages.ForwardMessage; res: messages.Message };
   'typing:start': { req: presence.ConversationRef; res: null };
   'typing:stop': { req: presence.ConversationRef; res: null };
@@ -38,18 +38,24 @@ export interface Requests {
   'conversation:remove-participant': { req: conversations.RemoveParticipant; res: null };
   'conversation:set-role': { req: conversations.SetRole; res: conversations.Conversation };
   sync: { req: conversations.Sync; res: conversations.SyncResult };
-  /** Shows that the line is alive: what a client asks after a sleep before it trusts the connection. */
+  /** Several requests in one frame, each answered as if it were sent alone. */
+  batch: { req: Batch; res: Reply<unknown>[] };
+  /** Checks that the connection is alive, for example after the device woke up from sleep. */
   'comm:ping': { req: Ping; res: Pong };
   'call:initiate': { req: calls.InitiateCall; res: calls.Call };
   'call:respond': { req: calls.RespondToCall; res: calls.Call };
+  /** Joins the running call of a conversation, also from another device. */
+  'call:join': { req: calls.JoinCall; res: calls.Call };
   'call:hangup': { req: calls.HangUp; res: null };
   'call:sync': { req: calls.SyncCall; res: calls.Call };
-  /** This device hears or sees one of the others. */
+  /** Reports that this device has a media connection to another participant. */
   'call:connected': { req: calls.CallRef; res: null };
   'call:media-toggle': { req: calls.ToggleMedia; res: null };
   'call:add-participant': { req: calls.CallMember; res: calls.Call };
   'call:remove-participant': { req: calls.CallMember; res: calls.Call };
   'call:quality-report': { req: calls.ConnectionQualityReport; res: null };
+  /** Requests the STUN and TURN servers of this server. */
+  'call:ice-servers': { req: Record<never, never>; res: calls.IceServers };
   'signal:offer': { req: calls.SessionDescription; res: null };
   'signal:answer': { req: calls.SessionDescription; res: null };
   'signal:ice-candidate': { req: calls.IceCandidate; res: null };
@@ -59,25 +65,44 @@ export interface Requests {
   'encryption:session-init': { req: encryption.SessionInit; res: null };
   'encryption:mailbox-ack': { req: encryption.MailboxAck; res: null };
   'file:request-upload': { req: files.RequestUpload; res: files.UploadReady };
+  'file:sign': { req: files.SignFiles; res: files.SignedFiles };
 }
+/** Name of a request. */
 export type RequestName = keyof Requests;
+/** Payload of the request `K`. */
 export type RequestOf<K extends RequestName> = Requests[K]['req'];
+/** Answer to the request `K`. */
 export type ResponseOf<K extends RequestName> = Requests[K]['res'];
 
-/** What an acknowledgement carries. */
+/** Content of an acknowledgement. */
 export type Reply<T> = { ok: true; data: T } | { ok: false; error: ErrorBody };
 
-/** A refusal without an acknowledgement to put it in: `event` and `clientId` say what was refused. */
+/** One request of a {@link Batch}. */
+export interface BatchedRequest {
+  /** `message:send`, `message:read` or `message:delivered`. Any other is answered with `UNSUPPORTED`. */
+  name: string;
+  payload: unknown;
+}
+/** Several requests. The answer has their replies, in order. */
+export interface Batch {
+  requests: BatchedRequest[];
+}
+
+/** Rejection of a request of a client that doesn't support acknowledgements. */
 export interface RefusedRequest extends ErrorBody {
+  /** Name of the rejected request. */
   event?: string | undefined;
+  /** Client id of the rejected request. */
   clientId?: string | undefined;
 }
 
-/** Every push name once, with what it carries. */
+/** All pushes by name, with their payloads. */
 export interface Pushes {
+  /** Several pushes in one frame, to clients with the capability `batch`. */
+  batch: PushBatch;
   'comm:hello': Hello;
   'message:new': messages.Message;
-  'message:updated': messages.Message;
+  'message:updated': messages.MessageUpdated;
   'message:deleted': messages.MessageDeleted;
   'message:status': messages.MessageStatusUpdate;
   'message:reaction-update': messages.ReactionUpdate;
@@ -90,6 +115,8 @@ export interface Pushes {
   'conversation:updated': conversations.ConversationUpdate;
   'conversation:left': conversations.ConversationLeft;
   'read-receipt:update': messages.ReadReceiptUpdate;
+  /** Several receipts of a conversation, to clients with the capability `batch`. */
+  'read-receipt:collected': receipts.CollectedReceipts;
   'call:incoming': calls.Call;
   'call:state-changed': calls.CallStateChange;
   'call:participant-joined': calls.CallParticipantJoined;
@@ -109,5 +136,11 @@ export interface Pushes {
   'file:upload-ready': files.UploadReady;
   'file:upload-error': files.UploadError;
 }
+/** Name of a push. */
 export type PushName = keyof Pushes;
+/** Content of one `nk:data` frame. */
 export type Push = { [K in PushName]: { event: K; data: Pushes[K] } }[PushName];
+/** Several pushes, in the order in which they would have been pushed alone. None of them is a batch. */
+export interface PushBatch {
+  pushes: { event: string; data: unknown }[];
+}

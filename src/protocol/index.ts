@@ -1,15 +1,22 @@
-/** The wire, once: every event, type, schema, limit and error code that a client and a server share. */
+/**
+ * The wire protocol: events, types, schemas, limits and error codes that client and server share.
+ *
+ * @module
+ */
+export * from './attachment-url.ts';
+export * from './batches.ts';
 export * from './calls.ts';
+export * from './constants.ts';
 export * from './conversations.ts';
 export * from './encryption.ts';
 export * from './errors.ts';
+export * from './event-schemas.ts';
 export * from './events.ts';
 export * from './files.ts';
-export * from './hello.ts';
+export * from './handshake.ts';
 export * from './limits.ts';
-export * from './marks.ts';
+export * from './link-previews.ts';
 export * from './messages.ts';
 export * from './presence.ts';
+export * from './receipts.ts';
 export * from './rest.ts';
-export * from './schemas.ts';
-export * from './vocabulary.ts';

@@ -1,35 +1,48 @@
-/** Every limit of the wire, once. Lengths are UTF-16 code units unless a name says bytes. */
+import { BATCH_LIMITS } from './batches.ts';
+import { PAGE_LIMITS } from './page-limits.ts';
+
+/** All limits of the wire. Lengths are counted in UTF-16 code units, except for names that contain `bytes`. */
 export const LIMITS = {
-  /** User, conversation, message, call, session and client ids. */
+  ...PAGE_LIMITS,
+  ...BATCH_LIMITS,
+  /** Length of user, conversation, message, call, session and client ids. */
   idLength: 256,
-  /** Default of `maxMessageLength`; a server may be configured otherwise and says so in its hello. */
+  /** Default of a server's `maxMessageLength`, which `comm:hello` announces. */
   messageLength: 10_000,
   emojiLength: 64,
   nameLength: 200,
-  searchLength: 200,
-  /** People in one `conversation:create`, `add-participants` or `presence:watch`. */
+  /** Participants in a conversation's `participants`; further ones are paged through the members route. */
+  listedParticipants: 100,
+  /** User ids in one `conversation:create`, `conversation:add-participants` or `presence:watch`. */
   userIds: 1_000,
   fileNameLength: 255,
+  /** Files of one message. */
+  attachments: 10,
+  /** Length of the base64 placeholder of an image, of at most 25 bytes. */
+  placeholderLength: 36,
+  /** Values of the waveform of an audio file. */
+  waveformValues: 64,
+  /** File ids in one `file:sign`. */
+  signedFiles: 100,
+  /** Parts in one answer about an upload to the storage of a server. */
+  uploadParts: 50,
   urlLength: 4_096,
-  /** One encrypted envelope: prekey header, padding and base64 included. */
+  /** Length of the base64 ciphertext of one envelope, including prekey header and padding. */
   ciphertextLength: 131_072,
+  /** The same for the envelope of a deletion or reaction. */
+  changeCiphertextLength: 4_096,
   oneTimePreKeys: 200,
+  /** Size of the JSON of `ext` in key bundles, key responses and envelopes. */
+  extBytes: 4_096,
   /** Ids in one `encryption:mailbox-ack`. */
   mailboxIds: 200,
   sdpLength: 65_536,
   candidateLength: 4_096,
   callees: 64,
-  /** Default and most rows of one page. */
-  pageSize: 50,
-  maxPageSize: 201,
-  /** One Socket.IO frame or REST body. */
+  /** Size of one Socket.IO frame or REST body. */
   bodyBytes: 1_048_576,
-  /** Conversations in the cursors of one `sync`. */
-  syncCursors: 20_000,
-  /** Changed messages per conversation in one `sync`; the rest is paged by the changes route. */
-  syncChanges: 200,
-  /** Past this many missed changes in a conversation a peer answers `tooLong`. */
+  /** Missed changes per conversation above which the server answers `tooLong`. */
   catchUpChanges: 1_000,
-  /** Changed messages in one whole `sync` answer. */
+  /** Changed messages in one `sync` answer, over all conversations. */
   syncTotal: 500,
 } as const;

@@ -1,84 +1,133 @@
 import * as v from 'valibot';
-import { idSchema } from './fields.ts';
+import { idSchema } from './common-schemas.ts';
+import { linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
 import {
   changesSchema,
+  conversationPageSchema,
+  memberPageSchema,
   conversationSchema,
   createConversationSchema,
   type Changes,
   type Conversation,
+  type ConversationPage,
+  type MemberPage,
   type CreateConversation,
 } from './conversations.ts';
-import { messageSchema, type Message } from './messages.ts';
-import type { RestRouteName } from './vocabulary.ts';
+import { messagePageSchema, messageSchema, type Message, type MessagePage } from './messages.ts';
+import type { RestRouteName } from './constants.ts';
 
-/** What each route is answered with. Lists of messages are newest first; an error is `{ error: ErrorBody }`. */
+/**
+ * The answer of each route. Lists of messages are newest first. A list can end before its limit, because its size is
+ * limited too; with `paged` in the query, the answer says whether there is more. Errors are answered as
+ * `{ error: ErrorBody }`.
+ */
 export interface RestAnswers {
-  listConversations: Conversation[];
+  listConversations: Conversation[] | ConversationPage;
   createConversation: Conversation;
   getConversation: Conversation;
-  listMessages: Message[];
+  listMembers: MemberPage;
+  listMessages: Message[] | MessagePage;
   listChanges: Changes;
-  searchMessages: Message[];
+  searchMessages: Message[] | MessagePage;
   getMessage: Message;
   deleteMessage: Message;
+  linkPreviews: LinkPreviews;
 }
 
+/** The schema of each route's answer. */
 export const REST_ANSWER_SCHEMAS: { readonly [K in RestRouteName]: v.GenericSchema<unknown, RestAnswers[K]> } = {
-  listConversations: v.array(conversationSchema),
+  listConversations: v.union([v.array(conversationSchema), conversationPageSchema]),
   createConversation: conversationSchema,
   getConversation: conversationSchema,
-  listMessages: v.array(messageSchema),
+  listMembers: memberPageSchema,
+  listMessages: v.union([v.array(messageSchema), messagePageSchema]),
   listChanges: changesSchema,
-  searchMessages: v.array(messageSchema),
+  searchMessages: v.union([v.array(messageSchema), messagePageSchema]),
   getMessage: messageSchema,
   deleteMessage: messageSchema,
+  linkPreviews: linkPreviewsSchema,
 };
 
-/** Query strings arrive as text: numbers are digits only, with nothing around them. */
+/** Validates a number in a query string: digits only, without sign or whitespace. */
 const digits = (min: number, max: number) =>
-  v.optional(v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number), v.minValue(min), v.maxValue(max)));
+  v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d{1,15}$/, 'must be a whole number'),
+      v.transform(Number),
+      v.minValue(min),
+      v.maxValue(max),
+    ),
+  );
 const limit = digits(1, LIMITS.maxPageSize);
+const paged = v.optional(v.literal('true'));
 
-export interface ListConversationsQuery {
+/** Part of the query of a list. */
+export interface PagedQuery {
   limit?: number | undefined;
+  /** Requests an object with `hasMore` instead of a bare list, which base clients expect. */
+  paged?: 'true' | undefined;
+}
+
+/** Query of `listConversations`. */
+export interface ListConversationsQuery extends PagedQuery {
   offset?: number | undefined;
 }
-/** At most one of the three; `before` may be a message id or an ISO time. */
-export interface ListMessagesQuery {
+/** Query of `listMembers`. */
+export interface ListMembersQuery {
+  /** User id of the last member of the previous page. */
+  after?: string | undefined;
   limit?: number | undefined;
+}
+/** Query of `listMessages`. At most one of `before`, `after` and `around` may be given, each a message id; `before` may also be an ISO time. */
+export interface ListMessagesQuery extends PagedQuery {
   before?: string | undefined;
   after?: string | undefined;
   around?: string | undefined;
 }
+/** Query of `listChanges`. */
 export interface ListChangesQuery {
+  /** Only changes with a greater `rev` are returned. */
   after: number;
   limit?: number | undefined;
 }
-export interface SearchQuery {
+/** Query of `searchMessages`. */
+export interface SearchQuery extends PagedQuery {
   q: string;
   conversationId?: string | undefined;
-  limit?: number | undefined;
 }
 
-export const listConversationsQuerySchema = v.object({ limit, offset: digits(0, 1e9) }) satisfies v.GenericSchema<
-  unknown,
-  ListConversationsQuery
->;
+/** Validates {@link ListConversationsQuery}. */
+export const listConversationsQuerySchema = v.object({
+  limit,
+  paged,
+  offset: digits(0, 1e9),
+}) satisfies v.GenericSchema<unknown, ListConversationsQuery>;
+/** Validates {@link ListMembersQuery}. */
+export const listMembersQuerySchema = v.object({
+  after: v.optional(idSchema),
+  limit,
+}) satisfies v.GenericSchema<unknown, ListMembersQuery>;
+/** Validates {@link ListMessagesQuery}. */
 export const listMessagesQuerySchema = v.pipe(
-  v.object({ limit, before: v.optional(idSchema), after: v.optional(idSchema), around: v.optional(idSchema) }),
+  v.object({ limit, paged, before: v.optional(idSchema), after: v.optional(idSchema), around: v.optional(idSchema) }),
   v.check(
     ({ before, after, around }) => [before, after, around].filter((each) => each !== undefined).length <= 1,
-    'Give one of before, after and around',
+    'before, after and around cannot be combined',
   ),
 ) satisfies v.GenericSchema<unknown, ListMessagesQuery>;
+/** Validates {@link ListChangesQuery}. */
 export const listChangesQuerySchema = v.object({
-  after: v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number)),
+  after: v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'must be a whole number'), v.transform(Number)),
   limit,
 }) satisfies v.GenericSchema<unknown, ListChangesQuery>;
+/** Validates {@link SearchQuery}. */
 export const searchQuerySchema = v.object({
   q: v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.searchLength)),
   conversationId: v.optional(idSchema),
   limit,
+  paged,
 }) satisfies v.GenericSchema<unknown, SearchQuery>;
+/** Validates {@link CreateConversation}. */
 export const createConversationBodySchema: v.GenericSchema<unknown, CreateConversation> = createConversationSchema;

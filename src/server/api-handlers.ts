@@ -1,79 +1,107 @@
-import * as v from 'valibot';
-import { CommError, isCommError } from '../protocol/errors.ts';
+import { isCommError } from '../protocol/errors.ts';
 import { createConversationSchema, type Conversation, type CreateConversation } from '../protocol/conversations.ts';
 import type { Message } from '../protocol/messages.ts';
-import { coreOf } from './core.ts';
+import { parseInput } from './parse-input.ts';
+import { serverCoreFor } from './server-core.ts';
+import { invalid } from './services/errors.ts';
 import type { Caller } from './services/ports.ts';
-import type { DatabaseSource } from './store/sqlite-port.ts';
+import type { DatabaseSource } from './store/engine/sqlite.ts';
 
-/** As SQLite drivers answer a write. */
+/** Result of a write, in the shape SQLite drivers return. */
 export interface RunResult {
+  /** Number of rows that were changed. */
   changes: number;
+  /** Row id of the last insert; 0 where nothing was inserted. */
   lastInsertRowid: number | bigint;
 }
-/** Which page of a list; `limit` is 50 unless configured otherwise, at most 201. */
+/**
+ * Selects a page of a list. `limit` defaults to 50 unless configured otherwise; the maximum is 201. A number that is
+ * `NaN`, fractional or negative counts as absent, because LumenJS's routes pass on what a query string contained.
+ */
 export interface PageOptions {
+  /** Number of rows, 1 to 201. */
   limit?: number | undefined;
+  /** Number of rows to skip. @defaultValue 0 */
   offset?: number | undefined;
 }
-/** Which page of history, and for whom. */
+/** Selects a page of history and the user whose permissions apply. */
 export interface HistoryOptions {
+  /** Number of rows, 1 to 201. */
   limit?: number | undefined;
-  /** A message id or an ISO 8601 time. */
+  /** A message id or an ISO 8601 time. The page ends before it. */
   before?: string | undefined;
-  /** Only what this user may see. Absent: everything, for code that has checked on its own. */
+  /**
+   * Restricts the result to what this user may read. If absent, no permission is checked: the caller is trusted code.
+   */
   userId?: string | undefined;
 }
-/** Where to search, and for whom. */
+/** Restricts a search to a conversation or to what a user may read. */
 export interface SearchOptions {
+  /** Searches only this conversation. */
   conversationId?: string | undefined;
+  /** Number of rows, 1 to 201. */
   limit?: number | undefined;
-  /** As in {@link HistoryOptions}. */
+  /** See {@link HistoryOptions.userId}. */
   userId?: string | undefined;
 }
 
-/** What an app's own routes are made of. Nothing here asks who is calling: that is the app's part. */
+/**
+ * The operations behind REST routes, for an app that defines its own routes. None of them authenticates: the app does.
+ */
 export interface CommunicationApiHandlers {
-  /** Newest activity first, with the user's unread counts. */
+  /** Returns the user's conversations with unread counts, newest activity first. */
   getConversations(userId: string, options?: PageOptions): Promise<Conversation[]>;
-  /** Newest first. */
+  /** Returns a page of messages, newest first. Returns an empty array if the user may not read the conversation. */
   getMessages(conversationId: string, options?: HistoryOptions): Promise<Message[]>;
-  /** The first participant is its owner. A pair that has a direct conversation gets that one. */
+  /**
+   * Creates a conversation. The first participant becomes its owner. A direct conversation that the pair already has is
+   * returned instead of a new one.
+   *
+   * @throws CommError `INVALID` with the field and the reason
+   */
   createConversation(conversation: CreateConversation): Promise<Conversation>;
-  /** Newest first; all words must be there, the last one may be a beginning. */
+  /** Returns messages that contain all words of `query`, newest first. The last word matches as a prefix. */
   searchMessages(query: string, options?: SearchOptions): Promise<Message[]>;
-  /** One message, tombstones included; `undefined` when there is none, or none that the user may see. */
+  /** Returns one message, tombstones included, or `undefined` if it doesn't exist or the user may not read it. */
   getMessage(messageId: string, options?: Pick<HistoryOptions, 'userId'>): Promise<Message | undefined>;
-  /** Soft delete by its sender. `changes` is 0 for a message of somebody else, an unknown or a deleted one. */
+  /**
+   * Replaces a message with a tombstone. Only its sender may delete it: `changes` is 0 for any other user, and for an
+   * unknown or already deleted message.
+   */
   deleteMessage(messageId: string, userId: string): Promise<RunResult>;
 }
 
 /**
- * The functions behind REST routes, over the same database (and the same connected sockets) as the handler that is
- * given the same `db`.
+ * Creates the operations behind REST routes. They share the database, and the connected sockets, with every handler
+ * that is created with the same `db`.
  */
 export function createCommunicationApiHandlers(db: DatabaseSource): CommunicationApiHandlers {
-  const core = coreOf({ db });
+  const core = serverCoreFor({ db });
   const { conversations, history, messages } = core.services;
   return {
     async getConversations(userId, options) {
       await core.ready();
-      return await conversations.list(callerOf(userId), options);
+      return await conversations.list(callerOf(userId), pageOf(options));
     },
     async getMessages(conversationId, { userId, ...page } = {}) {
       await core.ready();
-      return (await known(history.list(userId, conversationId, page))) ?? [];
+      return (await known(history.list(userId, conversationId, { ...page, limit: pageOf(page).limit }))) ?? [];
     },
     async createConversation(wanted) {
       await core.ready();
-      const { participantIds, ...rest } = created(wanted);
+      const { participantIds, ...rest } = parseInput(createConversationSchema, wanted);
       const [creator, ...others] = participantIds;
-      if (creator === undefined) throw new CommError('INVALID', 'A conversation needs participants');
+      if (creator === undefined) throw invalid('participantIds must not be empty');
+      if (rest.type === 'direct' && new Set(participantIds).size !== 2) {
+        throw invalid(
+          `participantIds of a direct conversation must contain the ids of both users, the caller's own included; got ${participantIds.length}`,
+        );
+      }
       return (await conversations.create(callerOf(creator), { ...rest, participantIds: others })).conversation;
     },
     async searchMessages(q, { userId, ...where } = {}) {
       await core.ready();
-      return (await known(history.search(userId, { q, ...where }))) ?? [];
+      return (await known(history.search(userId, { q, ...where, limit: pageOf(where).limit }))) ?? [];
     },
     async getMessage(messageId, { userId } = {}) {
       await core.ready();
@@ -90,11 +118,23 @@ export function createCommunicationApiHandlers(db: DatabaseSource): Communicatio
   };
 }
 
-function callerOf(userId: string): Caller {
-  return { userId, caps: new Set() };
+/** Omits numbers that select no page. */
+function pageOf({ limit, offset }: PageOptions = {}): PageOptions {
+  return {
+    limit: isWhole(limit) && limit > 0 ? limit : undefined,
+    offset: isWhole(offset) ? offset : undefined,
+  };
 }
 
-/** These functions answer with nothing where the wire has a `NOT_FOUND`, as the framework's do. */
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function callerOf(userId: string): Caller {
+  return { userId, caps: new Set(), trusted: true };
+}
+
+/** Maps `NOT_FOUND` to `undefined`, as LumenJS's own handlers do. */
 async function known<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found;
@@ -102,10 +142,4 @@ async function known<T>(found: Promise<T>): Promise<T | undefined> {
     if (isCommError(error) && error.code === 'NOT_FOUND') return undefined;
     throw error;
   }
-}
-
-function created(wanted: CreateConversation): CreateConversation {
-  const result = v.safeParse(createConversationSchema, wanted);
-  if (!result.success) throw new CommError('INVALID', 'The conversation is not valid');
-  return result.output;
 }

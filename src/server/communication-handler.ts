@@ -1,47 +1,86 @@
 import type { RequestName } from '../protocol/events.ts';
-import { createIdentify, type Identify, type IdentifyOptions } from './auth.ts';
-import { Connection, handshakeAuth } from './connection.ts';
-import { coreOf, type Core, type CoreOptions } from './core.ts';
+import { createIdentify, type Identify, type IdentifyOptions } from './auth/authenticate.ts';
+import { admissionFor, isEngineServer } from './sockets/admission.ts';
+import { trackOutput } from './sockets/connection-output.ts';
+import { Connection, handshakeAuth } from './sockets/connection.ts';
+import { serverCoreFor, type ServerCore, type ServerCoreOptions } from './server-core.ts';
 import { HANDLERS } from './handlers/index.ts';
-import { linkOf, type LumenContext } from './socket-io.ts';
+import { createSocketAdapter, type LumenContext } from './sockets/lumen-context.ts';
 
-export interface CommunicationHandlerOptions extends CoreOptions, IdentifyOptions {}
+/** Options of {@link createCommunicationHandler}. */
+export interface CommunicationHandlerOptions extends ServerCoreOptions, IdentifyOptions {}
 
 const REQUEST_NAMES = Object.keys(HANDLERS) as RequestName[];
 
+/** Returns whether a request of this name is part of the protocol. */
+export function isRequestName(name: string): name is RequestName {
+  return Object.hasOwn(HANDLERS, name);
+}
+
 /**
- * What a LumenJS page exports as `socket`: takes the connection's context and returns its cleanup.
+ * Creates the function that a LumenJS page exports as `socket`. It takes the connection's context and returns a cleanup
+ * function.
  *
  * ```ts
  * export const socket = createCommunicationHandler({ db });
  * ```
  *
- * Handlers and routes that are given the same `db` are one server. Without a `db` it works in memory, by the same rules.
- * Who somebody is: `authenticate`, else `getUserId(headers, query)`, else the context's `user`, else the header
- * `x-user-id` or the query `userId`; that last one with `NODE_ENV=production` only with `trustUserIdHeader`.
+ * Handlers and routes with the same `db` form one server. Without `db`, data is kept in memory.
+ *
+ * The user is determined by `authenticate`; else by `getUserId(headers, query)`; else by the context's `user`; else by
+ * the header `x-user-id` or the query parameter `userId`. With `NODE_ENV=production` the last source requires
+ * `trustUserIdHeader`.
  */
 export function createCommunicationHandler(
   options: CommunicationHandlerOptions = {},
 ): (context: LumenContext) => () => void {
-  const core = coreOf(options);
+  const core = serverCoreFor(options);
   const identify = createIdentify(options, core.logger);
-  return (context) => serveContext(core, identify, context).close;
+  return (context) => {
+    const { close, handle } = serveContext(core, admitting(core, identify, context), context);
+    // Registered synchronously, so that requests emitted right after the connection are not lost.
+    for (const name of REQUEST_NAMES) context.on(name, (...args) => handle(name, args));
+    return close;
+  };
 }
 
-/** A context being served. */
+/**
+ * Installs the admission checks on the Socket.IO server of a context, as far as it has one, and ends the restrictions on
+ * the connection when its user is identified. The connection of the first context was made without the checks.
+ */
+function admitting(core: ServerCore, identify: Identify, { socket }: LumenContext): Identify {
+  const engine: unknown = socket.conn === undefined ? undefined : Reflect.get(socket.conn, 'server');
+  const namespace: unknown = socket.nsp === undefined ? undefined : Reflect.get(socket.nsp, 'name');
+  if (!isEngineServer(engine) || typeof namespace !== 'string') return identify;
+  const { limits, clock, refusals, frames } = core;
+  const admission = admissionFor(engine, { limits, clock, refusals, frames, exclusive: false, trustedProxies: 0 });
+  admission.serve(namespace);
+  return async (request) => {
+    const identity = await identify(request);
+    admission.identified(socket.conn);
+    return identity;
+  };
+}
+
+/** A context that is being served. */
 export interface Served {
-  /** Twice is once. */
+  /** Ends the connection. Idempotent. */
   close: () => void;
-  /** Answers a request that is none of the protocol. */
+  /** Handles a request. @param args - payload and acknowledgement */
+  handle: (name: RequestName, args: readonly unknown[]) => void;
+  /** Rejects a request that is not part of the protocol. */
   answerUnknown: (args: readonly unknown[]) => void;
 }
 
-/** Listens at once, so that nothing a client emits in its first moments is lost. */
-export function serveContext(core: Core, identify: Identify, context: LumenContext): Served {
+/** Serves a context. The caller passes it the requests, from now on. */
+export function serveContext(core: ServerCore, identify: Identify, context: Omit<LumenContext, 'on'>): Served {
   const { handshake } = context.socket;
   const auth = handshakeAuth(handshake?.auth);
-  const connection = new Connection(core, linkOf(context));
-  for (const name of REQUEST_NAMES) context.on(name, (...args) => connection.handle(name, args));
+  const connection = new Connection(
+    core,
+    createSocketAdapter(context),
+    trackOutput(context.socket.conn, core.unread, core.outputTurns),
+  );
   const request = {
     headers: context.headers ?? handshake?.headers ?? {},
     query: handshake?.query ?? {},
@@ -49,5 +88,9 @@ export function serveContext(core: Core, identify: Identify, context: LumenConte
     user: context.user,
   };
   void connection.open(() => identify(request), auth);
-  return { close: () => connection.close(), answerUnknown: (args) => connection.answerUnknown(args) };
+  return {
+    close: () => connection.close(),
+    handle: (name, args) => connection.handle(name, args),
+    answerUnknown: (args) => connection.answerUnknown(args),
+  };
 }

@@ -1,57 +1,111 @@
 import { LIMITS } from '../protocol/limits.ts';
-import { DEFAULT_NAMESPACE, DEFAULT_REST_PATH, DEFAULT_SOCKET_PATH } from '../protocol/vocabulary.ts';
+import { DEFAULT_NAMESPACE, DEFAULT_REST_PATH, DEFAULT_SOCKET_PATH } from '../protocol/constants.ts';
 
-/** A token bucket: `burst` at once, `perSecond` refilled. */
-export interface FloodLimit {
-  burst: number;
-  perSecond: number;
-}
-/** At most `maxMessages` sends of one user in any window of `windowSeconds`. */
+/** At most `maxMessages` sends per user in any window of `windowSeconds`. */
 export interface MessageRateLimit {
+  /** Number of sends per window, at least 1. */
   maxMessages: number;
+  /** Length of the window in seconds. */
   windowSeconds: number;
 }
-/** Which attachments a message may have. */
+/** Restrictions on attachments. */
 export interface FileUploadConfig {
-  /** Bytes. @defaultValue 52_428_800 (50 MiB) */
+  /** Maximum file size in bytes. @defaultValue 52_428_800 (50 MiB) */
   maxFileSize?: number | undefined;
-  /** Such as `image/png` or `image/*`. @defaultValue every type */
+  /** Allowed types, such as `image/png` or `image/*`. An empty list allows every type. @defaultValue every type */
   allowedMimeTypes?: readonly string[] | undefined;
+  /** Accepted for LumenJS's configuration; has no effect. */
+  maxAttachmentsPerMessage?: number | undefined;
 }
 
-/** How a server behaves; every value has a default that suits a small team's chat. */
-export interface CommunicationConfig {
+/** Fields of LumenJS's configuration that have no effect on a server, neither there nor here. */
+export interface LumenOnlyConfig {
+  /** Read receipts are always enabled. */
+  readReceipts?: boolean | undefined;
+  /** Typing indicators are always enabled. */
+  typingIndicators?: boolean | undefined;
+  /** Set the option `calls` of the clients instead. */
+  mediaConstraints?: { audio?: unknown; video?: unknown } | undefined;
+  /** Set the option `encryption` of the clients instead. */
+  encryption?:
+    | { enabled: boolean; keyRotationInterval?: number | undefined; oneTimePreKeyCount?: number | undefined }
+    | undefined;
+  /** Messages are kept until they are deleted. */
+  messageRetentionDays?: number | undefined;
+  /** Clients reconnect by themselves. */
+  reconnection?: { maxRetries: number; baseDelayMs: number; maxDelayMs: number } | undefined;
+  /** Set the option `files` of the server instead. */
+  storage?: unknown;
+}
+
+/** A STUN or TURN server with fixed credentials. */
+export interface IceServerConfig {
+  /** One or more URLs, such as `stun:stun.example.com:3478`. */
+  urls: string | readonly string[];
+  /** Username of a TURN server. */
+  username?: string | undefined;
+  /** Password of a TURN server. */
+  credential?: string | undefined;
+}
+
+/** TURN servers that check time-limited credentials, such as coturn with `use-auth-secret`. */
+export interface TurnConfig {
+  /** One or more URLs, such as `turn:turn.example.com:3478?transport=udp`. */
+  urls: string | readonly string[];
+  /** The secret shared with the TURN servers: `static-auth-secret` of coturn. */
+  secret: string;
+  /** Validity of credentials in seconds, 60 to 604,800. Clients request new ones before they expire. @defaultValue 86_400 */
+  ttl?: number | undefined;
+}
+
+/** {@link TurnConfig} with defaults applied and values validated. */
+export interface ResolvedTurn {
+  readonly urls: readonly string[];
+  readonly secret: string;
+  readonly ttl: number;
+}
+
+/** Sizes, timeouts and paths of the server. Every value has a default. */
+export interface CommunicationConfig extends LumenOnlyConfig {
   /** Socket.IO namespace. @defaultValue '/nk/messages' */
   namespace?: string | undefined;
   /** Path of the Socket.IO endpoint. @defaultValue '/__nk_socketio/' */
   path?: string | undefined;
-  /** Where the REST routes start. @defaultValue '/__nk_comm' */
+  /** Path prefix of the REST routes. @defaultValue '/__nk_comm' */
   restPath?: string | undefined;
-  /** UTF-16 code units of one message. @defaultValue 10_000 */
+  /** Maximum length of a message in UTF-16 code units. @defaultValue 10_000 */
   maxMessageLength?: number | undefined;
-  /** Rows of a page that names no limit, 1 to 201. @defaultValue 50 */
+  /** Number of rows of a page if the request specifies no limit, 1 to 201. @defaultValue 50 */
   pageSize?: number | undefined;
-  /** Typing ends by itself after this long without a sign. @defaultValue 5_000 */
+  /** Time in ms after which typing ends if the client doesn't renew it. @defaultValue 5_000 */
   typingTimeoutMs?: number | undefined;
-  /** Somebody whose last device went is offline after this long. @defaultValue 5_000 */
+  /** Time in ms between the disconnect of a user's last device and the status `offline`. @defaultValue 5_000 */
   presenceGraceMs?: number | undefined;
-  /** @defaultValue none */
+  /** Limit on sends per user. @defaultValue none */
   rateLimit?: MessageRateLimit | undefined;
+  /**
+   * Makes previews of links for clients that ask for them. The server then requests pages that users name, from public
+   * addresses only. @defaultValue false
+   */
+  linkPreviews?: boolean | undefined;
+  /** Restrictions on attachments. */
   fileUpload?: FileUploadConfig | undefined;
-  /** Events of one socket. @defaultValue 10,000 at once, 1,000 per second */
-  socketFlood?: FloodLimit | undefined;
-  /** REST requests of one user. @defaultValue 5,000 at once, 1,000 per second */
-  restFlood?: FloodLimit | undefined;
-  /** A call nobody answers is missed after this long. @defaultValue 45_000 */
+  /** Time in ms after which an unanswered call ends as `missed`. @defaultValue 45_000 */
   ringTimeoutMs?: number | undefined;
-  /** A participant of a call without a socket has left it after this long. @defaultValue 25_000 */
+  /** Time in ms that a disconnected participant has to reconnect before they leave the call. @defaultValue 25_000 */
   callReconnectMs?: number | undefined;
-  /** People in one call, the caller included. @defaultValue 8 */
+  /** Maximum number of participants of a call, including the caller. @defaultValue 8 */
   maxCallParticipants?: number | undefined;
-  /** People in one video call: a mesh costs each of them a stream for every other. @defaultValue 4 */
+  /**
+   * Maximum number of participants of a video call, and of participants with video in an audio call. In a mesh, each participant sends a stream to every other.
+   * @defaultValue 4
+   */
   maxVideoParticipants?: number | undefined;
+  /** STUN and TURN servers of clients without the option `calls.iceServers`. @defaultValue none */
+  iceServers?: readonly IceServerConfig[] | undefined;
 }
 
+/** {@link CommunicationConfig} with defaults applied and values validated. */
 export interface ResolvedConfig {
   readonly namespace: string;
   readonly path: string;
@@ -61,16 +115,22 @@ export interface ResolvedConfig {
   readonly typingTimeoutMs: number;
   readonly presenceGraceMs: number;
   readonly rateLimit: Readonly<MessageRateLimit> | undefined;
+  readonly linkPreviews: boolean;
   readonly fileUpload: { readonly maxFileSize: number; readonly allowedMimeTypes: readonly string[] | undefined };
-  readonly socketFlood: Readonly<FloodLimit>;
-  readonly restFlood: Readonly<FloodLimit>;
   readonly ringTimeoutMs: number;
   readonly callReconnectMs: number;
   readonly maxCallParticipants: number;
   readonly maxVideoParticipants: number;
+  readonly iceServers: readonly (Omit<IceServerConfig, 'urls'> & { readonly urls: readonly string[] })[];
+  /** Set by the option `turn` of the server. */
+  readonly turn?: ResolvedTurn | undefined;
 }
 
-/** Fills in the defaults. A value that can't work is a `TypeError` that names it. */
+/**
+ * Applies the defaults.
+ *
+ * @throws TypeError that names the option and its valid range
+ */
 export function resolveConfig(config: CommunicationConfig = {}): ResolvedConfig {
   const { rateLimit, fileUpload = {} } = config;
   return {
@@ -85,32 +145,56 @@ export function resolveConfig(config: CommunicationConfig = {}): ResolvedConfig 
       maxMessages: integer('rateLimit.maxMessages', rateLimit.maxMessages, 1),
       windowSeconds: positive('rateLimit.windowSeconds', rateLimit.windowSeconds),
     },
+    linkPreviews: config.linkPreviews ?? false,
     fileUpload: {
       maxFileSize: integer('fileUpload.maxFileSize', fileUpload.maxFileSize ?? 50 * 1024 * 1024, 0),
-      allowedMimeTypes: fileUpload.allowedMimeTypes?.map((type) => type.toLowerCase()),
+      allowedMimeTypes: listedTypes(fileUpload.allowedMimeTypes),
     },
-    socketFlood: flood('socketFlood', config.socketFlood ?? { burst: 10_000, perSecond: 1_000 }),
-    restFlood: flood('restFlood', config.restFlood ?? { burst: 5_000, perSecond: 1_000 }),
     ringTimeoutMs: integer('ringTimeoutMs', config.ringTimeoutMs ?? 45_000, 1),
     callReconnectMs: integer('callReconnectMs', config.callReconnectMs ?? 25_000, 0),
     maxCallParticipants: integer('maxCallParticipants', config.maxCallParticipants ?? 8, 2),
     maxVideoParticipants: integer('maxVideoParticipants', config.maxVideoParticipants ?? 4, 2),
+    iceServers: (config.iceServers ?? []).map(({ urls, ...rest }, index) => ({
+      ...rest,
+      urls: iceUrls(`iceServers[${index}].urls`, urls, /^(?:stun|turn)s?:\S+$/, 'stun:, stuns:, turn: or turns: URLs'),
+    })),
   };
 }
 
-/** Whether `mimeType` is on a list as in {@link FileUploadConfig.allowedMimeTypes}. */
+/**
+ * Applies the defaults of the option `turn`. Messages never contain the secret.
+ *
+ * @throws TypeError that names the option and its valid range
+ */
+export function resolveTurn({ urls, secret, ttl = 86_400 }: TurnConfig): ResolvedTurn {
+  if (typeof secret !== 'string' || secret === '') throw new TypeError('turn.secret must be a non-empty string');
+  return {
+    urls: iceUrls('turn.urls', urls, /^turns?:\S+$/, 'turn: or turns: URLs'),
+    secret,
+    ttl: integer('turn.ttl', ttl, 60, 604_800),
+  };
+}
+
+function iceUrls(name: string, urls: string | readonly string[], allowed: RegExp, kinds: string): readonly string[] {
+  const list = typeof urls === 'string' ? [urls] : urls;
+  const isList: boolean = Array.isArray(list);
+  if (isList && list.length > 0 && list.every((url) => allowed.test(url))) return [...list];
+  throw new TypeError(`${name} must be one or more ${kinds}`);
+}
+
+/** An empty list allows all types, as in LumenJS. */
+function listedTypes(types: readonly string[] | undefined): readonly string[] | undefined {
+  return types === undefined || types.length === 0 ? undefined : types.map((type) => type.toLowerCase());
+}
+
+/**
+ * Returns whether `mimeType` matches the list; see {@link FileUploadConfig.allowedMimeTypes}. `undefined` allows all.
+ */
 export function mimeTypeAllowed(mimeType: string, allowed: readonly string[] | undefined): boolean {
   if (allowed === undefined) return true;
   const wanted = mimeType.toLowerCase();
   const family = `${wanted.slice(0, wanted.indexOf('/'))}/*`;
   return allowed.some((each) => each === wanted || each === family || each === '*/*');
-}
-
-function flood(name: string, { burst, perSecond }: FloodLimit): FloodLimit {
-  return {
-    burst: integer(`${name}.burst`, burst, 1),
-    perSecond: positive(`${name}.perSecond`, perSecond),
-  };
 }
 
 function integer(name: string, value: number, min: number, max = Number.MAX_SAFE_INTEGER): number {

@@ -1,6 +1,6 @@
 import type { LogFields, Logger } from '../lib/logger.ts';
 
-/** Warnings and errors, one line each, on the standard error stream. */
+/** Writes warnings and errors to the standard error stream, one line each. Discards debug and info entries. */
 export const consoleLogger: Logger = {
   debug: () => undefined,
   info: () => undefined,

@@ -1,161 +1,193 @@
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo, Socket as NetSocket } from 'node:net';
-import { Server } from 'socket.io';
-import { LIMITS } from '../protocol/limits.ts';
-import { attachCore } from './attach.ts';
-import { createIdentify, type Authenticate } from './auth.ts';
-import type { CommunicationConfig } from './config.ts';
+import type { Server } from 'socket.io';
+import { attachServerCore } from './sockets/attach.ts';
+import { createIdentify, type Authenticate } from './auth/authenticate.ts';
 import { consoleLogger } from './console-logger.ts';
-import { coreOf, type Core, type CoreOptions } from './core.ts';
+import { serverCoreFor, type ServerCore, type ServerCoreOptions } from './server-core.ts';
 import { httpApp, type Fetch } from './http/http-app.ts';
+import { limitRequestTime } from './http/request-timeout.ts';
 import { isLoopback, originPolicy, type OriginPolicy } from './http/origins.ts';
-import { restAnswers } from './rest/answer.ts';
-import { shutdown, type Line } from './shutdown.ts';
-import { CommunicationStore } from './store/ephemera/memory.ts';
-import { openDatabase, type OwnDatabase } from './store/open.ts';
+import { createRestDispatcher } from './rest/dispatcher.ts';
+import { createSocketServer } from './sockets/socket-server.ts';
+import { shutdown, type EngineSocket } from './sockets/shutdown.ts';
+import { CommunicationStore } from './cluster/memory-ephemera.ts';
+import { openDatabase, type OwnedDatabase } from './store/engine/open.ts';
 
-/** What {@link createCommServer} serves, and to whom. */
-export interface CommServerOptions extends Omit<CoreOptions, 'store'> {
-  /** 0 takes a free one. @defaultValue 3000 */
+/** Options of {@link createCommServer}. */
+export interface CommServerOptions extends Omit<ServerCoreOptions, 'store'> {
+  /** TCP port; 0 selects a free port. @defaultValue 3000 */
   port?: number | undefined;
-  /** @defaultValue '127.0.0.1' */
+  /** Address to listen on. @defaultValue '127.0.0.1' */
   host?: string | undefined;
-  /** A file, or `:memory:`. Not looked at where there is a `db`. @defaultValue './comm.sqlite' */
+  /** Path of the SQLite file, or `:memory:`. Ignored if `db` is given. @defaultValue './comm.sqlite' */
   database?: string | undefined;
   /**
-   * Who somebody is, such as `jwtAuth`. Without it the server is in development mode and believes user ids as they
-   * come: on a loopback address, outside `NODE_ENV=production`, or where `trustUserIdHeader` says so.
+   * Authenticates connections and requests, for example {@link jwtAuth}. Without it the server runs in development mode
+   * and accepts user ids unverified. Development mode requires a loopback address and is refused with
+   * `NODE_ENV=production`, unless `trustUserIdHeader` is set.
    */
   auth?: Authenticate | undefined;
   /**
-   * Believe the header `x-user-id` and the query `userId`: only behind a proxy that sets them itself. @defaultValue
-   * false
+   * Accepts the header `x-user-id` unverified. Use it only behind a proxy that sets it itself. The server then answers
+   * only to loopback host names, to `host` and to the hosts of `origin`, because a page of another site could resolve its
+   * own name to the server's address and send the header.
+   *
+   * @defaultValue false
    */
   trustUserIdHeader?: boolean | undefined;
-  /** Pages from elsewhere that are let in, such as `https://app.example.com`. */
+  /**
+   * Number of proxies in front of the server. The address of a peer is then read from `X-Forwarded-For`, to which each of
+   * them must append the address of its peer.
+   *
+   * @defaultValue 0: the address of the TCP connection
+   */
+  trustProxy?: number | undefined;
+  /** Origins other than the server's own whose pages may connect, such as `https://app.example.com`. */
   origin?: string | readonly string[] | undefined;
-  /** Answers what isn't ours: an app's own pages and routes. @defaultValue 404 */
+  /**
+   * Handles requests that are not part of the protocol, such as an app's pages and routes. @defaultValue responds with
+   * 404
+   */
   fetch?: Fetch | undefined;
-  config?: CommunicationConfig | undefined;
-  /** How long `close()` waits for what runs to be answered. @defaultValue 5_000 */
+  /** Time in ms that `close()` waits for running requests. @defaultValue 5_000 */
   drainTimeoutMs?: number | undefined;
+}
+
+/** Operations of an app on a running server. */
+export interface CommunicationApi {
+  /**
+   * Ends all sockets of a user in this process, for example after a sign-out. Their clients don't reconnect by themselves.
+   * A token of the user that has not expired is still accepted: revoke it first.
+   */
+  disconnectUser(userId: string): void;
 }
 
 /** A running server. */
 export interface CommServer {
-  /** Such as `http://127.0.0.1:3000`. */
+  /** Base URL, such as `http://127.0.0.1:3000`. */
   readonly url: string;
+  /** TCP port the server listens on. */
   readonly port: number;
+  /** Operations of the app on the running server. */
+  readonly api: CommunicationApi;
   /**
-   * Takes no more requests, answers those that run, sends clients away so that they come back, closes the database it
-   * opened. Twice is once; it ends within seconds whatever hangs.
+   * Stops accepting connections, completes running requests, disconnects the clients in a way that makes them
+   * reconnect, and closes the database if the server opened it. Idempotent. Completes within `drainTimeoutMs` plus a
+   * few seconds.
    */
   close(): Promise<void>;
-  /** As {@link CommServer.close}. */
+  /** Same as {@link CommServer.close}. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * Past {@link LIMITS.bodyBytes} a request is refused with an answer; past this the connection is cut before anything is
- * read, and no answer is possible.
- */
-const MAX_FRAME_BYTES = 12 * LIMITS.bodyBytes;
-
-/**
- * The whole server in one call: HTTP, sockets, REST, health.
+ * Starts a complete server: HTTP, sockets, REST and health checks. Loads Socket.IO.
  *
- * @throws TypeError for options that can't work; rejects with Node's own error where the port is taken, and with
- * `UNAVAILABLE` where the database can't be used
+ * @throws TypeError for invalid options; CommError `UNAVAILABLE` if the database can't be used; Node's own error if the
+ * port is in use
  */
 export async function createCommServer(options: CommServerOptions = {}): Promise<CommServer> {
   const { port = 3000, host = '127.0.0.1', logger = consoleLogger } = options;
-  const trust = trustOf(options, host);
+  const trust = trustModeOf(options, host);
   const warning = TRUST_WARNINGS[trust];
   if (warning !== undefined) logger.warn(warning, { host });
-  const origins = originPolicy({ origins: listOf(options.origin), development: trust === 'development' });
-  const own = options.db === undefined ? openDatabase(databasePath(options.database)) : undefined;
-  const core = coreOf({ ...options, db: own ?? options.db, logger, store: new CommunicationStore(options.clock) });
+  const origins = originPolicy({
+    origins: listOf(options.origin),
+    development: trust === 'development',
+    ...(trust === 'user-ids' && { hosts: [host] }),
+  });
+  const ownedDatabase = options.db === undefined ? openDatabase(databasePath(options.database)) : undefined;
+  const core = serverCoreFor({
+    ...options,
+    db: ownedDatabase ?? options.db,
+    logger,
+    store: new CommunicationStore(options.clock),
+  });
   try {
-    return await start({ ...options, port, host }, { core, trust, origins, own });
+    return await start({ ...options, port, host }, { core, trust, origins, ownedDatabase });
   } catch (error) {
-    // A database that was brought along may have other users.
-    if (own !== undefined) core.close();
-    own?.close();
+    // A database that the app provided may have other users.
+    if (ownedDatabase !== undefined) core.close();
+    ownedDatabase?.close();
     throw error;
   }
 }
 
-interface Parts {
-  core: Core;
-  trust: Trust;
+interface ServerParts {
+  core: ServerCore;
+  trust: TrustMode;
   origins: OriginPolicy;
-  own: OwnDatabase | undefined;
+  ownedDatabase: OwnedDatabase | undefined;
 }
 
 async function start(
   options: CommServerOptions & { port: number; host: string },
-  { core, trust, origins, own }: Parts,
+  { core, trust, origins, ownedDatabase }: ServerParts,
 ): Promise<CommServer> {
-  const { host, drainTimeoutMs = 5_000 } = options;
+  const { host, trustProxy = 0, drainTimeoutMs = 5_000 } = options;
   await core.ready();
-  const auth = { authenticate: options.auth, trustUserIdHeader: trust !== 'tokens' };
-  const rest = restAnswers(core, createIdentify(auth, core.logger));
+  core.services.files.start();
+  const auth = {
+    authenticate: options.auth,
+    trustUserIdHeader: trust === 'user-ids',
+    development: trust === 'development',
+  };
+  const rest = createRestDispatcher(core, createIdentify(auth, core.logger));
   const http = createServer(
-    { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 },
-    httpApp({ core, rest, origins, fallback: options.fetch }),
+    {
+      headersTimeout: 10_000,
+      // See limitRequestTime.
+      requestTimeout: 0,
+      connectionsCheckingInterval: 5_000,
+      keepAliveTimeout: 65_000,
+      maxHeaderSize: 16_384,
+    },
+    httpApp({ core, rest, origins, trustedProxies: trustProxy, fallback: options.fetch }),
   );
+  // A long-polling client uses two connections.
+  http.maxConnections = 2 * core.limits.connections;
   const sockets = trackSockets(http);
-  const io = createSockets(http, core.config.path, origins);
-  const lines = trackLines(io);
-  attachCore(io, core, auth);
+  const io = await createSocketServer(http, core.config.path, origins, core, trustProxy);
+  const engineSockets = trackEngineSockets(io);
+  attachServerCore(io, core, { ...auth, trustProxy }, true);
+  limitRequestTime(http, { timeoutMs: 30_000, uploads: `${core.config.restPath}/uploads/` });
   const port = await listen(http, options.port, host);
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> =>
-    (closing ??= shutdown({ core, http, io, sockets, lines, drainTimeoutMs }).finally(() => own?.close()));
+    (closing ??= shutdown({ core, http, io, sockets, engineSockets, drainTimeoutMs }).finally(() =>
+      ownedDatabase?.close(),
+    ));
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  return { url, port, close, [Symbol.asyncDispose]: close };
+  const api: CommunicationApi = { disconnectUser: (userId) => core.broadcaster.disconnectUser(userId) };
+  return { url, port, api, close, [Symbol.asyncDispose]: close };
 }
 
-type Trust = 'tokens' | 'user-ids' | 'development';
+type TrustMode = 'tokens' | 'user-ids' | 'development';
 
-/** What is believed of who somebody is. @throws TypeError where that would let anybody be anybody */
-function trustOf({ auth, trustUserIdHeader = false }: CommServerOptions, host: string): Trust {
+/**
+ * Determines which user ids are accepted.
+ *
+ * @throws TypeError if the options would accept unverified user ids on a public address or in production
+ */
+function trustModeOf({ auth, trustUserIdHeader = false }: CommServerOptions, host: string): TrustMode {
   if (auth !== undefined) return 'tokens';
   if (trustUserIdHeader) return 'user-ids';
-  const fix =
-    'configure JWTs, or trust user ids explicitly (trustUserIdHeader, --trust-user-id) behind a proxy that sets them';
+  const fix = 'configure JWTs, or set trustUserIdHeader (--trust-user-id) behind a proxy that sets the user id';
   if (process.env['NODE_ENV'] === 'production') {
-    throw new TypeError(`Without authentication the server does not start with NODE_ENV=production: ${fix}`);
+    throw new TypeError(`NODE_ENV=production requires authentication: ${fix}`);
   }
   if (!isLoopback(host)) {
-    throw new TypeError(`Without authentication the server does not start on ${host}, which others can reach: ${fix}`);
+    throw new TypeError(`Listening on ${host}, which is not a loopback address, requires authentication: ${fix}`);
   }
   return 'development';
 }
 
-const TRUST_WARNINGS: Readonly<Record<Trust, string | undefined>> = {
+const TRUST_WARNINGS: Readonly<Record<TrustMode, string | undefined>> = {
   tokens: undefined,
-  'user-ids': 'user ids are believed as they come: only a proxy that sets them may reach this server',
-  development: 'development mode: whoever connects is believed to be who they say',
+  'user-ids': 'user ids are accepted unverified: only a proxy that sets them may reach this server',
+  development: 'development mode: user ids are accepted unverified',
 };
-
-function createSockets(http: HttpServer, path: string, origins: OriginPolicy): Server {
-  return new Server(http, {
-    path,
-    serveClient: false,
-    maxHttpBufferSize: MAX_FRAME_BYTES,
-    pingInterval: 25_000,
-    pingTimeout: 20_000,
-    // Whoever connects and never says to which namespace holds memory for nothing.
-    connectTimeout: 10_000,
-    // Costs more memory per connection than short messages save.
-    perMessageDeflate: false,
-    cors: { origin: (origin, callback) => callback(null, origin !== undefined && origins.lists(origin)) },
-    allowRequest({ headers }, callback) {
-      callback(null, origins.admits(headers.origin, headers.host));
-    },
-  });
-}
 
 function trackSockets(http: HttpServer): ReadonlySet<NetSocket> {
   const sockets = new Set<NetSocket>();
@@ -166,13 +198,13 @@ function trackSockets(http: HttpServer): ReadonlySet<NetSocket> {
   return sockets;
 }
 
-function trackLines(io: Server): ReadonlySet<Line> {
-  const lines = new Set<Line>();
-  io.engine.on('connection', (line: Line) => {
-    lines.add(line);
-    line.once('close', () => lines.delete(line));
+function trackEngineSockets(io: Server): ReadonlySet<EngineSocket> {
+  const engineSockets = new Set<EngineSocket>();
+  io.engine.on('connection', (engineSocket: EngineSocket) => {
+    engineSockets.add(engineSocket);
+    engineSocket.once('close', () => engineSockets.delete(engineSocket));
   });
-  return lines;
+  return engineSockets;
 }
 
 async function listen(http: HttpServer, port: number, host: string): Promise<number> {
@@ -187,7 +219,7 @@ async function listen(http: HttpServer, port: number, host: string): Promise<num
 }
 
 function databasePath(database = './comm.sqlite'): string {
-  if (/^\w{2,}:\/\//.test(database)) throw new TypeError('Only SQLite is available yet: give a file or :memory:');
+  if (/^\w{2,}:\/\//.test(database)) throw new TypeError('database must be a SQLite file or :memory:');
   return database;
 }
 

@@ -1,6 +1,6 @@
-/** The server: LumenJS's socket handler and REST handlers, the same on any Socket.IO server, and a ready-made one. */
+/** Public names of `lumen-comm-server`. Importing this module loads no Socket.IO; {@link createCommServer} loads it. */
 export { createCommunicationHandler, type CommunicationHandlerOptions } from './communication-handler.ts';
-export type { LumenContext, LumenSocket } from './socket-io.ts';
+export type { EngineSocket, LumenContext, LumenSocket } from './sockets/lumen-context.ts';
 export {
   createCommunicationApiHandlers,
   type CommunicationApiHandlers,
@@ -9,20 +9,38 @@ export {
   type RunResult,
   type SearchOptions,
 } from './api-handlers.ts';
-export { CommunicationStore, useCommunicationStore, type PresenceEntry } from './store/ephemera/memory.ts';
-export type { Answer, CallRecord, Invitation, Seat } from './store/ephemera/call-record.ts';
-export type { PresenceReader } from './services/ports.ts';
-export { ensureCommunicationTables } from './store/migrate.ts';
-export type { DatabaseSource, LumenDatabase, PreparingDatabase } from './store/sqlite-port.ts';
+export { CommunicationStore, useCommunicationStore, type PresenceEntry } from './cluster/memory-ephemera.ts';
+export type { InvitationAnswer, CallRecord, Invitation, Seat } from './cluster/call-record.ts';
+export type { PresenceReader, RunningCalls } from './services/ports.ts';
+export { ensureCommunicationTables } from './store/engine/migrate.ts';
+export type { DatabaseSource, LumenDatabase, SqliteDatabase } from './store/engine/sqlite.ts';
 
-export { attachCommunication, type AttachOptions } from './attach.ts';
+export { attachCommunication, type AttachOptions } from './sockets/attach.ts';
 export { createCommunicationRoutes, type CommunicationRoutes, type CommunicationRoutesOptions } from './routes.ts';
-export { createCommServer, type CommServer, type CommServerOptions } from './create-server.ts';
+export { createCommServer, type CommServer, type CommunicationApi, type CommServerOptions } from './create-server.ts';
 
 export { jwtAuth, type JwksOptions, type JwtAuthOptions, type JwtSecretOptions } from './auth/jwt.ts';
-export type { Authenticate, AuthRequest, GetUserId, Identity, IdentifyOptions } from './auth.ts';
-export type { CoreOptions } from './core.ts';
-export type { CommunicationConfig, FileUploadConfig, FloodLimit, MessageRateLimit } from './config.ts';
+export type { Authenticate, AuthRequest, GetUserId, Identity, IdentifyOptions } from './auth/authenticate.ts';
+export type { ServerCoreOptions } from './server-core.ts';
+export type {
+  CommunicationConfig,
+  FileUploadConfig,
+  IceServerConfig,
+  LumenOnlyConfig,
+  MessageRateLimit,
+  TurnConfig,
+} from './config.ts';
+export type { ReceivedFile, ServerHooks } from './hooks.ts';
+export {
+  type ByteRange,
+  type DirectUploads,
+  type FileBackend,
+  StorageUnavailable,
+} from './services/files/file-backend.ts';
+export type { FilesOptions } from './services/files/files-config.ts';
+export type { S3Bucket } from './services/files/s3-client.ts';
+export { s3Storage, type S3StorageOptions } from './services/files/s3-storage.ts';
+export { DEFAULT_LIMITS, type RateLimit, type ServerLimits } from './services/limits/server-limits.ts';
 export type { Fetch } from './http/http-app.ts';
 export type { Clock } from '../lib/clock.ts';
 export type { LogFields, Logger } from '../lib/logger.ts';

@@ -3,16 +3,17 @@ import { createStore, get, update } from 'idb-keyval';
 const NAME = 'aes';
 
 /**
- * This browser's own AES-GCM key (256 bits): WebCrypto uses it and gives it to nobody, not even to us. It lives in a database
- * beside the one it is for, because an entry of a storage has to fit into JSON. Several tabs that ask at once get the same.
+ * Returns this browser's non-extractable AES-GCM key (256 bits) for a storage, and generates it on first use. The key is
+ * kept in an IndexedDB database of its own, because a `CryptoKey` can't be serialized to JSON. Tabs that call this at the
+ * same time get the same key.
  *
- * @param storageName - the storage it is for
+ * @param storageName - `sharedAs` of the storage
  */
 export async function deviceKey(storageName: string): Promise<CryptoKey> {
   const store = createStore(`${storageName}-device`, 'keys');
   const held = await get<CryptoKey>(NAME, store);
   if (held !== undefined) return held;
-  // Made before the transaction, which can't wait for it; whoever is first stays.
+  // Generated before the transaction, because IndexedDB transactions can't await WebCrypto. The first stored key wins.
   const made = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);
   await update<CryptoKey>(NAME, (first) => first ?? made, store);
   return (await get<CryptoKey>(NAME, store)) ?? made;

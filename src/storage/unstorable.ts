@@ -1,7 +1,7 @@
-/** For a value that no storage can carry: a mistake in the code that writes it, not a failure of the storage. */
+/** Creates the error for a value that isn't `Storable`. */
 export function unstorable(cause: unknown): TypeError {
   return new TypeError(
-    'Only what JSON can carry is stored: null, booleans, numbers, strings, arrays and plain objects',
+    'A stored value must be null, a boolean, a number, a string, or an array or plain object of these',
     {
       cause,
     },

@@ -1,16 +1,18 @@
 import type { Conversation, Participant } from '../protocol/conversations.ts';
 import type { Message } from '../protocol/messages.ts';
 
-/** Everything that is built starts here, and each next one is a second later: nothing in a test depends on the clock. */
+/** Time of the first built object; the message with `seq` n is n seconds later, independent of the system clock. */
 const START_MS = Date.UTC(2025, 0, 1);
 
-/** What a builder needs besides its defaults: any fields of what it builds. */
+/** Fields of {@link buildMessage} that differ from its defaults. */
 export type MessageFields = Partial<Message>;
+/** Fields of {@link buildConversation} that differ from its defaults. */
 export type ConversationFields = Partial<Omit<Conversation, 'participants'>> & {
-  /** User ids, or whole participants. */
+  /** User ids or complete participants. */
   participants?: readonly (string | Participant)[] | undefined;
 };
 
+/** Builds a participant with the role member who is offline and has read nothing. */
 export function buildParticipant(userId: string, fields: Partial<Participant> = {}): Participant {
   return {
     userId,
@@ -24,7 +26,7 @@ export function buildParticipant(userId: string, fields: Partial<Participant> = 
   };
 }
 
-/** A stored message as our server sends it. `seq` decides id, `rev` and time unless they are given. */
+/** Builds a stored text message of `ann`, as the server sends it. `id`, `rev`, `content` and `createdAt` derive from `seq` (1 by default) unless given. */
 export function buildMessage({ seq = 1, ...fields }: MessageFields = {}): Message {
   return {
     id: String(seq),
@@ -41,12 +43,17 @@ export function buildMessage({ seq = 1, ...fields }: MessageFields = {}): Messag
   };
 }
 
-/** Messages of one conversation, oldest first; `fields` may depend on their position. */
+/**
+ * Builds consecutive messages of one conversation, oldest first.
+ *
+ * @param count - how many
+ * @param fields - returns the fields of the message with the given `seq` (from 1) that differ from the defaults
+ */
 export function buildMessages(count: number, fields: (seq: number) => MessageFields = () => ({})): Message[] {
   return Array.from({ length: count }, (_, index) => buildMessage({ seq: index + 1, ...fields(index + 1) }));
 }
 
-/** A conversation as our server sends it: of `ann` and `bob` unless told otherwise, nothing in it. */
+/** Builds a conversation as the server sends it. By default it is a direct one between `ann` and `bob` without messages. */
 export function buildConversation({ participants = ['ann', 'bob'], ...fields }: ConversationFields = {}): Conversation {
   const createdAt = new Date(START_MS).toISOString();
   return {

@@ -1,27 +1,31 @@
 import { CommError, HTTP_STATUS, type ServerErrorCode } from '../protocol/errors.ts';
-import { DEFAULT_REST_PATH, REST_ROUTES, type RestRouteName } from '../protocol/vocabulary.ts';
+import { DEFAULT_REST_PATH, REST_ROUTES, type RestRouteName } from '../protocol/constants.ts';
+import { PAGE_LIMITS } from '../protocol/page-limits.ts';
 import { RestData, type RestDataOptions } from './rest-data.ts';
 
-/** As much of MSW's `http` as it takes, so that this package needs no MSW of its own. */
+/** The part of MSW's `http` that {@link commHandlers} uses. Declared here, so that this package doesn't depend on MSW. */
 export interface MswHttp<Handler> {
-  all: (path: string, resolver: (info: { request: Request }) => Promise<Response>) => Handler;
+  /** Creates a handler for all methods of a path. */
+  all(path: string, resolver: (info: { request: Request }) => Promise<Response>): Handler;
 }
 
+/** Options of {@link commHandlers}. */
 export interface CommHandlersOptions<Handler> extends RestDataOptions {
-  /** `http` of the app's own `msw`. */
+  /** The `http` export of the app's `msw`. */
   http: MswHttp<Handler>;
-  /** Origin of the server. @defaultValue `'*'`: whatever the origin */
+  /** Origin of the server. @defaultValue `'*'`: any origin */
   url?: string | undefined;
-  /** @defaultValue `'/__nk_comm'` */
+  /** Path of the REST API. @defaultValue `'/__nk_comm'` */
   restPath?: string | undefined;
-  /** Who asks, where a request doesn't say: one with a token, say. @defaultValue `'ann'` */
+  /** The user of requests that carry neither `x-user-id` nor `userId`, such as those with a token. @defaultValue `'ann'` */
   userId?: string | undefined;
 }
 
 /**
- * The REST part of the protocol as handlers of Mock Service Worker 2 or 3, for tests of what an app shows: history, search,
- * lists. It answers from memory, in the types of our server; what it is asked to create or delete stays so. There are no
- * sockets and no rules of membership beyond "only what you are in": for those there is `startTestServer`.
+ * Creates handlers for Mock Service Worker 2 or 3 that answer the REST API from memory, for tests of an app's views.
+ * Answers have the types of the real server, and creations and deletions persist for the lifetime of the handlers. A user
+ * sees only their own conversations; no other rule of the server is implemented, and there are no sockets. For those use
+ * `startTestServer` of `lumen-comm-server/testing`.
  *
  * @example
  * const worker = setupServer(...commHandlers({ http, conversations: [buildConversation()], messages: buildMessages(20) }));
@@ -56,25 +60,41 @@ async function answer(
   const { name, id } = route;
   switch (name) {
     case 'listConversations':
-      return { body: data.conversations(userId, query) };
+      return { body: paged('conversations', data.conversations(userId, query), query) };
     case 'createConversation':
       return { status: 201, body: data.create(userId, (await request.json()) as Parameters<RestData['create']>[1]) };
     case 'getConversation':
       return { body: data.conversation(userId, id) };
+    case 'listMembers':
+      return { body: data.members(userId, id, query) };
     case 'listMessages':
-      return { body: data.messages(userId, id, query) };
+      return { body: paged('messages', data.messages(userId, id, query), query) };
     case 'listChanges':
       return { body: data.changes(userId, id, Number(query['after'] ?? 0), query['limit']) };
     case 'searchMessages':
-      return { body: data.search(userId, query['q'] ?? '', searchParams.get('conversationId'), query['limit']) };
+      return {
+        body: paged(
+          'messages',
+          data.search(userId, query['q'] ?? '', searchParams.get('conversationId'), query['limit']),
+          query,
+        ),
+      };
     case 'getMessage':
       return { body: data.message(userId, id) };
     case 'deleteMessage':
       return { body: data.delete(userId, id) };
+    case 'linkPreviews':
+      return { body: { previews: [] } };
   }
 }
 
-/** The table's order decides between `/messages/search` and `/messages/:id`. */
+/** Wraps a list if the request asks for it. A list of full length may be followed by an empty one. */
+function paged(name: string, rows: readonly unknown[], query: Readonly<Record<string, string | undefined>>): unknown {
+  if (query['paged'] !== 'true') return rows;
+  return { [name]: rows, hasMore: rows.length === Number(query['limit'] ?? PAGE_LIMITS.pageSize) };
+}
+
+/** Returns the first match in the order of the table, in which `/messages/search` precedes `/messages/:id`. */
 function routeOf(method: string, path: string): { name: RestRouteName; id: string } {
   for (const [name, route] of Object.entries(REST_ROUTES)) {
     const pattern = new RegExp(`^${route.path.replace(':id', '([^/]+)')}$`);

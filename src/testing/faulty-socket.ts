@@ -1,53 +1,65 @@
 import { systemClock, type Clock } from '../lib/clock.ts';
 import type { Handshake, SocketListener, SocketPort } from '../transport/socket-port.ts';
-import { seededRandom, type Random } from './random.ts';
+import { seededRandom, type Random } from '../lib/seeded-random.ts';
 
-/** How often what happens to a frame (a request, its answer, a push), from 0 (never, the default) to 1 (always). */
+/**
+ * Probability of each fault per frame (a request, its answer or a push), from 0 (never, the default) to 1 (always). A frame
+ * suffers at most one fault.
+ */
 export interface FrameFaults {
-  /** It is lost and the connection stays: what no TCP does, and a proxy or a bug may. */
+  /** Drops the frame and keeps the connection. TCP never does this; a faulty proxy can. */
   drop?: number | undefined;
-  /** It comes twice. Answers don't: Socket.IO itself takes the first only. */
+  /** Delivers the frame twice. Answers are delivered once, because Socket.IO ignores a second acknowledgement. */
   duplicate?: number | undefined;
-  /** It comes `delayMs` later, in its place or not. */
+  /** Delivers the frame `delayMs` later; later frames may overtake it. */
   delay?: number | undefined;
-  /** @defaultValue `[1, 50]` */
+  /** Range of a delay, in milliseconds. @defaultValue `[1, 50]` */
   delayMs?: readonly [min: number, max: number] | undefined;
-  /** The frame after it comes first. */
+  /** Swaps the frame with the next one in the same direction. */
   reorder?: number | undefined;
-  /** The connection ends here, and the client is told. */
+  /** Closes the connection and reports it to the client. */
   cut?: number | undefined;
-  /** Nothing comes through any more; the client is told only after `killMs`, as by a ping without an answer. */
+  /** Drops all further frames and reports the lost connection after `killMs`, like an unanswered ping. */
   kill?: number | undefined;
-  /** @defaultValue 1_000 */
+  /** Milliseconds. @defaultValue 1_000 */
   killMs?: number | undefined;
 }
 
+/** Options of {@link faultySocket}. */
 export interface FaultySocketOptions extends FrameFaults {
-  /** Decides every fault. */
+  /** Seed of the generator that selects the faults. */
   seed: number;
+  /** Source of time for delays. @defaultValue the system clock */
   clock?: Clock | undefined;
 }
 
+/** A {@link SocketPort} that injects faults into another one. */
 export interface FaultySocket extends SocketPort {
-  /** What has been done so far. */
+  /** How many faults of each kind have been injected. */
   readonly figures: Readonly<Record<Exclude<keyof FrameFaults, 'delayMs' | 'killMs'>, number>>;
-  /** Ends the connection now. */
+  /** Closes the connection and reports it to the client. */
   cut(): void;
-  /** Lets the line go dead now. */
+  /** Drops all further frames of this connection and reports the loss after `killMs`. */
   kill(): void;
-  /** These faults from here on, in place of all others; to frames that are held or delayed nothing more happens. */
+  /** Replaces all probabilities. Frames that are already delayed or held back are not affected. */
   set(faults: FrameFaults): void;
-  /** No more faults from here on. A frame that was dropped stays dropped. */
+  /** Stops injecting faults. Dropped frames stay lost. */
   heal(): void;
 }
 
-/** A frame that waits for the next one to overtake it comes after this long without one. */
+/** A frame held back for reordering is delivered after this time if no other frame follows it. */
 const OVERTAKE_MS = 50;
 
 /**
- * Breaks a client's connection frame by frame: `new CommClient({ socket: faultySocket(socketIoPort(…), { seed, cut: 0.01 }) })`.
- * The handshake and `comm:hello` always come through, since without them the client rightly talks to another kind of
- * server. For faults below the frames (split, stalled, half a handshake) there is `startFaultProxy`.
+ * Injects faults into a client's connection, frame by frame. Faults depend on the seed and the order of frames only.
+ * The handshake and `comm:hello` always pass: without them the client would switch to the base protocol. For faults below
+ * the frame level (split or stalled bytes, an incomplete handshake) use `startFaultProxy` of `lumen-comm-server/testing`.
+ *
+ * @param port - the connection to break
+ *
+ * @example
+ * const port = socketIoPort({ url, namespace: '/nk/messages', path: '/__nk_socketio/' });
+ * const client = new CommClient({ url, userId: 'ann', socket: faultySocket(port, { seed: 1, cut: 0.01 }) });
  */
 export function faultySocket(port: SocketPort, options: FaultySocketOptions): FaultySocket {
   return new FaultyPort(port, options);
@@ -61,12 +73,12 @@ class FaultyPort implements FaultySocket {
   readonly #random: Random;
   readonly #clock: Clock;
   #listener: SocketListener | undefined;
-  /** Moves with every connection: what was held of an earlier one is lost with it. */
+  /** Incremented with each connection, so that frames held back from an earlier one are discarded. */
   #epoch = 0;
   #up = false;
   #dead = false;
   #faults: FrameFaults;
-  #overtaken: { up: Pass | undefined; down: Pass | undefined } = { up: undefined, down: undefined };
+  #heldBack: { up: Pass | undefined; down: Pass | undefined } = { up: undefined, down: undefined };
 
   constructor(port: SocketPort, options: FaultySocketOptions) {
     this.#port = port;
@@ -83,7 +95,7 @@ class FaultyPort implements FaultySocket {
         listener.connected();
       },
       disconnected: (reason, byServer) => {
-        this.#over();
+        this.#reset();
         listener.disconnected(reason, byServer);
       },
       refused: (refusal) => listener.refused(refusal),
@@ -95,12 +107,12 @@ class FaultyPort implements FaultySocket {
   }
 
   connect(handshake: Handshake): void {
-    this.#over();
+    this.#reset();
     this.#port.connect(handshake);
   }
 
   disconnect(): void {
-    this.#over();
+    this.#reset();
     this.#port.disconnect();
   }
 
@@ -158,7 +170,7 @@ class FaultyPort implements FaultySocket {
     this.#release(direction);
   }
 
-  /** At most one fault for a frame, the same for the same seed. */
+  /** Selects at most one fault for a frame. */
   #draw(shares: Readonly<Record<keyof FaultySocket['figures'], number>>): keyof FaultySocket['figures'] | undefined {
     let left = this.#random.next();
     for (const [fault, share] of Object.entries(shares) as [keyof FaultySocket['figures'], number][]) {
@@ -172,30 +184,30 @@ class FaultyPort implements FaultySocket {
 
   #hold(direction: 'up' | 'down', arrive: Pass): void {
     this.#release(direction);
-    this.#overtaken[direction] = arrive;
+    this.#heldBack[direction] = arrive;
     this.#clock.after(OVERTAKE_MS, () => {
-      if (this.#overtaken[direction] === arrive) this.#release(direction);
+      if (this.#heldBack[direction] === arrive) this.#release(direction);
     });
   }
 
   #release(direction: 'up' | 'down'): void {
-    const held = this.#overtaken[direction];
-    this.#overtaken[direction] = undefined;
+    const held = this.#heldBack[direction];
+    this.#heldBack[direction] = undefined;
     held?.();
   }
 
   #end(reason: string): void {
     if (!this.#up) return;
-    this.#over();
+    this.#reset();
     this.#port.disconnect();
     this.#listener?.disconnected(reason, false);
   }
 
-  #over(): void {
+  #reset(): void {
     this.#epoch += 1;
     this.#up = false;
     this.#dead = false;
-    this.#overtaken = { up: undefined, down: undefined };
+    this.#heldBack = { up: undefined, down: undefined };
   }
 }
 

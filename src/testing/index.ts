@@ -1,19 +1,10 @@
-/** For the tests of apps: a real server, faults by a seed, and REST without a server. */
-export { startTestServer, type NewConversation, type TestServer, type TestServerOptions } from './start-test-server.ts';
-export { connectUser, type TestUser, type TestUserOptions } from './test-user.ts';
-export {
-  startServerProcess,
-  type ProcessSignal,
-  type ServerProcess,
-  type ServerProcessOptions,
-} from './server-process.ts';
-export {
-  startFaultProxy,
-  type FaultFigures,
-  type FaultProxy,
-  type FaultProxyOptions,
-  type LineFaults,
-} from './fault-proxy.ts';
+/**
+ * Test kit for apps built on `lumen-comm`: fault injection for a client's connection, bare users for the other end of a
+ * conversation, REST mocks and builders. Runs in Node and in browsers. A real server for tests is in
+ * `lumen-comm-server/testing`.
+ *
+ * @module
+ */
 export {
   buildConversation,
   buildMessage,
@@ -23,6 +14,7 @@ export {
   type MessageFields,
 } from './builders.ts';
 export { commHandlers, type CommHandlersOptions, type MswHttp } from './comm-handlers.ts';
+export { connectUser, type TestUser, type TestUserOptions } from './connect-user.ts';
 export { faultySocket, type FaultySocket, type FaultySocketOptions, type FrameFaults } from './faulty-socket.ts';
-export { seededRandom, type Random } from './random.ts';
+export { seededRandom, type Random } from '../lib/seeded-random.ts';
 export type { RestDataOptions } from './rest-data.ts';

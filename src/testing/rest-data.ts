@@ -1,15 +1,18 @@
-import type { Changes, Conversation } from '../protocol/conversations.ts';
+import type { Changes, Conversation, MemberPage } from '../protocol/conversations.ts';
 import { CommError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages.ts';
 import { buildConversation, buildParticipant } from './builders.ts';
 
+/** The initial data of `commHandlers`. */
 export interface RestDataOptions {
+  /** All conversations, of any users. */
   conversations?: readonly Conversation[] | undefined;
-  /** Of any of the conversations, in any order. */
+  /** Messages of any of the conversations, in any order. */
   messages?: readonly Message[] | undefined;
 }
 
+/** Query parameters of the paged routes, as they arrive in a URL. */
 export interface PageQuery {
   limit?: string | undefined;
   offset?: string | undefined;
@@ -18,7 +21,7 @@ export interface PageQuery {
   around?: string | undefined;
 }
 
-/** What the REST routes answer from: conversations and messages in memory, seen through the eyes of one user at a time. */
+/** Holds conversations and messages in memory and answers each REST route for a given user. */
 export class RestData {
   readonly #conversations: Map<string, Conversation>;
   readonly #messages: Message[];
@@ -29,14 +32,14 @@ export class RestData {
   }
 
   conversations(userId: string, { limit, offset = '0' }: PageQuery): Conversation[] {
-    const own = [...this.#conversations.values()].filter((each) => isIn(each, userId));
+    const own = [...this.#conversations.values()].filter((each) => isParticipant(each, userId));
     const newest = own.toSorted((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1));
-    return newest.slice(Number(offset), Number(offset) + sizeOf(limit)).map((each) => this.#view(each));
+    return newest.slice(Number(offset), Number(offset) + pageSize(limit)).map((each) => this.#view(each));
   }
 
   conversation(userId: string, id: string): Conversation {
     const found = this.#conversations.get(id);
-    if (found === undefined || !isIn(found, userId)) throw new CommError('NOT_FOUND', 'Not found');
+    if (found === undefined || !isParticipant(found, userId)) throw new CommError('NOT_FOUND', 'Not found');
     return this.#view(found);
   }
 
@@ -44,29 +47,39 @@ export class RestData {
     userId: string,
     wanted: Pick<Conversation, 'type' | 'name'> & { participantIds: readonly string[] },
   ): Conversation {
-    const people = [...new Set([userId, ...wanted.participantIds])];
-    const known = [...this.#conversations.values()].find(
+    const memberIds = [...new Set([userId, ...wanted.participantIds])];
+    const existing = [...this.#conversations.values()].find(
       ({ type, participants }) =>
         type === 'direct' &&
         wanted.type === 'direct' &&
-        people.every((id) => participants.some((p) => p.userId === id)),
+        memberIds.every((id) => participants.some((p) => p.userId === id)),
     );
-    if (known !== undefined) return this.#view(known);
+    if (existing !== undefined) return this.#view(existing);
     const created = buildConversation({
       id: `conversation-${this.#conversations.size + 1}`,
       type: wanted.type,
-      participants: people.map((id) => buildParticipant(id, { role: id === userId ? 'owner' : 'member' })),
+      participants: memberIds.map((id) => buildParticipant(id, { role: id === userId ? 'owner' : 'member' })),
       ...(wanted.name !== undefined && { name: wanted.name }),
     });
     this.#conversations.set(created.id, created);
     return created;
   }
 
-  /** Newest first, as the route answers. */
+  /** Returns a page of the participants, ordered by user id. */
+  members(userId: string, id: string, { after = '', limit }: PageQuery): MemberPage {
+    const { participants } = this.conversation(userId, id);
+    const following = participants
+      .filter((each) => each.userId > after)
+      .toSorted((a, b) => (a.userId < b.userId ? -1 : 1));
+    const members = following.slice(0, pageSize(limit));
+    return { members, memberCount: participants.length, hasMore: following.length > members.length };
+  }
+
+  /** Returns a page of history, newest first. */
   messages(userId: string, conversationId: string, { limit, before, after, around }: PageQuery): Message[] {
     this.conversation(userId, conversationId);
     const all = this.#messages.filter((each) => each.conversationId === conversationId);
-    const size = sizeOf(limit);
+    const size = pageSize(limit);
     const at = (id: string): number => {
       const index = all.findIndex((each) => each.id === id);
       if (index < 0) throw new CommError('NOT_FOUND', 'Not found');
@@ -84,7 +97,7 @@ export class RestData {
       .filter(({ conversationId, rev = 0 }) => conversationId === id && rev > after)
       .toSorted((a, b) => (a.rev ?? 0) - (b.rev ?? 0));
     const head = conversation.head ?? { seq: 0, rev: 0 };
-    const changes = changed.slice(0, sizeOf(limit));
+    const changes = changed.slice(0, pageSize(limit));
     return { changes, conversation, head, hasMore: changed.length > changes.length, tooLong: false };
   }
 
@@ -97,7 +110,7 @@ export class RestData {
         (conversationId === null || each.conversationId === conversationId) &&
         words.every((word) => each.content.toLowerCase().includes(word)),
     );
-    return found.reverse().slice(0, sizeOf(limit));
+    return found.reverse().slice(0, pageSize(limit));
   }
 
   message(userId: string, id: string): Message {
@@ -108,17 +121,23 @@ export class RestData {
 
   delete(userId: string, id: string): Message {
     const found = this.message(userId, id);
-    if (found.senderId !== userId) throw new CommError('FORBIDDEN', 'Only its sender deletes a message');
-    const { attachment: _attachment, envelope: _envelope, reactions: _reactions, ...rest } = found;
+    if (found.senderId !== userId) throw new CommError('FORBIDDEN', 'Only the sender can delete a message');
+    const {
+      attachment: _attachment,
+      attachments: _attachments,
+      envelope: _envelope,
+      reactions: _reactions,
+      ...rest
+    } = found;
     const rev = this.#head(found.conversationId).rev + 1;
-    const buried: Message = { ...rest, content: '', deletedAt: found.deletedAt ?? found.createdAt, rev };
-    this.#messages[this.#messages.indexOf(found)] = buried;
-    return buried;
+    const tombstone: Message = { ...rest, content: '', deletedAt: found.deletedAt ?? found.createdAt, rev };
+    this.#messages[this.#messages.indexOf(found)] = tombstone;
+    return tombstone;
   }
 
   #sees(userId: string, { conversationId }: Message): boolean {
     const conversation = this.#conversations.get(conversationId);
-    return conversation !== undefined && isIn(conversation, userId);
+    return conversation !== undefined && isParticipant(conversation, userId);
   }
 
   #view(conversation: Conversation): Conversation {
@@ -134,10 +153,10 @@ export class RestData {
   }
 }
 
-function isIn({ participants }: Conversation, userId: string): boolean {
+function isParticipant({ participants }: Conversation, userId: string): boolean {
   return participants.some((each) => each.userId === userId);
 }
 
-function sizeOf(limit: string | undefined): number {
+function pageSize(limit: string | undefined): number {
   return limit === undefined ? LIMITS.pageSize : Math.min(Number(limit), LIMITS.maxPageSize);
 }

@@ -2,34 +2,35 @@ import type { Clock } from '../lib/clock.ts';
 import { CommError } from '../protocol/errors.ts';
 import type { PushName, RequestName, RequestOf, ResponseOf } from '../protocol/events.ts';
 import { fields } from './fields.ts';
-import { readConversation, readId, readMessage } from './rows.ts';
-import type { RequestOptions, Requester, Wire } from './wire.ts';
+import { parseConversation, parseId, parseMessage } from './parse-rows.ts';
+import type { RequestOptions, Requester, RequestChannel } from './request-channel.ts';
 
+/** A request that waits for a push. */
 interface Expectation {
-  /** True when this push is the answer. */
+  /** Returns `true` if the push answers the request. */
   matches(event: string, data: unknown): boolean;
   resolve(data: unknown): void;
   reject(error: Error): void;
 }
 
-/** How a base server shows that it did what a request asked for; what isn't here it shows by nothing. */
+/** The push by which a base server shows the effect of each request. Other requests have no observable effect. */
 type Echoes = {
   readonly [K in RequestName]?: {
     readonly event: PushName;
     matches(request: RequestOf<K>, data: Readonly<Record<string, unknown>>, userId: string): boolean;
-    read?(data: unknown): ResponseOf<K> | undefined;
+    parse?(data: unknown): ResponseOf<K> | undefined;
   };
 };
 
 const concerns = (request: { messageId: string }, data: Readonly<Record<string, unknown>>): boolean =>
-  readId(data['messageId'] ?? data['id']) === request.messageId;
+  parseId(data['messageId'] ?? data['id']) === request.messageId;
 
 const ECHOES: Echoes = {
   'message:send': {
     event: 'message:new',
-    // Nothing names the request: the first own message with the same text in the same conversation has to be it.
+    // The push doesn't identify the request, so the first own message with the same text in the conversation is taken.
     matches: (request, data, userId) => {
-      const message = readMessage(data);
+      const message = parseMessage(data);
       return (
         message?.senderId === userId &&
         message.conversationId === request.conversationId &&
@@ -39,15 +40,15 @@ const ECHOES: Echoes = {
           : message.content === request.content)
       );
     },
-    read: readMessage,
+    parse: parseMessage,
   },
   'message:forward': {
     event: 'message:forwarded',
     matches: (request, data, userId) =>
-      readId(data['senderId']) === userId &&
+      parseId(data['senderId']) === userId &&
       data['conversationId'] === request.toConversationId &&
-      readId(fields(data['forwardedFrom'])?.['messageId']) === request.messageId,
-    read: readMessage,
+      parseId(fields(data['forwardedFrom'])?.['messageId']) === request.messageId,
+    parse: parseMessage,
   },
   'message:edit': { event: 'message:updated', matches: concerns },
   'message:delete': { event: 'message:deleted', matches: concerns },
@@ -58,18 +59,25 @@ const ECHOES: Echoes = {
   },
   'encryption:upload-keys': {
     event: 'encryption:keys-uploaded',
-    matches: (_request, data, userId) => readId(data['userId']) === userId,
+    matches: (_request, data, userId) => parseId(data['userId']) === userId,
   },
   'encryption:request-keys': {
     event: 'encryption:keys-response',
     matches: (request, data) => data['recipientId'] === request.recipientId,
-    // Whoever asked looks closely at it.
-    read: (data) => data as ResponseOf<'encryption:request-keys'>,
+    // Validated by the caller.
+    parse: (data) => data as ResponseOf<'encryption:request-keys'>,
+  },
+  // The push doesn't identify the request, so the caller sends one at a time.
+  'file:request-upload': {
+    event: 'file:upload-ready',
+    matches: () => true,
+    // Validated by the caller.
+    parse: (data) => data as ResponseOf<'file:request-upload'>,
   },
   'conversation:create': {
     event: 'conversation:new',
     matches: (request, data) => {
-      const conversation = readConversation(data);
+      const conversation = parseConversation(data);
       const members = new Set(conversation?.participants.map(({ userId }) => userId));
       return (
         conversation?.type === request.type &&
@@ -77,14 +85,14 @@ const ECHOES: Echoes = {
         request.participantIds.every((id) => members.has(id))
       );
     },
-    read: readConversation,
+    parse: parseConversation,
   },
 };
 
-/** All that a base server answers where it shows no object; callers read what they get. */
+/** The answer to a request for which a base server pushes no object. Callers validate answers. */
 const NOTHING: unknown = null;
 
-/** What a base server doesn't know at all. */
+/** Requests that base servers don't implement. */
 const MISSING: ReadonlySet<RequestName> = new Set<RequestName>([
   'conversation:update',
   'conversation:add-participants',
@@ -92,34 +100,58 @@ const MISSING: ReadonlySet<RequestName> = new Set<RequestName>([
   'conversation:set-role',
 ]);
 
+/** A feature of LumenJS that crashes its server unless the app has added columns to LumenJS's tables. */
+export type BaseServerFeature = 'archive' | 'mute' | 'pin' | 'forward' | 'calls';
+
+/** The requests that make a LumenJS server with its own tables crash, by the feature that they belong to. */
+const CRASHING: { readonly [K in RequestName]?: BaseServerFeature } = {
+  'conversation:archive': 'archive',
+  'conversation:mute': 'mute',
+  'conversation:pin': 'pin',
+  'message:forward': 'forward',
+  // The crash comes with the call's log when it ends.
+  'call:initiate': 'calls',
+  'call:hangup': 'calls',
+};
+
 /**
- * Requests to a server that acknowledges nothing: the answer is the push that shows the effect. A refusal names no
- * request there, so what was refused ends in `TIMEOUT`. Requests without an effect to be seen are taken as done once
- * they are sent.
+ * Sends requests to a base server, which doesn't acknowledge them. The push that shows the effect is taken as the answer.
+ * A base server's rejection doesn't identify the request, so a rejected request ends with `TIMEOUT`. Requests without an
+ * observable effect resolve when they are sent.
  */
 export class BaseModeRequester implements Requester {
-  readonly #wire: Wire;
+  readonly #channel: RequestChannel;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #userId: () => string;
+  readonly #supports: ReadonlySet<BaseServerFeature>;
   readonly #expected = new Set<Expectation>();
   readonly #joined = new Set<string>();
 
-  constructor(wire: Wire, clock: Clock, timeoutMs: number, userId: () => string) {
-    this.#wire = wire;
+  /** @param supports - features that would crash a LumenJS server with its own tables, and that this one has */
+  constructor(
+    channel: RequestChannel,
+    clock: Clock,
+    timeoutMs: number,
+    userId: () => string,
+    supports: readonly BaseServerFeature[] = [],
+  ) {
+    this.#channel = channel;
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
     this.#userId = userId;
+    this.#supports = new Set(supports);
   }
 
+  /** Rejects all pending requests with `DISCONNECTED`. Called when the connection is lost. */
   closed(): void {
     this.#joined.clear();
     for (const expectation of this.#expected) {
-      expectation.reject(new CommError('DISCONNECTED', 'The connection ended before the server showed an effect'));
+      expectation.reject(new CommError('DISCONNECTED', 'The connection was lost before the answer arrived'));
     }
   }
 
-  /** One push answers one request: the oldest that expects it. */
+  /** Resolves the oldest request that the push answers. */
   pushed(event: string, data: unknown): void {
     for (const expectation of this.#expected) {
       if (expectation.matches(event, data)) return expectation.resolve(data);
@@ -132,26 +164,37 @@ export class BaseModeRequester implements Requester {
     { signal, timeoutMs = this.#timeoutMs }: RequestOptions = {},
   ): Promise<ResponseOf<K>> {
     signal?.throwIfAborted();
-    if (MISSING.has(name)) throw new CommError('UNSUPPORTED', `This server doesn't know ${name}`);
-    if (!this.#wire.up) throw new CommError('DISCONNECTED', 'There is no connection');
+    if (MISSING.has(name)) throw new CommError('UNSUPPORTED', `The server does not support ${name}`);
+    this.#requireSupport(name, payload);
+    if (!this.#channel.up) throw new CommError('DISCONNECTED', 'Not connected');
     this.#enterRoom(name, payload);
     const echo: Echoes[K] = ECHOES[name];
     if (echo === undefined) {
-      this.#wire.send(name, payload);
+      this.#channel.send(name, payload);
       return NOTHING as ResponseOf<K>;
     }
     const answer = this.#expect(
       (event, data) => event === echo.event && echo.matches(payload, fields(data) ?? {}, this.#userId()),
-      `${name} had no effect within ${timeoutMs} ms`,
+      `No effect of ${name} within ${timeoutMs} ms`,
       timeoutMs,
       signal,
     );
-    this.#wire.send(name, payload);
+    this.#channel.send(name, payload);
     const data = await answer;
-    return (echo.read?.(data) ?? NOTHING) as ResponseOf<K>;
+    return (echo.parse?.(data) ?? NOTHING) as ResponseOf<K>;
   }
 
-  /** A base server answers only into rooms, and forgets them with the connection. */
+  /** @throws CommError `UNSUPPORTED` if the request would crash the server */
+  #requireSupport(name: RequestName, payload: object): void {
+    const accepts = name === 'call:respond' && 'action' in payload && payload.action === 'accept';
+    const feature = accepts ? 'calls' : CRASHING[name];
+    if (feature === undefined || this.#supports.has(feature)) return;
+    throw new CommError('UNSUPPORTED', `${name} makes a LumenJS server with its own tables crash`, {
+      fix: `If its tables are extended, set the option baseServer: { supports: ['${feature}'] }.`,
+    });
+  }
+
+  /** Joins the conversation's room first: a base server pushes only to rooms and removes a socket from them on disconnect. */
   #enterRoom(name: RequestName, payload: object): void {
     const id =
       'toConversationId' in payload
@@ -162,13 +205,13 @@ export class BaseModeRequester implements Requester {
     else if (name === 'conversation:join') this.#joined.add(id);
     else if (!this.#joined.has(id)) {
       this.#joined.add(id);
-      this.#wire.send('conversation:join', { conversationId: id });
+      this.#channel.send('conversation:join', { conversationId: id });
     }
   }
 
   #expect(
     matches: Expectation['matches'],
-    complaint: string,
+    timeoutMessage: string,
     timeoutMs: number,
     signal: AbortSignal | undefined,
   ): Promise<unknown> {
@@ -189,9 +232,11 @@ export class BaseModeRequester implements Requester {
           reject(error);
         },
       };
-      // Its effect, should there be one, must not answer the next request.
+      // An aborted request keeps no expectation, so that its late push can't answer the next one.
       const onAbort = (): void => expectation.reject(signal?.reason as Error);
-      const stopTimer = this.#clock.after(timeoutMs, () => expectation.reject(new CommError('TIMEOUT', complaint)));
+      const stopTimer = this.#clock.after(timeoutMs, () =>
+        expectation.reject(new CommError('TIMEOUT', timeoutMessage)),
+      );
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#expected.add(expectation);
     });

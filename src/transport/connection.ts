@@ -1,20 +1,20 @@
 import { MAX_TOKEN_REFUSALS } from './token-source.ts';
 
 /*
- *            connect                opened               greeted              in step
- *   idle ──────────────► opening ──────────► greeting ──────────► catching-up ────────► connected
+ *            connect                opened               greeted            resynced
+ *   idle ──────────────► opening ──────────► greeting ──────────► resyncing ──────────► connected
  *                          ▲  │ refused          │ lost                │ lost               │ lost
  *                     wake │  ▼                  ▼                     ▼                    │
  *                         waiting ◄──────────────┴─────────────────────┴────────────────────┘
  *
  *   any ── disconnect ──► disconnected          opening, greeting ── signed out ──► unauthenticated
- *   Both ends start anew with `connect`. `wake` (network back, tab visible) cuts `waiting` short, and begins an attempt
- *   afresh that hangs.
+ *   `connect` restarts from `disconnected` and `unauthenticated`. `wake` (network back, tab visible) ends `waiting` early and
+ *   restarts an attempt that may hang.
  */
 
 /**
- * What `CommClient.status` can be. `connecting` until it has been connected once, `reconnecting` after that; the last two
- * end only with a new `connect()`.
+ * Values of `CommClient.status`. `connecting` before the first successful connection, `reconnecting` after it.
+ * `disconnected` and `unauthenticated` last until `connect()` is called.
  */
 export type ConnectionStatus =
   | 'idle'
@@ -25,33 +25,36 @@ export type ConnectionStatus =
   | 'unauthenticated';
 
 interface Attempt {
-  /** Failed attempts in a row; decides how long to wait. */
+  /** Consecutive failed attempts; determines the backoff. */
   failures: number;
-  /** Refusals of the user in a row. */
+  /** Consecutive authentication failures. */
   refusals: number;
   wasConnected: boolean;
 }
 
+/** State of the connection machine. */
 export type ConnectionState =
   | { name: 'idle' | 'disconnected' | 'unauthenticated' }
-  | ({ name: 'opening' | 'greeting' | 'catching-up' | 'waiting' | 'connected' } & Attempt);
+  | ({ name: 'opening' | 'greeting' | 'resyncing' | 'waiting' | 'connected' } & Attempt);
 
+/** Input of the connection machine. */
 export type ConnectionEvent =
-  | { type: 'connect' | 'opened' | 'greeted' | 'in-step' | 'disconnect' }
-  /** The wait is over, or there is a reason not to wait any longer. */
+  | { type: 'connect' | 'opened' | 'greeted' | 'resynced' | 'disconnect' }
+  /** The backoff has elapsed, or a reason to retry immediately occurred. */
   | { type: 'wake' }
-  /** The transport failed to open, or catching up failed. */
+  /** Opening the transport or resynchronizing failed. */
   | { type: 'failed' }
   | { type: 'lost'; byServer: boolean }
-  /** The server doesn't accept who we say we are; `expired`: a fresh token may help. */
+  /** The server rejected the user. `expired`: a new token may be accepted. */
   | { type: 'refused-user'; expired: boolean };
 
+/** Action that the owner of the machine has to perform. */
 export type ConnectionEffect =
   | { do: 'open' }
   | { do: 'close' }
   | { do: 'await-hello' }
-  | { do: 'catch-up' }
-  /** Wait before the next attempt, longer after each failure. */
+  | { do: 'resync' }
+  /** Schedule the next attempt, with a backoff that grows with `failures`. */
   | { do: 'wait'; failures: number }
   | { do: 'refresh-token' }
   | { do: 'settle'; connected: boolean };
@@ -60,7 +63,7 @@ type Transition = [state: ConnectionState, effects: readonly ConnectionEffect[]]
 
 const FRESH: Attempt = { failures: 0, refusals: 0, wasConnected: false };
 
-/** The connection as a pure machine: what follows from `event`, and what has to be done for it. */
+/** The pure transition function of the connection: returns the next state and the effects to perform. */
 export function reduceConnection(state: ConnectionState, event: ConnectionEvent): Transition {
   if (event.type === 'disconnect') {
     const open = 'failures' in state;
@@ -75,19 +78,19 @@ export function reduceConnection(state: ConnectionState, event: ConnectionEvent)
     case 'opened':
       return state.name === 'opening' ? [{ ...state, name: 'greeting' }, [{ do: 'await-hello' }]] : [state, []];
     case 'greeted':
-      // Also later, where a slow server was taken for one that says nothing.
+      // Also in later states: a slow server's hello may arrive after it was treated as a base server.
       return state.name === 'opening' || state.name === 'waiting'
         ? [state, []]
-        : [{ ...state, name: 'catching-up', refusals: 0 }, [{ do: 'catch-up' }]];
-    case 'in-step':
-      return state.name === 'catching-up'
+        : [{ ...state, name: 'resyncing', refusals: 0 }, [{ do: 'resync' }]];
+    case 'resynced':
+      return state.name === 'resyncing'
         ? [{ ...FRESH, name: 'connected', wasConnected: true }, [{ do: 'settle', connected: true }]]
         : [state, []];
     case 'failed':
       return state.name === 'waiting' || state.name === 'connected' ? [state, []] : backOff(state);
     case 'lost':
-      if (state.name === 'waiting' || state.name === 'opening') return [state, []];
-      // A base server hangs up on a user it doesn't know, before it says anything.
+      if (state.name === 'waiting') return [state, []];
+      // A base server disconnects an unknown user without a reason before its first push.
       return event.byServer && state.name === 'greeting' ? refuse(state, false) : backOff(state);
     case 'refused-user':
       return refuse(state, event.expired);
@@ -100,6 +103,7 @@ export function reduceConnection(state: ConnectionState, event: ConnectionEvent)
   }
 }
 
+/** Returns the public status for a state. */
 export function statusOf(state: ConnectionState): ConnectionStatus {
   if (!('failures' in state)) return state.name;
   if (state.name === 'connected') return 'connected';

@@ -1,49 +1,56 @@
 import { PUSH_EVENT, REQUEST_PREFIX } from '../protocol/events.ts';
 import { interceptProperty } from './page-properties.ts';
-import { refusalOf } from './refusal.ts';
+import { refusalOf } from './connect-refusal.ts';
 import type { SocketListener, SocketPort } from './socket-port.ts';
 
-/** What a LumenJS page component has of its socket: `this.emit`, there once the framework has connected it. */
+/** A LumenJS page component. The framework sets `emit` when it has connected the component's socket. */
 export interface LumenPageHost {
+  /** Sends `nk:<name>` with `data` to the server. */
   emit?: ((name: string, data: unknown) => void) | undefined;
 }
 
-/** The part of a Socket.IO socket that is used of the framework's. */
+/** The part of the framework's Socket.IO socket that {@link lumenPagePort} uses. */
 export interface LumenPageSocket {
+  /** Whether the socket is connected to the server. */
   readonly connected: boolean;
-  /** False once nobody but a caller of `connect()` will connect it again. */
+  /** Whether Socket.IO will reconnect automatically. */
   readonly active: boolean;
+  /** Opens the connection. */
   connect(): unknown;
+  /** Sends an event to the server. */
   emit(event: string, ...args: unknown[]): unknown;
+  /** Adds a listener for an event. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
+  /** Removes a listener. */
   off(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
-/** What else the app can hand over. */
+/** Options of {@link lumenPagePort}. */
 export interface LumenPageOptions {
-  /** The page's Socket.IO socket, where the app can get at it. */
+  /** The page's Socket.IO socket, if the app can access it. */
   socket?: LumenPageSocket | undefined;
 }
 
+/** A {@link SocketPort} over the connection of a LumenJS page. */
 export interface LumenPagePort extends SocketPort {
-  /** Whether every push is certain to arrive: true on the socket, false on the component's properties. */
+  /** Whether all pushes are received: `true` with a socket, `false` with the component's properties. */
   readonly lossless: boolean;
 }
 
 /**
- * The connection of a LumenJS page component, for a client that lives in it.
+ * Creates a port that uses the existing connection of a LumenJS page component.
  *
- * With `socket` every push, refusal and lost connection is seen as on a connection of one's own. The client is in base mode
- * all the same, unless the socket offers capabilities in its own `auth` and connects after the client's `connect()`, so that
- * the client hears the hello. Without `socket` there are only `host.emit(name, data)` (the framework puts the `nk:` in front)
- * and the properties `event` and `data`, which the framework sets for each push, and nothing more than this is promised:
- * - Acknowledgements never come, so the client runs in base mode.
- * - A push is seen when both properties are assigned in one turn. What the framework merges before it assigns, sets while
- *   the port doesn't listen, or hands to another element is lost; so is a push without `data`.
- * - The end of the connection isn't noticed. What is emitted meanwhile, the framework may keep, send twice or drop.
+ * With `socket` the port observes all pushes, rejections and disconnects. The client still runs in base mode, unless the
+ * socket's own `auth` offers capabilities and it connects after the client's `connect()`, so that the client receives the
+ * hello. Without `socket` the port uses `host.emit(name, data)`, to which the framework adds the prefix `nk:`, and the
+ * properties `event` and `data`, which the framework assigns for each push. Limitations:
+ * - There are no acknowledgements, so the client runs in base mode.
+ * - A push is received only if both properties are assigned in one turn of the event loop. Pushes that the framework merges,
+ *   assigns while the port isn't connected, or assigns to another element are lost, and so are pushes without `data`.
+ * - A lost connection isn't detected. The framework may delay, repeat or drop frames that are emitted meanwhile.
  *
- * Either way the connection is the framework's: the client's `auth` and `query` don't reach the server (identity is the
- * page's own), and `disconnect()` stops listening but closes nothing.
+ * In both cases the framework owns the connection: the client's `auth` and `query` aren't sent to the server, which uses the
+ * page's identity, and `disconnect()` stops listening without closing the connection.
  */
 export function lumenPagePort(host: LumenPageHost, options: LumenPageOptions = {}): LumenPagePort {
   return options.socket === undefined ? new PropertyPort(host) : new BorrowedSocketPort(options.socket);
@@ -53,7 +60,7 @@ class BorrowedSocketPort implements LumenPagePort {
   readonly lossless = true;
   readonly #socket: LumenPageSocket;
   #listener: SocketListener | undefined;
-  /** Ends the attempt or connection that is on; each has its own, so that nothing of an earlier one is told. */
+  /** Removes the listeners of the current attempt or connection. */
   #stop: (() => void) | undefined;
   #connection: object | undefined;
 
@@ -97,7 +104,7 @@ class BorrowedSocketPort implements LumenPagePort {
       socket.off(PUSH_EVENT, pushed);
     };
     if (socket.connected) {
-      // Not before connect() has returned, as on every other port.
+      // The contract of SocketPort: never before connect() has returned.
       queueMicrotask(() => {
         if (!stopped && this.#connection === undefined && socket.connected) connected();
       });
@@ -127,7 +134,7 @@ class PropertyPort implements LumenPagePort {
   readonly #host: LumenPageHost;
   #listener: SocketListener | undefined;
   #stop: (() => void) | undefined;
-  /** The half of a push that has been assigned. */
+  /** The property of a push that has been assigned first. */
   #half: { name: 'event' | 'data'; value: unknown } | undefined;
 
   constructor(host: LumenPageHost) {
@@ -157,7 +164,7 @@ class PropertyPort implements LumenPagePort {
       if (this.#stop !== stop) return;
       if (typeof this.#host.emit === 'function') return this.#listener?.connected();
       this.disconnect();
-      this.#listener?.refused({ message: 'The page component has no emit() yet: its socket is not connected' });
+      this.#listener?.refused({ message: 'The page component has no emit() yet, because its socket is not connected' });
     });
   }
 
@@ -177,8 +184,8 @@ class PropertyPort implements LumenPagePort {
     if (other === undefined || other.name === name) {
       const half = { name, value };
       this.#half = half;
-      // The framework assigns both in one turn. A half left alone is the component's own doing, or a push without data,
-      // and must not be paired with the next.
+      // The framework assigns both properties in one turn. A single one was assigned by the component itself or belongs to
+      // a push without data, and must not be combined with the next push.
       queueMicrotask(() => {
         if (this.#half === half) this.#half = undefined;
       });

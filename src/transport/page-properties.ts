@@ -1,13 +1,14 @@
 type Host = object;
 
-/** Takes an intercepted property off again. */
+/** Removes the interception and restores the property. */
 type Restore = () => void;
 
 /**
- * Puts an accessor on the instance that tells each assignment and passes it on to whatever the property was before: a
- * field of its own, or an accessor of its class, such as a reactive property of Lit, which then still renders.
+ * Defines an accessor on the instance that reports each assignment and forwards it to the original property: an own field,
+ * or an accessor of the class such as a reactive property of Lit, which keeps rendering.
  *
- * @throws TypeError when the property is sealed
+ * @param assigned - called with each assigned value
+ * @throws TypeError if the property is not configurable
  */
 export function interceptProperty(host: Host, name: string, assigned: (value: unknown) => void): Restore {
   const own = Reflect.getOwnPropertyDescriptor(host, name);
@@ -29,10 +30,10 @@ export function interceptProperty(host: Host, name: string, assigned: (value: un
     get,
     set,
   });
-  if (!listening) throw new TypeError(`The page component's property ${name} is sealed and can't be listened to`);
+  if (!listening) throw new TypeError(`The property ${name} of the page component is not configurable`);
   return () => {
     listening = false;
-    // Somebody may have put theirs over ours, and restoring would take that away.
+    // Other code has replaced the accessor since; restoring would remove its replacement.
     if (Reflect.getOwnPropertyDescriptor(host, name)?.get !== get) return;
     Reflect.deleteProperty(host, name);
     if (own !== undefined) Reflect.defineProperty(host, name, accessor === undefined ? { ...own, value } : own);

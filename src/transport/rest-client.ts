@@ -1,54 +1,65 @@
+import type { Clock } from '../lib/clock.ts';
 import { abortable, type AbortOptions } from '../lib/abort.ts';
-import { CommError, SERVER_ERROR_CODES, commErrorFrom, type ServerErrorCode } from '../protocol/errors.ts';
-import { fields } from './fields.ts';
+import { CommError } from '../protocol/errors.ts';
+import { readJsonBody, restErrorOf } from './rest-error.ts';
 import type { TokenSource } from './token-source.ts';
-import { REST_ROUTES, type RestRouteName } from '../protocol/vocabulary.ts';
+import { REST_ROUTES, type RestRouteName } from '../protocol/constants.ts';
 
+/** Options of {@link RestClient}. */
 export interface RestClientOptions {
-  /** Origin and REST path, without a slash at the end. */
+  /** Origin and REST path, without a trailing slash. */
   baseUrl: string;
   fetch: typeof fetch;
+  clock: Clock;
   tokens: TokenSource;
-  /** Says who this is where no token does. */
+  /** The user to send if there is no token. */
   userId: () => string | undefined;
+  /** Returns true if the server is known to be a base server, which may read no tokens. */
+  isBase?: (() => boolean) | undefined;
   timeoutMs: number;
-  /** What is done to each answer. */
+  /** Transforms each answer, for example to decrypt messages. */
   open?: ((answer: unknown) => unknown) | undefined;
 }
 
+/** Parameters of one request. */
 export interface RestRequest extends AbortOptions {
-  /** Fills `:id` of the route. */
+  /** Value for `:id` in the path of the route. */
   id?: string | undefined;
   query?: Readonly<Record<string, string | number | undefined>> | undefined;
   body?: unknown;
 }
 
-/** What asks at once: on a slow line many answers would share it until none of them is there in time. */
-const AT_ONCE = 6;
+/** Maximum number of concurrent requests: on a slow connection more of them would all time out. */
+const MAX_CONCURRENT = 6;
 
-/** The routes of the protocol, asked by the app's `fetch`. Answers are returned as they came, to be read by `rows.ts`. */
+/** Requests the REST routes of the protocol. Answers are returned unvalidated; `parse-rows.ts` parses them. */
 export class RestClient {
   readonly #options: RestClientOptions;
   readonly #queue: (() => void)[] = [];
-  #asking = 0;
+  #active = 0;
 
   constructor(options: RestClientOptions) {
     this.#options = options;
   }
 
-  /** @throws CommError with the server's code, `TIMEOUT`, or `DISCONNECTED` when nothing answered */
+  /**
+   * Requests a route and repeats the request with a new token if the server answers `TOKEN_EXPIRED`.
+   *
+   * @throws CommError with the server's code, `TIMEOUT`, or `DISCONNECTED` if there is no answer
+   */
   ask(route: RestRouteName, request: RestRequest = {}): Promise<unknown> {
     const { method, path } = REST_ROUTES[route];
     return this.askPath(method, path.replace(':id', encodeURIComponent(request.id ?? '')), request);
   }
 
+  /** Like {@link RestClient.ask}, for a path relative to the base URL. */
   async askPath(method: string, path: string, request: RestRequest): Promise<unknown> {
     const { tokens } = this.#options;
     for (;;) {
       const token = await abortable(this.#token(), request.signal);
       try {
         const answer = await abortable(
-          this.#inTurn(() => this.#once(method, path, request, token)),
+          this.#limited(() => this.#send(method, path, request, token)),
           request.signal,
         );
         tokens.accepted();
@@ -59,15 +70,15 @@ export class RestClient {
     }
   }
 
-  /** Its time runs from when it is asked. */
-  async #inTurn(ask: () => Promise<unknown>): Promise<unknown> {
-    if (this.#asking === AT_ONCE) await new Promise<void>((resolve) => this.#queue.push(resolve));
-    else this.#asking += 1;
+  /** Waits for a free slot. The request's timeout starts afterwards. */
+  async #limited(ask: () => Promise<unknown>): Promise<unknown> {
+    if (this.#active === MAX_CONCURRENT) await new Promise<void>((resolve) => this.#queue.push(resolve));
+    else this.#active += 1;
     try {
       return await ask();
     } finally {
       const next = this.#queue.shift();
-      if (next === undefined) this.#asking -= 1;
+      if (next === undefined) this.#active -= 1;
       else next();
     }
   }
@@ -80,8 +91,8 @@ export class RestClient {
     }
   }
 
-  async #once(method: string, path: string, request: RestRequest, token: string | undefined): Promise<unknown> {
-    const { baseUrl, timeoutMs, userId } = this.#options;
+  async #send(method: string, path: string, request: RestRequest, token: string | undefined): Promise<unknown> {
+    const { baseUrl, clock, timeoutMs, userId, isBase } = this.#options;
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(request.query ?? {})) {
       if (value !== undefined) query.set(name, String(value));
@@ -89,18 +100,20 @@ export class RestClient {
     const headers: Record<string, string> = { accept: 'application/json' };
     const user = userId();
     if (token !== undefined) headers['authorization'] = `Bearer ${token}`;
-    else if (user !== undefined) {
-      // Both places where LumenJS apps look; a header can't carry every id.
+    if (user !== undefined && (token === undefined || isBase?.() === true)) {
+      // LumenJS apps read either; a header can't contain every id.
       query.set('userId', user);
       if (/^[\x21-\x7e]+$/.test(user)) headers['x-user-id'] = user;
     }
     if (request.body !== undefined) headers['content-type'] = 'application/json';
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const signal = request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]);
+    const timeout = new AbortController();
+    const stopTimer = clock.after(timeoutMs, () => timeout.abort());
+    const signals = [timeout.signal, request.signal].filter((each) => each !== undefined);
+    const signal = AbortSignal.any(signals);
     let response: Response;
     let answer: unknown;
     try {
-      // Also where the app's `fetch` heeds no signal: it would keep one of few places for good.
+      // Aborted here too, because an app's fetch that ignores the signal would occupy a slot indefinitely.
       const asked = this.#options.fetch(`${baseUrl}${path}${query.size > 0 ? `?${query.toString()}` : ''}`, {
         method,
         headers,
@@ -108,58 +121,19 @@ export class RestClient {
         ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
       });
       response = await abortable(asked, signal);
-      answer = await abortable(readBody(response), signal);
+      answer = await abortable(readJsonBody(response), signal);
     } catch (cause) {
       if (request.signal?.aborted === true) throw request.signal.reason as Error;
-      if (timeout.aborted) throw new CommError('TIMEOUT', `No answer to ${method} ${path} within ${timeoutMs} ms`);
-      throw new CommError('DISCONNECTED', `${method} ${path} reached no server`, {
+      if (timeout.signal.aborted)
+        throw new CommError('TIMEOUT', `No answer to ${method} ${path} within ${timeoutMs} ms`);
+      throw new CommError('DISCONNECTED', `${method} ${path} failed: no answer from the server`, {
         cause,
-        fix: 'Check `url`, and that the server lets this origin in (its option `origin`).',
+        fix: 'Check `url`, and that the server allows this origin (its option `origin`).',
       });
+    } finally {
+      stopTimer();
     }
     if (response.ok) return answer;
-    throw refusal(response, answer);
-  }
-}
-
-async function readBody(response: Response): Promise<unknown> {
-  const body = await response.text();
-  try {
-    return JSON.parse(body) as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
-/** A server of ours names a code; of any other one the status has to do. */
-function refusal(response: Response, answer: unknown): CommError {
-  const body = fields(fields(answer)?.['error']);
-  if (SERVER_ERROR_CODES.some((code) => code === body?.['code'])) return commErrorFrom(body);
-  return new CommError(codeOfStatus(response.status), `The server answered ${response.status}`);
-}
-
-function codeOfStatus(status: number): ServerErrorCode {
-  switch (status) {
-    case 401:
-      return 'UNAUTHENTICATED';
-    case 403:
-      return 'FORBIDDEN';
-    case 404:
-    case 405:
-      return 'NOT_FOUND';
-    case 409:
-      return 'CONFLICT';
-    case 413:
-      return 'MESSAGE_TOO_LONG';
-    case 429:
-      return 'RATE_LIMITED';
-    case 501:
-      return 'UNSUPPORTED';
-    case 502:
-    case 503:
-    case 504:
-      return 'UNAVAILABLE';
-    default:
-      return status >= 500 ? 'INTERNAL' : 'INVALID';
+    throw restErrorOf(response.status, answer);
   }
 }

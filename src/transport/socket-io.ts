@@ -1,28 +1,28 @@
 import { io, type Socket } from 'socket.io-client';
 import { PUSH_EVENT } from '../protocol/events.ts';
-import { refusalOf } from './refusal.ts';
+import { refusalOf } from './connect-refusal.ts';
 import type { Handshake, SocketListener, SocketPort } from './socket-port.ts';
 
-/** Where to connect, and by what. */
+/** Options of {@link socketIoPort}. */
 export interface SocketIoOptions {
-  /** Origin of the server; a path in it is ignored. Default: the page's own. */
+  /** Origin of the server; a path is ignored. @defaultValue the page's origin */
   url?: string | undefined;
-  /** Such as `/nk/messages`. */
+  /** Socket.IO namespace, such as `/nk/messages`. */
   namespace: string;
-  /** Where the server's Engine.IO answers, such as `/__nk_socketio/`. */
+  /** Path of Engine.IO on the server, such as `/__nk_socketio/`. */
   path: string;
-  /** In the order they are tried. Default: Socket.IO's own. */
+  /** Transports in the order in which each attempt tries them. @defaultValue `['websocket', 'polling']` */
   transports?: readonly ('websocket' | 'polling')[] | undefined;
-  /** For clients outside of browsers, which can't set headers on a WebSocket. */
+  /** Headers of the handshake. Ignored for WebSockets in browsers. */
   extraHeaders?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
- * A connection by Socket.IO's client. Each `connect()` is one fresh attempt with a socket and an engine of its own, so
- * that nothing of an earlier one (buffers, acknowledgements, timers, an old token) can reach into it. When to try again
- * is for the caller to say. The handshake's `auth` travels in the CONNECT packet, never in a URL; its `query` does.
+ * Creates a port over Socket.IO's client. Each `connect()` makes one attempt with a new socket and engine, so that buffers,
+ * acknowledgements, timers and tokens of an earlier attempt can't affect it. The caller decides when to reconnect. The
+ * handshake's `auth` is sent in the CONNECT packet, never in a URL; its `query` is part of the URL.
  *
- * @throws TypeError when `url` isn't one; `connect()` throws it when none is given and there is no page
+ * @throws TypeError if `url` is invalid; `connect()` throws it if there is neither a `url` nor a page
  */
 export function socketIoPort(options: SocketIoOptions): SocketPort {
   return new SocketIoPort(options);
@@ -36,7 +36,7 @@ class SocketIoPort implements SocketPort {
 
   constructor(options: SocketIoOptions) {
     this.#options = options;
-    // Socket.IO takes the path of an URL for the namespace.
+    // Socket.IO interprets the path of a URL as the namespace.
     this.#address = options.url === undefined ? options.namespace : new URL(options.url).origin + options.namespace;
   }
 
@@ -46,9 +46,9 @@ class SocketIoPort implements SocketPort {
 
   connect({ auth, query }: Handshake): void {
     this.disconnect();
-    const { url, path, transports, extraHeaders } = this.#options;
+    const { url, path, transports = ['websocket', 'polling'], extraHeaders } = this.#options;
     if (url === undefined && typeof location === 'undefined') {
-      throw new TypeError('Outside of a page, give a url');
+      throw new TypeError('url is required outside of a browser page');
     }
     const socket = io(this.#address, {
       path,
@@ -57,7 +57,9 @@ class SocketIoPort implements SocketPort {
       reconnection: false,
       forceNew: true,
       autoConnect: false,
-      ...(transports !== undefined && { transports: [...transports] }),
+      // Without this, a proxy that blocks WebSockets would block the client.
+      tryAllTransports: true,
+      transports: [...transports],
       ...(extraHeaders !== undefined && { extraHeaders: { ...extraHeaders } }),
     });
     this.#socket = socket;
@@ -80,7 +82,7 @@ class SocketIoPort implements SocketPort {
 
   emit(event: string, payload: unknown, acknowledge?: (reply: unknown) => void): void {
     const socket = this.#socket;
-    // Socket.IO would keep it for later.
+    // Socket.IO would buffer it.
     if (socket?.connected !== true) return;
     if (acknowledge === undefined) socket.emit(event, payload);
     else {
@@ -90,7 +92,7 @@ class SocketIoPort implements SocketPort {
     }
   }
 
-  /** Ends a socket in whatever state it is, without a word to the listener. */
+  /** Closes a socket in any state without notifying the listener. */
   #drop(socket: Socket): void {
     if (this.#socket === socket) this.#socket = undefined;
     socket.off();

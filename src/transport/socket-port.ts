@@ -1,43 +1,45 @@
-/** Why a transport said no before it was connected. */
+/** Why a connection attempt failed. */
 export interface ConnectRefusal {
-  /** A code of the protocol where the server gave one. */
+  /** The server's error code, if it sent one. */
   code?: string | undefined;
   message: string;
+  /** The transport's own error. Its `data` is what the server sent along, for example `retryAfterMs` and `reason`. */
+  cause?: unknown;
 }
 
-/** What a transport tells. Each is called in the order things happened on the wire. */
+/** Callbacks of a {@link SocketPort}, called in the order of the events on the connection. */
 export interface SocketListener {
-  /** The connection stands; frames may follow at once. */
+  /** The connection is established; frames may follow immediately. */
   connected(): void;
-  /** `byServer`: the server closed it on purpose, so that reconnecting at once is of no use. */
+  /** The connection was lost. `byServer`: the server closed it deliberately. */
   disconnected(reason: string, byServer: boolean): void;
-  /** One attempt failed. The port doesn't try again by itself: `connect()` does. */
+  /** The attempt failed. The port doesn't retry; call `connect()` again. */
   refused(refusal: ConnectRefusal): void;
-  /** A frame of `nk:data`, not yet looked at. */
+  /** An `nk:data` frame has arrived. It is not validated. */
   pushed(frame: unknown): void;
 }
 
-/** What the handshake carries, asked anew for every attempt. */
+/** Content of the handshake of one attempt. */
 export interface Handshake {
   auth: Record<string, unknown>;
   query: Record<string, string>;
 }
 
 /**
- * A connection to one namespace, as the client sees it. One listener, no reconnection and no buffering of its own: what
- * is emitted while disconnected is lost, and who waits for the answer learns it by `disconnected`.
+ * A connection to one Socket.IO namespace. It has one listener, and neither reconnects nor buffers: frames emitted while
+ * disconnected are lost. `disconnected` implies that no pending acknowledgement will arrive.
  */
 export interface SocketPort {
-  /** Sets the listener, before the first `connect()`. */
+  /** Sets the listener. Must be called before the first `connect()`. */
   listen(listener: SocketListener): void;
-  /** Makes one attempt, which ends in `connected` or `refused`, never before this has returned. */
+  /** Starts one attempt. `connected` or `refused` is called after this method has returned. */
   connect(handshake: Handshake): void;
-  /** Closes for good; `disconnected` isn't called for it. */
+  /** Closes the connection or attempt without calling `disconnected`. */
   disconnect(): void;
   /**
    * Sends one frame.
    *
-   * @param acknowledge - gets the peer's reply, unless the connection ends first
+   * @param acknowledge - called with the peer's reply, unless the connection is lost first
    */
   emit(event: string, payload: unknown, acknowledge?: (reply: unknown) => void): void;
 }

@@ -1,14 +1,14 @@
-/** A token, or how to get one. */
+/** A token, or a function that returns one. */
 export type Token = string | (() => string | Promise<string>);
 
-/** How often in a row a fresh token may be refused before the user counts as signed out. */
+/** Consecutive rejected tokens after which the user is considered signed out. */
 export const MAX_TOKEN_REFUSALS = 3;
 
-/** The app's token: asked for once however many requests wait for it, kept until the server says it has expired. */
+/** Caches the app's token until the server rejects it. Concurrent callers share one call of the app's function. */
 export class TokenSource {
   readonly #token: Token | undefined;
   #current: Promise<string> | undefined;
-  /** What `#current` came to. */
+  /** The token that `#current` resolved with. */
   #given: string | undefined;
   #refusals = 0;
 
@@ -16,7 +16,7 @@ export class TokenSource {
     this.#token = token;
   }
 
-  /** @throws what the app's function throws */
+  /** Returns the current token, or `undefined` without one. @throws what the app's function throws */
   async get(): Promise<string | undefined> {
     if (typeof this.#token !== 'function') return this.#token;
     const ask = this.#token;
@@ -33,8 +33,9 @@ export class TokenSource {
   }
 
   /**
-   * The server refused `token`: the next `get()` asks the app again, unless it has been asked since. False when that makes
-   * no sense any more.
+   * Reports that the server rejected `token`. The next `get()` requests a new one, unless that has happened since.
+   *
+   * @returns whether a retry makes sense: `false` for a fixed token and after {@link MAX_TOKEN_REFUSALS} rejections
    */
   refused(token: string | undefined): boolean {
     if (typeof this.#token !== 'function') return false;
@@ -45,12 +46,13 @@ export class TokenSource {
     return this.#refusals < MAX_TOKEN_REFUSALS;
   }
 
-  /** The next `get()` asks the app again: it may be somebody else by then. */
+  /** Discards the cached token, because the user may change. */
   forget(): void {
     this.#current = undefined;
     this.#given = undefined;
   }
 
+  /** Reports that the server accepted a token, which resets the count of rejections. */
   accepted(): void {
     this.#refusals = 0;
   }

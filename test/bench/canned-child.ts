@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { serving } from './process.ts';
 
-/** Answers every request with so many bytes as its path says (`/1234`), made before anybody asks a second time. */
+/** Answers each request with the number of bytes in its path (`/1234`), from a cached buffer. */
 const bodies = new Map<string, Buffer>();
 const http = createServer((request, response) => {
   const { url = '/0' } = request;

@@ -1,13 +1,15 @@
-import { createCommServer } from 'lumen-comm/server';
+import { createCommServer } from 'lumen-comm-server';
 import { serving } from './process.ts';
 
-const [database] = process.argv.slice(2);
+const [database, directory] = process.argv.slice(2);
+const GIB = 1_024 ** 3;
 const silent = (): void => undefined;
 const server = await createCommServer({
   port: 0,
   database,
-  // The limits against floods would measure themselves: everything here comes from a handful of users at once.
-  config: { socketFlood: { burst: 1e9, perSecond: 1e9 }, restFlood: { burst: 1e9, perSecond: 1e9 } },
+  // A few users send all requests.
+  limits: false,
+  ...(directory !== undefined && { files: { backend: directory, maxFileSize: GIB, bytesPerUserAndDay: 1_000 * GIB } }),
   logger: { debug: silent, info: silent, warn: silent, error: console.error },
 });
 serving(server.port, () => server.close());

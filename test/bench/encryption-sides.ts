@@ -1,4 +1,4 @@
-/** Two users who encrypt, by our modules and by what one would take instead. Each step waits for the other side's. */
+/** Two users who exchange encrypted messages, with lumen-comm and with libsignal. Each step awaits the step of the peer. */
 import {
   type Direction,
   type DeviceType,
@@ -10,34 +10,40 @@ import {
   type StorageType,
 } from '@privacyresearch/libsignal-protocol-typescript';
 import type { KeyExchangeResponse } from '../../src/protocol/encryption.ts';
-import { readBundle } from '../../src/client/encryption/bundle.ts';
-import { createIdentity } from '../../src/client/encryption/identity.ts';
-import { encodePayload } from '../../src/client/encryption/payload.ts';
-import { decodePeer, encodePeer, encryptTo, newPeer, type Own } from '../../src/client/encryption/peer-sessions.ts';
-import { startWith } from '../../src/client/encryption/session-start.ts';
-import { NO_PREKEYS } from '../../src/client/encryption/prekeys.ts';
-import { prepareUpload } from '../../src/client/encryption/uploading.ts';
-import { type Random, secureRandom } from '../../src/client/encryption/primitives.ts';
-import { receive } from '../../src/client/encryption/receive.ts';
+import { parsePreKeyBundle } from '../../src/client/encryption/nkc1/prekey-bundle.ts';
+import { generateIdentityKeyPair } from '../../src/client/encryption/nkc1/identity-key.ts';
+import { encodePayload } from '../../src/client/encryption/nkc1/payload.ts';
+import {
+  decodeSessionRecord,
+  encodeSessionRecord,
+  newSessionRecord,
+  type LocalParty,
+} from '../../src/client/encryption/nkc1/session-record.ts';
+import { EMPTY_PREKEY_STATE } from '../../src/client/encryption/nkc1/prekey-state.ts';
+import { prepareUpload } from '../../src/client/encryption/keys/prekey-upload.ts';
+import type { Random } from '../../src/client/encryption/nkc1/primitives.ts';
+import { SessionBuilder as Nkc1SessionBuilder } from '../../src/client/encryption/nkc1/session-builder.ts';
+import { SessionCipher as Nkc1SessionCipher } from '../../src/client/encryption/nkc1/session-cipher.ts';
+import { systemRandom } from '../../src/lib/random.ts';
 
-/** A talk of two users: how it starts, and a message with its answer. */
+/** A session of two users. */
 export interface Talk {
-  /** From a bundle on: its checks, the agreement, the first message, and the other side's reading of it. */
+  /** Verifies a bundle, starts a session, encrypts the first message and decrypts it at the peer. */
   setUp(): Promise<void>;
-  /** One message and its answer: the ratchet turns twice. */
+  /** Sends a message and a reply: two DH ratchet steps. */
   roundTrip(text: string): Promise<void>;
-  /** One message, sealed and read. */
+  /** Encrypts and decrypts one message within a chain. */
   oneWay(text: string): Promise<void>;
 }
 
 const SIZE_OF_BATCH = 100;
-const random: Random = secureRandom;
+const random: Random = (length) => systemRandom.bytes(length);
 
-/** As a client does it: after each step the state is written out, before each one it is read. */
+/** Uses the same modules as the client. The state is decoded before and encoded after each step. */
 export function ourTalk(): Talk {
   const response = (
     oneTime: number,
-    own: Own,
+    own: LocalParty,
     bundle: ReturnType<typeof prepareUpload>['bundle'],
   ): KeyExchangeResponse => ({
     recipientId: own.userId,
@@ -46,31 +52,44 @@ export function ourTalk(): Talk {
     signedPreKeySignature: bundle.signedPreKeySignature,
     oneTimePreKey: bundle.oneTimePreKeys[oneTime % SIZE_OF_BATCH],
   });
-  const user = (userId: string): { own: Own; bundle: ReturnType<typeof prepareUpload>['bundle'] } => {
-    const identity = createIdentity(random);
-    const { keys, bundle } = prepareUpload(NO_PREKEYS, identity, random, Date.now());
-    return { own: { userId, identity, preKeys: keys }, bundle };
+  const user = (userId: string): { own: LocalParty; bundle: ReturnType<typeof prepareUpload>['bundle'] } => {
+    const identity = generateIdentityKeyPair(random);
+    const { state: preKeys, bundle } = prepareUpload(EMPTY_PREKEY_STATE, identity, random, Date.now());
+    return { own: { userId, identity, preKeys }, bundle };
   };
   const [alice, bob] = [user('alice'), user('bob')];
-  const state = { alice: encodePeer(newPeer('bob')), bob: encodePeer(newPeer('alice')) };
+  const state = {
+    alice: encodeSessionRecord(newSessionRecord('bob')),
+    bob: encodeSessionRecord(newSessionRecord('alice')),
+  };
   let started = 0;
   const pass = (from: 'alice' | 'bob', text: string): void => {
     const [sender, reader, to] = from === 'alice' ? [alice, bob, 'bob' as const] : [bob, alice, 'alice' as const];
-    const sent = encryptTo(decodePeer(state[from]) ?? newPeer(to), sender.own, payloadOf(text), random);
+    const sent = Nkc1SessionCipher.encrypt(
+      decodeSessionRecord(state[from]) ?? newSessionRecord(to),
+      sender.own,
+      payloadOf(text),
+      random,
+    );
     if (!sent.ok) throw new Error(sent.reason);
-    state[from] = encodePeer(sent.peer);
-    const got = receive(decodePeer(state[to]) ?? newPeer(from), reader.own, sent.envelope, Date.now());
+    state[from] = encodeSessionRecord(sent.record);
+    const got = Nkc1SessionCipher.decrypt(
+      decodeSessionRecord(state[to]) ?? newSessionRecord(from),
+      reader.own,
+      sent.envelope,
+      Date.now(),
+    );
     if (!got.ok) throw new Error(got.reason);
-    state[to] = encodePeer(got.peer);
+    state[to] = encodeSessionRecord(got.record);
   };
   return {
     async setUp() {
-      const read = readBundle('bob', response(started++, bob.own, bob.bundle));
+      const read = parsePreKeyBundle('bob', response(started++, bob.own, bob.bundle));
       if (!read.ok) throw new Error(read.reason);
-      const fresh = startWith(newPeer('bob'), alice.own, read.bundle, random, Date.now());
+      const fresh = Nkc1SessionBuilder.initiate(newSessionRecord('bob'), alice.own, read.bundle, random, Date.now());
       if (!fresh.ok) throw new Error(fresh.reason);
-      state.alice = encodePeer(fresh.peer);
-      state.bob = encodePeer(newPeer('alice'));
+      state.alice = encodeSessionRecord(fresh.record);
+      state.bob = encodeSessionRecord(newSessionRecord('alice'));
       pass('alice', 'hello');
     },
     async roundTrip(text) {
@@ -86,12 +105,12 @@ export function ourTalk(): Talk {
 const payloadOf = (content: string): Uint8Array =>
   encodePayload({ kind: 'message', id: 'id', cid: 'cid', ts: 0, type: 'text', content });
 
-/** 100 one-time keys and a signed prekey, ready to be uploaded. */
+/** Generates 100 one-time prekeys and a signed prekey for an upload. */
 export function ourPreKeys(): void {
-  prepareUpload(NO_PREKEYS, createIdentity(random), random, Date.now());
+  prepareUpload(EMPTY_PREKEY_STATE, generateIdentityKeyPair(random), random, Date.now());
 }
 
-/** @privacyresearch/libsignal-protocol-typescript, with a store that costs nothing. */
+/** Uses @privacyresearch/libsignal-protocol-typescript with an in-memory store. */
 export async function libsignalTalk(): Promise<Talk> {
   const [alice, bob] = [await LibsignalUser.create('alice'), await LibsignalUser.create('bob')];
   let [toBob, toAlice] = [alice.cipherFor(bob), bob.cipherFor(alice)];
@@ -176,7 +195,7 @@ class LibsignalUser implements StorageType {
   loadPreKey = (id: string | number): Promise<KeyPairType | undefined> =>
     Promise.resolve(this.#oneTime.get(Number(id)));
   storePreKey = (): Promise<void> => Promise.resolve();
-  // Kept, so that a session may be set up more than once from it.
+  // Not deleted, so that several sessions can be set up from it.
   removePreKey = (): Promise<void> => Promise.resolve();
   loadSignedPreKey = (): Promise<KeyPairType> => Promise.resolve(this.#signed.keyPair);
   storeSignedPreKey = (): Promise<void> => Promise.resolve();

@@ -1,4 +1,4 @@
-/** End-to-end encryption against @privacyresearch/libsignal-protocol-typescript, what a user would take instead. */
+/** Measures end-to-end encryption against @privacyresearch/libsignal-protocol-typescript. */
 import { libsignalPreKeys, libsignalTalk, ourPreKeys, ourTalk } from './encryption-sides.ts';
 import { inPairs, type Result } from './measure.ts';
 
@@ -10,7 +10,7 @@ interface Sizes {
 
 const TEXT = 'x'.repeat(1_024);
 
-/** Milliseconds for one. */
+/** Milliseconds per operation. */
 async function each(count: number, work: () => Promise<void> | void): Promise<number> {
   const start = performance.now();
   for (let done = 0; done < count; done += 1) await work();
@@ -18,19 +18,19 @@ async function each(count: number, work: () => Promise<void> | void): Promise<nu
 }
 
 export async function encryption({ rounds, setUps, roundTrips }: Sizes): Promise<Result[]> {
-  const talks = { ours: ourTalk(), floor: await libsignalTalk() };
+  const talks = { lumen: ourTalk(), baseline: await libsignalTalk() };
   const setUp = await inPairs(rounds, (side) => each(setUps, () => talks[side].setUp()));
   const roundTrip = await inPairs(rounds, async (side) => {
-    // A fresh session each round, answered once, as two who talk have it.
+    // A new session per round, with one reply, as in an established conversation.
     await talks[side].setUp();
     await talks[side].roundTrip(TEXT);
     return each(roundTrips, () => talks[side].roundTrip(TEXT));
   });
   const oneWay = await inPairs(rounds, (side) => each(roundTrips, () => talks[side].oneWay(TEXT)));
-  const preKeys = await inPairs(rounds, (side) => each(1, side === 'ours' ? ourPreKeys : libsignalPreKeys));
+  const preKeys = await inPairs(rounds, (side) => each(1, side === 'lumen' ? ourPreKeys : libsignalPreKeys));
   return [
-    { name: 'encryption: session set up', unit: 'ms', pairs: setUp, aim: 0.2 },
-    { name: 'encryption: 1 KB there and back', unit: 'ms', pairs: roundTrip, aim: 0.1 },
+    { name: 'encryption: session setup', unit: 'ms', pairs: setUp, target: 0.2 },
+    { name: 'encryption: 1 KB there and back', unit: 'ms', pairs: roundTrip, target: 0.1 },
     { name: 'encryption: 1 KB one way', unit: 'ms', pairs: oneWay },
     { name: 'encryption: 100 prekeys', unit: 'ms', pairs: preKeys },
   ];

@@ -1,47 +1,47 @@
 import { setTimeout } from 'node:timers/promises';
 
-/** Ours and the floor, taken right after one another: what else the machine does meets both. */
+/** Consecutive measurements of lumen-comm and the baseline, so that other load of the machine affects both. */
 export interface Pair {
-  readonly ours: number;
-  readonly floor: number;
+  readonly lumen: number;
+  readonly baseline: number;
 }
 
 export interface Result {
   readonly name: string;
-  readonly unit: 'ms' | 'µs';
+  readonly unit: 'ms' | 'µs' | 'KB';
   readonly pairs: readonly Pair[];
-  /** The most that ours may be of the floor; absent: measured without an aim. */
-  readonly aim?: number | undefined;
+  /** Highest acceptable ratio. Absent if there is no target. */
+  readonly target?: number | undefined;
 }
 
 export interface Summary {
   readonly name: string;
   readonly unit: string;
   /** Medians. */
-  readonly ours: number;
-  readonly floor: number;
-  /** The median of the pairs' ratios, and the span of them. */
+  readonly lumen: number;
+  readonly baseline: number;
+  /** Median, lowest and highest ratio of the pairs. */
   readonly ratio: number;
   readonly lowest: number;
   readonly highest: number;
-  readonly aim: number | undefined;
+  readonly target: number | undefined;
   readonly met: boolean | undefined;
 }
 
 /**
- * Runs `measure` on both sides in turn, changing who goes first, after one round that isn't counted.
+ * Measures both sides alternately, in alternating order, after an uncounted warm-up round.
  *
- * @param restMs - between any two: what a server puts off until it has time must not fall on the other side
+ * @param restMs - pause after each measurement, so that deferred work of one server does not affect the other
  */
 export async function inPairs(
   rounds: number,
-  measure: (side: 'ours' | 'floor') => Promise<number>,
+  measure: (side: 'lumen' | 'baseline') => Promise<number>,
   restMs = 0,
 ): Promise<Pair[]> {
   const pairs: Pair[] = [];
   for (let round = -1; round < rounds; round += 1) {
-    const taken = { ours: 0, floor: 0 };
-    const order = round % 2 === 0 ? (['ours', 'floor'] as const) : (['floor', 'ours'] as const);
+    const taken = { lumen: 0, baseline: 0 };
+    const order = round % 2 === 0 ? (['lumen', 'baseline'] as const) : (['baseline', 'lumen'] as const);
     for (const side of order) {
       taken[side] = await measure(side);
       await setTimeout(restMs);
@@ -51,19 +51,19 @@ export async function inPairs(
   return pairs;
 }
 
-export function summarize({ name, unit, pairs, aim }: Result): Summary {
-  const ratios = pairs.map(({ ours, floor }) => ours / floor);
+export function summarize({ name, unit, pairs, target }: Result): Summary {
+  const ratios = pairs.map(({ lumen, baseline }) => lumen / baseline);
   const ratio = median(ratios);
   return {
     name,
     unit,
-    ours: median(pairs.map(({ ours }) => ours)),
-    floor: median(pairs.map(({ floor }) => floor)),
+    lumen: median(pairs.map(({ lumen }) => lumen)),
+    baseline: median(pairs.map(({ baseline }) => baseline)),
     ratio,
     lowest: Math.min(...ratios),
     highest: Math.max(...ratios),
-    aim,
-    met: aim === undefined ? undefined : ratio <= aim,
+    target,
+    met: target === undefined ? undefined : ratio <= target,
   };
 }
 

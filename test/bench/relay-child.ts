@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Server } from 'socket.io';
 import { serving } from './process.ts';
 
-/** The least that a chat over Socket.IO can be: no users, no rights, no rows. What comes in goes out to the room. */
+/** A minimal chat server on Socket.IO without users, permissions and storage: it broadcasts each message to the room. */
 const http = createServer();
 const io = new Server(http, { serveClient: false, perMessageDeflate: false });
 io.on('connection', (socket) => {

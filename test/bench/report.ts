@@ -7,14 +7,14 @@ export function machine(): string {
 }
 
 export function table(summaries: readonly Summary[]): string {
-  const head = ['', 'ours', 'floor', 'ratio', 'span', 'aim', ''];
-  const rows = summaries.map(({ name, unit, ours, floor, ratio, lowest, highest, aim, met }) => [
+  const head = ['', 'lumen-comm', 'baseline', 'ratio', 'span', 'target', ''];
+  const rows = summaries.map(({ name, unit, lumen, baseline, ratio, lowest, highest, target, met }) => [
     name,
-    `${figure(ours)} ${unit}`,
-    `${figure(floor)} ${unit}`,
+    `${figure(lumen)} ${unit}`,
+    `${figure(baseline)} ${unit}`,
     ratio.toFixed(2),
     `${lowest.toFixed(2)}–${highest.toFixed(2)}`,
-    aim === undefined ? '' : `≤ ${aim}`,
+    target === undefined ? '' : `≤ ${target}`,
     met === undefined ? '' : met ? 'met' : 'missed',
   ]);
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));

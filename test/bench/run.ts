@@ -1,20 +1,26 @@
 /**
- * How fast the built package is, as ratios to floors measured in the same run: `npm run bench [-- --quick] [--json]`.
- * `--only <text>` takes the parts whose name has the text. Never fails for being slow.
+ * Measures the built packages as ratios to baselines of the same run: `npm run bench [-- --quick] [--json]`.
+ * `--only <text>` selects the parts whose name contains the text. Slow results do not fail the run.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { besideReads } from './beside.ts';
 import { encryption } from './encryption.ts';
+import { files } from './files.ts';
+import { idle } from './idle.ts';
+import { inbox, seedInbox } from './inbox.ts';
+import { mix } from './mix.ts';
 import { firstFrame } from './calls.ts';
 import { summarize, type Result, type Summary } from './measure.ts';
 import { startProcess } from './process.ts';
+import { receipts } from './receipts.ts';
 import { machine, table } from './report.ts';
 import { reads } from './rest.ts';
 import { seed } from './seed.ts';
 import { commSide, relaySide } from './sides.ts';
-import { connects, fanOut, latency, pipelined } from './sockets.ts';
+import { connects, fanOut, latency, members, pipelined } from './sockets.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -31,11 +37,17 @@ const sizes = options.quick
       receivers: 50,
       fanOut: 100,
       connects: 50,
+      members: [2, 100],
+      readers: 200,
       rounds: 3,
       requests: 150,
       setUps: 10,
       roundTrips: 30,
       stored: [100_000],
+      conversations: [10, 1_000],
+      sockets: 200,
+      fileBytes: 64 * 1_024 ** 2,
+      actions: 200,
     }
   : {
       sequential: 2_000,
@@ -43,11 +55,17 @@ const sizes = options.quick
       receivers: 50,
       fanOut: 500,
       connects: 200,
+      members: [2, 100, 1_000],
+      readers: 1_000,
       rounds: 5,
       requests: 600,
       setUps: 30,
       roundTrips: 100,
       stored: [100_000, 1_000_000],
+      conversations: [10, 1_000, 10_000],
+      sockets: 2_000,
+      fileBytes: 1_024 ** 3,
+      actions: 2_000,
     };
 
 const directory = await mkdtemp(path.join(tmpdir(), 'lumen-comm-bench-'));
@@ -57,24 +75,30 @@ try {
   if (!options.json) console.log(machine());
   await overSockets();
   for (const messages of sizes.stored) await overRest(messages);
+  for (const conversations of sizes.conversations) await inboxes(conversations);
+  await used();
   await encrypting();
+  if ('files'.includes(options.only)) {
+    // A round takes half a minute.
+    for (const result of await files(directory, { ...sizes, rounds: 3 })) take(result);
+  }
   if ('calls'.includes(options.only)) take(await firstFrame(sizes));
   if (!options.json) console.log(`\n${table(summaries)}\n\n${Math.round((performance.now() - started) / 1_000)} s`);
   else console.log(JSON.stringify({ machine: machine(), results: summaries }, undefined, 2));
 } finally {
   await rm(directory, { recursive: true, force: true });
 }
-// Clients that were left behind may still be saying goodbye.
+// Clients may still be disconnecting.
 process.exit(0);
 
 async function overSockets(): Promise<void> {
-  const parts = { latency, pipelined, 'fan-out': fanOut, connects };
+  const parts = { latency, pipelined, 'fan-out': fanOut, connects, members };
   const wanted = Object.entries(parts).filter(([name]) => name.includes(options.only));
   if (wanted.length === 0) return;
-  await using ours = await startProcess('./comm-child.ts', path.join(directory, 'sockets.sqlite'));
-  await using floor = await startProcess('./relay-child.ts');
-  const sides = { ours: commSide(ours.url), floor: relaySide(floor.url) };
-  for (const [, measure] of wanted) take(await measure(sides, sizes));
+  await using lumen = await startProcess('./comm-child.ts', path.join(directory, 'sockets.sqlite'));
+  await using baseline = await startProcess('./relay-child.ts');
+  const sides = { lumen: commSide(lumen.url), baseline: relaySide(baseline.url) };
+  for (const [, measure] of wanted) for (const result of [await measure(sides, sizes)].flat()) take(result);
 }
 
 async function overRest(messages: number): Promise<void> {
@@ -82,9 +106,38 @@ async function overRest(messages: number): Promise<void> {
   const start = performance.now();
   const seeded = await seed(path.join(directory, `${messages}.sqlite`), messages);
   say(`seeded ${messages} messages in ${Math.round(performance.now() - start)} ms`);
-  await using ours = await startProcess('./comm-child.ts', seeded.file);
-  await using floor = await startProcess('./canned-child.ts');
-  for (const result of await reads({ ours: ours.url, floor: floor.url }, seeded, messages, sizes)) take(result);
+  await using lumen = await startProcess('./comm-child.ts', seeded.file);
+  await using baseline = await startProcess('./canned-child.ts');
+  for (const result of await reads({ lumen: lumen.url, baseline: baseline.url }, seeded, messages, sizes)) take(result);
+  for (const result of await besideReads(lumen.url, commSide(lumen.url), seeded, sizes)) take(result);
+}
+
+async function inboxes(conversations: number): Promise<void> {
+  if (!`inboxes ${conversations}`.includes(options.only)) return;
+  const file = path.join(directory, `inbox-${conversations}.sqlite`);
+  await seedInbox(file, conversations);
+  await using lumen = await startProcess('./comm-child.ts', file);
+  await using baseline = await startProcess('./canned-child.ts');
+  take(await inbox({ lumen: lumen.url, baseline: baseline.url }, conversations, sizes));
+}
+
+/** What idle and working users cost the server. */
+async function used(): Promise<void> {
+  if ('mix'.includes(options.only)) {
+    await using lumen = await startProcess('./comm-child.ts', path.join(directory, 'mix.sqlite'));
+    await using baseline = await startProcess('./relay-child.ts');
+    take(await mix({ lumen, baseline }, relaySide(baseline.url), sizes));
+  }
+  if ('receipts'.includes(options.only)) {
+    await using lumen = await startProcess('./comm-child.ts', path.join(directory, 'receipts.sqlite'));
+    await using baseline = await startProcess('./relay-child.ts');
+    take(await receipts({ lumen, baseline }, relaySide(baseline.url), sizes));
+  }
+  if ('idle'.includes(options.only)) {
+    await using lumen = await startProcess('./comm-child.ts', path.join(directory, 'idle.sqlite'));
+    await using baseline = await startProcess('./relay-child.ts');
+    take(await idle({ lumen, baseline }, sizes));
+  }
 }
 
 async function encrypting(): Promise<void> {

@@ -1,22 +1,22 @@
 import { io } from 'socket.io-client';
 import { CommClient } from 'lumen-comm';
 
-/** Somebody in a room, whichever of the two servers it is on. */
+/** A user in a room on one of the two servers. */
 export interface Participant {
   /** Resolves when the server has acknowledged it. */
   send(content: string): Promise<unknown>;
-  /** Calls `listener` with each message of the room, one's own included. */
+  /** Calls `listener` with each message of the room, including own ones. */
   listen(listener: (content: string) => void): void;
   leave(): void;
 }
 
-/** What is compared: ours, or a floor. Both are driven by the same code. */
+/** One of the compared servers. Both are driven by the same code. */
 export interface Side {
-  /** Makes a room for these people, and lets nobody in yet. */
+  /** Creates a room for these users without connecting them. */
   room(userIds: readonly string[]): Promise<Room>;
 }
 export interface Room {
-  /** Resolves when nothing of the room can be missed any more. */
+  /** Resolves when the user receives all messages of the room. */
   enter(userId: string): Promise<Participant>;
 }
 
@@ -68,7 +68,7 @@ async function enterRelay(url: string, room: string, userId: string): Promise<Pa
   };
 }
 
-/** As large as a message of ours on the wire. */
+/** Has the same size on the wire as a message of lumen-comm. */
 function message(conversationId: string, senderId: string, content: string): Readonly<Record<string, unknown>> {
   return {
     id: '100000',

@@ -7,18 +7,20 @@ export interface SocketSizes {
   readonly receivers: number;
   readonly fanOut: number;
   readonly connects: number;
+  /** Members of a group in which two users write, and into which many connect. */
+  readonly members: readonly number[];
   readonly rounds: number;
 }
 
-/** The server brings its search index up to date when nothing has been written for half a second. */
+/** The server updates its search index when there were no writes for half a second. */
 const REST_MS = 1_200;
 
-type Sides = Readonly<Record<'ours' | 'floor', Side>>;
+type Sides = Readonly<Record<'lumen' | 'baseline', Side>>;
 
-/** About 200 bytes, each different. */
+/** Distinct texts of about 200 bytes. */
 const contentOf = (index: number): string => `${index} `.padEnd(200, 'The quick brown fox jumps over the lazy dog. ');
 
-/** From sending until the other's listener has it; one at a time. A round's figure is the median of its messages. */
+/** Time from `send` until the listener of the receiver is called, one message at a time. Returns the median of a round. */
 export async function latency(sides: Sides, { sequential, rounds }: SocketSizes): Promise<Result> {
   const pairs = await inBoth(
     sides,
@@ -29,8 +31,29 @@ export async function latency(sides: Sides, { sequential, rounds }: SocketSizes)
     },
     rounds,
   );
-  return { name: `send to receive, one at a time (${sequential} messages)`, unit: 'µs', pairs, aim: 1.5 };
+  return { name: `send to receive, one at a time (${sequential} messages)`, unit: 'µs', pairs, target: 1.8 };
 }
+
+/** As above, in groups of different sizes of which two members are connected. The relay has no members. */
+export async function members(sides: Sides, { members: counts, sequential, rounds }: SocketSizes): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const count of counts) {
+    const pairs = await inBoth(
+      sides,
+      ['alice', 'bob'],
+      async ([alice, bob]) => {
+        const inbox = new Inbox(bob);
+        return () => sequentially(alice, inbox, Math.ceil(sequential / rounds / 2));
+      },
+      rounds,
+      absent(count - 2),
+    );
+    results.push({ name: `send to receive in a group of ${count.toLocaleString('en')}`, unit: 'µs', pairs });
+  }
+  return results;
+}
+
+const absent = (count: number): string[] => Array.from({ length: count }, (_, index) => `absent-${index}`);
 
 async function sequentially(alice: Participant, inbox: Inbox, count: number): Promise<number> {
   const times: number[] = [];
@@ -46,7 +69,7 @@ async function sequentially(alice: Participant, inbox: Inbox, count: number): Pr
   return median(times) * 1_000;
 }
 
-/** All sent at once: until the receiver has the last one and every acknowledgement is in. */
+/** Sends all messages at once. Ends when the receiver has the last one and all sends are acknowledged. */
 export async function pipelined(sides: Sides, { pipelined: count, rounds }: SocketSizes): Promise<Result> {
   const pairs = await inBoth(
     sides,
@@ -57,10 +80,10 @@ export async function pipelined(sides: Sides, { pipelined: count, rounds }: Sock
     },
     rounds,
   );
-  return { name: `${count} messages at once`, unit: 'ms', pairs, aim: 1.3 };
+  return { name: `${count} messages at once`, unit: 'ms', pairs, target: 1 };
 }
 
-/** The same with many receivers. */
+/** As above, with many receivers. */
 export async function fanOut(sides: Sides, { receivers, fanOut: count, rounds }: SocketSizes): Promise<Result> {
   const people = ['alice', ...Array.from({ length: receivers }, (_, index) => `receiver-${index}`)];
   const pairs = await inBoth(
@@ -72,7 +95,7 @@ export async function fanOut(sides: Sides, { receivers, fanOut: count, rounds }:
     },
     rounds,
   );
-  return { name: `${count} messages to ${receivers} receivers`, unit: 'ms', pairs, aim: 1.1 };
+  return { name: `${count} messages to ${receivers} receivers`, unit: 'ms', pairs, target: 0.75 };
 }
 
 async function atOnce(alice: Participant, inboxes: readonly Inbox[], count: number): Promise<number> {
@@ -83,18 +106,27 @@ async function atOnce(alice: Participant, inboxes: readonly Inbox[], count: numb
   return performance.now() - start;
 }
 
-/** Everybody at once, until each is in the room and in step. */
-export async function connects(sides: Sides, { connects: count, rounds }: SocketSizes): Promise<Result> {
+/** Connects many users at once, into a group that has no other members and into one of 1,000. Ends when all are in the room and in sync. */
+export async function connects(
+  sides: Sides,
+  { connects: count, members: sizes, rounds }: SocketSizes,
+): Promise<Result[]> {
   const people = Array.from({ length: count }, (_, index) => `guest-${index}`);
-  const rooms = { ours: await sides.ours.room(people), floor: await sides.floor.room(people) };
-  const pairs = await inPairs(rounds, async (side) => {
-    const start = performance.now();
-    const entered = await Promise.all(people.map((userId) => rooms[side].enter(userId)));
-    const took = performance.now() - start;
-    for (const each of entered) each.leave();
-    return took;
-  });
-  return { name: `${count} connects at once`, unit: 'ms', pairs };
+  const results: Result[] = [];
+  for (const size of [count, Math.max(...sizes)]) {
+    const lumen = await sides.lumen.room([...people, ...absent(size - count)]);
+    const rooms = { lumen, baseline: await sides.baseline.room(people) };
+    const pairs = await inPairs(rounds, async (side) => {
+      const start = performance.now();
+      const entered = await Promise.all(people.map((userId) => rooms[side].enter(userId)));
+      const took = performance.now() - start;
+      for (const each of entered) each.leave();
+      return took;
+    });
+    const into = size === count ? '' : `, into a group of ${size.toLocaleString('en')}`;
+    results.push({ name: `${count} connects at once${into}`, unit: 'ms', pairs, target: 2.2 });
+  }
+  return results;
 }
 
 type Cast = readonly [Participant, Participant, ...Participant[]];
@@ -104,14 +136,15 @@ async function inBoth(
   people: readonly string[],
   prepare: (cast: Cast) => Promise<() => Promise<number>>,
   rounds: number,
+  others: readonly string[] = [],
 ): Promise<Result['pairs']> {
   const casts = {
-    ours: await cast(await sides.ours.room(people), people),
-    floor: await cast(await sides.floor.room(people), people),
+    lumen: await cast(await sides.lumen.room([...people, ...others]), people),
+    baseline: await cast(await sides.baseline.room(people), people),
   };
-  const measures = { ours: await prepare(casts.ours), floor: await prepare(casts.floor) };
+  const measures = { lumen: await prepare(casts.lumen), baseline: await prepare(casts.baseline) };
   const pairs = await inPairs(rounds, (side) => measures[side](), REST_MS);
-  for (const each of [...casts.ours, ...casts.floor]) each.leave();
+  for (const each of [...casts.lumen, ...casts.baseline]) each.leave();
   return pairs;
 }
 
@@ -121,7 +154,7 @@ async function cast(room: Room, people: readonly string[]): Promise<Cast> {
   return [first, second, ...rest];
 }
 
-/** Counts what somebody receives. */
+/** Counts the messages that a participant receives. */
 class Inbox {
   #missing = 0;
   #done: () => void = () => undefined;
@@ -133,7 +166,7 @@ class Inbox {
     });
   }
 
-  /** Resolves when the next `count` messages are there. */
+  /** Resolves when the next `count` messages have arrived. */
   next(count: number): Promise<void> {
     this.#missing = count;
     return new Promise((resolve) => {

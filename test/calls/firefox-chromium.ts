@@ -1,19 +1,19 @@
 /**
- * Firefox and Chromium call each other: `npm exec -- node test/calls/firefox-chromium.ts`. Needs Firefox (Debian's
- * firefox-esr, installed where it is missing), root, `ip` and `iptables`. About two minutes; the last line is the sum.
+ * Calls between Firefox and Chromium: `npm exec -- node test/calls/firefox-chromium.ts`. Needs Firefox (Debian's
+ * firefox-esr, installed if missing), root, `ip` and `iptables`. Takes about two minutes; the last line is the summary.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { Firefox, type FirefoxPage } from './firefox.ts';
-import { Lab, type Person } from './lab.ts';
+import { TestBed, type TestUser } from './test-bed.ts';
 import { network, type Network } from './namespace.ts';
 import { expect, Report } from './report.ts';
 import { tool } from './tools.ts';
 
 const report = new Report();
-// Before the namespace: there is no network to install from inside of it.
+// Installed before entering the namespace, which has no internet access.
 const file = tool('firefox-esr', 'firefox-esr') ?? tool('firefox', 'firefox-esr');
 const net = file === undefined ? undefined : network(report);
-if (file === undefined) report.missing('Firefox is not here, and could not be installed');
+if (file === undefined) report.missing('Firefox is missing and could not be installed');
 else if (net !== undefined) await both(file, net);
 report.end();
 
@@ -22,7 +22,7 @@ async function until(page: FirefoxPage, expression: string, timeoutMs = 30_000):
   while ((await page.evaluate(expression)) !== true) {
     if (Date.now() > end) {
       const seen = await page.evaluate('({ log: caller.log, errors: caller.errors })');
-      throw new Error(`Never in Firefox: ${expression}; ${JSON.stringify(seen)}`);
+      throw new Error(`Timed out in Firefox waiting for: ${expression}; ${JSON.stringify(seen)}`);
     }
     await wait(100);
   }
@@ -35,16 +35,16 @@ async function sees(page: FirefoxPage, userId: string): Promise<void> {
 }
 
 async function both(firefoxFile: string, { withoutUdp }: Network): Promise<void> {
-  await using lab = await Lab.open();
+  await using testBed = await TestBed.open();
 
-  /** Both see each other, again after an outage that takes a restart of ICE. */
-  async function talk(chromium: Person, page: FirefoxPage, other: string): Promise<void> {
+  /** Checks video in both directions, before and after an outage that requires an ICE restart. */
+  async function talk(chromium: TestUser, page: FirefoxPage, other: string): Promise<void> {
     const connected = async (): Promise<void> => {
       await Promise.all([chromium.is('connected'), until(page, "caller.state === 'connected'")]);
       await Promise.all([chromium.sees(other), sees(page, chromium.userId)]);
     };
     await connected();
-    await withoutUdp(20_000);
+    await withoutUdp(() => wait(20_000));
     await connected();
     expect((await chromium.log()).includes('reconnecting'), 'the outage was not noticed');
   }
@@ -52,27 +52,27 @@ async function both(firefoxFile: string, { withoutUdp }: Network): Promise<void>
   await using firefox = await Firefox.open(firefoxFile);
 
   await report.check('Chromium calls Firefox, through an outage', async () => {
-    const page = await firefox.page(lab.address('fox', true));
+    const page = await firefox.page(testBed.address('fox', true));
     await until(page, "caller.client.status === 'connected'");
-    const alice = await lab.person('alice');
+    const alice = await testBed.user('alice');
     await alice.start('fox');
     await talk(alice, page, 'fox');
     await alice.hangup();
     await until(page, "caller.state === 'ended'");
-    await alice.holdsNothing();
-    await until(page, 'Object.values(caller.held()).every((count) => count === 0)');
+    await alice.releasesResources();
+    await until(page, 'Object.values(caller.resourceCounters()).every((count) => count === 0)');
     await alice.close();
   });
 
   await report.check('Firefox calls Chromium, through an outage', async () => {
-    const page = await firefox.page(lab.address('vixen', false));
+    const page = await firefox.page(testBed.address('vixen', false));
     await until(page, "caller.client.status === 'connected'");
-    const bob = await lab.person('bob', { answers: true });
+    const bob = await testBed.user('bob', { answers: true });
     await page.evaluate("caller.start('bob')");
     await talk(bob, page, 'vixen');
     await page.evaluate('caller.call.hangup()');
     await bob.is('ended');
-    await bob.holdsNothing();
+    await bob.releasesResources();
     await bob.close();
     const errors = await page.evaluate('caller.errors');
     expect(JSON.stringify(errors) === '[]', `errors in Firefox: ${JSON.stringify(errors)}`);

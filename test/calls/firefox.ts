@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-/** Fake devices without a question, and addresses that a peer on the same machine can use. */
+/** Enables fake devices without prompts, and loopback candidates. */
 const PREFERENCES: Readonly<Record<string, boolean | number | string>> = {
   'media.navigator.streams.fake': true,
   'media.navigator.permission.disabled': true,
@@ -24,7 +24,7 @@ interface Answer {
   readonly message?: string;
 }
 
-/** A Firefox, driven by WebDriver BiDi (W3C). */
+/** Firefox, controlled by WebDriver BiDi (W3C). */
 export class Firefox implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly #socket: WebSocket;
@@ -51,11 +51,11 @@ export class Firefox implements AsyncDisposable {
     const args = ['--headless', '--no-remote', '--remote-debugging-port=0', '--profile', profile];
     const firefox = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, HOME: profile } });
     const url = await new Promise<string>((resolve, reject) => {
-      let said = '';
-      firefox.once('exit', (code) => reject(new Error(`Firefox ended with ${String(code)}: ${said}`)));
+      let output = '';
+      firefox.once('exit', (code) => reject(new Error(`Firefox ended with ${String(code)}: ${output}`)));
       firefox.stderr.on('data', (chunk: Buffer) => {
-        said += chunk.toString();
-        const found = /WebDriver BiDi listening on (ws:\S+)/.exec(said);
+        output += chunk.toString();
+        const found = /WebDriver BiDi listening on (ws:\S+)/.exec(output);
         if (found?.[1] !== undefined) resolve(found[1]);
       });
     });
@@ -92,6 +92,7 @@ export class Firefox implements AsyncDisposable {
   }
 }
 
+/** A tab of {@link Firefox}. */
 export class FirefoxPage {
   readonly #send: (method: string, params: Record<string, unknown>) => Promise<Record<string, unknown>>;
   readonly #context: string;
@@ -104,7 +105,7 @@ export class FirefoxPage {
     this.#context = context;
   }
 
-  /** Runs an expression in the page; its value comes back through JSON. */
+  /** Evaluates an expression in the page. Its value must be serialisable as JSON. */
   async evaluate(expression: string): Promise<unknown> {
     const answer = await this.#send('script.evaluate', {
       expression: `Promise.resolve(${expression}).then((value) => JSON.stringify(value ?? null))`,

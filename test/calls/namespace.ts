@@ -1,22 +1,21 @@
 import { spawnSync } from 'node:child_process';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Report } from './report.ts';
 import { tool } from './tools.ts';
 
 const INSIDE = 'LUMEN_COMM_NETWORK_NAMESPACE';
 
-/** Faults of the one network that everybody here is on. */
+/** Simulates faults of the network that all pages share. */
 export interface Network {
-  /** No media in either direction; sockets are TCP and stay. */
-  readonly withoutUdp: (ms: number) => Promise<void>;
-  /** Connections to a port of this machine are reset, and new ones refused, until `during` is done. */
-  readonly withoutPort: (port: number, during: () => Promise<void>) => Promise<void>;
+  /** Drops all UDP packets (media) until `during` resolves. TCP connections are not affected. */
+  readonly withoutUdp: (during: () => Promise<unknown>) => Promise<void>;
+  /** Resets connections to a local port and refuses new ones until `during` resolves. */
+  readonly withoutPort: (port: number, during: () => Promise<unknown>) => Promise<void>;
 }
 
 /**
- * Runs the script that calls it in a network namespace of its own, where nothing else is disturbed and nothing gets out.
+ * Runs the calling script again in its own network namespace, isolated from the host.
  *
- * @returns the network inside; nothing outside, where the script that runs inside has reported
+ * @returns the network inside the namespace; outside, `undefined` if the tools are missing, otherwise the process exits
  */
 export function network(report: Report): Network | undefined {
   const iptables = tool('iptables', 'iptables');
@@ -32,10 +31,10 @@ export function network(report: Report): Network | undefined {
     process.exit(status ?? 1);
   }
   run(ip, 'link', 'set', 'lo', 'up');
-  // Firefox looks for its candidates where the default route leads, and takes none of loopback's own.
+  // Firefox gathers candidates on the interface of the default route, and none on loopback addresses.
   run(ip, 'address', 'add', '192.0.2.2/24', 'dev', 'lo');
   run(ip, 'route', 'add', 'default', 'dev', 'lo', 'src', '192.0.2.2');
-  const during = async (rule: readonly string[], task: () => Promise<void>): Promise<void> => {
+  const during = async (rule: readonly string[], task: () => Promise<unknown>): Promise<void> => {
     run(iptables, '-A', 'INPUT', ...rule);
     try {
       await task();
@@ -44,7 +43,7 @@ export function network(report: Report): Network | undefined {
     }
   };
   return {
-    withoutUdp: (ms) => during(['-p', 'udp', '-j', 'DROP'], () => wait(ms)),
+    withoutUdp: (task) => during(['-p', 'udp', '-j', 'DROP'], task),
     withoutPort: (port, task) =>
       during(['-p', 'tcp', '--dport', String(port), '-j', 'REJECT', '--reject-with', 'tcp-reset'], task),
   };

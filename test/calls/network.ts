@@ -1,70 +1,78 @@
 /**
- * Calls on a network that loses everything for a while: `npm exec -- node test/calls/network.ts`. Runs in a network
- * namespace of its own, so it needs root, `ip` and `iptables` (installed on Debian where they are missing). About two
- * minutes; the last line is the sum.
+ * Calls during network outages: `npm exec -- node test/calls/network.ts`. Runs in its own network namespace, so it needs
+ * root, `ip` and `iptables` (installed on Debian if missing). Takes about two minutes; the last line is the summary.
  */
-import { Lab, type Person } from './lab.ts';
+import { setTimeout as wait } from 'node:timers/promises';
+import { TestBed, type TestUser } from './test-bed.ts';
 import { network, type Network } from './namespace.ts';
 import { expect, Report } from './report.ts';
 
 const report = new Report();
+/** Chromium sends a check every 2.5 s and reports a disconnection 5 s after an unanswered one; the state changes 2 s later. */
+const UNNOTICED_MS = 5_500;
 const net = network(report);
 if (net !== undefined) await faults(net);
 report.end();
 
 async function faults({ withoutUdp, withoutPort }: Network): Promise<void> {
-  await using lab = await Lab.open();
-  const withoutSockets = (during: () => Promise<void>): Promise<void> =>
-    withoutPort(Number(new URL(lab.server.url).port), during);
+  await using testBed = await TestBed.open();
+  const withoutSockets = (during: () => Promise<unknown>): Promise<void> =>
+    withoutPort(Number(new URL(testBed.server.url).port), during);
 
-  const call = (run: (alice: Person, bob: Person) => Promise<void>): Promise<void> =>
-    lab.pair(async (alice, bob) => {
+  const call = (run: (alice: TestUser, bob: TestUser) => Promise<void>): Promise<void> =>
+    testBed.pair(async (alice, bob) => {
       await Promise.all([alice.is('connected'), bob.is('connected')]);
       await Promise.all([alice.sees('bob'), bob.sees('alice')]);
       await run(alice, bob);
       await Promise.all([alice.hangup(), bob.hangup()]);
       await Promise.all([alice.is('ended'), bob.is('ended')]);
-      await Promise.all([alice.holdsNothing(), bob.holdsNothing()]);
+      await Promise.all([alice.releasesResources(), bob.releasesResources()]);
     });
 
-  await report.check('4 s without UDP change no state, and the picture goes on', () =>
+  await report.check('4 s without UDP do not change the state, and video continues', async () => {
+    const lose = async (): Promise<number> => {
+      let lostMs = 0;
+      await call(async (alice, bob) => {
+        const lostAt = performance.now();
+        await withoutUdp(() => wait(4_000));
+        lostMs = performance.now() - lostAt;
+        await Promise.all([alice.sees('bob'), bob.sees('alice')]);
+        for (const user of [alice, bob]) {
+          const log = await user.log();
+          expect(lostMs > UNNOTICED_MS || !log.includes('reconnecting'), `${user.userId}: ${log.join()}`);
+        }
+      });
+      return lostMs;
+    };
+    // On a busy machine it may take longer, and is noticed: then another call is made.
+    while ((await lose()) > UNNOTICED_MS);
+  });
+
+  await report.check('a longer time without UDP is reported as reconnecting, and video resumes', () =>
     call(async (alice, bob) => {
-      await withoutUdp(4_000);
+      await withoutUdp(() => Promise.all([alice.is('reconnecting'), bob.is('reconnecting')]));
+      await Promise.all([alice.is('connected'), bob.is('connected')]);
       await Promise.all([alice.sees('bob'), bob.sees('alice')]);
-      for (const person of [alice, bob]) {
-        const log = await person.log();
-        expect(!log.includes('reconnecting'), `${person.userId}: ${log.join()}`);
+      for (const user of [alice, bob]) {
+        const log = (await user.log()).join();
+        expect(log.endsWith('connected,reconnecting,connected'), `${user.userId}: ${log}`);
       }
     }),
   );
 
-  // Chromium pings a connection every 2.5 s and takes it for lost 5 s after a ping without an answer; 2 s later it is told.
-  await report.check('12 s without UDP are told as reconnecting, and the picture comes back', () =>
+  await report.check('the call recovers from 20 s without UDP, which is longer than ICE survives', () =>
     call(async (alice, bob) => {
-      await withoutUdp(12_000);
-      await Promise.all([alice.is('connected'), bob.is('connected')]);
-      await Promise.all([alice.sees('bob'), bob.sees('alice')]);
-      for (const person of [alice, bob]) {
-        const log = (await person.log()).join();
-        expect(log.endsWith('connected,reconnecting,connected'), `${person.userId}: ${log}`);
-      }
-    }),
-  );
-
-  await report.check('20 s without UDP, past what ICE itself survives, are recovered from', () =>
-    call(async (alice, bob) => {
-      await withoutUdp(20_000);
+      await withoutUdp(() => wait(20_000));
       await Promise.all([alice.is('connected'), bob.is('connected')]);
       await Promise.all([alice.sees('bob'), bob.sees('alice')]);
     }),
   );
 
-  await report.check('50 s without UDP end the call as failed, once, and nothing is left behind', () =>
+  await report.check('a call without UDP ends as failed, once, and releases all resources', () =>
     call(async (alice, bob) => {
-      await withoutUdp(50_000);
-      await Promise.all([alice.is('ended'), bob.is('ended')]);
-      for (const person of [alice, bob]) {
-        const log = await person.log();
+      await withoutUdp(() => Promise.all([alice.is('ended'), bob.is('ended')]));
+      for (const user of [alice, bob]) {
+        const log = await user.log();
         expect(log.filter((state) => state === 'ended').length === 1, log.join());
       }
       const reasons = await Promise.all([alice, bob].map(({ page }) => page.evaluate(() => caller.call?.endReason)));
@@ -72,7 +80,7 @@ async function faults({ withoutUdp, withoutPort }: Network): Promise<void> {
     }),
   );
 
-  await report.check('sockets that die leave the picture alone, and come back into the call', () =>
+  await report.check('lost sockets do not interrupt video, and the call is synchronised after the reconnect', () =>
     call(async (alice, bob) => {
       await withoutSockets(async () => {
         await Promise.all([alice.reconnects(), bob.reconnects()]);
@@ -85,15 +93,17 @@ async function faults({ withoutUdp, withoutPort }: Network): Promise<void> {
     }),
   );
 
-  await report.check('hanging up while the socket is down ends it here at once, and there when it is back', () =>
-    call(async (alice, bob) => {
-      await withoutSockets(async () => {
-        await alice.reconnects();
-        await alice.hangup();
-        await alice.is('ended');
-      });
-      // The goodbye was kept until it could be said.
-      await bob.is('ended');
-    }),
+  await report.check(
+    'a hang-up while disconnected ends the call here at once, and on the other side after the reconnect',
+    () =>
+      call(async (alice, bob) => {
+        await withoutSockets(async () => {
+          await alice.reconnects();
+          await alice.hangup();
+          await alice.is('ended');
+        });
+        // The hang-up is sent after the reconnect.
+        await bob.is('ended');
+      }),
   );
 }

@@ -1,6 +1,7 @@
 /**
- * Calls through a TURN server alone, with credentials that expire in the middle: `npm exec -- node test/calls/relay.ts`.
- * Needs coturn (installed on Debian where it is missing). About a minute; the last line is the sum.
+ * Relay-only calls through a TURN server whose credentials expire during the call:
+ * `npm exec -- node test/calls/relay.ts`. Needs coturn (installed on Debian if missing). Takes about a minute; the last line
+ * is the summary.
  */
 import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
@@ -10,11 +11,15 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Lab } from './lab.ts';
+import { silentLogger } from '../../src/lib/logger.ts';
+import { createCommServer } from '../../src/server/index.ts';
+import { connectClient } from '../helpers/server/checked-client.ts';
+import { TestBed } from './test-bed.ts';
 import { expect, Report } from './report.ts';
 import { tool } from './tools.ts';
 
 const SECRET = 'a secret of this test';
+const OFTEN = { burst: 1_000, perSecond: 10 };
 const report = new Report();
 const turnserver = tool('turnserver', 'coturn');
 
@@ -31,10 +36,21 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** A name that is good until then, as the TURN REST API makes them (draft-uberti-behave-turn-rest). */
+/** Creates credentials that expire at a time (TURN REST API, draft-uberti-behave-turn-rest). */
 function credentials(expiresAtMs: number): { username: string; credential: string } {
-  const username = `${Math.floor(expiresAtMs / 1_000)}:somebody`;
+  const username = `${Math.floor(expiresAtMs / 1_000)}:user`;
   return { username, credential: createHmac('sha1', SECRET).update(username).digest('base64') };
+}
+
+/** Returns what a server with the option `turn` answers to `call:ice-servers`, for relay-only connections. */
+async function handedOut(urls: string[], secret: string): Promise<unknown> {
+  const turn = { urls, secret };
+  const server = await createCommServer({ port: 0, database: ':memory:', logger: silentLogger, turn });
+  const client = await connectClient(server.url, { userId: 'alice' });
+  const { iceServers } = await client.ask('call:ice-servers', {});
+  client.close();
+  await server.close();
+  return { iceServers, iceTransportPolicy: 'relay' };
 }
 
 async function relayed(file: string): Promise<void> {
@@ -62,50 +78,71 @@ async function relayed(file: string): Promise<void> {
   const turn = spawn(file, options, { stdio: ['ignore', 'pipe', 'inherit'] });
   let log = '';
   turn.stdout.on('data', (chunk: Buffer) => (log += chunk.toString()));
-  await using lab = await Lab.open();
-  const asked: number[] = [];
+  // More calls in a minute than the defaults allow.
+  await using testBed = await TestBed.open(undefined, { callsPerCaller: OFTEN, callsPerPair: OFTEN });
+  const requests: number[] = [];
+  const urls = [`turn:127.0.0.1:${port}?transport=udp`];
   const ice = (lifetimeMs: number) => (): unknown => {
-    asked.push(Date.now());
+    requests.push(Date.now());
     const expiresAt = Date.now() + lifetimeMs;
-    const urls = [`turn:127.0.0.1:${port}?transport=udp`];
     return { iceServers: [{ urls, ...credentials(expiresAt) }], iceTransportPolicy: 'relay', expiresAt };
   };
   try {
-    await report.check('a call through the relay alone shows both sides to each other', () => {
-      lab.ice = ice(3_600_000);
-      return lab.pair(async (alice, bob) => {
+    await report.check('a relay-only call exchanges video', () => {
+      testBed.ice = ice(3_600_000);
+      return testBed.pair(async (alice, bob) => {
         await Promise.all([alice.is('connected'), bob.is('connected')]);
         await Promise.all([alice.sees('bob'), bob.sees('alice')]);
         expect(log.includes('ALLOCATE processed, success'), `the relay was not used: ${log.slice(-2_000)}`);
         await alice.hangup();
-        await Promise.all([alice.holdsNothing(), bob.holdsNothing()]);
+        await Promise.all([alice.releasesResources(), bob.releasesResources()]);
       });
     });
 
-    await report.check('credentials that have expired are asked for again before a restart', () => {
-      // Shorter than the margin that is kept: what was got before is never used again.
-      lab.ice = ice(5_000);
-      return lab.pair(async (alice, bob) => {
+    await report.check('coturn accepts the credentials that the server hands out', async () => {
+      const answer = await handedOut(urls, SECRET);
+      testBed.ice = () => answer;
+      await testBed.pair(async (alice, bob) => {
         await Promise.all([alice.is('connected'), bob.is('connected')]);
-        const before = asked.length;
+        await Promise.all([alice.sees('bob'), bob.sees('alice')]);
+        expect((await alice.errors()).length === 0, 'an error was reported');
+      });
+    });
+
+    await report.check('coturn rejects those of a server with another secret', async () => {
+      const answer = await handedOut(urls, 'another secret');
+      testBed.ice = () => answer;
+      await testBed.pair(async (alice) => {
+        await alice.page.waitForFunction(() => caller.errors.some((each) => each.includes('answered with 401')));
+      });
+    });
+
+    await report.check('expired credentials are requested again before a restart', () => {
+      // Shorter than the expiry margin, so that cached credentials are never used.
+      testBed.ice = ice(5_000);
+      return testBed.pair(async (alice, bob) => {
+        await Promise.all([alice.is('connected'), bob.is('connected')]);
+        const before = requests.length;
         turn.kill('SIGSTOP');
         await Promise.all([alice.is('reconnecting'), bob.is('reconnecting')]);
-        // Long enough for ICE to fail: only a restart helps, with what is asked for then.
+        // Long enough for ICE to fail, so that a restart with new credentials is needed.
         await wait(12_000);
         turn.kill('SIGCONT');
         await Promise.all([alice.is('connected'), bob.is('connected')]);
         await Promise.all([alice.sees('bob'), bob.sees('alice')]);
-        expect(asked.length > before, 'nobody asked for credentials again');
+        expect(requests.length > before, 'credentials were not requested again');
       });
     });
 
-    await report.check('credentials that are refused end the call as failed', () => {
-      lab.ice = ice(-60_000);
-      return lab.pair(async (alice) => {
-        await alice.is('ended', 60_000);
+    await report.check('rejected credentials are reported while connecting, and end the call as failed', () => {
+      testBed.ice = ice(-60_000);
+      return testBed.pair(async (alice) => {
+        await alice.page.waitForFunction(() => caller.errors.some((each) => each.includes('answered with 401')));
+        expect(!(await alice.log()).includes('ended'), 'reported after the end');
+        await alice.is('ended');
         const reason = await alice.page.evaluate(() => caller.call?.endReason);
         expect(reason === 'failed', `ended as ${String(reason)}`);
-        await alice.holdsNothing();
+        await alice.releasesResources();
       });
     });
   } finally {

@@ -1,8 +1,9 @@
-/** Runs checks one after another; the last line is their sum, and the exit code says whether all passed. */
+/** Runs checks in order. The last line is a summary, and the exit code is 0 if all passed. */
 export class Report {
   #passed = 0;
   #failed = 0;
 
+  /** Runs one check. */
   async check(title: string, run: () => Promise<void>): Promise<void> {
     const started = performance.now();
     const seconds = (): string => ((performance.now() - started) / 1_000).toFixed(1);
@@ -17,19 +18,20 @@ export class Report {
     }
   }
 
-  /** What this machine lacks is said, and is no success. */
+  /** Reports a missing prerequisite as a failure. */
   missing(what: string): void {
     this.#failed += 1;
     console.log(`✗ ${what}`);
   }
 
+  /** Prints the summary and sets the exit code. */
   end(): void {
     console.log(`${this.#passed} passed, ${this.#failed} failed`);
     process.exitCode = this.#failed === 0 && this.#passed > 0 ? 0 : 1;
   }
 }
 
-/** @throws Error when it isn't so */
+/** @throws Error with `message` if `condition` is false */
 export function expect(condition: boolean, message: string): void {
   if (!condition) throw new Error(message);
 }

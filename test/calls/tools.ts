@@ -2,11 +2,11 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 
-/** The path of a program of the system, installed from Debian's packages where it can be. */
+/** Returns the path of a system program. If it is missing, installs its Debian package as root. */
 export function tool(name: string, debianPackage: string): string | undefined {
   const found = find(name);
   if (found !== undefined || process.getuid?.() !== 0) return found;
-  console.log(`${name} is not here: installing ${debianPackage}`);
+  console.log(`${name} is missing: installing ${debianPackage}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   spawnSync('apt-get', ['update', '--quiet'], { env, stdio: 'ignore', timeout: 120_000 });
   const install = ['install', '--yes', '--quiet', '--no-install-recommends', debianPackage];

@@ -2,48 +2,54 @@ import { chromium, type Browser, type BrowserContext, type LaunchOptions, type P
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 import { launchOptions } from '../../scripts/chromium.ts';
 import type { CommServerOptions } from '../../src/server/index.ts';
-import { startFaultProxy, type FaultProxy } from '../../src/testing/fault-proxy.ts';
+import { startFaultProxy, type FaultProxy } from '../../src/server/testing/fault-proxy.ts';
 import { startServer, type TestServer } from '../helpers/server/comm-server.ts';
 import { serveFiles } from './serve-files.ts';
+
+/** For every wait for a page, in milliseconds. Only a test that fails waits that long, however slow the machine is. */
+export const PATIENCE_MS = 90_000;
 
 export interface Tab {
   /** `user` or `token`, `open` for each conversation that is shown. */
   address?: string;
   /** Runs in the page before anything else. */
   before?: () => void;
-  /** Done with the page before anything runs in it. */
+  /** Prepares the page before it is loaded. */
   prepare?: (page: Page) => Promise<unknown>;
 }
 
-/** One machine with a browser, a server, and a cable between them. */
-export class Stage {
+/** A browser, a server, and a proxy between them that can interrupt the connection. */
+export class TestBed {
   readonly #browser: Browser;
   readonly #contexts: BrowserContext[] = [];
   readonly server: TestServer;
-  readonly line: FaultProxy;
-  /** What a page should never have shown: console errors, uncaught errors, unhandled rejections. */
-  readonly complaints: string[] = [];
+  readonly proxy: FaultProxy;
+  /** Console errors, uncaught errors and unhandled rejections of all pages. */
+  readonly pageErrors: string[] = [];
 
-  private constructor(browser: Browser, server: TestServer, line: FaultProxy) {
+  private constructor(browser: Browser, server: TestServer, proxy: FaultProxy) {
     this.#browser = browser;
     this.server = server;
-    this.line = line;
+    this.proxy = proxy;
   }
 
-  static async set(browser: Browser, options: CommServerOptions): Promise<Stage> {
+  static async start(browser: Browser, options: CommServerOptions): Promise<TestBed> {
     const server = await startServer({ ...options, fetch: serveFiles(inject('pageDirectory')) });
-    return new Stage(browser, server, await startFaultProxy({ target: server.url, seed: 1 }));
+    return new TestBed(browser, server, await startFaultProxy({ target: server.url, seed: 1 }));
   }
 
-  /** A browser profile of its own: another device. */
+  /** Opens a browser profile, which stands for a device. */
   async device(): Promise<BrowserContext> {
     const context = await this.#browser.newContext();
+    context.setDefaultTimeout(PATIENCE_MS);
     this.#contexts.push(context);
-    context.on('weberror', (error) => this.complaints.push(String(error.error())));
+    context.on('weberror', (error) => this.pageErrors.push(String(error.error())));
     context.on('console', (message) => {
-      // That the network is away is what the browser itself writes there.
+      // The browser itself logs that the network is unreachable.
       const isNetwork = /net::ERR_|WebSocket connection to/.test(message.text());
-      if (message.type() === 'error' && !isNetwork) this.complaints.push(message.text());
+      // The client finds out why it can't connect by requests that a server answers with 400 and 404.
+      const isProbe = /sid=probe$|\/__nk_comm\/$/.test(message.location().url);
+      if (message.type() === 'error' && !isNetwork && !isProbe) this.pageErrors.push(message.text());
     });
     return context;
   }
@@ -52,66 +58,68 @@ export class Stage {
     const page = await device.newPage();
     if (before !== undefined) await page.addInitScript(before);
     await prepare?.(page);
-    await page.goto(`${this.line.url}/?${address}`);
+    await page.goto(`${this.proxy.url}/?${address}`);
     return page;
   }
 
-  /** What the server has of a conversation, oldest first. */
+  /** Returns the contents of the stored messages of a conversation, oldest first. */
   async stored(conversationId: string, reader = 'alice'): Promise<string[]> {
     const answer = await this.server.rest(`/conversations/${conversationId}/messages?limit=200`, reader);
     return ((await answer.json()) as { content: string }[]).map(({ content }) => content).reverse();
   }
 
-  /** Pulls the plug of a device: open connections end, new ones fail. */
+  /** Takes a device off the network: open connections end, new ones fail. */
   async unplug(device: BrowserContext): Promise<void> {
     await device.setOffline(true);
-    this.line.cut();
+    this.proxy.cut();
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#contexts.map((context) => context.close()));
-    await this.line.close();
+    await this.proxy.close();
     await this.server[Symbol.asyncDispose]();
   }
 }
 
-/** Starts a browser for the file that calls it, and returns how to set a stage; all of it ends by itself. */
-export function useStage(more: LaunchOptions = {}): (options?: CommServerOptions) => Promise<Stage> {
+/**
+ * Registers hooks that start one browser per test file and close all test beds. Returns a function that starts a test bed.
+ */
+export function useTestBed(more: LaunchOptions = {}): (options?: CommServerOptions) => Promise<TestBed> {
   let browser: Browser;
-  const stages: Stage[] = [];
+  const testBeds: TestBed[] = [];
   beforeAll(async () => {
     browser = await chromium.launch({ ...launchOptions(), ...more });
   });
   afterEach(async () => {
-    const complaints = stages.flatMap((stage) => stage.complaints);
-    await Promise.all(stages.splice(0).map((stage) => stage.close()));
-    expect(complaints).toEqual([]);
+    const pageErrors = testBeds.flatMap((testBed) => testBed.pageErrors);
+    await Promise.all(testBeds.splice(0).map((testBed) => testBed.close()));
+    expect(pageErrors).toEqual([]);
   });
   afterAll(() => browser.close());
   return async (options = {}) => {
-    const stage = await Stage.set(browser, options);
-    stages.push(stage);
-    return stage;
+    const testBed = await TestBed.start(browser, options);
+    testBeds.push(testBed);
+    return testBed;
   };
 }
 
-/** What happens without anybody closing anything: the renderer is gone from one moment to the next. */
+/** Crashes the renderer of a page, so that nothing in it is closed in an orderly way. */
 export async function crash(page: Page): Promise<void> {
   const crashed = page.waitForEvent('crash');
   const session = await page.context().newCDPSession(page);
-  // It never answers.
+  // This command is never answered.
   session.send('Page.crash').catch(() => undefined);
   await crashed;
-  // What is left of it is a page that answers nothing.
+  // The crashed page stays open, and answers nothing.
   await page.close();
 }
 
-/** Waits until the client of a page is connected and in step. */
+/** Waits until the client of a page is connected and synchronized. */
 export async function connected(page: Page): Promise<void> {
   await page.waitForFunction(() => globalThis.chat?.client.status === 'connected');
 }
 
-/** Waits until a reader of the page sees exactly this, such as `sending: hello`. */
+/** Waits until the view of a conversation shows exactly these lines, such as `sending: hello`. */
 export async function shows(page: Page, conversationId: string, lines: readonly string[]): Promise<void> {
   await expect.poll(() => page.evaluate((id) => chat.shown(id), conversationId)).toEqual(lines);
 }
@@ -124,9 +132,9 @@ export async function send(page: Page, conversationId: string, contents: readonl
   await page.evaluate(([id, texts]) => chat.send(id, texts), [conversationId, contents] as const);
 }
 
-/** Waits until this machine holds so many unsent messages, whichever tab's they are. */
-export async function holds(page: Page, count: number): Promise<void> {
-  await expect.poll(() => page.evaluate(() => chat.atRest())).toBe(count);
+/** Waits until this device stores that many unsent messages, of all tabs together. */
+export async function waitForQueued(page: Page, count: number): Promise<void> {
+  await expect.poll(() => page.evaluate(() => chat.queuedCount())).toBe(count);
 }
 
 export function numbered(word: string, count: number): string[] {

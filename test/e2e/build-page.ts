@@ -4,9 +4,9 @@ import path from 'node:path';
 import { build } from 'vite';
 
 /**
- * Builds the test page as an app is built: every `import()` of the client is a chunk of its own.
+ * Builds the test page as an app is built, with a chunk for each `import()` of the client.
  *
- * @returns the directory it is in, which is the caller's to remove
+ * @returns its directory, which the caller removes
  */
 export async function buildPage(): Promise<string> {
   const directory = await mkdtemp(path.join(tmpdir(), 'lumen-comm-page-'));

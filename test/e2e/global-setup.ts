@@ -4,7 +4,7 @@ import { buildPage } from './build-page.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** Where the built test page is. */
+    /** Directory of the built test page. */
     pageDirectory: string;
   }
 }

@@ -1,41 +1,48 @@
 import type { BrowserContext, Page } from 'playwright';
 import { describe, expect, test } from 'vitest';
 import type { CheckedClient } from '../helpers/server/checked-client.ts';
-import { connected, holds, numbered, offline, send, shows, useStage, type Stage } from './browser.ts';
+import { connected, waitForQueued, numbered, offline, send, shows, useTestBed, type TestBed } from './browser.ts';
 
-const setStage = useStage();
+const startTestBed = useTestBed();
 
 interface Chatting {
-  stage: Stage;
+  testBed: TestBed;
   device: BrowserContext;
   page: Page;
   bob: CheckedClient;
   conversation: string;
-  /** What bob writes, and its id. */
+  /** Sends a message of bob and returns its id. */
   say: (content: string) => Promise<string>;
 }
 
-/** Alice, whose clock the test moves, and bob. */
+/** Opens a page of alice, whose clock the test controls, and connects bob. */
 async function chatting(): Promise<Chatting> {
-  const stage = await setStage();
-  const bob = await stage.server.connect('bob');
+  const testBed = await startTestBed();
+  const bob = await testBed.server.connect('bob');
   const group = { type: 'group', name: 'group', participantIds: ['alice'] } as const;
   const { id: conversationId } = await bob.ask('conversation:create', group);
-  const device = await stage.device();
+  const device = await testBed.device();
   await device.clock.install();
-  // What watches the page comes as a chunk of its own.
-  const watching = device.waitForEvent('requestfinished', (request) => request.url().includes('/assets/browser-'));
-  const page = await stage.open(device, { address: `user=alice&open=${conversationId}` });
+  // The page watcher is loaded as a chunk.
+  const watching = device.waitForEvent('requestfinished', (request) => request.url().includes('/assets/connected-'));
+  const page = await testBed.open(device, { address: `user=alice&open=${conversationId}` });
   await watching;
   await connected(page);
   await page.evaluate((id) => chat.view(id).ready, conversationId);
   const say = async (content: string) =>
     (await bob.ask('message:send', { conversationId, content, type: 'text', clientId: `bob-${content}` })).id;
-  return { stage, device, page, bob, conversation: conversationId, say };
+  return { testBed, device, page, bob, conversation: conversationId, say };
 }
 
-test('after a minute without a network everything of both sides is there, once and in order', async () => {
-  const { stage, page, bob, conversation, say } = await chatting();
+/** Pauses the clock of a page, a few seconds in its future. */
+async function pause(page: Page): Promise<void> {
+  const at = async (): Promise<number> => await page.evaluate(() => Date.now() + 4_000);
+  // Rejects, with the clock paused, if these seconds have passed before the command arrives.
+  await page.clock.pauseAt(await at()).catch(async () => await page.clock.pauseAt(await at()));
+}
+
+test('after a minute without a network all messages of both users arrive, once and in order', async () => {
+  const { testBed, page, bob, conversation, say } = await chatting();
   const conversationId = conversation;
   const first = await say('first');
   await shows(page, conversation, ['sent: first']);
@@ -49,40 +56,38 @@ test('after a minute without a network everything of both sides is there, once a
     });
   await session.send('Network.enable');
   await emulate(true);
-  // What is open stays open under the browser's emulation.
-  stage.line.cut();
+  // The browser's emulation keeps open connections.
+  testBed.proxy.cut();
   await offline(page);
   await send(page, conversation, numbered('alice', 3));
   for (const content of numbered('bob', 3)) await say(content);
   await bob.ask('message:edit', { conversationId, messageId: first, content: 'edited' });
   await page.clock.fastForward(60_000);
-  await holds(page, 3);
+  await waitForQueued(page, 3);
   expect(await page.evaluate(() => chat.client.status)).toBe('reconnecting');
   await emulate(false);
   await connected(page);
   const all = ['edited', ...numbered('bob', 3), ...numbered('alice', 3)];
-  await shows(
-    page,
-    conversation,
-    all.map((content) => `sent: ${content}`),
-  );
-  expect(await stage.stored(conversation)).toEqual(all);
+  const contents = () => page.evaluate((id) => chat.messages(id).map(({ content }) => content), conversation);
+  await expect.poll(contents).toEqual(all);
+  // The view also shows messages that are not stored yet.
+  await expect.poll(() => testBed.stored(conversation)).toEqual(all);
   await expect
     .poll(() => page.evaluate(() => chat.arrived))
     .toEqual(['first', ...numbered('bob', 3), ...numbered('alice', 3)]);
   expect(await page.evaluate(() => chat.errors)).toEqual([]);
 });
 
-describe('a line that is dead without a word is noticed', () => {
+describe('a stalled connection is detected', () => {
   test.each<[title: string, wake: () => void]>([
-    ['the page is looked at again', () => document.dispatchEvent(new Event('visibilitychange'))],
-    ['the browser says that there is a network', () => globalThis.dispatchEvent(new Event('online'))],
-    ['the page comes out of the cache', () => globalThis.dispatchEvent(new Event('pageshow'))],
+    ['the page becomes visible', () => document.dispatchEvent(new Event('visibilitychange'))],
+    ['the browser reports a network', () => globalThis.dispatchEvent(new Event('online'))],
+    ['the page is restored from the back/forward cache', () => globalThis.dispatchEvent(new Event('pageshow'))],
   ])('when %s', async (_title, wake) => {
-    const { stage, page, conversation, say } = await chatting();
-    // Before anything is lost: what the line owes must not run out of time by itself.
-    await page.clock.pauseAt(await page.evaluate(() => Date.now() + 4_000));
-    stage.line.kill();
+    const { testBed, page, conversation, say } = await chatting();
+    // Pauses first, so that no request times out by itself.
+    await pause(page);
+    testBed.proxy.kill();
     await send(page, conversation, ['alice']);
     await say('bob');
     expect(await page.evaluate(() => chat.client.status)).toBe('connected');
@@ -90,20 +95,20 @@ describe('a line that is dead without a word is noticed', () => {
     await page.clock.fastForward(5_000);
     expect(await page.evaluate(() => chat.client.status)).toBe('reconnecting');
     await page.clock.resume();
-    stage.line.heal();
+    testBed.proxy.heal();
     await connected(page);
     await expect
       .poll(() => page.evaluate((id) => chat.shown(id).toSorted(), conversation))
       .toEqual(['sent: alice', 'sent: bob']);
-    expect((await stage.stored(conversation)).toSorted()).toEqual(['alice', 'bob']);
+    expect((await testBed.stored(conversation)).toSorted()).toEqual(['alice', 'bob']);
   });
 
-  test('and one that only was slow is kept', async () => {
-    const { page, conversation } = await chatting();
+  test('but a slow connection is kept', async () => {
+    const { page } = await chatting();
     const before = await page.evaluate(() => chat.statuses.length);
     await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
-    // Behind the ping on the same line: once it is answered, the line has been heard of since.
-    await page.evaluate((id) => chat.client.conversations.join(id), conversation);
+    // Sent after the ping on the same connection: its answer shows that the connection works.
+    await page.evaluate(() => chat.client.presence.set('online'));
     await page.clock.fastForward(5_000);
     expect(await page.evaluate(() => chat.statuses.length)).toBe(before);
   });

@@ -1,22 +1,22 @@
 import { expect, test } from 'vitest';
-import { connected, numbered, shows, useStage } from './browser.ts';
+import { connected, numbered, shows, useTestBed } from './browser.ts';
 
-const setStage = useStage();
+const startTestBed = useTestBed();
 
-test('twenty messages written offline outlive a reload while offline, and arrive once and in order', async () => {
-  const stage = await setStage();
-  const device = await stage.device();
-  const page = await stage.open(device, { address: 'user=alice' });
+test('twenty messages written offline survive a reload while offline, and arrive once and in order', async () => {
+  const testBed = await startTestBed();
+  const device = await testBed.device();
+  const page = await testBed.open(device, { address: 'user=alice' });
   await connected(page);
   const [one, other] = await page.evaluate(() =>
     Promise.all([chat.create(['bob'], 'one'), chat.create(['bob'], 'other')]),
   );
-  await page.evaluate(() => chat.keepPage());
+  await page.evaluate(() => chat.cachePage());
   const address = `user=alice&open=${one}&open=${other}`;
-  await page.goto(`${stage.line.url}/?${address}`);
+  await page.goto(`${testBed.proxy.url}/?${address}`);
   await connected(page);
 
-  await stage.unplug(device);
+  await testBed.unplug(device);
   await page.waitForFunction(() => chat.client.status === 'reconnecting');
   await page.evaluate(
     ([a, b]) => {
@@ -28,7 +28,7 @@ test('twenty messages written offline outlive a reload while offline, and arrive
     [one, other] as const,
   );
   await shows(page, one, numbered('sending: one', 10));
-  await expect.poll(() => page.evaluate(() => chat.atRest())).toBe(20);
+  await expect.poll(() => page.evaluate(() => chat.queuedCount())).toBe(20);
 
   await page.reload();
   await shows(page, one, numbered('sending: one', 10));
@@ -38,9 +38,9 @@ test('twenty messages written offline outlive a reload while offline, and arrive
   await device.setOffline(false);
   await shows(page, one, numbered('sent: one', 10));
   await shows(page, other, numbered('sent: other', 10));
-  await expect.poll(() => page.evaluate(() => chat.atRest())).toBe(0);
+  await expect.poll(() => page.evaluate(() => chat.queuedCount())).toBe(0);
   await expect.poll(() => page.evaluate(() => chat.outbox())).toEqual([]);
   expect(await page.evaluate(() => chat.errors)).toEqual([]);
-  expect(await stage.stored(one)).toEqual(numbered('one', 10));
-  expect(await stage.stored(other)).toEqual(numbered('other', 10));
+  expect(await testBed.stored(one)).toEqual(numbered('one', 10));
+  expect(await testBed.stored(other)).toEqual(numbered('other', 10));
 });

@@ -1,43 +1,44 @@
 import type { BrowserContext, Page } from 'playwright';
 import { expect, test } from 'vitest';
-import { connected, holds, send, shows, useStage, type Stage } from './browser.ts';
+import { connected, waitForQueued, send, shows, useTestBed, type TestBed } from './browser.ts';
 
-const setStage = useStage({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
+const startTestBed = useTestBed({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
 
 declare global {
-  /** Every line that this page has opened. */
-  var lines: WebSocket[];
+  /** Every WebSocket that this page has opened. */
+  var sockets: WebSocket[];
 }
 
-/** Remembers the lines of a page. Runs in the page. */
-function rememberLines(): void {
-  globalThis.lines = [];
+/** Records the WebSockets of a page. Runs in the page. */
+function recordSockets(): void {
+  globalThis.sockets = [];
   globalThis.WebSocket = class extends WebSocket {
     constructor(...args: ConstructorParameters<typeof WebSocket>) {
       super(...args);
-      lines.push(this);
+      sockets.push(this);
     }
   };
 }
 
-async function group(stage: Stage): Promise<string> {
-  const alice = await stage.server.connect('alice');
+async function group(testBed: TestBed): Promise<string> {
+  const alice = await testBed.server.connect('alice');
   return (await alice.ask('conversation:create', { type: 'group', name: 'group', participantIds: ['bob'] })).id;
 }
 
-function open(stage: Stage, device: BrowserContext, address: string): Promise<Page> {
-  return stage.open(device, { address, before: rememberLines });
+function open(testBed: TestBed, device: BrowserContext, address: string): Promise<Page> {
+  return testBed.open(device, { address, before: recordSockets });
 }
 
-async function expectLinesAndLocks(page: Page, count: number): Promise<void> {
-  const openLines = () => page.evaluate(() => lines.filter(({ readyState }) => readyState === WebSocket.OPEN).length);
-  await expect.poll(openLines).toBe(count);
+async function expectSocketsAndLocks(page: Page, count: number): Promise<void> {
+  const openSockets = () =>
+    page.evaluate(() => sockets.filter(({ readyState }) => readyState === WebSocket.OPEN).length);
+  await expect.poll(openSockets).toBe(count);
   await expect.poll(() => page.evaluate(() => chat.locks())).toHaveLength(count);
 }
 
-test('a client that is closed while it connects leaves no line, no lock and no error to the one after it', async () => {
-  const stage = await setStage();
-  const page = await open(stage, await stage.device(), 'idle');
+test('a client that is closed while it connects leaves no socket and no lock, and the next client works', async () => {
+  const testBed = await startTestBed();
+  const page = await open(testBed, await testBed.device(), 'idle');
   const outcome = await page.evaluate(async () => {
     const first = new Chat({ userId: 'alice' });
     const connecting = first.client.connect().then(String, (error: unknown) => (error as { code: string }).code);
@@ -49,16 +50,16 @@ test('a client that is closed while it connects leaves no line, no lock and no e
   });
   expect(outcome).toEqual(['DISCONNECTED', 'disconnected']);
   await connected(page);
-  await expectLinesAndLocks(page, 1);
+  await expectSocketsAndLocks(page, 1);
   expect(await page.evaluate(() => chat.errors)).toEqual([]);
   await page.evaluate(() => chat.client[Symbol.asyncDispose]());
-  await expectLinesAndLocks(page, 0);
+  await expectSocketsAndLocks(page, 0);
 });
 
-test('what a client was given before it was closed in the same moment is sent by the next one', async () => {
-  const stage = await setStage();
-  const id = await group(stage);
-  const page = await open(stage, await stage.device(), 'idle');
+test('messages sent right before a client was closed are sent by the next client', async () => {
+  const testBed = await startTestBed();
+  const id = await group(testBed);
+  const page = await open(testBed, await testBed.device(), 'idle');
   await page.evaluate((conversation) => {
     const first = new Chat({ userId: 'alice' });
     first.connect();
@@ -69,70 +70,69 @@ test('what a client was given before it was closed in the same moment is sent by
     chat.connect();
   }, id);
   await shows(page, id, ['sent: one', 'sent: two']);
-  await holds(page, 0);
-  await expectLinesAndLocks(page, 1);
+  await waitForQueued(page, 0);
+  await expectSocketsAndLocks(page, 1);
 });
 
-test('a page that comes back from the cache of the browser goes on with one line and one lock', async () => {
-  const stage = await setStage();
-  const id = await group(stage);
-  const page = await open(stage, await stage.device(), `user=alice&open=${id}`);
+test('a page restored from the back/forward cache continues with one socket and one lock', async () => {
+  const testBed = await startTestBed();
+  const id = await group(testBed);
+  const page = await open(testBed, await testBed.device(), `user=alice&open=${id}`);
   await connected(page);
-  stage.line.kill();
+  testBed.proxy.kill();
   await send(page, id, ['one']);
-  await holds(page, 1);
+  await waitForQueued(page, 1);
   await page.goto('about:blank');
-  stage.line.heal();
+  testBed.proxy.heal();
   await page.goBack({ waitUntil: 'commit' });
-  // It is still the page that was left.
+  // It is the same page, restored.
   expect(await page.evaluate(() => chat.pending)).toEqual(['one']);
   await connected(page);
   await shows(page, id, ['sent: one']);
   await expect.poll(() => page.evaluate(() => chat.outcomes)).toEqual([{ content: 'one', result: 1 }]);
-  await holds(page, 0);
-  await expectLinesAndLocks(page, 1);
-  expect(await stage.stored(id)).toEqual(['one']);
+  await waitForQueued(page, 0);
+  await expectSocketsAndLocks(page, 1);
+  expect(await testBed.stored(id)).toEqual(['one']);
 });
 
-test('what a page in the cache of the browser holds is sent by a tab that is opened meanwhile', async () => {
-  const stage = await setStage();
-  const id = await group(stage);
-  const device = await stage.device();
-  const page = await open(stage, device, `user=alice&open=${id}`);
+test('messages queued in a page in the back/forward cache are sent by a tab opened in the meantime', async () => {
+  const testBed = await startTestBed();
+  const id = await group(testBed);
+  const device = await testBed.device();
+  const page = await open(testBed, device, `user=alice&open=${id}`);
   await connected(page);
-  await page.evaluate(() => chat.keepPage());
-  stage.line.kill();
+  await page.evaluate(() => chat.cachePage());
+  testBed.proxy.kill();
   await send(page, id, ['one']);
-  await holds(page, 1);
+  await waitForQueued(page, 1);
   await page.goto('about:blank');
-  const other = await open(stage, device, `user=alice&open=${id}`);
-  stage.line.heal();
+  const other = await open(testBed, device, `user=alice&open=${id}`);
+  testBed.proxy.heal();
   await shows(other, id, ['sent: one']);
-  await holds(other, 0);
+  await waitForQueued(other, 0);
   await page.goBack();
   await shows(page, id, ['sent: one']);
-  expect(await stage.stored(id)).toEqual(['one']);
+  expect(await testBed.stored(id)).toEqual(['one']);
 });
 
-test('being hidden and looked at again opens no second line', async () => {
-  const stage = await setStage();
-  const id = await group(stage);
-  const device = await stage.device();
-  // What watches the page comes as a chunk of its own.
-  const watching = device.waitForEvent('requestfinished', (request) => request.url().includes('/assets/browser-'));
-  const page = await open(stage, device, 'user=alice');
+test('hiding and showing the page opens no second socket', async () => {
+  const testBed = await startTestBed();
+  const device = await testBed.device();
+  // The page watcher is loaded as a chunk.
+  const watching = device.waitForEvent('requestfinished', (request) => request.url().includes('/assets/connected-'));
+  const page = await open(testBed, device, 'user=alice');
   await watching;
   await connected(page);
-  const seen = () => page.evaluate(() => ({ lines: lines.length, statuses: chat.statuses }));
+  const seen = () => page.evaluate(() => ({ sockets: sockets.length, statuses: chat.statuses }));
   const before = await seen();
-  await page.evaluate(async (conversation) => {
+  await page.evaluate(async () => {
     for (let n = 0; n < 5; n += 1) {
       for (const type of ['online', 'pageshow']) globalThis.dispatchEvent(new Event(type));
       document.dispatchEvent(new Event('visibilitychange'));
     }
-    // Behind all that on the same line.
-    await chat.client.conversations.join(conversation);
-  }, id);
-  await expectLinesAndLocks(page, 1);
+    // Answered after all of these were handled, on the same connection.
+    await chat.client.presence.set('online');
+  });
+  await expectSocketsAndLocks(page, 1);
   expect(await seen()).toEqual(before);
 });

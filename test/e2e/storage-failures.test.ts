@@ -1,18 +1,18 @@
 import type { Page } from 'playwright';
 import { expect, test } from 'vitest';
-import { connected, send, shows, useStage, type Stage, type Tab } from './browser.ts';
+import { connected, send, shows, useTestBed, type TestBed, type Tab } from './browser.ts';
 
-const setStage = useStage();
+const startTestBed = useTestBed();
 
-async function alone(more: (stage: Stage) => Tab): Promise<{ stage: Stage; page: Page; conversation: string }> {
-  const stage = await setStage();
-  const alice = await stage.server.connect('alice');
+async function alone(more: (testBed: TestBed) => Tab): Promise<{ testBed: TestBed; page: Page; conversation: string }> {
+  const testBed = await startTestBed();
+  const alice = await testBed.server.connect('alice');
   const group = { type: 'group', name: 'group', participantIds: ['bob'] } as const;
   const { id: conversation } = await alice.ask('conversation:create', group);
-  const device = await stage.device();
-  const page = await stage.open(device, { address: `user=alice&open=${conversation}`, ...more(stage) });
+  const device = await testBed.device();
+  const page = await testBed.open(device, { address: `user=alice&open=${conversation}`, ...more(testBed) });
   await connected(page);
-  return { stage, page, conversation };
+  return { testBed, page, conversation };
 }
 
 async function expectChat(page: Page, conversation: string): Promise<void> {
@@ -20,13 +20,13 @@ async function expectChat(page: Page, conversation: string): Promise<void> {
   await shows(page, conversation, ['sent: one', 'sent: two']);
   await expect.poll(() => page.evaluate(() => chat.outbox())).toEqual([]);
   await expect.poll(() => page.evaluate(() => chat.outcomes.map(({ result }) => result))).toEqual([1, 2]);
-  expect(await page.evaluate(() => chat.errors)).toEqual(['STORAGE']);
+  await expect.poll(() => page.evaluate(() => chat.errors)).toEqual(['STORAGE']);
 }
 
 test.each<[title: string, before: () => void]>([
-  ['that the page does not have', () => Reflect.deleteProperty(globalThis, 'indexedDB')],
+  ['is missing', () => Reflect.deleteProperty(globalThis, 'indexedDB')],
   [
-    'that may not be opened',
+    'cannot be opened',
     () => {
       IDBFactory.prototype.open = () => {
         throw new DOMException('Blocked', 'SecurityError');
@@ -34,7 +34,7 @@ test.each<[title: string, before: () => void]>([
     },
   ],
   [
-    'that may not be looked at',
+    'throws on access',
     () => {
       Object.defineProperty(globalThis, 'indexedDB', {
         get() {
@@ -43,22 +43,22 @@ test.each<[title: string, before: () => void]>([
       });
     },
   ],
-])('with an IndexedDB %s one error tells of it, and the client goes on in memory', async (_title, before) => {
+])('if IndexedDB %s, the client reports one error and continues in memory', async (_title, before) => {
   const { page, conversation } = await alone(() => ({ before }));
   await expectChat(page, conversation);
 });
 
-test('a quota that is used up is told once, and the client goes on in memory', async () => {
-  const { page, conversation } = await alone((stage) => ({
+test('if the quota is exceeded, the client reports one error and continues in memory', async () => {
+  const { page, conversation } = await alone((testBed) => ({
     prepare: async (page) => {
       const session = await page.context().newCDPSession(page);
-      await session.send('Storage.overrideQuotaForOrigin', { origin: stage.line.url, quotaSize: 1 });
+      await session.send('Storage.overrideQuotaForOrigin', { origin: testBed.proxy.url, quotaSize: 1 });
     },
   }));
   await expectChat(page, conversation);
 });
 
-test('with locks and channels blocked as well it is the same', async () => {
+test('if locks and channels are blocked as well, the client reports one error and continues in memory', async () => {
   const { page, conversation } = await alone(() => ({
     before: () => {
       IDBFactory.prototype.open = () => {

@@ -1,4 +1,4 @@
-/** An actor in a process of its own, so that it can be killed. */
+/** Runs an actor in a child process that can be killed. */
 import { Actor } from './actor.ts';
 import type { ActorAnswer, ActorCommand, ActorReport } from './report.ts';
 

@@ -1,7 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Clock } from '../../src/lib/clock.ts';
-import { HELLO_TIMEOUT_MS } from '../../src/protocol/vocabulary.ts';
-import { seededRandom, type Random } from '../../src/testing/random.ts';
+import { seededRandom, type Random } from '../../src/lib/seeded-random.ts';
 import { faultySocket, type FaultySocket } from '../../src/testing/faulty-socket.ts';
 import {
   CommClient,
@@ -13,24 +11,18 @@ import {
   type SocketPort,
 } from '../../src/index.ts';
 import { fileStorage } from '../../src/node/index.ts';
+import { patientClock } from '../helpers/client/patient-clock.ts';
 import type { ActorPlan, ActorReport, SeenConversation, SeenMessage } from './report.ts';
 import { ToldBook } from './told.ts';
 
-/** As many operations of one actor may wait for the server at once. */
+/** Maximum number of pending operations per actor. */
 const MAX_OUTSTANDING = 40;
 const EMOJIS = ['👍', '🎉', '😄', '🚀'];
 
-/** Waits of the client are ten times as short, so that a seed takes seconds. */
-export const fastClock: Clock = {
-  now: () => Date.now(),
-  after(delayMs, task) {
-    // But for this one (and others as long): a server that is slow to greet is not another kind of server.
-    const timer = setTimeout(task, delayMs === HELLO_TIMEOUT_MS ? delayMs : delayMs / 10);
-    return () => clearTimeout(timer);
-  },
-};
+/** Shortens the client's delays to a tenth, so that a seed takes seconds. */
+export const fastClock = patientClock({ speed: 10 });
 
-/** One person with one client: chats at random, and keeps book of everything it was told. */
+/** A user with one client that acts at random and records all events. */
 export class Actor {
   readonly #plan: ActorPlan;
   readonly #random: Random;
@@ -59,7 +51,7 @@ export class Actor {
       socket: this.#faulty ?? plain,
       clock: fastClock,
       requestTimeoutMs: 15_000,
-      ...(plan.directory !== undefined && { storage: fileStorage(plan.directory) }),
+      ...(plan.database !== undefined && { storage: fileStorage(plan.database) }),
     });
     this.#listen();
   }
@@ -70,7 +62,7 @@ export class Actor {
     for (const id of this.#plan.conversationIds) this.#open(id);
   }
 
-  /** Where a client stands is kept with the end of a connection. Killed before, it would start anew, and hear no old news. */
+  /** Cursors are stored when a connection ends. A client killed before that would start without cursors and emit no old events. */
   async keep(): Promise<void> {
     await this.#client.disconnect();
     await this.#client.connect();
@@ -80,12 +72,12 @@ export class Actor {
     if (!this.#views.has(id)) this.#views.set(id, this.#client.conversations.open(id));
   }
 
-  /** What others add this one to is opened as well, and chatted in. */
+  /** Opens conversations that others add the user to, and acts in them too. */
   #openAll(): void {
     for (const { id } of this.#client.conversations.inbox.getSnapshot().conversations) this.#open(id);
   }
 
-  /** Does so many things, as fast as the outbox empties. */
+  /** Performs `count` actions, as fast as the outbox drains. */
   async work(operations: number): Promise<void> {
     for (let done = 0; done < operations; done += 1) {
       while (this.#outstanding.size >= MAX_OUTSTANDING) await Promise.race(this.#outstanding);
@@ -100,14 +92,14 @@ export class Actor {
 
   heal(): void {
     this.#faulty?.heal();
-    // What was dropped for good is noticed with the next frame; here none may come.
+    // A dropped push is detected with the next frame, which may never come here.
     this.#faulty?.cut();
   }
 
-  /** Scrolls up to the first message in every conversation. */
+  /** Loads every conversation up to its first message. The quick clock lets a request time out if the machine stalls. */
   async readAll(): Promise<void> {
     for (const view of this.#views.values()) {
-      while (view.getSnapshot().hasOlder) await view.loadOlder();
+      while (view.getSnapshot().hasOlder) await this.#persist(() => view.loadOlder());
     }
   }
 
@@ -161,7 +153,7 @@ export class Actor {
     });
   }
 
-  /** What isn't queued: names, members and flags, tried until it is answered. */
+  /** Repeats a request that the outbox doesn't queue (names, members, flags) until it is answered. */
   #administer(): void {
     const { conversations } = this.#client;
     const { userId, ownedGroups = [] } = this.#plan;
@@ -177,7 +169,7 @@ export class Actor {
     }
     if (dice < 0.75)
       return this.#track('add', () => this.#persist(() => conversations.addParticipants(group, ['dan'])));
-    this.#track('rename', () => this.#persist(() => conversations.rename(group, `named ${number}`)));
+    this.#track('rename', () => this.#persist(() => conversations.update(group, { name: `named ${number}` })));
   }
 
   async #persist(attempt: () => Promise<unknown>): Promise<void> {
@@ -206,7 +198,7 @@ export class Actor {
     if (what !== 'send') this.#figures.changes += 1;
     const task = run()
       .catch((error: unknown) => {
-        // Somebody has deleted it in the meantime.
+        // The message was deleted meanwhile.
         if (isCommError(error) && error.code === 'CONFLICT' && what !== 'send' && what !== 'delete') return;
         this.#failures.push(`${what}: ${isCommError(error) ? `${error.code} ${error.message}` : String(error)}`);
       })
@@ -214,7 +206,7 @@ export class Actor {
     this.#outstanding.add(task);
   }
 
-  /** A stored one that is still there, most often a late one. */
+  /** Picks a stored message that isn't deleted, preferring late ones. */
   #anyMessage(conversationId: string, own: boolean): Message | undefined {
     const messages = this.#views.get(conversationId)?.getSnapshot().messages ?? [];
     const fit = messages
@@ -257,7 +249,7 @@ export class Actor {
   }
 }
 
-/** A conversation as it is compared: whatever of it doesn't depend on who is online. */
+/** The part of a conversation that doesn't depend on presence, for comparison. */
 export function inboxText({
   name,
   lastMessage,

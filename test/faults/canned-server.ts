@@ -1,19 +1,20 @@
 import type { Conversation } from '../../src/protocol/conversations.ts';
 import type { Message } from '../../src/protocol/messages.ts';
-import { CAPABILITIES } from '../../src/protocol/vocabulary.ts';
+import { CAPABILITIES } from '../../src/protocol/constants.ts';
 import { buildConversation, buildMessage } from '../../src/testing/builders.ts';
 import type { SocketListener, SocketPort } from '../../src/transport/socket-port.ts';
 
-/** A server without a network: one conversation, in which others write as fast as a client can take it. */
+/** A fake server without a network, with one conversation in which others write as fast as the client processes it. */
 export class CannedServer implements SocketPort {
   readonly conversation: Conversation = buildConversation({ participants: ['ann', 'bob'] });
   #listener: SocketListener | undefined;
   #seq = 0;
 
-  /** For `CommClient`: what of its history is asked for. Nothing is there before the pushes begin. */
+  /** The `fetch` option of `CommClient`. The history is empty before the first push. */
   readonly fetch = (input: unknown): Promise<Response> => {
-    const isList = String(input).includes('/conversations?');
-    return Promise.resolve(Response.json(isList ? [this.conversation] : []));
+    const isInbox = String(input).includes('/conversations?');
+    const page = isInbox ? { conversations: [this.conversation] } : { messages: [] };
+    return Promise.resolve(Response.json({ ...page, hasMore: false }));
   };
 
   listen(listener: SocketListener): void {
@@ -29,7 +30,7 @@ export class CannedServer implements SocketPort {
   }
 
   disconnect(): void {
-    // There is no line to end.
+    // There is no connection to close.
   }
 
   emit(event: string, _payload: unknown, acknowledge?: (reply: unknown) => void): void {
@@ -42,7 +43,7 @@ export class CannedServer implements SocketPort {
     queueMicrotask(() => acknowledge?.({ ok: true, data: answers[event] ?? null }));
   }
 
-  /** The next message, and now and then an edit or a reaction to a late one. */
+  /** Pushes the next message, and occasionally an edit of or a reaction to a recent one. */
   next(): Message {
     this.#seq += 1;
     const message = buildMessage({ seq: this.#seq, senderId: 'bob', conversationId: this.conversation.id });
@@ -51,7 +52,7 @@ export class CannedServer implements SocketPort {
   }
 
   #push(event: string, data: unknown): void {
-    // As it comes off a line: nothing is shared with whoever made it.
+    // Copied, like data from a network connection.
     this.#listener?.pushed(JSON.parse(JSON.stringify({ event, data })));
   }
 }

@@ -1,5 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Conversation } from '../../src/protocol/conversations.ts';
+import type { ErrorBody } from '../../src/protocol/errors.ts';
 import type { Message } from '../../src/protocol/messages.ts';
 import { inboxText, seenMessage } from './actor.ts';
 import type { ActorReport, SeenMessage } from './report.ts';
@@ -16,9 +18,9 @@ interface Row {
   deleted_at: string | null;
 }
 
-/** The database itself, beside the server. */
+/** Opens the server's database directly. The server may be running, and lock the file for a moment. */
 export function readDatabase(file: string): { rows: Row[]; problems: string[] } {
-  const db = new DatabaseSync(file, { readOnly: true });
+  const db = new DatabaseSync(file, { readOnly: true, timeout: 60_000 });
   try {
     const rows = db.prepare('select * from messages order by conversation_id, seq').all() as unknown as Row[];
     return { rows, problems: [...integrity(db), ...counters(db)] };
@@ -27,7 +29,7 @@ export function readDatabase(file: string): { rows: Row[]; problems: string[] } 
   }
 }
 
-/** What SQLite can say about itself. */
+/** Checks the integrity of the SQLite file. */
 function integrity(db: DatabaseSync): string[] {
   const results = db
     .prepare('pragma integrity_check')
@@ -39,7 +41,7 @@ function integrity(db: DatabaseSync): string[] {
   return problems;
 }
 
-/** What must hold between tables after whole transactions, and can't after half of one. */
+/** Checks invariants between tables that a partial transaction would violate. */
 function counters(db: DatabaseSync): string[] {
   const wrong: [what: string, sql: string][] = [
     [
@@ -72,7 +74,7 @@ function counters(db: DatabaseSync): string[] {
        join conversations as c on c.id = p.conversation_id where p.last_read_seq > c.seq or p.last_delivered_seq > c.seq`,
     ],
     [
-      'somebody has read what they have not received',
+      'a read position is after the delivery position',
       `select user_id from conversation_participants
        where last_read_seq > last_delivered_seq`,
     ],
@@ -89,7 +91,7 @@ function counters(db: DatabaseSync): string[] {
   });
 }
 
-/** Each stored once, each sender's order kept; numbers are part of the text: `ann 12`. */
+/** Checks that each message is stored once, in the order of its sender. Texts are numbered, such as `ann 12`. */
 export function checkOrder(rows: readonly Row[]): string[] {
   const problems: string[] = [];
   const last = new Map<string, number>();
@@ -120,7 +122,7 @@ export function checkAcknowledged(rows: readonly Row[], { acked, failures }: Act
   return problems;
 }
 
-/** Nobody is told of a change twice in one life, or of a message twice that it is there, or of the later before the earlier. */
+/** Checks that one life of a client emits no change twice, no `message:new` twice, and no later change before an earlier one. */
 export function checkTold({ toldTwice, outOfOrder, createdTold }: Told, who: string): string[] {
   const often = Object.entries(createdTold).filter(([, count]) => count > 1);
   return [
@@ -131,8 +133,8 @@ export function checkTold({ toldTwice, outOfOrder, createdTold }: Told, who: str
 }
 
 /**
- * Who was there from the first message on has been told of each that it is there, and of how it is now. Over several
- * lives it doesn't matter in which, nor whether in more than one: each goes on from where the one before was last kept.
+ * Checks that a client connected since the first message has emitted every message and its current state. With several
+ * lives, each continues at the cursor that the previous one last stored, so an event may occur in any or several of them.
  */
 export function checkComplete(rows: readonly Row[], lives: readonly Told[], who: string): string[] {
   const problems: string[] = [];
@@ -146,16 +148,22 @@ export function checkComplete(rows: readonly Row[], lives: readonly Told[], who:
   return problems;
 }
 
-/** What the server tells a user now. */
+/** The server's current answers to a user. */
 export class Truth {
   readonly messages = new Map<string, SeenMessage[]>();
-  /** In the order of the list. */
+  /** In the order of the server's list. */
   readonly conversations = new Map<string, string>();
 
   static async of(url: string, userId: string): Promise<Truth> {
     const truth = new Truth();
     const ask = async (path: string): Promise<unknown> => {
       const response = await fetch(`${url}/__nk_comm${path}`, { headers: { 'x-user-id': userId } });
+      // Views that take long to become equal are compared so often that the user's budget is used up. Refusals cost, too.
+      if (response.status === 429) {
+        const { error } = (await response.json()) as { error: ErrorBody };
+        await pause(Math.max(error.retryAfterMs ?? 0, 1_000));
+        return await ask(path);
+      }
       if (!response.ok) throw new Error(`${path} answered ${response.status}`);
       return await response.json();
     };
@@ -175,7 +183,7 @@ export class Truth {
   }
 }
 
-/** How what an actor sees differs from what is stored; the first few differences have to do. */
+/** Lists the first differences between an actor's view and the stored data. */
 export function compare(truth: Truth, report: ActorReport, who: string, whole: boolean): string[] {
   const problems: string[] = [];
   if (report.outbox > 0) problems.push(`${who}: ${report.outbox} still wait to be sent`);
@@ -194,7 +202,7 @@ export function compare(truth: Truth, report: ActorReport, who: string, whole: b
       problems.push(`${who} ${id}: shows ${messages.length} of ${stored.length}`);
     }
     const waiting = stored.filter(({ senderId, status, deleted }) => senderId === who && status === 'sent' && !deleted);
-    if (waiting.length > 0) problems.push(`${who} ${id}: ${waiting.length} are delivered to nobody`);
+    if (waiting.length > 0) problems.push(`${who} ${id}: ${waiting.length} are delivered to no recipient`);
     const at = expected.findIndex((message, index) => text(message, who) !== text(messages[index], who));
     if (at >= 0) {
       problems.push(`${who} ${id}: shows ${JSON.stringify(messages[at])} for ${JSON.stringify(expected[at])}`);
@@ -209,7 +217,7 @@ export function compare(truth: Truth, report: ActorReport, who: string, whole: b
   return problems;
 }
 
-/** Servers tell each sender how far their own messages are, and nobody else; of deleted ones nobody. */
+/** The status of a message is only pushed to its sender, and never for deleted messages. */
 function text(message: SeenMessage | undefined, who: string): string {
   const isTold = message?.senderId === who && !message.deleted;
   return JSON.stringify(isTold ? message : { ...message, status: undefined });

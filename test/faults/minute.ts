@@ -1,7 +1,7 @@
 /**
- * A minute without a network, by the clock on the wall: `npm exec -- node test/faults/minute.ts`. A real Chromium loses it
- * by its own emulation while both sides write, edit and delete; afterwards all of it must be there once and in order. The
- * last line is the sum.
+ * One minute offline in real time: `npm exec -- node test/faults/minute.ts`. Chromium's network emulation goes offline while
+ * both sides write, edit and delete; afterwards all changes must be present once and in order. The last line printed is the
+ * summary.
  */
 import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,26 +9,26 @@ import { chromium, type Page } from 'playwright';
 import { ensureChromium, launchOptions } from '../../scripts/chromium.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { createCommServer } from '../../src/server/index.ts';
-import { startFaultProxy } from '../../src/testing/fault-proxy.ts';
+import { startFaultProxy } from '../../src/server/testing/fault-proxy.ts';
 import { expect, Report } from '../calls/report.ts';
 import { buildPage } from '../e2e/build-page.ts';
 import { serveFiles } from '../e2e/serve-files.ts';
 
 const AWAY_MS = 60_000;
-/** So often each side writes. */
+/** Number of messages per side. */
 const EVERY_MS = 1_000;
 
 const report = new Report();
 ensureChromium();
 const directory = await buildPage();
+// Vite sets it to production, in which a server accepts no user ids of a query.
+delete process.env['NODE_ENV'];
 const browser = await chromium.launch(launchOptions());
 try {
-  // Building the page has made this a production environment.
   await using server = await createCommServer({
     port: 0,
     database: ':memory:',
     logger: silentLogger,
-    trustUserIdHeader: true,
     fetch: serveFiles(directory),
   });
   await using line = await startFaultProxy({ target: server.url, seed: 1 });
@@ -73,7 +73,7 @@ async function away(serverUrl: string, line: Line): Promise<void> {
     });
   await session.send('Network.enable');
   await emulate(true);
-  // What is open stays open under the emulation.
+  // The emulation doesn't close open connections.
   line.cut();
   await alice.waitForFunction(() => chat.client.status === 'reconnecting');
   const lostAt = performance.now();
@@ -119,6 +119,8 @@ async function away(serverUrl: string, line: Line): Promise<void> {
 
 async function open(url: string): Promise<Page> {
   const page = await (await browser.newContext()).newPage();
+  // A client waits up to 20 s before it connects again.
+  page.setDefaultTimeout(120_000);
   await page.goto(url);
   await page.waitForFunction(() => globalThis.chat?.client.status === 'connected');
   return page;
@@ -128,7 +130,7 @@ async function write(page: Page, id: string, content: string): Promise<void> {
   await page.evaluate(([each, text]) => chat.send(each, [text]), [id, content] as const);
 }
 
-/** Edits and deletes what was written before; resolves once the server has it. */
+/** Edits and deletes earlier messages. Resolves when the server has acknowledged the changes. */
 async function change(page: Page, id: string, name: string): Promise<void> {
   await page.evaluate(
     async ([conversationId, who]) => {
@@ -147,7 +149,7 @@ async function change(page: Page, id: string, name: string): Promise<void> {
   );
 }
 
-/** Those that are stored and not deleted, in the order shown. */
+/** The stored, undeleted messages in the order shown. */
 async function contents(page: Page, id: string): Promise<string[]> {
   return page.evaluate(
     (each) =>

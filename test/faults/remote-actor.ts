@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { deferred, type Deferred } from '../../src/lib/deferred.ts';
 import type { ActorAnswer, ActorCommand, ActorPlan, ActorReport } from './report.ts';
 
-/** The handle of an actor in another process. What is asked when it is killed is never answered. */
+/** The handle of an actor in a child process. Requests pending when it is killed are never answered. */
 export class RemoteActor {
   readonly #plan: ActorPlan;
   readonly #child: ChildProcess;
@@ -61,7 +61,7 @@ export class RemoteActor {
     await this.kill();
   }
 
-  /** Nothing is finished, nothing is closed. */
+  /** Kills the process without closing anything. */
   async kill(): Promise<void> {
     this.#killed = true;
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;

@@ -6,17 +6,17 @@ export interface ActorPlan {
   seed: number;
   url: string;
   conversationIds: readonly string[];
-  /** Groups of which the user may change name and members. */
+  /** Groups whose name and members the user may change. */
   ownedGroups?: readonly string[] | undefined;
-  /** Own messages are numbered from here. */
+  /** Number of the first own message. */
   firstNumber: number;
-  directory?: string | undefined;
-  /** Where what it is told is written at once, so that it is known also of a process that was killed. */
+  database?: string | undefined;
+  /** File to which events are written immediately, so that those of a killed process are known. */
   toldFile?: string | undefined;
   frameFaults?: FrameFaults | undefined;
 }
 
-/** A message as it is compared. */
+/** The compared fields of a message. */
 export interface SeenMessage {
   id: string;
   clientId: string;
@@ -38,21 +38,21 @@ export interface SeenConversation {
   error: string | undefined;
 }
 
-/** Everything that an actor knows, as plain data: it may come from another process. */
+/** The state of an actor as plain data, because it may come from another process. */
 export interface ActorReport {
   views: Record<string, SeenConversation>;
   inbox: { id: string; text: string }[];
   told: Told;
-  /** What the server has acknowledged. */
+  /** Messages that the server has acknowledged. */
   acked: { id: string; rev?: number; deleted?: boolean }[];
-  /** Up to where reading was acknowledged. */
+  /** Acknowledged read positions. */
   read: Record<string, number>;
   failures: string[];
   outbox: number;
   status: string;
   nextNumber: number;
   figures: {
-    /** Emitted, repetitions included. */
+    /** Number of emitted requests, including repeated ones. */
     sends: number;
     messages: number;
     changes: number;
@@ -61,7 +61,7 @@ export interface ActorReport {
   };
 }
 
-/** What a scenario asks of an actor in another process, and how it answers. */
+/** Messages between a scenario and an actor in a child process. */
 export type ActorCommand =
   | { do: 'start'; plan: ActorPlan }
   | { do: 'work'; operations: number }

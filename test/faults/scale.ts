@@ -1,20 +1,23 @@
 /**
- * What a reconnect costs after a long absence: `node test/faults/scale.ts [conversations] [messages]`. Prints figures;
- * fails when a message is missing or told twice. In step is after one sync; what had no room in it follows in further ones.
+ * Measures a reconnect after a long absence: `node test/faults/scale.ts [conversations] [messages]`. Prints figures and fails
+ * if a message is missing or emitted twice. The client is connected after the first sync; further ones load the rest.
  */
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { CommClient, memoryStorage, socketIoPort, type SocketPort } from '../../src/index.ts';
-import { startServerProcess } from '../../src/testing/server-process.ts';
-import { connectUser, type TestUser } from '../../src/testing/test-user.ts';
+import { connectUser, type TestUser } from '../../src/testing/connect-user.ts';
+import { startProbedServer } from './probed-server.ts';
 
 const conversations = Number(process.argv[2] ?? 10_000);
 const messages = Number(process.argv[3] ?? 100_000);
-const CLOCK_TICKS_MS = 10;
-/** So many requests of the writer wait at once. */
+/** Concurrent requests of all writers. */
 const PIPELINED = 500;
+/** The server has its default limits: one address may have 100 connections that are not identified yet. */
+const CONNECTING = 50;
+/** What one user may do at once by default: create 60 conversations and send 200 messages. */
+const CREATED_AT_ONCE = 50;
+const SENT_AT_ONCE = 150;
 
 interface Counted {
   requests: Record<string, number>;
@@ -22,7 +25,7 @@ interface Counted {
   largestBytes: number;
 }
 
-/** Counts what is asked and what is answered, by the length of its JSON. */
+/** Counts requests and answers by the length of their JSON. */
 function counting(port: SocketPort, counted: Counted): SocketPort {
   return {
     listen: (listener) => port.listen(listener),
@@ -45,13 +48,7 @@ function counting(port: SocketPort, counted: Counted): SocketPort {
   };
 }
 
-/** CPU of a process so far, from Linux's /proc, in milliseconds. */
-function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICKS_MS;
-}
-
-async function pipelined(count: number, run: (number: number) => Promise<unknown>): Promise<void> {
+async function pipelined(count: number, run: (number: number) => Promise<unknown>, lanes = PIPELINED): Promise<void> {
   let next = 0;
   const lane = async (): Promise<void> => {
     while (next < count) {
@@ -59,20 +56,22 @@ async function pipelined(count: number, run: (number: number) => Promise<unknown
       await run(next - 1);
     }
   };
-  await Promise.all(Array.from({ length: PIPELINED }, lane));
+  await Promise.all(Array.from({ length: lanes }, lane));
 }
 
 const directory = await mkdtemp(path.join(tmpdir(), 'lumen-comm-scale-'));
 const since = (start: number): number => Math.round(performance.now() - start);
 try {
-  await using server = await startServerProcess({ database: path.join(directory, 'comm.sqlite') });
-  // A server takes 10,000 requests of one socket at once, and 1,000 a second.
-  const sockets = Math.ceil((conversations + messages) / 9_000);
-  const writers = await Promise.all(
-    Array.from({ length: sockets }, () => connectUser({ url: server.url, userId: 'writer' })),
-  );
-  const writerOf = (number: number): TestUser => {
-    const writer = writers[number % sockets];
+  await using server = await startProbedServer(directory);
+  const users = Math.ceil(Math.max(conversations / CREATED_AT_ONCE, messages / SENT_AT_ONCE));
+  const writers: TestUser[] = [];
+  const connect = async (number: number): Promise<void> => {
+    writers[number] = await connectUser({ url: server.url, userId: `writer-${number}` });
+  };
+  await pipelined(users, connect, CONNECTING);
+  /** The writer of a conversation is its creator. */
+  const writerOf = (conversation: number): TestUser => {
+    const writer = writers[conversation % users];
     if (writer === undefined) throw new Error('No writer');
     return writer;
   };
@@ -80,7 +79,7 @@ try {
   const making = performance.now();
   await pipelined(conversations, async (number) => {
     const create = { type: 'group', name: `group ${number}`, participantIds: ['reader'] } as const;
-    ids.push((await writerOf(number).request('conversation:create', create)).id);
+    ids[number] = (await writerOf(number).request('conversation:create', create)).id;
   });
   console.log(`${conversations} conversations made in ${since(making)} ms`);
 
@@ -110,13 +109,18 @@ try {
   console.log(`first connect in ${since(first)} ms, ${counted.answeredBytes} bytes of answers`);
   await reader.disconnect();
 
+  await server.turns();
   const writing = performance.now();
-  await pipelined(messages, (number) => writerOf(number).send(ids[number % ids.length] ?? '', `message ${number}`));
+  await pipelined(messages, (number) => {
+    const conversation = number % conversations;
+    return writerOf(conversation).send(ids[conversation] ?? '', `message ${number}`);
+  });
   console.log(`${messages} messages written in ${since(writing)} ms`);
   for (const writer of writers) writer.close();
 
   Object.assign(counted, { requests: {}, answeredBytes: 0, largestBytes: 0 });
-  const [serverBefore, clientBefore, start] = [cpuMs(server.pid), process.cpuUsage(), performance.now()];
+  const writingTurns = await server.turns();
+  const [serverBefore, clientBefore, start] = [server.cpuMs(), process.cpuUsage(), performance.now()];
   const all = new Promise<void>((resolve) => {
     reader.on('message:new', () => {
       if (told.messages === messages) resolve();
@@ -133,13 +137,15 @@ try {
   }, 300_000);
   await all;
   clearTimeout(timer);
+  const turns = await server.turns();
   const { user, system } = process.cpuUsage(clientBefore);
   console.log(
     [
       `all ${told.messages} messages told after ${since(start)} ms, ${told.twice} twice`,
       `requests ${JSON.stringify(counted.requests)}`,
       `${counted.answeredBytes} bytes of answers, the largest ${counted.largestBytes}`,
-      `CPU: server ${cpuMs(server.pid) - serverBefore} ms, client ${Math.round((user + system) / 1_000)} ms`,
+      `server turns while writing ${JSON.stringify(writingTurns)}, while reading ${JSON.stringify(turns)}`,
+      `CPU: server ${server.cpuMs() - serverBefore} ms, client ${Math.round((user + system) / 1_000)} ms`,
     ].join('\n'),
   );
   if (told.twice > 0) process.exitCode = 1;

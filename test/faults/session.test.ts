@@ -6,7 +6,7 @@ import type { SessionFigures } from './session.ts';
 
 const file = fileURLToPath(new URL('session-child.ts', import.meta.url));
 
-test('the heap of a session does not grow with its length, and a view shows a window of it', async () => {
+test('the heap of a client does not grow with the length of its session, and a view holds a window of the messages', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [
     '--expose-gc',
     '--disable-warning=ExperimentalWarning',
@@ -17,7 +17,7 @@ test('the heap of a session does not grow with its length, and a view shows a wi
   expect(told).toBe(messages);
   expect(mostShown).toBeGreaterThan(400);
   expect(mostShown).toBeLessThanOrEqual(600);
-  // From the third tenth on everything that has bounds is full: what is added since is added for ever.
+  // From the third tenth on all bounded collections are full, so any further growth is a leak.
   const growth = ((heaps.at(-1) ?? 0) - (heaps[2] ?? 0)) / (messages * 0.7);
   expect(growth).toBeLessThan(20);
 });

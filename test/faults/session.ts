@@ -1,20 +1,20 @@
-/** A long session in one open view: what a message costs, and what stays of it. Run with `--expose-gc`. */
+/** Measures CPU and heap per message of a long session with one open view. Requires `--expose-gc`. */
 import { CommClient, memoryStorage } from '../../src/index.ts';
 import { CannedServer } from './canned-server.ts';
 import { fastClock } from './actor.ts';
 
 export interface SessionFigures {
   messages: number;
-  /** CPU of this process for a message, µs, in each tenth of the session. */
+  /** CPU time per message in µs, for each tenth of the session. */
   costs: number[];
-  /** Heap in use after a collection, bytes, after each tenth. */
+  /** Used heap in bytes after a garbage collection, after each tenth. */
   heaps: number[];
-  /** The most that the view ever showed. */
+  /** Maximum number of messages in the view. */
   mostShown: number;
   told: number;
 }
 
-/** Pushes `count` messages into an open, watched view with a watched inbox. */
+/** Pushes `count` messages to a client with a subscribed view and inbox. */
 export async function runSession(count: number): Promise<SessionFigures> {
   const collect = globalThis.gc;
   if (collect === undefined) throw new Error('Run it with --expose-gc');
@@ -33,7 +33,7 @@ export async function runSession(count: number): Promise<SessionFigures> {
     const before = process.cpuUsage();
     for (let number = 0; number < tenth; number += 1) {
       server.next();
-      // As off a line: tasks and timers get their turns.
+      // Yields to tasks and timers, as a network connection does.
       if (number % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     const { user, system } = process.cpuUsage(before);

@@ -1,16 +1,17 @@
 import { expect, test } from 'vitest';
 import { CommClient } from '../../src/index.ts';
 import { isCommError } from '../../src/protocol/errors.ts';
-import { startServerProcess } from '../../src/testing/server-process.ts';
-import { connectUser } from '../../src/testing/test-user.ts';
+import { startServerProcess } from '../../src/server/testing/server-process.ts';
+import { connectUser } from '../../src/testing/connect-user.ts';
+import { LARGE_BUDGETS_ARGS } from '../helpers/server/comm-server.ts';
 import { temporaryDirectory } from '../helpers/temporary-directory.ts';
 import { fastClock } from './actor.ts';
 import { readDatabase } from './checks.ts';
 
-test('SIGTERM with requests under way: each is answered, what was answered yes is stored, clients come back and go on', async () => {
+test('SIGTERM during requests: each is answered, acknowledged ones are stored, and clients reconnect', async () => {
   await using directory = await temporaryDirectory();
   const database = `${directory.path}/comm.sqlite`;
-  await using server = await startServerProcess({ database });
+  await using server = await startServerProcess({ database, args: LARGE_BUDGETS_ARGS });
   await using ann = await connectUser({ url: server.url, userId: 'ann' });
   const { id } = await ann.request('conversation:create', { type: 'group', participantIds: ['bob'] });
   await using bob = new CommClient({ url: server.url, userId: 'bob', clock: fastClock });
@@ -30,7 +31,7 @@ test('SIGTERM with requests under way: each is answered, what was answered yes i
   expect(await exit).toBe(0);
   const outcomes = await Promise.all(sends);
   const stored = outcomes.filter((outcome) => typeof outcome === 'number');
-  // What came too late is told so, or learns that the line is gone; nothing hangs.
+  // Requests that arrive too late are rejected or lose their connection; none hangs.
   expect(new Set(outcomes.filter((outcome) => typeof outcome === 'string'))).toSatisfy((codes: Set<string>) =>
     [...codes].every((code) => code === 'UNAVAILABLE' || code === 'DISCONNECTED'),
   );

@@ -1,4 +1,4 @@
-/** Many seeds of the fault test: `npm run soak -- --seeds 500 --from 1`. Prints what it did, and what failed. */
+/** Runs many seeds of the fault test: `npm run soak -- --seeds 500 --from 1`. Prints a summary of each seed and its failures. */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { runSeed, type Outcome } from './scenario.ts';

@@ -1,14 +1,14 @@
 import { openSync, readFileSync, writeSync } from 'node:fs';
 
-/** What an actor was told in one life of its process, as plain data. */
+/** The events that an actor's listeners received in one life of its process, as plain data. */
 export interface Told {
-  /** Pairs of message and `rev` that listeners were told of more than once. */
+  /** Pairs of message and `rev` that were emitted more than once. */
   toldTwice: string[];
-  /** Messages of which `message:new` came after that of a later one, or a `rev` after a later one. */
+  /** Messages whose `message:new` came after that of a later message, or whose `rev` came after a later one. */
   outOfOrder: string[];
-  /** How often `message:new` came, by message. */
+  /** Number of `message:new` events, by message. */
   createdTold: Record<string, number>;
-  /** The `rev` that was told last, by message. */
+  /** The last emitted `rev`, by message. */
   lastTold: Record<string, number>;
   buried: string[];
 }
@@ -21,7 +21,7 @@ interface Entry {
   place?: { conversationId: string; seq: number };
 }
 
-/** Keeps book of what listeners were told. */
+/** Records the events of a client. */
 export class ToldBook {
   readonly #file: number | undefined;
   readonly #told = new Map<string, number>();
@@ -31,12 +31,12 @@ export class ToldBook {
   readonly #outOfOrder: string[] = [];
   readonly #buried = new Set<string>();
 
-  /** @param path - of a file in which all of it stands before the listener returns: whatever is killed after that */
+  /** @param path - a file to which each event is written before the listener returns, so that a kill loses none */
   constructor(path?: string) {
     this.#file = path === undefined ? undefined : openSync(path, 'a');
   }
 
-  /** The book of a process that was killed. */
+  /** Reads the record of a killed process. */
   static read(path: string): Told {
     const book = new ToldBook();
     for (const line of readFileSync(path, 'utf8').split('\n')) {

@@ -9,8 +9,9 @@ import { Connection, type Shared } from './base-server/connection.ts';
 import { conversationHandlers } from './base-server/conversations.ts';
 import { BaseData, type NewMessage } from './base-server/data.ts';
 import { encryptionHandlers } from './base-server/encryption.ts';
+import { fileHandlers } from './base-server/files.ts';
 import { messageHandlers } from './base-server/messages.ts';
-import { disconnected, presenceHandlers, tellPresence } from './base-server/presence.ts';
+import { disconnected, presenceHandlers, pushPresence } from './base-server/presence.ts';
 import { answerRest, type RestOptions } from './base-server/rest.ts';
 
 export type { NewMessage } from './base-server/data.ts';
@@ -22,48 +23,61 @@ export interface BaseServerOptions extends Partial<RestOptions> {
   path?: string;
   /** @defaultValue 10_000 */
   maxMessageLength?: number;
-  /** Who hears that a message was read: the reader's own socket (default), or everybody in the room. */
+  /** Receivers of the status `read`: the reader's own socket (default), or all sockets in the room. */
   readStatus?: 'reader' | 'room';
-  /** Of typing that expires, and of the rows' times. */
+  /** LumenJS's own tables, for which some requests crash the server, or tables with the columns that these need (default). */
+  tables?: 'own' | 'extended';
+  /** Source of time for the typing timeout and for the times of rows. */
   clock?: Clock;
 }
+
+/** Requests that need columns which LumenJS's own tables don't have. */
+const CRASHING = new Set([
+  'conversation:archive',
+  'conversation:mute',
+  'conversation:pin',
+  'message:forward',
+  'call:hangup',
+]);
 
 export interface SeedConversation {
   id?: string;
   type?: 'direct' | 'group';
   name?: string;
-  /** The first is its owner. */
+  /** The first one is the owner. */
   participantIds: readonly string[];
 }
 
 export interface BaseServer extends AsyncDisposable {
   /** Origin, such as `http://127.0.0.1:40123`. */
   readonly url: string;
-  /** The rows, to look at. */
+  /** The database rows. */
   readonly data: BaseData;
-  /** REST requests so far, as `GET /__nk_comm/conversations?limit=50`. */
+  /** REST requests so far, such as `GET /__nk_comm/conversations?limit=50`. */
   readonly requests: readonly string[];
-  /** Who is connected right now. */
+  /** Requests that crashed the server. */
+  readonly crashes: readonly string[];
+  /** Ids of the connected users. */
   readonly connected: readonly string[];
   seedConversation(conversation: SeedConversation): string;
-  /** @returns the id as it travels on the socket */
+  /** @returns the id as it appears in socket frames */
   seedMessage(message: NewMessage): string;
-  /** `count` messages `prefix 1`, `prefix 2`…, all with one `createdAt` when it is given. */
+  /** Adds `count` messages `prefix 1`, `prefix 2`…, all with the same `createdAt` if given. */
   seedMessages(message: Omit<NewMessage, 'content'>, count: number, prefix?: string): string[];
-  /** From now on sockets connect, but what they emit is lost, until the returned function is called. */
+  /** Makes new sockets connect without listeners, so that their frames are lost, until the returned function is called. */
   holdListeners(): () => void;
-  /** Refuses the next send with a `message:error`, which names no message. */
+  /** Rejects the next send with a `message:error`, which doesn't identify the message. */
   refuseNextSend(code: string, message?: string): void;
-  /** Closes every socket on purpose: `io server disconnect`. */
+  /** Disconnects every socket with the reason `io server disconnect`. */
   disconnectAll(): void;
-  /** Cuts every connection, as a network does. */
+  /** Closes the transport of every connection, like a network failure. */
   cutAll(): void;
   close(): Promise<void>;
 }
 
 /**
- * A LumenJS 0.16 server as its clients see it, written from the protocol's part 1: nothing is acknowledged, there is no
- * hello, refusals name nothing, and whatever doesn't fit is dropped without a word. Rooms are entered by joining only.
+ * Starts a fake LumenJS 0.16 server that implements the base protocol: it acknowledges nothing, sends no hello, doesn't
+ * identify the request in errors, and silently drops invalid frames. Sockets enter rooms only by joining.
  */
 export async function startBaseServer(options: BaseServerOptions = {}): Promise<BaseServer> {
   const clock = options.clock ?? systemClock;
@@ -86,6 +100,7 @@ export async function startBaseServer(options: BaseServerOptions = {}): Promise<
     readStatus: options.readStatus ?? 'reader',
   };
   const requests: string[] = [];
+  const crashes: string[] = [];
   const http = createServer((request, response) => {
     requests.push(`${request.method ?? ''} ${request.url ?? ''}`);
     if (answerRest(request, response, data, rest)) return;
@@ -99,11 +114,12 @@ export async function startBaseServer(options: BaseServerOptions = {}): Promise<
     ...conversationHandlers,
     ...callHandlers(),
     ...encryptionHandlers(),
+    ...fileHandlers(),
   };
-  let listenersMayStand: Promise<unknown> = Promise.resolve();
+  let listenersReady: Promise<unknown> = Promise.resolve();
   namespace.on('connection', async (socket: Socket) => {
-    // The framework loads the page's module here: until then nobody listens.
-    await listenersMayStand;
+    // The framework loads the page's module before it registers the listeners.
+    await listenersReady;
     if (!socket.connected) return;
     const { headers, query } = socket.handshake;
     const userId = headers['x-user-id'] ?? query['userId'];
@@ -111,13 +127,17 @@ export async function startBaseServer(options: BaseServerOptions = {}): Promise<
     const connection = new Connection(userId, socket, shared);
     shared.sockets.set(userId, (shared.sockets.get(userId) ?? new Set()).add(socket));
     for (const [name, handle] of Object.entries(handlers)) {
-      // An acknowledgement, should somebody ask for one, is never given.
+      // An acknowledgement callback is ignored.
       socket.on(`nk:${name}`, (payload: unknown) => {
-        if (typeof payload === 'object' && payload !== null) handle(connection, payload as Record<string, unknown>);
+        if (typeof payload !== 'object' || payload === null) return;
+        if (options.tables === 'own' && CRASHING.has(name)) {
+          crashes.push(name);
+          void io.close();
+        } else handle(connection, payload as Record<string, unknown>);
       });
     }
     socket.on('disconnect', () => disconnected(connection));
-    tellPresence(connection, 'online');
+    pushPresence(connection, 'online');
   });
   http.listen(0, '127.0.0.1');
   await once(http, 'listening');
@@ -133,6 +153,7 @@ export async function startBaseServer(options: BaseServerOptions = {}): Promise<
     url: `http://127.0.0.1:${String(port)}`,
     data,
     requests,
+    crashes,
     get connected() {
       return [...shared.sockets.keys()];
     },
@@ -145,13 +166,13 @@ export async function startBaseServer(options: BaseServerOptions = {}): Promise<
       ),
     holdListeners() {
       const gate = deferred<undefined>();
-      listenersMayStand = gate.promise;
+      listenersReady = gate.promise;
       return () => {
-        listenersMayStand = Promise.resolve();
+        listenersReady = Promise.resolve();
         gate.resolve(undefined);
       };
     },
-    refuseNextSend: (code, message = 'Refused') => shared.refusals.push({ code, message }),
+    refuseNextSend: (code, message = 'Rejected') => shared.refusals.push({ code, message }),
     disconnectAll: () => namespace.disconnectSockets(),
     cutAll() {
       for (const socket of namespace.sockets.values()) socket.conn.close();

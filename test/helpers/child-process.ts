@@ -5,16 +5,16 @@ import { fileURLToPath } from 'node:url';
 
 export interface Child extends AsyncDisposable {
   readonly pid: number;
-  /** What it printed so far. */
+  /** The lines printed so far. */
   readonly lines: readonly string[];
-  /** Resolves when `enough` holds for the lines so far; rejects when the process ends before. */
+  /** Resolves when `enough` returns true for the lines so far; rejects if the process exits before. */
   until(enough: (lines: readonly string[]) => boolean): Promise<void>;
-  /** Resolves when the process is gone and all it printed has arrived. */
+  /** Sends the signal. Resolves when the process has exited and all its output has arrived. */
   kill(signal: NodeJS.Signals): Promise<void>;
   ended: Promise<void>;
 }
 
-/** Starts a TypeScript file next to this one as a process of its own, optionally by way of a shell prefix. */
+/** Starts a TypeScript file next to this one in a child process, optionally with a shell prefix such as `ulimit`. */
 export function startChild(file: string, args: readonly string[], prefix = ''): Child {
   const script = fileURLToPath(new URL(file, import.meta.url));
   const process_: ChildProcess = spawn(

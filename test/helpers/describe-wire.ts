@@ -4,7 +4,7 @@ import * as protocol from '../../src/protocol/index.ts';
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 type Schema = v.GenericSchema;
 
-/** What valibot's schemas hold besides; read structurally, because their types name one class each. */
+/** The parts of valibot's schemas, declared structurally because each kind has a type of its own. */
 interface Parts {
   readonly type: string;
   readonly entries?: Readonly<Record<string, Schema>>;
@@ -16,6 +16,7 @@ interface Parts {
   readonly literal?: unknown;
   readonly default?: unknown;
   readonly pipe?: readonly [Schema, ...Action[]];
+  readonly message?: unknown;
 }
 interface Action {
   readonly kind: string;
@@ -27,7 +28,7 @@ interface Action {
 
 const PLAIN = new Set(['string', 'number', 'boolean', 'null', 'unknown', 'any']);
 
-/** Walks schemas into JSON that says everything a peer can notice, and remembers which schemas it met. */
+/** Converts schemas to JSON that contains everything a peer can observe, and records the schemas it visited. */
 export class WireDescription {
   readonly met = new Set<unknown>();
 
@@ -65,11 +66,13 @@ export class WireDescription {
           ? { [type]: wrapped }
           : { [type]: wrapped, default: asJson(valueOf(parts.default)) };
       }
+      case 'custom':
+        return { custom: asJson(parts.message) };
       case 'union':
       case 'intersect':
         return { [type]: (parts.options ?? []).map((option) => this.schema(option as Schema)) };
       default:
-        throw new Error(`describe-wire.ts doesn't know schemas of the type ${type}: teach it`);
+        throw new Error(`describe-wire.ts does not support schemas of type ${type} yet`);
     }
   }
 
@@ -79,13 +82,13 @@ export class WireDescription {
 }
 
 function describeAction({ kind, type, requirement, message, operation }: Action): string {
-  if (kind === 'schema') throw new Error("describe-wire.ts doesn't know schemas inside of pipes: teach it");
+  if (kind === 'schema') throw new Error('describe-wire.ts does not support schemas in pipes yet');
   const detail = operation?.name ?? (typeof requirement === 'function' ? message : requirement);
   return detail === undefined ? type : `${type} ${detail instanceof RegExp ? String(detail) : JSON.stringify(detail)}`;
 }
 
 function needed<T>(part: T | undefined, type: string): T {
-  if (part === undefined) throw new Error(`A schema of the type ${type} lacks its parts`);
+  if (part === undefined) throw new Error(`A schema of type ${type} lacks its parts`);
   return part;
 }
 
@@ -102,7 +105,7 @@ function mapValues<T>(entries: Readonly<Record<string, T>>, describe: (value: T)
   return Object.fromEntries(sorted.map(([name, value]) => [name, describe(value)]));
 }
 
-/** The whole wire as it stands in `src/protocol`. */
+/** Describes the complete wire of `src/protocol`. */
 export function describeWire(): { readonly [key: string]: Json } {
   const description = new WireDescription();
   const wire = {
@@ -128,12 +131,13 @@ export function describeWire(): { readonly [key: string]: Json } {
     queries: description.schemas({
       createConversation: protocol.createConversationBodySchema,
       listConversations: protocol.listConversationsQuerySchema,
+      listMembers: protocol.listMembersQuerySchema,
       listMessages: protocol.listMessagesQuerySchema,
       listChanges: protocol.listChangesQuerySchema,
       searchMessages: protocol.searchQuerySchema,
     }),
   };
-  // What travels inside of something else, such as the content of a message.
+  // Schemas of values nested in others, such as the content of a message.
   const further = Object.entries(protocol as Readonly<Record<string, unknown>>)
     .filter(([name, schema]) => name.endsWith('Schema') && !description.met.has(schema))
     .map(([name, schema]) => [name, schema as Schema] as const);
@@ -144,7 +148,7 @@ export function wireFile(version: number): URL {
   return new URL(`../unit/protocol/wire.v${version}.json`, import.meta.url);
 }
 
-/** What occurs again is printed once: later places name the first. */
+/** Prints a description. Repeated parts are printed once and referenced by their first place. */
 export function printWire(wire: Json): string {
   const firstPlace = new Map<string, string>();
   const shorten = (json: Json, place: string): Json => {

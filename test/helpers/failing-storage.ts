@@ -1,24 +1,24 @@
 import { deferred } from '../../src/lib/deferred.ts';
 import { CommError } from '../../src/protocol/errors.ts';
 import type { CommStorage, Step, Storable } from '../../src/storage/comm-storage.ts';
-import { memoryStorage } from '../../src/storage/memory.ts';
+import { memoryStorage } from '../../src/storage/memory-storage.ts';
 
 export interface FailingStorage extends CommStorage {
-  /** `writes`: only `transact` fails, as with a full disk; `all`: nothing works any more. */
+  /** `writes`: only `transact` fails, as with a full disk; `all`: every operation fails. */
   breakDown(what: 'writes' | 'all'): void;
-  /** Everything works again. */
+  /** Lets all operations succeed again. */
   mend(): void;
-  /** Writes wait until the returned function is called. */
+  /** Blocks writes until the returned function is called. */
   stall(): () => void;
 }
 
-/** A storage in memory that fails on command. */
+/** A memory storage whose operations can be made to fail or to hang. */
 export function failingStorage(): FailingStorage {
   const memory = memoryStorage();
   let broken: 'writes' | 'all' | undefined;
   let stalled: Promise<unknown> = Promise.resolve();
   const check = (needs: 'writes' | 'all'): void => {
-    if (broken === 'all' || broken === needs) throw new CommError('STORAGE', 'Broken on command');
+    if (broken === 'all' || broken === needs) throw new CommError('STORAGE', 'Broken by the test');
   };
   return {
     async get(key: string) {

@@ -1,20 +1,20 @@
 /**
- * A process of its own for the tests of `fileStorage`, told what to do by its arguments: `<directory> <mode>`. It prints
- * one line a step, so that whoever kills it knows what had been promised by then.
+ * A child process for the tests of `fileStorage`. Arguments: `<path> <mode>`. It prints one line per completed step, so that
+ * the parent knows what was acknowledged before it killed the process.
  */
 import { writeSync } from 'node:fs';
 import { isCommError } from '../../src/protocol/errors.ts';
 import type { Storable } from '../../src/storage/comm-storage.ts';
-import { fileStorage } from '../../src/storage/file.ts';
+import { fileStorage } from '../../src/storage/file-storage.ts';
 import { increment, put } from './storage-steps.ts';
 
-const [directory = '', mode = ''] = process.argv.slice(2);
-const storage = fileStorage(directory);
-// Not console.log: what was printed must be out before a kill can come.
+const [path = '', mode = ''] = process.argv.slice(2);
+const storage = fileStorage(path);
+// Synchronous, unlike console.log: a line must be written before the process can be killed.
 const print = (line: string): number => writeSync(1, `${line}\n`);
 
-/** Several transactions at once, each of several keys, for ever: batches of lines for a kill to fall into. */
-async function writeForEver(lane: string): Promise<void> {
+/** Runs transactions of several keys until the process is killed. */
+async function writeForever(lane: string): Promise<void> {
   for (;;) {
     const n = await storage.transact([`left/${lane}`], (values) => {
       const next = ((values.get(`left/${lane}`) as number | undefined) ?? 0) + 1;
@@ -29,12 +29,21 @@ async function writeForEver(lane: string): Promise<void> {
   }
 }
 
-if (mode === 'write') await Promise.all(['0', '1', '2', '3'].map(writeForEver));
-if (mode === 'hold') {
-  await put(storage, { held: true });
-  print('held');
-  // A handle that keeps the process alive until it is killed.
-  process.stdin.resume();
+if (mode === 'write') await Promise.all(['0', '1', '2', '3'].map(writeForever));
+if (mode === 'hang') {
+  // The first write is part of the transaction in which the second step hangs.
+  const first = put(storage, { n: 100, other: 1 });
+  const second = storage.transact(['n'], () => {
+    print('in the step');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    return { writes: new Map(), result: undefined };
+  });
+  await Promise.all([first, second]);
+}
+if (mode === 'count') {
+  for (let n = 0; n < 25; n += 1) await increment(storage, 'n');
+  await storage.close();
+  print('done');
 }
 if (mode === 'fill') {
   let stored = 0;
@@ -48,13 +57,4 @@ if (mode === 'fill') {
   }
   print(`readable ${String((await storage.list('filler/')).length)}`);
   await storage.close();
-}
-if (mode === 'race') {
-  try {
-    await increment(storage, 'winner');
-    print('won');
-    process.stdin.resume();
-  } catch (error) {
-    print(isCommError(error) ? error.code : String(error));
-  }
 }

@@ -1,15 +1,15 @@
 import type { Clock } from '../../src/lib/clock.ts';
 
 export interface ManualClock extends Clock {
-  /** Moves time on and runs what falls due, in the order of its times. */
+  /** Advances the time and runs the tasks that become due, in order. */
   advance(ms: number): void;
-  /** Moves time on and runs nothing, as while a machine sleeps. */
+  /** Advances the time without running tasks, like a suspended machine. */
   sleep(ms: number): void;
-  /** How many tasks wait. */
+  /** Number of scheduled tasks. */
   readonly pending: number;
 }
 
-/** A clock that moves only when it is told to. */
+/** Creates a clock that advances only through its methods. */
 export function manualClock(startMs = 1_700_000_000_000): ManualClock {
   let nowMs = startMs;
   const tasks = new Set<{ at: number; task: () => void }>();

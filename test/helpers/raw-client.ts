@@ -5,14 +5,14 @@ export interface Push {
   data: Readonly<Record<string, unknown>>;
 }
 
-/** A Socket.IO client that knows part 1 of the protocol and nothing of ours. */
+/** A Socket.IO client that knows only the base protocol. */
 export interface RawClient {
   readonly socket: Socket;
   readonly pushes: readonly Push[];
   emit(name: string, payload?: unknown): void;
-  /** The first push of that name, from the beginning on, that nobody has taken yet. */
+  /** Returns the first push of that name, since connecting, that no earlier call has returned. */
   next(event: string, matches?: (data: Push['data']) => boolean): Promise<Push['data']>;
-  /** Resolves when the server has dealt with everything emitted so far: for showing that nothing happened. */
+  /** Resolves when the server has processed all frames emitted so far, to show that something did not happen. */
   settled(): Promise<void>;
   close(): void;
 }
@@ -25,6 +25,7 @@ export interface RawClientOptions {
   path?: string | undefined;
 }
 
+/** Connects over WebSocket only. Rejects with Socket.IO's `connect_error`. */
 export async function connectRaw(url: string, options: RawClientOptions = {}): Promise<RawClient> {
   const { userId, headers, auth, namespace = '/nk/messages', path = '/__nk_socketio/' } = options;
   const socket = io(url + namespace, {
@@ -47,6 +48,7 @@ export async function connectRaw(url: string, options: RawClientOptions = {}): P
     socket.once('connect', resolve);
     socket.once('connect_error', reject);
   });
+  let settledCalls = 0;
   const emit = (name: string, payload: unknown = {}): void => void socket.emit(`nk:${name}`, payload);
   const next = (event: string, matches: (data: Push['data']) => boolean = () => true): Promise<Push['data']> =>
     new Promise((resolve) => {
@@ -66,8 +68,8 @@ export async function connectRaw(url: string, options: RawClientOptions = {}): P
     emit,
     next,
     async settled() {
-      // Of all requests this one answers its sender whatever the id, and events of one socket are dealt with in order.
-      const conversationId = `settled-${String(Math.random())}`;
+      // The server answers this request for any id, and processes the events of one socket in order.
+      const conversationId = `settled-${(settledCalls += 1)}`;
       emit('conversation:mute', { conversationId, muted: true });
       await next('conversation:updated', ({ id }) => id === conversationId);
     },

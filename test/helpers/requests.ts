@@ -12,6 +12,7 @@ const envelope: EncryptedEnvelope = {
   senderIdentityKey: PUBLIC_KEY,
   senderEphemeralKey: PUBLIC_KEY,
   usedOneTimePreKeyId: 1,
+  ext: { key: ['value'] },
 };
 
 const inConversation = { conversationId: 'conversation' };
@@ -26,7 +27,7 @@ const signal = {
   negotiationId: 'n1',
 };
 
-/** One valid request of every kind, with every field set. */
+/** One valid payload of every request, with all fields set. */
 export const REQUESTS: { readonly [K in RequestName]: RequestOf<K> } = {
   'message:send': {
     ...inConversation,
@@ -48,11 +49,12 @@ export const REQUESTS: { readonly [K in RequestName]: RequestOf<K> } = {
     clientId: '01935200-0000-7000-8000-000000000001',
     afterClientId: '01935200-0000-7000-8000-000000000000',
   },
+  batch: { requests: [{ name: 'message:read', payload: aboutMessage }] },
   'message:read': aboutMessage,
   'message:delivered': { ...inConversation, seq: 1 },
-  'message:react': { ...aboutMessage, emoji: '👍', on: true, clientId: 'change-1' },
+  'message:react': { ...aboutMessage, emoji: '👍', on: true, clientId: 'change-1', envelope },
   'message:edit': { ...aboutMessage, clientId: 'change-2', envelope, content: 'Hello!' },
-  'message:delete': { ...aboutMessage, clientId: 'change-3' },
+  'message:delete': { ...aboutMessage, clientId: 'change-3', envelope },
   'message:forward': {
     messageId: '1',
     fromConversationId: 'conversation',
@@ -84,11 +86,26 @@ export const REQUESTS: { readonly [K in RequestName]: RequestOf<K> } = {
     deviceId: 'phone',
     mediaEncryption: true,
   },
-  'call:respond': { callId: 'call', action: 'accept', deviceId: 'phone', mediaEncryption: true },
+  'call:respond': {
+    callId: 'call',
+    action: 'accept',
+    deviceId: 'phone',
+    mediaEncryption: true,
+    audio: true,
+    video: false,
+  },
+  'call:join': {
+    ...inConversation,
+    deviceId: 'phone',
+    mediaEncryption: true,
+    audio: true,
+    video: false,
+  },
+  'call:ice-servers': {},
   'call:hangup': { callId: 'call', reason: 'failed', detail: 'permission' },
   'call:sync': { callId: 'call', deviceId: 'phone' },
   'call:connected': { callId: 'call' },
-  'call:media-toggle': { callId: 'call', audio: false, video: true, screenShare: false },
+  'call:media-toggle': { callId: 'call', audio: false, video: true, screenShare: false, onHold: true },
   'call:add-participant': { callId: 'call', userId: 'carol' },
   'call:remove-participant': { callId: 'call', userId: 'carol' },
   'call:quality-report': {
@@ -112,9 +129,11 @@ export const REQUESTS: { readonly [K in RequestName]: RequestOf<K> } = {
     oneTimePreKeys: [{ keyId: 2, publicKey: PUBLIC_KEY }],
     uploadedAt: '2026-01-01T00:00:00.000Z',
     replaces: PUBLIC_KEY,
+    ext: {},
   },
   'encryption:request-keys': { recipientId: 'bob' },
   'encryption:session-init': { recipientId: 'bob', sessionId: 'session', envelope },
   'encryption:mailbox-ack': { mailboxIds: ['1', '2'] },
   'file:request-upload': { ...inConversation, mimeType: 'image/png', size: 1, fileName: 'a.png' },
+  'file:sign': { fileIds: ['f1'] },
 };

@@ -8,11 +8,11 @@ export type SocketLogEntry =
 
 export interface SocketLog {
   readonly entries: readonly SocketLogEntry[];
-  /** The next entry nobody has taken yet. */
+  /** Returns the next entry that no earlier call has returned. */
   next(): Promise<SocketLogEntry>;
 }
 
-/** Listens on a port and writes down what it tells, in its order. */
+/** Listens on a port and records its events in order. */
 export function logSocket(port: SocketPort): SocketLog {
   const entries: SocketLogEntry[] = [];
   const waiting: (() => void)[] = [];

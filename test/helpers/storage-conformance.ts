@@ -4,12 +4,12 @@ import { increment, put } from './storage-steps.ts';
 
 export interface StorageUnderTest {
   storage: CommStorage;
-  /** Closes it and opens the same data again; absent where data doesn't outlive the object. */
+  /** Closes the storage and opens the same data again; absent if the data is lost with the object. */
   reopen?: () => Promise<CommStorage>;
   dispose(): Promise<void>;
 }
 
-/** What every `CommStorage` promises, whatever it is made of. */
+/** Tests the contract of `CommStorage`. */
 export function describeStorage(name: string, make: () => Promise<StorageUnderTest>): void {
   describe(`${name} as a storage`, () => {
     let subject: StorageUnderTest;
@@ -20,7 +20,7 @@ export function describeStorage(name: string, make: () => Promise<StorageUnderTe
     });
     afterEach(() => subject.dispose());
 
-    test('a key that was never written has no value', async () => {
+    test('get() of an unknown key returns undefined', async () => {
       expect(await storage.get('ann/none')).toBeUndefined();
       expect(await storage.list('ann/')).toEqual([]);
     });
@@ -30,16 +30,16 @@ export function describeStorage(name: string, make: () => Promise<StorageUnderTe
       ['false', false],
       ['zero', 0],
       ['the empty string', ''],
-      ['text outside of ASCII, also half a surrogate pair', 'žluťoučký 🐎 \ud83d \u2028'],
+      ['non-ASCII text with a lone surrogate', 'žluťoučký 🐎 \ud83d \u2028'],
       ['nested arrays and objects', { list: [1, [2, { three: '3' }]], empty: {}, none: null }],
       ['an object with a key named __proto__', JSON.parse('{"__proto__":{"polluted":true}}') as Storable],
-    ])('%s comes back as it was written', async (_title, value) => {
+    ])('%s is read as it was written', async (_title, value) => {
       await put(storage, { 'ann/key': value });
       expect(await storage.get('ann/key')).toEqual(value);
       expect(await storage.list('ann/')).toEqual([['ann/key', value]]);
     });
 
-    test('a list has every key with the prefix, in the order of the keys, and nothing else', async () => {
+    test('list() returns exactly the keys with the prefix, sorted', async () => {
       await put(storage, { 'ann/b/2': 2, 'ann/b/10': 10, 'ann/b': 0, 'ann/c': 3, 'anna/b/1': 4, 'ann/b/~': 5 });
       expect(await storage.list('ann/b/')).toEqual([
         ['ann/b/10', 10],
@@ -56,21 +56,21 @@ export function describeStorage(name: string, make: () => Promise<StorageUnderTe
       ]);
     });
 
-    test('a step sees the values of its keys, and those that have none are not there', async () => {
+    test('a step gets the values of its keys, without those that have none', async () => {
       await put(storage, { 'ann/a': 1, 'ann/b': 2 });
       const seen = await storage.transact(['ann/a', 'ann/c'], (values) => ({ writes: new Map(), result: [...values] }));
       expect(seen).toEqual([['ann/a', 1]]);
     });
 
-    test('a write of undefined deletes', async () => {
+    test('writing undefined deletes the key', async () => {
       await put(storage, { 'ann/a': 1, 'ann/b': 2 });
       await put(storage, { 'ann/a': undefined, 'ann/none': undefined });
       expect(await storage.list('ann/')).toEqual([['ann/b', 2]]);
     });
 
-    test('a step that throws writes nothing and rejects with what it threw', async () => {
+    test('a step that throws writes nothing, and transact() rejects with the error', async () => {
       await put(storage, { 'ann/a': 1 });
-      const thrown = new RangeError('not today');
+      const thrown = new RangeError('thrown by the step');
       const failing = storage.transact(['ann/a'], () => {
         throw thrown;
       });
@@ -79,7 +79,7 @@ export function describeStorage(name: string, make: () => Promise<StorageUnderTe
       expect(await increment(storage, 'ann/a')).toBe(2);
     });
 
-    test('a value that cannot be stored is a TypeError, and nothing of its step is written', async () => {
+    test('an unstorable value is a TypeError, and nothing of its step is written', async () => {
       const poison = (() => undefined) as never;
       const failing = put(storage, { 'ann/a': 1, 'ann/b': poison, 'ann/c': 3 });
       await expect(failing).rejects.toThrow(TypeError);
@@ -87,7 +87,7 @@ export function describeStorage(name: string, make: () => Promise<StorageUnderTe
       expect(await increment(storage, 'ann/a')).toBe(1);
     });
 
-    test('what is changed after it was written or read stays as it was stored', async () => {
+    test('mutating a value after it was written or read does not change the stored one', async () => {
       const written = { tags: ['a'] };
       await put(storage, { 'ann/a': written });
       written.tags.push('b');
@@ -100,13 +100,13 @@ export function describeStorage(name: string, make: () => Promise<StorageUnderTe
       expect(await storage.get('ann/a')).toEqual({ tags: ['a'] });
     });
 
-    test('steps that run at once on one key lose no increment and see each number once', async () => {
+    test('concurrent steps on one key are serialized', async () => {
       const results = await Promise.all(Array.from({ length: 50 }, () => increment(storage, 'ann/n')));
       expect(results.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, index) => index + 1));
       expect(await storage.get('ann/n')).toBe(50);
     });
 
-    test('a read that follows a write in the same turn sees it', async () => {
+    test('a read requested after a write in the same turn sees it', async () => {
       const writing = put(storage, { 'ann/a': 1 });
       const reading = storage.get('ann/a');
       const listing = storage.list('ann/');
@@ -115,7 +115,7 @@ export function describeStorage(name: string, make: () => Promise<StorageUnderTe
       expect(await listing).toEqual([['ann/a', 1]]);
     });
 
-    test('closing keeps what was written, twice is once, and the next use opens it again', async () => {
+    test('close() keeps the data and is idempotent, and the next use opens the storage again', async () => {
       await put(storage, { 'ann/a': 1 });
       await Promise.all([storage.close(), storage.close()]);
       await storage.close();
@@ -123,19 +123,19 @@ export function describeStorage(name: string, make: () => Promise<StorageUnderTe
       expect(await increment(storage, 'ann/a')).toBe(2);
     });
 
-    test('closing an unused storage is fine', async () => {
+    test('close() resolves for an unused storage', async () => {
       await expect(storage.close()).resolves.toBeUndefined();
     });
 
-    test('closing waits for what was begun before', async () => {
+    test('close() waits for pending operations', async () => {
       const writing = put(storage, { 'ann/a': 1 });
       await storage.close();
       await writing;
       expect(await storage.get('ann/a')).toBe(1);
     });
 
-    test('what was written is there after opening the same data again, deletions included', async ({ skip }) => {
-      if (subject.reopen === undefined) skip('This one forgets with its object');
+    test('writes and deletions persist when the data is opened again', async ({ skip }) => {
+      if (subject.reopen === undefined) skip('not persistent');
       await put(storage, { 'ann/a': 1, 'ann/b': 'two', 'ann/c': null });
       await put(storage, { 'ann/a': undefined, 'ann/b': { three: 3 } });
       const again = await subject.reopen?.();

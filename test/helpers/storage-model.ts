@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { CommStorage, Storable } from '../../src/storage/comm-storage.ts';
+import { fc } from './property.ts';
 
 type Writes = readonly (readonly [key: string, value: Storable | undefined])[];
 
@@ -11,7 +11,7 @@ export type StorageCommand =
   | { type: 'list'; prefix: string }
   | { type: 'reopen' };
 
-// Few keys, so that they are met again, and some that are prefixes of others.
+// Few keys, so that commands collide; some are prefixes of others.
 const key = fc.constantFrom('a', 'a/', 'a/b', 'a/b/1', 'a/b/10', 'a/b/2', 'b', 'a!', 'a~');
 const value = fc.option(
   // JSON has no -0.
@@ -32,7 +32,7 @@ export const storageCommands: fc.Arbitrary<StorageCommand[]> = fc.array(
   { maxLength: 20 },
 );
 
-/** Plays `commands` on a storage and on a plain `Map`, and compares what either says after each. */
+/** Runs `commands` on a storage and on a `Map` and compares the two after each command. */
 export async function compareWithModel(
   commands: readonly StorageCommand[],
   opened: CommStorage,

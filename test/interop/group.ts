@@ -1,4 +1,4 @@
-/** Sender keys of NKC1 in the second implementation: one's own chain of a conversation, and those of others. */
+/** Sender keys of NKC1 in the second implementation: the sending and receiving chains of one conversation. */
 import { randomBytes } from 'node:crypto';
 import type { EncryptedEnvelope } from '../../src/protocol/encryption.ts';
 import {
@@ -17,7 +17,7 @@ import {
 } from './primitives.ts';
 import type { InteropUser } from './user.ts';
 
-/** As it goes to each member, pairwise. */
+/** The sender key as it is sent to each member. */
 export interface InteropSenderKey {
   readonly cid: string;
   readonly chainId: number;

@@ -1,4 +1,4 @@
-/** What NKC1 is made of, by node:crypto alone. Shares nothing with `src`. */
+/** Primitives of NKC1 on node:crypto. Shares no code with `src`. */
 import {
   createCipheriv,
   createDecipheriv,
@@ -36,7 +36,7 @@ export const hkdf = (ikm: Buffer, salt: Buffer, info: Buffer | string, length: n
   Buffer.from(hkdfSync('sha256', ikm, salt, info, length));
 
 export const x25519Public = (secret: Buffer): Buffer => rawPublic(privateKey(X25519_PRIVATE, secret));
-/** OpenSSL throws where the result would be zero. */
+/** OpenSSL throws if the result is zero. */
 export const x25519 = (secret: Buffer, other: Buffer): Buffer =>
   diffieHellman({ privateKey: privateKey(X25519_PRIVATE, secret), publicKey: publicKey(X25519_PUBLIC, other) });
 

@@ -1,4 +1,4 @@
-/** NaCl's secretbox (XSalsa20-Poly1305), which node:crypto lacks, from its description: slow and plain. */
+/** NaCl's secretbox (XSalsa20-Poly1305), implemented from its specification because node:crypto lacks it. */
 const SIGMA = Buffer.from('expand 32-byte k');
 const MASK = 0xffff_ffff;
 
@@ -15,7 +15,7 @@ const QUARTERS = [
   [15, 12, 13, 14],
 ] as const;
 
-/** The state of Salsa20 before and after its twenty rounds. */
+/** The Salsa20 state before and after its 20 rounds. */
 function rounds(key: Buffer, input: Buffer): { before: number[]; after: number[] } {
   const word = (bytes: Buffer, at: number): number => bytes.readUInt32LE(at * 4);
   const before = Array.from({ length: 16 }, (_, at) => {

@@ -1,6 +1,6 @@
 /**
- * A Double Ratchet session of NKC1, as the page describes it and Signal's pseudo-code does it: at once when a new key
- * comes. Changes itself, so a message that fails leaves a broken session: good enough for honest tests.
+ * A Double Ratchet session of NKC1 after Signal's pseudo-code: it performs the DH step when a new ratchet key arrives. It is
+ * mutable, so a message that fails breaks the session.
  */
 import { randomBytes } from 'node:crypto';
 import { aeadOpen, aeadSeal, hkdf, hmac, lp, pad, u32, unpad, x25519, x25519Public } from './primitives.ts';
@@ -13,7 +13,7 @@ export interface Opening {
 
 export class Session {
   readonly transcript: Buffer;
-  /** Given while envelopes have to be `prekey` ones. */
+  /** Set while envelopes must be `prekey` envelopes. */
   opening: Opening | undefined;
   #root: Buffer;
   #pair: Buffer;
@@ -55,7 +55,7 @@ export class Session {
   }
 
   seal(senderId: string, recipientId: string, plaintext: Buffer): Buffer {
-    if (this.#sending === undefined) throw new Error('Nothing was received yet');
+    if (this.#sending === undefined) throw new Error('nothing was received yet');
     const nonce = randomBytes(16);
     const header = Buffer.concat([
       Buffer.from([1, this.opening === undefined ? 1 : 2]),
@@ -92,7 +92,7 @@ export class Session {
     }
     if (this.#receiving === undefined || this.#remote?.equals(dh) !== true) this.#turn(dh, pn);
     this.#skipTo(n);
-    if (this.#receiving === undefined || n < this.#received) throw new Error('Read before');
+    if (this.#receiving === undefined || n < this.#received) throw new Error('decrypted before');
     const key = hmac(this.#receiving, 1);
     this.#receiving = hmac(this.#receiving, 2);
     this.#received += 1;

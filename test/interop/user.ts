@@ -1,12 +1,12 @@
 /**
- * A user of NKC1 in a second implementation, on node:crypto alone: makes and reads the wire's own types.
+ * A user of NKC1 in a second implementation, on node:crypto, with the protocol's types.
  *
  * ```ts
  * const user = new InteropUser('bob');
  * user.bundle();                        // for `encryption:upload-keys`
  * user.start(response);                 // from `encryption:keys-response`
  * user.encrypt('alice', 'bytes');       // an EncryptedEnvelope
- * user.decrypt(envelope);               // its plaintext; throws for what it can't read
+ * user.decrypt(envelope);               // its plaintext; throws if it can't be decrypted
  * ```
  */
 import { randomBytes } from 'node:crypto';
@@ -44,7 +44,7 @@ export class InteropUser {
   readonly #signed = new Map<number, Buffer>();
   readonly #oneTime = new Map<number, Buffer>();
   readonly #sessions = new Map<string, Session>();
-  /** The session to send on, for each peer. */
+  /** The session to send on, by peer. */
   readonly #primary = new Map<string, Session>();
 
   constructor(userId: string, seed: Buffer = randomBytes(32), oneTimeKeys = 10) {
@@ -71,7 +71,7 @@ export class InteropUser {
     };
   }
 
-  /** Starts a session from what a server hands out; what is sent next goes on it. */
+  /** Starts a session from a bundle and makes it primary. */
   start(response: KeyExchangeResponse): string {
     const identityKey = bytes(response.identityKey);
     const signed = { id: response.signedPreKey.keyId, publicKey: bytes(response.signedPreKey.publicKey) };
@@ -111,7 +111,7 @@ export class InteropUser {
     };
   }
 
-  /** Whatever is read last says which session is used for answers. */
+  /** The session of the last decrypted envelope becomes primary. */
   decrypt(envelope: EncryptedEnvelope): Buffer {
     const { senderId, sessionId } = envelope;
     const session = this.#sessions.get(sessionId) ?? this.#answer(envelope);

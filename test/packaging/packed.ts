@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -11,7 +12,7 @@ export interface Ended {
   stderr: string;
 }
 
-/** Runs a program to its end, whatever its exit code. */
+/** Runs a program to its end. Resolves with any exit code. */
 export function run(command: string, args: readonly string[], cwd: string): Promise<Ended> {
   return new Promise((resolve, reject) => {
     execFile(command, args, { cwd, timeout: 120_000, maxBuffer: 64_000_000 }, (error, stdout, stderr) => {
@@ -29,61 +30,106 @@ async function succeed(command: string, args: readonly string[], cwd: string): P
 }
 
 interface Manifest {
-  exports: Record<string, string | { types: string; browser?: null; default?: string; node?: string }>;
+  name: string;
+  version: string;
+  exports: Record<string, string | { types: string; browser?: string | null; default?: string; node?: string }>;
+  dependencies: Record<string, string>;
+  peerDependencies?: Record<string, string>;
 }
 
-const { exports } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as Manifest;
-const codeExports = Object.entries(exports).flatMap(([subpath, target]) =>
-  typeof target === 'string' ? [] : [{ name: subpath.replace('.', 'lumen-comm'), inBrowser: target.browser !== null }],
-);
-
-/** Every import an app can write, from `exports`: one that is added later is covered without a change here. */
-export const ALL_IMPORTS: readonly string[] = codeExports.map(({ name }) => name);
-export const BROWSER_IMPORTS: readonly string[] = codeExports.filter((each) => each.inBrowser).map(({ name }) => name);
-export const REFUSED_IN_BROWSERS = ALL_IMPORTS.filter((name) => !BROWSER_IMPORTS.includes(name));
-/** These need the database that Node has since 22.13. */
-const SERVER_IMPORTS = new Set(['lumen-comm/server', 'lumen-comm/testing']);
-export const CLIENT_IMPORTS = ALL_IMPORTS.filter((name) => !SERVER_IMPORTS.has(name));
-
-export interface Project {
-  /** An app with nothing but the packed package in it. */
+/** One of the published packages, as its manifest describes it. */
+export interface Package {
+  readonly name: string;
+  readonly version: string;
   readonly folder: string;
-  readonly packedFiles: readonly string[];
-  write(file: string, text: string): Promise<string>;
-  dispose(): Promise<void>;
+  readonly dependencies: readonly string[];
+  /** Frameworks that an app may have installed. */
+  readonly peers: readonly string[];
+  /** Each import an app can write, from `exports`. */
+  readonly imports: readonly string[];
+  /** Those of them that are for browsers too: the others have a condition `browser` that refuses them. */
+  readonly browserImports: readonly string[];
 }
 
-/** Packs what `dist` holds now and installs the tarball in an empty project. */
-export async function installPacked(): Promise<Project> {
+async function readPackage(folder: string): Promise<Package> {
+  const manifest = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as Manifest;
+  const code = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
+    typeof target === 'string' ? [] : [{ name: subpath.replace('.', manifest.name), target }],
+  );
+  return {
+    name: manifest.name,
+    version: manifest.version,
+    folder,
+    dependencies: Object.keys(manifest.dependencies),
+    peers: Object.keys(manifest.peerDependencies ?? {}),
+    imports: code.map(({ name }) => name),
+    browserImports: code.filter(({ target }) => target.browser === undefined).map(({ name }) => name),
+  };
+}
+
+/** Modules that export types and no values. */
+export const TYPE_IMPORTS: ReadonlySet<string> = new Set(['lumen-comm/media']);
+
+export const clientPackage = await readPackage(root);
+export const serverPackage = await readPackage(path.join(root, 'packages/server'));
+
+/** An app in an empty folder, with packed packages installed from their tarballs. */
+export interface Project extends AsyncDisposable {
+  readonly folder: string;
+  /** The files in each tarball, by the name of the package. */
+  readonly packedFiles: ReadonlyMap<string, readonly string[]>;
+  /** The names of all installed packages, in alphabetical order. */
+  installed(): Promise<string[]>;
+  write(file: string, text: string): Promise<string>;
+}
+
+/** Packs the current builds of the packages and installs their tarballs into a new project. */
+export async function installPacked(packages: readonly Package[]): Promise<Project> {
   const folder = await mkdtemp(path.join(tmpdir(), 'lumen-comm-packed-'));
-  const packed = await succeed('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], root);
-  const [tarball] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
+  const packedFiles = new Map<string, readonly string[]>();
+  const tarballs: string[] = [];
+  for (const { name, folder: source } of packages) {
+    const packed = await succeed('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], source);
+    const [tarball] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
+    packedFiles.set(
+      name,
+      tarball.files.map((file) => file.path),
+    );
+    tarballs.push(`./${tarball.filename}`);
+  }
   await writeFile(path.join(folder, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }));
   const quiet = ['--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts'];
-  await succeed('npm', ['install', ...quiet, `./${tarball.filename}`], folder);
+  await succeed('npm', ['install', ...quiet, ...tarballs], folder);
   return {
     folder,
-    packedFiles: tarball.files.map((file) => file.path),
+    packedFiles,
+    async installed() {
+      const lock = JSON.parse(await readFile(path.join(folder, 'package-lock.json'), 'utf8')) as {
+        packages: Record<string, unknown>;
+      };
+      const paths = Object.keys(lock.packages).filter((each) => each !== '');
+      return paths.map((each) => each.slice(each.lastIndexOf('node_modules/') + 'node_modules/'.length)).toSorted();
+    },
     async write(file, text) {
       const target = path.join(folder, file);
       await mkdir(path.dirname(target), { recursive: true });
       await writeFile(target, text);
       return target;
     },
-    dispose: () => rm(folder, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
 }
 
-/** Lends the app the types of Node, as a server's project has them. */
-export async function lendNodeTypes({ folder }: Project): Promise<void> {
-  const types = path.join(folder, 'node_modules/@types');
-  await mkdir(types, { recursive: true });
-  if (!(await readdir(types)).includes('node')) {
-    await symlink(path.join(root, 'node_modules/@types/node'), path.join(types, 'node'), 'dir');
+/** Adds packages of this repository to a project, such as the types of Node or a framework. */
+export async function linkPackages({ folder }: Project, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const target = path.join(folder, 'node_modules', name);
+    await mkdir(path.dirname(target), { recursive: true });
+    if (!existsSync(target)) await symlink(path.join(root, 'node_modules', name), target, 'dir');
   }
 }
 
-/** Another Node on this machine, than the one that runs the tests: the oldest that clients are promised to run on. */
+/** Returns a Node on `PATH` that is older than the one running the tests and that the packages support. */
 export async function olderNode(): Promise<{ file: string; version: string } | undefined> {
   const folders = (process.env['PATH'] ?? '').split(path.delimiter).filter((each) => !each.includes('node_modules'));
   for (const folder of folders) {
@@ -93,7 +139,7 @@ export async function olderNode(): Promise<{ file: string; version: string } | u
       () => '',
     );
     const [major = 0, minor = 0] = version.slice(1).split('.').map(Number);
-    if (major > 20 ? major < 24 : major === 20 && minor >= 19) return { file, version };
+    if (major > 22 ? major < 24 : major === 22 && minor >= 13) return { file, version };
   }
   return undefined;
 }

@@ -1,9 +1,9 @@
 import type { Message } from 'lumen-comm';
 import { callLayer } from '../call/call-layer.ts';
-import { whoCalls } from '../call/ring-panel.ts';
+import { callerOf } from '../call/incoming-call.ts';
 import { ConversationArea } from '../conversation/area.ts';
 import { Drawer } from '../developer/drawer.ts';
-import { h, setAttributes } from '../lib/dom.ts';
+import { h, on, setAttributes } from '../lib/dom.ts';
 import { nameOf, summaryOf, titleOf } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
 import { sidebar } from '../sidebar/sidebar.ts';
@@ -11,7 +11,7 @@ import { announce } from '../ui/announcer.ts';
 import { connectionBanner } from './connection-banner.ts';
 import { startSession, type Session } from './session.ts';
 
-/** The whole page for one person: list, conversation, developer tools. On a phone list and conversation are two screens. */
+/** Renders the page of a signed-in user: list, conversation, developer tools. On phones list and conversation are two screens. */
 export function showApp(root: HTMLElement, userId: string): void {
   const scope = new AbortController();
   const session = startSession(userId, scope.signal);
@@ -34,11 +34,24 @@ export function showApp(root: HTMLElement, userId: string): void {
     },
     scope.signal,
   );
-  countInTitle(session);
+  ignoreDrops(scope.signal);
+  showUnreadInTitle(session);
   announceMessages(session);
 }
 
-function countInTitle(session: Session): void {
+/** Without this a file that is dropped beside a conversation replaces the page. */
+function ignoreDrops(signal: AbortSignal): void {
+  for (const type of ['dragover', 'drop'] as const) {
+    const ignore = (event: DragEvent): void => {
+      if (event.defaultPrevented || event.dataTransfer?.types.includes('Files') !== true) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = 'none';
+    };
+    on(document, type, ignore, { signal });
+  }
+}
+
+function showUnreadInTitle(session: Session): void {
   const { client, userId, calls, signal } = session;
   const { inbox } = client.conversations;
   watch(
@@ -46,7 +59,7 @@ function countInTitle(session: Session): void {
     () => {
       const [ringing] = calls.ringing.value;
       if (ringing !== undefined) {
-        document.title = `${whoCalls(session, ringing).name} is calling · lumen-comm`;
+        document.title = `${callerOf(session, ringing).name} is calling · lumen-comm`;
         return;
       }
       let unread = 0;
@@ -58,7 +71,7 @@ function countInTitle(session: Session): void {
 }
 
 function announceMessages({ client, userId, route, signal }: Session): void {
-  const tell = (message: Message): void => {
+  const announceMessage = (message: Message): void => {
     if (message.senderId === userId) return;
     const conversations = client.conversations.inbox.getSnapshot().conversations;
     const conversation = conversations.find(({ id }) => id === message.conversationId);
@@ -70,5 +83,5 @@ function announceMessages({ client, userId, route, signal }: Session): void {
       announce(`New message from ${sender}${where}`);
     }
   };
-  client.on('message:new', tell, { signal });
+  client.on('message:new', announceMessage, { signal });
 }

@@ -1,11 +1,12 @@
+import type { ConnectionSnapshot } from 'lumen-comm';
 import { h, setAttributes, setText } from '../lib/dom.ts';
 import { watch } from '../lib/watch.ts';
 import { button } from '../ui/button.ts';
 import type { Session } from './session.ts';
 
 const BACK_SHOWN_MS = 2_500;
-/** A connection that stands sooner than this needs no words. */
-const QUIET_MS = 700;
+/** A connection attempt that is shorter than this is not shown. */
+const SHOW_AFTER_MS = 700;
 
 interface Notice {
   kind: 'quiet' | 'waiting' | 'problem' | 'good';
@@ -13,7 +14,7 @@ interface Notice {
   action?: 'connect' | undefined;
 }
 
-/** Says kindly how the line is, whenever there is something to say. */
+/** Shows connection problems and, briefly, that the connection is back. */
 export function connectionBanner({ client, outbox, signal }: Session): HTMLElement {
   const text = h('span', {});
   const retry = button({ label: 'Connect', class: 'button-small' }, () => {
@@ -38,38 +39,42 @@ export function connectionBanner({ client, outbox, signal }: Session): HTMLEleme
     timer = window.setTimeout(() => show(undefined), ms);
   };
   const render = (): void => {
-    const notice = noticeFor(client.status, navigator.onLine, outbox.waiting.value.length);
-    // What is being said of a line that stands is said to its end.
+    const notice = noticeFor(client.connection.getSnapshot(), navigator.onLine, outbox.waiting.value.length);
+    // "Back online" stays until its time is over.
     if (notice === undefined && !wasAway && element.dataset['kind'] === 'good') return;
     clearTimeout(timer);
-    if (notice?.kind === 'quiet') timer = window.setTimeout(() => show(notice), QUIET_MS);
+    if (notice?.kind === 'quiet') timer = window.setTimeout(() => show(notice), SHOW_AFTER_MS);
     else if (notice === undefined && wasAway) showFor({ kind: 'good', text: 'Back online' }, BACK_SHOWN_MS);
     else show(notice);
     wasAway = notice !== undefined && (wasAway || notice.kind !== 'quiet');
   };
-  const later = watch([(listener) => client.on('status', listener), outbox.waiting.subscribe], render, signal);
+  const later = watch([client.connection.subscribe, outbox.waiting.subscribe], render, signal);
   window.addEventListener('online', later, { signal });
   window.addEventListener('offline', later, { signal });
   return element;
 }
 
-function noticeFor(status: string, hasNetwork: boolean, waiting: number): Notice | undefined {
+function noticeFor(
+  { status, lastError }: ConnectionSnapshot,
+  hasNetwork: boolean,
+  waiting: number,
+): Notice | undefined {
+  const why = lastError === undefined ? '' : ` ${lastError.message}.`;
   const later =
     waiting > 0
-      ? `${waiting === 1 ? '1 message waits' : `${waiting} messages wait`} to be sent.`
-      : 'What you write is kept and sent later.';
+      ? `${waiting === 1 ? '1 message is' : `${waiting} messages are`} waiting to be sent.`
+      : 'New messages are stored and sent later.';
   switch (status) {
     case 'connected':
       return hasNetwork ? undefined : { kind: 'waiting', text: `You are offline. ${later}` };
     case 'connecting':
     case 'idle':
-      return hasNetwork
-        ? { kind: 'quiet', text: 'Connecting…' }
-        : { kind: 'waiting', text: `You are offline. ${later}` };
+      if (!hasNetwork) return { kind: 'waiting', text: `You are offline. ${later}` };
+      return { kind: lastError === undefined ? 'quiet' : 'waiting', text: `Connecting…${why}` };
     case 'reconnecting':
-      return { kind: 'waiting', text: `${hasNetwork ? 'Reconnecting…' : 'You are offline.'} ${later}` };
+      return { kind: 'waiting', text: `${hasNetwork ? `Reconnecting…${why}` : 'You are offline.'} ${later}` };
     case 'unauthenticated':
-      return { kind: 'problem', text: 'The server does not know you any more.', action: 'connect' };
+      return { kind: 'problem', text: `You are signed out.${why}`, action: 'connect' };
     default:
       return { kind: 'problem', text: `Disconnected. ${later}`, action: 'connect' };
   }

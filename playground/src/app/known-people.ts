@@ -1,7 +1,7 @@
 import { SUGGESTED_PEOPLE } from '../lib/people.ts';
 import type { Session } from './session.ts';
 
-/** Everybody in the list of conversations, and those whom the page suggests. */
+/** Returns the participants of all conversations and the suggested people, without duplicates. */
 export function knownPeople({ client }: Session): string[] {
   const { conversations } = client.conversations.inbox.getSnapshot();
   return [

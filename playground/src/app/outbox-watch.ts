@@ -1,7 +1,7 @@
 import type { CommClient, PendingMessage } from 'lumen-comm';
 import { Cell } from '../lib/watch.ts';
 
-/** What waits to be sent, as something that can be watched. */
+/** Observes the messages in the outbox. */
 export class OutboxWatch {
   readonly waiting = new Cell<readonly PendingMessage[]>([]);
   readonly #client: CommClient;
@@ -14,7 +14,7 @@ export class OutboxWatch {
     }
   }
 
-  /** Discarding and retrying are told by nothing but the timeline: whoever does it says so here. */
+  /** Reads the outbox again. Call it after `retry()` and `discard()`, which emit no client event. */
   refresh(): void {
     const waiting = this.#client.messages.outbox();
     const held = this.waiting.value;
@@ -24,7 +24,7 @@ export class OutboxWatch {
     if (!isSame) this.waiting.set(waiting);
   }
 
-  /** The last message of one's own that isn't stored yet. */
+  /** Returns the newest message of the conversation that is still in the outbox. */
   lastIn(conversationId: string): PendingMessage | undefined {
     return this.waiting.value.findLast((each) => each.conversationId === conversationId);
   }

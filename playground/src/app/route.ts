@@ -2,11 +2,11 @@ import { Cell } from '../lib/watch.ts';
 
 export interface Place {
   readonly conversationId: string | undefined;
-  /** Where in it to go, once. */
+  /** The message to scroll to, once. */
   readonly messageId?: string | undefined;
 }
 
-/** Which conversation is open stands in the address, so that Back leads to the list and a reload stays. */
+/** Keeps the open conversation in the URL fragment, so that Back returns to the list and a reload restores it. */
 export class Route {
   readonly place: Cell<Place>;
 
@@ -21,7 +21,7 @@ export class Route {
     this.place.set({ conversationId, messageId });
     if (isOpen) return;
     const address = `#/${encodeURIComponent(conversationId)}`;
-    // From one conversation to another is no step back: Back leads to the list.
+    // Switching conversations adds no history entry: Back returns to the list.
     if (location.hash.length > 2) history.replaceState(history.state, '', address);
     else history.pushState(history.state, '', address);
   }

@@ -1,36 +1,36 @@
 import { CommClient, type Message } from 'lumen-comm';
-import { CallDesk } from '../call/call-desk.ts';
+import { CallStore } from '../call/call-store.ts';
 import { KeyRing } from '../encryption/key-ring.ts';
 import { reasonOf } from '../ui/toast.ts';
 import { EventLog } from './event-log.ts';
-import { Line } from './line.ts';
+import { FaultyConnection } from './faulty-connection.ts';
 import { OutboxWatch } from './outbox-watch.ts';
-import { PresenceBook } from './presence-book.ts';
+import { PresenceTracker } from './presence-tracker.ts';
 import { Route } from './route.ts';
 
-/** One person, signed in on this page. */
+/** Everything that belongs to the user who is signed in on this page. */
 export interface Session {
   readonly userId: string;
   readonly client: CommClient;
-  readonly line: Line;
+  readonly connection: FaultyConnection;
   readonly log: EventLog;
   readonly outbox: OutboxWatch;
-  readonly presence: PresenceBook;
+  readonly presence: PresenceTracker;
   readonly route: Route;
-  readonly calls: CallDesk;
+  readonly calls: CallStore;
   readonly keys: KeyRing;
-  /** Why messages failed, by client id. */
+  /** Failure reasons of messages, by client id. */
   readonly refusals: ReadonlyMap<string, string>;
-  /** Messages that are quoted but not loaded. */
+  /** Cache of quoted messages. */
   readonly quotes: Quotes;
   readonly signal: AbortSignal;
 }
 
 export function startSession(userId: string, signal: AbortSignal): Session {
-  // The page's own server: no `url` needed. A real app gives a `token` instead of a `userId`.
-  const line = new Line();
-  const client = new CommClient({ userId, socket: line, encryption: {} });
-  line.attach(client, signal);
+  // No `url`: the server is the page's own origin. A production app passes `token` instead of `userId`.
+  const connection = new FaultyConnection();
+  const client = new CommClient({ userId, socket: connection, encryption: {} });
+  connection.attach(client, signal);
   const log = new EventLog();
   log.attach(client, signal);
   const refusals = new Map<string, string>();
@@ -40,23 +40,23 @@ export function startSession(userId: string, signal: AbortSignal): Session {
   const session: Session = {
     userId,
     client,
-    line,
+    connection,
     log,
     outbox: new OutboxWatch(client, signal),
-    presence: new PresenceBook(client, userId, signal),
+    presence: new PresenceTracker(client, userId, signal),
     route: new Route(signal),
-    calls: new CallDesk(client, userId, signal),
+    calls: new CallStore(client, userId, signal),
     keys: new KeyRing(client, userId, signal),
     refusals,
     quotes: new Quotes(client),
     signal,
   };
-  // Its end is told by `status`; a page that can't connect yet keeps trying.
+  // The client retries until it is connected; `status` reports failures.
   client.connect().catch(() => undefined);
   return session;
 }
 
-/** Fetches each message that is quoted, once. */
+/** Fetches quoted messages and caches them by id. */
 export class Quotes {
   readonly #client: CommClient;
   readonly #held = new Map<string, Promise<Message | undefined>>();

@@ -8,7 +8,7 @@ export function addressOf(userId: string): string {
   return `${location.pathname}?user=${encodeURIComponent(userId)}`;
 }
 
-/** Anybody is believed to be who they say: this is a playground. */
+/** Shows the sign-in page. The playground has no passwords: the server accepts every name. */
 export function showSignIn(root: HTMLElement): void {
   const input = h('input', {
     id: 'name',
@@ -40,8 +40,8 @@ export function showSignIn(root: HTMLElement): void {
           class: 'icon-button',
           href: addressOf(id),
           target: '_blank',
-          'aria-label': `${nameOf(id)}, in a new window`,
-          title: 'In a new window',
+          'aria-label': `${nameOf(id)} in a new window`,
+          title: 'Open in a new window',
         },
         icon('window'),
       ),
@@ -58,10 +58,10 @@ export function showSignIn(root: HTMLElement): void {
         h(
           'p',
           { class: 'muted' },
-          'A chat to try things in. Open it in two windows, as two people, and talk to yourself.',
+          'Open this page in two windows, sign in as two people and send messages between them.',
         ),
         form,
-        h('h2', { class: 'sign-in-or', id: 'suggestions' }, 'or be one of them'),
+        h('h2', { class: 'sign-in-or', id: 'suggestions' }, 'or sign in as'),
         h('ul', { class: 'people', 'aria-labelledby': 'suggestions' }, ...suggestions),
       ),
     ),

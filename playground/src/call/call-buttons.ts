@@ -3,15 +3,15 @@ import type { Session } from '../app/session.ts';
 import { setAttributes } from '../lib/dom.ts';
 import { titleOf } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
-import { iconButton } from '../ui/button.ts';
-import { MOST_IN_CALL } from './call-desk.ts';
+import { button, iconButton } from '../ui/button.ts';
+import { MAX_PARTICIPANTS } from './call-store.ts';
 
 const BUTTONS = [
   { type: 'audio', icon: 'phone', label: 'Call' },
   { type: 'video', icon: 'camera', label: 'Video call' },
 ] as const;
 
-/** Calls everybody in a conversation. */
+/** Buttons that call all members of a conversation, or join its running call. */
 export function callButtons(session: Session, view: ConversationView, signal: AbortSignal): HTMLElement[] {
   const { calls, client, userId } = session;
   const call = (type: CallType): void => {
@@ -20,22 +20,39 @@ export function callButtons(session: Session, view: ConversationView, signal: Ab
     calls.start({ conversationId: conversation.id, type, calleeIds: calls.calleesOf(conversation) });
   };
   const onStatus = (listener: () => void): (() => void) => client.on('status', listener);
-  return BUTTONS.map(({ type, icon, label }) => {
+  const join = button({ label: 'Call in progress · Join', icon: 'phone', class: 'button-good button-small' }, () => {
+    const { conversation } = view.getSnapshot();
+    const running = conversation?.activeCall ?? undefined;
+    if (conversation === undefined || running === undefined) return;
+    calls.join({ conversationId: conversation.id, type: running.type, calleeIds: running.participantIds });
+  });
+  const isRunning = (): boolean => (view.getSnapshot().conversation?.activeCall ?? undefined) !== undefined;
+  watch(
+    [view.subscribe, calls.isFree.subscribe, onStatus],
+    () => {
+      join.hidden = !isRunning() || !calls.isFree.value || client.status !== 'connected';
+    },
+    signal,
+  );
+  const starters = BUTTONS.map(({ type, icon, label }) => {
     const element = iconButton({ label, icon }, () => call(type));
     watch(
       [view.subscribe, calls.isFree.subscribe, onStatus],
       () => {
         const { conversation } = view.getSnapshot();
-        const people = conversation?.participants.length ?? 0;
-        const most = MOST_IN_CALL[type];
+        const count = conversation?.participants.length;
+        const max = MAX_PARTICIPANTS[type];
         const title = conversation === undefined ? '' : titleOf(conversation, userId);
-        const words = people > most ? `${label}: for up to ${most} people` : `${label} with ${title}`;
-        element.hidden = people < 2;
-        element.disabled = people > most || !calls.isFree.value || client.status !== 'connected';
-        setAttributes(element, { title: words, 'aria-label': words });
+        const isTooLarge = count !== undefined && count > max;
+        const text = isTooLarge ? `${label}: for up to ${max} people` : `${label} with ${title}`;
+        // Shown before the members are known: the buttons beside it don't move while the user aims at them.
+        element.hidden = (count !== undefined && count < 2) || (isRunning() && calls.isFree.value);
+        element.disabled = count === undefined || isTooLarge || !calls.isFree.value || client.status !== 'connected';
+        setAttributes(element, { title: text, 'aria-label': text });
       },
       signal,
     );
     return element;
   });
+  return [join, ...starters];
 }

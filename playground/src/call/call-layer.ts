@@ -4,18 +4,18 @@ import { h, setChildren } from '../lib/dom.ts';
 import { childAbort, watch } from '../lib/watch.ts';
 import { button } from '../ui/button.ts';
 import { dialogActions, openDialog } from '../ui/dialog.ts';
-import type { CallProblem } from './call-desk.ts';
-import { ringPanel } from './ring-panel.ts';
-import { callStage } from './stage.ts';
-import { callProblem } from './words.ts';
+import type { CallFailure } from './call-store.ts';
+import { incomingCalls } from './incoming-call.ts';
+import { callStage } from './call-stage.ts';
+import { callErrorText } from './call-texts.ts';
 
-/** Everything about calls that stands over the page. @param behind - what is out of reach while a call fills the page */
+/** The call view and incoming calls. @param behind - elements that are inert while a call fills the page */
 export function callLayer(session: Session, behind: readonly HTMLElement[]): HTMLElement {
   const { calls, signal } = session;
   const place = h('div', { class: 'stage-place' });
   let scope = childAbort(signal);
   let shown: CallSession | undefined;
-  /** Where the focus was last outside of the call: there it goes back to. */
+  /** The element that had the focus before the call view. */
   let before: HTMLElement | undefined;
   const remember = ({ target }: Event): void => {
     if (target instanceof HTMLElement && !place.contains(target)) before = target;
@@ -31,22 +31,22 @@ export function callLayer(session: Session, behind: readonly HTMLElement[]): HTM
       scope.abort();
       scope = childAbort(signal);
       const stage = call && callStage(session, call, scope.signal);
-      // A button that disappears under the focus leaves it nowhere.
-      const isAdrift = document.activeElement === document.body || place.contains(document.activeElement);
+      // The focus is lost if its element was removed.
+      const hasLostFocus = document.activeElement === document.body || place.contains(document.activeElement);
       setChildren(place, stage);
       if (stage !== undefined) stage.focus();
-      else if (isAdrift) before?.focus({ preventScroll: true });
+      else if (hasLostFocus) before?.focus({ preventScroll: true });
     },
     signal,
   );
-  calls.problem.subscribe(() => {
-    const { value } = calls.problem;
-    if (value !== undefined) showProblem(session, value);
+  calls.failure.subscribe(() => {
+    const { value } = calls.failure;
+    if (value !== undefined) showFailure(session, value);
   });
-  return h('div', { class: 'call-layer' }, ringPanel(session), place);
+  return h('div', { class: 'call-layer' }, incomingCalls(session), place);
 }
 
-function showProblem({ calls }: Session, { error, target }: CallProblem): void {
+function showFailure({ calls }: Session, { error, target }: CallFailure): void {
   const isMedia = isCommError(error) && (error.code === 'MEDIA_DENIED' || error.code === 'MEDIA_UNAVAILABLE');
   const start = (type: 'audio' | 'video'): void => {
     dialog.close();
@@ -57,12 +57,12 @@ function showProblem({ calls }: Session, { error, target }: CallProblem): void {
   plain.hidden = !isMedia || target.type === 'audio';
   const dialog = openDialog(
     isMedia ? 'No microphone or camera' : 'The call did not work',
-    h('p', {}, callProblem(error)),
+    h('p', {}, callErrorText(error)),
     dialogActions(
       button({ label: 'Close' }, () => dialog.close()),
       plain,
       button({ label: 'Try again', class: 'button-primary' }, () => start(target.type)),
     ),
   );
-  dialog.signal.addEventListener('abort', () => calls.problem.set(undefined));
+  dialog.signal.addEventListener('abort', () => calls.failure.set(undefined));
 }

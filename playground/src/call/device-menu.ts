@@ -2,9 +2,9 @@ import type { CallSession } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
 import { toast } from '../ui/toast.ts';
-import { callProblem } from './words.ts';
+import { callErrorText } from './call-texts.ts';
 
-/** Where the others are heard. */
+/** The audio output of a call. */
 export interface Speaker {
   readonly deviceId: string;
   use(deviceId: string): Promise<void>;
@@ -16,14 +16,14 @@ const KINDS = [
   ['audiooutput', 'Speaker'],
 ] as const;
 
-/** Which microphone, camera and speaker a call uses. */
+/** Opens the menu of microphones, cameras and speakers. */
 export async function openDeviceMenu(
   anchor: HTMLElement,
   { client }: Session,
   call: CallSession,
   speaker: Speaker,
 ): Promise<void> {
-  const failed = (error: unknown): void => toast(callProblem(error));
+  const failed = (error: unknown): void => toast(callErrorText(error));
   try {
     const devices = await client.calls.devices();
     const items: MenuItem[] = [];
@@ -43,7 +43,7 @@ export async function openDeviceMenu(
         });
       }
     }
-    if (items.length === 0) toast('No microphone and no camera was found. Plug one in, then look again.');
+    if (items.length === 0) toast('No microphone and no camera was found. Plug one in, then try again.');
     else openMenu(anchor, 'Devices', items);
   } catch (error) {
     failed(error);

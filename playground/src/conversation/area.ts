@@ -2,13 +2,14 @@ import type { Session } from '../app/session.ts';
 import { h, setChildren } from '../lib/dom.ts';
 import { childAbort, watch } from '../lib/watch.ts';
 import { logo } from '../ui/logo.ts';
+import { Drafts } from './drafts.ts';
 import { conversationPane } from './pane.ts';
 
-/** Where the open conversation is, or a friendly nothing. */
+/** The main area: the open conversation, or a placeholder. */
 export class ConversationArea {
   readonly element = h('main', { class: 'area' });
   readonly #session: Session;
-  readonly #drafts = new Map<string, string>();
+  readonly #drafts = new Drafts();
   #openId: string | undefined;
   #scope = new AbortController();
 

@@ -13,7 +13,7 @@ import { addMembers, renameGroup } from './group-dialogs.ts';
 import { leaveGroup } from './conversation-menu.ts';
 import { memberRow, type Member } from './member-row.ts';
 
-/** About a conversation: who is in it, and what may be changed. */
+/** The details of a conversation: flags and members, with the actions that the user may perform. */
 export function detailsPanel(
   session: Session,
   view: ConversationView,
@@ -111,7 +111,7 @@ function flag(
   const box = h('input', { type: 'checkbox', role: 'switch', class: 'switch' });
   let held = false;
   on(box, 'change', () => {
-    // What the server says counts: until then, and when it refuses, the switch stays where it was.
+    // The switch shows the state of the server: it changes when the server has answered and stays if the request fails.
     const wanted = box.checked;
     void change(wanted).finally(() => {
       box.checked = held;

@@ -6,7 +6,7 @@ import { conversationAvatar } from '../ui/avatar.ts';
 import { openDialog } from '../ui/dialog.ts';
 import { attempt, toast } from '../ui/toast.ts';
 
-/** Chooses where a message goes. */
+/** Opens a dialog that selects the conversation to forward a message to. */
 export function forwardMessage({ client, userId, presence, signal }: Session, message: Message): void {
   const { conversations } = client.conversations.inbox.getSnapshot();
   const filter = h('input', {
@@ -48,7 +48,7 @@ export function forwardMessage({ client, userId, presence, signal }: Session, me
   }
 }
 
-/** The server can't copy what only its readers can open: it is sent anew, and stays a secret wherever it goes. */
+/** The server can't copy an encrypted message, so the client encrypts it again for the other conversation. */
 async function pass(client: CommClient, message: Message, toConversationId: string): Promise<Message> {
   const { id: messageId, conversationId: fromConversationId, encrypted, content } = message;
   if (encrypted === true)

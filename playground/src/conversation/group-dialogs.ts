@@ -11,7 +11,7 @@ export function renameGroup({ client }: Session, conversation: Conversation | un
   if (conversation === undefined) return;
   const name = h('input', {
     class: 'field',
-    'aria-label': 'Name of the group',
+    'aria-label': 'Group name',
     required: true,
     maxlength: 200,
     value: conversation.name,
@@ -31,7 +31,7 @@ export function renameGroup({ client }: Session, conversation: Conversation | un
     const wanted = name.value.trim();
     if (wanted === '') return;
     dialog.close();
-    void attempt('The group was not renamed', client.conversations.rename(conversation.id, wanted));
+    void attempt('The group was not renamed', client.conversations.update(conversation.id, { name: wanted }));
   });
 }
 
@@ -55,6 +55,6 @@ export function addMembers(session: Session, conversation: Conversation | undefi
     const userIds = people.chosen.value;
     if (userIds.length === 0) return;
     dialog.close();
-    void attempt('They were not added', session.client.conversations.addParticipants(conversation.id, userIds));
+    void attempt('The people were not added', session.client.conversations.addParticipants(conversation.id, userIds));
   });
 }

@@ -45,6 +45,7 @@ export function conversationHeader(
     () => {
       const { conversation } = view.getSnapshot();
       setAttributes(details, { 'aria-pressed': String(showsDetails.value) });
+      more.disabled = conversation === undefined;
       if (conversation === undefined) return;
       const other = otherIn(conversation, userId);
       const isConnected = client.status === 'connected';

@@ -2,7 +2,7 @@ import type { ConversationView } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import type { Timeline } from './timeline.ts';
 
-/** Reads what is on the screen of somebody who is there: the page visible and focused, the newest message in sight. */
+/** Marks the conversation as read while the page is visible and focused and the newest message is in view. */
 export function markWhenSeen(
   { client }: Session,
   view: ConversationView,
@@ -17,13 +17,13 @@ export function markWhenSeen(
     if (conversation === undefined || conversation.unreadCount === 0) return;
     isRunning = true;
     const newest = messages.at(-1)?.id;
-    // What could not be marked now is marked at the next occasion.
+    // A failed request is repeated at the next trigger.
     view
       .markRead()
       .catch(() => undefined)
       .finally(() => {
         isRunning = false;
-        // Whatever came meanwhile found a mark under way.
+        // Messages that arrived during the request have not been marked yet.
         if (view.getSnapshot().messages.at(-1)?.id !== newest) look();
       });
   };

@@ -13,13 +13,13 @@ import { removeMember } from './conversation-menu.ts';
 export interface Member {
   participant: Participant;
   conversation: Conversation;
-  /** The user, as a member. */
+  /** This user's own membership. */
   own: Participant | undefined;
 }
 
 const ROLE_LABELS: Readonly<Record<Role, string>> = { owner: 'Owner', admin: 'Admin', member: '' };
 
-/** Somebody in a conversation; for those who may, with a menu of what can be done. */
+/** A member of a conversation, with a menu of the actions that the user may perform. */
 export function memberRow(session: Session): ItemView<Member> {
   const { userId, presence } = session;
   const picture = avatar('');
@@ -60,7 +60,7 @@ export function memberRow(session: Session): ItemView<Member> {
   };
 }
 
-/** Owners act on everybody, admins on everybody but owners; nobody on themselves. */
+/** Owners can manage all other members, admins all other members except owners. */
 function itemsFor(session: Session, { participant, conversation, own }: Member): MenuItem[] {
   const { conversations } = session.client;
   const { userId, role = 'member' } = participant;
@@ -74,7 +74,8 @@ function itemsFor(session: Session, { participant, conversation, own }: Member):
   const make = (wanted: Role, label: string): MenuItem => ({
     label,
     icon: 'person',
-    select: () => void attempt(`${name} stays what they are`, conversations.setRole(conversation.id, userId, wanted)),
+    select: () =>
+      void attempt(`The role of ${name} could not be changed`, conversations.setRole(conversation.id, userId, wanted)),
   });
   const items: MenuItem[] = [];
   if (role !== 'admin') items.push(make('admin', 'Make admin'));

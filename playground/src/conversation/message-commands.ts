@@ -9,7 +9,7 @@ import { forwardMessage } from './forward.ts';
 import { pickReaction } from './reaction-picker.ts';
 import { showReaders } from './readers.ts';
 
-/** What a person can do with a message; the rows and their menus only know this. */
+/** The actions of a message, as rows and menus call them. */
 export interface MessageCommands {
   onJump: (messageId: string) => void;
   readonly jumpTo: (messageId: string) => void;
@@ -30,14 +30,14 @@ export function messageCommands(session: Session, view: ConversationView, compos
   });
 
   const remove = async (message: Message): Promise<void> => {
-    const text = 'Everybody sees that there was a message, but not what it said.';
+    const text = 'Members see that a message was deleted, but not its text.';
     if (!(await confirm({ title: 'Delete this message?', text, action: 'Delete' }))) return;
     await attempt('The message was not deleted', client.messages.delete(refOf(message)));
   };
   const copy = async (message: Message): Promise<void> => {
     await navigator.clipboard.writeText(message.content).then(
       () => toast('Copied'),
-      () => toast('The browser did not allow to copy'),
+      () => toast('The browser denied access to the clipboard'),
     );
   };
   const discard = ({ clientId }: Message): void => {
@@ -67,12 +67,15 @@ export function messageCommands(session: Session, view: ConversationView, compos
     onJump: () => undefined,
     jumpTo: (messageId) => commands.onJump(messageId),
     react: (message, emoji) =>
-      void attempt('The reaction was not kept', client.messages.react({ ...refOf(message), emoji })),
-    pickReaction: (message, anchor) => pickReaction(anchor, message, userId, (emoji) => commands.react(message, emoji)),
+      void attempt('The reaction was not saved', client.messages.react({ ...refOf(message), emoji })),
+    pickReaction: (message, anchor) => {
+      const own = message.reactions?.filter(({ users }) => users.includes(userId)).map(({ emoji }) => emoji) ?? [];
+      pickReaction(anchor, own, (emoji) => commands.react(message, emoji));
+    },
     reply: (message) => composer.reply(message),
     retry: ({ clientId }) => {
       if (clientId === undefined) return;
-      // Another refusal shows at the message itself.
+      // The message shows its own failure.
       client.messages.retry(clientId).catch(() => undefined);
       outbox.refresh();
     },

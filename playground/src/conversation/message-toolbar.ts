@@ -4,8 +4,8 @@ import { iconButton } from '../ui/button.ts';
 import type { MessageCommands } from './message-commands.ts';
 
 /**
- * One toolbar for all messages: it stands at the message that is pointed at, focused or tapped. The messages are one stop
- * of the Tab key; arrow keys move among them, R replies, Enter opens the menu.
+ * One toolbar for all messages, shown at the message that is hovered, focused or tapped. The list of messages is a single
+ * tab stop: arrow keys move between messages, R replies, Enter opens the menu.
  */
 export class MessageToolbar {
   readonly #rows: HTMLElement;
@@ -16,6 +16,8 @@ export class MessageToolbar {
   readonly #more: HTMLButtonElement;
   readonly #react: HTMLButtonElement;
   #at: HTMLElement | undefined;
+  /** The message below the mouse, also while it has no actions. */
+  #hovered: HTMLElement | undefined;
   #stop: HTMLElement | undefined;
 
   constructor(rows: HTMLElement, commands: MessageCommands, ownId: string) {
@@ -46,20 +48,27 @@ export class MessageToolbar {
       this.#more,
     );
     on(rows, 'pointerover', (event) => {
-      if (event.pointerType === 'mouse') this.#moveTo(messageAt(event), false);
+      if (event.pointerType !== 'mouse') return;
+      this.#hovered = messageAt(event);
+      this.#moveTo(this.#hovered, false);
     });
     on(rows, 'pointerleave', (event) => {
-      if (event.pointerType === 'mouse') this.#leave();
+      if (event.pointerType !== 'mouse') return;
+      this.#hovered = undefined;
+      this.#leave();
     });
     on(rows, 'focusin', (event) => this.#moveTo(messageAt(event), true));
     on(rows, 'keydown', (event) => this.#key(event));
   }
 
-  /** The row of this message is there, or shows another state of it. */
+  /** Call it when the row of a message is created or updated. */
   set(element: HTMLElement, message: Message): void {
     this.#messages.set(element, message);
     if (this.#stop?.isConnected !== true) this.#setStop(element);
     if (element === this.#at && !hasActions(message)) this.#leave();
+    // A message gets its actions when the server has stored it: it may have been hovered or focused before.
+    const isFocused = element === document.activeElement;
+    if (isFocused || element === this.#hovered) this.#moveTo(element, isFocused);
   }
 
   #key(event: KeyboardEvent): void {
@@ -83,7 +92,7 @@ export class MessageToolbar {
     const message = element && this.#messages.get(element);
     if (element === undefined || message === undefined) return;
     if (isFocus) this.#setStop(element);
-    // What is being used doesn't run away from under the fingers.
+    // The toolbar stays in place while it is hovered or focused.
     const isUsed =
       this.#element.contains(document.activeElement) || this.#element.querySelector('[aria-expanded]') !== null;
     if (element === this.#at || (isUsed && !isFocus)) return;
@@ -102,7 +111,7 @@ export class MessageToolbar {
     this.#at = undefined;
   }
 
-  /** Where the Tab key comes in. */
+  /** The message that the Tab key focuses. */
   #setStop(element: HTMLElement): void {
     if (element === this.#stop) return;
     this.#stop?.setAttribute('tabindex', '-1');
@@ -111,7 +120,7 @@ export class MessageToolbar {
   }
 }
 
-/** Nothing can be done with what isn't stored, or isn't there any more. */
+/** Messages that are not stored yet, and deleted ones, have no actions. */
 function hasActions({ seq, deletedAt, type }: Message): boolean {
   return seq !== undefined && deletedAt === undefined && type !== 'system' && type !== 'call';
 }

@@ -1,5 +1,7 @@
 import type { Message } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
+import { messageFiles } from '../attachments/files-view.ts';
+import { filesOf } from '../attachments/message-files.ts';
 import { h, hiddenText, on, setAttributes, setChildren, setText } from '../lib/dom.ts';
 import { exactTime, listNames, timeOfDay } from '../lib/format.ts';
 import { icon } from '../lib/icons.ts';
@@ -15,28 +17,31 @@ import { reactionBar } from './reaction-bar.ts';
 import { isNotice, type MessageRowData } from './rows.ts';
 import { statusIcon } from './status-icon.ts';
 
-/** One message, in whatever state. Only what differs is drawn again. */
+/** The row of a message. Updates only the parts that changed. */
 export function messageView(
   session: Session,
   commands: MessageCommands,
   toolbar: MessageToolbar,
+  signal: AbortSignal,
 ): ItemView<MessageRowData> {
   const { userId } = session;
   const picture = h('span', { class: 'message-avatar' });
   const sender = h('span', { class: 'message-sender' });
   const forwarded = h('span', { class: 'message-forwarded', hidden: true }, icon('forward', 14), 'Forwarded');
   const quote = quoteView(session, commands);
+  const files = messageFiles(session, commands.discard, signal);
   const content = h('div', { class: 'message-content', dir: 'auto' });
   const edited = h('span', { hidden: true }, 'edited');
   const time = h('time', {});
   const status = h('span', { class: 'message-status' });
+  const statusMark = statusIcon();
   const lock = h(
     'span',
     { class: 'message-lock', role: 'img', 'aria-label': 'Encrypted', title: 'Encrypted end to end', hidden: true },
     icon('lock', 13),
   );
   const meta = h('span', { class: 'message-meta' }, lock, edited, time, status);
-  const bubble = h('div', { class: 'bubble' }, forwarded, quote.element, content, meta);
+  const bubble = h('div', { class: 'bubble' }, forwarded, quote.element, files.element, content, meta);
   const reactions = reactionBar(userId, commands);
   const failure = h('div', { class: 'message-failure', role: 'alert', hidden: true });
   const readers = h('div', { class: 'message-readers', hidden: true });
@@ -50,7 +55,7 @@ export function messageView(
     readers,
   );
   const element = h('li', { class: 'message', tabindex: -1 }, body);
-  // A tap on a phone is what pointing at it is elsewhere.
+  // On touch devices a tap shows the toolbar, as hovering does elsewhere.
   on(bubble, 'click', () => {
     if (window.matchMedia('(hover: none)').matches) element.focus({ preventScroll: true });
   });
@@ -59,7 +64,10 @@ export function messageView(
 
   return {
     element,
-    dispose: () => quote.dispose(),
+    dispose() {
+      quote.dispose();
+      files.dispose();
+    },
     update(row) {
       const { message, first, last } = row;
       if (held !== undefined && isSame(held, row)) return;
@@ -68,7 +76,7 @@ export function messageView(
       const isOwn = message.senderId === userId;
       const isDeleted = message.deletedAt !== undefined;
       const isPlain = isNotice(message);
-      // Stored and not readable here: that says nothing about how far it has come.
+      // No status for an undecrypted message: its delivery state is not meaningful here.
       const isSealed = message.undecrypted !== undefined;
       setAttributes(element, {
         'data-own': isOwn,
@@ -85,17 +93,20 @@ export function messageView(
       sender.dataset['shown'] = String(first && !isOwn);
       forwarded.hidden = message.forwardedFrom === undefined || isDeleted;
       quote.update(isDeleted ? undefined : message.replyTo);
-      const key = `${isDeleted} ${message.type} ${message.encrypted} ${message.undecrypted} ${message.content}`;
+      const key = `${isDeleted} ${message.deletionUnauthenticated} ${message.type} ${message.encrypted} ${message.undecrypted} ${filesOf(message)[0]?.fileName} ${message.content}`;
       if (key !== heldContent) {
         heldContent = key;
         setChildren(content, ...contentOf(session, message));
         setAttributes(bubble, { 'data-emoji': content.querySelector('.emoji-only') !== null });
       }
+      files.update(message);
+      setAttributes(bubble, { 'data-files': !files.element.hidden });
       lock.hidden = message.encrypted !== true || isDeleted;
       edited.hidden = message.updatedAt === undefined || isDeleted;
       setText(time, timeOfDay(message.createdAt));
       setAttributes(time, { datetime: message.createdAt, title: exactTime(message.createdAt) });
-      setChildren(status, isOwn && !isDeleted && !isPlain && !isSealed && statusIcon(message.status));
+      statusMark.update(message.status);
+      setChildren(status, isOwn && !isDeleted && !isPlain && !isSealed && statusMark.element);
       reactions.update(message);
       showFailure(failure, message, session, commands);
       showReaders(readers, row.readers);
@@ -122,7 +133,8 @@ function showFailure(element: HTMLElement, message: Message, { refusals }: Sessi
     element,
     h('span', {}, reason === undefined ? 'Not sent' : `Not sent: ${reason}`),
     button({ label: 'Retry', class: 'button-link' }, () => commands.retry(message)),
-    button({ label: 'Edit', class: 'button-link' }, () => commands.rewrite(message)),
+    // The text can be edited, but the files would be lost.
+    filesOf(message).length === 0 && button({ label: 'Edit', class: 'button-link' }, () => commands.rewrite(message)),
     button({ label: 'Discard', class: 'button-link' }, () => commands.discard(message)),
   );
 }

@@ -1,12 +1,12 @@
 import type { ConversationView } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
-import { h, setChildren } from '../lib/dom.ts';
+import { h, setChildren, setText } from '../lib/dom.ts';
 import { titleOf } from '../lib/people.ts';
 import { button } from '../ui/button.ts';
 
 type Way = 'older' | 'newer';
 
-/** Loads what comes before and after as somebody gets near it, and says so. */
+/** Loads older and newer pages when the user scrolls near an edge, and shows the progress. */
 export class Pager {
   readonly top = h('div', { class: 'pager pager-top', role: 'status' });
   readonly bottom = h('div', { class: 'pager', role: 'status' });
@@ -14,6 +14,9 @@ export class Pager {
   readonly #view: ConversationView;
   readonly #running = new Set<Way>();
   readonly #failed = new Set<Way>();
+  readonly #spinners = { older: spinner(), newer: spinner() };
+  readonly #buttons = { older: this.#button('older'), newer: this.#button('newer') };
+  readonly #beginning = h('p', { class: 'beginning' });
 
   constructor(session: Session, view: ConversationView, signal: AbortSignal) {
     this.#session = session;
@@ -25,7 +28,7 @@ export class Pager {
     session.client.on('status', again, { signal });
   }
 
-  /** Looks whether an edge is near. */
+  /** Loads a page if an edge is near. */
   look({ scrollTop, scrollHeight, clientHeight }: HTMLElement): void {
     if (clientHeight === 0) return;
     const { hasOlder, hasNewer, messages } = this.#view.getSnapshot();
@@ -44,23 +47,23 @@ export class Pager {
         conversation?.type === 'direct'
           ? `This is the beginning of your chat with ${title}. Say hello.`
           : `This is the beginning of ${title}.`;
-      setChildren(this.top, isEmpty ? h('p', { class: 'beginning' }, hint) : loading ? spinner() : undefined);
+      setText(this.#beginning, hint);
+      setChildren(this.top, isEmpty ? this.#beginning : loading && this.#spinners.older);
       setChildren(this.bottom);
       return;
     }
-    setChildren(
-      this.top,
-      hasOlder ? this.#state('older') : h('p', { class: 'beginning' }, 'The beginning of this conversation'),
-    );
+    setText(this.#beginning, 'The beginning of this conversation');
+    setChildren(this.top, hasOlder ? this.#state('older') : this.#beginning);
     setChildren(this.bottom, hasNewer && this.#state('newer'));
   }
 
   #state(way: Way): HTMLElement {
-    return this.#failed.has(way)
-      ? button({ label: `Load ${way} messages`, icon: 'retry', class: 'button-quiet button-small' }, () =>
-          this.#load(way),
-        )
-      : spinner();
+    return this.#failed.has(way) ? this.#buttons[way] : this.#spinners[way];
+  }
+
+  #button(way: Way): HTMLElement {
+    const label = `Load ${way} messages`;
+    return button({ label, icon: 'retry', class: 'button-quiet button-small' }, () => this.#load(way));
   }
 
   #load(way: Way): void {

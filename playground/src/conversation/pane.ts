@@ -1,30 +1,26 @@
 import type { ConversationSnapshot } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { keyNotices } from '../encryption/notices.ts';
-import { h, setChildren } from '../lib/dom.ts';
+import { h, on, setChildren } from '../lib/dom.ts';
 import { Cell, childAbort, watch } from '../lib/watch.ts';
 import { button } from '../ui/button.ts';
 import { reasonOf } from '../ui/toast.ts';
 import { Composer } from './composer.ts';
 import { detailsPanel } from './details.ts';
+import type { Drafts } from './drafts.ts';
 import { conversationHeader } from './header.ts';
 import { markWhenSeen } from './mark-when-seen.ts';
 import { messageCommands } from './message-commands.ts';
 import { Timeline } from './timeline.ts';
 import { typingLine } from './typing-line.ts';
 
-/** One open conversation: it joins when it appears and leaves when `signal` aborts. */
-export function conversationPane(
-  session: Session,
-  id: string,
-  drafts: Map<string, string>,
-  signal: AbortSignal,
-): HTMLElement {
+/** An open conversation. Opens its view at once and closes it when `signal` aborts. */
+export function conversationPane(session: Session, id: string, drafts: Drafts, signal: AbortSignal): HTMLElement {
   const { client, route } = session;
   const view = client.conversations.open(id);
   signal.addEventListener('abort', () => view.close());
   const showsDetails = new Cell(false);
-  const composer = new Composer(session, view, drafts, () => timeline.toNewest());
+  const composer = new Composer(session, view, drafts, () => timeline.toNewest(), signal);
   const commands = messageCommands(session, view, composer);
   const timeline = new Timeline(session, view, commands, signal);
   commands.onJump = (messageId) => void timeline.jumpTo(messageId);
@@ -35,6 +31,8 @@ export function conversationPane(
   const problem = h('div', { class: 'pane-problem', role: 'alert', hidden: true });
   const body = h('div', { class: 'pane-main' }, problem, header, notices, timeline.element, typing, composer.element);
   const pane = h('div', { class: 'pane' }, body);
+
+  takeDrops(body, (files) => composer.drop(files));
 
   let detailsScope = childAbort(signal);
   watch(
@@ -47,13 +45,15 @@ export function conversationPane(
     },
     signal,
   );
+  let shownError: unknown;
   const showProblem = ({ error, conversation }: ConversationSnapshot): void => {
     const isFatal = error !== undefined && conversation === undefined;
     problem.hidden = !isFatal;
-    if (!isFatal) return;
+    if (!isFatal || error === shownError) return;
+    shownError = error;
     const text =
       error.code === 'NOT_FOUND'
-        ? 'There is no such chat, or you are not in it.'
+        ? 'This chat does not exist, or you are not a member.'
         : `This chat could not be opened: ${reasonOf(error)}.`;
     setChildren(
       problem,
@@ -64,7 +64,7 @@ export function conversationPane(
   watch([view.subscribe], () => showProblem(view.getSnapshot()), signal);
   watch([session.keys.subscribe], () => composer.setEncrypted(session.keys.isRequired(id)), signal);
   markWhenSeen(session, view, timeline, signal);
-  // Where a search result or a quote leads to.
+  // The target of a search result or a quote.
   watch(
     [route.place.subscribe],
     () => {
@@ -77,4 +77,22 @@ export function conversationPane(
   );
   if (window.matchMedia('(hover: hover)').matches) queueMicrotask(() => composer.focus());
   return pane;
+}
+
+/** Takes files that are dropped anywhere on an element, which is marked meanwhile. */
+function takeDrops(element: HTMLElement, take: (files: FileList) => void): void {
+  const mark = (event: DragEvent, isOver: boolean): void => {
+    if (event.dataTransfer?.types.includes('Files') !== true) return;
+    event.preventDefault();
+    element.classList.toggle('drop-target', isOver);
+  };
+  on(element, 'dragover', (event) => mark(event, true));
+  on(element, 'dragleave', (event) => {
+    if (!(event.relatedTarget instanceof Node && element.contains(event.relatedTarget))) mark(event, false);
+  });
+  on(element, 'drop', (event) => {
+    mark(event, false);
+    const { files } = event.dataTransfer ?? {};
+    if (files !== undefined && files.length > 0) take(files);
+  });
 }

@@ -10,7 +10,7 @@ export interface QuoteView {
   dispose(): void;
 }
 
-/** The message that another one answers; a click goes there. */
+/** Shows the quoted message of a reply; a click jumps to it. */
 export function quoteView({ quotes, client, userId }: Session, { jumpTo }: MessageCommands): QuoteView {
   const name = h('strong', {});
   const text = h('span', { dir: 'auto' });
@@ -22,11 +22,12 @@ export function quoteView({ quotes, client, userId }: Session, { jumpTo }: Messa
   });
   const show = (message: Message | undefined): void => {
     const who = message === undefined ? '' : message.senderId === userId ? 'You' : nameOf(message.senderId);
-    const summary = message === undefined ? 'A message' : summaryOf(message);
+    const summary = message === undefined ? 'Message' : summaryOf(message);
     setText(name, who);
     setText(text, summary);
     setAttributes(element, {
-      'aria-label': message === undefined ? 'Go to the answered message' : `Answer to ${who}: ${summary}. Go there`,
+      'aria-label':
+        message === undefined ? 'Go to the quoted message' : `Reply to ${who}: ${summary}. Go to the quoted message`,
     });
   };
   return {

@@ -5,7 +5,7 @@ import { KeyedList, type ItemView } from '../lib/keyed-list.ts';
 import { nameOf } from '../lib/people.ts';
 import type { MessageCommands } from './message-commands.ts';
 
-/** The reactions to a message; a click joins in, or takes one's own back. */
+/** The reactions to a message; a click adds or removes the user's own. */
 export function reactionBar(
   ownId: string,
   commands: MessageCommands,
@@ -31,12 +31,16 @@ export function reactionBar(
     });
     return {
       element: chip,
-      update({ count, users }) {
-        const names = users.map((id) => (id === ownId ? 'You' : nameOf(id)));
+      update({ count, users, unauthenticated = [] }) {
+        const names = users.map((id) => {
+          const name = id === ownId ? 'You' : nameOf(id);
+          return unauthenticated.includes(id) ? `${name} (only the server says so)` : name;
+        });
         const label = `${emoji} by ${listNames(names, 6)}`;
         setText(number, String(count));
         setAttributes(chip, {
           'aria-pressed': String(users.includes(ownId)),
+          'data-unconfirmed': unauthenticated.length > 0,
           'aria-label': label,
           title: listNames(names, 6),
         });

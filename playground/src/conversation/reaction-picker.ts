@@ -1,4 +1,3 @@
-import type { Message } from 'lumen-comm';
 import { h, on } from '../lib/dom.ts';
 import { popover } from '../ui/menu.ts';
 
@@ -13,17 +12,11 @@ const EMOJI: readonly [emoji: string, name: string][] = [
   ['🔥', 'Fire'],
 ];
 
-/** A small choice of reactions; arrow keys move in it. */
-export function pickReaction(
-  anchor: HTMLElement,
-  message: Message,
-  ownId: string,
-  choose: (emoji: string) => void,
-): void {
+/** A popover with a set of reactions; arrow keys move between them. @param own - the reactions that are chosen already */
+export function pickReaction(anchor: HTMLElement, own: readonly string[], choose: (emoji: string) => void): void {
   const element = h('div', { class: 'reaction-picker', role: 'toolbar', 'aria-label': 'React with' });
   const held = popover(anchor, element);
   const buttons = EMOJI.map(([emoji, name], at) => {
-    const isOwn = message.reactions?.some((each) => each.emoji === emoji && each.users.includes(ownId)) === true;
     const choice = h(
       'button',
       {
@@ -31,7 +24,7 @@ export function pickReaction(
         class: 'reaction-choice',
         'aria-label': name,
         title: name,
-        'aria-pressed': String(isOwn),
+        'aria-pressed': String(own.includes(emoji)),
         tabindex: at === 0 ? 0 : -1,
       },
       emoji,

@@ -7,7 +7,7 @@ import { watch } from '../lib/watch.ts';
 import { avatar } from '../ui/avatar.ts';
 import { openDialog } from '../ui/dialog.ts';
 
-/** Who has read a message and when, who has only got it, and who neither. Live while it is open. */
+/** Shows who has read a message and when, and to whom it was delivered. Updates while it is open. */
 export function showReaders(session: Session, view: ConversationView, message: Message): void {
   const dialog = openDialog('Read by');
   watch(
@@ -40,7 +40,7 @@ export function showReaders(session: Session, view: ConversationView, message: M
       });
       dialog.body.replaceChildren(
         rows.length === 0
-          ? h('p', { class: 'muted' }, 'Nobody else is in this chat.')
+          ? h('p', { class: 'muted' }, 'This chat has no other members.')
           : h('ul', { class: 'people' }, ...rows),
       );
     },

@@ -5,17 +5,17 @@ export interface MessageRowData {
   kind: 'message';
   key: string;
   message: Message;
-  /** First and last of what one person wrote in one go. */
+  /** First and last message of a group of consecutive messages by one sender. */
   first: boolean;
   last: boolean;
-  /** Who of a group has read up to here and no further. */
+  /** Members of a group whose read position is this message. */
   readers: readonly string[];
 }
 export type Row = MessageRowData | { kind: 'day'; key: string; label: string } | { kind: 'unread'; key: string };
 
 const GROUP_MS = 5 * 60_000;
 
-/** Where a message stands for good: under its sender's own id, so that it stays the same row once it is stored. */
+/** The row key of a message: the client id if present, so that the row stays the same once the message is stored. */
 function keyOf({ id, clientId, senderId }: Message): string {
   return clientId === undefined ? id : `${senderId} ${clientId}`;
 }
@@ -23,12 +23,12 @@ function keyOf({ id, clientId, senderId }: Message): string {
 export interface RowContext {
   ownId: string;
   conversation: Conversation | undefined;
-  /** What was read when the conversation was opened; `undefined`: nothing was unread. */
+  /** The read position when the conversation was opened; `undefined` if nothing was unread. */
   readSeq: number | undefined;
   hasOlder: boolean;
 }
 
-/** Messages with what stands between them. */
+/** Messages and the dividers between them. */
 export function rowsOf(messages: readonly Message[], context: RowContext): Row[] {
   const rows: Row[] = [];
   const readers = readersOf(messages, context);
@@ -61,14 +61,14 @@ function belongs(one: Message | undefined, next: Message): boolean {
   return pause < GROUP_MS && isSameDay(one.createdAt, next.createdAt);
 }
 
-/** Only where what was read is loaded too: else nobody knows where the unread ones begin. */
+/** The divider is shown only if the last read message is loaded; otherwise the first unread message is unknown. */
 function firstUnread(messages: readonly Message[], { ownId, readSeq, hasOlder }: RowContext): number {
   const oldest = messages[0]?.seq;
   if (readSeq === undefined || oldest === undefined || (oldest > readSeq + 1 && hasOlder)) return -1;
   return messages.findIndex(({ seq, senderId }) => seq !== undefined && seq > readSeq && senderId !== ownId);
 }
 
-/** By the message that each of the others has read last. In a direct chat the ticks say it. */
+/** Other members by the message that they have read last. Direct chats show this in the status icon instead. */
 function readersOf(messages: readonly Message[], { conversation, ownId }: RowContext): Map<string, string[]> {
   const readers = new Map<string, string[]>();
   if (conversation?.type !== 'group') return readers;

@@ -1,6 +1,6 @@
 import type { MessageStatus } from 'lumen-comm';
-import { h } from '../lib/dom.ts';
-import { icon, type IconName } from '../lib/icons.ts';
+import { h, setAttributes } from '../lib/dom.ts';
+import { setIcon, type IconName } from '../lib/icons.ts';
 
 const STATUS: Readonly<Record<MessageStatus, { icon: IconName; label: string }>> = {
   sending: { icon: 'clock', label: 'Sending' },
@@ -10,12 +10,15 @@ const STATUS: Readonly<Record<MessageStatus, { icon: IconName; label: string }>>
   failed: { icon: 'failed', label: 'Not sent' },
 };
 
-/** How far a message of one's own has come. */
-export function statusIcon(status: MessageStatus): HTMLElement {
-  const { icon: name, label } = STATUS[status];
-  return h(
-    'span',
-    { class: 'status', role: 'img', 'aria-label': label, title: label, 'data-status': status },
-    icon(name, 15),
-  );
+/** The delivery status of an own message. One element for all statuses, because a status may change while it is pressed. */
+export function statusIcon(): { element: HTMLElement; update(status: MessageStatus): void } {
+  const element = h('span', { class: 'status', role: 'img' });
+  return {
+    element,
+    update(status) {
+      const { icon, label } = STATUS[status];
+      setAttributes(element, { 'aria-label': label, title: label, 'data-status': status });
+      setIcon(element, icon, 15);
+    },
+  };
 }

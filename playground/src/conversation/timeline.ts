@@ -10,9 +10,9 @@ import { MessageToolbar } from './message-toolbar.ts';
 import { messageView } from './message-view.ts';
 import { Pager } from './pager.ts';
 import { rowsOf, type Row } from './rows.ts';
-import { ScrollKeeper } from './scroll-keeper.ts';
+import { ScrollAnchor } from './scroll-anchor.ts';
 
-/** The messages of a conversation: stays at the end while one is there, and where one reads otherwise. */
+/** The messages of a conversation. Follows new messages at the end; keeps the position if the user has scrolled up. */
 export class Timeline {
   readonly element: HTMLElement;
   onScroll = (): void => undefined;
@@ -21,13 +21,13 @@ export class Timeline {
   readonly #list: KeyedList<Row>;
   readonly #rows: HTMLElement;
   readonly #scroller: HTMLElement;
-  readonly #keeper: ScrollKeeper;
+  readonly #anchor: ScrollAnchor;
   readonly #pager: Pager;
   readonly #newest: HTMLButtonElement;
   readonly #newestCount = h('span', { class: 'badge', hidden: true });
-  /** Until where the user had read when the conversation appeared; `null`: not known yet. */
+  /** The user's read position when the conversation was opened; `null` until it is known. */
   #readSeq: number | undefined | null = null;
-  /** Whether the first look has been taken: at what is unread, else at the end. */
+  /** Whether the initial scroll position was set: the first unread message, otherwise the end. */
   #isSettled = false;
 
   constructor(session: Session, view: ConversationView, commands: MessageCommands, signal: AbortSignal) {
@@ -54,33 +54,33 @@ export class Timeline {
     this.#list = new KeyedList<Row>(
       this.#rows,
       ({ key }) => key,
-      (row) => rowView(row, session, commands, toolbar),
+      (row) => rowView(row, session, commands, toolbar, signal),
     );
-    this.#keeper = new ScrollKeeper(this.#scroller, this.#rows, signal);
-    this.#keeper.onScroll = () => this.#scrolled();
+    this.#anchor = new ScrollAnchor(this.#scroller, this.#rows, signal);
+    this.#anchor.onScroll = () => this.#scrolled();
     watch([view.subscribe], () => this.#render(), signal);
   }
 
-  /** True while the newest message is in sight. */
+  /** True while the newest message is visible. */
   get atNewest(): boolean {
-    return this.#isSettled && this.#keeper.atEnd && !this.#view.getSnapshot().hasNewer;
+    return this.#isSettled && this.#anchor.atEnd && !this.#view.getSnapshot().hasNewer;
   }
 
   toNewest(): void {
     const { hasNewer, conversation } = this.#view.getSnapshot();
     const newest = conversation?.lastMessage?.id;
-    if (!hasNewer || newest === undefined) return this.#keeper.toEnd(true);
-    const jump = this.#view.jumpTo(newest).then(() => this.#afterRender(() => this.#keeper.toEnd(false)));
+    if (!hasNewer || newest === undefined) return this.#anchor.toEnd(true);
+    const jump = this.#view.jumpTo(newest).then(() => this.#afterRender(() => this.#anchor.toEnd(false)));
     void attempt('The newest messages could not be loaded', jump);
   }
 
   async jumpTo(messageId: string): Promise<void> {
-    this.#keeper.release();
+    this.#anchor.release();
     await attempt('This message could not be found', this.#view.jumpTo(messageId));
     this.#afterRender(() => {
       const element = this.#rows.querySelector<HTMLElement>(`[data-message-id="${CSS.escape(messageId)}"]`);
       if (element === null) return;
-      this.#keeper.show(element);
+      this.#anchor.show(element);
       element.focus({ preventScroll: true });
       element.classList.remove('flash');
       requestAnimationFrame(() => element.classList.add('flash'));
@@ -99,13 +99,13 @@ export class Timeline {
       this.#readSeq = conversation.unreadCount > 0 ? (own?.lastReadSeq ?? 0) : undefined;
     }
     const rows = rowsOf(messages, { ownId: userId, conversation, readSeq: this.#readSeq ?? undefined, hasOlder });
-    this.#keeper.around(!hasNewer, () => {
+    this.#anchor.around(!hasNewer, () => {
       this.#pager.render();
       this.#list.render(rows);
     });
     if (!loading && !this.#isSettled && messages.length > 0) {
       this.#isSettled = true;
-      this.#keeper.showStart(this.#rows.querySelector<HTMLElement>('.divider-unread'));
+      this.#anchor.showStart(this.#rows.querySelector<HTMLElement>('.divider-unread'));
     }
     setAttributes(this.element, { 'aria-busy': String(loading), 'data-group': conversation?.type === 'group' });
     this.#renderNewest();
@@ -126,15 +126,21 @@ export class Timeline {
     this.#newestCount.textContent = String(unread);
   }
 
-  /** Rendering is put off to the end of the turn; whatever needs its result comes after. */
+  /** Rendering is deferred to a microtask; code that needs its result runs after it. */
   #afterRender(task: () => void): void {
     queueMicrotask(() => queueMicrotask(task));
   }
 }
 
-function rowView(row: Row, session: Session, commands: MessageCommands, toolbar: MessageToolbar): ItemView<Row> {
+function rowView(
+  row: Row,
+  session: Session,
+  commands: MessageCommands,
+  toolbar: MessageToolbar,
+  signal: AbortSignal,
+): ItemView<Row> {
   if (row.kind === 'message') {
-    const view = messageView(session, commands, toolbar);
+    const view = messageView(session, commands, toolbar, signal);
     return { ...view, update: (next) => next.kind === 'message' && view.update(next) };
   }
   if (row.kind === 'unread') {

@@ -4,7 +4,7 @@ import { childAbort } from '../lib/watch.ts';
 import { iconButton } from '../ui/button.ts';
 import { connectionPanel } from './connection-panel.ts';
 import { eventPanel } from './event-panel.ts';
-import { linePanel } from './line-panel.ts';
+import { faultsPanel } from './faults-panel.ts';
 import { serverPanel } from './server-panel.ts';
 
 interface Panel {
@@ -13,15 +13,15 @@ interface Panel {
   create(session: Session, signal: AbortSignal): HTMLElement;
 }
 
-/** A new panel is one more line here. */
+/** The tabs of the drawer, in order. */
 const PANELS: readonly Panel[] = [
   { id: 'events', title: 'Events', create: eventPanel },
   { id: 'server', title: 'What the server sees', create: serverPanel },
-  { id: 'line', title: 'Line', create: linePanel },
+  { id: 'faults', title: 'Faults', create: faultsPanel },
   { id: 'connection', title: 'Connection', create: connectionPanel },
 ];
 
-/** What a developer wants to see under the chat. */
+/** The developer tools below the chat. */
 export class Drawer {
   readonly element: HTMLElement;
   readonly #session: Session;

@@ -6,14 +6,14 @@ import { KeyedList, type ItemView } from '../lib/keyed-list.ts';
 import { Cell, watch } from '../lib/watch.ts';
 import { button } from '../ui/button.ts';
 
-/** Everything the client told, newest first. */
+/** Shows the client's events, newest first. */
 export function eventPanel({ log }: Session, signal: AbortSignal): HTMLElement {
   const filter = new Cell('');
   const input = h('input', {
     class: 'field field-small',
     type: 'search',
     'aria-label': 'Filter events',
-    placeholder: 'Filter: message, typing, a word of a payload…',
+    placeholder: 'Filter by event name or payload',
     spellcheck: 'false',
   });
   on(input, 'input', () => filter.set(input.value.trim().toLowerCase()));
@@ -21,7 +21,7 @@ export function eventPanel({ log }: Session, signal: AbortSignal): HTMLElement {
   const clear = button({ label: 'Clear', class: 'button-small' }, () => log.clear());
   const total = h('span', { class: 'muted drawer-count' });
   const rows = h('ol', { class: 'events', reversed: true, 'aria-label': 'Events' });
-  const nothing = h('p', { class: 'muted drawer-nothing' }, 'Nothing yet.');
+  const nothing = h('p', { class: 'muted drawer-nothing' }, 'No events yet.');
   const list = new KeyedList<LoggedEvent>(rows, ({ number }) => String(number), eventRow);
   watch(
     [log.entries.subscribe, log.paused.subscribe, filter.subscribe],
@@ -53,7 +53,7 @@ function matches({ name, payload }: LoggedEvent, words: string): boolean {
   return name.includes(words) || textOf(payload).toLowerCase().includes(words);
 }
 
-/** One line; the whole payload is written out when it is opened. */
+/** One event; the payload is formatted when the row is expanded. */
 function eventRow({ at, name, payload }: LoggedEvent): ItemView<LoggedEvent> {
   const summary = h(
     'summary',

@@ -10,7 +10,7 @@ import { button } from '../ui/button.ts';
 const MOST = 20;
 const EVENTS = ['message:new', 'message:updated', 'message:deleted'] as const;
 
-/** The newest messages of the open chat: as they are read here, and as the server has them. */
+/** Shows the newest messages of the open chat, as decrypted by the client and as stored by the server. */
 export function serverPanel(session: Session, signal: AbortSignal): HTMLElement {
   const { client, route, userId } = session;
   const title = h('span', { class: 'muted drawer-count' });
@@ -28,7 +28,7 @@ export function serverPanel(session: Session, signal: AbortSignal): HTMLElement 
     fetching = childAbort(signal);
     const { conversationId } = route.place.value;
     table.hidden = true;
-    if (conversationId === undefined) return setText(nothing, 'Open a chat: its messages show here.');
+    if (conversationId === undefined) return setText(nothing, 'Open a chat to see its messages here.');
     const conversations = client.conversations.inbox.getSnapshot().conversations;
     const conversation = conversations.find(({ id }) => id === conversationId);
     setText(title, conversation === undefined ? '' : `Chat: ${titleOf(conversation, userId)}`);
@@ -46,7 +46,7 @@ export function serverPanel(session: Session, signal: AbortSignal): HTMLElement 
         setText(nothing, `The server did not answer: ${isCommError(error) ? error.message : String(error)}`);
     }
   };
-  const again = button({ label: 'Look again', icon: 'retry', class: 'button-small' }, () => void show());
+  const again = button({ label: 'Refresh', icon: 'retry', class: 'button-small' }, () => void show());
   watch(
     [route.place.subscribe, ...EVENTS.map((name) => (listener: () => void) => client.on(name, listener))],
     () => void show(),
@@ -60,7 +60,7 @@ export function serverPanel(session: Session, signal: AbortSignal): HTMLElement 
   );
 }
 
-/** Past the client, which would decrypt them: the rows as they come, newest first. */
+/** Fetches the stored rows without the client, which would decrypt them. Newest first. */
 async function storedMessages(
   conversationId: string,
   userId: string,
@@ -73,7 +73,7 @@ async function storedMessages(
 }
 
 function row(stored: Record<string, unknown>, seen: Message | undefined): HTMLElement {
-  const words = seen === undefined ? '' : isUnreadable(seen) ? 'can not be read here' : seen.content;
+  const words = seen === undefined ? '' : isUnreadable(seen) ? 'cannot be decrypted here' : seen.content;
   const who = seen === undefined ? 'Not loaded here' : `${nameOf(seen.senderId)}, ${timeOfDay(seen.createdAt)}`;
   return h(
     'tr',

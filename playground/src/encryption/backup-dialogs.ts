@@ -4,10 +4,10 @@ import { button } from '../ui/button.ts';
 import { dialogActions, openDialog } from '../ui/dialog.ts';
 import { reasonOf, toast } from '../ui/toast.ts';
 
-/** What a guesser with the file needs years for begins about here. */
-const SHORTEST = 8;
+/** Passphrases from this length on take years to guess. */
+const MIN_LENGTH = 8;
 
-/** Saves the identity and the pins as a file, under a passphrase. */
+/** Exports the keys to a file that is encrypted under a passphrase. */
 export function backUp({ client, userId }: Session): void {
   const passphrase = secretField('backup-passphrase', 'new-password');
   const again = secretField('backup-again', 'new-password');
@@ -20,7 +20,7 @@ export function backUp({ client, userId }: Session): void {
     h(
       'p',
       { class: 'muted' },
-      'With this file and its passphrase you can read and write encrypted messages in another browser. Without the passphrase nobody can open it.',
+      'With this file and its passphrase you can read and write encrypted messages in another browser. It can not be opened without the passphrase.',
     ),
     h('div', { class: 'labelled' }, h('label', { for: 'backup-passphrase' }, 'Passphrase'), passphrase),
     h('div', { class: 'labelled' }, h('label', { for: 'backup-again' }, 'The same again'), again),
@@ -31,14 +31,14 @@ export function backUp({ client, userId }: Session): void {
   form.append(dialogActions(button({ label: 'Cancel' }, dialog.close), submit));
   on(form, 'submit', (event) => {
     event.preventDefault();
-    if (passphrase.value.length < SHORTEST) return setText(said, `Take at least ${SHORTEST} characters.`);
+    if (passphrase.value.length < MIN_LENGTH) return setText(said, `Take at least ${MIN_LENGTH} characters.`);
     if (passphrase.value !== again.value) return setText(said, 'The two are not the same.');
     const save = async (): Promise<void> => {
       submit.disabled = true;
       setText(said, '');
       try {
         const options = { history: history.checked, signal: dialog.signal };
-        const bytes = await client.encryption.export(passphrase.value, options);
+        const bytes = await client.encryption.exportBackup(passphrase.value, options);
         download(bytes, `lumen-comm-${userId}.backup`);
         dialog.close();
         toast('The backup was saved');
@@ -52,7 +52,7 @@ export function backUp({ client, userId }: Session): void {
   });
 }
 
-/** Takes the identity over from such a file: for others nothing changes. */
+/** Imports the keys of a backup file. */
 export function restore({ keys }: Session): void {
   const file = h('input', { type: 'file', id: 'restore-file', class: 'field', accept: '.backup', required: true });
   const passphrase = secretField('restore-passphrase', 'current-password');
@@ -102,6 +102,6 @@ function secretField(id: string, autocomplete: 'new-password' | 'current-passwor
 function download(bytes: Uint8Array, name: string): void {
   const url = URL.createObjectURL(new Blob([new Uint8Array(bytes)]));
   h('a', { href: url, download: name }).click();
-  // The browser has taken it by then.
+  // By then the browser has read the blob.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

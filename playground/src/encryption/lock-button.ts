@@ -1,7 +1,7 @@
 import type { ConversationView } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
-import { setAttributes, setChildren } from '../lib/dom.ts';
-import { icon } from '../lib/icons.ts';
+import { setAttributes } from '../lib/dom.ts';
+import { setIcon } from '../lib/icons.ts';
 import { nameOf } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
 import { announce } from '../ui/announcer.ts';
@@ -13,7 +13,7 @@ import { compareSafety } from './safety-dialog.ts';
 
 const MOST_COMPARED = 8;
 
-/** Whether what is written here is encrypted; its menu has everything about keys. */
+/** Shows whether the conversation is encrypted; its menu contains all actions about keys. */
 export function lockButton(session: Session, view: ConversationView, signal: AbortSignal): HTMLElement {
   const { keys } = session;
   const element = iconButton(
@@ -28,7 +28,7 @@ export function lockButton(session: Session, view: ConversationView, signal: Abo
       const isVerified = isOn && others.length > 0 && others.every((id) => keys.trustOf(id) === 'verified');
       const label = isVerified ? 'Encrypted and verified' : isOn ? 'Encrypted' : 'Not encrypted';
       setAttributes(element, { 'aria-label': `${label}: change`, title: label, 'data-on': isOn });
-      setChildren(element, icon(isVerified ? 'shield' : isOn ? 'lock' : 'lock-open'));
+      setIcon(element, isVerified ? 'shield' : isOn ? 'lock' : 'lock-open');
     },
     signal,
   );
@@ -44,7 +44,7 @@ function menuItems(session: Session, view: ConversationView): MenuItem[] {
   const { keys } = session;
   const isOn = keys.isRequired(view.id);
   const change = async (): Promise<void> => {
-    const changed = keys.require(view.id, !isOn).then(() => true);
+    const changed = keys.setRequired(view.id, !isOn).then(() => true);
     if ((await attempt('Encryption could not be changed', changed)) === true)
       announce(isOn ? 'New messages are not encrypted' : 'New messages are encrypted');
   };

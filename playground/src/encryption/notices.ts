@@ -1,6 +1,7 @@
-import type { ConversationView, IdentityChange } from 'lumen-comm';
+import type { ConversationView, IdentityChange, MembersChange } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { h } from '../lib/dom.ts';
+import { listNames } from '../lib/format.ts';
 import { icon } from '../lib/icons.ts';
 import { KeyedList, type ItemView } from '../lib/keyed-list.ts';
 import { isUnreadable, nameOf } from '../lib/people.ts';
@@ -12,26 +13,32 @@ import { restore } from './backup-dialogs.ts';
 import type { DeviceState } from './key-ring.ts';
 import { compareSafety } from './safety-dialog.ts';
 
-type Notice = { kind: 'change'; change: IdentityChange } | { kind: 'device'; device: 'other-device' | 'locked' };
+type Notice =
+  | { kind: 'change'; change: IdentityChange }
+  | { kind: 'members'; change: MembersChange }
+  | { kind: 'device'; device: 'other-device' | 'locked' };
 
-/** What somebody has to know about keys before they write on. */
+/** Warnings about keys and members, above the composer. */
 export function keyNotices(session: Session, view: ConversationView, signal: AbortSignal): HTMLElement {
   const { keys } = session;
   const rows = h('ul', { class: 'key-notices', 'aria-label': 'Warnings' });
-  const list = new KeyedList<Notice>(rows, keyOf, (notice) =>
-    notice.kind === 'change' ? changeRow(session, notice.change) : deviceRow(session, notice.device),
-  );
+  const list = new KeyedList<Notice>(rows, keyOf, (notice) => {
+    if (notice.kind === 'change') return changeRow(session, notice.change);
+    return notice.kind === 'members' ? membersRow(session, notice.change) : deviceRow(session, notice.device);
+  });
   watch(
     [view.subscribe, keys.subscribe],
     () => {
       const { conversation, messages } = view.getSnapshot();
-      const members = conversation?.participants.map(({ userId }) => userId) ?? [];
-      const notices = members.flatMap((id): Notice[] => {
-        const change = keys.changes.value.get(id);
+      const userIds = conversation?.participants.map(({ userId }) => userId) ?? [];
+      const notices = userIds.flatMap((id): Notice[] => {
+        const change = keys.changeOf(id);
         return change === undefined ? [] : [{ kind: 'change', change }];
       });
+      const members = keys.memberChanges.value.get(view.id);
+      if (members !== undefined) notices.unshift({ kind: 'members', change: members });
       const device = blockedBy(keys.device.value);
-      // Who doesn't encrypt need not know.
+      // Not shown if the conversation isn't encrypted.
       if (device !== undefined && (keys.isRequired(view.id) || messages.some(isUnreadable)))
         notices.unshift({ kind: 'device', device });
       list.render(notices);
@@ -43,7 +50,9 @@ export function keyNotices(session: Session, view: ConversationView, signal: Abo
 }
 
 function keyOf(notice: Notice): string {
-  return notice.kind === 'device' ? notice.device : `${notice.change.userId} ${notice.change.identityKey}`;
+  if (notice.kind === 'device') return notice.device;
+  if (notice.kind === 'members') return JSON.stringify(notice.change);
+  return `${notice.change.userId} ${notice.change.identityKey}`;
 }
 
 function blockedBy(device: DeviceState): 'other-device' | 'locked' | undefined {
@@ -54,7 +63,7 @@ function changeRow(session: Session, change: IdentityChange): ItemView<Notice> {
   const { userId, wasVerified, accepted } = change;
   const name = nameOf(userId);
   const why = accepted
-    ? 'They may have a new browser, or somebody is in between. To be sure, compare it with them.'
+    ? 'They may have a new browser, or someone may be intercepting the messages. To be sure, compare it with them.'
     : `${wasVerified ? 'You had verified the old one. ' : ''}Nothing is sent to them, or shown, until you accept the new one.`;
   const compare = button({ label: 'Compare', icon: 'key', class: 'button-small' }, () =>
     compareSafety(session, userId),
@@ -62,7 +71,25 @@ function changeRow(session: Session, change: IdentityChange): ItemView<Notice> {
   const accept = button({ label: accepted ? 'Understood' : 'Accept', class: 'button-small' }, () => {
     void attempt('The key could not be accepted', session.keys.accept(change));
   });
-  return row(`${name}’s key has changed`, why, compare, accept);
+  const reject = button({ label: 'Keep the old one', class: 'button-small' }, () => {
+    void attempt('The key could not be rejected', session.keys.reject(change));
+  });
+  return row(`${name}’s key has changed`, why, compare, ...(accepted ? [] : [reject]), accept);
+}
+
+function membersRow({ keys }: Session, change: MembersChange): ItemView<Notice> {
+  const { added, removed, accepted, reportedBy } = change;
+  const names = (ids: readonly string[]): string => listNames(ids.map(nameOf), 6);
+  const parts = [
+    added.length > 0 && `Added: ${names(added)}.`,
+    removed.length > 0 && `Gone: ${names(removed)}.`,
+    reportedBy !== undefined && `${nameOf(reportedBy)} encrypts messages for these members.`,
+    accepted ? 'Your messages are encrypted for the current members.' : 'Nothing is sent until you accept them.',
+  ];
+  const accept = button({ label: accepted ? 'Understood' : 'Accept', class: 'button-small' }, () => {
+    void attempt('The members could not be accepted', keys.acceptMembers(change));
+  });
+  return row('The members of this chat have changed', parts.filter((part) => part !== false).join(' '), accept);
 }
 
 function deviceRow(session: Session, device: 'other-device' | 'locked'): ItemView<Notice> {
@@ -78,7 +105,7 @@ function deviceRow(session: Session, device: 'other-device' | 'locked'): ItemVie
     void ask();
   });
   return device === 'locked'
-    ? row('Your keys in this browser can not be opened', 'Restore a backup, or begin with new keys.', back, take)
+    ? row('Your keys in this browser can not be opened', 'Restore a backup, or create new keys.', back, take)
     : row('Your keys are in another browser', 'Encrypted messages are read and written there.', back, take);
 }
 

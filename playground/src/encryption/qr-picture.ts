@@ -1,10 +1,10 @@
 import { encode } from 'uqr';
 
 const SVG = 'http://www.w3.org/2000/svg';
-/** In modules, on each side; ISO/IEC 18004 asks for four. */
+/** Width of the margin in modules; ISO/IEC 18004 requires four. */
 const QUIET = 4;
 
-/** A QR code, dark on white in every theme: so cameras want it. */
+/** A QR code, dark on white in every theme, because cameras need it. */
 export function qrPicture(text: string, label: string): SVGSVGElement {
   const { size, data } = encode(text, { ecc: 'M', border: 0 });
   const svg = document.createElementNS(SVG, 'svg');

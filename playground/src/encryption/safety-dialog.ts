@@ -9,7 +9,7 @@ import { dialogActions, openDialog } from '../ui/dialog.ts';
 import { attempt, reasonOf, toast } from '../ui/toast.ts';
 import { qrPicture } from './qr-picture.ts';
 
-/** Both see the same 60 digits when nobody is in between. */
+/** Shows the safety number and the QR code of a user, and verifies a scanned one. */
 export function compareSafety(session: Session, otherId: string): void {
   const name = nameOf(otherId);
   const dialog = openDialog(
@@ -71,7 +71,7 @@ function content(
         signal,
       );
       if (isSame !== undefined)
-        setText(said, isSame ? '' : `This is not what ${name} should see. Somebody may be in between.`);
+        setText(said, isSame ? '' : `This is not what ${name} should see. Someone may be intercepting the messages.`);
       said.dataset['kind'] = isSame === false ? 'bad' : 'good';
     };
     if (scanned.value.trim() !== '') void compare();
@@ -81,7 +81,7 @@ function content(
     if (change !== undefined) void attempt('The key could not be accepted', keys.accept(change), signal);
   });
   const verify = button({ label: 'They are the same', icon: 'shield', class: 'button-primary' }, () => {
-    void attempt('The key could not be marked', keys.verify(otherId), signal);
+    void attempt('The key could not be marked', keys.verify(otherId, digits), signal);
   });
   watch(
     [keys.subscribe],
@@ -94,7 +94,7 @@ function content(
         trust === 'verified'
           ? `You have verified ${name}’s key.`
           : trust === 'changed'
-            ? `${name}’s key has changed. Compare the new one, then accept it.`
+            ? `${name} seems to have a new key. Below is the one you know. Accept the new one only if ${name} confirms it.`
             : '';
       state.dataset['trust'] = trust;
       setChildren(state, trust === 'verified' && icon('shield', 18), text);
@@ -114,7 +114,7 @@ function content(
     h(
       'p',
       { class: 'muted' },
-      `Compare this with ${name} by another way than this chat. If both see the same, nobody is in between.`,
+      `Compare this with ${name} over another channel than this chat. If both see the same, no one is intercepting the messages.`,
     ),
     h('ol', { class: 'digits', 'aria-label': 'Safety number' }, ...groups.map((group) => h('li', {}, group))),
     h('div', { class: 'safety-code' }, qrPicture(code, `Code for ${name}`), copy),

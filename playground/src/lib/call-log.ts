@@ -4,15 +4,15 @@ const TYPE_NAMES: Readonly<Record<CallType, string>> = { audio: 'call', video: '
 const OUTCOMES: readonly CallEndReason[] = ['completed', 'rejected', 'missed', 'busy', 'failed', 'cancelled'];
 const LONGEST_LOG = 2_000;
 
-/** What a call left in its conversation. */
+/** The content of a message of type `call`. */
 export interface CallLog {
   readonly callType: CallType;
   readonly outcome: CallEndReason;
-  /** Seconds. */
+  /** In seconds. */
   readonly duration: number;
 }
 
-/** `undefined` where the row isn't what a call leaves: whoever can write rows could write this one. */
+/** Parses the log of a call. Returns `undefined` if the content is invalid; a client could have written it. */
 export function callLogOf({ type, content }: Message): CallLog | undefined {
   if (type !== 'call' || content.length > LONGEST_LOG) return undefined;
   try {
@@ -28,7 +28,7 @@ export function callLogOf({ type, content }: Message): CallLog | undefined {
   }
 }
 
-/** "Video call, 3 min", "Missed call". */
+/** Describes a call: "Video call, 3 min", "Missed call". */
 export function logWords({ callType, outcome, duration }: CallLog, isOwn: boolean): string {
   const name = TYPE_NAMES[callType];
   const title = callType === 'video' ? 'Video call' : 'Call';

@@ -23,7 +23,7 @@ function daysAgo(time: Date, now: Date): number {
   return Math.round((midnight(now) - midnight(time)) / DAY_MS);
 }
 
-/** The time of day. */
+/** Formats the time of day, such as "14:05". */
 export function timeOfDay(iso: string): string {
   return clockTime.format(new Date(iso));
 }
@@ -44,7 +44,7 @@ export function isSameDay(one: string, other: string): boolean {
   return midnight(new Date(one)) === midnight(new Date(other));
 }
 
-/** The heading of a day in a conversation. */
+/** Formats the heading of a day in a conversation. */
 export function dayLabel(iso: string, now = new Date()): string {
   const time = new Date(iso);
   const days = daysAgo(time, now);
@@ -54,7 +54,7 @@ export function dayLabel(iso: string, now = new Date()): string {
   return time.getFullYear() === now.getFullYear() ? dayOfYear.format(time) : fullDay.format(time);
 }
 
-/** As short as a list wants it. */
+/** Formats a time for the conversation list: time of day, weekday or date. */
 export function listTime(iso: string, now = new Date()): string {
   const time = new Date(iso);
   const days = daysAgo(time, now);
@@ -76,11 +76,35 @@ export function count(number: number, one: string, many: string): string {
   return `${number} ${number === 1 ? one : many}`;
 }
 
-/** "Ann", "Ann and Bob", "Ann, Bob and 3 more". */
+/** Joins names: "Ann", "Ann and Bob", "Ann, Bob and 3 more". */
 export function listNames(names: readonly string[], most = 3): string {
   const shown = names.slice(0, names.length > most ? most - 1 : most);
   const rest = names.length - shown.length;
   const parts = rest > 0 ? [...shown, `${rest} more`] : shown;
   const last = parts.at(-1) ?? '';
   return parts.length < 2 ? last : `${parts.slice(0, -1).join(', ')} and ${last}`;
+}
+
+const SIZE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const;
+
+/** Formats a number of bytes, such as "1.2 MB". */
+export function fileSize(bytes: number): string {
+  let size = bytes;
+  let unit = 0;
+  for (; size >= 1_000 && unit < SIZE_UNITS.length - 1; unit += 1) size /= 1_000;
+  const options = {
+    style: 'unit',
+    unit: SIZE_UNITS[unit] ?? 'byte',
+    unitDisplay: unit === 0 ? 'long' : 'short',
+  } as const;
+  return new Intl.NumberFormat(undefined, { ...options, maximumFractionDigits: size < 10 ? 1 : 0 }).format(size);
+}
+
+/** Formats a position in a sound, such as "1:05". */
+export function playTime(seconds: number): string {
+  const whole = Math.floor(seconds);
+  const rest = String(whole % 60).padStart(2, '0');
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes}:${rest}`;
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:${rest}`;
 }

@@ -1,9 +1,11 @@
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** Outlines on a grid of 24, drawn with the text's colour. */
+/** SVG paths on a grid of 24, stroked with the text color. */
 const PATHS = {
   add: 'M12 5v14M5 12h14',
   archive: 'M4 5h16v4H4zM6 9v10h12V9M10 13h4',
+  attach:
+    'M19.500 11.500l-7.500 7.500a4.600 4.600 0 0 1-6.500-6.500l7.800-7.800a3 3 0 0 1 4.300 4.300l-7.500 7.500a1.500 1.500 0 0 1-2.100-2.100l6.800-6.800',
   back: 'M15 5l-7 7 7 7',
   bell: 'M6 16v-5a6 6 0 0 1 12 0v5l1.500 2h-15zM10 20.500h4',
   'bell-off': 'M6 16v-5c0-.8.2-1.600.500-2.300M9 5.800A6 6 0 0 1 18 11v3M19 18H4.500L6 16M10 20.500h4M4 3l16 18',
@@ -15,13 +17,16 @@ const PATHS = {
   close: 'M6 6l12 12M18 6L6 18',
   code: 'M8 7l-5 5 5 5M16 7l5 5-5 5',
   copy: 'M9 9h10v11H9zM5 15V4h10',
+  download: 'M12 4v11M7 10.5l5 5 5-5M5 19.500h14',
   down: 'M12 5v14M6 13l6 6 6-6',
   edit: 'M5 19l.8-3.600L16 5.200l2.800 2.800L8.600 18.200zM14 7.200l2.800 2.800',
   expand: 'M14 5h5v5M19 5l-5.500 5.500M10 19H5v-5M5 19l5.500-5.500',
   failed: 'M12 4.500a7.500 7.500 0 1 0 0 15 7.500 7.500 0 0 0 0-15M12 8.500v4.500M12 15.600v.1',
+  file: 'M7 3.500h7l4 4v13H7zM13.500 3.500v4.500h4.500',
   forward: 'M14 6l6 6-6 6M20 12H9a5 5 0 0 0-5 5v1',
   group:
     'M9 12a3.500 3.500 0 1 0 0-7 3.500 3.500 0 0 0 0 7M2.500 19.500c0-3.300 2.900-5.500 6.500-5.500s6.500 2.200 6.500 5.500M16 5.400a3.300 3.300 0 0 1 0 6.200M18 14.500c2.200.7 3.500 2.500 3.500 5',
+  hand: 'M8 12V6.500a1.500 1.500 0 0 1 3 0V11M11 10.500V5a1.500 1.500 0 0 1 3 0v5.500M14 10.500V6.500a1.500 1.500 0 0 1 3 0v7a6.500 6.500 0 0 1-6.500 6.500c-2.400 0-3.900-1.100-5-3.200l-2.300-4.200a1.500 1.500 0 0 1 2.600-1.500L8 13.800',
   'hang-up':
     'M3.500 14.800c4.700-4.700 12.300-4.700 17 0l-2.200 2.400-3.800-1.700.2-2.500a9.500 9.500 0 0 0-5.400 0l.2 2.500-3.800 1.700z',
   info: 'M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16M12 11v5M12 7.800v.1',
@@ -33,6 +38,7 @@ const PATHS = {
   'mic-off':
     'M15 10.500V7a3 3 0 0 0-5.600-1.500M9 9.500v2a3 3 0 0 0 4.500 2.600M6 11.500a6 6 0 0 0 9.300 5M18 11.500c0 .9-.2 1.700-.5 2.500M12 17.500V21M4 4l16 16',
   more: 'M6 12h.01M12 12h.01M18 12h.01',
+  next: 'M9 5l7 7-7 7',
   pause: 'M9 6v12M15 6v12',
   person: 'M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8M4.500 20c0-3.600 3.400-6 7.500-6s7.500 2.400 7.500 6',
   phone:
@@ -61,7 +67,7 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS;
 
-/** Decoration: whatever it means has to be said in words beside it. */
+/** Creates a decorative icon, hidden from screen readers. The element around it needs a label. */
 export function icon(name: IconName, size = 20): SVGSVGElement {
   const svg = document.createElementNS(SVG, 'svg');
   const path = document.createElementNS(SVG, 'path');
@@ -77,4 +83,9 @@ export function icon(name: IconName, size = 20): SVGSVGElement {
     svg.setAttribute(attribute, value);
   }
   return svg;
+}
+
+/** Shows one icon in an element, instead of the one that it contains. */
+export function setIcon(element: Element, name: IconName, size?: number): void {
+  if (element.querySelector(`:scope > .icon-${name}`) === null) element.replaceChildren(icon(name, size));
 }

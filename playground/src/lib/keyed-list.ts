@@ -1,11 +1,11 @@
 export interface ItemView<T> {
   readonly element: HTMLElement;
   update(item: T): void;
-  /** Its item is gone. */
+  /** Called after the item was removed. */
   dispose?(): void;
 }
 
-/** Keeps one element per item, in the order of the items: elements stay, with their focus, while their items do. */
+/** Renders one element per item, in order. Elements and their focus are preserved while the key of their item exists. */
 export class KeyedList<T> {
   readonly #parent: HTMLElement;
   readonly #keyOf: (item: T) => string;
@@ -40,7 +40,7 @@ export class KeyedList<T> {
       if (element === place) place = place.nextSibling;
       else this.#parent.insertBefore(element, place);
     }
-    // Moving an element takes its focus away.
+    // Moving an element in the DOM removes its focus.
     const isLost =
       focused instanceof HTMLElement && focused !== document.activeElement && this.#parent.contains(focused);
     if (isLost) focused.focus({ preventScroll: true });

@@ -1,14 +1,15 @@
 import type { Conversation, Message, Participant, PresenceStatus } from 'lumen-comm';
+import { captionOf, describeFiles, filesOf } from '../attachments/message-files.ts';
 import { callLogOf, logWords } from './call-log.ts';
 
 export const SUGGESTED_PEOPLE = ['alice', 'bob', 'carol', 'dave'] as const;
 
-/** Somebody's id as typed: "  Mary  Jane" is `mary jane`, so that everybody finds her. */
+/** Normalizes a typed name to a user id: "  Mary  Jane" becomes `mary jane`. */
 export function personId(typed: string): string {
   return typed.trim().replaceAll(/\s+/g, ' ').toLowerCase();
 }
 
-/** The protocol has no directory of people: their ids are their names. */
+/** The server has no user directory, so names are derived from user ids. */
 export function nameOf(userId: string): string {
   return userId.replaceAll(/(^|\s)\p{Ll}/gu, (letter) => letter.toUpperCase());
 }
@@ -33,21 +34,21 @@ export const PRESENCE_LABELS: Readonly<Record<PresenceStatus, string>> = {
   offline: 'Offline',
 };
 
-/** Encrypted, and not decrypted here: yet, or for the reason it gives. */
+/** Returns true for an encrypted message that is not decrypted, or not yet. */
 export function isUnreadable({ encrypted, undecrypted, content }: Message): boolean {
-  return encrypted === true && (undecrypted !== undefined || content === '');
+  return undecrypted !== undefined || (encrypted === true && content === '');
 }
 
 const SUMMARY_LENGTH = 200;
 
-/** A message in one line. */
+/** Returns a one-line summary of a message. */
 export function summaryOf(message: Message, ownId?: string): string {
   if (message.deletedAt !== undefined) return 'Message deleted';
   const log = callLogOf(message);
   if (log !== undefined) return logWords(log, message.senderId === ownId);
   if (isUnreadable(message)) return 'Encrypted message';
-  if (message.attachment !== undefined && message.content === '') return message.attachment.fileName;
-  const line = message.content
+  const files = filesOf(message);
+  const line = (captionOf(message, files) || describeFiles(files))
     .slice(0, 2 * SUMMARY_LENGTH)
     .replaceAll(/\s+/g, ' ')
     .trim();

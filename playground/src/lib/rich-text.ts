@@ -5,7 +5,7 @@ const TRAILING = /[.,;:!?)\]}'"]+$/;
 const EMOJI_ONLY =
   /^(?:\p{Extended_Pictographic}(?:\uFE0F|\u200D\p{Extended_Pictographic}|\p{Emoji_Modifier})*\s?){1,3}$/u;
 
-/** Text with its links; everything else stays the text it is. */
+/** Turns http(s) URLs in the text into links; everything else becomes text nodes. */
 export function richText(text: string): Node[] {
   const nodes: Node[] = [];
   let end = 0;
@@ -24,7 +24,7 @@ export function isEmojiOnly(text: string): boolean {
   return text.length <= 32 && EMOJI_ONLY.test(text.trim());
 }
 
-/** Text with the words that were searched for marked, and cut to where the first of them is. */
+/** Highlights the words of a query, starting shortly before the first match. */
 export function highlighted(text: string, query: string): Node[] {
   const words = query.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
   if (words.length === 0) return [new Text(text)];

@@ -1,8 +1,10 @@
 export type Subscribe = (listener: () => void) => () => void;
 
 /**
- * Calls `render` once now, and once after any number of changes in one turn, until `signal` aborts. Not by animation
- * frames: those stand still in a hidden tab, whose title still has to count.
+ * Calls `render` immediately and then once per microtask checkpoint with changes, until `signal` aborts. Animation frames
+ * aren't used because they pause in hidden tabs, where the title must still show the unread count.
+ *
+ * @returns a function that schedules `render`
  */
 export function watch(sources: readonly Subscribe[], render: () => void, signal: AbortSignal): () => void {
   let isDue = false;
@@ -22,7 +24,7 @@ export function watch(sources: readonly Subscribe[], render: () => void, signal:
   return later;
 }
 
-/** A value that can be watched. */
+/** A value with change listeners. */
 export class Cell<T> {
   readonly #listeners = new Set<() => void>();
   #value: T;
@@ -48,7 +50,7 @@ export class Cell<T> {
   };
 }
 
-/** Ends with `parent`, or by itself. */
+/** Returns a controller that also aborts when `parent` aborts. */
 export function childAbort(parent: AbortSignal): AbortController {
   const controller = new AbortController();
   parent.addEventListener('abort', () => controller.abort(), { once: true, signal: controller.signal });

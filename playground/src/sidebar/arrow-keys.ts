@@ -1,6 +1,6 @@
 import { on } from '../lib/dom.ts';
 
-/** Arrow keys, Home and End move between the elements that `selector` finds in `list`. */
+/** Moves the focus between the elements of `list` that match `selector`, by arrow keys, Home and End. */
 export function moveByArrows(list: HTMLElement, selector: string): void {
   on(list, 'keydown', (event) => {
     const all = [...list.querySelectorAll<HTMLElement>(selector)].filter((each) => each.offsetParent !== null);

@@ -13,7 +13,7 @@ import { conversationRow } from './conversation-row.ts';
 
 const MINUTE_MS = 60_000;
 
-/** Pinned ones first, then by their last activity; archived ones on a page of their own. */
+/** The conversations: pinned ones first, then by last activity; archived ones on a separate page. */
 export function conversationList(
   session: Session,
   { query, newChat }: { query: Cell<string>; newChat: () => void },
@@ -29,12 +29,12 @@ export function conversationList(
   );
   const archiveButton = button({ label: '', icon: 'archive', class: 'archive-toggle' }, () => {
     showsArchive = !showsArchive;
-    later();
+    scheduleRender();
   });
   const archiveLabel = h('span', {});
   archiveButton.append(archiveLabel);
   const more = button({ label: 'Show more', class: 'button-quiet' }, () => {
-    void attempt('More chats could not be loaded', client.conversations.loadMore());
+    void attempt('More chats could not be loaded', inbox.loadMore());
   });
   const note = h('div', { class: 'sidebar-note' });
   const welcome = welcomeNote(session, newChat);
@@ -73,14 +73,14 @@ export function conversationList(
     onStatus,
     onTyping,
   ];
-  const later = watch(sources, render, signal);
-  // "5 min ago" becomes "6 min ago".
-  const timer = setInterval(later, MINUTE_MS);
+  const scheduleRender = watch(sources, render, signal);
+  // Updates relative times such as "5 min ago".
+  const timer = setInterval(scheduleRender, MINUTE_MS);
   signal.addEventListener('abort', () => clearInterval(timer));
   return element;
 }
 
-/** The first thing somebody sees who is new here. */
+/** Shown to users without conversations. */
 function welcomeNote({ client, userId, route }: Session, newChat: () => void): HTMLElement {
   const other = SUGGESTED_PEOPLE.find((id) => id !== userId) ?? 'bob';
   const start = button({ label: `Chat with ${nameOf(other)}`, class: 'button-primary' }, () => {
@@ -91,7 +91,7 @@ function welcomeNote({ client, userId, route }: Session, newChat: () => void): H
     'div',
     { class: 'welcome' },
     h('h2', {}, `Hello, ${nameOf(userId)}`),
-    h('p', {}, 'You have no chats yet. Start one, then open a second window to answer yourself.'),
+    h('p', {}, 'You have no chats yet. Start one, then open a second window and reply as the other person.'),
     start,
     button({ label: 'Choose people', class: 'button-quiet' }, newChat),
     h(

@@ -11,14 +11,20 @@ import { statusIcon } from '../conversation/status-icon.ts';
 import { conversationAvatar } from '../ui/avatar.ts';
 import { openMenu } from '../ui/menu.ts';
 
-/** One conversation in the list; its menu opens by the context menu's key or click. */
+/** A conversation in the list. The context menu key or a right click opens its menu. */
 export function conversationRow(session: Session): ItemView<Conversation> {
   const { client, userId, presence, outbox, route } = session;
   const picture = conversationAvatar();
   const title = h('span', { class: 'row-title' });
   const time = h('time', { class: 'row-time' });
+  // A row is updated by many events. Its elements stay, because replacing the one that is pressed would cancel the click.
   const preview = h('span', { class: 'row-preview' });
+  const previewText = h('span', { class: 'row-preview-text', dir: 'auto' });
+  const status = statusIcon();
   const marks = h('span', { class: 'row-marks' });
+  const mutedMark = mark('bell-off', 'Muted');
+  const pinnedMark = mark('pin', 'Pinned');
+  const badge = unreadBadge();
   const row = h(
     'button',
     { type: 'button', class: 'conversation-row' },
@@ -46,7 +52,7 @@ export function conversationRow(session: Session): ItemView<Conversation> {
       picture.update(conversation, userId, other && client.status === 'connected' ? presence.of(other) : undefined);
       const name = titleOf(conversation, userId);
       setText(title, name);
-      // What one has just written stands here at once, as it does in the conversation.
+      // Shows a queued message at once, as the conversation does.
       const last = outbox.lastIn(conversation.id) ?? conversation.lastMessage;
       const at = last?.createdAt ?? conversation.createdAt;
       setText(time, listTime(at));
@@ -59,8 +65,13 @@ export function conversationRow(session: Session): ItemView<Conversation> {
       });
       const typing = client.typing.in(conversation.id);
       setAttributes(preview, { 'data-typing': typing.length > 0 });
-      setChildren(preview, ...previewOf(conversation, last, userId, typing));
-      setChildren(marks, ...marksOf(conversation));
+      setText(previewText, previewOf(conversation, last, userId, typing));
+      const hasStatus = typing.length === 0 && last !== undefined && showsStatus(last, userId);
+      if (hasStatus) status.update(last.status);
+      setChildren(preview, hasStatus && status.element, previewText);
+      const { muted, pinned, unreadCount } = conversation;
+      badge.update(unreadCount);
+      setChildren(marks, muted === true && mutedMark, pinned === true && pinnedMark, unreadCount > 0 && badge.element);
     },
   };
 }
@@ -70,29 +81,37 @@ function previewOf(
   last: Message | undefined,
   ownId: string,
   typing: readonly string[],
-): (Node | string)[] {
+): string {
   const isGroup = type === 'group';
   if (typing.length > 0) {
-    return [isGroup ? `${listNames(typing.map(nameOf), 2)} ${typing.length === 1 ? 'is' : 'are'} typing…` : 'typing…'];
+    return isGroup ? `${listNames(typing.map(nameOf), 2)} ${typing.length === 1 ? 'is' : 'are'} typing…` : 'typing…';
   }
-  if (last === undefined) return [isGroup ? count(participants.length, 'member', 'members') : 'No messages yet'];
-  const isOwn = last.senderId === ownId;
-  const isPlain = isNotice(last) || last.deletedAt !== undefined;
-  const sender = isGroup && !isPlain ? `${isOwn ? 'You' : nameOf(last.senderId)}: ` : '';
-  const text = h('span', { class: 'row-preview-text', dir: 'auto' }, `${sender}${summaryOf(last, ownId)}`);
-  return isOwn && !isPlain && last.undecrypted === undefined ? [statusIcon(last.status), text] : [text];
+  if (last === undefined) return isGroup ? count(participants.length, 'member', 'members') : 'No messages yet';
+  const sender = isGroup && !isPlain(last) ? `${last.senderId === ownId ? 'You' : nameOf(last.senderId)}: ` : '';
+  return `${sender}${summaryOf(last, ownId)}`;
 }
 
-function marksOf({ pinned, muted, unreadCount }: Conversation): Node[] {
-  const marks: Node[] = [];
-  if (muted === true) marks.push(mark('bell-off', 'Muted'));
-  if (pinned === true) marks.push(mark('pin', 'Pinned'));
-  if (unreadCount > 0) {
-    const words = count(unreadCount, 'unread message', 'unread messages');
-    const number = h('span', { 'aria-hidden': 'true' }, unreadCount > 99 ? '99+' : String(unreadCount));
-    marks.push(h('span', { class: 'badge', title: words }, number, hiddenText(words)));
-  }
-  return marks;
+function isPlain(message: Message): boolean {
+  return isNotice(message) || message.deletedAt !== undefined;
+}
+
+function showsStatus(message: Message, ownId: string): boolean {
+  return message.senderId === ownId && !isPlain(message) && message.undecrypted === undefined;
+}
+
+function unreadBadge(): { element: HTMLElement; update(unread: number): void } {
+  const number = h('span', { 'aria-hidden': 'true' });
+  const label = hiddenText('');
+  const element = h('span', { class: 'badge' }, number, label);
+  return {
+    element,
+    update(unread) {
+      const words = count(unread, 'unread message', 'unread messages');
+      setText(number, unread > 99 ? '99+' : String(unread));
+      setText(label, words);
+      setAttributes(element, { title: words });
+    },
+  };
 }
 
 function mark(name: 'bell-off' | 'pin', label: string): HTMLElement {

@@ -7,7 +7,7 @@ import { dialogActions, openDialog } from '../ui/dialog.ts';
 import { attempt } from '../ui/toast.ts';
 import { peopleField } from '../ui/people-field.ts';
 
-/** One person is a direct chat, several are a group. */
+/** Opens the dialog for a new chat: direct with one person, a group with several. */
 export function newChat(session: Session): void {
   const { client, userId, route } = session;
   const people = peopleField(knownPeople(session), [userId]);
@@ -15,13 +15,13 @@ export function newChat(session: Session): void {
     class: 'field',
     id: 'group-name',
     maxlength: 200,
-    placeholder: 'Such as “Weekend hike”',
+    placeholder: 'For example “Weekend hike”',
     autocomplete: 'off',
   });
   const nameField = h(
     'div',
     { class: 'labelled', hidden: true },
-    h('label', { for: 'group-name' }, 'Name of the group (optional)'),
+    h('label', { for: 'group-name' }, 'Group name (optional)'),
     name,
   );
   const create = h('button', { type: 'submit', class: 'button button-primary' }, 'Start chat');
@@ -45,7 +45,7 @@ export function newChat(session: Session): void {
     const title = name.value.trim();
     const isGroup = participantIds.length > 1;
     create.disabled = true;
-    create.textContent = client.status === 'connected' ? 'Starting…' : 'Waiting for the connection…';
+    create.textContent = client.status === 'connected' ? 'Starting…' : 'Waiting for connection…';
     const request = isGroup
       ? ({ type: 'group', participantIds, ...(title !== '' && { name: title }) } as const)
       : ({ type: 'direct', participantIds } as const);

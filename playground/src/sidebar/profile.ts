@@ -9,7 +9,7 @@ import { avatar, presenceDot } from '../ui/avatar.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
 import { attempt } from '../ui/toast.ts';
 
-const THEME_LABELS = { system: 'Theme of the system', light: 'Light theme', dark: 'Dark theme' } as const;
+const THEME_LABELS = { system: 'System theme', light: 'Light theme', dark: 'Dark theme' } as const;
 const CHOICES: readonly [PresenceStatus, string][] = [
   ['online', 'Online'],
   ['away', 'Away'],
@@ -17,7 +17,7 @@ const CHOICES: readonly [PresenceStatus, string][] = [
   ['offline', 'Appear offline'],
 ];
 
-/** Who one is on this page and how one is seen; everything about the page itself is in its menu. */
+/** The user's name and presence, with a menu for presence, theme and developer tools. */
 export function profileButton(session: Session, actions: { toggleDrawer: () => void }): HTMLElement {
   const { client, userId, presence, signal } = session;
   const dot = presenceDot();

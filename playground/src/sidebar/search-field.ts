@@ -3,7 +3,7 @@ import { icon } from '../lib/icons.ts';
 import type { Cell } from '../lib/watch.ts';
 import { iconButton } from '../ui/button.ts';
 
-/** Words to look for; Escape gives up, and Arrow Down goes on to what was found. */
+/** The search input: Escape clears it, Arrow Down moves the focus to the first result. */
 export function searchField(query: Cell<string>): HTMLElement {
   const input = h('input', {
     class: 'field search-input',

@@ -12,7 +12,7 @@ import { moveByArrows } from './arrow-keys.ts';
 const PAUSE_MS = 180;
 const MOST = 40;
 
-/** Messages of all conversations that have the words; choosing one goes to it. */
+/** Messages of all conversations that match the query; selecting one opens it. */
 export function searchResults(session: Session, query: Cell<string>): HTMLElement {
   const { client, signal } = session;
   const found = h('ul', { class: 'search-results', 'aria-label': 'Messages found' });
@@ -33,9 +33,9 @@ export function searchResults(session: Session, query: Cell<string>): HTMLElemen
     try {
       const messages = await client.messages.search({ query: words, limit: MOST }, { signal: search.signal });
       setChildren(found, ...messages.map((message) => result(session, message, words)));
-      setChildren(note, messages.length === 0 ? 'No messages with these words.' : '');
+      setChildren(note, messages.length === 0 ? 'No messages found.' : '');
     } catch (error) {
-      if (!search.signal.aborted) setChildren(note, `Search did not work: ${reasonOf(error)}.`);
+      if (!search.signal.aborted) setChildren(note, `Search failed: ${reasonOf(error)}.`);
     }
   };
   query.subscribe(() => {

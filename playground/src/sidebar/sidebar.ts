@@ -8,7 +8,7 @@ import { profileButton } from './profile.ts';
 import { searchField } from './search-field.ts';
 import { searchResults } from './search-results.ts';
 
-/** Who one is, the search, the conversations. */
+/** The sidebar: profile, search and conversations. */
 export function sidebar(session: Session, actions: { toggleDrawer: () => void }): HTMLElement {
   const query = new Cell('');
   const field = searchField(query);

@@ -1,6 +1,6 @@
 import { h } from '../lib/dom.ts';
 
-/** What screen readers are told, politely and in the order it happens. */
+/** Live region for screen readers (`aria-live="polite"`): announcements are read in order. */
 const region = h('div', {
   class: 'visually-hidden',
   role: 'log',

@@ -5,7 +5,7 @@ import { nameOf, otherIn, PRESENCE_LABELS, titleOf } from '../lib/people.ts';
 
 const HUES = 12;
 
-/** Initials on a colour of their own. Decoration: the name stands beside it. */
+/** Initials on a colour derived from the name. Hidden from screen readers, because the name is shown next to it. */
 export function avatar(name: string, size: 'small' | 'medium' | 'large' = 'medium'): HTMLElement {
   const element = h('span', { class: `avatar avatar-${size}`, 'aria-hidden': 'true' });
   setAvatar(element, name);
@@ -29,7 +29,7 @@ function hueOf(name: string): number {
   return (hash >>> 8) % HUES;
 }
 
-/** The picture of a conversation: the other person with their presence, or a group's. */
+/** The avatar of a conversation: the other participant with their presence, or the group avatar. */
 export interface ConversationAvatar {
   readonly element: HTMLElement;
   update(conversation: Conversation, ownId: string, presence: PresenceStatus | undefined): void;
@@ -53,7 +53,7 @@ export function conversationAvatar(size: 'small' | 'medium' | 'large' = 'medium'
   };
 }
 
-/** Each status has its own shape as well as its colour. */
+/** Each status has its own shape in addition to its color. */
 export function presenceDot(): { element: HTMLElement; update(status: PresenceStatus | undefined): void } {
   const element = h('span', { class: 'presence-dot' });
   return {

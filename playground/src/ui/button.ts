@@ -8,7 +8,7 @@ export interface ButtonOptions {
   attributes?: Attributes | undefined;
 }
 
-/** A button with its words on it. */
+/** A button with a text label. */
 export function button(
   { label, icon: name, class: kind = '', attributes }: ButtonOptions,
   click: () => void,
@@ -22,7 +22,7 @@ export function button(
   return on(element, 'click', click);
 }
 
-/** A button that is a picture; its words are a tooltip, and for screen readers. */
+/** An icon button; its label is the tooltip and the accessible name. */
 export function iconButton(
   { label, icon: name = 'more', class: kind = '', attributes }: ButtonOptions,
   click: () => void,

@@ -4,14 +4,14 @@ import { button, iconButton } from './button.ts';
 export interface Dialog {
   readonly element: HTMLDialogElement;
   readonly body: HTMLElement;
-  /** Aborts when it is closed, by whichever way. */
+  /** Aborts when the dialog closes. */
   readonly signal: AbortSignal;
   readonly close: () => void;
 }
 
 let counter = 0;
 
-/** A modal dialog; focus stays inside and returns to where it was. Escape and a click beside it close it. */
+/** Opens a modal dialog. It traps the focus and restores it on close. Escape and a click on the backdrop close it. */
 export function openDialog(title: string, ...children: readonly Child[]): Dialog {
   const scope = new AbortController();
   const titleId = `dialog-${(counter += 1)}`;
@@ -48,7 +48,7 @@ export function dialogActions(...buttons: readonly HTMLElement[]): HTMLElement {
   return h('footer', { class: 'dialog-actions' }, ...buttons);
 }
 
-/** Asks before something that can't be taken back. */
+/** Asks for confirmation of an action that cannot be undone. */
 export function confirm({ title, text, action }: { title: string; text: string; action: string }): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const cancel = button({ label: 'Cancel' }, () => dialog.close());

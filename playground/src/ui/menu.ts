@@ -5,9 +5,9 @@ export interface MenuAction {
   label: string;
   icon?: IconName | undefined;
   danger?: boolean | undefined;
-  /** Given: one of a group of choices. */
+  /** If present, the item is a radio item and this is its state. */
   checked?: boolean | undefined;
-  /** A link to another window, in place of an action. */
+  /** If present, the item is a link that opens a new window. */
   href?: string | undefined;
   select?: (() => void) | undefined;
 }
@@ -16,7 +16,7 @@ export type MenuItem = MenuAction | { heading: string } | 'separator';
 const GAP = 6;
 let closeOpen: (() => void) | undefined;
 
-/** Opens a menu at `anchor`; the keys are those of the ARIA menu pattern. Focus comes back to `anchor`. */
+/** Opens a menu at `anchor`, with the keyboard behavior of the ARIA menu pattern. The focus returns to `anchor`. */
 export function openMenu(anchor: HTMLElement, label: string, items: readonly MenuItem[]): void {
   const actions: HTMLElement[] = [];
   const menu = h('div', { class: 'menu', role: 'menu', 'aria-label': label });
@@ -80,7 +80,7 @@ function keyTarget(event: KeyboardEvent, at: number, actions: readonly HTMLEleme
   }
 }
 
-/** Something that floats next to `anchor`, over everything, until Escape, Tab, or a click elsewhere. */
+/** Shows a popover next to `anchor`. Escape, Tab and a click outside close it. */
 export function popover(anchor: HTMLElement, content: HTMLElement): { open(): void; close: () => void } {
   const scope = new AbortController();
   const { signal } = scope;
@@ -98,7 +98,7 @@ export function popover(anchor: HTMLElement, content: HTMLElement): { open(): vo
   const open = (): void => {
     closeOpen?.();
     closeOpen = close;
-    // Inside of a modal dialog everything outside of it is inert.
+    // While a modal dialog is open, everything outside of it is inert.
     (anchor.closest('dialog') ?? document.body).append(content);
     anchor.setAttribute('aria-expanded', 'true');
     content.showPopover();

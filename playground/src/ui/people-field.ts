@@ -5,7 +5,7 @@ import { nameOf, personId } from '../lib/people.ts';
 import { Cell } from '../lib/watch.ts';
 import { avatar } from './avatar.ts';
 
-/** Chooses people: by typing their names, or from those who are known. Enter adds, Backspace takes the last one back. */
+/** Selects people by typing a name or from a list of known people. Enter adds a name, Backspace removes the last one. */
 export function peopleField(
   known: readonly string[],
   excluded: readonly string[],

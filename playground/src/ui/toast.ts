@@ -22,30 +22,41 @@ export function toast(text: string): void {
 }
 
 const REASONS: Partial<Record<ErrorCode, string>> = {
-  CONFLICT: 'it was changed meanwhile',
+  CANCELLED: 'the message was discarded',
+  CONFLICT: 'it was changed in the meantime',
   DISCONNECTED: 'there is no connection',
-  BUSY: 'somebody is in another call',
-  E2EE_DECRYPTION_FAILED: 'the passphrase is wrong, or this is no backup of yours',
-  E2EE_IDENTITY_CHANGED: 'somebody’s key has changed; look at the warning',
-  E2EE_LOCKED: 'your keys in this browser can not be opened',
-  E2EE_NO_KEYS: 'somebody here has no keys yet; they have to open the chat once',
-  E2EE_OTHER_DEVICE: 'your keys are in another browser',
-  FORBIDDEN: 'you are not allowed to',
-  INVALID: 'the server did not accept it',
-  MESSAGE_TOO_LONG: 'it is too long',
-  NOT_FOUND: 'it is not there any more',
-  RATE_LIMITED: 'that was too much at once; try again in a moment',
+  BUSY: 'the other person is in another call',
+  E2EE_DECRYPTION_FAILED: 'the passphrase is wrong, or the backup belongs to another user',
+  E2EE_IDENTITY_CHANGED: 'the encryption key of a participant has changed; see the warning',
+  E2EE_LOCKED: 'the keys stored in this browser cannot be decrypted',
+  E2EE_NO_KEYS: 'a participant has no encryption keys yet; they must open the app once',
+  E2EE_OTHER_DEVICE: 'another browser holds your encryption keys',
+  FILE_TOO_LARGE: 'a file is too large',
+  FORBIDDEN: 'you do not have permission',
+  INVALID: 'the server rejected the request',
+  MEDIA_DENIED: 'access to the microphone or camera was denied',
+  MEDIA_UNAVAILABLE: 'the microphone or camera cannot be used',
+  MESSAGE_TOO_LONG: 'the message is too long',
+  MIME_TYPE_NOT_ALLOWED: 'files of this type are not allowed',
+  NOT_FOUND: 'it no longer exists',
+  OUTBOX_FULL: 'too many messages are waiting to be sent',
+  RATE_LIMITED: 'too many requests; try again in a moment',
   TIMEOUT: 'the server did not answer in time',
   UNAVAILABLE: 'the server is busy; try again in a moment',
+  UPLOAD_FAILED: 'the upload failed',
 };
 
-/** Why something failed, for a person. */
+/** Returns the reason of a failure as text for the user. */
 export function reasonOf(error: unknown): string {
   if (!isCommError(error)) return 'something went wrong';
   return REASONS[error.code] ?? error.message;
 }
 
-/** Waits for what a person asked for and says when it failed; `undefined` then, or when it was aborted. */
+/**
+ * Awaits a user action and shows a toast if it fails. Returns `undefined` if it failed or was aborted.
+ *
+ * @param what - the first half of the toast, such as "Could not pin"
+ */
 export async function attempt<T>(what: string, doing: Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
   try {
     return await doing;

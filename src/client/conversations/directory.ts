@@ -1,51 +1,90 @@
 import type { AbortOptions } from '../../lib/abort.ts';
-import type { Conversation } from '../../protocol/conversations.ts';
-import { CommError } from '../../protocol/errors.ts';
-import { LIMITS } from '../../protocol/limits.ts';
+import type { Lazy } from '../../lib/lazy.ts';
+import type { Conversation, ConversationPage, MemberPage } from '../../protocol/conversations.ts';
+import { PAGE_LIMITS } from '../../protocol/page-limits.ts';
+import { fields } from '../../transport/fields.ts';
 import type { RestClient } from '../../transport/rest-client.ts';
-import { readConversation } from '../../transport/rows.ts';
+import { parseConversation, parseMembers } from '../../transport/parse-rows.ts';
 import { unreadable, type ClientContext } from '../context.ts';
+import type { BaseHistory } from '../timeline/base-history.ts';
 
-/** Which page of the list. */
+/** Selects a page of the user's conversations. */
 export interface ListConversations {
-  /** @defaultValue 50, at most 200 */
+  /**
+   * Most conversations to return.
+   * @defaultValue 50, at most 200
+   */
   limit?: number | undefined;
-  /** @defaultValue 0 */
+  /**
+   * Number of conversations to skip.
+   * @defaultValue 0
+   */
   offset?: number | undefined;
 }
 
-/** The user's conversations over REST, from our server or from a LumenJS server. */
+/** Selects a page of the participants of a conversation. */
+export interface ListMembers {
+  /** User id of the last member of the previous page. */
+  after?: string | undefined;
+  /**
+   * Most participants to return.
+   * @defaultValue 100, at most 200
+   */
+  limit?: number | undefined;
+}
+
+/** Reads the user's conversations over REST, from our server or from a LumenJS server. */
 export class Directory {
   readonly #context: ClientContext;
   readonly #rest: RestClient;
+  readonly #base: Lazy<BaseHistory>;
 
-  constructor(context: ClientContext, rest: RestClient) {
+  /** @param base - reads from a LumenJS server */
+  constructor(context: ClientContext, rest: RestClient, base: Lazy<BaseHistory>) {
     this.#context = context;
     this.#rest = rest;
+    this.#base = base;
   }
 
+  /** Reads up to `limit` conversations, in as many pages as the server needs. */
   async list(
-    { limit = LIMITS.pageSize, offset = 0 }: ListConversations,
-    options: AbortOptions = {},
+    { limit = PAGE_LIMITS.pageSize, offset = 0 }: ListConversations,
+    options?: AbortOptions,
   ): Promise<Conversation[]> {
-    const answer = await this.#rest.ask('listConversations', { query: { limit, offset }, ...options });
-    if (!Array.isArray(answer)) throw unreadable('list of conversations');
-    return answer.map(readConversation).filter((conversation) => conversation !== undefined);
+    const found: Conversation[] = [];
+    for (;;) {
+      const page = await this.page({ limit: limit - found.length, offset: offset + found.length }, options);
+      found.push(...page.conversations);
+      if (!page.hasMore || page.conversations.length === 0 || found.length >= limit) return found;
+    }
   }
 
-  /** A base server has no route for one conversation: there it is looked for in the list. */
+  /** Reads one page, which can end before its limit. */
+  async page(
+    { limit, offset }: { limit: number; offset: number },
+    options: AbortOptions = {},
+  ): Promise<ConversationPage> {
+    if (!this.#context.has('rev')) return (await this.#base()).conversations({ limit, offset }, options);
+    const query = { limit, offset, paged: 'true' };
+    const page = fields(await this.#rest.ask('listConversations', { query, ...options }));
+    const rows = page?.['conversations'];
+    if (!Array.isArray(rows)) throw unreadable('list of conversations');
+    const conversations = rows.map(parseConversation).filter((conversation) => conversation !== undefined);
+    return { conversations, hasMore: page?.['hasMore'] === true };
+  }
+
+  /** Reads a page of the participants. */
+  async members(id: string, { after, limit }: ListMembers, options: AbortOptions = {}): Promise<MemberPage> {
+    const page = parseMembers(await this.#rest.ask('listMembers', { id, query: { after, limit }, ...options }));
+    if (page === undefined) throw unreadable('page of members');
+    return page;
+  }
+
+  /** Reads one conversation. @throws CommError `NOT_FOUND` */
   async get(id: string, options: AbortOptions = {}): Promise<Conversation> {
-    if (this.#context.has('rev')) {
-      const conversation = readConversation(await this.#rest.ask('getConversation', { id, ...options }));
-      if (conversation === undefined) throw unreadable('conversation');
-      return conversation;
-    }
-    const limit = LIMITS.maxPageSize - 1;
-    for (let offset = 0; ; offset += limit) {
-      const page = await this.list({ limit, offset }, options);
-      const found = page.find((each) => each.id === id);
-      if (found !== undefined) return found;
-      if (page.length < limit) throw new CommError('NOT_FOUND', 'No such conversation');
-    }
+    if (!this.#context.has('rev')) return (await this.#base()).conversation(id, options);
+    const conversation = parseConversation(await this.#rest.ask('getConversation', { id, ...options }));
+    if (conversation === undefined) throw unreadable('conversation');
+    return conversation;
   }
 }

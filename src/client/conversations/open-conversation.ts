@@ -1,45 +1,85 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import { deferred, type Deferred } from '../../lib/deferred.ts';
 import type { Observable } from '../../lib/observable.ts';
+import { isRetryable, retry } from '../../lib/retry.ts';
+import { isSameSnapshot } from '../../lib/same-snapshot.ts';
+import type { Conversation } from '../../protocol/conversations.ts';
 import { CommError } from '../../protocol/errors.ts';
-import type { OpenTimeline, ViewPorts } from '../ports.ts';
-import type { ConversationSnapshot } from './conversation-view.ts';
-import type { InboxState } from './inbox-state.ts';
+import type { Message } from '../../protocol/messages.ts';
+import type { ClientContext } from '../context.ts';
+import type { OpenTimeline, ViewParts } from '../ports.ts';
+import type { LiveInbox } from './live-inbox.ts';
 
-/** What failed for the moment is tried again after this long, beside a line that stands. */
-const RETRY_AFTER_MS = 1_000;
+/** The state of an open conversation. Frozen; unchanged parts are the same objects as before. */
+export interface ConversationSnapshot {
+  /** `undefined` until it has loaded. */
+  readonly conversation: Conversation | undefined;
+  /** Oldest first; the user's own messages that are not stored yet come last. */
+  readonly messages: readonly Message[];
+  /** Ids of the other users who are typing. */
+  readonly typing: readonly string[];
+  /** True if the conversation has messages before the first of `messages`. */
+  readonly hasOlder: boolean;
+  /** True if the conversation has messages after the last of `messages`, as after `jumpTo()`. */
+  readonly hasNewer: boolean;
+  /** True until the newest page has loaded and while another page loads. */
+  readonly loading: boolean;
+  /** `NOT_FOUND` while the user is not a participant; `messages` are those that were loaded before. */
+  readonly error?: CommError | undefined;
+}
 
-/** One conversation's parts (its row, its timeline, who types) as one snapshot. */
+/** What a snapshot is made of. */
+interface SnapshotSources {
+  readonly timeline: OpenTimeline;
+  readonly inbox: LiveInbox;
+  /** Ids of the other users who are typing. */
+  readonly typing: Observable<readonly string[]>;
+}
+
+/** Combines a conversation's row, timeline and typing indicators into one snapshot. */
 export class OpenConversation {
   readonly timeline: OpenTimeline;
   readonly #id: string;
-  readonly #ports: ViewPorts;
-  readonly #inbox: InboxState;
+  readonly #context: ClientContext;
+  readonly #parts: ViewParts;
+  readonly #inbox: LiveInbox;
   readonly #typing: Observable<readonly string[]>;
   readonly #ready: Deferred<void> = deferred();
   readonly #closed = new AbortController();
   readonly #stops: (() => void)[] = [];
-  #endWait = (): void => undefined;
+  /** Aborts when the connection is lost: a retry would fail, and no timer may run on. */
+  #connection = new AbortController();
+  readonly #onClose: () => void;
   #snapshot: ConversationSnapshot | undefined;
   #show: (snapshot: ConversationSnapshot) => void = () => undefined;
   #error: CommError | undefined;
   #opening = true;
-  /** Whether the user is in it, as far as is known. */
+  /** True if the conversation is in the inbox, which shows that the user is a participant. */
   #isKnown = false;
 
-  constructor(id: string, ports: ViewPorts, timeline: OpenTimeline, inbox: InboxState) {
+  /** @param onClose - closes the timeline */
+  constructor(
+    id: string,
+    context: ClientContext,
+    parts: ViewParts,
+    { timeline, inbox, typing }: SnapshotSources,
+    onClose: () => void,
+  ) {
     this.#id = id;
-    this.#ports = ports;
+    this.#context = context;
+    this.#parts = parts;
+    this.#onClose = onClose;
     this.timeline = timeline;
     this.#inbox = inbox;
-    this.#typing = ports.typing(id);
+    this.#typing = typing;
   }
 
-  /** Resolves when the newest page is there. */
+  /** Resolves when the newest page has loaded. */
   get ready(): Promise<void> {
     return this.#ready.promise;
   }
 
+  /** Subscribes to the parts and opens the conversation. */
   start(show: (snapshot: ConversationSnapshot) => void): void {
     this.#show = show;
     this.#stops.push(
@@ -47,25 +87,28 @@ export class OpenConversation {
       this.#typing.subscribe(this.#refresh),
       this.#inbox.watch(this.#id, this.#refresh),
     );
-    // What waits in the outbox is there at once.
+    // Shows pending messages before the first page has loaded.
     this.#refresh();
     void this.#open();
   }
 
+  /** Marks the newest message as read unless nothing is unread. */
   async markRead(options: AbortOptions | undefined): Promise<void> {
     const newest = this.timeline.newest();
     if (newest === undefined || this.#inbox.find(this.#id)?.unreadCount === 0) return;
-    await this.#ports.markRead({ conversationId: this.#id, messageId: newest.id }, options);
+    await this.#parts.messages.markRead({ conversationId: this.#id, messageId: newest.id }, options);
   }
 
+  /** Stops everything; `ready` rejects if it is pending. */
   close(): void {
     this.#closed.abort(new CommError('DISCONNECTED', 'The view was closed'));
     for (const stop of this.#stops) stop();
+    this.#onClose();
   }
 
-  /** Without a line there is nothing to try again, and no timer stays. */
-  lineLost(): void {
-    this.#endWait();
+  /** Ends the wait for the next attempt, which continues with the next connection. */
+  connectionLost(): void {
+    this.#connection.abort();
   }
 
   async #open(): Promise<void> {
@@ -84,36 +127,31 @@ export class OpenConversation {
     }
   }
 
-  /** Offline it waits, and shows what waits to be sent. */
+  /** Enters the room and loads the newest page. Retries while connected; while disconnected, waits for the connection. */
   async #enter(signal: AbortSignal): Promise<void> {
     for (;;) {
-      await this.#ports.untilConnected(signal);
+      await this.#context.untilConnected(signal);
+      const connection = (this.#connection = new AbortController());
+      const attempt = async (): Promise<void> => {
+        await abortable(this.#parts.sync.join(this.#id), signal);
+        await abortable(this.timeline.loadNewest(), signal);
+      };
+      const shouldRetry = (error: unknown): boolean => isRetryable(error) && this.#context.online();
       try {
-        await abortable(this.#ports.join(this.#id), signal);
-        return await abortable(this.timeline.loadNewest(), signal);
+        const waitSignal = AbortSignal.any([signal, connection.signal]);
+        return await retry(attempt, this.#context, { signal: waitSignal, shouldRetry });
       } catch (error) {
-        if (signal.aborted || !(error instanceof CommError) || !error.retryable) throw error;
-        if (this.#ports.online()) await this.#wait(signal);
+        if (signal.aborted || (!connection.signal.aborted && !isRetryable(error))) throw error;
       }
     }
-  }
-
-  async #wait(signal: AbortSignal): Promise<void> {
-    const over: Deferred<void> = deferred();
-    const cancel = this.#ports.clock.after(RETRY_AFTER_MS, () => over.resolve());
-    this.#endWait = () => {
-      cancel();
-      over.resolve();
-    };
-    await abortable(over.promise, signal).finally(cancel);
   }
 
   readonly #refresh = (): void => {
     const wasKnown = this.#isKnown;
     this.#isKnown = this.#inbox.find(this.#id) !== undefined;
-    // It did not open for somebody who wasn't in it, and now they are.
+    // Opening failed because the user was no participant, and now they are one.
     if (this.#error?.retryable === false && this.#isKnown && !wasKnown) void this.#open();
-    // What a later attempt has made good.
+    // A later attempt has succeeded.
     if (this.#error?.retryable === true && this.timeline.newest() !== undefined) this.#error = undefined;
     const { messages, hasOlder, hasNewer, loading, error } = this.timeline.getSnapshot();
     const failed = this.#error ?? error;
@@ -126,9 +164,7 @@ export class OpenConversation {
       loading: loading || this.#opening,
       ...(failed !== undefined && { error: failed }),
     };
-    const held = this.#snapshot;
-    const keys: (keyof ConversationSnapshot)[] = ['error', ...(Object.keys(next) as (keyof ConversationSnapshot)[])];
-    if (held !== undefined && keys.every((key) => held[key] === next[key])) return;
+    if (this.#snapshot !== undefined && isSameSnapshot(this.#snapshot, next)) return;
     this.#snapshot = Object.freeze(next);
     this.#show(this.#snapshot);
   };

@@ -1,85 +1,114 @@
 import type { AbortOptions } from '../../lib/abort.ts';
-import type { TrustState } from './trust.ts';
+import type { AttachmentKeys, Message } from '../../protocol/messages.ts';
+import type { OpenIdentityChange, TrustState } from './nkc1/identity-trust.ts';
 
-/** What a backup may hold besides the identity and what is known of others. */
+/** Options of `encryption.exportBackup()`. */
 export interface ExportOptions extends AbortOptions {
-  /** The texts of encrypted messages as well: without them a new device can't read what was sent before. */
+  /**
+   * Includes the content of encrypted messages. Without it a new device can't read earlier messages.
+   * @defaultValue false
+   */
   history?: boolean | undefined;
 }
 
-/** What is kept of an encrypted file in the message that brings it. */
+/** An encrypted file. */
 export interface EncryptedAttachment {
-  /** What is uploaded. */
+  /** To be uploaded. */
   ciphertext: Blob;
-  /** What only readers of the message may know: it belongs into `attachment` of an encrypted message. */
+  /** To be sent in the `attachment` of an encrypted message. Only its readers may know it. */
   secret: AttachmentKeys;
 }
 
-/** Opens an encrypted file; all in padded base64 but the size, which is the file's own in bytes. */
-export interface AttachmentKeys {
-  key: string;
-  prefix: string;
-  size: number;
-  sha256: string;
-}
-
 /**
- * End-to-end encryption: X3DH, double ratchet and sender keys as the NKC1 protocol has them. Loaded with the first use.
- * Without the option `encryption` every method rejects with a `TypeError`.
+ * End-to-end encryption with the protocol NKC1: X3DH, Double Ratchet and sender keys. The code is loaded on first use. Without
+ * the client option `encryption` every method rejects with a `TypeError`.
  */
 export interface Encryption {
   /**
-   * Resolves when the keys are there and published, so that others can write to this user; rejects with
-   * `E2EE_OTHER_DEVICE` where another device of the user has published its own, and with `E2EE_LOCKED`.
+   * Resolves when this user's keys are published, so that others can send encrypted messages. Rejects with `E2EE_OTHER_DEVICE`
+   * if another device of the user has published its keys, and with `E2EE_LOCKED` if the stored keys can't be opened.
    */
   readonly ready: Promise<void>;
-  /** The own identity key: Ed25519, 32 bytes in padded base64. */
+  /** Returns this user's identity key: Ed25519, 32 bytes in padded base64. */
   identityKey(options?: AbortOptions): Promise<string>;
   /**
-   * The 60 digits that both see alike when nobody is in between: to be compared by another way. They are of the key that
-   * the other side shows now, also while that isn't accepted.
-   * @throws CommError `E2EE_NO_KEYS` when nothing is known of that user
+   * Returns 60 digits that both users see if no one intercepts their keys; they compare them over another channel. The number
+   * contains the pinned key of the other user, which is the one in use, also while another one waits to be accepted.
+   * @throws CommError `E2EE_NO_KEYS` if the user has published no keys
    */
   safetyNumber(userId: string, options?: AbortOptions): Promise<string>;
-  /** The same as text for a QR code, to be scanned by the other side's `verifyQr()`. */
+  /** Returns the same as text for a QR code, which the other user scans and passes to `verifyQr()`. */
   qr(userId: string, options?: AbortOptions): Promise<string>;
   /**
-   * Compares what was scanned from that user's screen, and on a match marks their key as verified.
+   * Compares a QR code scanned from the other user's screen with the pinned key. Marks it as verified if it matches, and
+   * rejects another key that waits to be accepted.
    * @returns whether it matches
    */
   verifyQr(userId: string, scanned: string, options?: AbortOptions): Promise<boolean>;
   /**
-   * Their key was compared with them, and is theirs: the one that `safetyNumber()` or `qr()` was last asked for here.
-   * @throws CommError `E2EE_IDENTITY_CHANGED` until another key is accepted, or when one has come since it was compared
+   * Marks a user's pinned key as verified, and rejects another key that waits to be accepted.
+   * @param safetyNumber - the digits that both users have compared; spaces are ignored
+   * @throws CommError `E2EE_IDENTITY_CHANGED` if it isn't the safety number of the pinned key
    */
-  verify(userId: string, options?: AbortOptions): Promise<void>;
+  verify(userId: string, safetyNumber: string, options?: AbortOptions): Promise<void>;
   /**
-   * From now on this is that user's key: what was held since it changed is shown. It is pinned, not verified.
-   * @param identityKey - the one that `encryption:identity-changed` has told, so that no other is accepted by mistake
-   * @throws CommError `CONFLICT` when it isn't the one they show
+   * Pins a user's new key and shows the messages that were held since the change. The key is not verified by this. With the key
+   * that is pinned already it acknowledges the change.
+   * @param identityKey - the key of the event `encryption:identity-changed`, so that no other key is accepted by mistake
+   * @throws CommError `CONFLICT` if it isn't the key that the user presented last
    */
   acceptIdentity(userId: string, identityKey: string, options?: AbortOptions): Promise<void>;
-  /** What is known of that user's key. */
+  /**
+   * Rejects the key that a user presented last: the pinned one stays in use, with its verification. Messages under the other
+   * key are not shown, and it isn't reported again. Idempotent.
+   */
+  rejectIdentity(userId: string, options?: AbortOptions): Promise<void>;
+  /**
+   * Returns the last change of a user's key until it is decided or acknowledged by `acceptIdentity()`, `rejectIdentity()` or
+   * `verify()`, also after a reload.
+   */
+  identityChange(userId: string, options?: AbortOptions): Promise<OpenIdentityChange | undefined>;
+  /**
+   * Accepts the members of the last event `encryption:members-changed` of a conversation, with `accepted: false`. Idempotent.
+   * @throws CommError `CONFLICT` if a direct conversation would have several peers
+   */
+  acceptMembers(conversationId: string, options?: AbortOptions): Promise<void>;
+  /**
+   * Returns an encrypted message of which only the server says that it was deleted (`deletionUnauthenticated`), with its content.
+   * Returns `undefined` if it was deleted by its sender, or is not stored on this device.
+   */
+  keptMessage(messageId: string, options?: AbortOptions): Promise<Message | undefined>;
+  /** Returns what is known of a user's key. */
   trust(userId: string, options?: AbortOptions): Promise<TrustState>;
   /**
-   * From now on messages of this conversation are encrypted or not sent; `false` takes it back. On this device, in all
-   * tabs. Forwarding into it, and editing what isn't encrypted in it, is refused with `INVALID`.
+   * Sets whether a conversation requires encryption: if so, its messages are encrypted or not sent. Applies to this device, in
+   * all tabs. Forwarding into the conversation, and editing a message in it that isn't encrypted, rejects with `INVALID`.
    */
-  require(conversationId: string, required: boolean, options?: AbortOptions): Promise<void>;
+  setRequired(conversationId: string, required: boolean, options?: AbortOptions): Promise<void>;
+  /** Returns whether a conversation requires encryption on this device. */
   isRequired(conversationId: string, options?: AbortOptions): Promise<boolean>;
-  /** The identity and the pins, encrypted under a passphrase: for `import()` on a new device. */
-  export(passphrase: string, options?: ExportOptions): Promise<Uint8Array>;
+  /** Exports identity and pinned keys, encrypted under a passphrase, for `importBackup()` on a new device. */
+  exportBackup(passphrase: string, options?: ExportOptions): Promise<Uint8Array>;
   /**
-   * Takes over the identity from a backup and makes this the active device: for others nothing changes.
-   * @throws CommError `E2EE_DECRYPTION_FAILED` when it is no backup of this user, or the passphrase is wrong
+   * Imports the identity of a backup and makes this the active device. Other users see no change of keys.
+   * @throws CommError `E2EE_DECRYPTION_FAILED` if it isn't a backup of this user, or the passphrase is wrong
    */
-  import(bytes: Uint8Array, passphrase: string, options?: AbortOptions): Promise<void>;
-  /** Makes this the active device under its own identity: others are told that the user's key has changed. */
+  importBackup(bytes: Uint8Array, passphrase: string, options?: AbortOptions): Promise<void>;
+  /** Makes this the active device with its own identity. Other users see that the key has changed. */
   takeOver(options?: AbortOptions): Promise<void>;
-  /** Deletes all keys and texts that are kept here, and starts anew under another identity. What is required stays so. */
+  /**
+   * Deletes all keys and message contents on this device and creates another identity. Which conversations require encryption
+   * is kept.
+   */
   reset(options?: AbortOptions): Promise<void>;
-  /** Encrypts a file for upload (AES-256-GCM in segments). @throws CommError `UNSUPPORTED` without WebCrypto */
+  /**
+   * Encrypts a file for upload, with AES-256-GCM in segments.
+   * @throws CommError `UNSUPPORTED` without WebCrypto
+   */
   encryptAttachment(file: Blob, options?: AbortOptions): Promise<EncryptedAttachment>;
-  /** @throws CommError `INVALID` when it isn't the file that was encrypted */
+  /**
+   * Decrypts a file.
+   * @throws CommError `E2EE_DECRYPTION_FAILED` if the file was modified, `UNSUPPORTED` without WebCrypto
+   */
   decryptAttachment(ciphertext: Blob, keys: AttachmentKeys, options?: AbortOptions): Promise<Blob>;
 }

@@ -1,131 +1,50 @@
-import { abortable, type AbortOptions } from '../../lib/abort.ts';
-import { type PresenceUpdate } from '../../protocol/presence.ts';
-import { requireIds, type ClientContext } from '../context.ts';
-import { PRESENCE_STATUSES, type PresenceStatus } from '../../protocol/vocabulary.ts';
+import type { AbortOptions } from '../../lib/abort.ts';
+import type { Lazy } from '../../lib/lazy.ts';
+import type { PresenceStatus } from '../../protocol/constants.ts';
+import type { PresenceUpdate } from '../../protocol/presence.ts';
+import type { ClientContext } from '../context.ts';
+import { requireIds } from '../validation.ts';
+import type { PresenceTracker } from './presence-tracker.ts';
 
-/** Fewer than a request may name. */
-const WATCHED_AT_ONCE = 500;
-
-/** Who is there. */
-export class PresenceClient {
-  readonly #context: ClientContext;
-  readonly #known = new Map<string, PresenceUpdate>();
-  readonly #watched = new Map<string, number>();
-  #chosen: PresenceStatus | undefined;
-  #idle = false;
-  #asking: Set<string> | undefined;
-
-  /** @internal */
-  constructor(context: ClientContext) {
-    this.#context = context;
-  }
-
-  /** Holds on all devices of the user until they choose another; `online` ends the choice, `offline` appears offline. */
-  async set(status: PresenceStatus, options: AbortOptions = {}): Promise<void> {
-    if (!PRESENCE_STATUSES.includes(status))
-      throw new TypeError(`status must be one of ${PRESENCE_STATUSES.join(', ')}`);
-    await abortable(this.#context.whenConnected(options.signal), options.signal);
-    this.#chosen = status;
-    await this.#context.requester.request('presence:update', { status }, options);
-  }
-
+/** Publishes the user's own presence and follows that of others. */
+export interface PresenceClient {
   /**
-   * Keeps the presence of these people up to date, in `get()` and by `presence:changed`, until the returned function is
-   * called. Watchers are counted. People who share no conversation with the user stay unknown.
+   * Sets the user's status on all of their devices until they set another one. `online` returns to automatic presence;
+   * `offline` appears offline to others.
    */
-  watch(userIds: readonly string[]): () => void {
-    requireIds('userIds', userIds);
-    const ids = [...new Set(userIds)];
-    for (const id of ids) {
-      const count = this.#watched.get(id) ?? 0;
-      this.#watched.set(id, count + 1);
-      if (count === 0) this.#ask(id);
-    }
-    let watching = true;
-    return () => {
-      if (!watching) return;
-      watching = false;
-      this.#unwatch(ids);
-    };
-  }
-
-  /** What is known of a watched person. */
-  get(userId: string): PresenceUpdate | undefined {
-    return this.#known.get(userId);
-  }
-
-  /** @internal True when somebody is to be told. */
-  apply(update: PresenceUpdate): boolean {
-    const held = this.#known.get(update.userId);
-    if (held?.status === update.status && held.lastSeen === update.lastSeen) return false;
-    if (this.#watched.has(update.userId) || !this.#context.has('presence-watch')) {
-      this.#known.set(update.userId, Object.freeze(update));
-    }
-    return true;
-  }
-
-  /** @internal After every connect: the server has forgotten who is watched. */
-  async restore(): Promise<void> {
-    if (this.#chosen !== undefined) this.#tell(this.#chosen, true);
-    else if (this.#idle) this.#tell('away', false);
-    await this.#watch([...this.#watched.keys()]);
-  }
-
-  /** @internal No input for a while, or input again; a chosen status stays. */
-  idle(isIdle: boolean): void {
-    this.#idle = isIdle;
-    const isFree = this.#chosen === undefined || this.#chosen === 'online';
-    if (isFree && this.#context.online()) this.#tell(isIdle ? 'away' : 'online', false);
-  }
-
-  #tell(status: PresenceStatus, chosen: boolean): void {
-    this.#context.requester.request('presence:update', chosen ? { status } : { status, chosen }).catch(() => undefined);
-  }
-
-  /** Whoever is watched in the same turn is asked for together. */
-  #ask(id: string): void {
-    if (!this.#context.online()) return;
-    if (this.#asking !== undefined) return void this.#asking.add(id);
-    const ids = new Set([id]);
-    this.#asking = ids;
-    queueMicrotask(() => {
-      this.#asking = undefined;
-      this.#watch([...ids]).catch(this.#context.report);
-    });
-  }
-
-  async #watch(userIds: readonly string[]): Promise<void> {
-    if (!this.#context.has('presence-watch')) return;
-    for (const group of inGroups(userIds)) {
-      const updates = await this.#context.requester.request('presence:watch', { userIds: group });
-      // Loaded long before anything is answered, so that no push comes between.
-      const { readPresence } = await this.#context.rows();
-      for (const each of Array.isArray(updates) ? updates : []) {
-        const update = readPresence(each);
-        if (update !== undefined && this.apply(update)) this.#context.emitter.emit('presence:changed', update);
-      }
-    }
-  }
-
-  #unwatch(ids: readonly string[]): void {
-    const unwatched: string[] = [];
-    for (const id of ids) {
-      const count = (this.#watched.get(id) ?? 1) - 1;
-      if (count > 0) {
-        this.#watched.set(id, count);
-        continue;
-      }
-      this.#watched.delete(id);
-      this.#known.delete(id);
-      unwatched.push(id);
-    }
-    if (unwatched.length === 0 || !this.#context.online() || !this.#context.has('presence-watch')) return;
-    for (const userIds of inGroups(unwatched)) {
-      this.#context.requester.request('presence:unwatch', { userIds }).catch(() => undefined);
-    }
-  }
+  set(status: PresenceStatus, options?: AbortOptions): Promise<void>;
+  /**
+   * Keeps the presence of these users up to date in `get()` and reports changes by the event `presence:changed`. Watches
+   * are counted per user. Users who share no conversation with this user stay unknown.
+   * @returns a function that ends the watch
+   */
+  watch(userIds: readonly string[]): () => void;
+  /** Returns the last known presence of a watched user, or `undefined`. */
+  get(userId: string): PresenceUpdate | undefined;
 }
 
-function* inGroups(ids: readonly string[]): Generator<readonly string[]> {
-  for (let at = 0; at < ids.length; at += WATCHED_AT_ONCE) yield ids.slice(at, at + WATCHED_AT_ONCE);
+/** Creates the part that apps call. The tracker loads with the connection, or with its first use before that. */
+export function createPresenceClient(context: ClientContext, tracker: Lazy<PresenceTracker>): PresenceClient {
+  return Object.freeze({
+    set: async (status: PresenceStatus, options?: AbortOptions) => (await tracker()).set(status, options),
+    watch(userIds: readonly string[]): () => void {
+      requireIds('userIds', userIds);
+      let isOpen = true;
+      let end: (() => void) | undefined;
+      const begin = (loaded: PresenceTracker): void => {
+        if (isOpen) end = loaded.watch(userIds);
+      };
+      if (tracker.current !== undefined) begin(tracker.current);
+      // If the chunk could not be fetched, it is loaded again once there is a connection.
+      else
+        tracker()
+          .catch(() => context.untilConnected(undefined).then(tracker))
+          .then(begin, context.report);
+      return () => {
+        isOpen = false;
+        end?.();
+      };
+    },
+    get: (userId: string) => tracker.current?.get(userId),
+  });
 }

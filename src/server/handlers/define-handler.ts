@@ -1,48 +1,62 @@
 import * as v from 'valibot';
 import { errorFields, type Logger } from '../../lib/logger.ts';
-import {
-  CommError,
-  isCommError,
-  SERVER_ERROR_CODES,
-  type ErrorBody,
-  type ServerErrorCode,
-} from '../../protocol/errors.ts';
+import { errorBodyOf, type ErrorBody, type ServerErrorCode } from '../../protocol/errors.ts';
 import { type Push, type Reply, type RequestName, type RequestOf, type ResponseOf } from '../../protocol/events.ts';
 import type { Caller } from '../services/ports.ts';
 import type { Services } from '../services/services.ts';
-import { REQUEST_SCHEMAS } from '../../protocol/schemas.ts';
+import { payloadBytes } from '../services/limits/request-work.ts';
+import { parseInput } from '../parse-input.ts';
+import { REQUEST_SCHEMAS } from '../../protocol/event-schemas.ts';
 
-/** What a handler needs of the socket that a request came in on. */
+/** The connection that a request came in on. */
 export interface RequestSource {
   readonly services: Services;
   readonly logger: Logger;
-  /** Who asks; a promise until the connection stands, rejected where it never will. */
+  /** The caller; a promise until the connection is open, which rejects if it never opens. */
   readonly caller: Caller | Promise<Caller>;
-  /** Counts an event, or what one costs beyond itself. @throws CommError `RATE_LIMITED` */
-  countEvent(tokens?: number): void;
+  /** Charges the caller's budgets. @throws CommError `RATE_LIMITED` */
+  charge(caller: Caller, work: number, bytes: number): void;
+  /**
+   * Resolves in the turn of the event loop in which the caller's next request with a large answer may be handled.
+   *
+   * @throws CommError `RATE_LIMITED` if the caller doesn't read earlier answers, `UNAVAILABLE` if the connection is closed
+   */
+  nextTurn(caller: Caller): Promise<void>;
+  /** Counts a rejected request. */
+  refused(code: ServerErrorCode): void;
   push(push: Push): void;
 }
 
+/** What a handler receives besides the request. */
 export interface RequestContext {
   readonly caller: Caller;
   readonly services: Services;
+  /** The connection. */
+  readonly source: RequestSource;
 }
 
 interface HandlerOptions<K extends RequestName> {
-  /** What a large request takes of its sender's flood limit, beyond the one of every request. */
-  cost?: (request: RequestOf<K>) => number;
-  /** How the base protocol answers, where it does so by a push: only callers without an acknowledgement get it. */
-  answered?: (data: ResponseOf<K>) => Push;
-  refused?: (error: ErrorBody, request: RequestOf<K> | undefined) => Push | undefined;
+  /** What a large request costs besides 1, in units of a small request. */
+  work?: (request: RequestOf<K>) => number;
+  /** Whether the answer can be large: then one request per user is handled in each turn of the event loop. */
+  hasLargeAnswer?: boolean;
+  /** Creates the push that answers a base client, which sends no acknowledgement callback. */
+  toPush?: (data: ResponseOf<K>) => Push;
+  /** Creates the push that reports an error to a base client; `undefined` selects the default push. */
+  toErrorPush?: (error: ErrorBody, request: RequestOf<K> | undefined) => Push | undefined;
 }
 
+/** Handles one request of the protocol. */
 export interface RequestHandler<K extends RequestName> {
   readonly name: K;
-  /** Resolves when the request has been answered. Never rejects, whatever the arguments are. */
+  /** Handles a request and replies. Never rejects, for any arguments. */
   handle(source: RequestSource, args: readonly unknown[]): Promise<void>;
 }
 
-/** Validates, runs and answers. The services authorize. Nothing that a peer sends can throw past it. */
+/**
+ * Defines the handler of a request: validates the payload, runs the service and replies. The services authorize. No
+ * input from a peer makes it throw.
+ */
 export function defineHandler<K extends RequestName>(
   name: K,
   run: (context: RequestContext, request: RequestOf<K>) => ResponseOf<K> | Promise<ResponseOf<K>>,
@@ -56,65 +70,53 @@ export function defineHandler<K extends RequestName>(
       const payload = typeof args[0] === 'function' ? undefined : args[0];
       let request: RequestOf<K> | undefined;
       try {
-        source.countEvent();
-        request = parse(schema, payload);
-        const cost = options.cost?.(request) ?? 0;
-        if (cost > 0) source.countEvent(cost);
-        // Awaited only where it has to be, so that requests run in the order in which they came.
+        // Only a promise is awaited, so that requests run in the order in which they arrived.
         const caller = source.caller instanceof Promise ? await source.caller : source.caller;
-        const data = await run({ caller, services: source.services }, request);
+        source.charge(caller, 1, payloadBytes(payload));
+        // Before the payload is validated, which for thousands of cursors takes as long as parsing the frame.
+        if (options.hasLargeAnswer === true) await source.nextTurn(caller);
+        request = parseInput(schema, payload);
+        const work = options.work?.(request) ?? 0;
+        if (work > 0) source.charge(caller, work, 0);
+        const data = await run({ caller, services: source.services, source }, request);
         if (acknowledge !== undefined) acknowledge({ ok: true, data });
-        else if (options.answered !== undefined) source.push(options.answered(data));
+        else if (options.toPush !== undefined) source.push(options.toPush(data));
       } catch (error) {
-        const body = errorBody(error, name, source.logger);
+        const body = loggedErrorBody(error, name, source.logger);
+        source.refused(body.code);
         if (acknowledge !== undefined) acknowledge({ ok: false, error: body });
-        else source.push(options.refused?.(body, request) ?? refusal(name, body, payload));
+        else source.push(options.toErrorPush?.(body, request) ?? defaultErrorPush(name, body, payload));
       }
     },
   };
 }
 
-/** For what is no request of the protocol: a newer client's, perhaps. */
-export function refuseUnknown(source: Pick<RequestSource, 'push'>, args: readonly unknown[]): void {
+/** Replies `UNSUPPORTED` to a request that isn't part of the protocol, for example one of a newer client. */
+export async function rejectUnknownRequest(source: RequestSource, args: readonly unknown[]): Promise<void> {
   const acknowledge = acknowledgementOf(args);
-  const body: ErrorBody = { code: 'UNSUPPORTED', message: 'This server does not know the request' };
+  let body: ErrorBody = { code: 'UNSUPPORTED', message: 'This server does not support the request' };
+  try {
+    source.charge(await source.caller, 1, payloadBytes(args[0]));
+  } catch (error) {
+    body = errorBodyOf(error);
+  }
   if (acknowledge !== undefined) acknowledge({ ok: false, error: body });
   else source.push({ event: 'error', data: body });
 }
 
-/** Socket.IO hands it over as a function, which nothing else on the wire can be. */
+/** Returns the acknowledgement callback. Socket.IO passes it as a function, which no payload can contain. */
 function acknowledgementOf(args: readonly unknown[]): ((reply: Reply<unknown>) => void) | undefined {
   return args.findLast((arg): arg is (reply: Reply<unknown>) => void => typeof arg === 'function');
 }
 
-function parse<T>(schema: v.GenericSchema<unknown, T>, payload: unknown): T {
-  const result = v.safeParse(schema, payload, { abortEarly: true });
-  if (result.success) return result.output;
-  // Only the field and the rule: what was received may be large, and is nobody's business but the sender's.
-  const [issue] = result.issues;
-  const field = issue.path?.[0]?.key;
-  const innermost = issue.path?.at(-1)?.key;
-  if ((innermost === 'content' || innermost === 'ciphertext') && issue.type === 'max_length') {
-    throw new CommError('MESSAGE_TOO_LONG', 'The message is too long');
-  }
-  throw new CommError('INVALID', typeof field === 'string' ? `${field} is not valid` : 'The payload is not valid');
+/** Returns what the client may read of an error. Errors of the server are logged. */
+export function loggedErrorBody(error: unknown, name: RequestName, logger: Logger): ErrorBody {
+  const body = errorBodyOf(error);
+  if (body.code === 'INTERNAL') logger.error('request failed', { event: name, ...errorFields(error) });
+  return body;
 }
 
-/** Only codes that a server may answer with; whatever else went wrong stays in the log. */
-function errorBody(error: unknown, name: RequestName, logger: Logger): ErrorBody {
-  if (isCommError(error) && isServerCode(error)) {
-    const { code, message, retryAfterMs } = error;
-    return { code, message, ...(retryAfterMs !== undefined && { retryAfterMs }) };
-  }
-  logger.error('a request failed', { event: name, ...errorFields(error) });
-  return { code: 'INTERNAL', message: 'The server failed' };
-}
-
-function isServerCode(error: CommError): error is CommError & { code: ServerErrorCode } {
-  return SERVER_ERROR_CODES.some((code) => code === error.code);
-}
-
-function refusal(name: RequestName, body: ErrorBody, payload: unknown): Push {
+function defaultErrorPush(name: RequestName, body: ErrorBody, payload: unknown): Push {
   const clientId = clientIdOf(payload);
   const data = { ...body, event: name, ...(clientId !== undefined && { clientId }) };
   return name.startsWith('message:') ? { event: 'message:error', data } : { event: 'error', data };

@@ -1,4 +1,5 @@
 import type { RequestName } from '../../protocol/events.ts';
+import { onBatch } from './batch.ts';
 import * as calls from './calls.ts';
 import * as conversations from './conversations.ts';
 import type { RequestHandler } from './define-handler.ts';
@@ -8,7 +9,7 @@ import * as messages from './messages.ts';
 import * as presence from './presence.ts';
 import * as sync from './sync.ts';
 
-/** Every request of the protocol has exactly one handler, under its own name. */
+/** The handler of each request of the protocol. */
 export const HANDLERS = {
   'message:send': messages.onMessageSend,
   'message:read': messages.onMessageRead,
@@ -33,9 +34,11 @@ export const HANDLERS = {
   'conversation:remove-participant': conversations.onRemoveParticipant,
   'conversation:set-role': conversations.onSetRole,
   sync: sync.onSync,
+  batch: onBatch,
   'comm:ping': sync.onPing,
   'call:initiate': calls.onCallInitiate,
   'call:respond': calls.onCallRespond,
+  'call:join': calls.onCallJoin,
   'call:hangup': calls.onCallHangup,
   'call:sync': calls.onCallSync,
   'call:connected': calls.onCallConnected,
@@ -43,6 +46,7 @@ export const HANDLERS = {
   'call:add-participant': calls.onCallAddParticipant,
   'call:remove-participant': calls.onCallRemoveParticipant,
   'call:quality-report': calls.onCallQualityReport,
+  'call:ice-servers': calls.onCallIceServers,
   'signal:offer': calls.onSignalOffer,
   'signal:answer': calls.onSignalAnswer,
   'signal:ice-candidate': calls.onSignalIceCandidate,
@@ -52,4 +56,5 @@ export const HANDLERS = {
   'encryption:session-init': encryption.onSessionInit,
   'encryption:mailbox-ack': encryption.onMailboxAck,
   'file:request-upload': files.onRequestUpload,
+  'file:sign': files.onSignFiles,
 } as const satisfies { [K in RequestName]: RequestHandler<K> };

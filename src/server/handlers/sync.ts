@@ -1,10 +1,11 @@
+import { cursorWork } from '../services/limits/request-work.ts';
 import { defineHandler } from './define-handler.ts';
 
-/** Each cursor is looked up: four of them cost about what a small request costs. */
-const CURSORS_PER_TOKEN = 4;
-
+/** Handles `sync`: returns what changed since the caller's cursors. */
 export const onSync = defineHandler('sync', ({ caller, services }, request) => services.sync.sync(caller, request), {
-  cost: ({ cursors }) => Object.keys(cursors).length / CURSORS_PER_TOKEN,
+  work: ({ cursors }) => cursorWork(cursors),
+  hasLargeAnswer: true,
 });
 
+/** Handles `comm:ping`: returns the server's time. */
 export const onPing = defineHandler('comm:ping', ({ services }) => ({ serverTime: services.now() }));

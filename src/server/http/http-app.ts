@@ -1,116 +1,150 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { errorFields } from '../../lib/logger.ts';
 import { HTTP_STATUS, type ServerErrorCode } from '../../protocol/errors.ts';
-import type { Core } from '../core.ts';
-import type { AnswerRest, RestReply } from '../rest/call.ts';
-import { isUnavailable } from '../store/outages.ts';
-import { sendReply, sendResponse, toRequest, urlOf } from './node-http.ts';
+import type { ServerCore } from '../server-core.ts';
+import { tusOptions } from '../rest/file-routes.ts';
+import type { RestDispatcher, RestResponse } from '../rest/rest-request.ts';
+import { isUnavailable } from '../store/engine/outages.ts';
+import { sendRestResponse, sendResponse, toRequest, urlOf } from './node-http.ts';
+import { peerScheme } from './peer-address.ts';
 import type { OriginPolicy } from './origins.ts';
 
-/** A handler by the Fetch standard. */
+/** A Fetch API request handler. */
 export type Fetch = (request: Request) => Response | Promise<Response>;
 
+/** Parts that {@link httpApp} connects. */
 export interface HttpAppOptions {
-  core: Core;
-  rest: AnswerRest;
+  core: ServerCore;
+  rest: RestDispatcher;
   origins: OriginPolicy;
-  /** Everything that isn't ours. */
+  /** Number of proxies in front of the server; see {@link peerScheme}. */
+  trustedProxies: number;
+  /** Handles requests that are not part of the protocol. */
   fallback: Fetch | undefined;
 }
 
-/** On every answer: no guessing of types, no framing, no referrer. An answer's own headers come first. */
+/**
+ * Headers of every response: no MIME sniffing, no framing, no referrer. Headers of the response itself take precedence.
+ */
 const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
   'referrer-policy': 'no-referrer',
 } as const;
 
-/** REST, health and whatever the app adds, on Node's HTTP server. Socket.IO has taken its own path before. */
+/**
+ * Creates the request listener for REST, health checks and the app's own routes. Socket.IO handles its own path before
+ * it.
+ */
 export function httpApp(options: HttpAppOptions): RequestListener {
   const { core } = options;
   return (incoming, outgoing) => {
     const served = serve(options, incoming, outgoing).catch(async (error: unknown) => {
-      core.logger.error('an HTTP request failed', errorFields(error));
+      core.logger.error('HTTP request failed', errorFields(error));
       if (outgoing.headersSent) outgoing.destroy();
-      else await send(outgoing, refusal('INTERNAL', 'The server failed'));
+      else await send(core, outgoing, errorResponse('INTERNAL', 'Internal server error'));
     });
     core.inFlight.add(served);
   };
 }
 
 async function serve(options: HttpAppOptions, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-  const { core, rest, origins, fallback } = options;
+  const { core, rest, origins } = options;
   const url = urlOf(incoming);
-  if (url === undefined) return await send(outgoing, refusal('INVALID', 'The request is not valid'));
+  if (url === undefined) return await send(core, outgoing, errorResponse('INVALID', 'The request URL is not valid'));
   const { pathname } = url;
   const { method = 'GET', headers } = incoming;
   if (core.draining) outgoing.setHeader('connection', 'close');
-  if (pathname === '/healthz') return await send(outgoing, json(200, { status: 'ok' }));
-  if (pathname === '/readyz') return await send(outgoing, await readiness(core));
-  if (!pathname.startsWith(`${core.config.restPath}/`)) return await serveElse(fallback, url, incoming, outgoing);
+  if (pathname === '/healthz') return await send(core, outgoing, json(200, { status: 'ok' }));
+  if (pathname === '/metrics') return await send(core, outgoing, metrics(core));
+  if (pathname === '/readyz') return await send(core, outgoing, await readiness(core));
+  if (!pathname.startsWith(`${core.config.restPath}/`)) return await serveFallback(options, url, incoming, outgoing);
   const { origin, host } = headers;
-  if (!origins.admits(origin, host))
-    return await send(outgoing, refusal('FORBIDDEN', 'This origin or host name is not let in'));
+  if (!origins.allows(origin, host, peerScheme(incoming, options.trustedProxies))) {
+    core.refusals.note('origin or host name rejected', 'FORBIDDEN');
+    return await send(core, outgoing, errorResponse('FORBIDDEN', 'This origin or host name is not allowed'));
+  }
   outgoing.setHeader('vary', 'Origin');
   if (origin !== undefined && origins.lists(origin)) outgoing.setHeader('access-control-allow-origin', origin);
-  if (method === 'OPTIONS') return await send(outgoing, PREFLIGHT);
-  outgoing.setHeader('access-control-expose-headers', 'Retry-After');
-  // What stays unread must not keep the answer from being sent.
+  if (method === 'OPTIONS') {
+    const headers = { ...PREFLIGHT.headers, ...tusOptions(pathname, core.config) };
+    return await send(core, outgoing, { ...PREFLIGHT, headers });
+  }
+  outgoing.setHeader('access-control-expose-headers', EXPOSED_HEADERS);
+  // A partly read body must not prevent the response from being sent.
   const body = (): AsyncIterable<Uint8Array> => incoming.iterator({ destroyOnReturn: false });
-  const reply = await rest({ method, url, headers, body });
+  const response = await rest({ method, url, headers, body });
   if (!incoming.complete) outgoing.setHeader('connection', 'close');
-  await send(outgoing, reply);
+  await send(core, outgoing, response);
 }
 
-/** What isn't ours. */
-async function serveElse(
-  fallback: Fetch | undefined,
+/** Passes a request to the app. */
+async function serveFallback(
+  { core, fallback }: HttpAppOptions,
   url: URL,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
-  if (fallback === undefined) return await send(outgoing, refusal('NOT_FOUND', 'Not found'));
+  if (fallback === undefined) return await send(core, outgoing, errorResponse('NOT_FOUND', 'Not found'));
   const request = toRequest(incoming, url);
-  if (request === undefined) return await send(outgoing, refusal('INVALID', 'The request is not valid'));
-  const response = await fallback(request);
+  if (request === undefined)
+    return await send(core, outgoing, errorResponse('INVALID', 'The request URL is not valid'));
+  const fallbackResponse = await fallback(request);
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
-    if (!response.headers.has(name)) outgoing.setHeader(name, value);
+    if (!fallbackResponse.headers.has(name)) outgoing.setHeader(name, value);
   }
-  await sendResponse(response, outgoing, incoming.method !== 'HEAD');
+  await sendResponse(fallbackResponse, outgoing, incoming.method !== 'HEAD');
 }
 
-/** Whether requests are worth sending here: not while it ends, not while the database doesn't answer. */
-async function readiness(core: Core): Promise<RestReply> {
+/** Reports readiness: not while the server shuts down, and not while the database is unavailable. */
+async function readiness(core: ServerCore): Promise<RestResponse> {
   try {
     if (!core.draining) {
       await core.check();
       return json(200, { status: 'ready' });
     }
   } catch (error) {
-    // What is answered as unavailable is in the log already, once.
-    if (!isUnavailable(error)) core.logger.error('the database does not answer', errorFields(error));
+    // An outage has already been logged once.
+    if (!isUnavailable(error)) core.logger.error('the database does not respond', errorFields(error));
   }
   return json(503, { status: 'unavailable' });
 }
 
-const PREFLIGHT: RestReply = {
+/** Reports counters in the text format of Prometheus. They contain no ids and no addresses. */
+function metrics({ refusals, unread, broadcaster }: ServerCore): RestResponse {
+  const lines = [
+    '# TYPE lumen_comm_refusals_total counter',
+    ...[...refusals.counts].map(([code, count]) => `lumen_comm_refusals_total{code="${code}"} ${count}`),
+    '# TYPE lumen_comm_sockets gauge',
+    `lumen_comm_sockets ${broadcaster.socketCount}`,
+    '# TYPE lumen_comm_unread_bytes gauge',
+    `lumen_comm_unread_bytes ${unread.totalBytes}`,
+    '',
+  ];
+  return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4' }, body: lines.join('\n') };
+}
+
+const EXPOSED_HEADERS = 'Content-Range, Retry-After, Upload-Expires, Upload-Length, Upload-Offset';
+
+const PREFLIGHT: RestResponse = {
   status: 204,
   headers: {
-    'access-control-allow-methods': 'GET, POST, DELETE',
-    'access-control-allow-headers': 'Authorization, Content-Type, X-User-Id',
+    'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE',
+    'access-control-allow-headers':
+      'Authorization, Content-Type, If-Range, Range, Tus-Resumable, Upload-Offset, X-User-Id',
     'access-control-max-age': '600',
   },
   body: '',
 };
 
-function refusal(code: ServerErrorCode, message: string): RestReply {
+function errorResponse(code: ServerErrorCode, message: string): RestResponse {
   return json(HTTP_STATUS[code], { error: { code, message } });
 }
 
-function json(status: number, body: unknown): RestReply {
+function json(status: number, body: unknown): RestResponse {
   return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 
-async function send(outgoing: ServerResponse, reply: RestReply): Promise<void> {
-  await sendReply({ ...reply, headers: { ...SECURITY_HEADERS, ...reply.headers } }, outgoing);
+async function send({ unread }: ServerCore, outgoing: ServerResponse, response: RestResponse): Promise<void> {
+  await sendRestResponse({ ...response, headers: { ...SECURITY_HEADERS, ...response.headers } }, outgoing, unread);
 }

@@ -1,42 +1,65 @@
+import type { ActiveCall } from '../../protocol/calls.ts';
 import type { Push } from '../../protocol/events.ts';
-import type { Capability, PresenceStatus } from '../../protocol/vocabulary.ts';
+import type { Capability, PresenceStatus } from '../../protocol/constants.ts';
 
-/** Who asks: a user, and over a socket also which one and what its client can do. */
+/** Sender of a request: a user and, over a socket, its id and the capabilities of its client. */
 export interface Caller {
+  /** Id of the user. */
   readonly userId: string;
   /** Absent over REST. */
   readonly socketId?: string | undefined;
+  /** True for code of the app, which no budget limits. */
+  readonly trusted?: true | undefined;
+  /** Capabilities that client and server both support. */
   readonly caps: ReadonlySet<Capability>;
 }
 
+/** Restricts which sockets receive a push. */
 export interface PushOptions {
+  /** Excludes this socket. */
   exceptSocketId?: string | undefined;
-  /** All the user's sockets are left out. */
+  /** Excludes all sockets of this user. */
   exceptUserId?: string | undefined;
-  /** Of a user's sockets: `true`, only those with the capability `mailbox`; `false`, only the others. */
+  /** Selects the user's sockets: `true` only those with the capability `mailbox`, `false` only those without it. */
   mailbox?: boolean | undefined;
+  /**
+   * Selects the sockets in a conversation's room: `true` only those with the capability `batch`, `false` only those without
+   * it.
+   */
+  batch?: boolean | undefined;
 }
 
-/** How pushes reach people, without a word about Socket.IO. Whoever is not connected is left out in silence. */
-export interface Hub {
+/** Port of push delivery. Users who aren't connected are skipped. */
+export interface Broadcaster {
+  /** Pushes to the user's sockets. */
   toUser(userId: string, push: Push, options?: PushOptions): void;
-  /** The same push to many: serialized once, and not once for each. */
+  /** Pushes to several users. The push is serialized once. */
   toUsers(userIds: readonly string[], push: Push): void;
+  /** Pushes to the sockets in the conversation's room. */
   toConversation(conversationId: string, push: Push, options?: PushOptions): void;
+  /** Pushes to one socket. */
   toSocket(socketId: string, push: Push): void;
-  /** The user's feed sockets, in every process, enter the conversation's room. */
+  /** Adds the user's feed sockets, in all processes, to the conversation's room. */
   joinUser(userId: string, conversationId: string): void;
-  /** All the user's sockets leave the room at once. */
+  /** Removes all sockets of the user from the room immediately. */
   removeUser(userId: string, conversationId: string): void;
-  /** One socket (a `conversation:join`). */
+  /** Adds one socket to the room (`conversation:join`). */
   joinSocket(socketId: string, conversationId: string): void;
+  /** Removes one base socket from the room (`conversation:leave`). */
   leaveSocket(socketId: string, conversationId: string): void;
-  /** Users who have a base client in the room: they count as having received what is pushed there. */
+  /** Returns the users with a base client in the room. They count as having received what is pushed there. */
   baseReceivers(conversationId: string): readonly string[];
 }
 
-/** Part of the ephemera: how present people are now, for `Participant.presence`. Whoever is missing is offline. */
+/** Port of the running calls, for `Conversation.activeCall`. */
+export interface RunningCalls {
+  /** Returns the running calls by the ids of their conversations. */
+  activeCalls(): ReadonlyMap<string, ActiveCall>;
+}
+
+/** Port of presence, for `Participant.presence`. Users without an entry are offline. */
 export interface PresenceReader {
+  /** Returns the status of several users. */
   presenceOf(
     userIds: readonly string[],
   ): ReadonlyMap<string, PresenceStatus> | Promise<ReadonlyMap<string, PresenceStatus>>;

@@ -1,78 +1,125 @@
 import { errorFields } from '../../lib/logger.ts';
-import type { CommunicationStore } from '../store/ephemera/memory.ts';
-import { memberIds, membershipOf } from '../store/members.ts';
+import type { CommunicationStore } from '../cluster/memory-ephemera.ts';
+import { conversationIdsOf } from '../store/queries/users.ts';
+import { memberIds, membershipOf } from '../store/queries/members.ts';
 import type { Store } from '../store/store.ts';
-import { callLog } from './call-effects.ts';
-import type { CallHub } from './call-table.ts';
-import { CallService } from './calls.ts';
-import { createChatServices, type ChatServices } from './chat-services.ts';
-import { isoNow, type ServiceDeps } from './deps.ts';
-import { KeyLimits } from './key-limits.ts';
-import { KeyService } from './keys.ts';
-import { MailboxService } from './mailbox.ts';
-import type { Hub } from './ports.ts';
-import { PresenceService, type PresenceHub } from './presence.ts';
-import { KeyedLimit, SlidingWindow } from './rate-limit.ts';
-import { notFound } from './refusals.ts';
-import { SignalService } from './signals.ts';
-import { TypingService } from './typing.ts';
+import { ActiveCalls } from './calls/active-calls.ts';
+import { callLog } from './calls/call-effects.ts';
+import type { CallBroadcaster } from './calls/call-registry.ts';
+import { CallStore } from './calls/call-store.ts';
+import { CallService } from './calls/call-service.ts';
+import { createChatServices, type ChatServices } from './chat/chat-services.ts';
+import { isoNow, type ServiceDeps } from './service-deps.ts';
+import { KeyLimits } from './e2ee/key-limits.ts';
+import { KeyService } from './e2ee/key-service.ts';
+import { MailboxService } from './e2ee/mailbox-service.ts';
+import { FileService, type FileServiceDeps } from './files/file-service.ts';
+import { LinkPreviewService } from './links/link-preview-service.ts';
+import type { Broadcaster } from './ports.ts';
+import { PresenceService, type PresenceBroadcaster } from './presence/presence-service.ts';
+import { KeyedLimit, SlidingWindow } from './limits/rate-limit.ts';
+import type { UserBudgets } from './limits/user-budgets.ts';
+import { notFound } from './errors.ts';
+import { IceServerService } from './calls/ice-server-service.ts';
+import { SignalService } from './calls/signal-service.ts';
+import { TypingService } from './chat/typing-service.ts';
 
-/** Everything the server can do, whoever asks: handlers and routes call nothing else. */
+/** All services of the server. Handlers and routes call nothing else. */
 export interface Services extends ChatServices {
   readonly presence: PresenceService;
   readonly typing: TypingService;
   readonly calls: CallService;
+  readonly activeCalls: ActiveCalls;
+  readonly callStore: CallStore;
   readonly signals: SignalService;
+  readonly iceServers: IceServerService;
   readonly keys: KeyService;
   readonly mailbox: MailboxService;
-  /** Absent where the configuration sets none. */
+  readonly linkPreviews: LinkPreviewService;
+  readonly files: FileService;
+  readonly budgets: UserBudgets;
+  /** Limit on sends per user; `undefined` if none is configured. */
   readonly sendLimit: KeyedLimit | undefined;
-  /** The server's time, as it is on the wire. */
+  /** Returns the current time as ISO 8601. */
   now(): string;
 }
 
-export interface EveryHub extends Hub, PresenceHub, CallHub {
+/** The ports of all services. */
+export interface ServicesBroadcaster extends Broadcaster, PresenceBroadcaster, CallBroadcaster {
   onRemoval(listener: (userId: string, conversationId: string) => void): void;
 }
 
-export interface EveryDep extends ServiceDeps {
-  readonly hub: EveryHub;
+/** Dependencies of all services. */
+export interface ServicesDeps extends Omit<ServiceDeps, 'storesFiles'>, FileServiceDeps {
+  readonly broadcaster: ServicesBroadcaster;
   readonly ephemera: CommunicationStore;
   readonly newId: () => string;
 }
 
-export function createServices(deps: EveryDep): Services {
-  const { store, hub, clock, config, logger, ephemera, newId } = deps;
+/** Constructs the services and connects them. */
+export function createServices(deps: ServicesDeps): Services {
+  const { store, broadcaster, clock, config, budgets, contacts, logger, ephemera, newId } = deps;
   let sendLimit: KeyedLimit | undefined;
-  const chat = createChatServices(deps);
+  const files = new FileService(deps);
+  const chat = createChatServices({ ...deps, storesFiles: () => files.enabled });
+  const activeCalls = new ActiveCalls({
+    clock,
+    broadcaster,
+    calls: ephemera,
+    conversationIdsOf: (userId) => store.read(() => conversationIdsOf(userId)),
+  });
+  const callStore = new CallStore({ store, clock, logger });
   const calls = new CallService({
     ephemera,
-    hub,
+    broadcaster,
     clock,
     config,
+    budgets,
+    contacts,
     newId,
     membersFor: (userId, conversationId) => membersFor(store, userId, conversationId),
+    changed: (call) => {
+      callStore.save(call);
+      activeCalls.changed(call);
+    },
+    saved: (callId) => callStore.saved(callId),
     log: (call) => {
       chat.sending
         .appendServerMessage(callLog(call))
-        .catch((error: unknown) => logger.error('a call left no row', { callId: call.id, ...errorFields(error) }));
+        .then(() => callStore.remove(call.id))
+        .catch((error: unknown) =>
+          logger.error('failed to write the call log', { callId: call.id, ...errorFields(error) }),
+        );
     },
   });
   const keyLimits = new KeyLimits(clock);
   const services: Services = {
     ...chat,
+    budgets,
     calls,
-    presence: new PresenceService({ store, ephemera, hub, clock, config, logger }),
+    activeCalls,
+    callStore,
+    presence: new PresenceService({ store, ephemera, broadcaster, clock, config, contacts, logger }),
     typing: new TypingService({
       ephemera,
-      hub,
+      broadcaster,
       clock,
       config,
       requireMember: (userId, conversationId) => requireMember(store, userId, conversationId),
     }),
-    signals: new SignalService({ calls, hub, clock }),
-    keys: new KeyService({ store, hub, clock, logger, limits: keyLimits }),
-    mailbox: new MailboxService({ store, hub, clock, logger, limits: keyLimits }),
+    signals: new SignalService({ calls, broadcaster, clock }),
+    iceServers: new IceServerService({ clock, config }),
+    keys: new KeyService({ store, broadcaster, clock, contacts, logger, limits: keyLimits, bundles: ephemera }),
+    mailbox: new MailboxService({
+      store,
+      broadcaster,
+      clock,
+      logger,
+      limits: keyLimits,
+      isUserOnline: (userId) => ephemera.isUserOnline(userId),
+    }),
+    linkPreviews: new LinkPreviewService({ clock, logger, config, budgets }),
+    files,
     get sendLimit() {
       const { rateLimit } = config;
       sendLimit ??=
@@ -85,10 +132,10 @@ export function createServices(deps: EveryDep): Services {
     },
     now: () => isoNow(clock),
   };
-  hub.onRemoval((userId, conversationId) => {
+  broadcaster.onRemoval((userId, conversationId) => {
     services.typing.ended(userId, conversationId);
-    services.calls.lost(userId, conversationId);
-    services.presence.lost(userId);
+    services.calls.memberRemoved(userId, conversationId);
+    services.presence.memberRemoved(userId);
   });
   return services;
 }

@@ -1,24 +1,30 @@
 import type { Generated } from 'kysely';
 
-/** SQLite keeps times as text: `YYYY-MM-DDTHH:MM:SS.sssZ` by us, `YYYY-MM-DD HH:MM:SS` (UTC) by column defaults. */
+/** Time as text: `YYYY-MM-DDTHH:MM:SS.sssZ` written by the server, `YYYY-MM-DD HH:MM:SS` (UTC) by column defaults. */
 type Time = string;
 /** 0 or 1. */
 type Flag = number;
 
+/** Conversations. */
 export interface ConversationsTable {
   id: string;
   type: string;
   name: string | null;
   created_at: Generated<Time>;
   updated_at: Generated<Time>;
-  /** Messages so far; the newest message's position. */
+  /** Position of the newest message. */
   seq: Generated<number>;
-  /** Durable changes so far. */
+  /** Revision of the newest durable change. */
   rev: Generated<number>;
-  /** The pair of a direct conversation, unique; null for groups. */
+  /** Advanced by every change of the members or of their roles. */
+  members_rev: Generated<number>;
+  /** `rev` at the last change of the members. */
+  members_changed_rev: Generated<number>;
+  /** Sorted pair of a direct conversation, unique; null for groups. */
   direct_key: string | null;
 }
 
+/** Members of conversations with their markers and flags. */
 export interface ParticipantsTable {
   conversation_id: string;
   user_id: string;
@@ -30,50 +36,63 @@ export interface ParticipantsTable {
   muted: Generated<Flag>;
   pinned: Generated<Flag>;
   archived: Generated<Flag>;
-  /** The user's `inbox_rev` when this row last changed for them, and what of it: joining, the read mark, the flags. */
+  /**
+   * Inbox revision at which this row last changed for the user; then those of joining, the read marker and the flags.
+   */
   inbox_rev: Generated<number>;
   joined_inbox_rev: Generated<number>;
   read_inbox_rev: Generated<number>;
   flags_inbox_rev: Generated<number>;
-  /** Where the conversation stood when they joined: what came since is news to them. */
+  /** Head of the conversation when the user joined. */
   joined_seq: Generated<number | null>;
   joined_rev: Generated<number | null>;
+  /** Hour of the conversation's last activity, `YYYY-MM-DDTHH`. Maintained by triggers. */
+  active_hour: Generated<string | null>;
 }
 
+/** Messages and tombstones. */
 export interface MessagesTable {
   id: Generated<number>;
   conversation_id: string;
   sender_id: string;
-  /** The envelope's JSON when `encrypted`. */
+  /** JSON of the envelope if `encrypted`. */
   content: Generated<string>;
   type: Generated<string>;
-  /** The wire id of the message it answers. */
+  /** Wire id of the message that is replied to. */
   reply_to: string | null;
   /** JSON. */
   attachment: string | null;
-  /** Kept for LumenJS; ours is derived from the participants' marks. */
+  /** Kept for LumenJS. The server derives the status from the participants' markers. */
   status: Generated<string>;
   encrypted: Generated<Flag>;
   created_at: Generated<Time>;
   updated_at: Time | null;
   seq: number | null;
   rev: number | null;
-  /** The how-manieth of its sender in this conversation: so one's own messages after a mark need no counting. */
+  /**
+   * Position among the sender's messages in this conversation, so that own messages after a marker needn't be counted.
+   */
   sender_seq: number | null;
   client_id: string | null;
-  /** The id on the wire where it isn't the decimal one: `call-<uuid>`. */
+  /** Id on the wire if it isn't decimal: `call-<uuid>`. */
   public_id: string | null;
   deleted_at: Time | null;
   forwarded_from_conversation_id: string | null;
   forwarded_from_message_id: string | null;
+  /** JSON. */
+  link_preview: string | null;
+  /** JSON array of envelopes, one per user. */
+  reaction_envelopes: string | null;
 }
 
+/** Receipts per message, as LumenJS writes and reads them. */
 export interface ReadReceiptsTable {
   message_id: number;
   user_id: string;
   read_at: Generated<Time>;
 }
 
+/** Published identity keys and signed prekeys. */
 export interface EncryptionKeysTable {
   user_id: string;
   identity_key: string;
@@ -81,36 +100,41 @@ export interface EncryptionKeysTable {
   signed_pre_key: string;
   signed_pre_key_signature: string;
   uploaded_at: Generated<Time>;
-  /** Published by a client with the capability `mailbox`. */
+  /** 1 if it was published by a client with the capability `mailbox`. */
   mailbox: Generated<Flag>;
+  /** JSON. */
+  ext: string | null;
 }
 
+/** Published one-time prekeys. */
 export interface EncryptionPrekeysTable {
   user_id: string;
   key_id: number;
   public_key: string;
 }
 
-/** Of the last upload: what was handed out, and must not be published again. */
+/** One-time prekeys of the last upload that were handed out and must not be published again. */
 export interface TakenPrekeysTable {
   user_id: string;
   key_id: number;
   public_key: string;
 }
 
-/** Envelopes that wait until their recipient has them. */
+/** Envelopes that their recipients haven't acknowledged. */
 export interface MailboxTable {
   id: Generated<number>;
   recipient_id: string;
   sender_id: string;
   digest: string;
-  /** Bytes of `envelope`. */
+  /** Size of `envelope` in bytes. */
   size: number;
   stored_at: Time;
   /** JSON. */
   envelope: string;
+  session_id: string | null;
 }
 
+/** Reactions to messages. */
 export interface ReactionsTable {
   message_id: number;
   user_id: string;
@@ -118,48 +142,93 @@ export interface ReactionsTable {
   created_at: Generated<Time>;
 }
 
-/** What we keep of a user. The prefix keeps it apart from an app's own `users`. */
+/** State of users. The table has a prefix, because an app may have its own `users`. */
 export interface UsersTable {
   user_id: string;
-  /** Moves with everything durable that concerns this user alone. */
+  /** Advanced by every durable change that concerns only this user. */
   inbox_rev: Generated<number>;
   chosen_status: string | null;
   last_seen: Time | null;
 }
 
-/** Who left what, so that a device that was away learns of it. */
+/** Departures from conversations, for devices that were offline. */
 export interface DeparturesTable {
   user_id: string;
   conversation_id: string;
   inbox_rev: number;
 }
 
-/** The changes of messages that were applied, by the ids that their callers gave them. */
-export interface AppliedTable {
+/** Idempotency keys of message changes. */
+export interface IdempotencyKeysTable {
   user_id: string;
   client_id: string;
   message_id: number;
-  /** The how-manieth of its user, as far back as they are kept. */
+  /** Position among the user's keys. */
   place: number;
   applied_at: Time;
 }
 
-/** One row: every message up to `indexed_to` is in the full-text index, except those listed as stale. */
+/** Calls that have not ended, and ended ones without a log message. */
+export interface CallsTable {
+  id: string;
+  /** JSON of the record. */
+  state: string;
+  /** Incremented by each change, for compare-and-set. */
+  version: number;
+  /** Time at which a process last held the call. */
+  seen_at: Time;
+}
+
+/** Single row. All messages up to `indexed_to` are in the full-text index, except those listed as stale. */
 export interface SearchStateTable {
   id: number;
   indexed_to: number;
 }
 
+/** Messages whose index entry is outdated. */
 export interface SearchStaleTable {
   message_id: number;
 }
 
+/** Uploaded files and uploads in progress. */
+export interface FilesTable {
+  id: string;
+  /** Conversation for which the file was uploaded. */
+  conversation_id: string;
+  uploader_id: string;
+  file_name: string;
+  mime_type: string;
+  /** Bytes, as announced by the uploader and enforced. */
+  size: number;
+  /** SHA-256 of the secret part of the upload URL. */
+  key_digest: string;
+  /** `uploading`, `stored` or `removing`. */
+  state: string;
+  created_at: Time;
+  /** When an unfinished upload or an unattached file is removed; null while a message refers to the file. */
+  expires_at: Time | null;
+}
+
+/** Messages that refer to files. */
+export interface FileReferencesTable {
+  file_id: string;
+  message_id: number;
+}
+
+/** Single row. Signs the short-lived URLs of files; shared by all processes. */
+export interface FileSecretTable {
+  id: number;
+  secret: string;
+}
+
+/** Migrations that have run. */
 export interface MigrationsTable {
   version: number;
   name: string;
   applied_at: Generated<Time>;
 }
 
+/** All tables. */
 export interface Tables {
   conversations: ConversationsTable;
   conversation_participants: ParticipantsTable;
@@ -172,13 +241,17 @@ export interface Tables {
   comm_taken_prekeys: TakenPrekeysTable;
   comm_users: UsersTable;
   comm_departures: DeparturesTable;
-  comm_applied: AppliedTable;
+  comm_applied: IdempotencyKeysTable;
+  comm_calls: CallsTable;
   comm_search_state: SearchStateTable;
   comm_search_stale: SearchStaleTable;
+  comm_files: FilesTable;
+  comm_file_references: FileReferencesTable;
+  comm_file_secret: FileSecretTable;
   comm_migrations: MigrationsTable;
 }
 
-/** The tables and indexes of LumenJS 0.16, to the letter; everything of ours comes by migrations. */
+/** Tables and indexes of LumenJS 0.16, verbatim. Everything else is added by migrations. */
 export const SEED_SCHEMA = `
 CREATE TABLE IF NOT EXISTS conversations (
   id TEXT PRIMARY KEY,

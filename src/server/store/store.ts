@@ -1,118 +1,158 @@
 import { systemClock, type Clock } from '../../lib/clock.ts';
 import { errorFields, type Logger } from '../../lib/logger.ts';
-import { databaseOf, type Database } from './database.ts';
-import { ensureCommunicationTables } from './migrate.ts';
-import { Outages } from './outages.ts';
-import { ping, releaseRoom, takeRoom } from './ping.ts';
-import { indexStep, isBehind } from './search-index.ts';
-import type { DatabaseSource } from './sqlite-port.ts';
-import type { Work } from './work.ts';
-import { WriteBatch } from './write-batch.ts';
+import { databaseOf, type Database } from './engine/database.ts';
+import { ensureCommunicationTables } from './engine/migrate.ts';
+import { OutageTracker } from './engine/outages.ts';
+import { probeRead, clearProbe, probeWrite } from './queries/health-probe.ts';
+import { indexStep, isIndexStale, mergeStep } from './search/search-index.ts';
+import type { DatabaseSource } from './engine/sqlite.ts';
+import type { Work } from './engine/work.ts';
+import { Checkpoints } from './engine/checkpoints.ts';
+import { GroupCommit, type CommitTurns, type WriteOptions } from './engine/group-commit.ts';
+import { LongReads, type LongRead, type LongReadOptions } from './engine/long-reads.ts';
 
 /**
- * The rows: everything durable goes through here. While the database is out of order (a full disk, say) whatever is asked
- * of it rejects with `UNAVAILABLE`.
+ * Access to durable data. During an outage of the database, such as a full disk, every operation rejects with
+ * `UNAVAILABLE`.
  */
 export interface Store {
-  /** Resolves when the tables stand; rejects when they can't. */
+  /** Resolves when the tables are ready; rejects if they can't be created. */
   readonly ready: Promise<void>;
   /** Runs `work` on one snapshot. */
   read<T>(work: () => Work<T>): Promise<T>;
-  /** Runs `work` in a transaction and resolves when it is committed; see {@link WriteBatch}. */
-  write<T>(work: () => Work<T>, committed?: (value: T) => void): Promise<T>;
-  /** Rejects where the database doesn't answer, and while it takes no writes. */
+  /** Runs a read that can take long, without holding up other work; see {@link LongReads}. */
+  readLong<T>(work: LongRead<T>, options: LongReadOptions, otherwise?: LongRead<T>): Promise<T>;
+  /** Runs `work` in a transaction and resolves after the commit; see {@link GroupCommit}. */
+  write<T>(work: () => Work<T>, committed?: (value: T) => void, options?: WriteOptions): Promise<T>;
+  /** Rejects if the database doesn't respond or accepts no writes. */
   check(): Promise<void>;
-  /** Resolves when the full-text index has everything that is stored by now. */
+  /** Resolves when the full-text index contains every message stored so far. */
   indexed(): Promise<void>;
-  /** For the end: stops catching up ahead of time, and resolves when nothing is waiting to be written. */
+  /** Stops background indexing and long reads, and resolves when no write is queued. For the shutdown. */
   drain(): Promise<void>;
 }
 
-/** The full-text index catches up once nothing has been written for this long: a burst of messages goes first. */
+/** Time in ms without a write after which the full-text index is updated, so that a burst of messages isn't delayed. */
 const IDLE_MS = 500;
-/** After this many writes it does so all the same, so that no search has much to wait for. */
-const MAX_BEHIND = 10_000;
+/** Number of writes after which the index is updated regardless, so that a search has little to wait for. */
+const MAX_UNINDEXED_WRITES = 10_000;
 
-/** The store on `source`. Make one per database: it keeps the order in which commits are told. */
-export function createStore(source: DatabaseSource, logger: Logger, clock: Clock = systemClock): Store {
-  return new SqlStore(source, logger, clock);
+/**
+ * Creates the store of a database. Create one per database: it preserves the order of the commits' callbacks.
+ *
+ * @param turns - bounds what is stored and pushed in one turn of the event loop
+ */
+export function createStore(
+  source: DatabaseSource,
+  logger: Logger,
+  clock: Clock = systemClock,
+  turns?: CommitTurns,
+): Store {
+  return new SqlStore(source, logger, clock, turns);
 }
 
 class SqlStore implements Store {
   readonly ready: Promise<void>;
   readonly #database: Database;
-  readonly #batch: WriteBatch;
-  readonly #outages: Outages;
+  readonly #groupCommit: GroupCommit;
+  readonly #longReads: LongReads;
+  readonly #checkpoints: Checkpoints;
+  readonly #outages: OutageTracker;
   readonly #logger: Logger;
   readonly #clock: Clock;
-  /** Writes since the index last caught up. */
-  #behind = 0;
+  /** Writes since the index was last updated. */
+  #unindexedWrites = 0;
   #cancelCatchUp: (() => void) | undefined;
   #draining = false;
 
-  constructor(source: DatabaseSource, logger: Logger, clock: Clock) {
+  constructor(source: DatabaseSource, logger: Logger, clock: Clock, turns?: CommitTurns) {
     this.#database = databaseOf(source);
-    this.#outages = new Outages(logger, clock);
-    this.#batch = new WriteBatch(this.#database, logger, this.#outages);
+    this.#outages = new OutageTracker(logger, clock);
+    this.#groupCommit = new GroupCommit(this.#database, logger, this.#outages, turns);
+    this.#longReads = new LongReads(this.#database, clock, logger);
+    this.#checkpoints = new Checkpoints(this.#database, logger);
     this.#logger = logger;
     this.#clock = clock;
     this.ready = ensureCommunicationTables(source);
-    // Whoever waits for it sees the failure; nobody waiting must not crash the process.
+    // Callers of `ready` receive the rejection; without a caller it must not become an unhandled rejection.
     this.ready.catch(() => undefined);
   }
 
   read<T>(work: () => Work<T>): Promise<T> {
-    return this.#database.read(work, this.#outages.answer);
+    return this.#database.read(work, this.#outages.toUnavailable);
   }
 
-  write<T>(work: () => Work<T>, committed?: (value: T) => void): Promise<T> {
-    return this.#batch.write(work, (value) => {
+  async readLong<T>(work: LongRead<T>, options: LongReadOptions, otherwise?: LongRead<T>): Promise<T> {
+    try {
+      return await this.#longReads.read(work, options, otherwise);
+    } catch (error) {
+      throw this.#outages.toUnavailable(error);
+    }
+  }
+
+  write<T>(work: () => Work<T>, committed?: (value: T) => void, options?: WriteOptions): Promise<T> {
+    const notify = (value: T): void => {
+      this.#checkpoints.written();
       this.#written();
       committed?.(value);
-    });
+    };
+    return this.#groupCommit.write(work, notify, options);
   }
 
   async check(): Promise<void> {
-    await this.read(ping);
-    if (!this.#outages.lasts) return;
-    // Nobody sends anything to a server that isn't ready: it has to find out by itself.
-    await this.#batch.write(takeRoom);
-    await this.#batch.write(releaseRoom);
-    this.#outages.over();
+    await this.read(probeRead);
+    if (!this.#outages.active) return;
+    // A server that isn't ready receives no requests, so it must find out by itself whether writes succeed again.
+    await this.#groupCommit.write(probeWrite);
+    await this.#groupCommit.write(clearProbe);
+    this.#outages.end();
   }
 
   async indexed(): Promise<void> {
-    this.#behind = 0;
-    let behind = await this.read(isBehind);
-    // Step by step: between two of them others read and write.
-    while (behind && !this.#draining) behind = await this.#batch.write(() => indexStep());
+    this.#unindexedWrites = 0;
+    let behind = await this.read(isIndexStale);
+    // In steps, so that other reads and writes run in between.
+    while (behind && !this.#draining) behind = await this.#groupCommit.write(() => indexStep());
   }
 
-  drain(): Promise<void> {
+  async drain(): Promise<void> {
     this.#draining = true;
     this.#cancelCatchUp?.();
-    return this.#batch.drain();
+    await this.#longReads.close();
+    await this.#groupCommit.drain();
+    await this.#checkpoints.close();
+  }
+
+  async #indexAndMerge(): Promise<void> {
+    await this.indexed();
+    // Only while nothing else is written.
+    let merging = true;
+    while (merging && this.#unindexedWrites === 0 && !this.#draining) {
+      merging = await this.#groupCommit.write(mergeStep);
+    }
   }
 
   #written(): void {
     if (this.#draining) return;
-    this.#behind += 1;
-    if (this.#behind === MAX_BEHIND) this.#catchUp();
+    this.#unindexedWrites += 1;
+    if (this.#unindexedWrites === MAX_UNINDEXED_WRITES) this.#catchUp();
     else if (this.#cancelCatchUp === undefined) this.#catchUpWhenIdle();
   }
 
   #catchUpWhenIdle(): void {
-    const behind = this.#behind;
+    const behind = this.#unindexedWrites;
     this.#cancelCatchUp = this.#clock.after(IDLE_MS, () => {
       this.#cancelCatchUp = undefined;
-      if (this.#behind === 0) return;
-      if (this.#behind === behind) this.#catchUp();
+      if (this.#unindexedWrites === 0) return;
+      if (this.#unindexedWrites === behind) this.#catchUp();
       else this.#catchUpWhenIdle();
     });
   }
 
   #catchUp(): void {
-    // Whoever searches sees what is wrong; an app that has closed its database needn't hear of it.
-    this.indexed().catch((error: unknown) => this.#logger.debug('The full-text index is behind', errorFields(error)));
+    // A search reports the failure. An app that has closed its database doesn't need a warning.
+    this.#indexAndMerge().catch((error: unknown) =>
+      this.#logger.debug('failed to update the full-text index', errorFields(error)),
+    );
   }
 }

@@ -1,4 +1,4 @@
-import { indexedDbStorage } from '../../../src/storage/indexed-db.ts';
+import { indexedDbStorage } from '../../../src/storage/indexed-db-storage.ts';
 import { increment } from '../../helpers/storage-steps.ts';
 
 self.addEventListener('message', ({ data }: MessageEvent<{ name: string; key: string; times: number }>) => {

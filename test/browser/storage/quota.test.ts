@@ -1,11 +1,11 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import type { CommError } from '../../../src/protocol/errors.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
-import { indexedDbStorage } from '../../../src/storage/indexed-db.ts';
-import { resilientStorage } from '../../../src/storage/resilient.ts';
+import { indexedDbStorage } from '../../../src/storage/indexed-db-storage.ts';
+import { resilientStorage } from '../../../src/storage/resilient-storage.ts';
 import { put } from '../../helpers/storage-steps.ts';
 
-/** Storage Buckets API (WICG draft): storage of the same origin with a quota of its own. */
+/** Storage Buckets API (WICG draft): storage of the same origin with a separate quota. */
 interface StorageBuckets {
   open(name: string, options: { quota: number }): Promise<{ indexedDB: IDBFactory }>;
   delete(name: string): Promise<void>;
@@ -17,7 +17,7 @@ afterEach(async () => {
   await storageBuckets.delete('small');
 });
 
-test('a full quota is a STORAGE error, keeps what was stored, and the client can go on in memory', async () => {
+test('an exceeded quota is a STORAGE error, keeps the stored entries, and resilientStorage continues in memory', async () => {
   const { indexedDB: small } = await storageBuckets.open('small', { quota: 1_000_000 });
   vi.stubGlobal('indexedDB', small);
   const primary = indexedDbStorage({ name: 'quota-test' });

@@ -1,21 +1,22 @@
-import { CommClient, type CallMedia, type CallSession } from '../../../src/index.ts';
-import { held } from '../../../src/client/calls/held.ts';
+import { CommClient, type CallSession } from '../../../src/index.ts';
+import type { CallMedia } from '../../../src/media/index.ts';
+import { resourceCounters } from '../../../src/client/calls/webrtc/resource-counters.ts';
 
 declare global {
-  // What scripts reach by evaluating in the page.
+  // Used by expressions that scripts evaluate in the page.
   var caller: Caller;
 }
 
-/** Somebody with a client, and everything an app could have noticed of a call. */
+/** A client with a log of everything an app can observe of a call. */
 export class Caller {
   readonly client: CommClient;
-  /** `state` and `interrupted` as they changed, such as `connected`. */
+  /** The states of the call, in order. */
   readonly log: string[] = [];
   readonly errors: string[] = [];
   readonly #shown = new Map<string, { readonly video: HTMLVideoElement; frames: number }>();
   call: CallSession | undefined;
 
-  /** @param answers - what an incoming call is accepted with, at once; `null`: it isn't */
+  /** @param answers - the media to accept incoming calls with; `null` doesn't accept them */
   constructor(userId: string, answers: CallMedia | null) {
     this.client = new CommClient({
       userId,
@@ -35,22 +36,27 @@ export class Caller {
     this.#follow(await this.client.calls.start({ conversationId: id, type, calleeIds: [calleeId] }));
   }
 
+  async startGroup(calleeIds: readonly string[], media: CallMedia): Promise<void> {
+    const { id } = await this.client.conversations.create({ type: 'group', participantIds: [...calleeIds] });
+    this.#follow(await this.client.calls.start({ conversationId: id, type: 'video', calleeIds, media }));
+  }
+
   get state(): string | undefined {
     return this.call?.state;
   }
 
-  /** How many frames of somebody were decoded and shown so far. */
+  /** Returns the number of decoded frames of a user so far. */
   frames(userId: string): number {
     const stream = this.call?.remoteStreams.get(userId);
     if (stream === undefined) return 0;
     const shown = this.#shown.get(userId);
     if (shown?.video.srcObject === stream) return shown.frames;
     const video = document.createElement('video');
-    const showing = { video, frames: 0 };
-    this.#shown.set(userId, showing);
-    // Not by getVideoPlaybackQuality(): Firefox counts no frames of streams there.
+    const entry = { video, frames: 0 };
+    this.#shown.set(userId, entry);
+    // getVideoPlaybackQuality() is always 0 for streams in Firefox.
     const count = (): void => {
-      showing.frames += 1;
+      entry.frames += 1;
       video.requestVideoFrameCallback(count);
     };
     video.requestVideoFrameCallback(count);
@@ -61,14 +67,15 @@ export class Caller {
     return 0;
   }
 
-  /** What calls hold open in this page. */
-  held(): Readonly<typeof held> {
-    return held;
+  /** Returns the resources that calls hold in this page. */
+  resourceCounters(): Readonly<typeof resourceCounters> {
+    return resourceCounters;
   }
 
   #follow(call: CallSession): void {
     this.call = call;
     this.log.push(call.state);
     call.on('state', (state) => this.log.push(state));
+    call.on('error', ({ message }) => this.errors.push(message));
   }
 }

@@ -1,9 +1,9 @@
 import { CommClient } from '../../../src/index.ts';
 
-/** Two people in one page, connected, and bob answers whoever calls. */
-let people: Promise<readonly [alice: CommClient, conversationId: string]> | undefined;
+/** Two connected clients in one page; bob accepts every call. */
+let clients: Promise<readonly [alice: CommClient, conversationId: string]> | undefined;
 
-async function meet(): Promise<readonly [CommClient, string]> {
+async function connect(): Promise<readonly [CommClient, string]> {
   const alice = new CommClient({ userId: 'bench-alice' });
   const bob = new CommClient({ userId: 'bench-bob' });
   bob.on('call', (call) => void call.accept());
@@ -12,10 +12,10 @@ async function meet(): Promise<readonly [CommClient, string]> {
   return [alice, id];
 }
 
-/** Milliseconds from `start()` to the first frame of bob that is decoded at alice's. */
-export async function oursMs(): Promise<number> {
-  people ??= meet();
-  const [alice, conversationId] = await people;
+/** Measures the milliseconds from `start()` to the first decoded frame of the remote video. */
+export async function lumenMs(): Promise<number> {
+  clients ??= connect();
+  const [alice, conversationId] = await clients;
   const begun = performance.now();
   const call = await alice.calls.start({ conversationId, type: 'video', calleeIds: ['bench-bob'] });
   try {
@@ -30,8 +30,8 @@ export async function oursMs(): Promise<number> {
   }
 }
 
-/** The same by two bare connections: a camera and a microphone each, an offer, an answer. */
-export async function floorMs(): Promise<number> {
+/** Measures the same with two plain RTCPeerConnections: camera and microphone on both sides, one offer, one answer. */
+export async function baselineMs(): Promise<number> {
   const begun = performance.now();
   const [alice, bob] = [new RTCPeerConnection(), new RTCPeerConnection()];
   const streams: MediaStream[] = [];

@@ -1,14 +1,14 @@
 import { Caller } from './caller.ts';
-import { floorMs, oursMs } from './first-frame.ts';
+import { baselineMs, lumenMs } from './first-frame.ts';
 
 declare global {
-  // What the bench reaches by evaluating in the page.
-  var firstFrame: { readonly ours: () => Promise<number>; readonly floor: () => Promise<number> };
+  // Used by expressions that the benchmark evaluates in the page.
+  var firstFrame: { readonly lumen: () => Promise<number>; readonly baseline: () => Promise<number> };
 }
 
-/* An app that calls, at its smallest: the address says who this is, and whether and with what it answers. */
+/* A minimal calling app. The query selects the user and whether and how incoming calls are accepted. */
 const address = new URLSearchParams(location.search);
 const answers = address.get('answers') === 'silently' ? { audio: false, video: false } : {};
 globalThis.caller = new Caller(address.get('user') ?? '', address.has('answers') ? answers : null);
 globalThis.caller.client.connect().catch(() => undefined);
-globalThis.firstFrame = { ours: oursMs, floor: floorMs };
+globalThis.firstFrame = { lumen: lumenMs, baseline: baselineMs };

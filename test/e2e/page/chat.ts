@@ -5,28 +5,29 @@ import {
   type ConversationView,
   type Message,
 } from '../../../src/index.ts';
+import { resourceCounters } from '../../../src/client/calls/webrtc/resource-counters.ts';
 
 declare global {
-  // What tests reach by `page.evaluate`.
+  // Tests use these in `page.evaluate()`.
   var chat: Chat;
   var Chat: new (options: CommClientOptions) => Chat;
 }
 
-/** What became of one `send()`. */
+/** Outcome of one `send()`. */
 export interface Outcome {
   content: string;
-  /** The position the server gave it, or the code it was refused with. */
+  /** The sequence number from the server, or the error code. */
   result: number | string;
 }
 
-/** A client, and everything an app could have noticed of it. */
+/** A client, with a record of its events. */
 export class Chat {
   readonly client: CommClient;
   readonly outcomes: Outcome[] = [];
   /** `code` of every `error` event. */
   readonly errors: string[] = [];
   readonly statuses: string[] = [];
-  /** Contents of every `message:new`, as often as it was told. */
+  /** Contents of every `message:new` event. */
   readonly arrived: string[] = [];
   readonly pending: string[] = [];
   readonly failed: string[] = [];
@@ -63,12 +64,12 @@ export class Chat {
     return this.view(id).getSnapshot().messages;
   }
 
-  /** What a reader sees, such as `sending: hello`. */
+  /** Status and content of each message of the view, such as `sending: hello`. */
   shown(id: string): string[] {
     return this.messages(id).map(({ status, content }) => `${status}: ${content}`);
   }
 
-  /** Sends one after another without waiting, as somebody does who types. */
+  /** Sends messages one after another without awaiting them, as a typing user does. */
   send(conversationId: string, contents: readonly string[], encrypt?: boolean): void {
     for (const content of contents) {
       this.client.messages.send({ conversationId, content, ...(encrypt === true && { encrypt }) }).then(
@@ -82,8 +83,8 @@ export class Chat {
     return this.client.messages.outbox().map(({ status, content }) => `${status}: ${content}`);
   }
 
-  /** How many messages are stored on this machine, whichever tab's they are. */
-  async atRest(): Promise<number> {
+  /** Returns how many unsent messages this browser stores, of all tabs together. */
+  async queuedCount(): Promise<number> {
     const keys = await new Promise<IDBValidKey[]>((resolve, reject) => {
       const opening = indexedDB.open('lumen-comm');
       opening.addEventListener('error', () => reject(new Error('IndexedDB did not open')));
@@ -103,7 +104,7 @@ export class Chat {
     return keys.filter((key) => typeof key === 'string' && key.includes('/outbox/')).length;
   }
 
-  /** Everything that is stored on this machine, as text; of keys that nobody gets out only whether that is so. */
+  /** Returns everything that is stored in this browser, as text. For non-extractable keys it returns only that fact. */
   async dump(): Promise<string> {
     const lines: string[] = [];
     for (const { name = '' } of await indexedDB.databases()) {
@@ -126,13 +127,18 @@ export class Chat {
     return lines.join('\n');
   }
 
+  /** Returns the resources that calls hold in this page. */
+  resources(): Readonly<typeof resourceCounters> {
+    return resourceCounters;
+  }
+
   async locks(): Promise<string[]> {
     const { held = [], pending = [] } = await navigator.locks.query();
     return [...held, ...pending].map(({ name }) => name ?? '');
   }
 
-  /** From now on the page can be reloaded offline. */
-  async keepPage(): Promise<void> {
+  /** Installs a service worker, so that the page can be reloaded offline. */
+  async cachePage(): Promise<void> {
     await navigator.serviceWorker.register('/service-worker.js');
     await navigator.serviceWorker.ready;
   }

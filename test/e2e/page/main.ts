@@ -1,8 +1,8 @@
 import { Chat } from './chat.ts';
 
 /*
- * An app at its smallest. The address says who this is (`user` or `token`) and which conversations are open (`open`,
- * again and again), `encrypted` turns encryption on, `sealed` that of media as well; `idle` leaves everything to the test.
+ * A minimal app, configured by its address: `user` or `token`; `open` for each open conversation; `encrypted` for encryption,
+ * `sealed` for that of media too; `idle` leaves everything to the test.
  */
 const address = new URLSearchParams(location.search);
 const chat = new Chat({

@@ -1,4 +1,4 @@
-/* Keeps the page and its chunks, so that it can be reloaded while there is no network. */
+/* Caches the page and its chunks, so that it can be reloaded offline. */
 interface ExtendableEvent extends Event {
   waitUntil(work: Promise<unknown>): void;
 }

@@ -1,22 +1,31 @@
 import { expect, test } from 'vitest';
-import { composer, lookOut, message, openChat, reaches, say, shows, usePlayground } from './playground.ts';
+import {
+  composer,
+  watchForText,
+  message,
+  openChat,
+  reaches,
+  say,
+  shows,
+  showsStatus,
+  usePlayground,
+} from './playground.ts';
 
 const startPlayground = usePlayground();
 
-test('a message goes from sent to delivered to read as the other one comes and looks', async () => {
+test('a message changes from sent to delivered to read when the recipient connects and opens the chat', async () => {
   const playground = await startPlayground();
-  const alice = await playground.window('alice');
-  const bob = await playground.window('bob');
+  const [alice, bob] = await playground.windows(['alice', 'bob']);
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   const row = bob.getByRole('list', { name: 'Chats' }).getByRole('button', { name: 'Alice' });
   await row.waitFor();
   await bob.context().setOffline(true);
   await bob.getByText('You are offline.').waitFor();
   await say(alice, 'Are you there?');
-  await reaches(alice, 'Are you there?', 'Sent');
+  await showsStatus(alice, 'Are you there?', 'Sent');
 
   await bob.context().setOffline(false);
-  await reaches(alice, 'Are you there?', 'Delivered');
+  await showsStatus(alice, 'Are you there?', 'Delivered');
   await row.getByText('1 unread message').waitFor({ state: 'attached' });
   await expect.poll(() => bob.title()).toBe('(1) Bob · lumen-comm');
 
@@ -26,17 +35,16 @@ test('a message goes from sent to delivered to read as the other one comes and l
   await expect.poll(() => bob.title()).toBe('Bob · lumen-comm');
 });
 
-test('both see each other typing, online, and what is written, at once', async () => {
+test('typing, presence and messages appear at once in both windows', async () => {
   const playground = await startPlayground();
-  const alice = await playground.window('alice');
-  const bob = await playground.window('bob');
+  const [alice, bob] = await playground.windows(['alice', 'bob']);
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await openChat(bob, 'Alice');
   await alice.locator('.pane-header').getByText('Online').waitFor();
 
   const typing = await Promise.all([
-    lookOut(alice.locator('.typing-line'), 'Bob is typing…'),
-    lookOut(alice.getByRole('list', { name: 'Chats' }), 'typing…'),
+    watchForText(alice.locator('.typing-line'), 'Bob is typing…'),
+    watchForText(alice.getByRole('list', { name: 'Chats' }), 'typing…'),
   ]);
   await composer(bob).pressSequentially('Hel');
   for (const seen of typing) await seen();
@@ -51,20 +59,18 @@ test('both see each other typing, online, and what is written, at once', async (
   await reaches(alice, 'Hello Bob', 'Read');
 });
 
-test('a status somebody chooses is seen by the other one', async () => {
+test('a chosen presence status is shown to the other user', async () => {
   const playground = await startPlayground();
-  const alice = await playground.window('alice');
-  const bob = await playground.window('bob');
+  const [alice, bob] = await playground.windows(['alice', 'bob']);
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await bob.getByRole('button', { name: /^You are Bob/ }).click();
   await bob.getByRole('menuitemradio', { name: 'Busy' }).click();
   await alice.locator('.pane-header').getByText('Busy').waitFor();
 });
 
-test('what people write is never taken for markup', async () => {
+test('user input is never rendered as markup', async () => {
   const playground = await startPlayground();
-  const alice = await playground.window('alice');
-  const bob = await playground.window('bob');
+  const [alice, bob] = await playground.windows(['alice', 'bob']);
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   const hostile = '<img src=x onerror="document.title=\'owned\'"><script>document.title="owned"</script>';
   await say(alice, hostile);
@@ -74,7 +80,7 @@ test('what people write is never taken for markup', async () => {
   await expect.poll(() => bob.title()).toBe('Bob · lumen-comm');
 });
 
-test('a link can be followed, and nothing else of an address', async () => {
+test('only http and https URLs become links', async () => {
   const playground = await startPlayground();
   const alice = await playground.window('alice');
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
@@ -84,14 +90,14 @@ test('a link can be followed, and nothing else of an address', async () => {
   expect(await links.getAttribute('href')).toBe('https://example.com/a?b=1');
 });
 
-test('what the server refuses stays, with the reason, until it is discarded', async () => {
+test('a rejected message stays visible with the reason until it is discarded', async () => {
   const playground = await startPlayground();
   const alice = await playground.window('alice');
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await say(alice, 'x'.repeat(10_001));
   await say(alice, 'short enough');
   await reaches(alice, 'short enough', 'Sent');
-  await alice.getByText('Not sent: it is too long').waitFor();
+  await alice.getByText('Not sent: the message is too long').waitFor();
   await alice.getByRole('button', { name: 'Discard' }).click();
   await shows(alice, ['short enough']);
 });

@@ -10,7 +10,7 @@ async function createGroup(page: Page, name: string, people: readonly string[]):
     await page.getByLabel('Names of people').fill(person);
     await page.keyboard.press('Enter');
   }
-  await page.getByLabel('Name of the group').fill(name);
+  await page.getByLabel('Group name').fill(name);
   await page.getByRole('button', { name: 'Create group' }).click();
   await page.getByRole('heading', { name, level: 1 }).waitFor();
 }
@@ -20,10 +20,9 @@ async function showDetails(page: Page): Promise<void> {
   await page.getByRole('complementary', { name: 'Details' }).waitFor();
 }
 
-test('a group is made, renamed, grown and shrunk by who may, and left', async () => {
+test('owner and admins can create, rename and manage a group, and members can leave it', async () => {
   const playground = await startPlayground();
-  const alice = await playground.window('alice');
-  const bob = await playground.window('bob');
+  const [alice, bob] = await playground.windows(['alice', 'bob']);
   await createGroup(alice, 'Hike', ['bob', 'carol']);
   await openChat(bob, 'Hike');
   await say(alice, 'Welcome');
@@ -32,7 +31,7 @@ test('a group is made, renamed, grown and shrunk by who may, and left', async ()
 
   await showDetails(alice);
   await alice.getByRole('button', { name: 'Rename' }).click();
-  await alice.getByRole('textbox', { name: 'Name of the group' }).fill('Long hike');
+  await alice.getByRole('textbox', { name: 'Group name' }).fill('Long hike');
   await alice.keyboard.press('Enter');
   await bob.getByRole('heading', { name: 'Long hike', level: 1 }).waitFor();
 
@@ -59,7 +58,7 @@ test('a group is made, renamed, grown and shrunk by who may, and left', async ()
   await alice.getByText('2 members').first().waitFor();
 });
 
-test('pinning, muting and archiving are kept for oneself', async () => {
+test('pin, mute and archive apply only to the user who sets them', async () => {
   const playground = await startPlayground();
   const alice = await playground.window('alice');
   const bob = await playground.client('bob');

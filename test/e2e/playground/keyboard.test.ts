@@ -1,6 +1,6 @@
 import type { Page } from 'playwright';
 import { expect, test } from 'vitest';
-import { composer, lookOut, message, openChat, say, shows, usePlayground } from './playground.ts';
+import { composer, watchForText, message, openChat, reaches, say, shows, usePlayground } from './playground.ts';
 
 const startPlayground = usePlayground();
 
@@ -8,7 +8,7 @@ async function press(page: Page, ...keys: readonly string[]): Promise<void> {
   for (const key of keys) await page.keyboard.press(key);
 }
 
-test('from signing in to an answer without a mouse', async () => {
+test('signing in, sending, editing and replying work without a mouse', async () => {
   const playground = await startPlayground();
   const page = await playground.window('');
   await page.keyboard.type('  Alice ');
@@ -28,9 +28,9 @@ test('from signing in to an answer without a mouse', async () => {
   await page.keyboard.type('lines');
   await press(page, 'Enter');
   await shows(page, ['two\nlines']);
-  await message(page, 'two').getByRole('img', { name: 'Sent' }).waitFor();
+  await reaches(page, 'two', 'Sent');
 
-  // Arrow Up edits the last message; Escape gives up, Enter keeps.
+  // Arrow Up edits the last message; Escape cancels, Enter saves.
   await press(page, 'ArrowUp');
   expect(await composer(page).inputValue()).toBe('two\nlines');
   await press(page, 'Escape');
@@ -40,10 +40,10 @@ test('from signing in to an answer without a mouse', async () => {
   await press(page, 'Enter');
   await shows(page, ['one line']);
 
-  // Back into the messages, which are one stop of the Tab key.
+  // Moves to the list of messages, which is a single tab stop.
   await page.keyboard.type('another');
   await press(page, 'Enter');
-  await message(page, 'another').getByRole('img', { name: 'Sent' }).waitFor();
+  await reaches(page, 'another', 'Sent');
   await message(page, 'another').focus();
   await press(page, 'ArrowUp');
   await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toContain('one line');
@@ -53,12 +53,12 @@ test('from signing in to an answer without a mouse', async () => {
   await expect.poll(() => page.getByText('Replying to yourself').isVisible()).toBe(false);
 });
 
-test('a menu opens by Enter, is walked by arrows and left by Escape', async () => {
+test('menus open with Enter, move with arrow keys and close with Escape', async () => {
   const playground = await startPlayground();
   const alice = await playground.window('alice');
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await say(alice, 'Hello');
-  await message(alice, 'Hello').getByRole('img', { name: 'Sent' }).waitFor();
+  await reaches(alice, 'Hello', 'Sent');
   await message(alice, 'Hello').focus();
   await press(alice, 'Enter');
   const focused = async (): Promise<string | undefined> =>
@@ -80,7 +80,7 @@ test('a menu opens by Enter, is walked by arrows and left by Escape', async () =
   expect(await alice.evaluate(() => document.documentElement.dataset['theme'])).toBe('dark');
 });
 
-test('arrows walk from the search into the chats', async () => {
+test('arrow keys move from the search to the chats', async () => {
   const playground = await startPlayground();
   const alice = await playground.window('alice');
   for (const other of ['bob', 'carol']) {
@@ -88,14 +88,14 @@ test('arrows walk from the search into the chats', async () => {
     const { id: conversationId } = await client.conversations.create({ type: 'direct', participantIds: ['alice'] });
     await client.messages.send({ conversationId, content: `I am ${other}` });
   }
-  await alice.getByRole('list', { name: 'Chats' }).getByRole('button').nth(1).waitFor();
+  await expect.poll(() => alice.locator('.row-title').allTextContents()).toEqual(['Carol', 'Bob']);
   await alice.getByRole('searchbox', { name: 'Search chats and messages' }).focus();
   await press(alice, 'ArrowDown', 'ArrowDown', 'Enter');
   await alice.getByRole('heading', { name: 'Bob', level: 1 }).waitFor();
   await openChat(alice, 'Carol');
 });
 
-test('the developer tools show every event, filtered, paused and cleared', async () => {
+test('the developer tools show events, which can be filtered, paused and cleared', async () => {
   const playground = await startPlayground();
   const alice = await playground.window('alice');
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
@@ -112,17 +112,17 @@ test('the developer tools show every event, filtered, paused and cleared', async
 
   await tools.getByRole('button', { name: 'Pause' }).click();
   await say(alice, 'unseen');
-  await message(alice, 'unseen').getByRole('img', { name: 'Sent' }).waitFor();
+  await reaches(alice, 'unseen', 'Sent');
   expect(await events.getByRole('listitem').count()).toBe(1);
   await tools.getByRole('button', { name: 'Clear' }).click();
-  await tools.getByText('Nothing yet.').waitFor();
+  await tools.getByText('No events yet.').waitFor();
 
   await tools.getByRole('tab', { name: 'Connection' }).click();
   const guarantees = tools.getByRole('list', { name: 'Guarantees' });
-  await expect.poll(() => guarantees.getByRole('img', { name: 'Yes' }).count()).toBe(4);
+  await expect.poll(() => guarantees.getByRole('img', { name: 'Yes' }).count()).toBe(5);
   await tools.getByRole('button', { name: 'Disconnect' }).click();
   await alice.getByText('Disconnected.').waitFor();
-  const back = await lookOut(alice.locator('.banner'), 'Back online');
+  const back = await watchForText(alice.locator('.banner'), 'Back online');
   await tools.getByRole('button', { name: 'Connect', exact: true }).click();
   await back();
 });

@@ -1,25 +1,35 @@
 import type { Page } from 'playwright';
 import { expect, test } from 'vitest';
-import { choose, composer, lookOut, message, openChat, say, shows, usePlayground } from './playground.ts';
+import {
+  choose,
+  composer,
+  watchForText,
+  message,
+  openAt,
+  openChat,
+  say,
+  shows,
+  showsStatus,
+  usePlayground,
+} from './playground.ts';
 
 const startPlayground = usePlayground();
 
-/** Alice and Bob, each with the other's chat open. */
+/** Opens the chat of Alice and Bob in both windows. */
 async function twoWindows(): Promise<[alice: Page, bob: Page]> {
   const playground = await startPlayground();
-  const alice = await playground.window('alice');
-  const bob = await playground.window('bob');
+  const [alice, bob] = await playground.windows(['alice', 'bob']);
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await openChat(bob, 'Alice');
   return [alice, bob];
 }
 
-test('a reaction is seen by both, counted, and taken back by a click', async () => {
+test('a reaction is shown and counted in both windows and removed by a click', async () => {
   const [alice, bob] = await twoWindows();
   await say(alice, 'Done!');
-  await message(bob, 'Done!').locator('.bubble').hover();
-  await message(bob, 'Done!').getByRole('button', { name: 'React' }).click();
-  await bob.getByRole('button', { name: 'Party' }).click();
+  const party = bob.getByRole('button', { name: 'Party' });
+  await openAt(bob, 'Done!', 'React', party);
+  await party.click();
   const seen = message(alice, 'Done!').getByRole('button', { name: '🎉 by Bob' });
   await seen.click();
   const both = message(bob, 'Done!').getByRole('button', { name: '🎉 by You and Alice' });
@@ -29,7 +39,20 @@ test('a reaction is seen by both, counted, and taken back by a click', async () 
   await expect.poll(() => message(bob, 'Done!').getByRole('button', { name: '🎉' }).count()).toBe(0);
 });
 
-test('an edit and a deletion show at both', async () => {
+test('a message that is hovered while it waits to be sent gets its actions when it is stored', async () => {
+  const [alice] = await twoWindows();
+  await alice.context().setOffline(true);
+  // The connection has ended when the page shows this.
+  await alice.getByText('You are offline.').waitFor();
+  await say(alice, 'On my way');
+  await showsStatus(alice, 'On my way', 'Sending');
+  await message(alice, 'On my way').locator('.bubble').hover();
+  await alice.context().setOffline(false);
+  await message(alice, 'On my way').getByRole('button', { name: 'More', exact: true }).click();
+  await alice.getByRole('menuitem', { name: 'Edit' }).waitFor();
+});
+
+test('edits and deletions appear in both windows', async () => {
   const [alice, bob] = await twoWindows();
   await say(alice, 'See you at nine');
   await choose(alice, 'See you at nine', 'Edit');
@@ -44,13 +67,13 @@ test('an edit and a deletion show at both', async () => {
   await shows(bob, ['This message was deleted']);
 });
 
-test('an answer quotes what it answers, and a click on the quote goes there', async () => {
+test('a reply shows the quoted message, and a click on the quote jumps to it', async () => {
   const [alice, bob] = await twoWindows();
   await say(alice, 'Tea or coffee?');
   await choose(bob, 'Tea or coffee?', 'Reply');
   await bob.getByText('Replying to Alice').waitFor();
   await say(bob, 'Tea, please');
-  const quote = message(alice, 'Tea, please').getByRole('button', { name: 'Answer to You: Tea or coffee?' });
+  const quote = message(alice, 'Tea, please').getByRole('button', { name: 'Reply to You: Tea or coffee?' });
   await quote.click();
   await expect.poll(() => alice.evaluate(() => document.activeElement?.textContent)).toContain('Tea or coffee?');
 });
@@ -65,14 +88,14 @@ test('a message can be forwarded to another chat', async () => {
   await alice.getByRole('heading', { name: 'Zoe', level: 1 }).waitFor();
   await openChat(alice, 'Bob');
   await choose(alice, 'Worth knowing', 'Forward');
-  const forwarded = await lookOut(alice.locator('.toasts'), 'Forwarded to Zoe');
+  const forwarded = await watchForText(alice.locator('.toasts'), 'Forwarded to Zoe');
   await alice.getByRole('dialog').getByRole('button', { name: 'Zoe' }).click();
   await forwarded();
   await openChat(alice, 'Zoe');
   await message(alice, 'Worth knowing').getByText('Forwarded').waitFor();
 });
 
-test('a draft waits in its own chat', async () => {
+test('drafts are kept per chat', async () => {
   const [alice] = await twoWindows();
   await composer(alice).fill('half a thought');
   await alice.getByRole('button', { name: 'New chat' }).click();

@@ -1,27 +1,56 @@
+import type { Page } from 'playwright';
 import { expect, test } from 'vitest';
-import { composer, lookOut, message, openChat, reaches, say, shows, usePlayground } from './playground.ts';
+import {
+  composer,
+  watchForText,
+  message,
+  openChat,
+  reaches,
+  say,
+  shows,
+  showsStatus,
+  usePlayground,
+} from './playground.ts';
 
 const startPlayground = usePlayground();
 
+/** Returns how many unsent messages the browser stores. The page shows a message before it is stored. */
+async function storedCount(page: Page): Promise<number> {
+  return await page.evaluate(async () => {
+    const keys = await new Promise<IDBValidKey[]>((resolve, reject) => {
+      const opening = indexedDB.open('lumen-comm');
+      opening.addEventListener('error', () => reject(new Error('IndexedDB did not open')));
+      opening.addEventListener('success', () => {
+        const reading = opening.result.transaction('entries').objectStore('entries').getAllKeys();
+        reading.addEventListener('success', () => {
+          opening.result.close();
+          resolve(reading.result);
+        });
+      });
+    });
+    return keys.filter((key) => typeof key === 'string' && key.includes('/outbox/')).length;
+  });
+}
+
 test('messages written offline arrive once and in order when the network is back', async () => {
   const playground = await startPlayground();
-  const alice = await playground.window('alice');
-  const bob = await playground.window('bob');
+  const [alice, bob] = await playground.windows(['alice', 'bob']);
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await say(alice, 'before');
   await openChat(bob, 'Alice');
+  await reaches(alice, 'before', 'Read');
 
   await alice.context().setOffline(true);
   await alice.getByText('You are offline.').waitFor();
   await say(alice, 'first');
   await say(alice, 'second');
-  await reaches(alice, 'second', 'Sending');
-  await alice.getByText('2 messages wait to be sent.').waitFor();
+  await showsStatus(alice, 'second', 'Sending');
+  await alice.getByText('2 messages are waiting to be sent.').waitFor();
   await say(bob, 'meanwhile');
   await message(bob, 'meanwhile').waitFor();
   await shows(bob, ['before', 'meanwhile']);
 
-  const back = await lookOut(alice.locator('.banner'), 'Back online');
+  const back = await watchForText(alice.locator('.banner'), 'Back online');
   await alice.context().setOffline(false);
   await back();
   await reaches(alice, 'second', 'Read');
@@ -29,10 +58,9 @@ test('messages written offline arrive once and in order when the network is back
   await shows(alice, ['before', 'meanwhile', 'first', 'second']);
 });
 
-test('a message written offline outlives a reload, and is sent later', async () => {
+test('a message written offline survives a reload and is sent later', async () => {
   const playground = await startPlayground();
-  const alice = await playground.window('alice');
-  const bob = await playground.window('bob');
+  const [alice, bob] = await playground.windows(['alice', 'bob']);
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await say(alice, 'before');
   await reaches(alice, 'before', 'Delivered');
@@ -41,8 +69,9 @@ test('a message written offline outlives a reload, and is sent later', async () 
   await alice.context().setOffline(true);
   await alice.getByText('You are offline.').waitFor();
   await say(alice, 'kept');
-  await reaches(alice, 'kept', 'Sending');
-  await alice.getByText('1 message waits to be sent.').waitFor();
+  await showsStatus(alice, 'kept', 'Sending');
+  await alice.getByText('1 message is waiting to be sent.').waitFor();
+  await expect.poll(() => storedCount(alice)).toBe(1);
   await alice.reload();
   await alice.getByText('You are offline.').waitFor();
   await composer(alice).waitFor();
@@ -55,7 +84,7 @@ test('a message written offline outlives a reload, and is sent later', async () 
   await shows(alice, ['before', 'kept']);
 });
 
-test('a server that ends and starts again is found again, and nothing is lost', async () => {
+test('the client reconnects after a server restart, and no message is lost', async () => {
   const playground = await startPlayground();
   const alice = await playground.window('alice');
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();

@@ -7,22 +7,24 @@ import { chromium, type Browser, type BrowserContextOptions, type Locator, type 
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { launchOptions } from '../../../scripts/chromium.ts';
 import { CommClient, memoryStorage } from '../../../src/index.ts';
+import { patientClock } from '../../helpers/client/patient-clock.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
+import { PATIENCE_MS } from '../browser.ts';
 
 const SERVE = path.resolve(import.meta.dirname, '../../../playground/serve.ts');
-/** What the browser itself writes when the network is away. */
+/** Messages that the browser itself logs while it is offline. */
 const NETWORK = /net::ERR_|WebSocket connection to/;
 
 export interface Served {
   readonly url: string;
-  /** Everything it printed. */
+  /** The lines of stdout and stderr. */
   readonly printed: readonly string[];
   end(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
 /**
- * `npm start` without the building: a process of its own, in a shell if it has a `command` for one. Rejects with what it
- * printed when it doesn't start.
+ * Starts `playground/serve.ts` as a child process, with a shell in between if `command` is given. Rejects with the output
+ * if it fails to start.
  */
 export async function servePlayground(
   environment: Readonly<Record<string, string>>,
@@ -31,11 +33,12 @@ export async function servePlayground(
   const script = [process.execPath, '--disable-warning=ExperimentalWarning', SERVE] as const;
   const [file, ...args] = command === undefined ? script : ['sh', '-c', command, ...script];
   const child = spawn(file, args, {
-    env: { ...process.env, PORT: '0', ...environment },
+    // Tests do slow things while a call rings.
+    env: { ...process.env, PORT: '0', RING_TIMEOUT_MS: '600000', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const printed: string[] = [];
-  // With its output: whoever else writes to that has ended too.
+  // `close` instead of `exit`: grandchildren that share the output have exited too.
   const exited = once(child, 'close');
   const url = await new Promise<string>((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr]) {
@@ -55,13 +58,13 @@ export async function servePlayground(
   return { url, printed, end };
 }
 
-/** A playground with a database of its own, and the windows that look at it. */
+/** A playground server with its own database, and the browser windows that use it. */
 export class Playground {
   readonly #browser: Browser;
   readonly #endings: (() => Promise<unknown>)[] = [];
   readonly database: string;
-  /** What a page should never have shown: errors in its console, uncaught errors, unhandled rejections. */
-  readonly complaints: string[] = [];
+  /** Console errors, uncaught errors and unhandled rejections of all pages. */
+  readonly pageErrors: string[] = [];
   server: Served;
 
   private constructor(browser: Browser, server: Served, database: string) {
@@ -79,18 +82,21 @@ export class Playground {
     return playground;
   }
 
-  /** A window of somebody's own browser; signed in unless `user` is empty. */
+  /** Opens a window in its own browser context, signed in unless `user` is empty. */
   async window(user: string, options: BrowserContextOptions = {}): Promise<Page> {
     const context = await this.#browser.newContext({
       viewport: { width: 1100, height: 760 },
       locale: 'en-GB',
       ...options,
     });
+    context.setDefaultTimeout(PATIENCE_MS);
     this.#endings.push(() => context.close());
-    context.on('weberror', (error) => this.complaints.push(`${user}: ${String(error.error())}`));
+    context.on('weberror', (error) => this.pageErrors.push(`${user}: ${String(error.error())}`));
     context.on('console', (message) => {
-      if (message.type() === 'error' && !NETWORK.test(message.text()))
-        this.complaints.push(`${user}: ${message.text()}`);
+      // The client finds out why it can't connect by requests that a server answers with 400 and 404.
+      const isProbe = /sid=probe$|\/__nk_comm\/$/.test(message.location().url);
+      if (message.type() === 'error' && !isProbe && !NETWORK.test(message.text()))
+        this.pageErrors.push(`${user}: ${message.text()}`);
     });
     const page = await context.newPage();
     await page.goto(`${this.server.url}/${user === '' ? '' : `?user=${user}`}`);
@@ -102,23 +108,34 @@ export class Playground {
     return page;
   }
 
-  /** Somebody without a window, to fill conversations with. */
+  /** Opens a window for each user, side by side. */
+  async windows<const Users extends readonly string[]>(
+    users: Users,
+    options: BrowserContextOptions = {},
+  ): Promise<{ -readonly [K in keyof Users]: Page }> {
+    return (await Promise.all(users.map((user) => this.window(user, options)))) as {
+      -readonly [K in keyof Users]: Page;
+    };
+  }
+
+  /** Connects a client without a window. */
   async client(userId: string): Promise<CommClient> {
-    const client = new CommClient({ url: this.server.url, userId, storage: memoryStorage() });
+    const clock = patientClock({ helloMs: PATIENCE_MS });
+    const client = new CommClient({ url: this.server.url, userId, storage: memoryStorage(), clock });
     this.#endings.push(() => client[Symbol.asyncDispose]());
     await client.connect();
     return client;
   }
 
-  /** Waits until the server has keys of all of them: being online comes before that. */
+  /** Waits until the server has the keys of all these users, which are uploaded after connecting. */
   async published(...users: readonly string[]): Promise<void> {
-    using database = new DatabaseSync(this.database, { readOnly: true });
+    using database = new DatabaseSync(this.database, { readOnly: true, timeout: PATIENCE_MS });
     const statement = database.prepare('SELECT DISTINCT user_id AS user FROM encryption_prekeys');
     const published = () => statement.all().map(({ user }) => user);
     await expect.poll(published).toEqual(expect.arrayContaining([...users]));
   }
 
-  /** Ends the server and starts it anew, on the same port and database. Returns its exit code. */
+  /** Restarts the server on the same port and database. Returns its exit code. */
   async restart(meanwhile: () => Promise<void>): Promise<number | null> {
     const { port } = new URL(this.server.url);
     const code = await this.server.end();
@@ -132,22 +149,32 @@ export class Playground {
   }
 }
 
-/** Starts a browser for the file that calls it, and returns how to start a playground; all of it ends by itself. */
+/**
+ * Registers hooks that start one browser per test file and close all playgrounds. Returns a function that returns a started
+ * one. The playground of the next test starts while a test runs.
+ */
 export function usePlayground(): () => Promise<Playground> {
   let browser: Browser;
-  const started: Playground[] = [];
+  let next: Promise<Playground>;
+  const used: Playground[] = [];
   beforeAll(async () => {
     browser = await chromium.launch(launchOptions());
+    next = Playground.start(browser);
+    await next;
   });
   afterEach(async () => {
-    const complaints = started.flatMap((each) => each.complaints);
-    await Promise.all(started.splice(0).map((each) => each.close()));
-    expect(complaints).toEqual([]);
+    const pageErrors = used.flatMap((each) => each.pageErrors);
+    await Promise.all(used.splice(0).map((each) => each.close()));
+    expect(pageErrors).toEqual([]);
   });
-  afterAll(() => browser.close());
+  afterAll(async () => {
+    await (await next).close();
+    await browser.close();
+  });
   return async () => {
-    const playground = await Playground.start(browser);
-    started.push(playground);
+    const playground = await next;
+    used.push(playground);
+    next = Playground.start(browser);
     return playground;
   };
 }
@@ -163,31 +190,43 @@ export function composer(page: Page): Locator {
 
 export async function say(page: Page, text: string): Promise<void> {
   await composer(page).fill(text);
-  await page.keyboard.press('Enter');
+  await composer(page).press('Enter');
 }
 
 /** The message with this text. */
 export function message(page: Page, text: string): Locator {
-  // Not its quote, which has the words of another one.
+  // Excludes quotes, which contain the text of another message.
   const content = page.locator('.message-content').filter({ hasText: text });
   return page.getByRole('list', { name: 'Messages', exact: true }).getByRole('listitem').filter({ has: content });
 }
 
-/** Waits until a message of one's own has come as far as `status`. */
-export async function reaches(page: Page, text: string, status: string): Promise<void> {
+const STORED = ['Sent', 'Delivered', 'Read'] as const;
+
+/** Waits until an own message has reached the status. It may have a later one already. */
+export async function reaches(page: Page, text: string, status: (typeof STORED)[number]): Promise<void> {
+  const name = new RegExp(`^(?:${STORED.slice(STORED.indexOf(status)).join('|')})$`);
+  await message(page, text).getByRole('img', { name }).waitFor();
+}
+
+/** Waits until an own message shows exactly this status. Only for a status that stays until the test goes on. */
+export async function showsStatus(
+  page: Page,
+  text: string,
+  status: 'Sending' | (typeof STORED)[number],
+): Promise<void> {
   await message(page, text).getByRole('img', { name: status, exact: true }).waitFor();
 }
 
-/** What stands in the open conversation, without times and headings. */
+/** The texts of the messages in the open conversation. */
 export async function texts(page: Page): Promise<string[]> {
   return await page.locator('.message-content').allTextContents();
 }
 
 /**
- * Looks out for what is said only for a moment, from before it can be said: looks now and then could all miss it. Resolves
- * with how to wait for it.
+ * Watches for a text that appears only briefly, which polling could miss. Resolves once it watches, with a function that
+ * waits for the text.
  */
-export async function lookOut(where: Locator, text: string): Promise<() => Promise<void>> {
+export async function watchForText(where: Locator, text: string): Promise<() => Promise<void>> {
   const found = await where.evaluateHandle((element, wanted) => {
     const seen = { seen: false };
     const observer = new MutationObserver(look);
@@ -209,9 +248,55 @@ export async function shows(page: Page, expected: readonly string[]): Promise<vo
   await expect.poll(() => texts(page)).toEqual(expected);
 }
 
-/** Opens the menu of a message and chooses in it. */
+/**
+ * Clicks a button of the toolbar of a message until it has opened `popup`. The toolbar is shown at the message below the
+ * mouse, which is another one after a row was inserted: then the mouse has to be moved again, as users do.
+ */
+export async function openAt(page: Page, text: string, button: 'More' | 'React', popup: Locator): Promise<void> {
+  await expect
+    .poll(
+      async () => {
+        if (await popup.isVisible()) return true;
+        // A popup that opened after the last look covers the message: look again instead of waiting for the mouse.
+        await message(page, text)
+          .locator('.bubble')
+          .hover({ timeout: 5_000 })
+          .catch(() => undefined);
+        if (await popup.isVisible()) return true;
+        const isThere = message(page, text).getByRole('button', { name: button, exact: true });
+        await isThere.click({ timeout: 5_000 }).catch(() => undefined);
+        return await popup.isVisible();
+      },
+      { timeout: PATIENCE_MS },
+    )
+    .toBe(true);
+}
+
+/** Opens the menu of a message and selects an item. */
 export async function choose(page: Page, text: string, action: string): Promise<void> {
-  await message(page, text).locator('.bubble').hover();
-  await message(page, text).getByRole('button', { name: 'More', exact: true }).click();
+  await openAt(page, text, 'More', page.getByRole('menu', { name: 'This message' }));
   await page.getByRole('menuitem', { name: action }).click();
+}
+
+/** A file as Playwright's `setInputFiles()` takes it. */
+export interface PickedFile {
+  name: string;
+  mimeType: string;
+  buffer: Buffer;
+}
+
+/** Picks files for the next message. */
+export async function pick(page: Page, files: readonly PickedFile[]): Promise<void> {
+  await page.getByLabel('Choose files').setInputFiles([...files]);
+}
+
+/** Sends files with a caption. */
+export async function sendFiles(page: Page, files: readonly PickedFile[], caption: string): Promise<void> {
+  await pick(page, files);
+  await say(page, caption);
+}
+
+/** Waits until a picture has loaded. */
+export async function isLoaded(picture: Locator): Promise<void> {
+  await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
 }

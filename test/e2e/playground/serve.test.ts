@@ -3,28 +3,28 @@ import { servePlayground, usePlayground } from './playground.ts';
 
 const startPlayground = usePlayground();
 
-test('it says where it listens, and a port that is taken is an error that says what to do', async () => {
+test('npm start prints the address; a port in use is an error with advice', async () => {
   const { server } = await startPlayground();
   expect(server.printed).toContain(`lumen-comm listening on ${server.url}`);
   const { port } = new URL(server.url);
   await expect(servePlayground({ DATABASE: ':memory:', PORT: port })).rejects.toThrow(
-    `Port ${port} is taken. Stop what runs there, or choose another one: PORT=${Number(port) + 1} npm start`,
+    `Port ${port} is in use. Stop the other process, or choose another port: PORT=${Number(port) + 1} npm start`,
   );
 });
 
-test('an interrupt ends it cleanly', async () => {
+test('SIGINT exits with 0', async () => {
   const server = await servePlayground({ DATABASE: ':memory:' });
   expect(await server.end('SIGINT')).toBe(0);
 });
 
-test('it ends with npm, whose shell passes no signal on', async () => {
-  // More than one command, or a shell would become what it is to start.
+test('the server exits when npm is killed', async () => {
+  // Two commands: with a single one the shell would replace itself by the process.
   const server = await servePlayground({ DATABASE: ':memory:', npm_lifecycle_event: 'start' }, '"$0" "$@"; exit 1');
   await server.end('SIGTERM');
   await expect(fetch(server.url)).rejects.toThrow('fetch failed');
 });
 
-test('the page needs nothing from elsewhere, and nothing outside of it is served', async () => {
+test('the page loads no external resources, and no file outside of it is served', async () => {
   const { server } = await startPlayground();
   const page = await fetch(server.url);
   expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");

@@ -19,7 +19,7 @@ interface CallRecord {
   }[];
 }
 
-/** The call part: a relay that keeps a list of calls. States `ringing` and `connected` are never told to anybody. */
+/** Relays calls and keeps a list of them. The states `ringing` and `connected` are never pushed. */
 export function callHandlers(): Readonly<Record<string, Handler>> {
   const calls = new Map<string, CallRecord>();
   const activeOf = (userId: string): CallRecord | undefined =>
@@ -95,7 +95,7 @@ export function callHandlers(): Readonly<Record<string, Handler>> {
     }
   };
 
-  /** To everybody else in the call, who must be in it oneself only for media. */
+  /** Pushes to all other participants. Only media changes require the sender to be a participant. */
   const relay = (event: string, data: (connection: Connection, payload: Payload) => object): Handler => {
     return (connection, payload) => {
       const call = callOf(payload);
@@ -132,7 +132,7 @@ export function callHandlers(): Readonly<Record<string, Handler>> {
     tellState(connection, ids.userId, call.id, 'ended', { endReason: 'completed' });
   };
 
-  /** Dropped unless it says truly who sends it, to somebody in the same call. */
+  /** Drops a signal unless `fromUserId` is the sender and both users are in the call. */
   const signal = (event: string): Handler => {
     return (connection, payload) => {
       const ids = strings(payload, 'fromUserId', 'toUserId');

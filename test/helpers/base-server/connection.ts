@@ -5,24 +5,24 @@ import type { BaseData } from './data.ts';
 export type Payload = Readonly<Record<string, unknown>>;
 export type Handler = (connection: Connection, payload: Payload) => void;
 
-/** What all connections of one base server share. */
+/** State shared by all connections of one base server. */
 export interface Shared {
   data: BaseData;
   clock: Clock;
-  /** Who is connected, with all their sockets. */
+  /** The sockets of each connected user. */
   sockets: Map<string, Set<Socket>>;
   presence: Map<string, { status: string; lastSeen: string }>;
-  /** In whose rooms a user is, by whichever socket they joined. */
+  /** The rooms that each user has joined, on any socket. */
   joined: Map<string, Set<string>>;
-  /** Ends the typing of a user, by conversation and user. */
+  /** Cancels the typing timeout, by conversation and user. */
   typing: Map<string, () => void>;
-  /** Answers that the next sends are refused with. */
+  /** Errors for the next sends. */
   refusals: { code: string; message: string }[];
   maxMessageLength: number;
   readStatus: 'reader' | 'room';
 }
 
-/** One socket of a base server, with the ways it has to talk. */
+/** One socket of a base server, with its methods to push. */
 export class Connection {
   readonly userId: string;
   readonly shared: Shared;
@@ -63,7 +63,7 @@ function room(conversationId: string): string {
   return `conv:${conversationId}`;
 }
 
-/** Ids and texts are strings that aren't empty; anything else makes a base server drop the event without a word. */
+/** Returns a non-empty string. A base server silently drops events with any other id or text. */
 export function strings<K extends string>(payload: Payload, ...names: K[]): Record<K, string> | undefined {
   const found = {} as Record<K, string>;
   for (const name of names) {

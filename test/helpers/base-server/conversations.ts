@@ -21,7 +21,7 @@ const create: Handler = (connection, payload) => {
     updatedAt: row.updated_at,
     unreadCount: 0,
   };
-  // The creator's socket is in the room, but doesn't count as joined.
+  // The creator's socket is in the room, but is not recorded as joined.
   connection.join(row.id);
   connection.push('conversation:new', conversation);
   for (const member of members.slice(1)) connection.toUser(member, 'conversation:new', conversation);
@@ -57,7 +57,7 @@ const archive: Handler = (connection, payload) => {
   connection.toRoom(ids.conversationId, 'conversation:updated', { id: ids.conversationId, archived });
 };
 
-/** Told to the very socket that asked, and kept nowhere that REST shows. */
+/** Pushed to the requesting socket only, and not visible over REST. */
 function flag(name: 'muted' | 'pinned'): Handler {
   return (connection, payload) => {
     const ids = strings(payload, 'conversationId');

@@ -41,19 +41,19 @@ export interface NewMessage {
   replyTo?: string | undefined;
   attachment?: unknown;
   encrypted?: boolean | undefined;
-  /** Stored as it is: ISO 8601, or `YYYY-MM-DD HH:MM:SS` as the database's own default writes it. */
+  /** Stored unchanged: ISO 8601, or `YYYY-MM-DD HH:MM:SS` like the default of the database column. */
   createdAt?: string | undefined;
   status?: string | undefined;
   forwardedFrom?: { conversationId: string; messageId: string } | undefined;
 }
 
-/** The rows of a base server's database, which it hands out over REST just as they are. */
+/** The rows of a base server's database, which its REST API returns unchanged. */
 export class BaseData {
   readonly conversations: ConversationRow[] = [];
   readonly messages: MessageRow[] = [];
   readonly #participants: ParticipantRow[] = [];
   readonly #receipts = new Set<string>();
-  /** Message id, then emoji, then who, in the order they did. */
+  /** User ids in the order of their reactions, by message id and emoji. */
   readonly #reactions = new Map<number, Map<string, Set<string>>>();
   readonly #now: () => Date;
 
@@ -116,7 +116,7 @@ export class BaseData {
     return this.messages.find((row) => String(row.id) === id);
   }
 
-  /** The first to read a message makes it `read`, however many others there are. */
+  /** The first reader makes a message `read`, also in a group. */
   markRead(messageId: string, userId: string): void {
     this.#receipts.add(JSON.stringify([messageId, userId]));
     const row = this.message(messageId);
@@ -138,7 +138,7 @@ export class BaseData {
     return Array.from(ofMessage, ([each, who]) => ({ emoji: each, count: who.size, users: [...who] }));
   }
 
-  /** Newest activity first. Everything without a receipt counts as unread, one's own messages too. */
+  /** Returns conversations, newest activity first. Every message without a receipt counts as unread, including own ones. */
   conversationsOf(userId: string, limit: number, offset: number): (ConversationRow & { unread_count: number })[] {
     return this.conversations
       .filter(({ id }) => this.isParticipant(id, userId))
@@ -147,7 +147,7 @@ export class BaseData {
       .map((row) => ({ ...row, unread_count: this.#unread(row.id, userId) }));
   }
 
-  /** Newest first, strictly before a time, compared as text: of a tie at a page's end the rest is never handed out. */
+  /** Returns messages strictly before a time, newest first, compared as text: messages of the same time may be omitted. */
   messagesOf(conversationId: string, limit: number, before: string | undefined): MessageRow[] {
     return this.messages
       .filter((row) => row.conversation_id === conversationId && (before === undefined || row.created_at < before))

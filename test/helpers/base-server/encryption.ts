@@ -1,6 +1,6 @@
 import { strings, type Handler, type Payload } from './connection.ts';
 
-/** Key bundles, handed out as they came. Session inits to somebody who is away are lost. */
+/** Stores key bundles unvalidated. A session-init for an offline user is lost. */
 export function encryptionHandlers(): Readonly<Record<string, Handler>> {
   const bundles = new Map<string, { bundle: Payload; oneTimePreKeys: unknown[] }>();
   return {

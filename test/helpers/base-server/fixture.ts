@@ -6,15 +6,15 @@ import { connectRaw, type RawClient, type RawClientOptions } from '../raw-client
 export interface BaseServerFixture {
   readonly server: BaseServer;
   readonly clock: ManualClock;
-  /** Another server in place of this one. */
+  /** Replaces the server by another one. */
   restart(options: BaseServerOptions): Promise<void>;
-  /** Connects a client, which the test's end closes. */
+  /** Connects a client, which is closed after the test. */
   connect(options: RawClientOptions): Promise<RawClient>;
-  /** Connects as somebody, joins, and waits until the server has noticed. */
+  /** Connects as a user, joins a conversation and waits until the server has processed it. */
   client(userId: string, ...joining: string[]): Promise<RawClient>;
 }
 
-/** A base server of its own for each test of a file, at the beginning of 2025. */
+/** Starts a base server for each test of a file, with a clock at the beginning of 2025. */
 export function useBaseServer(): BaseServerFixture {
   const clients: RawClient[] = [];
   let clock: ManualClock;
@@ -54,7 +54,7 @@ export function useBaseServer(): BaseServerFixture {
   };
 }
 
-/** The names of what a client was told, without what `settled()` causes. */
+/** The names of the pushes that a client received, without those that `settled()` causes. */
 export function names({ pushes }: RawClient): string[] {
   return pushes.map(({ event }) => event).filter((event) => event !== 'conversation:updated');
 }

@@ -2,7 +2,7 @@ import { strings, type Connection, type Handler } from './connection.ts';
 import type { MessageRow, NewMessage } from './data.ts';
 import { stopTyping } from './presence.ts';
 
-/** A message as it is pushed: with a string for its id, and always `sent`. */
+/** Converts a row to the pushed message: with a string id and the status `sent`. */
 function pushed(row: MessageRow, message: NewMessage, envelope: unknown): object {
   return {
     id: String(row.id),

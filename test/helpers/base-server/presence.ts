@@ -16,15 +16,15 @@ const startTyping: Handler = (connection, payload) => {
   connection.toOthersInRoom(conversationId, 'typing:update', { conversationId, userId, isTyping: true });
 };
 
-/** Only forgets the timer: a base server tells nobody that typing ended with the message. */
+/** Cancels the timeout. A base server doesn't push the end of typing when the message is sent. */
 export function stopTyping({ shared, userId }: Connection, conversationId: string): boolean {
   const cancel = shared.typing.get(typingKey(conversationId, userId));
   cancel?.();
   return shared.typing.delete(typingKey(conversationId, userId));
 }
 
-/** Tells everybody in the rooms that the user has joined, by any socket. */
-export function tellPresence(connection: Connection, status: string): void {
+/** Pushes the presence to all rooms that the user has joined on any socket. */
+export function pushPresence(connection: Connection, status: string): void {
   const { shared, userId } = connection;
   const lastSeen = shared.data.now();
   shared.presence.set(userId, { status, lastSeen });
@@ -33,7 +33,7 @@ export function tellPresence(connection: Connection, status: string): void {
   }
 }
 
-/** What happens when a socket has gone; with a user's last one they leave everything. */
+/** Handles a closed socket. With the user's last socket, the user leaves all rooms. */
 export function disconnected(connection: Connection): void {
   const { shared, userId, socket } = connection;
   const sockets = shared.sockets.get(userId);
@@ -44,7 +44,7 @@ export function disconnected(connection: Connection): void {
   }
   if (sockets !== undefined && sockets.size > 0) return;
   shared.sockets.delete(userId);
-  tellPresence(connection, 'offline');
+  pushPresence(connection, 'offline');
   shared.joined.delete(userId);
 }
 
@@ -63,6 +63,6 @@ export const presenceHandlers: Readonly<Record<string, Handler>> = {
   },
   'presence:update': (connection, payload) => {
     const ids = strings(payload, 'status');
-    if (ids !== undefined) tellPresence(connection, ids.status);
+    if (ids !== undefined) pushPresence(connection, ids.status);
   },
 };

@@ -4,18 +4,18 @@ import type { BaseData } from './data.ts';
 export interface RestOptions {
   /** @defaultValue '/__nk_comm' */
   restPath: string;
-  /** `paged` honours `limit` and `before`; `newest` always answers with the newest 50, as LumenJS's own routes do. */
+  /** `paged` supports pages; `newest` always returns the newest 50 messages or conversations, like LumenJS's routes. */
   history: 'paged' | 'newest';
-  /** Whether there is `GET /conversations/:id/messages`. */
+  /** Whether `GET /conversations/:id/messages` exists. */
   messagesOfConversation: boolean;
-  /** What `GET /messages/search` is: absent, or taken for a conversation of that name (200 and an empty list). */
+  /** `GET /messages/search`: absent, or matched as a conversation of that id (200 and an empty list). */
   messagesSearch: 'absent' | 'conversation';
 }
 
 type Answer = readonly [status: number, body: unknown];
 const NOT_FOUND: Answer = [404, { error: 'Not found' }];
 
-/** Answers what is under the REST path; false for everything else. */
+/** Answers requests under the REST path. Returns `false` for all others. */
 export function answerRest(
   request: IncomingMessage,
   response: ServerResponse,
@@ -54,6 +54,7 @@ async function route(
   }
   if (request.method !== 'GET') return NOT_FOUND;
   if (path === 'conversations') {
+    if (options.history === 'newest') return [200, data.conversationsOf(userId, 50, 0)];
     return [200, data.conversationsOf(userId, number(query.get('limit'), 50), number(query.get('offset'), 0))];
   }
   if (path === 'search') return [200, data.search(query.get('q') ?? '', 20)];

@@ -18,7 +18,9 @@ export async function startBase(options?: BaseServerOptions): Promise<BaseWorld>
     await server.close();
   });
   const app = (userId: string, more: CommClientOptions = {}): App => {
-    const created = new App(server.url, { userId, ...more });
+    const supports = ['archive', 'mute', 'pin', 'forward', 'calls'] as const;
+    const extended = options?.tables === 'own' ? {} : { baseServer: { supports } };
+    const created = new App(server.url, { userId, ...extended, ...more });
     apps.push(created);
     return created;
   };

@@ -2,12 +2,13 @@ import type { CallSession, CallSnapshot, CommClientOptions } from '../../../src/
 import { until, type App } from './app.ts';
 import { FakePlatform } from './fake-media.ts';
 
-/** An app that can call, with media that isn't there. */
+/** An app with a fake media platform. */
 export interface Caller {
   readonly app: App;
   readonly platform: FakePlatform;
 }
 
+/** Starts an app that can place calls. */
 export async function caller(
   join: (userId: string, options: CommClientOptions) => Promise<App>,
   userId: string,
@@ -20,22 +21,24 @@ export async function caller(
   return { app: await join(userId, { calls: { ...calls, platform }, ...more }), platform };
 }
 
-/** The next call that rings at somebody. */
-export function rings({ app }: Caller): Promise<CallSession> {
+/** Resolves with the next incoming call. */
+export function incomingCall({ app }: Caller): Promise<CallSession> {
   return app.next('call');
 }
 
+/** Resolves when the call is in one of the states. */
 export function becomes(call: CallSession, ...states: CallSnapshot['state'][]): Promise<CallSnapshot> {
   return until(call, ({ state }) => states.includes(state));
 }
 
-/** Everything that a call of this user still holds. */
-export function leftovers({ platform }: Caller): Record<string, number> {
+/** Counts the resources that the calls of an app still hold. */
+export function heldResources({ platform }: Caller): Record<string, number> {
   return {
     listeners: platform.listeners,
-    links: platform.backends.filter(({ closed }) => closed !== 1).length,
-    devices: platform.locals.filter(({ disposed }) => disposed !== 1).length,
+    backends: platform.backends.filter(({ closed }) => closed !== 1).length,
+    localMedia: platform.locals.filter(({ disposed }) => disposed !== 1).length,
   };
 }
 
-export const NOTHING_LEFT = { listeners: 0, links: 0, devices: 0 };
+/** The result of {@link heldResources} when all calls are closed. */
+export const NO_RESOURCES = { listeners: 0, backends: 0, localMedia: 0 };

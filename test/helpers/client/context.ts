@@ -5,8 +5,10 @@ import { Emitter } from '../../../src/lib/emitter.ts';
 import { silentLogger } from '../../../src/lib/logger.ts';
 import { CommError } from '../../../src/protocol/errors.ts';
 import type { RequestName } from '../../../src/protocol/events.ts';
-import type { Capability } from '../../../src/protocol/vocabulary.ts';
-import * as rows from '../../../src/transport/rows.ts';
+import type { Capability } from '../../../src/protocol/constants.ts';
+import * as rows from '../../../src/transport/parse-rows.ts';
+import { uuidv7Generator } from '../../../src/lib/ids.ts';
+import { systemRandom } from '../../../src/lib/random.ts';
 import { manualClock, type ManualClock } from '../manual-clock.ts';
 
 interface Asked {
@@ -25,7 +27,7 @@ export interface FakeContext extends ClientContext {
   line: 'up' | 'down';
   caps: Set<Capability>;
   user: string | undefined;
-  /** The requests of that name which nobody has answered yet, in order. */
+  /** The unanswered requests of that name, in order. */
   open(name: RequestName): Asked[];
 }
 
@@ -33,8 +35,12 @@ export function fakeContext(): FakeContext {
   const emitter = new Emitter<CommEvents>((error) => {
     throw error;
   });
+  const clock = manualClock();
   const context: FakeContext = {
-    clock: manualClock(),
+    clock,
+    // The longest wait that a backoff can have.
+    random: { ...systemRandom, number: () => 0.999 },
+    newId: uuidv7Generator(() => clock.now(), systemRandom),
     cipher: undefined,
     asked: [],
     reported: [],

@@ -1,5 +1,5 @@
 import { deferred } from '../../../src/lib/deferred.ts';
-import type { TabPlatform } from '../../../src/client/tabs.ts';
+import type { TabPlatform } from '../../../src/client/outbox/tab-channel.ts';
 
 type Channel = ReturnType<TabPlatform['channel']>;
 type Hold = (lock: object | null) => Promise<unknown>;

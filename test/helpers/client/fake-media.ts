@@ -1,5 +1,6 @@
 import type {
   CallMedia,
+  DeviceChoice,
   IncomingSignal,
   LocalMedia,
   LocalMediaEvents,
@@ -13,19 +14,21 @@ import type {
   PeerStats,
   Playback,
   Slot,
-} from '../../../src/client/calls/media-backend.ts';
+} from '../../../src/client/calls/webrtc/media-backend.ts';
 import { deferred, type Deferred } from '../../../src/lib/deferred.ts';
+import { CommError } from '../../../src/index.ts';
 import { Emitter } from '../../../src/lib/emitter.ts';
 
 const throwIt = (error: unknown): never => {
   throw error;
 };
 
-/** A track without a browser. */
+/** Creates a track without a browser. */
 function fakeTrack(kind: 'audio' | 'video'): MediaStreamTrack {
-  return Object.assign(new EventTarget(), { kind, id: crypto.randomUUID() }) as EventTarget & {
+  return Object.assign(new EventTarget(), { kind, id: crypto.randomUUID(), enabled: true }) as EventTarget & {
     kind: string;
     id: string;
+    enabled: boolean;
   } as MediaStreamTrack;
 }
 
@@ -38,10 +41,12 @@ function fakeStream(): MediaStream {
   }) as EventTarget & Pick<MediaStream, 'addTrack' | 'removeTrack' | 'getTracks'> as MediaStream;
 }
 
-/** Devices that are there at once, unless the test says otherwise. */
-export class FakeLocal implements LocalMedia {
+/** Local media whose devices open at once, unless the test withholds the permission. */
+export class FakeLocalMedia implements LocalMedia {
   readonly #emitter = new Emitter<LocalMediaEvents>(throwIt);
   readonly #on = new Set<Slot>();
+  /** Devices that are to be on. */
+  readonly #wanted = new Set<Slot>();
   readonly #platform: FakePlatform;
   readonly calls: string[] = [];
   stream: MediaStream | undefined;
@@ -52,22 +57,37 @@ export class FakeLocal implements LocalMedia {
     this.#platform = platform;
   }
 
-  isOn(slot: Slot): boolean {
+  isSending(slot: Slot): boolean {
     return this.#on.has(slot);
+  }
+
+  isEnabled(slot: 'mic' | 'camera'): boolean {
+    return this.#wanted.has(slot);
   }
 
   async start({ audio, video }: Required<CallMedia>, signal: AbortSignal): Promise<void> {
     await this.#platform.permission?.promise;
     signal.throwIfAborted();
+    const { missing } = this.#platform;
+    if ((audio !== false && missing.has('mic')) || (video !== false && missing.has('camera'))) {
+      throw new CommError('MEDIA_UNAVAILABLE', 'No device of the requested kind was found');
+    }
     this.stream = fakeStream();
-    if (audio !== false) this.turn('mic', true);
-    if (video !== false) this.turn('camera', true);
+    if (audio !== false) await this.#want('mic', true);
+    if (video !== false) await this.#want('camera', true);
   }
 
-  async setDesired(slot: 'mic' | 'camera', on: boolean): Promise<void> {
+  async setEnabled(slot: 'mic' | 'camera', on: boolean): Promise<void> {
     this.calls.push(`${slot} ${on ? 'on' : 'off'}`);
-    await Promise.resolve();
-    this.turn(slot, on);
+    await this.#want(slot, on);
+  }
+
+  /** The last request wins. Requests are applied in order. */
+  async #want(slot: 'mic' | 'camera', on: boolean): Promise<void> {
+    if (on) this.#wanted.add(slot);
+    else this.#wanted.delete(slot);
+    await this.#platform.opening?.promise;
+    if (this.disposed === 0) this.turn(slot, this.#wanted.has(slot));
   }
 
   async shareScreen(): Promise<void> {
@@ -76,18 +96,18 @@ export class FakeLocal implements LocalMedia {
     this.turn('screen', true);
   }
 
-  stopScreen(): void {
+  stopScreenShare(): void {
     this.turn('screen', false);
   }
 
-  /** "Stop sharing" in the browser. */
+  /** Simulates "Stop sharing" in the browser. */
   browserStops(): void {
     this.turn('screen', false);
     this.#emitter.emit('ended', { slot: 'screen', reason: 'stopped' });
   }
 
-  async switchDevice(kind: string, deviceId: string): Promise<void> {
-    this.calls.push(`${kind} ${deviceId}`);
+  async switchDevice(kind: string, choice: DeviceChoice): Promise<void> {
+    this.calls.push(`${kind} ${typeof choice === 'string' ? choice : choice.facingMode}`);
     await Promise.resolve();
   }
 
@@ -113,7 +133,7 @@ export class FakeLocal implements LocalMedia {
   }
 }
 
-/** Links that connect as soon as an offer has been answered, through the real signalling. */
+/** A media backend whose links connect when an offer is answered. Offers and answers go through the real signalling. */
 export class FakeBackend implements MediaBackend {
   readonly #emitter = new Emitter<MediaBackendEvents>(throwIt);
   readonly #platform: FakePlatform;
@@ -122,11 +142,13 @@ export class FakeBackend implements MediaBackend {
   readonly signals: IncomingSignal[] = [];
   readonly slots = new Map<Slot, MediaStreamTrack | null>();
   readonly recoveries: string[] = [];
+  /** User ids to which nothing is sent. */
+  onHold: ReadonlySet<string> = new Set();
   context: MediaContext | undefined;
-  /** Keys that came for this call, in their order. */
+  /** Received media keys, in order. */
   readonly keys: (MediaKey & { from: PeerId })[] = [];
-  /** To whom frames would be sealed. */
-  readonly sealed = new Set<string>();
+  /** User ids of peers whose frames would be encrypted. */
+  readonly encrypted = new Set<string>();
   ownKey: MediaKey = { keyId: 0, secret: crypto.getRandomValues(new Uint8Array(32)) };
   #stopKeys = (): void => undefined;
   closed = 0;
@@ -153,7 +175,7 @@ export class FakeBackend implements MediaBackend {
     if (this.peers.has(peer.userId)) throw new Error(`${peer.userId} joined twice`);
     this.peers.set(peer.userId, peer);
     if (this.context?.keys?.supports(peer) === true) {
-      this.sealed.add(peer.userId);
+      this.encrypted.add(peer.userId);
       void this.context.keys.send(peer, this.ownKey);
     }
     this.state(peer.userId, 'connecting');
@@ -167,11 +189,15 @@ export class FakeBackend implements MediaBackend {
   peerLeft({ userId }: PeerId): void {
     this.peers.delete(userId);
     this.states.delete(userId);
-    if (!this.sealed.delete(userId)) return;
+    if (!this.encrypted.delete(userId)) return;
     this.ownKey = { keyId: this.ownKey.keyId + 1, secret: crypto.getRandomValues(new Uint8Array(32)) };
     for (const peer of this.peers.values()) {
-      if (this.sealed.has(peer.userId)) void this.context?.keys?.send(peer, this.ownKey);
+      if (this.encrypted.has(peer.userId)) void this.context?.keys?.send(peer, this.ownKey);
     }
+  }
+
+  setOnHold(userIds: ReadonlySet<string>): void {
+    this.onHold = userIds;
   }
 
   onSignal(message: IncomingSignal): void {
@@ -198,12 +224,16 @@ export class FakeBackend implements MediaBackend {
     if (this.closed > 0) return;
     this.states.set(userId, state);
     const peer = this.peers.get(userId) ?? { userId };
-    const encrypted = this.context?.keys && this.sealed.has(userId);
+    const encrypted = this.context?.keys && this.encrypted.has(userId);
     this.#emitter.emit('peerState', { peer, state, encrypted });
   }
 
   measure(stats: PeerStats): void {
     this.#emitter.emit('quality', stats);
+  }
+
+  setLevels(levels: Readonly<Record<string, number>>): void {
+    this.#emitter.emit('levels', new Map(Object.entries(levels)));
   }
 
   speak(...userIds: string[]): void {
@@ -247,7 +277,7 @@ class FakePlayback implements Playback {
     if (this.#platform.autoplayBlocked) this.#set(true);
   }
 
-  forget(stream: MediaStream): void {
+  unwatch(stream: MediaStream): void {
     this.watched.delete(stream);
   }
 
@@ -271,42 +301,47 @@ class FakePlayback implements Playback {
   }
 }
 
-/** Media of a client in a test, with everything that it handed out. */
+/** The media platform of a client in a test. Keeps every object that it created. */
 export class FakePlatform implements MediaPlatform {
-  readonly locals: FakeLocal[] = [];
+  readonly locals: FakeLocalMedia[] = [];
   readonly backends: FakeBackend[] = [];
-  /** People to whom no link connects. */
+  /** User ids of peers whose links never connect. */
   readonly unreachable = new Set<string>();
-  /** While it is there the user hasn't answered the browser's question; a rejection is a no. */
+  /** The pending permission prompt. Resolving it grants access, rejecting it denies access. */
   permission: Deferred<void> | undefined;
+  /** While set, no device is turned on or off before it is resolved. */
+  opening: Deferred<void> | undefined;
+  /** Devices that this platform doesn't have. */
+  readonly missing = new Set<'mic' | 'camera'>();
   autoplayBlocked = false;
-  sealsFrames = true;
+  supportsFrameEncryption = true;
   webRtc = true;
-  /** How many listeners are on the parts handed out, and on the page. */
+  /** Number of listeners on the created objects and on the page. */
   listeners = 0;
   page: Parameters<MediaPlatform['watchPage']>[0] | undefined;
 
-  ask(): Deferred<void> {
+  /** Withholds the permission for devices until the returned promise is settled. */
+  withholdPermission(): Deferred<void> {
     return (this.permission = deferred());
   }
 
-  require(): void {
-    if (!this.webRtc) throw new Error('no WebRTC');
+  assertSupported(): void {
+    if (!this.webRtc) throw new Error('WebRTC is not available');
   }
 
-  local(): FakeLocal {
-    const local = new FakeLocal(this);
+  createLocalMedia(): FakeLocalMedia {
+    const local = new FakeLocalMedia(this);
     this.locals.push(local);
     return local;
   }
 
-  backend(): FakeBackend {
+  createBackend(): FakeBackend {
     const backend = new FakeBackend(this);
     this.backends.push(backend);
     return backend;
   }
 
-  playback(): Playback {
+  createPlayback(): Playback {
     return new FakePlayback(this);
   }
 
@@ -314,21 +349,22 @@ export class FakePlatform implements MediaPlatform {
     return Promise.resolve([]);
   }
 
-  watchPage(tell: Parameters<MediaPlatform['watchPage']>[0]): () => void {
-    this.page = tell;
+  watchPage(listener: Parameters<MediaPlatform['watchPage']>[0]): () => void {
+    this.page = listener;
     return this.counted(() => (this.page = undefined));
   }
 
-  /** The links of the newest call. */
-  get links(): FakeBackend {
-    const links = this.backends.at(-1);
-    if (links === undefined) throw new Error('No call has been made');
-    return links;
+  /** The media backend of the newest call. */
+  get backend(): FakeBackend {
+    const backend = this.backends.at(-1);
+    if (backend === undefined) throw new Error('No call was started');
+    return backend;
   }
 
-  get devicesOfCall(): FakeLocal {
+  /** The local media of the newest call. */
+  get localMedia(): FakeLocalMedia {
     const local = this.locals.at(-1);
-    if (local === undefined) throw new Error('No call has been made');
+    if (local === undefined) throw new Error('No call was started');
     return local;
   }
 

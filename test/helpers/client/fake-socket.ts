@@ -43,8 +43,8 @@ export class FakeSocket implements SocketPort {
     this.#listener?.connected();
   }
 
-  refuse(code?: string, message = 'refused'): void {
-    this.#listener?.refused({ code, message });
+  refuse(code?: string, message = 'refused', cause?: Error): void {
+    this.#listener?.refused({ code, message, cause });
   }
 
   lose(byServer = false): void {

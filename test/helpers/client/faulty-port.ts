@@ -12,6 +12,10 @@ export class FaultyPort implements SocketPort {
   readonly sent: string[] = [];
   /** What went with each of {@link sent}. */
   readonly payloads: unknown[] = [];
+  /** The pushes that arrived. */
+  readonly pushes: { event: string; data: unknown }[] = [];
+  /** True: this request gets lost on its way. */
+  losesRequest: (event: string) => boolean = () => false;
   /** True: this acknowledgement gets lost on its way. */
   losesAck: (event: string) => boolean = () => false;
   /** True: this push gets lost on its way. */
@@ -31,7 +35,9 @@ export class FaultyPort implements SocketPort {
       disconnected: (reason, byServer) => this.#listener?.disconnected(reason, byServer),
       refused: (refusal) => this.#listener?.refused(refusal),
       pushed: (frame) => {
-        const { event } = frame as { event: string };
+        const push = frame as { event: string; data: unknown };
+        const { event } = push;
+        this.pushes.push(push);
         if (this.losesPush(event)) return;
         if (this.#late !== undefined) this.#late.push(frame);
         else this.#listener?.pushed(this.bends(frame));
@@ -56,6 +62,7 @@ export class FaultyPort implements SocketPort {
     const name = event.replace('nk:', '');
     this.sent.push(name);
     this.payloads.push(payload);
+    if (this.losesRequest(name)) return;
     if (acknowledge === undefined) return this.#inner.emit(event, payload);
     this.#inner.emit(event, payload, (reply) => {
       if (!this.losesAck(name)) acknowledge(this.bends(reply));

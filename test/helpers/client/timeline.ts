@@ -1,5 +1,10 @@
-import { emptyTimeline, windowOf, type Timeline, type TimelineEvent } from '../../../src/client/messages/timeline.ts';
-import { reduceTimeline } from '../../../src/client/messages/timeline-reducer.ts';
+import {
+  emptyTimeline,
+  reduceTimeline,
+  windowOf,
+  type Timeline,
+  type TimelineEvent,
+} from '../../../src/client/timeline/timeline-reducer.ts';
 import type { Message } from '../../../src/protocol/messages.ts';
 import { deepFreeze, message, messages } from './messages.ts';
 

@@ -2,10 +2,10 @@ import path from 'node:path';
 import ts from 'typescript';
 import { root, type Snippet } from './snippets.ts';
 
-/** What snippets that begin in the middle of an app take for granted. */
+/** Declares the variables that snippets use without declaring them. */
 const SURROUNDINGS = `
 import type { CallSession, CommClient } from 'lumen-comm';
-import type { LumenDatabase } from 'lumen-comm/server';
+import type { LumenDatabase } from 'lumen-comm-server';
 declare global {
   const client: CommClient;
   const call: CallSession;
@@ -13,23 +13,22 @@ declare global {
   const db: LumenDatabase;
 }`;
 
-/** Of React just what the snippets use, by its own signatures; it is no dependency of this package. */
-const REACT = `
-declare module 'react' {
-  export function useEffect(effect: () => void | (() => void), dependencies?: readonly unknown[]): void;
-  export function useState<T>(): [T | undefined, (value: T) => void];
-  export function useSyncExternalStore<T>(subscribe: (changed: () => void) => () => void, snapshot: () => T, serverSnapshot?: () => T): T;
-}
-declare module 'react/jsx-runtime' {
-  export namespace JSX { interface IntrinsicElements { [name: string]: object } }
-  export const jsx: unknown, jsxs: unknown, Fragment: unknown;
+/** Declares the module that LumenJS provides to its apps. */
+const LUMENJS = `
+declare module '@lumenjs/db' {
+  import type { LumenDatabase } from 'lumen-comm-server';
+  export function useDb(): LumenDatabase;
 }`;
 
-/** Where snippets are, as far as the compiler knows. */
+/** Virtual directory of the snippets. It is in the repository, so that the compiler resolves the packages by name. */
 const virtual = path.join(root, 'docs', '.snippets');
 
-/** Compiles snippets against the package's source, under the package's names, and returns what is wrong with them. */
-export function typeErrors(snippets: readonly Snippet[]): string[] {
+/**
+ * Compiles snippets against the built packages, with the settings of a plain project, and returns the errors.
+ *
+ * @param resolution - `moduleResolution` of the project
+ */
+export function typeErrors(snippets: readonly Snippet[], resolution: 'bundler' | 'nodenext'): string[] {
   const files = new Map(
     snippets.map((snippet, index) => {
       const name = snippet.file ?? `${index}.${snippet.language}`;
@@ -38,33 +37,23 @@ export function typeErrors(snippets: readonly Snippet[]): string[] {
   );
   const extra = new Map([
     [path.join(virtual, 'surroundings.ts'), SURROUNDINGS],
-    [path.join(virtual, 'react.d.ts'), REACT],
+    [path.join(virtual, 'lumenjs.d.ts'), LUMENJS],
   ]);
+  const isBundler = resolution === 'bundler';
   const options: ts.CompilerOptions = {
-    target: ts.ScriptTarget.ES2023,
-    lib: [
-      'lib.es2024.d.ts',
-      'lib.esnext.disposable.d.ts',
-      'lib.dom.d.ts',
-      'lib.dom.iterable.d.ts',
-      'lib.dom.asynciterable.d.ts',
-    ],
-    module: ts.ModuleKind.ESNext,
-    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    target: ts.ScriptTarget.ES2022,
+    module: isBundler ? ts.ModuleKind.ESNext : ts.ModuleKind.NodeNext,
+    moduleResolution: isBundler ? ts.ModuleResolutionKind.Bundler : ts.ModuleResolutionKind.NodeNext,
     moduleDetection: ts.ModuleDetectionKind.Force,
     jsx: ts.JsxEmit.ReactJSX,
     strict: true,
-    noUncheckedIndexedAccess: true,
-    exactOptionalPropertyTypes: true,
-    allowImportingTsExtensions: true,
+    lib: ['lib.es2022.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'],
     skipLibCheck: true,
+    // LumenJS apps import their files by full name.
+    allowImportingTsExtensions: true,
     noEmit: true,
     types: ['node'],
     typeRoots: [path.join(root, 'node_modules/@types')],
-    paths: {
-      'lumen-comm': [path.join(root, 'src/index.ts')],
-      'lumen-comm/*': [path.join(root, 'src/*/index.ts')],
-    },
   };
   const host = ts.createCompilerHost(options);
   const disk = { ...host };
@@ -79,12 +68,12 @@ export function typeErrors(snippets: readonly Snippet[]): string[] {
   const program = ts.createProgram([...files.keys(), ...extra.keys()], options, host);
   return [...files.keys(), ...extra.keys()].flatMap((file) => {
     const source = program.getSourceFile(file);
-    if (source === undefined) return [`${file} was not read`];
+    if (source === undefined) return [`${file} was not compiled`];
     return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map((diagnostic) => {
       const snippet = files.get(file);
       const { line } = ts.getLineAndCharacterOfPosition(source, diagnostic.start ?? 0);
-      const where = snippet === undefined ? file : `${snippet.page}:${snippet.line + 1 + line}`;
-      return `${where} ${ts.flattenDiagnosticMessageText(diagnostic.messageText, ' ')}`;
+      const location = snippet === undefined ? file : `${snippet.page}:${snippet.line + 1 + line}`;
+      return `${location} ${ts.flattenDiagnosticMessageText(diagnostic.messageText, ' ')}`;
     });
   });
 }

@@ -1,8 +1,9 @@
 /**
- * Stands in for a LumenJS app that has replaced its communication module: a page's socket, and `api/` files as the
- * framework calls them. Arguments: the module with the adapter, the port.
+ * A minimal LumenJS app that uses this server as its communication module: the socket of a page, and `api/` files called
+ * as the framework does. Arguments: path of the adapter module, port.
  */
 import { createServer } from 'node:http';
+import { registerHooks } from 'node:module';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { Server } from 'socket.io';
@@ -15,9 +16,15 @@ interface ApiModule {
 const [adapter = '', port] = process.argv.slice(2);
 const db = new DatabaseSync(':memory:');
 Object.assign(globalThis, { db });
+registerHooks({
+  resolve: (specifier, context, next) =>
+    specifier === '@lumenjs/db'
+      ? { url: 'data:text/javascript,export const useDb = () => globalThis.db;', shortCircuit: true }
+      : next(specifier, context),
+});
 const { answer } = (await import(pathToFileURL(adapter).href)) as ApiModule;
 
-/** The framework's session: here the token is the user. */
+/** Replaces the framework's session: the token is the user id. */
 const userOf = (authorization: string | undefined): string | undefined =>
   /^Bearer (.+)$/.exec(authorization ?? '')?.[1];
 

@@ -10,17 +10,20 @@ import type { Snippet } from './snippets.ts';
 
 const hooks = pathToFileURL(path.join(import.meta.dirname, 'resolve-in-child.ts')).href;
 
+/** The environment variable `JWT_SECRET` of snippets. */
+export const JWT_SECRET = 'the secret of the documentation, for tests';
+
 export interface RunningSnippet extends AsyncDisposable {
-  /** Resolves when it has printed what it says it prints; rejects when it ends before. */
+  /** Resolves when the expected lines were printed; rejects if the process exits before. */
   readonly printed: Promise<void>;
-  /** Its whole output, once it has ended by itself. */
+  /** Resolves with exit code and output when the process exits. */
   readonly ended: Promise<{ code: number | null; lines: string[]; errors: string }>;
 }
 
 /**
- * Runs a snippet in a process and a directory of its own, with another port in the place of 3000.
+ * Runs a snippet as a child process in a temporary directory. Replaces port 3000 by `port`.
  *
- * @param host - a script that gets the snippet's path and the port as arguments, and runs in its place
+ * @param host - script to run instead, with the path of the snippet and the port as arguments
  */
 export async function runSnippet(
   { file = 'snippet.mjs', code, prints }: Pick<Snippet, 'file' | 'code' | 'prints'>,
@@ -35,24 +38,26 @@ export async function runSnippet(
   const child = spawn(process.execPath, ['--import', hooks, ...command], {
     cwd: directory,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_ENV: 'development', NODE_NO_WARNINGS: '1' },
+    env: { ...process.env, NODE_ENV: 'development', NODE_NO_WARNINGS: '1', JWT_SECRET },
   });
   let output = '';
   let errors = '';
   const closed = once(child, 'close') as Promise<[number | null]>;
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
-  const wanted = prints.map(withPort);
+  const expected = prints.map(withPort);
   const printed = new Promise<void>((resolve, reject) => {
-    const look = (): void => {
+    const check = (): void => {
       const lines = output.split('\n');
-      if (wanted.every((line) => lines.includes(line))) resolve();
+      if (expected.every((line) => lines.includes(line))) resolve();
     };
     child.stdout.on('data', (chunk: Buffer) => {
       output += chunk.toString();
-      look();
+      check();
     });
-    look();
-    void closed.then(() => reject(new Error(`It ended without printing it all.\n${output}\n${errors}`)));
+    check();
+    void closed.then(() =>
+      reject(new Error(`The snippet exited before it printed the expected lines.\n${output}\n${errors}`)),
+    );
   });
   printed.catch(() => undefined);
   return {
@@ -67,8 +72,8 @@ export async function runSnippet(
 }
 
 /**
- * Below the ports that systems hand out themselves: no server on port 0 gets it before the snippet has it. And above
- * 10080, the last one below them that `fetch` refuses to ask.
+ * Returns a free port. It is below the ephemeral range, so that servers on port 0 don't receive it in the meantime, and
+ * above 10080, the highest port in that range that `fetch` blocks.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

@@ -1,21 +1,28 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 export const root = path.resolve(import.meta.dirname, '../../..');
 
-/** A fenced block of a page that has a file name behind its language: ```` ```js chat.mjs ````. */
+/** The README of each package and every page below `docs`, relative to the root of the repository. Generated pages are left out. */
+export const PAGES: readonly string[] = [
+  'README.md',
+  'packages/server/README.md',
+  ...globSync('docs/**/*.md', { cwd: root, exclude: ['docs/api/**'] }).toSorted(),
+];
+
+/** A fenced code block of a page, optionally with a file name after its language: ```` ```js chat.mjs ````. */
 export interface Snippet {
   readonly page: string;
   readonly line: number;
   readonly language: string;
-  /** Absent for a block without a name. */
+  /** Absent if the block has no file name. */
   readonly file: string | undefined;
   readonly code: string;
-  /** What it says it prints: each `// → text` is a line. */
+  /** The expected output: one line per comment `// → text`. */
   readonly prints: readonly string[];
 }
 
-/** Every fenced block of a page, relative to the root of the package. */
+/** Returns every fenced code block of a page. The path is relative to the root of the repository. */
 export function snippetsOf(page: string): Snippet[] {
   const snippets: Snippet[] = [];
   const text = readFileSync(path.join(root, page), 'utf8');
@@ -28,7 +35,7 @@ export function snippetsOf(page: string): Snippet[] {
   return snippets;
 }
 
-/** The cells of the rows of every table below a heading, as they are written. */
+/** Returns the cells of all table rows below a second-level heading, as Markdown. */
 export function tableBelow(page: string, heading: string): string[][] {
   const text = readFileSync(path.join(root, page), 'utf8');
   const start = text.indexOf(`## ${heading}\n`);

@@ -3,16 +3,20 @@ import { silentLogger } from '../../../src/lib/logger.ts';
 import type { Conversation } from '../../../src/protocol/conversations.ts';
 import type { Message, SendMessage } from '../../../src/protocol/messages.ts';
 import { resolveConfig, type CommunicationConfig } from '../../../src/server/config.ts';
-import { createChatServices, type ChatServices } from '../../../src/server/services/chat-services.ts';
+import { resolveLimits, type ServerLimits } from '../../../src/server/services/limits/server-limits.ts';
+import type { ServerHooks } from '../../../src/server/hooks.ts';
+import { ContactPolicy } from '../../../src/server/services/people/contact-policy.ts';
+import { UserBudgets } from '../../../src/server/services/limits/user-budgets.ts';
+import { createChatServices, type ChatServices } from '../../../src/server/services/chat/chat-services.ts';
 import type { Caller, PresenceReader } from '../../../src/server/services/ports.ts';
-import type { DatabaseSource } from '../../../src/server/store/sqlite-port.ts';
+import type { DatabaseSource } from '../../../src/server/store/engine/sqlite.ts';
 import { createStore, type Store } from '../../../src/server/store/store.ts';
-import { CAPABILITIES } from '../../../src/protocol/vocabulary.ts';
+import { CAPABILITIES } from '../../../src/protocol/constants.ts';
 import { manualClock, type ManualClock } from '../manual-clock.ts';
-import { RecordingHub } from './recording-hub.ts';
+import { RecordingBroadcaster } from './recording-broadcaster.ts';
 
 export interface Chat extends ChatServices {
-  readonly hub: RecordingHub;
+  readonly broadcaster: RecordingBroadcaster;
   readonly store: Store;
   readonly clock: ManualClock;
   /** Present unless the test brought a database of its own. */
@@ -25,8 +29,12 @@ export interface Chat extends ChatServices {
 export interface ChatOptions {
   db?: DatabaseSource;
   config?: CommunicationConfig;
+  limits?: Partial<ServerLimits>;
+  hooks?: ServerHooks;
   presence?: PresenceReader;
 }
+
+const MUCH = { burst: 1_000_000, perSecond: 1_000_000 };
 
 /** A client of ours. */
 export function caller(userId: string, socketId?: string): Caller {
@@ -38,29 +46,35 @@ export function baseCaller(userId: string, socketId: string): Caller {
   return { userId, socketId, caps: new Set() };
 }
 
-/** The chat services on a real database, in memory unless given, with a hub that keeps what it is told. */
+/** The chat services on a real database, in memory unless given, with a broadcaster that keeps what it is told. */
 export async function startChat(options: ChatOptions = {}): Promise<Chat> {
   const sqlite = new DatabaseSync(':memory:');
   const clock = manualClock();
   const store = createStore(options.db ?? sqlite, silentLogger, clock);
   await store.ready;
-  const hub = new RecordingHub();
+  const limits = resolveLimits({ conversationsCreated: MUCH, requests: MUCH, ...options.limits });
+  const broadcaster = new RecordingBroadcaster();
   const services = createChatServices({
     store,
-    hub,
+    broadcaster,
     clock,
     config: resolveConfig(options.config),
+    limits,
+    budgets: new UserBudgets(limits, clock),
+    contacts: new ContactPolicy(options.hooks ?? {}, clock, silentLogger),
     logger: silentLogger,
     presence: options.presence ?? { presenceOf: () => new Map() },
+    runningCalls: { activeCalls: () => new Map() },
+    storesFiles: () => false,
   });
   const create = async (type: 'direct' | 'group', owner: string, participantIds: string[]): Promise<Conversation> => {
     const { conversation } = await services.conversations.create(caller(owner), { type, participantIds });
-    hub.take();
+    broadcaster.take();
     return conversation;
   };
   return {
     ...services,
-    hub,
+    broadcaster,
     store,
     clock,
     sqlite,

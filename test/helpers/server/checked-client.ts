@@ -1,10 +1,10 @@
 import { io, type Socket } from 'socket.io-client';
 import * as v from 'valibot';
 import { expect } from 'vitest';
-import { CAPABILITIES } from '../../../src/protocol/vocabulary.ts';
+import { CAPABILITIES } from '../../../src/protocol/constants.ts';
 import type { ErrorBody } from '../../../src/protocol/errors.ts';
 import type { PushName, Pushes, RequestName, RequestOf, ResponseOf } from '../../../src/protocol/events.ts';
-import { errorBodySchema, PUSH_SCHEMAS, REQUEST_SCHEMAS } from '../../../src/protocol/schemas.ts';
+import { errorBodySchema, PUSH_SCHEMAS, REQUEST_SCHEMAS } from '../../../src/protocol/event-schemas.ts';
 
 export interface CheckedClientOptions {
   userId?: string | undefined;
@@ -30,6 +30,8 @@ const frameSchema = v.strictObject({ event: v.picklist(Object.keys(PUSH_SCHEMAS)
  */
 export class CheckedClient {
   readonly socket: Socket;
+  /** The numbers of pushes in the batches so far. */
+  readonly batches: number[] = [];
   readonly #pushes: { event: PushName; data: unknown; taken: boolean }[] = [];
   readonly #waiting = new Set<() => void>();
   readonly #violations: string[] = [];
@@ -53,7 +55,7 @@ export class CheckedClient {
     return this.#pushes.filter((push) => push.event === event).map(({ data }) => data as Pushes[K]);
   }
 
-  /** The first push of that name that nobody has taken yet, and the payload of it. */
+  /** Resolves with the payload of the first push of that name that was not returned before. */
   next<K extends PushName>(event: K, matches: (data: Pushes[K]) => boolean = () => true): Promise<Pushes[K]> {
     return this.#when(() => {
       const found = this.#pushes.find((push) => push.event === event && !push.taken && matches(push.data as Pushes[K]));
@@ -109,6 +111,12 @@ export class CheckedClient {
 
   #pushed(frame: unknown): void {
     const { event, data } = v.parse(frameSchema, frame);
+    if (event === 'batch') {
+      this.batches.push((data as Pushes['batch']).pushes.length);
+      this.#check('the push batch', PUSH_SCHEMAS.batch, data);
+      for (const each of (data as Pushes['batch']).pushes) this.#pushed(each);
+      return;
+    }
     this.#check(`the push ${event}`, PUSH_SCHEMAS[event], data);
     this.#pushes.push({ event, data, taken: false });
     this.#look();

@@ -1,5 +1,10 @@
 import { silentLogger } from '../../../src/lib/logger.ts';
-import { createCommServer, type CommServer, type CommServerOptions } from '../../../src/server/index.ts';
+import {
+  createCommServer,
+  type CommServer,
+  type CommServerOptions,
+  type ServerLimits,
+} from '../../../src/server/index.ts';
 import { connectClient, type CheckedClient, type CheckedClientOptions } from './checked-client.ts';
 
 export interface TestServer extends AsyncDisposable {
@@ -11,9 +16,28 @@ export interface TestServer extends AsyncDisposable {
   rest(path: string, userId: string, init?: RequestInit): Promise<Response>;
 }
 
+const MUCH = { burst: 1_000_000, perSecond: 1_000_000 };
+
+/** Budgets and times that no test exceeds by accident. Tests of budgets set their own; those of attacks run with the defaults. */
+export const LARGE_BUDGETS: Partial<ServerLimits> = {
+  requests: MUCH,
+  requestBytes: { burst: 1_000 * MUCH.burst, perSecond: MUCH.perSecond },
+  messages: MUCH,
+  conversationsCreated: MUCH,
+  callsPerCaller: MUCH,
+  callsPerPair: MUCH,
+  searches: MUCH,
+  // A process that stalls for a quarter of a second would refuse its next search.
+  searchDeadlineMs: 60_000,
+};
+
+/** Command-line options that give a server process {@link LARGE_BUDGETS}. */
+export const LARGE_BUDGETS_ARGS: readonly string[] = ['--limits', JSON.stringify(LARGE_BUDGETS)];
+
 /** A real server on a free port of the loopback address, in memory unless told otherwise. */
 export async function startServer(options: CommServerOptions = {}): Promise<TestServer> {
-  const server = await createCommServer({ port: 0, database: ':memory:', logger: silentLogger, ...options });
+  const limits = options.limits === false ? false : { ...LARGE_BUDGETS, ...options.limits };
+  const server = await createCommServer({ port: 0, database: ':memory:', logger: silentLogger, ...options, limits });
   const { url } = server;
   const clients: CheckedClient[] = [];
   const connect = async (userId: string, more: CheckedClientOptions = {}): Promise<CheckedClient> => {

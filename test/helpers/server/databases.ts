@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import BetterSqlite from 'better-sqlite3';
-import type { DatabaseSource, LumenDatabase } from '../../../src/server/store/sqlite-port.ts';
+import type { DatabaseSource, LumenDatabase } from '../../../src/server/store/engine/sqlite.ts';
 
 export interface OpenDatabase {
   readonly db: DatabaseSource;
@@ -13,6 +13,10 @@ export const DATABASES: Readonly<Record<string, (path: string) => OpenDatabase>>
     const db = new DatabaseSync(path);
     return { db, close: () => db.close() };
   },
+  'node:sqlite without rows as arrays': (path) => {
+    const db = new DatabaseSync(path);
+    return { db: olderDatabase(db), close: () => db.close() };
+  },
   'better-sqlite3': (path) => {
     const db = new BetterSqlite(path);
     return { db, close: () => void db.close() };
@@ -22,6 +26,17 @@ export const DATABASES: Readonly<Record<string, (path: string) => OpenDatabase>>
     return { db: asyncLumenDb(db), close: () => void db.close() };
   },
 };
+
+/** The database of a Node before 22.16, whose statements return rows as objects only. */
+function olderDatabase(db: DatabaseSync): DatabaseSource {
+  return {
+    exec: (sql) => db.exec(sql),
+    prepare(sql) {
+      const statement = db.prepare(sql);
+      return { all: statement.all.bind(statement), run: statement.run.bind(statement) };
+    },
+  };
+}
 
 /** LumenJS's database object: answers later, and lets everybody else in between. */
 function asyncLumenDb(db: BetterSqlite.Database): LumenDatabase {

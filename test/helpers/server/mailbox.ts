@@ -1,13 +1,17 @@
 import { silentLogger } from '../../../src/lib/logger.ts';
-import { KeyLimits } from '../../../src/server/services/key-limits.ts';
-import { MailboxService } from '../../../src/server/services/mailbox.ts';
-import type { Recorded } from './recording-hub.ts';
+import { KeyLimits } from '../../../src/server/services/e2ee/key-limits.ts';
+import { MailboxService } from '../../../src/server/services/e2ee/mailbox-service.ts';
+import type { Recorded } from './recording-broadcaster.ts';
 import type { Chat } from './chat.ts';
 import { textOf } from './envelopes.ts';
 
-/** The mailboxes of a chat's database, which tell its hub. */
-export function mailboxOf({ store, hub, clock }: Chat): MailboxService {
-  return new MailboxService({ store, hub, clock, logger: silentLogger, limits: new KeyLimits(clock) });
+/** The mailboxes of a chat's database, which tell its broadcaster. */
+export function mailboxOf(
+  { store, broadcaster, clock }: Chat,
+  isUserOnline: (userId: string) => boolean = () => true,
+): MailboxService {
+  const limits = new KeyLimits(clock);
+  return new MailboxService({ store, broadcaster, clock, logger: silentLogger, limits, isUserOnline });
 }
 
 /** What one socket was handed, as `[mailboxId, text]`. */

@@ -4,13 +4,13 @@ import { names, useBaseServer } from '../../helpers/base-server/fixture.ts';
 const base = useBaseServer();
 
 describe('connecting', () => {
-  test('who says nobody is disconnected on purpose', async () => {
+  test('disconnects a socket without a user id', async () => {
     const raw = await base.connect({});
     await expect.poll(() => raw.socket.connected).toBe(false);
     expect(base.server.connected).toEqual([]);
   });
 
-  test('the header names a user too, there is no hello, and nothing is acknowledged', async () => {
+  test('accepts the user in a header, and sends neither hello nor acknowledgements', async () => {
     const raw = await base.connect({ headers: { 'x-user-id': 'ann' }, auth: { caps: ['ack', 'rev'] } });
     raw.socket.emit('nk:typing:start', { conversationId: 'c' }, () => expect.unreachable('acknowledged'));
     await raw.settled();
@@ -18,12 +18,12 @@ describe('connecting', () => {
     expect(names(raw)).toEqual([]);
   });
 
-  test('what is emitted before the listeners stand is lost', async () => {
+  test('loses frames that arrive before its listeners are registered', async () => {
     const conversationId = base.server.seedConversation({ participantIds: ['ann'] });
     const release = base.server.holdListeners();
     const raw = await base.connect({ userId: 'ann' });
     raw.emit('message:send', { conversationId, content: 'early', type: 'text' });
-    // By the time that somebody else has connected, the frame above has arrived.
+    // Another client's connection shows that the frame above has arrived.
     await base.connect({ userId: 'bob' });
     release();
     await expect.poll(() => base.server.connected).toEqual(['ann', 'bob']);
@@ -31,7 +31,7 @@ describe('connecting', () => {
     expect(base.server.data.messages).toEqual([]);
   });
 
-  test('disconnecting everybody is on purpose, cutting is an accident', async () => {
+  test('distinguishes disconnecting its clients from cutting their connections', async () => {
     const [ann, bob] = [await base.client('ann'), await base.client('bob')];
     const reasons: unknown[] = [];
     for (const { socket } of [ann, bob]) socket.on('disconnect', (reason) => reasons.push(reason));

@@ -10,7 +10,7 @@ describe('messages', () => {
     conversationId = base.server.seedConversation({ participantIds: ['ann', 'bob', 'cleo'] });
   });
 
-  test('a message reaches the room as sent, and its states only the socket that sent it', async () => {
+  test('a message is pushed to the room, and its status only to the sending socket', async () => {
     const [ann, phone, bob] = [
       await base.client('ann', conversationId),
       await base.client('ann', conversationId),
@@ -26,7 +26,7 @@ describe('messages', () => {
     expect(names(phone)).not.toContain('message:status');
   });
 
-  test('who has not joined hears nothing, not even their own message', async () => {
+  test('a socket that has not joined the room receives nothing, also not its own message', async () => {
     const [ann, bob] = [await base.client('ann'), await base.client('bob')];
     ann.emit('message:send', { conversationId, content: 'Hi', type: 'text' });
     await ann.settled();
@@ -40,7 +40,7 @@ describe('messages', () => {
     ['empty content', { content: '' }],
     ['a numeric conversation id', { conversationId: 7 }],
     ['no type', { type: undefined }],
-  ])('a send with %s is dropped without a word', async (_title, wrong) => {
+  ])('a message with %s is dropped silently', async (_title, wrong) => {
     const ann = await base.client('ann', conversationId);
     ann.emit('message:send', { conversationId, content: 'Hi', type: 'text', ...wrong });
     ann.emit('message:read', { conversationId, messageId: 1 });
@@ -50,7 +50,7 @@ describe('messages', () => {
     expect(names(ann)).toEqual([]);
   });
 
-  test('refusals name no message', async () => {
+  test('errors do not identify the message', async () => {
     const [ann, eve] = [await base.client('ann', conversationId), await base.client('eve', conversationId)];
     expect(await eve.next('error')).toEqual({ code: 'FORBIDDEN', message: expect.any(String) as string });
     eve.emit('message:send', { conversationId, content: 'Hi', type: 'text' });
@@ -65,7 +65,7 @@ describe('messages', () => {
     expect(base.server.data.messages).toHaveLength(1);
   });
 
-  test('the first reader of a group turns a message read, and the room gets a receipt', async () => {
+  test('the first reader in a group makes a message read, and the room receives a receipt', async () => {
     const [ann, bob] = [await base.client('ann', conversationId), await base.client('bob', conversationId)];
     const messageId = base.server.seedMessage({ conversationId, senderId: 'ann', content: 'Hi' });
     bob.emit('message:read', { conversationId, messageId });
@@ -80,7 +80,7 @@ describe('messages', () => {
     expect(base.server.data.message(messageId)?.status).toBe('read');
   });
 
-  test('edits say neither where nor the whole message, deletions do, and only one’s own', async () => {
+  test('edits push partial messages without a conversation id, deletions push it, and both are limited to own messages', async () => {
     const [ann, bob] = [await base.client('ann', conversationId), await base.client('bob', conversationId)];
     const messageId = base.server.seedMessage({ conversationId, senderId: 'ann', content: 'Hi' });
     bob.emit('message:edit', { conversationId, messageId, content: 'Bob was here' });
@@ -98,7 +98,7 @@ describe('messages', () => {
     expect(base.server.data.message(messageId)).toMatchObject({ content: '', type: 'system' });
   });
 
-  test('reactions toggle', async () => {
+  test('reactions are toggled', async () => {
     const [ann, bob] = [await base.client('ann', conversationId), await base.client('bob', conversationId)];
     const messageId = base.server.seedMessage({ conversationId, senderId: 'ann', content: 'Hi' });
     const react = (raw: RawClient): void => raw.emit('message:react', { conversationId, messageId, emoji: '👍' });
@@ -115,7 +115,7 @@ describe('messages', () => {
     expect(await ann.next('message:reaction-update')).toMatchObject({ reactions: [{ count: 1, users: ['bob'] }] });
   });
 
-  test('a forwarded message comes as message:forwarded alone', async () => {
+  test('a forwarded message is pushed as message:forwarded only', async () => {
     const other = base.server.seedConversation({ participantIds: ['ann'] });
     const messageId = base.server.seedMessage({ conversationId, senderId: 'bob', content: 'Pass it on' });
     const ann = await base.client('ann', other);

@@ -4,14 +4,14 @@ import { useBaseServer } from '../../helpers/base-server/fixture.ts';
 const base = useBaseServer();
 
 describe('presence and typing', () => {
-  test('presence goes to the rooms that were joined, offline with the last socket', async () => {
+  test('presence is pushed to joined rooms, and is offline after the last socket disconnects', async () => {
     const conversationId = base.server.seedConversation({ participantIds: ['ann', 'bob'] });
     const [ann, bob, phone] = [
       await base.client('ann', conversationId),
       await base.client('bob', conversationId),
       await base.client('bob'),
     ];
-    // Coming online is told into rooms joined by an earlier socket only.
+    // online is pushed only to rooms that an earlier socket has joined.
     expect(await ann.next('presence:changed')).toMatchObject({ userId: 'bob', status: 'online' });
     phone.emit('presence:update', { status: 'busy' });
     expect(await ann.next('presence:changed')).toMatchObject({ userId: 'bob', status: 'busy' });
@@ -24,7 +24,7 @@ describe('presence and typing', () => {
     });
   });
 
-  test('typing goes to the others, ends by itself, and with the connection', async () => {
+  test('typing is pushed to the others and ends by a timeout or with the connection', async () => {
     const conversationId = base.server.seedConversation({ participantIds: ['ann', 'bob'] });
     const [ann, bob] = [await base.client('ann', conversationId), await base.client('bob', conversationId)];
     const typing = (isTyping: boolean): object => ({ conversationId, userId: 'ann', isTyping });
@@ -32,7 +32,7 @@ describe('presence and typing', () => {
     expect(await bob.next('typing:update')).toEqual(typing(true));
     base.clock.advance(5_000);
     expect(await bob.next('typing:update')).toEqual(typing(false));
-    // Its end by itself is told to everybody, the rest only to the others.
+    // The timeout is pushed to all sockets, other changes only to the others.
     expect(await ann.next('typing:update')).toEqual(typing(false));
     ann.emit('typing:start', { conversationId });
     ann.emit('typing:stop', { conversationId });
@@ -46,7 +46,7 @@ describe('presence and typing', () => {
 });
 
 describe('conversations', () => {
-  test('a new one is told to all sockets of the others, and to the one that created it, which is in its room', async () => {
+  test('a new conversation is pushed to all sockets of the others and to the creating socket, which joins its room', async () => {
     const [ann, bob, phone] = [await base.client('ann'), await base.client('bob'), await base.client('bob')];
     ann.emit('conversation:create', { type: 'direct', participantIds: ['bob'] });
     const conversation = await ann.next('conversation:new');
@@ -64,7 +64,7 @@ describe('conversations', () => {
     await ann.next('message:new');
   });
 
-  test('archiving is told to the room, partially; muting and pinning to the socket that asked', async () => {
+  test('archiving pushes a partial conversation to the room, muting and pinning to the requesting socket', async () => {
     const conversationId = base.server.seedConversation({ participantIds: ['ann', 'bob'] });
     const [ann, bob] = [await base.client('ann', conversationId), await base.client('bob', conversationId)];
     const mine = ({ id }: Readonly<Record<string, unknown>>): boolean => id === conversationId;

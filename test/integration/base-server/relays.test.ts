@@ -6,7 +6,7 @@ const base = useBaseServer();
 describe('calls and keys', () => {
   const conversationId = 'c';
 
-  test('a call is relayed: initiating and connecting are told, ringing and connected never', async () => {
+  test('a call is relayed with the states initiating and connecting, but not ringing and connected', async () => {
     const [ann, bob] = [await base.client('ann'), await base.client('bob')];
     ann.emit('call:initiate', { conversationId, type: 'audio', calleeIds: ['bob'] });
     const call = await bob.next('call:incoming');
@@ -27,7 +27,7 @@ describe('calls and keys', () => {
     expect(await bob.next('call:state-changed')).toEqual({ callId, state: 'ended', endReason: 'completed' });
   });
 
-  test('busy, rejected and unknown calls', async () => {
+  test('busy, rejected and unknown calls are answered', async () => {
     const [ann, bob, cleo] = [await base.client('ann'), await base.client('bob'), await base.client('cleo')];
     ann.emit('call:initiate', { conversationId, type: 'video', calleeIds: ['bob'] });
     const { id: callId } = await bob.next('call:incoming');
@@ -44,7 +44,7 @@ describe('calls and keys', () => {
     expect(names(cleo)).toEqual(['call:state-changed', 'call:state-changed']);
   });
 
-  test('one-time prekeys are handed out once, and their end is told', async () => {
+  test('one-time prekeys are issued once, and their depletion is pushed', async () => {
     const [ann, bob] = [await base.client('ann'), await base.client('bob')];
     bob.emit('encryption:upload-keys', { identityKey: 'k', oneTimePreKeys: [{ keyId: 1, publicKey: 'p' }] });
     expect(await bob.next('encryption:keys-uploaded')).toEqual({ userId: 'bob', keyCount: 1 });
@@ -54,8 +54,8 @@ describe('calls and keys', () => {
       oneTimePreKey: { keyId: 1 },
     });
     expect(await bob.next('encryption:keys-depleted')).toEqual({ userId: 'bob' });
-    ann.emit('encryption:request-keys', { recipientId: 'nobody' });
-    expect(await ann.next('encryption:keys-response')).toEqual({ error: 'no_keys', recipientId: 'nobody' });
+    ann.emit('encryption:request-keys', { recipientId: 'unknown-user' });
+    expect(await ann.next('encryption:keys-response')).toEqual({ error: 'no_keys', recipientId: 'unknown-user' });
     ann.emit('encryption:session-init', { recipientId: 'bob', sessionId: 's', envelope: {} });
     expect(await bob.next('encryption:session-init')).toEqual({ senderId: 'ann', sessionId: 's', envelope: {} });
   });

@@ -9,14 +9,14 @@ async function rest(path: string, userId = 'ann'): Promise<{ status: number; bod
 }
 
 describe('over REST', () => {
-  test('who says nobody gets 401, and a user can be named by header or query', async () => {
+  test('requests without a user are answered 401; header and query identify a user', async () => {
     expect((await fetch(`${base.server.url}/__nk_comm/conversations`)).status).toBe(401);
     expect((await fetch(`${base.server.url}/__nk_comm/conversations?userId=ann`)).status).toBe(200);
     expect((await rest('/conversations')).status).toBe(200);
     expect(base.server.requests).toContain('GET /__nk_comm/conversations?userId=ann');
   });
 
-  test('conversations are rows, newest activity first, and count one’s own messages as unread', async () => {
+  test('conversations are database rows, newest activity first, whose unread count includes own messages', async () => {
     const old = base.server.seedConversation({ id: 'old', participantIds: ['ann'], name: 'Old' });
     base.clock.advance(1_000);
     base.server.seedConversation({ id: 'new', type: 'direct', participantIds: ['ann', 'bob'] });
@@ -31,7 +31,7 @@ describe('over REST', () => {
     expect((await rest('/conversations?limit=1&offset=1')).body).toMatchObject([{ id: 'new' }]);
   });
 
-  test('a conversation is created with its caller in it', async () => {
+  test('a created conversation includes the caller', async () => {
     const response = await fetch(`${base.server.url}/__nk_comm/conversations?userId=ann`, {
       method: 'POST',
       body: JSON.stringify({ type: 'group', name: 'New', participantIds: ['bob'] }),
@@ -41,7 +41,7 @@ describe('over REST', () => {
     expect((await rest('/conversations', 'bob')).body).toMatchObject([{ id, name: 'New' }]);
   });
 
-  test('messages are rows with numeric ids, attachments as text, and times as they were written', async () => {
+  test('messages are database rows with numeric ids, attachments as text and unconverted times', async () => {
     const conversationId = base.server.seedConversation({ participantIds: ['ann'] });
     const attachment = { url: '/f', mimeType: 'image/png', fileName: 'f', fileSize: 1 };
     const createdAt = '2025-01-01 12:30:00';
@@ -59,7 +59,7 @@ describe('over REST', () => {
     ]);
   });
 
-  test('pages are newest first and strictly before a time, so the rest of a tie is never handed out', async () => {
+  test('pages are newest first and strictly before a time, which omits messages of the same time', async () => {
     const conversationId = base.server.seedConversation({ participantIds: ['ann'] });
     const older = '2024-12-01T00:00:00.000Z';
     const tied = '2024-12-02T00:00:00.000Z';
@@ -74,7 +74,7 @@ describe('over REST', () => {
     expect(await contents('limit=50')).toHaveLength(6);
   });
 
-  test('search is by part of the text; our own routes are absent, unless it is told otherwise', async () => {
+  test('search matches substrings; routes of lumen-comm-server are absent unless enabled', async () => {
     const conversationId = base.server.seedConversation({ id: 'c', participantIds: ['ann'] });
     base.server.seedMessages({ conversationId, senderId: 'ann' }, 2, 'Needle');
     expect((await rest('/search?q=needle%202')).body).toMatchObject([{ id: 2 }]);

@@ -23,7 +23,7 @@ async function startHandover(): Promise<{ app: App; bob: App; handTo: (name: str
   return { app: shared, bob: await join('bob', { userId: undefined, token: 'bob.0' }), handTo };
 }
 
-test('connect() after disconnect() asks anew who it is', async () => {
+test('connect() after disconnect() requests the token again', async () => {
   const { app } = await startWorld({ auth: ({ token = '' }) => ({ userId: token }) });
   let token = 'alice';
   const { client } = app(undefined, { token: () => token });
@@ -34,7 +34,7 @@ test('connect() after disconnect() asks anew who it is', async () => {
   expect(client.userId).toBe('carol');
 });
 
-test('what somebody left in the outbox is not sent in the name of whoever signs in after them', async () => {
+test('messages in the outbox of one user are not sent as the next user who signs in', async () => {
   const { app, bob, handTo } = await startHandover();
   const conversationId = await direct(app, bob);
   app.port.unplug();
@@ -51,7 +51,7 @@ test('what somebody left in the outbox is not sent in the name of whoever signs 
   expect(bob.all('message:new').map(({ content }) => content)).toEqual(['from bob']);
 });
 
-test('it waits until whoever wrote it is back', async () => {
+test('they stay queued until their author signs in again', async () => {
   const { app, bob, handTo } = await startHandover();
   const conversationId = await direct(app, bob);
   app.port.unplug();
@@ -66,7 +66,7 @@ test('it waits until whoever wrote it is back', async () => {
   expect(await bob.next('message:new')).toMatchObject({ senderId: 'alice', content: 'from alice' });
 });
 
-test('nothing of what somebody saw is shown to whoever signs in after them', async () => {
+test('the next user who signs in sees no data of the previous user', async () => {
   const { app, bob, handTo } = await startHandover();
   const conversationId = await direct(app, bob);
   const { client } = app;
@@ -86,7 +86,7 @@ test('nothing of what somebody saw is shown to whoever signs in after them', asy
   expect(told).toEqual([]);
 });
 
-test('who is named beside a token keeps what was written before the very first connection', async () => {
+test('with a token, the option userId keeps messages sent before the first connection', async () => {
   const { app } = await startWorld({ auth: ({ token = '' }) => ({ userId: token }) });
   const bob = app(undefined, { token: 'bob' });
   await bob.client.connect();
@@ -95,7 +95,7 @@ test('who is named beside a token keeps what was written before the very first c
   const first = app('alice', { token: 'alice', storage });
   const sending = first.client.messages.send({ conversationId, content: 'from the train' });
   await Promise.all([expect(sending).rejects.toMatchObject({ code: 'DISCONNECTED' }), first[Symbol.asyncDispose]()]);
-  // Somebody else on the same device sees nothing of it, and sends nothing.
+  // Another user on the same device sees none of it and sends nothing.
   const carol = app(undefined, { token: 'carol', storage });
   await carol.client.connect();
   expect(carol.client.messages.outbox()).toEqual([]);

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { until } from '../../helpers/client/app.ts';
 import { startBase } from '../../helpers/client/base-world.ts';
 
@@ -6,9 +6,9 @@ const tied = '2026-01-02T03:04:05.678Z';
 
 test.each([
   ['at different times', undefined],
-  ['of one and the same millisecond', tied],
-  ['with times as the database writes them', '2026-01-02 03:04:05'],
-])('of 180 messages %s is read without losing any', async (_title, createdAt) => {
+  ['of the same millisecond', tied],
+  ['with times in the format of the database', '2026-01-02 03:04:05'],
+])('180 messages %s are all loaded', async (_title, createdAt) => {
   const { server, join } = await startBase();
   const conversationId = server.seedConversation({ participantIds: ['alice', 'bob'] });
   const ids = server.seedMessages({ conversationId, senderId: 'bob', createdAt }, 180);
@@ -29,7 +29,7 @@ test.each([
   expect(listed).toEqual(ids);
 });
 
-test('ties at the edge of a page are read whole', async () => {
+test('messages of the same time at a page boundary are all read', async () => {
   const { server, join } = await startBase();
   const conversationId = server.seedConversation({ participantIds: ['alice'] });
   const early = server.seedMessages({ conversationId, senderId: 'bob', createdAt: '2026-01-01T00:00:00.000Z' }, 30);
@@ -42,7 +42,7 @@ test('ties at the edge of a page are read whole', async () => {
   expect(view.getSnapshot().messages.map(({ id }) => id)).toEqual([...early, ...same, ...late]);
 });
 
-test('jumping to an old message pages up to it', async () => {
+test('jumping to an old message loads pages back to it', async () => {
   const { server, join } = await startBase();
   const conversationId = server.seedConversation({ participantIds: ['alice'] });
   const ids = server.seedMessages({ conversationId, senderId: 'bob' }, 120);
@@ -62,19 +62,83 @@ test.each(['absent', 'conversation'] as const)('search works where /messages/sea
   expect(await alice.client.messages.search({ query: 'quick' })).toMatchObject([{ content: 'The quick brown fox' }]);
 });
 
-test('of a server that hands out the newest page alone ends there', async () => {
-  const { server, join } = await startBase({ history: 'newest' });
-  const conversationId = server.seedConversation({ participantIds: ['alice'] });
-  server.seedMessages({ conversationId, senderId: 'bob' }, 80);
-  const alice = await join('alice');
-  const view = alice.client.conversations.open(conversationId);
-  await view.ready;
-  for (let count = 0; count < 3 && view.getSnapshot().hasOlder; count += 1) await view.loadOlder();
-  expect(view.getSnapshot()).toMatchObject({ hasOlder: false });
-  expect(view.getSnapshot().messages).toHaveLength(50);
+describe('a server that returns the newest rows only', () => {
+  test('a view shows that older messages exist and can not be read', async () => {
+    const { server, join } = await startBase({ history: 'newest' });
+    const conversationId = server.seedConversation({ participantIds: ['alice'] });
+    const ids = server.seedMessages({ conversationId, senderId: 'bob' }, 232);
+    const alice = await join('alice');
+    const view = alice.client.conversations.open(conversationId);
+    await view.ready;
+    expect(view.getSnapshot()).toMatchObject({ hasOlder: true });
+    expect(view.getSnapshot().messages.map(({ id }) => id)).toEqual(ids.slice(-50));
+    await expect(view.loadOlder()).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    expect(view.getSnapshot()).toMatchObject({ hasOlder: true });
+    const page = await alice.client.messages.list({ conversationId, limit: 10 });
+    expect(page).toMatchObject({ hasOlder: true });
+    expect(page.messages.map(({ id }) => id)).toEqual(ids.slice(-10));
+    const before = await alice.client.messages.list({ conversationId, limit: 10, before: page.messages[0]?.id });
+    expect(before.messages.map(({ id }) => id)).toEqual(ids.slice(-20, -10));
+    expect(alice.client.guarantees.completeHistory).toBe(false);
+  });
+
+  test('a conversation with fewer messages is complete', async () => {
+    const { server, join } = await startBase({ history: 'newest' });
+    const conversationId = server.seedConversation({ participantIds: ['alice'] });
+    server.seedMessages({ conversationId, senderId: 'bob' }, 49);
+    const alice = await join('alice');
+    const page = await alice.client.messages.list({ conversationId });
+    expect([page.messages.length, page.hasOlder]).toEqual([49, false]);
+  });
+
+  test('get finds what is among the newest rows, and says if it can not know', async () => {
+    const { server, join } = await startBase({ history: 'newest' });
+    const conversationId = server.seedConversation({ participantIds: ['alice'] });
+    const ids = server.seedMessages({ conversationId, senderId: 'bob' }, 60);
+    const alice = await join('alice');
+    expect(await alice.client.messages.get(ids[20] ?? '')).toMatchObject({ content: 'message 21' });
+    await expect(alice.client.messages.get(ids[2] ?? '')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    await expect(alice.client.messages.get('999')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('conversations are sliced as requested, and one beyond the newest can not be read', async () => {
+    const { server, join } = await startBase({ history: 'newest' });
+    const ids = Array.from({ length: 60 }, () => server.seedConversation({ participantIds: ['alice'] }));
+    const alice = await join('alice');
+    const { conversations } = alice.client;
+    const [first, second] = await Promise.all([
+      conversations.list({ limit: 20 }),
+      conversations.list({ limit: 20, offset: 20 }),
+    ]);
+    expect(new Set([...first, ...second].map(({ id }) => id)).size).toBe(40);
+    const all = await conversations.list({ limit: 200 });
+    const hidden = ids.find((id) => !all.some((each) => each.id === id));
+    await expect(conversations.get(hidden ?? '')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+  });
 });
 
-test('after a broken line what is in sight is read again, and whoever has scrolled up stays there', async () => {
+test('get finds a message of any conversation, over several pages', async () => {
+  const { server, join } = await startBase();
+  const [one, other] = [1, 2].map(() => server.seedConversation({ participantIds: ['alice'] }));
+  const ids = server.seedMessages({ conversationId: one ?? '', senderId: 'bob' }, 450);
+  server.seedMessages({ conversationId: other ?? '', senderId: 'bob' }, 3);
+  const alice = await join('alice');
+  expect(await alice.client.messages.get(ids[7] ?? '')).toMatchObject({ content: 'message 8' });
+  await expect(alice.client.messages.get('9999')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('a search in a conversation returns only its own messages', async () => {
+  const { server, join } = await startBase();
+  const [one, other] = [1, 2].map(() => server.seedConversation({ participantIds: ['alice'] }));
+  server.seedMessages({ conversationId: one ?? '', senderId: 'bob' }, 3, 'needle');
+  server.seedMessages({ conversationId: other ?? '', senderId: 'bob' }, 4, 'needle');
+  const alice = await join('alice');
+  const found = await alice.client.messages.search({ query: 'needle', conversationId: one ?? '' });
+  expect(found.map(({ conversationId }) => conversationId)).toEqual([one, one, one]);
+  expect(await alice.client.messages.search({ query: 'needle', limit: 2 })).toHaveLength(2);
+});
+
+test('after a reconnect the shown messages are loaded again, and the scroll position stays', async () => {
   const { server, join } = await startBase();
   const conversationId = server.seedConversation({ participantIds: ['alice', 'bob'] });
   const ids = server.seedMessages({ conversationId, senderId: 'bob' }, 120);

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { deferred } from '../../../src/lib/deferred.ts';
-import { HELLO_TIMEOUT_MS } from '../../../src/protocol/vocabulary.ts';
+import { HELLO_TIMEOUT_MS } from '../../../src/protocol/constants.ts';
 import { App, until } from '../../helpers/client/app.ts';
 import { baseChat, startBase } from '../../helpers/client/base-world.ts';
 import { manualClock } from '../../helpers/manual-clock.ts';
 
-test('the client says what it can not promise', async () => {
+test('guarantees report what a base server lacks', async () => {
   const { join } = await startBase();
   const alice = await join('alice');
   expect(alice.client.guarantees).toEqual({
@@ -13,12 +13,60 @@ test('the client says what it can not promise', async () => {
     exactlyOnce: false,
     gapFree: false,
     editsOnResume: false,
+    completeHistory: false,
   });
   expect(alice.client.userId).toBe('alice');
 });
 
+describe("a server with LumenJS's own tables", () => {
+  test('requests that would crash it are rejected, and it goes on', async () => {
+    const { server, alice, bob, conversationId } = await baseChat({ tables: 'own' });
+    const { conversations, messages, calls } = alice.client;
+    const { id: messageId } = await messages.send({ conversationId, content: 'Hello' });
+    const forward = { messageId, fromConversationId: conversationId, toConversationId: conversationId };
+    const attempts = [
+      () => conversations.archive(conversationId, true),
+      () => conversations.mute(conversationId, true),
+      () => conversations.pin(conversationId, true),
+      () => messages.forward(forward),
+      () => calls.start({ conversationId, type: 'audio', calleeIds: ['bob'] }),
+    ];
+    for (const attempt of attempts) await expect(attempt()).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    await bob.client.messages.send({ conversationId, content: 'Still here' });
+    await alice.next('message:new', ({ content }) => content === 'Still here');
+    expect(server.crashes).toEqual([]);
+  });
+
+  test('what the option names is sent', async () => {
+    const { server, alice, conversationId } = await baseChat({ tables: 'own' }, { baseServer: { supports: ['mute'] } });
+    await expect(alice.client.conversations.pin(conversationId, true)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    await alice.client.conversations.mute(conversationId, true);
+    await expect.poll(() => server.crashes).toEqual(['conversation:mute']);
+  });
+});
+
+describe('with a token', () => {
+  test('the user id is sent too, once the server has shown that it is a base server', async () => {
+    const { server, app } = await startBase();
+    server.seedConversation({ participantIds: ['alice'] });
+    const alice = app('alice', { token: 'secret', baseServer: undefined });
+    await alice.client.connect();
+    expect(server.connected).toEqual(['alice']);
+    expect(await alice.client.conversations.list()).toHaveLength(1);
+    expect(server.requests.at(-1)).toContain('userId=alice');
+    expect(server.requests.join()).not.toContain('secret');
+  });
+
+  test('the user id is sent at once where the app says that it is a base server', async () => {
+    const { server, app } = await startBase();
+    const alice = app('alice', { token: 'secret', baseServer: {} });
+    await alice.client.connect();
+    expect(server.connected).toEqual(['alice']);
+  });
+});
+
 describe('chatting', () => {
-  test('messages go both ways, and the sender sees their own once', async () => {
+  test('both users receive messages, and the sender sees each own message once', async () => {
     const { alice, bob, conversationId, view, theirs } = await baseChat();
     const sent = await alice.client.messages.send({ conversationId, content: 'Hello' });
     expect(sent).toMatchObject({ content: 'Hello', senderId: 'alice' });
@@ -31,7 +79,7 @@ describe('chatting', () => {
     expect(alice.client.messages.outbox()).toEqual([]);
   });
 
-  test('messages that are sent without waiting keep their order, equal texts included', async () => {
+  test('messages sent without awaiting keep their order, also with equal texts', async () => {
     const { alice, bob, conversationId } = await baseChat();
     const contents = ['a', 'same', 'same', 'b', 'same'];
     const sent = await Promise.all(contents.map((content) => alice.client.messages.send({ conversationId, content })));
@@ -40,7 +88,7 @@ describe('chatting', () => {
     expect(bob.all('message:new').map(({ content }) => content)).toEqual(contents);
   });
 
-  test('edits, deletions and reactions show', async () => {
+  test('edits, deletions and reactions are applied', async () => {
     const { alice, bob, conversationId, theirs } = await baseChat();
     const { id: messageId } = await alice.client.messages.send({ conversationId, content: 'Helo' });
     await until(theirs, ({ messages }) => messages.length === 1);
@@ -62,7 +110,7 @@ describe('chatting', () => {
   test('a forwarded message is one new message', async () => {
     const { server, alice, bob, conversationId } = await baseChat();
     const other = server.seedConversation({ participantIds: ['alice', 'bob'] });
-    await bob.client.conversations.join(other);
+    await bob.client.conversations.open(other).ready;
     const { id: messageId } = await alice.client.messages.send({ conversationId, content: 'Pass it on' });
     const forwarded = await alice.client.messages.forward({
       messageId,
@@ -76,7 +124,7 @@ describe('chatting', () => {
     expect(bob.all('message:new').map(({ content }) => content)).toEqual(['Pass it on', 'Pass it on', 'last']);
   });
 
-  test('reading shows, and makes one’s own messages read', async () => {
+  test('a read receipt is applied and sets own messages to read', async () => {
     const { alice, bob, conversationId, view } = await baseChat();
     const { id: messageId } = await alice.client.messages.send({ conversationId, content: 'Hello' });
     await bob.next('message:new');
@@ -90,7 +138,7 @@ describe('chatting', () => {
     expect(view.getSnapshot().messages[0]?.readBy).toMatchObject([{ userId: 'bob' }]);
   });
 
-  test('typing and presence show', async () => {
+  test('typing and presence are applied', async () => {
     const { alice, bob, conversationId, view } = await baseChat();
     bob.client.typing.start(conversationId);
     await until(view, ({ typing }) => typing.join() === 'bob');
@@ -101,7 +149,7 @@ describe('chatting', () => {
     expect(alice.client.presence.get('bob')?.status).toBe('busy');
   });
 
-  test('conversations are made, listed and found', async () => {
+  test('conversations are created, listed and returned by get()', async () => {
     const { server, alice, bob, conversationId } = await baseChat();
     const created = await alice.client.conversations.create({ type: 'direct', participantIds: ['bob'] });
     expect(created).toMatchObject({ type: 'direct' });
@@ -113,7 +161,9 @@ describe('chatting', () => {
     await expect(alice.client.conversations.get('unknown')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await alice.client.conversations.archive(conversationId, true);
     await alice.next('conversation:updated', ({ archived }) => archived === true);
-    await expect(alice.client.conversations.rename(conversationId, 'x')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    await expect(alice.client.conversations.update(conversationId, { name: 'x' })).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+    });
     expect(server.requests.every((request) => !request.includes('token'))).toBe(true);
   });
 
@@ -127,8 +177,8 @@ describe('chatting', () => {
   });
 });
 
-describe('what goes wrong', () => {
-  test('after a broken line the rooms are entered again, and what was missed is read', async () => {
+describe('failures', () => {
+  test('after a reconnect rooms are entered again and missed messages are read', async () => {
     const { server, alice, bob, conversationId, view } = await baseChat();
     alice.port.unplug();
     await bob.client.messages.send({ conversationId, content: 'missed' });
@@ -146,7 +196,7 @@ describe('what goes wrong', () => {
     await until(view, ({ messages }) => messages.at(-1)?.content === 'again');
   });
 
-  test('a send whose echo got lost with the line is found in the history, and not sent again', async () => {
+  test('a send whose echo was lost is found in the history and not repeated', async () => {
     const { server, alice, conversationId, view } = await baseChat();
     alice.port.losesPush = (event) => event === 'message:new';
     const sending = alice.client.messages.send({ conversationId, content: 'Hello' });
@@ -159,7 +209,7 @@ describe('what goes wrong', () => {
     await until(view, ({ messages }) => messages.length === 1 && messages[0]?.id === sent.id);
   });
 
-  test('of two with the same text, of which one was stored, the other is sent', async () => {
+  test('of two sends with the same text, only the one that was not stored is repeated', async () => {
     const { server, alice, conversationId } = await baseChat();
     await alice.client.messages.send({ conversationId, content: 'same' });
     const emit = alice.port.emit.bind(alice.port);
@@ -176,7 +226,7 @@ describe('what goes wrong', () => {
     expect(server.data.messages.map(({ content }) => content)).toEqual(['same', 'same']);
   });
 
-  test('a send that the server never shows is given up, and stays as failed', async () => {
+  test('a send that the server never echoes fails', async () => {
     const { server, alice, conversationId, view } = await baseChat({}, { requestTimeoutMs: 500 });
     for (let count = 0; count < 3; count += 1) server.refuseNextSend('RATE_LIMITED');
     await expect(alice.client.messages.send({ conversationId, content: 'never' })).rejects.toMatchObject({
@@ -189,7 +239,7 @@ describe('what goes wrong', () => {
     expect(server.data.messages).toHaveLength(1);
   });
 
-  test('what is emitted in the first moments is not lost: the client waits', async () => {
+  test('requests right after connecting are delayed until the server handles them', async () => {
     const { server, app } = await startBase();
     const conversationId = server.seedConversation({ participantIds: ['alice'] });
     const release = server.holdListeners();
@@ -199,7 +249,7 @@ describe('what goes wrong', () => {
     const connecting = alice.client.connect();
     await expect.poll(() => alice.port.opened).toBe(1);
     clock.advance(HELLO_TIMEOUT_MS - 1);
-    // A way there and back, in which whatever it had emitted would have been lost.
+    // One round trip, in which requests would have been lost.
     await fetch(server.url);
     expect(alice.port.sent).toEqual([]);
     release();
@@ -209,11 +259,11 @@ describe('what goes wrong', () => {
     expect(alice.port.sent.filter((name) => name === 'message:send')).toHaveLength(1);
   });
 
-  test('a user that the server does not know is unauthenticated', async () => {
+  test('an unknown user is unauthenticated', async () => {
     const { server } = await startBase();
-    const nobody = new App(server.url, {});
-    await expect(nobody.client.connect()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
-    expect(nobody.client.status).toBe('unauthenticated');
-    await nobody[Symbol.asyncDispose]();
+    const anonymous = new App(server.url, {});
+    await expect(anonymous.client.connect()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    expect(anonymous.client.status).toBe('unauthenticated');
+    await anonymous[Symbol.asyncDispose]();
   });
 });

@@ -3,7 +3,7 @@ import type { Message } from '../../../src/index.ts';
 import { until } from '../../helpers/client/app.ts';
 import { direct, group, startWorld } from '../../helpers/client/world.ts';
 
-test('two people chat: each sees the same message once, and the sender how far it came', async () => {
+test('two users chat: each sees a message once, and the sender sees its status', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   expect(alice.client.guarantees).toEqual({
@@ -11,6 +11,7 @@ test('two people chat: each sees the same message once, and the sender how far i
     exactlyOnce: true,
     gapFree: true,
     editsOnResume: true,
+    completeHistory: true,
   });
   const conversationId = await direct(alice, bob);
 
@@ -38,7 +39,7 @@ test('two people chat: each sees the same message once, and the sender how far i
   expect(bob.all('message:new')).toHaveLength(1);
 });
 
-test('1,000 messages that are sent without waiting arrive in their order, once each', async () => {
+test('1,000 messages sent without awaiting arrive in order, once each', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -50,7 +51,7 @@ test('1,000 messages that are sent without waiting arrive in their order, once e
   expect(alice.client.messages.outbox()).toEqual([]);
 });
 
-test('two people who write at the same time see one order', async () => {
+test('two users who send at the same time see the same order', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -76,7 +77,7 @@ test('two people who write at the same time see one order', async () => {
   expect(one).toHaveLength(80);
 });
 
-test('a message stands in an open view at once as sending, and turns into the stored one in its place', async () => {
+test('a sent message appears in an open view as sending and is replaced by the stored one in place', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -93,10 +94,12 @@ test('a message stands in an open view at once as sending, and turns into the st
   expect(view.getSnapshot().messages).toMatchObject([{ content: 'Hello', status: 'sending' }]);
   await sending;
   await until(view, ({ messages }) => messages[0]?.status === 'delivered');
-  expect(seen).toEqual(['sending', 'sent', 'delivered']);
+  // The delivery may be reported with the response.
+  expect(seen.filter((status) => status !== 'sent')).toEqual(['sending', 'delivered']);
+  expect(seen.slice(1, -1)).toEqual(seen.length > 2 ? ['sent'] : []);
 });
 
-test('in a group a message is delivered and read when everybody has it and has read it', async () => {
+test('in a group a message is delivered and read once all participants have received and read it', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob, carol } = await joinAll('alice', 'bob', 'carol');
   const conversationId = await group(alice, bob, carol);
@@ -110,7 +113,7 @@ test('in a group a message is delivered and read when everybody has it and has r
   await alice.next('message:status', ({ status }) => status === 'read');
 });
 
-test('edits, deletions and reactions reach everybody once, with the whole message', async () => {
+test('edits, deletions and reactions reach all participants once, with the whole message', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -126,7 +129,7 @@ test('edits, deletions and reactions reach everybody once, with the whole messag
   });
   await alice.client.messages.delete({ conversationId, messageId });
   expect(await bob.next('message:deleted')).toMatchObject({ messageId, conversationId, deletedBy: 'alice' });
-  // One more message: whatever else was pushed has arrived before it.
+  // Earlier pushes arrive before this message.
   await alice.client.messages.send({ conversationId, content: 'last' });
   await bob.next('message:new', ({ content }) => content === 'last');
   expect([
@@ -140,7 +143,7 @@ test('edits, deletions and reactions reach everybody once, with the whole messag
   });
 });
 
-test('a forwarded message is told under its own name and is one new message', async () => {
+test('a forwarded message emits message:forwarded and is one new message', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob, carol } = await joinAll('alice', 'bob', 'carol');
   const from = await direct(alice, bob);

@@ -3,7 +3,7 @@ import type { Conversation } from '../../../src/index.ts';
 import { codeOf } from '../../helpers/client/rejection.ts';
 import { chat, group, nextMillisecond } from '../../helpers/client/world.ts';
 
-test('a pair has one direct conversation', async () => {
+test('two users have one direct conversation', async () => {
   const { alice, bob, conversationId } = await chat();
   expect((await alice.client.conversations.create({ type: 'direct', participantIds: ['bob'] })).id).toBe(
     conversationId,
@@ -13,7 +13,7 @@ test('a pair has one direct conversation', async () => {
   );
 });
 
-test('list() pages from the newest activity, get() reads one', async () => {
+test('list() pages by activity, newest first, and get() returns one conversation', async () => {
   const { alice, bob, conversationId } = await chat();
   const other = await group(alice, bob);
   await nextMillisecond();
@@ -30,7 +30,7 @@ test('list() pages from the newest activity, get() reads one', async () => {
   expect(await codeOf(bob.client.conversations.get('unknown'))).toBe('NOT_FOUND');
 });
 
-test('archive, mute and pin are for this user alone, on all their devices', async () => {
+test('archive, mute and pin apply to all devices of this user only', async () => {
   const { alice, bob, join, conversationId } = await chat();
   const phone = await join('alice');
   await alice.client.conversations.archive(conversationId, true);
@@ -56,8 +56,8 @@ test('a group is managed by its owner and admins', async () => {
   const { alice, bob, join } = await chat();
   const carol = await join('carol');
   const id = await group(alice, bob);
-  expect(await codeOf(bob.client.conversations.rename(id, 'Mine'))).toBe('FORBIDDEN');
-  expect(await alice.client.conversations.rename(id, 'Ours')).toMatchObject({ name: 'Ours' });
+  expect(await codeOf(bob.client.conversations.update(id, { name: 'Mine' }))).toBe('FORBIDDEN');
+  expect(await alice.client.conversations.update(id, { name: 'Ours' })).toMatchObject({ name: 'Ours' });
   await bob.next('conversation:updated', ({ name }) => name === 'Ours');
   expect((await alice.client.conversations.addParticipants(id, ['carol'])).participants).toHaveLength(3);
   await carol.next('conversation:new', (conversation) => conversation.id === id);
@@ -65,19 +65,24 @@ test('a group is managed by its owner and admins', async () => {
   expect(participants.find(({ userId }) => userId === 'bob')).toMatchObject({ role: 'admin' });
   await bob.client.conversations.removeParticipant(id, 'carol');
   expect(await carol.next('conversation:left')).toEqual({ conversationId: id, userId: 'carol' });
-  await bob.client.conversations.removeParticipant(id, 'bob');
-  expect(await bob.next('conversation:left', ({ userId }) => userId === 'bob')).toEqual({
-    conversationId: id,
-    userId: 'bob',
-  });
-  expect(await codeOf(bob.client.conversations.get(id))).toBe('NOT_FOUND');
 });
 
-test('join() and leave() enter and leave a room, not the conversation', async () => {
+test('leave() ends the membership for good', async () => {
+  const { alice, bob, join } = await chat();
+  await join('carol');
+  const id = await group(alice, bob);
+  await bob.client.conversations.leave(id);
+  expect(await bob.next('conversation:left')).toEqual({ conversationId: id, userId: 'bob' });
+  expect(await codeOf(bob.client.conversations.get(id))).toBe('NOT_FOUND');
+  expect((await alice.client.conversations.get(id)).participants.map(({ userId }) => userId)).toEqual(['alice']);
+});
+
+test('a closed view leaves the room, not the conversation', async () => {
   const { alice, bob, conversationId } = await chat();
-  await bob.client.conversations.join(conversationId);
-  await bob.client.conversations.leave(conversationId);
-  await alice.client.messages.send({ conversationId, content: 'still here' });
+  const view = bob.client.conversations.open(conversationId);
+  await view.ready;
+  view.close();
+  await expect.poll(() => bob.port.sent).toContain('conversation:leave');
+  await alice.client.messages.send({ conversationId, content: 'still a participant' });
   await bob.next('message:new');
-  expect(await codeOf(bob.client.conversations.join('unknown'))).toBe('NOT_FOUND');
 });

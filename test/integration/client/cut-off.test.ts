@@ -47,7 +47,7 @@ const seqs = (view: ConversationView): number[] => view.getSnapshot().messages.m
 const isInStep = ({ messages, loading }: ReturnType<ConversationView['getSnapshot']>): boolean =>
   messages.length > 0 && !loading;
 
-test('what was deleted and edited during a long absence is not found as it was by scrolling up', async () => {
+test('scrolling up after a long absence does not show deleted and edited messages in their old state', async () => {
   const absence = await setUp();
   const { bob, view } = absence;
   while (view.getSnapshot().hasOlder) await view.loadOlder();
@@ -59,7 +59,7 @@ test('what was deleted and edited during a long absence is not found as it was b
   expect([20, 21, 199, 200].map((seq) => at(view, seq))).toEqual(['', 'edited', '', 'edited']);
 });
 
-test('where somebody reads further up, what was deleted and edited during a long absence shows by itself', async () => {
+test('a scrolled-up view shows deletions and edits of a long absence after the reload', async () => {
   const absence = await setUp();
   const { bob, view, sent } = absence;
   await view.jumpTo(sent[20]?.id ?? '');
@@ -69,7 +69,7 @@ test('where somebody reads further up, what was deleted and edited during a long
   await bob.reconnected();
   await until(view, (snapshot) => isInStep(snapshot) && at(view, 21) === '');
   expect(at(view, 22)).toBe('edited');
-  // Nobody is moved, and what did not change is the same as before.
+  // The position is kept, and unchanged messages are the same objects.
   expect(seqs(view).slice(0, held.length)).toEqual(held);
   expect(view.getSnapshot().messages.find(({ seq }) => seq === 30)).toBe(beside);
   expect(view.getSnapshot()).toMatchObject({ hasOlder: false, hasNewer: true });
@@ -77,7 +77,7 @@ test('where somebody reads further up, what was deleted and edited during a long
   expect(seqs(view).at(-1)).toBe(HELD + TOO_MUCH);
 });
 
-test('jumping, after a long absence, to what was held before shows it as it is now', async () => {
+test('jumping to a message that was loaded before a long absence shows its current state', async () => {
   const absence = await setUp();
   const { bob, view, sent } = absence;
   await missTooMuch(absence, 180);
@@ -86,7 +86,7 @@ test('jumping, after a long absence, to what was held before shows it as it is n
   expect([180, 181].map((seq) => at(view, seq))).toEqual(['', 'edited']);
 });
 
-test('a page that was read before a long absence is read again after it', async () => {
+test('a page that was requested before a long absence is requested again after it', async () => {
   const slow = slowFetch();
   const absence = await setUp({ fetch: slow.fetch });
   const { bob, view, sent } = absence;
@@ -101,7 +101,7 @@ test('a page that was read before a long absence is read again after it', async 
   expect([21, 22].map((seq) => at(view, seq))).toEqual(['', 'edited']);
 });
 
-test('what can not be read again at first is tried again, and nothing is joined to it meanwhile', async () => {
+test('a failed reload is retried, and no messages are appended meanwhile', async () => {
   let isBroken = false;
   let refused = 0;
   const failing: typeof fetch = async (input, init) => {

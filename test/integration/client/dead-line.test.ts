@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { CommClient } from '../../../src/index.ts';
-import { startFaultProxy } from '../../../src/testing/fault-proxy.ts';
-import { startTestServer } from '../../../src/testing/start-test-server.ts';
+import { startFaultProxy } from '../../../src/server/testing/fault-proxy.ts';
+import { startTestServer } from '../../../src/server/testing/start-test-server.ts';
 import { fastClock } from '../../faults/actor.ts';
 
-test('a line that died without a word is noticed by the first request that is not answered', async () => {
+test('a dead connection is detected by the first request without a response', async () => {
   await using server = await startTestServer();
   const { id: conversationId } = await server.conversation({ between: ['ann', 'bob'] });
   await using proxy = await startFaultProxy({ target: server.url, seed: 1 });

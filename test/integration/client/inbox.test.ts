@@ -3,14 +3,14 @@ import { until } from '../../helpers/client/app.ts';
 import { slowFetch } from '../../helpers/client/slow-fetch.ts';
 import { direct, group, nextMillisecond, sendNumbers, startWorld } from '../../helpers/client/world.ts';
 
-test('is loaded when somebody looks, newest activity first, and stays in step', async () => {
+test('the first subscription loads the inbox, newest activity first, and keeps it in step', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const one = await direct(alice, bob);
   await nextMillisecond();
   const two = await group(alice, bob);
   const { inbox } = bob.client.conversations;
-  expect(inbox.getSnapshot()).toEqual({ conversations: [], loading: false, hasMore: false });
+  expect(inbox.getSnapshot()).toEqual({ conversations: [], loading: true, hasMore: false, totalUnread: 0 });
   inbox.subscribe(() => undefined);
   const order = (): string[] => inbox.getSnapshot().conversations.map(({ id }) => id);
   await until(inbox, ({ conversations, loading }) => conversations.length === 2 && !loading);
@@ -22,14 +22,14 @@ test('is loaded when somebody looks, newest activity first, and stays in step', 
   await until(inbox, ({ conversations }) => conversations[0]?.lastMessage?.content === 'edited');
   await bob.client.messages.markRead({ conversationId: one, messageId: message?.id ?? '' });
   await until(inbox, ({ conversations }) => conversations[0]?.unreadCount === 0);
-  await alice.client.conversations.rename(two, 'Renamed');
+  await alice.client.conversations.update(two, { name: 'Renamed' });
   await until(inbox, ({ conversations }) => conversations.some(({ name }) => name === 'Renamed'));
   await alice.client.conversations.removeParticipant(two, 'bob');
   await until(inbox, ({ conversations }) => conversations.length === 1);
   expect(Object.isFrozen(inbox.getSnapshot())).toBe(true);
 });
 
-test('counts as the server does, whatever is read, sent and deleted in between', async () => {
+test('the inbox counts unread messages as the server does', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -46,7 +46,7 @@ test('counts as the server does, whatever is read, sent and deleted in between',
   await until(inbox, ({ conversations }) => conversations[0]?.unreadCount === 2);
 });
 
-test('loses nothing that happens while its list is on its way', async () => {
+test('the inbox keeps changes that arrive while its list is loading', async () => {
   const { joinAll, join } = await startWorld();
   const { alice } = await joinAll('alice');
   const slow = slowFetch();
@@ -74,16 +74,17 @@ test('loses nothing that happens while its list is on its way', async () => {
   ]);
 });
 
-test('pages by loadMore()', async () => {
+test('loadMore() loads the next page', async () => {
   const { joinAll } = await startWorld();
-  const { alice } = await joinAll('alice');
+  const { alice: phone } = await joinAll('alice');
   for (let at = 0; at < 55; at += 1)
-    await alice.client.conversations.create({ type: 'group', name: `Group ${at}`, participantIds: [] });
+    await phone.client.conversations.create({ type: 'group', name: `Group ${at}`, participantIds: [] });
+  const { alice } = await joinAll('alice');
   const { inbox } = alice.client.conversations;
   inbox.subscribe(() => undefined);
   await until(inbox, ({ conversations }) => conversations.length === 50);
   expect(inbox.getSnapshot().hasMore).toBe(true);
-  await alice.client.conversations.loadMore();
+  await alice.client.conversations.inbox.loadMore();
   expect(inbox.getSnapshot()).toMatchObject({ hasMore: false, loading: false });
   const names = inbox.getSnapshot().conversations.map(({ name }) => name);
   expect(new Set(names).size).toBe(55);

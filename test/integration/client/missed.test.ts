@@ -7,7 +7,7 @@ import { direct, sendNumbers, startWorld } from '../../helpers/client/world.ts';
 
 const contents = (app: App): string[] => app.all('message:new').map(({ content }) => content);
 
-test('what is pushed before a new session knows where it stands does not pass over what was missed', async () => {
+test('a push before a new session knows its position does not skip missed changes', async () => {
   const { join, app } = await startWorld();
   const bob = await join('bob');
   const inner = memoryStorage();
@@ -48,10 +48,10 @@ test('what is pushed before a new session knows where it stands does not pass ov
   expect(contents(second)).toEqual(['missed 1', 'missed 2', 'live']);
 });
 
-describe('one message that was changed more often than a batch has room for', () => {
+describe('a message with more changes than a batch has room for', () => {
   const TIMES = LIMITS.syncChanges + 1;
 
-  test('and is new comes all the same, in the batch', async () => {
+  test('that is new arrives in the batch', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -67,7 +67,7 @@ describe('one message that was changed more often than a batch has room for', ()
     expect(bob.port.sent.filter((name) => name === 'sync')).toHaveLength(2);
   });
 
-  test('and was known shows how it stands', async () => {
+  test('that was known is shown in its last state', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -83,7 +83,7 @@ describe('one message that was changed more often than a batch has room for', ()
     await until(view, ({ messages }) => messages[0]?.reactions?.[0]?.count === 1);
   });
 
-  test('is no reason to wait, from a server that gives none of it in a batch either', async () => {
+  test('does not delay the connect, even if the server sends none of it in a batch', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -95,8 +95,8 @@ describe('one message that was changed more often than a batch has room for', ()
   });
 });
 
-describe('a conversation that began while one was away', () => {
-  test('is told, and then what was said in it, and it is not read', async () => {
+describe('a conversation that was created while the client was disconnected', () => {
+  test('is reported, then its messages, which are unread', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     bob.port.unplug();
@@ -119,7 +119,7 @@ describe('a conversation that began while one was away', () => {
     expect((await bob.client.conversations.get(id)).unreadCount).toBe(4);
   });
 
-  test('and that one was added to later, tells what was said since', async () => {
+  test('to which the user was added later reports the messages since then', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const { id } = await alice.client.conversations.create({ type: 'group', name: 'Old', participantIds: [] });
@@ -132,7 +132,7 @@ describe('a conversation that began while one was away', () => {
     expect(contents(bob)).toEqual(['3', '4']);
   });
 
-  test('is told also as one of more than an answer has room for, each once', async () => {
+  test('is reported once, also if a response has no room for all of them', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     bob.port.unplug();
@@ -150,7 +150,7 @@ describe('a conversation that began while one was away', () => {
     expect(bob.all('message:new')).toHaveLength(70);
   });
 
-  test('is no news in the first session of a device, nor what was said in it', async () => {
+  test('is not reported in the first session of a device, and neither are its messages', async () => {
     const { joinAll, join } = await startWorld();
     const { alice } = await joinAll('alice');
     const { id } = await alice.client.conversations.create({ type: 'group', participantIds: ['bob'] });
@@ -163,7 +163,7 @@ describe('a conversation that began while one was away', () => {
   });
 });
 
-test('what one has read elsewhere while away is told, and counts from there', async () => {
+test('messages read on another device while disconnected are reported, and unread counts start from there', async () => {
   const { joinAll, join } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const phone = await join('bob');

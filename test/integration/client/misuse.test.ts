@@ -29,12 +29,11 @@ describe('aborting', () => {
       () => conversations.list({}, options),
       () => conversations.get(conversationId, options),
       () => conversations.create({ type: 'direct', participantIds: ['carol'] }, options),
-      () => conversations.join(conversationId, options),
       () => conversations.leave(conversationId, options),
       () => conversations.archive(conversationId, true, options),
       () => conversations.mute(conversationId, true, options),
       () => conversations.pin(conversationId, true, options),
-      () => conversations.rename(conversationId, 'x', options),
+      () => conversations.update(conversationId, { name: 'x' }, options),
       () => conversations.addParticipants(conversationId, ['carol'], options),
       () => conversations.removeParticipant(conversationId, 'bob', options),
       () => conversations.setRole(conversationId, 'bob', 'admin', options),
@@ -46,7 +45,7 @@ describe('aborting', () => {
     expect(alice.client.messages.outbox()).toEqual([]);
   });
 
-  test('stops the waiting, not the sending', async () => {
+  test('ends the wait for a send, not the send', async () => {
     const { alice, bob, conversationId } = await chat();
     const controller = new AbortController();
     alice.port.unplug();
@@ -59,7 +58,7 @@ describe('aborting', () => {
     expect(await bob.next('message:new')).toMatchObject({ content: 'later' });
   });
 
-  test('of connect() ends the connecting', async () => {
+  test('connect() disconnects', async () => {
     const { app } = await startWorld();
     const alice = app('alice');
     alice.port.unplug();
@@ -93,12 +92,15 @@ describe('wrong use', () => {
       () => conversations.create({ type: 'group', participantIds: [''] }),
       () => conversations.create({ type: 'group', participantIds: wrong('bob') }),
       () => conversations.addParticipants(conversationId, wrong('bob')),
-      () => conversations.join(''),
       () => conversations.leave(''),
       () => conversations.archive('', true),
+      () => conversations.archive(conversationId, wrong('yes')),
+      () => conversations.update(conversationId, wrong('x')),
+      () => messages.edit({ conversationId, messageId: '1', content: wrong(undefined) }),
+      () => messages.retry(''),
       () => conversations.mute('', true),
       () => conversations.pin('', true),
-      () => conversations.rename('', 'x'),
+      () => conversations.update('', { name: 'x' }),
       () => conversations.addParticipants('', ['x']),
       () => conversations.removeParticipant('', 'x'),
       () => conversations.setRole('', 'x', 'admin'),
@@ -117,8 +119,43 @@ describe('wrong use', () => {
   });
 });
 
+describe('wrong options', () => {
+  test.each<[title: string, call: (client: CommClient) => unknown, message: string]>([
+    ['a string', ({ messages }) => messages.list('c' as never), 'messages.list() takes an object; got a string'],
+    ['a string', ({ messages }) => messages.delete('m' as never), 'messages.delete() takes an object; got a string'],
+    ['nothing', ({ messages }) => messages.send(undefined as never), 'messages.send() takes an object; got undefined'],
+    [
+      'a wrong name',
+      ({ messages }) => messages.send({ conversationID: 'c', content: 'x' } as never),
+      'Unknown option of messages.send() "conversationID": did you mean "conversationId"?',
+    ],
+    [
+      'a wrong name',
+      ({ conversations }) => conversations.update('c', { title: 'x' } as never),
+      'Unknown option of conversations.update() "title": must be one of name',
+    ],
+    [
+      'a wrong name',
+      ({ conversations }) => conversations.create({ type: 'group', participants: [] } as never),
+      'Unknown option of conversations.create() "participants": did you mean "participantIds"?',
+    ],
+    [
+      'a wrong value',
+      ({ conversations }) => conversations.setRole('c', 'bob', 'admn' as never),
+      'Unknown role "admn": did you mean "admin"?',
+    ],
+    ['a wrong value', ({ presence }) => presence.set('awy' as never), 'Unknown status "awy": did you mean "away"?'],
+  ])('%s is explained: %#', async (_title, call, message) => {
+    const client = new CommClient({ url: 'http://127.0.0.1:1', storage: memoryStorage() });
+    const error = await Promise.resolve()
+      .then(() => call(client))
+      .catch((cause: unknown) => cause);
+    expect(error).toEqual(new TypeError(message));
+  });
+});
+
 describe('before connect()', () => {
-  test('what needs the server is DISCONNECTED; sends wait', async () => {
+  test('requests reject with DISCONNECTED, and sends wait', async () => {
     const { app, join } = await startWorld();
     const bob = await join('bob');
     const alice = app('alice');
@@ -146,7 +183,7 @@ describe('before connect()', () => {
 });
 
 describe('events', () => {
-  test('a listener that throws stops neither the others nor the client, and is told as an error', async () => {
+  test('a listener that throws affects neither other listeners nor the client, and emits error', async () => {
     const { alice, bob, conversationId } = await chat();
     const mistake = new Error('in the app');
     const heard: string[] = [];

@@ -6,10 +6,11 @@ import { until } from '../../helpers/client/app.ts';
 import { chat, direct, startWorld } from '../../helpers/client/world.ts';
 
 /** Made before the apps that use it, so that it is removed after them. */
-async function ownDirectory(): Promise<string> {
+/** The path of a new file, which is removed after the test. */
+async function newFile(): Promise<string> {
   const directory = await temporaryDirectory();
   onTestFinished(() => directory[Symbol.asyncDispose]());
-  return directory.path;
+  return `${directory.path}/client.sqlite`;
 }
 
 test('a send whose acknowledgement is lost is stored once, and its push confirms it', async () => {
@@ -43,7 +44,7 @@ test('a send whose acknowledgement and push are lost is sent again and stored on
   expect(bob.all('message:new').map(({ content }) => content)).toEqual(['a', 'b', 'c', 'd']);
 });
 
-test('a send on a line that breaks before the answer is stored once, after a reconnect', async () => {
+test('a send whose connection is lost before the response is stored once, after a reconnect', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -61,7 +62,7 @@ test('a send on a line that breaks before the answer is stored once, after a rec
   expect(alice.all('message:new').map(({ id }) => id)).toContain(sent.id);
 });
 
-test('what is written offline waits in order, is shown in an open view, and goes out with the line', async () => {
+test('messages that are sent offline wait in order, are shown in an open view, and are sent on reconnect', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -83,7 +84,7 @@ test('what is written offline waits in order, is shown in an open view, and goes
   expect(view.getSnapshot().messages.map(({ content }) => content)).toEqual(['a', 'b', 'c']);
 });
 
-test('edits, deletions, reactions and marks wait offline as well, in order', async () => {
+test('edits, deletions, reactions and read markers wait offline as well, in order', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -111,8 +112,8 @@ test('edits, deletions, reactions and marks wait offline as well, in order', asy
   expect(bob.all('message:deleted')).toHaveLength(1);
 });
 
-describe('a reaction that is asked for twice', () => {
-  test('offline is taken back', async () => {
+describe('reacting twice', () => {
+  test('offline removes the reaction', async () => {
     const { alice, bob, conversationId, sent } = await chat(1);
     const ref = { conversationId, messageId: sent[0]?.id ?? '', emoji: '+' };
     const view = bob.client.conversations.open(conversationId);
@@ -124,7 +125,7 @@ describe('a reaction that is asked for twice', () => {
     expect((await alice.client.messages.get(ref.messageId)).reactions ?? []).toEqual([]);
   });
 
-  test('before the first is answered is taken back, and the third time it is there', async () => {
+  test('before the first response removes it, and a third time adds it', async () => {
     const { alice, bob, conversationId, sent } = await chat(1);
     const ref = { conversationId, messageId: sent[0]?.id ?? '', emoji: '+' };
     const view = bob.client.conversations.open(conversationId);
@@ -138,11 +139,11 @@ describe('a reaction that is asked for twice', () => {
 });
 
 describe('after a restart', () => {
-  test('what was written and not sent goes out, first what is older, under the same client ids', async () => {
-    const directory = await ownDirectory();
+  test('unsent messages are sent, oldest first, with the same client ids', async () => {
+    const path = await newFile();
     const { join, app } = await startWorld();
     const bob = await join('bob');
-    const first = app('alice', { storage: fileStorage(directory) });
+    const first = app('alice', { storage: fileStorage(path) });
     await first.client.connect();
     const conversationId = await direct(first, bob);
     await first.client.messages.send({ conversationId, content: 'sent' });
@@ -152,7 +153,7 @@ describe('after a restart', () => {
     const [kept] = first.client.messages.outbox();
     await first[Symbol.asyncDispose]();
 
-    const second = app('alice', { storage: fileStorage(directory) });
+    const second = app('alice', { storage: fileStorage(path) });
     const fresh = second.client.messages.send({ conversationId, content: 'fresh' });
     await second.client.connect();
     await fresh;
@@ -162,30 +163,30 @@ describe('after a restart', () => {
     expect(second.client.messages.outbox()).toEqual([]);
   });
 
-  test('what was written before the very first connection waits as well', async () => {
-    const directory = await ownDirectory();
+  test('messages sent before the first connection wait as well', async () => {
+    const path = await newFile();
     const { join, app } = await startWorld();
     const bob = await join('bob');
     const { id: conversationId } = await bob.client.conversations.create({ type: 'direct', participantIds: ['alice'] });
-    const first = app('alice', { storage: fileStorage(directory) });
+    const first = app('alice', { storage: fileStorage(path) });
     first.client.messages.send({ conversationId, content: 'from the train' }).catch(() => undefined);
     await first[Symbol.asyncDispose]();
-    const second = app('alice', { storage: fileStorage(directory) });
+    const second = app('alice', { storage: fileStorage(path) });
     await second.client.connect();
     expect(await bob.next('message:new')).toMatchObject({ content: 'from the train' });
   });
 
-  test('a message that was refused is still there to be retried or discarded', async () => {
-    const directory = await ownDirectory();
+  test('a rejected message can still be retried or discarded', async () => {
+    const path = await newFile();
     const { join, app } = await startWorld();
     const bob = await join('bob');
-    const first = app('alice', { storage: fileStorage(directory) });
+    const first = app('alice', { storage: fileStorage(path) });
     await first.client.connect();
     const conversationId = await direct(first, bob);
     await first.client.messages.send({ conversationId, content: 'x'.repeat(10_001) }).catch(() => undefined);
     await first[Symbol.asyncDispose]();
 
-    const second = app('alice', { storage: fileStorage(directory) });
+    const second = app('alice', { storage: fileStorage(path) });
     await second.client.connect();
     const [failed] = second.client.messages.outbox();
     expect(failed).toMatchObject({ status: 'failed', conversationId });
@@ -195,16 +196,16 @@ describe('after a restart', () => {
     view.getSnapshot().messages.forEach(({ clientId }) => second.client.messages.discard(clientId ?? ''));
     expect(view.getSnapshot().messages).toEqual([]);
     await second[Symbol.asyncDispose]();
-    const third = app('alice', { storage: fileStorage(directory) });
+    const third = app('alice', { storage: fileStorage(path) });
     await third.client.connect();
     expect(third.client.messages.outbox()).toEqual([]);
   });
 
-  test('what happened meanwhile is told: the client goes on from where it stood', async () => {
-    const directory = await ownDirectory();
+  test('the client continues from its stored position and reports the changes since', async () => {
+    const path = await newFile();
     const { join, app } = await startWorld();
     const bob = await join('bob');
-    const first = app('alice', { storage: fileStorage(directory) });
+    const first = app('alice', { storage: fileStorage(path) });
     await first.client.connect();
     const conversationId = await direct(first, bob);
     await bob.client.messages.send({ conversationId, content: 'known' });
@@ -213,18 +214,18 @@ describe('after a restart', () => {
     await bob.client.messages.send({ conversationId, content: 'missed' });
     const { id: gained } = await bob.client.conversations.create({ type: 'group', participantIds: ['alice'] });
 
-    const second = app('alice', { storage: fileStorage(directory) });
+    const second = app('alice', { storage: fileStorage(path) });
     await second.client.connect();
     expect(second.all('message:new').map(({ content }) => content)).toEqual(['missed']);
     expect(second.all('conversation:new').map(({ id }) => id)).toEqual([gained]);
     await second[Symbol.asyncDispose]();
-    const third = app('alice', { storage: fileStorage(directory) });
+    const third = app('alice', { storage: fileStorage(path) });
     await third.client.connect();
     expect(third.all('message:new')).toEqual([]);
     expect(third.all('conversation:new')).toEqual([]);
   });
 
-  test('a user sees nothing of what another one has left in the same storage', async () => {
+  test('a user does not see data of another user of the same storage', async () => {
     const { join, app } = await startWorld();
     const storage = memoryStorage();
     const bob = await join('bob');

@@ -1,12 +1,12 @@
 import { DatabaseSync } from 'node:sqlite';
-import { expect, test, vi } from 'vitest';
-import type { Clock } from '../../../src/lib/clock.ts';
+import { expect, test } from 'vitest';
 import { memoryStorage, type CommStorage } from '../../../src/index.ts';
-import { systemClock } from '../../../src/lib/clock.ts';
+import { patientClock } from '../../helpers/client/patient-clock.ts';
 import { chat, direct, group, startWorld } from '../../helpers/client/world.ts';
+import { eventually } from '../../helpers/eventually.ts';
 
 /** What the client waits for of its own accord takes a hundredth of the time. */
-const quickClock: Clock = { now: () => Date.now(), after: (delayMs, task) => systemClock.after(delayMs / 100, task) };
+const quickClock = patientClock({ speed: 100 });
 
 /** A database that stores nothing while it is ill. */
 function illDatabase() {
@@ -36,7 +36,7 @@ function illDatabase() {
   return { db, state };
 }
 
-test('a server that can store nothing for a long while loses nothing, and the order holds', async () => {
+test('a server that cannot store anything for a long time loses no message, and their order is kept', async () => {
   const { db, state } = illDatabase();
   const { join } = await startWorld({ db });
   const bob = await join('bob');
@@ -48,7 +48,7 @@ test('a server that can store nothing for a long while loses nothing, and the or
     alice.client.messages.edit({ conversationId, messageId, content: 'fixed' }),
     ...['1', '2'].map((content) => alice.client.messages.send({ conversationId, content })),
   ];
-  await vi.waitFor(() => expect(state.refused).toBeGreaterThan(12), { timeout: 60_000 });
+  await eventually(() => expect(state.refused).toBeGreaterThan(12));
   state.isIll = false;
   await Promise.all(waiting);
   await bob.next('message:new', ({ content }) => content === '2');
@@ -57,8 +57,8 @@ test('a server that can store nothing for a long while loses nothing, and the or
   expect(alice.all('message:failed')).toEqual([]);
 });
 
-test('a queue that is too much for the server is not sent over and over', async () => {
-  const { joinAll } = await startWorld({ config: { socketFlood: { burst: 100, perSecond: 500 } } });
+test('a queue that exceeds the capacity of the server is not sent repeatedly', async () => {
+  const { joinAll } = await startWorld({ limits: { requests: { burst: 100, perSecond: 500 } } });
   const { alice, bob } = await joinAll('alice', 'bob');
   const ids: string[] = [];
   for (let n = 0; n < 10; n += 1) ids.push(await group(alice, bob));
@@ -78,7 +78,7 @@ test('a queue that is too much for the server is not sent over and over', async 
   expect(sent).toBeLessThan(3 * sends.length);
 });
 
-test('a rate limit costs a long queue few sends that are refused', async () => {
+test('a rate limit rejects few sends of a long queue', async () => {
   const { joinAll } = await startWorld({ config: { rateLimit: { maxMessages: 5, windowSeconds: 0.2 } } });
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -91,7 +91,7 @@ test('a rate limit costs a long queue few sends that are refused', async () => {
   expect(sent).toBeLessThan(4 * numbers.length);
 });
 
-test('a storage that hangs is told of once, and keeps nobody from sending', async () => {
+test('a storage that hangs is reported once and does not block sending', async () => {
   const { app, bob, conversationId } = await chat();
   const never = (): Promise<never> => new Promise(() => undefined);
   const storage: CommStorage = { get: never, list: never, transact: never, close: never };
@@ -103,7 +103,7 @@ test('a storage that hangs is told of once, and keeps nobody from sending', asyn
   expect(phone.errors.map(({ code }) => code)).toEqual(['STORAGE']);
 });
 
-test('what waits when the client is disposed of rejects, and goes out in the next session', async () => {
+test('pending sends reject when the client is disposed of, and are sent in the next session', async () => {
   const { app, bob, conversationId } = await chat();
   const storage = memoryStorage();
   const first = app('alice', { storage });

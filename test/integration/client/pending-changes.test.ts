@@ -16,7 +16,7 @@ async function offline() {
   return { ...world, view, theirs };
 }
 
-test('a message that still waits is edited and reacted to by the id it is shown with', async () => {
+test('a pending message can be edited and reacted to by its client id', async () => {
   const { alice, view, theirs, conversationId } = await offline();
   const sending = view.send('typo');
   const messageId = view.getSnapshot().messages[0]?.id ?? '';
@@ -37,7 +37,7 @@ test('a message that still waits is edited and reacted to by the id it is shown 
   expect(alice.errors).toEqual([]);
 });
 
-test('a message that still waits is a mark of reading', async () => {
+test('a pending message can be marked as read', async () => {
   const { alice, bob, view, conversationId } = await offline();
   const { id: theirs } = await bob.client.messages.send({ conversationId, content: 'theirs' });
   const sending = view.send('mine');
@@ -50,7 +50,7 @@ test('a message that still waits is a mark of reading', async () => {
   expect(await bob.client.messages.get(theirs)).toMatchObject({ readBy: [{ userId: 'alice' }] });
 });
 
-test('a message that is deleted while it waits leaves nothing but its tombstone', async () => {
+test('a message that is deleted while pending leaves a tombstone', async () => {
   const { alice, bob, view, theirs, conversationId } = await offline();
   const sending = view.send('sorry');
   const messageId = view.getSnapshot().messages[0]?.id ?? '';
@@ -65,7 +65,7 @@ test('a message that is deleted while it waits leaves nothing but its tombstone'
   expect(await bob.client.messages.get(id)).toMatchObject({ content: '', type: 'system' });
 });
 
-test('a message that still waits is answered, and the answer refers to the one that was stored', async () => {
+test('a reply to a pending message refers to the stored one', async () => {
   const { alice, bob, view, theirs } = await offline();
   const first = view.send('first');
   const waiting = view.getSnapshot().messages[0]?.id;
@@ -81,12 +81,12 @@ test('a message that still waits is answered, and the answer refers to the one t
   }
 });
 
-test('what was asked with the id of the moment before the answer is done all the same', async () => {
+test('a change that was queued with the client id is applied after the response', async () => {
   const { alice, bob, conversationId } = await chat();
   const view = alice.client.conversations.open(conversationId);
   await view.ready;
   const sending = view.send('typo');
-  // What a page has drawn by now, and still shows when somebody clicks.
+  // The page still shows this state when the user clicks.
   const messageId = view.getSnapshot().messages[0]?.id ?? '';
   const { id } = await sending;
   expect(messageId).not.toBe(id);
@@ -101,12 +101,12 @@ test('what was asked with the id of the moment before the answer is done all the
   expect(await bob.next('message:deleted')).toMatchObject({ messageId: id });
 });
 
-test('a change of a message that waits is made after a restart as well', async () => {
+test('a change of a pending message is applied after a restart', async () => {
   const directory = await temporaryDirectory();
   onTestFinished(() => directory[Symbol.asyncDispose]());
   const { join, app } = await startWorld();
   const bob = await join('bob');
-  const first = await join('alice', { storage: fileStorage(directory.path) });
+  const first = await join('alice', { storage: fileStorage(`${directory.path}/client.sqlite`) });
   const conversationId = await direct(first, bob);
   first.port.unplug();
   first.client.messages.send({ conversationId, content: 'sorry' }).catch(() => undefined);
@@ -114,13 +114,13 @@ test('a change of a message that waits is made after a restart as well', async (
   first.client.messages.delete({ conversationId, messageId }).catch(() => undefined);
   await first[Symbol.asyncDispose]();
 
-  const second = app('alice', { storage: fileStorage(directory.path) });
+  const second = app('alice', { storage: fileStorage(`${directory.path}/client.sqlite`) });
   await second.client.connect();
   const { id } = await bob.next('message:new');
   expect(await bob.next('message:deleted')).toMatchObject({ messageId: id });
 });
 
-test('a change of a message that was refused has nothing to change', async () => {
+test('a change of a rejected message is rejected as well', async () => {
   const { alice, view, conversationId } = await offline();
   const sending = codeOf(view.send('x'.repeat(10_001)));
   const messageId = view.getSnapshot().messages[0]?.id ?? '';

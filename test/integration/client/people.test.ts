@@ -6,7 +6,7 @@ import { direct, group, startWorld } from '../../helpers/client/world.ts';
 import { manualClock } from '../../helpers/manual-clock.ts';
 
 describe('presence', () => {
-  test('watching tells who is there, at once and from then on', async () => {
+  test('watch() reports presence at once and on every change', async () => {
     const { joinAll, join } = await startWorld({ config: { presenceGraceMs: 0 } });
     const { alice, bob } = await joinAll('alice', 'bob');
     await direct(alice, bob);
@@ -27,7 +27,7 @@ describe('presence', () => {
     expect(alice.client.presence.get('bob')).toBeUndefined();
   });
 
-  test('of a stranger stays unknown', async () => {
+  test('of a user without a common conversation stays unknown', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob, carol } = await joinAll('alice', 'bob', 'carol');
     await direct(alice, bob);
@@ -39,7 +39,7 @@ describe('presence', () => {
     expect(alice.client.presence.get('carol')).toBeUndefined();
   });
 
-  test('is known again after a reconnect, a choice of one’s own included', async () => {
+  test('is restored after a reconnect, a chosen status included', async () => {
     const { joinAll } = await startWorld({ config: { presenceGraceMs: 0 } });
     const { alice, bob } = await joinAll('alice', 'bob');
     await direct(alice, bob);
@@ -71,7 +71,7 @@ describe('presence', () => {
 });
 
 describe('typing', () => {
-  test('is told to the others, ends with a message, and by itself', async () => {
+  test('is sent to the others, ends with a message, and expires', async () => {
     const { joinAll } = await startWorld({ config: { typingTimeoutMs: 1_000 } });
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -89,7 +89,7 @@ describe('typing', () => {
     expect(bob.client.typing.in(conversationId)).toEqual([]);
   });
 
-  test('of several stands in the order they began', async () => {
+  test('of several users is listed in the order in which they started', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob, carol } = await joinAll('alice', 'bob', 'carol');
     const conversationId = await group(alice, bob, carol);
@@ -103,7 +103,7 @@ describe('typing', () => {
     expect(alice.client.typing.in(conversationId)).toEqual(['bob']);
   });
 
-  test('begins again right after a message', async () => {
+  test('can start again right after a message', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -114,7 +114,7 @@ describe('typing', () => {
     await bob.next('typing:update', ({ isTyping }) => isTyping);
   });
 
-  test('ends for us when our own line breaks', async () => {
+  test('of others ends when the own connection breaks', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -138,7 +138,7 @@ describe('signing in', () => {
       .sign(key);
   const startSecured = () => startWorld({ auth: jwtAuth({ secret }) });
 
-  test('with a token the server says who this is', async () => {
+  test('with a token the server determines the user id', async () => {
     const { app } = await startSecured();
     const alice = app(undefined, { token: () => token('alice') });
     expect(alice.client.userId).toBeUndefined();
@@ -148,7 +148,7 @@ describe('signing in', () => {
   });
 
   test.each([
-    ['a token of somebody else’s making', () => 'nonsense'],
+    ['a token with a wrong signature', () => 'nonsense'],
     ['no token', undefined],
   ])('%s is not accepted', async (_title, wrong) => {
     const { app } = await startSecured();
@@ -158,7 +158,7 @@ describe('signing in', () => {
     expect(alice.errors).toEqual([]);
   });
 
-  test('after that, a new token lets connect() work', async () => {
+  test('connect() works with a new token after a rejected one', async () => {
     const { app } = await startSecured();
     let current = 'nonsense';
     const alice = app(undefined, { token: () => current });
@@ -168,7 +168,7 @@ describe('signing in', () => {
     expect(alice.client.status).toBe('connected');
   });
 
-  test('a token that has expired is replaced before anybody notices', async () => {
+  test('an expired token is replaced during connect()', async () => {
     const { app } = await startSecured();
     let asked = 0;
     const alice = app(undefined, { token: () => token('alice', (asked += 1) === 1 ? -1_000 : 60_000) });
@@ -177,7 +177,7 @@ describe('signing in', () => {
     expect(await alice.client.conversations.list()).toEqual([]);
   });
 
-  test('a token that expires while connected is replaced, and nothing is lost', async () => {
+  test('a token that expires while connected is replaced without a lost message', async () => {
     const clock = manualClock(Date.now());
     const issue = (userId: string, lifetimeMs = 60_000): string => `${userId} ${clock.now() + lifetimeMs}`;
     const auth: Authenticate = ({ token: shown = '' }) => {
@@ -199,7 +199,7 @@ describe('signing in', () => {
     expect(alice.errors).toEqual([]);
   });
 
-  test('a server that accepts none of three tokens signs out', async () => {
+  test('three rejected tokens end as unauthenticated', async () => {
     const { app } = await startSecured();
     let asked = 0;
     const alice = app(undefined, {

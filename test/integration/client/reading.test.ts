@@ -8,7 +8,7 @@ const contents = (messages: readonly Message[]): string[] =>
   messages.map(({ content }) => content.replace('message ', ''));
 
 describe('messages.list', () => {
-  test('the newest page, oldest first, and what is around it', async () => {
+  test('list() returns pages oldest first, with hasOlder and hasNewer', async () => {
     const { alice, conversationId, sent } = await chat(10);
     const list = (query: { limit?: number; before?: string; after?: string; around?: string } = {}) =>
       alice.client.messages.list({ conversationId, ...query });
@@ -31,7 +31,7 @@ describe('messages.list', () => {
     expect(await brief(list({ around: id(5) }))).toEqual(['1 2 3 4 5 6 7 8 9 10', false, false]);
   });
 
-  test('foreign and unknown conversations and messages are NOT_FOUND alike', async () => {
+  test('conversations and messages of others are NOT_FOUND, as unknown ones', async () => {
     const { alice, join, conversationId } = await chat(1);
     const carol = await join('carol');
     expect(await codeOf(carol.client.messages.list({ conversationId }))).toBe('NOT_FOUND');
@@ -41,7 +41,7 @@ describe('messages.list', () => {
 });
 
 describe('messages', () => {
-  test('get() and search() find what one may see', async () => {
+  test('get() and search() return only messages that the user may see', async () => {
     const { alice, bob, join, conversationId, sent } = await chat(3);
     expect(await bob.client.messages.get(sent[1]?.id ?? '')).toMatchObject({ content: 'message 2' });
     const other = await bob.client.messages.send({ conversationId, content: 'The quick brown fox' });
@@ -57,7 +57,7 @@ describe('messages', () => {
     expect(await codeOf(carol.client.messages.get(other.id))).toBe('NOT_FOUND');
   });
 
-  test('only its sender edits and deletes a message; deleting twice is deleting once', async () => {
+  test('only the sender edits and deletes a message, and delete() is idempotent', async () => {
     const { alice, bob, conversationId, sent } = await chat(1);
     const messageId = sent[0]?.id ?? '';
     expect(await codeOf(bob.client.messages.edit({ conversationId, messageId, content: 'x' }))).toBe('FORBIDDEN');
@@ -68,7 +68,7 @@ describe('messages', () => {
     expect(await codeOf(alice.client.messages.react({ conversationId, messageId, emoji: '+' }))).toBe('CONFLICT');
   });
 
-  test('reacting twice takes the reaction back, where the message is held; `on` says which', async () => {
+  test('react() toggles the reaction to a held message, and `on` sets it', async () => {
     const { alice, conversationId, sent } = await chat(1);
     const view = alice.client.conversations.open(conversationId);
     await view.ready;
@@ -85,7 +85,7 @@ describe('messages', () => {
     await reactions(0);
   });
 
-  test('markRead() of a message that is not there is refused', async () => {
+  test('markRead() of an unknown message is rejected', async () => {
     const { alice, conversationId } = await chat();
     expect(await codeOf(alice.client.messages.markRead({ conversationId, messageId: '999999' }))).toBe('NOT_FOUND');
   });

@@ -9,8 +9,8 @@ async function barrier(from: App, to: App, conversationId: string): Promise<void
   await to.next('message:new', (message) => message.id === id);
 }
 
-describe('what happened while the line was down', () => {
-  test('messages, edits, deletions and reactions are told once each', async () => {
+describe('changes while the client was disconnected', () => {
+  test('messages, edits, deletions and reactions are reported once each', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -41,7 +41,7 @@ describe('what happened while the line was down', () => {
     expect(bob.errors).toEqual([]);
   });
 
-  test('an open view shows the very same as one that is opened afterwards', async () => {
+  test('an open view shows the same as one that is opened afterwards', async () => {
     const { joinAll, join } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -76,7 +76,7 @@ describe('what happened while the line was down', () => {
     ]);
   });
 
-  test('more changes than one batch holds come in pages, and none is lost', async () => {
+  test('more changes than a batch has room for arrive in pages, and none is lost', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -99,7 +99,7 @@ describe('what happened while the line was down', () => {
     expect(messages[3]?.content).toBe('edited');
   });
 
-  test('too much leaves a hole that scrolling fills, and tells nothing one by one', async () => {
+  test('too many changes are not reported one by one and leave a gap that scrolling fills', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -124,7 +124,7 @@ describe('what happened while the line was down', () => {
     );
   });
 
-  test('conversations gained and lost, and members and names changed, are told once', async () => {
+  test('gained and lost conversations and changed participants and names are reported once', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob, carol } = await joinAll('alice', 'bob', 'carol');
     const kept = await group(alice, bob);
@@ -134,7 +134,7 @@ describe('what happened while the line was down', () => {
     const gained = await alice.client.conversations.create({ type: 'group', name: 'New', participantIds: ['bob'] });
     await alice.client.messages.send({ conversationId: gained.id, content: 'Welcome' });
     await alice.client.conversations.removeParticipant(lost, 'bob');
-    await alice.client.conversations.rename(kept, 'Renamed');
+    await alice.client.conversations.update(kept, { name: 'Renamed' });
     await alice.client.conversations.addParticipants(kept, ['carol']);
     await carol.next('conversation:new');
     bob.port.plug();
@@ -150,7 +150,7 @@ describe('what happened while the line was down', () => {
     await bob.next('message:new', ({ content }) => content === 'live again');
   });
 
-  test('what one has read on another device is read here as well', async () => {
+  test('messages read on another device are read here as well', async () => {
     const { joinAll, join } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -167,7 +167,7 @@ describe('what happened while the line was down', () => {
     stop();
   });
 
-  test('flags that were set on another device hold here as well', async () => {
+  test('flags set on another device apply here as well', async () => {
     const { joinAll, join } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -181,8 +181,8 @@ describe('what happened while the line was down', () => {
   });
 });
 
-describe('a line that breaks', () => {
-  test('is found again by itself, and says so', async () => {
+describe('a lost connection', () => {
+  test('is replaced automatically, and the status changes', async () => {
     const { joinAll } = await startWorld();
     const { alice } = await joinAll('alice');
     alice.port.cut();
@@ -192,7 +192,7 @@ describe('a line that breaks', () => {
     expect(alice.errors).toEqual([]);
   });
 
-  test('in the middle of 300 sends from both sides loses and doubles nothing', async () => {
+  test('during 300 sends from both sides loses and duplicates nothing', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);
@@ -224,7 +224,7 @@ describe('a line that breaks', () => {
     }
   });
 
-  test('pushes that get lost are noticed by the next one and fetched', async () => {
+  test('lost pushes are detected by the next one and fetched', async () => {
     const { joinAll } = await startWorld();
     const { alice, bob } = await joinAll('alice', 'bob');
     const conversationId = await direct(alice, bob);

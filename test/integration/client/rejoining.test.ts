@@ -19,7 +19,7 @@ async function setUp(world: World) {
   return { alice, bob, conversationId, view };
 }
 
-test('a view of a conversation that one is removed from says so, and asks for nothing more', async () => {
+test('a view of a conversation that the user is removed from shows NOT_FOUND and sends no requests', async () => {
   const { alice, bob, conversationId, view } = await setUp(await startWorld());
   await alice.client.conversations.removeParticipant(conversationId, 'bob');
   await bob.next('conversation:left');
@@ -35,7 +35,7 @@ test('a view of a conversation that one is removed from says so, and asks for no
   expect(bob.errors).toEqual([]);
 });
 
-test('removed and added again, a view shows what was said and done meanwhile', async () => {
+test('after the user is removed and added again, a view shows the changes in between', async () => {
   const { alice, bob, conversationId, view } = await setUp(await startWorld());
   const messageId = view.getSnapshot().messages[0]?.id ?? '';
   await alice.client.conversations.removeParticipant(conversationId, 'bob');
@@ -50,7 +50,7 @@ test('removed and added again, a view shows what was said and done meanwhile', a
   expect(contents(view)).toEqual(['', '2', '3', '4', '5']);
 });
 
-test('removed and added again, there is no hole that is not marked, however much was said meanwhile', async () => {
+test('after the user is removed and added again, a view has no unmarked gap, also after many messages', async () => {
   const { alice, bob, conversationId, view } = await setUp(await startWorld());
   await alice.client.conversations.removeParticipant(conversationId, 'bob');
   await bob.next('conversation:left');
@@ -64,7 +64,7 @@ test('removed and added again, there is no hole that is not marked, however much
   expect(seqs(view)).toEqual(upTo(121));
 });
 
-test('whoever has scrolled up stays there when they are removed and added again', async () => {
+test('a scrolled-up view keeps its position when the user is removed and added again', async () => {
   const { alice, bob, conversationId, view } = await setUp(await startWorld());
   await sendNumbers(alice, conversationId, 2, 200);
   await until(view, ({ messages }) => messages.at(-1)?.seq === 200);
@@ -76,10 +76,12 @@ test('whoever has scrolled up stays there when they are removed and added again'
   await alice.client.conversations.addParticipants(conversationId, ['bob']);
   await until(view, ({ messages, hasNewer }) => messages.at(-1)?.seq === 202 && !hasNewer);
   expect(seqs(view)).toEqual(upTo(202));
-  expect(view.getSnapshot().messages[0]).toBe(before[0]);
+  // The status may have changed meanwhile, when the others confirmed the delivery.
+  const status: unknown = expect.stringMatching(/^(sent|delivered)$/);
+  expect(view.getSnapshot().messages[0]).toEqual({ ...before[0], status });
 });
 
-test('removed with the line down, and added again once it is back', async () => {
+test('a user can be removed while disconnected and added again after the reconnect', async () => {
   const { alice, bob, conversationId, view } = await setUp(await startWorld());
   bob.port.unplug();
   const sends = ['a', 'b'].map((content) => codeOf(view.send(content)));
@@ -97,7 +99,7 @@ test('removed with the line down, and added again once it is back', async () => 
   expect(contents(view)).toEqual(['1', '2', 'a', 'b']);
 });
 
-test('removed, and added again with the line down', async () => {
+test('a user can be removed, and added again while disconnected', async () => {
   const { alice, bob, conversationId, view } = await setUp(await startWorld());
   await alice.client.conversations.removeParticipant(conversationId, 'bob');
   await bob.next('conversation:left');
@@ -111,7 +113,7 @@ test('removed, and added again with the line down', async () => {
   expect(seqs(view)).toEqual(upTo(4));
 });
 
-test('a view of a conversation that one is added to after it failed to open, opens', async () => {
+test('a view that failed to open opens once the user is added to the conversation', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await group(alice);

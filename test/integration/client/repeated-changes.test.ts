@@ -1,4 +1,4 @@
-import { cp } from 'node:fs/promises';
+import { copyFile } from 'node:fs/promises';
 import { join as pathTo } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { fileStorage } from '../../../src/node/index.ts';
@@ -7,7 +7,7 @@ import { direct, startWorld } from '../../helpers/client/world.ts';
 import { failingStorage } from '../../helpers/failing-storage.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 
-test('an edit whose answer was lost does not undo what another device edited since', async () => {
+test('an edit whose response was lost does not overwrite a later edit of another device', async () => {
   const { joinAll, join } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -28,7 +28,7 @@ test('an edit whose answer was lost does not undo what another device edited sin
   expect(bob.all('message:updated').map(({ content }) => content)).toEqual(['old', 'new']);
 });
 
-test('a reaction whose answer was lost does not come back after another device took it back', async () => {
+test('a reaction whose response was lost does not return after another device removed it', async () => {
   const { joinAll, join } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -46,7 +46,7 @@ test('a reaction whose answer was lost does not come back after another device t
   expect((await bob.client.messages.get(messageId)).reactions).toBeUndefined();
 });
 
-test('an edit that a killed process had at rest does not undo what was edited since', async () => {
+test('a stored edit of a killed process does not overwrite a later edit', async () => {
   const directory = await temporaryDirectory();
   onTestFinished(() => directory[Symbol.asyncDispose]());
   const [before, atTheKill] = [pathTo(directory.path, 'a'), pathTo(directory.path, 'b')];
@@ -58,8 +58,8 @@ test('an edit that a killed process had at rest does not undo what was edited si
   first.port.losesAck = (event) => event === 'message:edit';
   const old = first.client.messages.edit({ conversationId, messageId, content: 'old' });
   await bob.next('message:updated', ({ content }) => content === 'old');
-  // What is on its disk now is what a process leaves that is killed between the answer and the deletion.
-  await cp(before, atTheKill, { recursive: true, filter: (path) => !path.endsWith('lock') });
+  // The files as a process leaves them that is killed after the server's answer and before it deletes the stored edit.
+  for (const suffix of ['', '-wal']) await copyFile(before + suffix, atTheKill + suffix);
   first.port.losesAck = () => false;
   first.port.cut();
   await old;
@@ -74,7 +74,7 @@ test('an edit that a killed process had at rest does not undo what was edited si
   expect(await bob.client.messages.get(messageId)).toMatchObject({ content: 'new' });
 });
 
-test('an edit that a full disk kept from being forgotten does not undo what was edited since', async () => {
+test('an edit that a full disk kept in the storage does not overwrite a later edit', async () => {
   const { join, app } = await startWorld();
   const bob = await join('bob');
   const storage = failingStorage();
@@ -99,7 +99,7 @@ test('an edit that a full disk kept from being forgotten does not undo what was 
   expect(await bob.client.messages.get(messageId)).toMatchObject({ content: 'new' });
 });
 
-test('a base server is sent what it knows, and no more', async () => {
+test('a base server receives only the fields that it knows', async () => {
   const { alice, conversationId, messageId } = await baseMessage();
   await Promise.all([
     alice.client.messages.edit({ conversationId, messageId, content: 'edited' }),

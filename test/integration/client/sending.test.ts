@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { codeOf, rejectionOf } from '../../helpers/client/rejection.ts';
 import { chat, direct, group, startWorld } from '../../helpers/client/world.ts';
 
-test('carries everything there is to a message', async () => {
+test('all fields of a message are transmitted', async () => {
   const { alice, bob, conversationId, sent } = await chat(1);
   const attachment = {
     url: '/files/a.png',
@@ -36,7 +36,7 @@ test('carries everything there is to a message', async () => {
   });
 });
 
-test('an attachment needs no text', async () => {
+test('a message with an attachment needs no content', async () => {
   const { alice, conversationId } = await chat();
   const attachment = { url: '/files/a.png', mimeType: 'image/png', fileName: 'a.png', fileSize: 10 };
   expect(await alice.client.messages.send({ conversationId, content: '', type: 'image', attachment })).toMatchObject({
@@ -44,7 +44,7 @@ test('an attachment needs no text', async () => {
   });
 });
 
-test('the same client id again is the same message', async () => {
+test('sending the same client id again returns the same message', async () => {
   const { alice, bob, conversationId } = await chat();
   const input = { conversationId, content: 'once', clientId: '0197a000-0000-7000-8000-000000000002' };
   const [first, second] = await Promise.all([alice.client.messages.send(input), alice.client.messages.send(input)]);
@@ -56,7 +56,7 @@ test('the same client id again is the same message', async () => {
   expect(alice.all('message:pending')).toHaveLength(3);
 });
 
-test('ids of the app keep the order of asking, whatever they look like', async () => {
+test('messages with client ids of the app keep the order of the calls', async () => {
   const { alice, bob, conversationId } = await chat();
   const ids = ['zebra', 'apple', '0197a000-0000-7000-8000-000000000003', 'mango'];
   await Promise.all(ids.map((clientId) => alice.client.messages.send({ conversationId, content: clientId, clientId })));
@@ -65,10 +65,10 @@ test('ids of the app keep the order of asking, whatever they look like', async (
 });
 
 test.each([
-  ['too long a text', { content: 'x'.repeat(10_001) }, 'MESSAGE_TOO_LONG'],
+  ['a content that is too long', { content: 'x'.repeat(10_001) }, 'MESSAGE_TOO_LONG'],
   ['no text', { content: '' }, 'INVALID'],
   ['an unknown conversation', { conversationId: 'unknown', content: 'x' }, 'NOT_FOUND'],
-  ['an answer to nothing', { content: 'x', replyTo: '999999' }, 'INVALID'],
+  ['a reply to an unknown message', { content: 'x', replyTo: '999999' }, 'INVALID'],
   [
     'an attachment that runs code',
     {
@@ -78,7 +78,7 @@ test.each([
     },
     'INVALID',
   ],
-])('%s is refused for good, and stays as failed until it is discarded', async (_title, input, expected) => {
+])('%s is rejected, and the message stays as failed until it is discarded', async (_title, input, expected) => {
   const { alice, conversationId } = await chat();
   expect(await codeOf(alice.client.messages.send({ conversationId, ...input }))).toBe(expected);
   const failed = await alice.next('message:failed');
@@ -90,7 +90,7 @@ test.each([
   expect(alice.errors).toEqual([]);
 });
 
-test('one that is refused does not hold up those behind it', async () => {
+test('a rejected message does not block the messages behind it', async () => {
   const { alice, bob, conversationId } = await chat();
   const sends = ['a', 'x'.repeat(10_001), 'b', 'c'].map((content) =>
     alice.client.messages.send({ conversationId, content }),
@@ -101,7 +101,7 @@ test('one that is refused does not hold up those behind it', async () => {
   expect(bob.all('message:new').map(({ content }) => content)).toEqual(['a', 'b', 'c']);
 });
 
-test('retry() sends a refused message again, under its client id', async () => {
+test('retry() sends a rejected message again with its client id', async () => {
   const world = await startWorld();
   const { alice, bob, carol } = await world.joinAll('alice', 'bob', 'carol');
   const conversationId = await group(alice, bob, carol);
@@ -118,7 +118,7 @@ test('retry() sends a refused message again, under its client id', async () => {
   expect(bob.client.messages.outbox()).toEqual([]);
 });
 
-test('sending it again by its client id does the same as retry()', async () => {
+test('send() with the client id of a rejected message retries it', async () => {
   const { alice, conversationId } = await chat();
   const clientId = '0197a000-0000-7000-8000-000000000004';
   expect(await codeOf(alice.client.messages.send({ conversationId, content: 'x'.repeat(10_001), clientId }))).toBe(
@@ -129,23 +129,23 @@ test('sending it again by its client id does the same as retry()', async () => {
   );
 });
 
-test('retry() of what does not wait is NOT_FOUND, discard() of it does nothing', async () => {
+test('retry() of an unknown client id is NOT_FOUND, discard() of it has no effect', async () => {
   const { alice } = await chat();
   expect(await codeOf(alice.client.messages.retry('unknown'))).toBe('NOT_FOUND');
   alice.client.messages.discard('unknown');
 });
 
-test('discarding what has just been queued rejects its promise and sends nothing', async () => {
+test('discarding a queued message rejects its promise and sends nothing', async () => {
   const { alice, bob, conversationId } = await chat();
   const sending = rejectionOf(alice.client.messages.send({ conversationId, content: 'never mind' }));
   const [{ clientId } = { clientId: '' }] = alice.client.messages.outbox();
   alice.client.messages.discard(clientId);
-  expect(await sending).toMatchObject({ code: 'NOT_FOUND' });
+  expect(await sending).toMatchObject({ code: 'CANCELLED' });
   await alice.client.messages.send({ conversationId, content: 'next' });
   expect(await bob.next('message:new')).toMatchObject({ content: 'next' });
 });
 
-test('too many in a window wait as long as the server says', async () => {
+test('messages above the rate limit wait as long as the server asks for', async () => {
   const world = await startWorld({ config: { rateLimit: { maxMessages: 3, windowSeconds: 1 } } });
   const { alice, bob } = await world.joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);

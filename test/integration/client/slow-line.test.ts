@@ -1,7 +1,10 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { CommClient, memoryStorage, socketIoPort } from '../../../src/index.ts';
-import { startFaultProxy, type FaultProxy } from '../../../src/testing/fault-proxy.ts';
-import { startTestServer, type TestServer } from '../../../src/testing/start-test-server.ts';
+import { startFaultProxy, type FaultProxy } from '../../../src/server/testing/fault-proxy.ts';
+import { startTestServer, type TestServer } from '../../../src/server/testing/start-test-server.ts';
+import { connectUser } from '../../../src/testing/connect-user.ts';
+import { patientClock } from '../../helpers/client/patient-clock.ts';
+import { LARGE_BUDGETS } from '../../helpers/server/comm-server.ts';
 
 const TEXT = 'A message of ordinary length, as people write them to each other';
 const PEOPLE = Array.from({ length: 58 }, (_, number) => `person-number-${number}`);
@@ -14,9 +17,9 @@ async function onSlowLine(): Promise<{
   /** How often she has tried to connect. */
   attempts: () => number;
 }> {
-  const server = await startTestServer();
+  const server = await startTestServer({ limits: LARGE_BUDGETS });
   onTestFinished(() => server[Symbol.asyncDispose]());
-  const proxy = await startFaultProxy({ target: server.url, seed: 1, bytesPerSecond: 500_000 });
+  const proxy = await startFaultProxy({ target: server.url, seed: 1, bytesPerSecond: 125_000 });
   onTestFinished(() => proxy.close());
   proxy.heal();
   const { url } = proxy;
@@ -27,14 +30,16 @@ async function onSlowLine(): Promise<{
     userId: 'ann',
     socket,
     storage: memoryStorage(),
-    requestTimeoutMs: 2_000,
+    // Long enough for a machine that stalls for seconds.
+    requestTimeoutMs: 8_000,
+    clock: patientClock(),
   });
   onTestFinished(() => ann[Symbol.asyncDispose]());
   return { server, proxy, ann, attempts: () => connect.mock.calls.length };
 }
 
 async function groups(server: TestServer, count: number, others: readonly string[]): Promise<string[]> {
-  const bob = await server.user('bob');
+  await using bob = await connectUser({ url: server.url, userId: 'bob' });
   const ids: string[] = [];
   for (let number = 0; number < count; number += 1) {
     const create = { type: 'group', name: `group ${number}`, participantIds: ['ann', ...others] } as const;
@@ -43,12 +48,12 @@ async function groups(server: TestServer, count: number, others: readonly string
   return ids;
 }
 
-test('on a slow line thousands of missed messages come, each once and in order, over one connection', async () => {
+test('on a slow connection thousands of missed messages arrive, each once and in order, without a reconnect', async () => {
   const { server, proxy, ann, attempts } = await onSlowLine();
   const ids = await groups(server, 25, []);
   await ann.connect();
   await ann.disconnect();
-  const bob = await server.user('bob');
+  await using bob = await connectUser({ url: server.url, userId: 'bob' });
   for (const id of ids)
     await Promise.all(Array.from({ length: 200 }, (_, number) => bob.send(id, `${TEXT} ${number}`)));
   const waiting = ann.messages.send({ conversationId: ids[0] ?? '', content: 'Written meanwhile' });
@@ -70,7 +75,7 @@ test('on a slow line thousands of missed messages come, each once and in order, 
   for (const id of ids) expect(told.get(id)).toEqual(inOrder);
 });
 
-test('on a slow line a hundred open views of large groups are entered again, over one connection', async () => {
+test('on a slow connection a hundred open views of large groups rejoin without a reconnect', async () => {
   const { server, proxy, ann, attempts } = await onSlowLine();
   const ids = await groups(server, 100, PEOPLE);
   await ann.connect();
@@ -83,13 +88,13 @@ test('on a slow line a hundred open views of large groups are entered again, ove
   expect(attempts()).toBe(2);
 });
 
-test('more conversations than one answer has room for are told as new, each once, and so are flags set elsewhere', async () => {
+test('more new conversations than a response has room for are reported once each, and so are changed flags', async () => {
   const { server, ann } = await onSlowLine();
   const [known = '', ...others] = await groups(server, 40, PEOPLE);
   await ann.connect();
   await ann.disconnect();
   const gained = await groups(server, 30, PEOPLE);
-  const elsewhere = await server.user('ann');
+  await using elsewhere = await connectUser({ url: server.url, userId: 'ann' });
   for (const conversationId of [known, ...others]) {
     await elsewhere.request('conversation:pin', { conversationId, pinned: true });
   }

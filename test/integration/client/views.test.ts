@@ -10,7 +10,7 @@ const contents = (view: ConversationView): string =>
     .messages.map(({ content }) => content)
     .join(' ');
 
-test('shows the newest page, scrolls to the start and jumps', async () => {
+test('a view shows the newest page, loads older ones back to the start, and jumps', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -46,7 +46,7 @@ test('shows the newest page, scrolls to the start and jumps', async () => {
   expect(Object.isFrozen(view.getSnapshot().messages)).toBe(true);
 });
 
-test('jumping to a message that is not there is NOT_FOUND', async () => {
+test('jumping to an unknown message is NOT_FOUND', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const view = alice.client.conversations.open(await direct(alice, bob));
@@ -54,7 +54,7 @@ test('jumping to a message that is not there is NOT_FOUND', async () => {
   await expect(view.jumpTo('999999')).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
 
-test('may be opened before connect(), and is ready once connected', async () => {
+test('a view may be opened before connect() and is ready once connected', async () => {
   const { join, app } = await startWorld();
   const bob = await join('bob');
   const { id } = await bob.client.conversations.create({ type: 'direct', participantIds: ['alice'] });
@@ -66,7 +66,7 @@ test('may be opened before connect(), and is ready once connected', async () => 
   expect(contents(view)).toBe('1');
 });
 
-test('of a conversation that one is not in does not open, and says why', async () => {
+test('a view of a conversation without membership has an error', async () => {
   const { joinAll } = await startWorld();
   const { alice } = await joinAll('alice');
   const view = alice.client.conversations.open('unknown');
@@ -76,7 +76,7 @@ test('of a conversation that one is not in does not open, and says why', async (
   expect(alice.errors).toEqual([]);
 });
 
-test('counts its handles: the last close() ends it, and close() twice is once', async () => {
+test('views are counted: the last close() ends it, and close() is idempotent', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -95,7 +95,7 @@ test('counts its handles: the last close() ends it, and close() twice is once', 
   expect(contents(second)).toBe('1');
 });
 
-test('closed and opened again at once, as React does, works', async () => {
+test('a view that is closed and opened again in one task, as in React, works', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -109,7 +109,7 @@ test('closed and opened again at once, as React does, works', async () => {
   expect(bob.port.sent.filter((name) => name === 'conversation:leave')).toEqual([]);
 });
 
-test('keeps the identity of what did not change', async () => {
+test('unchanged parts of the snapshot keep their identity', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -123,7 +123,7 @@ test('keeps the identity of what did not change', async () => {
   expect(view.getSnapshot()).toBe(view.getSnapshot());
 });
 
-test('markRead() reads everything that is there, and nothing twice', async () => {
+test('markRead() reads all messages and sends no receipt twice', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -137,7 +137,7 @@ test('markRead() reads everything that is there, and nothing twice', async () =>
   expect(bob.port.sent.filter((name) => name === 'message:read')).toHaveLength(1);
 });
 
-test('shows who types', async () => {
+test('a view lists the users who are typing', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');
   const conversationId = await direct(alice, bob);
@@ -151,7 +151,7 @@ test('shows who types', async () => {
   expect(own.getSnapshot().typing).toEqual([]);
 });
 
-test('loses nothing that is pushed while its first page is on its way', async () => {
+test('a view keeps pushes that arrive while its first page is loading', async () => {
   const { joinAll, join } = await startWorld();
   const { alice } = await joinAll('alice');
   const slow = slowFetch();
@@ -172,7 +172,7 @@ test('loses nothing that is pushed while its first page is on its way', async ()
   await until(view, ({ messages }) => messages.length === 6);
 });
 
-test('loses no change of an older page that is on its way', async () => {
+test('a view keeps changes to an older page that is loading', async () => {
   const { joinAll, join } = await startWorld();
   const { alice } = await joinAll('alice');
   const slow = slowFetch();
@@ -194,7 +194,7 @@ test('loses no change of an older page that is on its way', async () => {
   expect([edited?.content, deleted?.content, reacted?.reactions?.length]).toEqual(['edited', '', 1]);
 });
 
-test('one that gives up loading does not spoil it for the other', async () => {
+test('aborting a load does not affect another one of the same page', async () => {
   const { joinAll, join } = await startWorld();
   const { alice } = await joinAll('alice');
   const slow = slowFetch();

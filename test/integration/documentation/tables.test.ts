@@ -1,22 +1,26 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { HELP, parseCommand } from '../../../src/cli/options.ts';
+import { explainFailure } from '../../../src/client/connection/explain-failure.ts';
+import { HELP, parseCommand } from '../../../src/server/cli/options.ts';
 import {
   CLIENT_ERROR_CODES,
   CommError,
+  CONNECT_FAULTS,
+  CREDENTIAL_FAULTS,
   HTTP_STATUS,
   PUSH_SCHEMAS,
   REQUEST_SCHEMAS,
   SERVER_ERROR_CODES,
 } from '../../../src/protocol/index.ts';
 import { resolveConfig } from '../../../src/server/config.ts';
-import { root, tableBelow } from '../../helpers/documentation/snippets.ts';
+import { DEFAULT_LIMITS, type RateLimit } from '../../../src/server/services/limits/server-limits.ts';
+import { PAGES, root, tableBelow } from '../../helpers/documentation/snippets.ts';
 
 const bare = (cell = ''): string => cell.replaceAll('`', '');
 
-test('the README lists every error code, and says rightly which are retryable', () => {
-  const rows = tableBelow('README.md', 'Errors').slice(1);
+test('the table of error codes is complete and names the retryable ones', () => {
+  const rows = tableBelow('docs/errors.md', 'Codes').slice(1);
   expect(rows.map(([code]) => bare(code))).toEqual([...SERVER_ERROR_CODES, ...CLIENT_ERROR_CODES]);
   for (const code of [...SERVER_ERROR_CODES, ...CLIENT_ERROR_CODES]) {
     const row = rows.find(([name]) => bare(name) === code);
@@ -24,12 +28,21 @@ test('the README lists every error code, and says rightly which are retryable', 
   }
 });
 
-test('the README lists the flags of the command line with their variables and defaults', () => {
-  const rows = tableBelow('README.md', 'Running the server').slice(1);
-  const flags = [...HELP.matchAll(/^ {2}(--[\w-]+) </gm)].map(([, flag]) => flag);
-  expect(rows.map(([flag]) => bare(flag))).toEqual([...flags, '--trust-user-id']);
+test('the table of reasons is complete and has their codes', () => {
+  const rows = tableBelow('docs/troubleshooting.md', 'Reasons').slice(1);
+  const target = { origin: 'http://chat', path: '/p/', namespace: '/n', pageOrigin: undefined };
+  const failure = new CommError('DISCONNECTED', '');
+  expect(rows.map(([reason, code]) => [bare(reason), bare(code)])).toEqual(
+    [...CONNECT_FAULTS, ...CREDENTIAL_FAULTS].map((reason) => [reason, explainFailure(reason, target, failure).code]),
+  );
+});
+
+test('the table of command line flags has their variables and defaults', () => {
+  const rows = tableBelow('docs/server.md', 'Command line').slice(1);
+  const flags = [...HELP.matchAll(/^ {2}(--[\w-]+) /gm)].map(([, flag]) => flag);
+  expect([...rows.map(([flag]) => bare(flag)), '--help', '--version']).toEqual(flags);
   const serve = parseCommand(['serve'], {});
-  if (serve.type !== 'serve') throw new Error('serve is no command any more');
+  if (serve.type !== 'serve') throw new Error('The command serve does not exist');
   const variables = rows.map(([flag]) => `LUMEN_COMM_${bare(flag).slice(2).replaceAll('-', '_').toUpperCase()}`);
   expect(rows.map(([, variable]) => bare(variable))).toEqual(variables);
   const { port, host, database } = serve.options;
@@ -41,14 +54,14 @@ test('the README lists the flags of the command line with their variables and de
   ]);
 });
 
-test('the README gives the limits of size that are kept', () => {
-  const rows = tableBelow('README.md', 'Size').slice(1);
-  const configured = readFileSync(path.join(root, '.size-limit.mjs'), 'utf8').matchAll(/'([\d.]+ kB)'/g);
+test('the table of bundle sizes has the configured limits', () => {
+  const rows = tableBelow('docs/bundle-size.md', 'Limits').slice(1);
+  const configured = readFileSync(path.join(root, 'scripts/size-checks.ts'), 'utf8').matchAll(/'([\d.]+ kB)'/g);
   expect(rows.map(([, limit]) => limit)).toEqual(Array.from(configured, ([, limit]) => limit));
 });
 
-test('the options of the server are listed with their defaults', () => {
-  const rows = tableBelow('docs/operations.md', 'Limits and time-outs').slice(1);
+test('the table of server options is complete and has the defaults', () => {
+  const rows = tableBelow('docs/operations.md', 'Options').slice(1);
   const resolved = resolveConfig();
   expect(rows.flatMap(([name]) => bare(name).split(' · ')).toSorted()).toEqual(Object.keys(resolved).toSorted());
   const written = Object.fromEntries(rows.map(([name, value]) => [bare(name), value]));
@@ -58,7 +71,19 @@ test('the options of the server are listed with their defaults', () => {
   expect(written).toMatchObject(Object.fromEntries(numbers));
 });
 
-test('the additions to the protocol name requests, pushes and codes that are there', () => {
+test('the table of limits is complete and has the defaults', () => {
+  const rows = tableBelow('docs/operations.md', 'Limits').slice(1);
+  const written = rows.map(([name, value]) => [bare(name), value]);
+  const expected = Object.entries(DEFAULT_LIMITS).map(([name, value]: [string, number | RateLimit]) => {
+    if (typeof value === 'number') return [name, value.toLocaleString('en')];
+    const rate =
+      value.perSecond < 1 ? `${value.perSecond * 60} per minute` : `${value.perSecond.toLocaleString('en')} per second`;
+    return [name, `${value.burst.toLocaleString('en')} at once, ${rate}`];
+  });
+  expect(written).toEqual(expected);
+});
+
+test('the protocol additions name existing requests, pushes and status codes', () => {
   const names = (heading: string): string[] =>
     tableBelow('docs/protocol-additions.md', heading)
       .slice(1)
@@ -72,13 +97,9 @@ test('the additions to the protocol name requests, pushes and codes that are the
   expect(Object.fromEntries(codes)).toEqual(HTTP_STATUS);
 });
 
-test('links between the pages lead somewhere', () => {
-  const decisions = readdirSync(path.join(root, 'docs/decisions')).map((name) => `docs/decisions/${name}`);
-  const docs = readdirSync(path.join(root, 'docs'))
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`);
+test('links between the pages lead to existing files and headings', () => {
   const broken: string[] = [];
-  for (const page of ['README.md', 'CONTRIBUTING.md', ...docs, ...decisions]) {
+  for (const page of ['CONTRIBUTING.md', 'CHANGELOG.md', ...PAGES]) {
     const text = readFileSync(path.join(root, page), 'utf8');
     for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^https?:/.test(target)) continue;
@@ -90,6 +111,17 @@ test('links between the pages lead somewhere', () => {
     }
   }
   expect(broken).toEqual([]);
+});
+
+test('the pages name existing source files', () => {
+  const missing: string[] = [];
+  for (const page of ['CONTRIBUTING.md', ...PAGES]) {
+    const text = readFileSync(path.join(root, page), 'utf8');
+    for (const [, file = ''] of text.matchAll(/`((?:src|test|scripts|playground|packages)\/[\w./-]+)`/g)) {
+      if (!existsSync(path.join(root, file))) missing.push(`${page}: ${file}`);
+    }
+  }
+  expect(missing).toEqual([]);
 });
 
 function anchorsOf(text: string): string[] {

@@ -2,10 +2,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Conversation } from '../../../src/protocol/conversations.ts';
 import { createCommunicationApiHandlers, type CommunicationApiHandlers } from '../../../src/server/api-handlers.ts';
-import { coreOf } from '../../../src/server/core.ts';
+import { serverCoreFor } from '../../../src/server/server-core.ts';
 import { caller } from '../../helpers/server/chat.ts';
 
-describe('the functions for an app’s own routes', () => {
+describe('createCommunicationApiHandlers', () => {
   let db: DatabaseSync;
   let api: CommunicationApiHandlers;
   let conversation: Conversation;
@@ -14,7 +14,7 @@ describe('the functions for an app’s own routes', () => {
     db = new DatabaseSync(':memory:');
     api = createCommunicationApiHandlers(db);
     conversation = await api.createConversation({ type: 'group', name: 'Crowd', participantIds: ['ada', 'bob'] });
-    const { sending } = coreOf({ db }).services;
+    const { sending } = serverCoreFor({ db }).services;
     ids = [];
     for (const content of ['one', 'two', 'three']) {
       const sent = await sending.send(caller('ada'), { conversationId: conversation.id, content, type: 'text' });
@@ -22,11 +22,11 @@ describe('the functions for an app’s own routes', () => {
     }
   });
   afterEach(() => {
-    coreOf({ db }).close();
+    serverCoreFor({ db }).close();
     db.close();
   });
 
-  test('a conversation is owned by the first participant', () => {
+  test('createConversation makes the first participant the owner', () => {
     expect(conversation).toMatchObject({ type: 'group', name: 'Crowd' });
     expect(conversation.participants.map(({ userId, role }) => [userId, role])).toEqual([
       ['ada', 'owner'],
@@ -34,7 +34,7 @@ describe('the functions for an app’s own routes', () => {
     ]);
   });
 
-  test('a pair’s direct conversation is made once', async () => {
+  test('createConversation returns an existing direct conversation', async () => {
     const first = await api.createConversation({ type: 'direct', participantIds: ['ada', 'bob'] });
     expect(await api.createConversation({ type: 'direct', participantIds: ['bob', 'ada'] })).toMatchObject({
       id: first.id,
@@ -46,17 +46,31 @@ describe('the functions for an app’s own routes', () => {
     [{ type: 'direct', participantIds: ['ada'] }],
     [{ type: 'channel', participantIds: ['ada'] }],
     [{ type: 'group', participantIds: [''] }],
-  ])('%j is no conversation', async (wanted) => {
+  ])('createConversation rejects %j', async (wanted) => {
     await expect(api.createConversation(wanted as never)).rejects.toMatchObject({ code: 'INVALID' });
   });
 
-  test('conversations of a user come with unread counts', async () => {
+  test('a direct conversation without the caller is rejected with what is missing', async () => {
+    await expect(api.createConversation({ type: 'direct', participantIds: ['bob'] })).rejects.toMatchObject({
+      code: 'INVALID',
+      message:
+        "participantIds of a direct conversation must contain the ids of both users, the caller's own included; got 1",
+    });
+  });
+
+  test.each([Number.NaN, 1.5, -1, 0, Infinity])('the limit and offset %d count as absent', async (number) => {
+    expect(await api.getConversations('bob', { limit: number, offset: number })).toHaveLength(1);
+    expect(await api.getMessages(conversation.id, { limit: number })).toHaveLength(3);
+    expect(await api.searchMessages('t', { limit: number })).toHaveLength(2);
+  });
+
+  test('getConversations returns unread counts', async () => {
     expect(await api.getConversations('bob')).toMatchObject([{ id: conversation.id, unreadCount: 3 }]);
     expect(await api.getConversations('bob', { limit: 1, offset: 1 })).toEqual([]);
     expect(await api.getConversations('eve')).toEqual([]);
   });
 
-  test('messages come newest first, before an id or a time', async () => {
+  test('getMessages returns messages newest first, before an id or a time', async () => {
     const contents = async (options?: Parameters<typeof api.getMessages>[1]) =>
       (await api.getMessages(conversation.id, options)).map(({ content }) => content);
     expect(await contents()).toEqual(['three', 'two', 'one']);
@@ -64,7 +78,7 @@ describe('the functions for an app’s own routes', () => {
     expect(await contents({ before: '2000-01-01T00:00:00.000Z' })).toEqual([]);
   });
 
-  test('given a user, only what that user may see', async () => {
+  test('with a userId, only data that the user may read is returned', async () => {
     expect(await api.getMessages(conversation.id, { userId: 'bob' })).toHaveLength(3);
     expect(await api.getMessages(conversation.id, { userId: 'eve' })).toEqual([]);
     expect(await api.searchMessages('two', { userId: 'bob' })).toHaveLength(1);
@@ -74,7 +88,7 @@ describe('the functions for an app’s own routes', () => {
     expect(await api.getMessage(ids[0] ?? '', { userId: 'eve' })).toBeUndefined();
   });
 
-  test('without one, everything: the app has checked', async () => {
+  test('without a userId, no permission is checked', async () => {
     expect(await api.searchMessages('two', { conversationId: conversation.id, limit: 5 })).toMatchObject([
       { content: 'two' },
     ]);
@@ -83,7 +97,7 @@ describe('the functions for an app’s own routes', () => {
     expect(await api.getMessages('nowhere')).toEqual([]);
   });
 
-  test('deleting says whether it did', async () => {
+  test('deleteMessage reports whether a message was deleted', async () => {
     const id = ids[0] ?? '';
     expect(await api.deleteMessage(id, 'bob')).toMatchObject({ changes: 0 });
     expect(await api.deleteMessage(id, 'eve')).toMatchObject({ changes: 0 });

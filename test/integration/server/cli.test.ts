@@ -2,11 +2,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { VERSION } from '../../../src/lib/version.ts';
 import { connectClient } from '../../helpers/server/checked-client.ts';
 import { startServer } from '../../helpers/server/comm-server.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 
-const CLI = fileURLToPath(new URL('../../../src/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../../src/server/cli/main.ts', import.meta.url));
 
 class Command implements AsyncDisposable {
   readonly #process: ChildProcess;
@@ -45,11 +46,11 @@ class Command implements AsyncDisposable {
   }
 }
 
-test.each(['SIGTERM', 'SIGINT'] as const)('it serves until %s, sends its clients away and exits 0', async (signal) => {
+test.each(['SIGTERM', 'SIGINT'] as const)('%s disconnects the clients and exits with 0', async (signal) => {
   await using directory = await temporaryDirectory();
   await using command = new Command(['serve', '--port', '0', '--database', `${directory.path}/comm.sqlite`]);
   const url = await command.listening();
-  expect(command.stderr).toMatch(/development mode/);
+  await expect.poll(() => command.stderr).toMatch(/development mode/);
   using alice = await connectClient(url, { userId: 'alice' });
   const { id: conversationId } = await alice.ask('conversation:create', { type: 'group', participantIds: [] });
   await alice.ask('message:send', { conversationId, content: 'Hi', type: 'text' });
@@ -59,7 +60,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)('it serves until %s, sends its clients
   expect(command.stdout).toBe(`lumen-comm listening on ${url}\n`);
 });
 
-test('it listens where the environment says, and believes only tokens when it has a secret', async () => {
+test('the environment configures address and JWTs, and user ids are no longer accepted', async () => {
   const env = {
     LUMEN_COMM_PORT: '0',
     LUMEN_COMM_DATABASE: ':memory:',
@@ -73,7 +74,7 @@ test('it listens where the environment says, and believes only tokens when it ha
   expect(command.stderr).toBe('');
 });
 
-test('a port that is taken is one clear line and exit 1', async () => {
+test('a port in use is reported in one line with exit code 1', async () => {
   await using server = await startServer();
   const { port } = server.server;
   await using command = new Command(['serve', '--port', String(port), '--database', ':memory:']);
@@ -84,25 +85,31 @@ test('a port that is taken is one clear line and exit 1', async () => {
 
 test.each<[why: string, args: string[], env: Record<string, string>, message: RegExp]>([
   ['an unknown option', ['serve', '--verbose'], {}, /--verbose/],
-  ['what is not available yet', ['serve', '--redis', 'redis://localhost'], {}, /not available yet/],
-  ['everybody believed in production', ['serve', '--port', '0'], { NODE_ENV: 'production' }, /--trust-user-id/],
-  ['everybody believed by everybody', ['serve', '--port', '0', '--host', '0.0.0.0'], {}, /--trust-user-id/],
-  ['an origin that is none', ['serve', '--port', '0', '--database', ':memory:', '--origin', 'x'], {}, /origin/],
-])('%s is refused with exit 2', async (_, args, env, message) => {
+  ['an extra argument', ['serve', 'now'], {}, /^lumen-comm: Unexpected argument "now"; serve takes only options\n/],
+  ['production without authentication', ['serve', '--port', '0'], { NODE_ENV: 'production' }, /--trust-user-id/],
+  ['a public address without authentication', ['serve', '--port', '0', '--host', '0.0.0.0'], {}, /--trust-user-id/],
+  ['an invalid origin', ['serve', '--port', '0', '--database', ':memory:', '--origin', 'x'], {}, /origin/],
+])('%s exits with 2', async (_, args, env, message) => {
   await using command = new Command(args, env);
   expect(await command.exit()).toBe(2);
   expect(command.stderr).toMatch(message);
   expect(command.stdout).toBe('');
 });
 
-test('a database that cannot be opened is told with exit 1', async () => {
+test('a database that cannot be opened is reported with exit code 1', async () => {
   await using command = new Command(['serve', '--port', '0', '--database', '/nowhere/at/all/comm.sqlite']);
   expect(await command.exit()).toBe(1);
   expect(command.stderr).toMatch(/nowhere\/at\/all\/comm\.sqlite.*unable to open database file/);
 });
 
-test('help goes to the standard output', async () => {
+test('--help writes to the standard output', async () => {
   await using command = new Command(['--help']);
   expect(await command.exit()).toBe(0);
-  expect(command.stdout).toMatch(/^Usage: lumen-comm serve/);
+  expect(command.stdout).toMatch(/^Usage: lumen-comm-server \[serve\]/);
+});
+
+test('--version prints the version of the package', async () => {
+  await using command = new Command(['--version']);
+  expect(await command.exit()).toBe(0);
+  expect(command.stdout).toBe(`${VERSION}\n`);
 });

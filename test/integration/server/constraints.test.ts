@@ -1,8 +1,8 @@
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ensureCommunicationTables } from '../../../src/server/store/migrate.ts';
+import { ensureCommunicationTables } from '../../../src/server/store/engine/migrate.ts';
 
-describe('the tables by themselves', () => {
+describe('constraints of the tables', () => {
   let db: DatabaseSync;
   beforeEach(() => {
     db = new DatabaseSync(':memory:');
@@ -16,18 +16,18 @@ describe('the tables by themselves', () => {
       .all()
       .map((row) => ({ ...row }));
 
-  test('stand when the call returns, on a synchronous driver', () => {
+  test('the tables exist when the call returns on a synchronous driver', () => {
     expect(rows("SELECT count(*) AS n FROM sqlite_master WHERE name IN ('conversations', 'messages')")).toEqual([
       { n: 2 },
     ]);
   });
 
-  test('a conversation is direct or a group', () => {
+  test('a conversation is either direct or a group', () => {
     db.exec("INSERT INTO conversations (id, type) VALUES ('d', 'direct'), ('g', 'group')");
     expect(() => db.exec("INSERT INTO conversations (id, type) VALUES ('x', 'channel')")).toThrow(/CHECK/);
   });
 
-  test('what belongs to a conversation goes with it', () => {
+  test('deleting a conversation deletes its rows in other tables', () => {
     db.exec(`
       INSERT INTO conversations (id, type) VALUES ('c', 'group');
       INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('c', 'ada');
@@ -44,7 +44,7 @@ describe('the tables by themselves', () => {
     ]);
   });
 
-  test('prekeys go with the bundle', () => {
+  test('deleting a bundle deletes its one-time prekeys', () => {
     db.exec(`
       INSERT INTO encryption_keys (user_id, identity_key, signed_pre_key_id, signed_pre_key, signed_pre_key_signature)
         VALUES ('ada', 'i', 1, 's', 'sig');
@@ -54,12 +54,12 @@ describe('the tables by themselves', () => {
     expect(rows('SELECT * FROM encryption_prekeys')).toEqual([]);
   });
 
-  test('a message of no conversation is refused', () => {
+  test('a message without a conversation is rejected', () => {
     const insert = "INSERT INTO messages (conversation_id, sender_id) VALUES ('nowhere', 'ada')";
     expect(() => db.exec(insert)).toThrow(/FOREIGN KEY/);
   });
 
-  test('one sender uses a client id once, and a place is taken once', () => {
+  test('a sender uses a client id once, and a position is used once', () => {
     db.exec("INSERT INTO conversations (id, type) VALUES ('c', 'group')");
     const insert = (seq: number, clientId: string) =>
       db.exec(`INSERT INTO messages (conversation_id, sender_id, seq, rev, client_id)
@@ -70,7 +70,7 @@ describe('the tables by themselves', () => {
   });
 });
 
-describe('rows that an app writes with its own SQL', () => {
+describe("rows written by the app's own SQL", () => {
   let db: DatabaseSync;
   beforeEach(() => {
     db = new DatabaseSync(':memory:');
@@ -81,7 +81,7 @@ describe('rows that an app writes with its own SQL', () => {
 
   const one = (sql: string) => ({ ...db.prepare(sql).get() });
 
-  test('messages get their place and revision', () => {
+  test('messages get seq and rev', () => {
     db.exec(
       "INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'one'), ('c', 'bob', 'two')",
     );
@@ -99,20 +99,20 @@ describe('rows that an app writes with its own SQL', () => {
     expect(one('SELECT seq, rev FROM conversations')).toEqual({ seq: 3, rev: 3 });
   });
 
-  test('an edit gets a revision', () => {
+  test('an edit gets a new rev', () => {
     db.exec("INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'one')");
     db.exec("UPDATE messages SET content = 'uno', updated_at = datetime('now') WHERE id = 1");
     expect(one('SELECT seq, rev, deleted_at FROM messages')).toEqual({ seq: 1, rev: 2, deleted_at: null });
     expect(one('SELECT seq, rev FROM conversations')).toEqual({ seq: 1, rev: 2 });
   });
 
-  test('the framework’s way of deleting leaves a tombstone', () => {
+  test("the framework's soft deletion becomes a tombstone", () => {
     db.exec("INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'one')");
     db.exec("UPDATE messages SET content = '', type = 'system', updated_at = '2024-01-01 00:00:00' WHERE id = 1");
     expect(one('SELECT rev, deleted_at FROM messages')).toEqual({ rev: 2, deleted_at: '2024-01-01 00:00:00' });
   });
 
-  test('members join with history read, and a pair is found by its key', () => {
+  test('members join with the history read, and the pair of a direct conversation is set', () => {
     db.exec("INSERT INTO messages (conversation_id, sender_id, content) VALUES ('c', 'ada', 'one')");
     db.exec("INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('c', 'bob'), ('c', 'ada')");
     expect(one('SELECT last_read_seq, inbox_rev, joined_inbox_rev FROM conversation_participants')).toEqual({
@@ -123,7 +123,7 @@ describe('rows that an app writes with its own SQL', () => {
     expect(one('SELECT direct_key FROM conversations')).toEqual({ direct_key: '["ada","bob"]' });
   });
 
-  test('a second conversation of a pair gets no key, also under OR REPLACE', () => {
+  test('a second conversation of a pair gets no direct key, also with OR REPLACE', () => {
     db.exec("INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('c', 'bob'), ('c', 'ada')");
     db.exec("INSERT INTO conversations (id, type) VALUES ('d', 'direct')");
     db.exec(
@@ -133,7 +133,7 @@ describe('rows that an app writes with its own SQL', () => {
     expect(one('SELECT count(*) AS n FROM conversations')).toEqual({ n: 2 });
   });
 
-  test('leaving leaves a tombstone, and coming back takes it away', () => {
+  test('deleting a participant records a departure, and rejoining removes it', () => {
     db.exec("INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('c', 'bob')");
     db.exec('DELETE FROM conversation_participants');
     expect(one('SELECT inbox_rev FROM comm_departures')).toEqual({ inbox_rev: 2 });
@@ -141,7 +141,7 @@ describe('rows that an app writes with its own SQL', () => {
     expect(one('SELECT count(*) AS n FROM comm_departures')).toEqual({ n: 0 });
   });
 
-  test('a new name gets a revision', () => {
+  test('renaming a conversation advances rev', () => {
     db.exec("UPDATE conversations SET name = 'New'");
     expect(one('SELECT rev FROM conversations')).toEqual({ rev: 1 });
   });

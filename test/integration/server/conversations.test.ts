@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 
-describe('conversations', () => {
+describe('ConversationService', () => {
   let chat: Chat;
   beforeEach(async () => {
     chat = await startChat({ presence: { presenceOf: () => new Map([['bob', 'away' as const]]) } });
@@ -11,7 +11,7 @@ describe('conversations', () => {
   const create = (type: 'direct' | 'group', participantIds: string[], userId = 'ada', name?: string) =>
     chat.conversations.create(caller(userId), { type, participantIds, name });
 
-  test('a group has its creator as owner, and everybody is told of it and in its room', async () => {
+  test('create makes the creator owner of a group, adds all members to the room and pushes to them', async () => {
     const { conversation, created } = await create('group', ['bob', 'ada', 'bob', 'cleo'], 'ada', 'Friends');
     const { id } = conversation;
     expect(created).toBe(true);
@@ -21,21 +21,21 @@ describe('conversations', () => {
       ['bob', 'member', 'away'],
       ['cleo', 'member', 'offline'],
     ]);
-    expect(chat.hub.rooms).toEqual([`ada enters ${id}`, `bob enters ${id}`, `cleo enters ${id}`]);
-    expect(chat.hub.pushes).toEqual(
+    expect(chat.broadcaster.rooms).toEqual([`ada enters ${id}`, `bob enters ${id}`, `cleo enters ${id}`]);
+    expect(chat.broadcaster.pushes).toEqual(
       ['ada', 'bob', 'cleo'].map((to) => ({ event: 'conversation:new', data: conversation, to: `user:${to}` })),
     );
   });
 
-  test('a pair has one direct conversation, whoever asks for it', async () => {
+  test("create returns the pair's direct conversation, whichever of the two asks", async () => {
     const first = await create('direct', ['bob']);
-    chat.hub.take();
+    chat.broadcaster.take();
     const second = await create('direct', ['ada'], 'bob');
     expect(second).toMatchObject({ created: false, conversation: { id: first.conversation.id } });
-    expect(chat.hub.take()).toEqual([]);
+    expect(chat.broadcaster.take()).toEqual([]);
   });
 
-  test('parallel requests of both sides make one direct conversation', async () => {
+  test('parallel requests of both users create one direct conversation', async () => {
     const made = await Promise.all(
       Array.from({ length: 20 }, (_, n) =>
         n % 2 === 0 ? create('direct', ['bob']) : create('direct', ['ada'], 'bob'),
@@ -43,10 +43,10 @@ describe('conversations', () => {
     );
     expect(new Set(made.map(({ conversation }) => conversation.id)).size).toBe(1);
     expect(made.filter(({ created }) => created)).toHaveLength(1);
-    expect(chat.hub.payloads('conversation:new')).toHaveLength(2);
+    expect(chat.broadcaster.payloads('conversation:new')).toHaveLength(2);
   });
 
-  test('names that could be taken for another pair are not', async () => {
+  test("similar user ids don't share a direct conversation", async () => {
     const odd = await create('direct', ['b","c'], 'a');
     const other = await create('direct', ['c'], 'a","b');
     expect(other.created).toBe(true);
@@ -54,14 +54,14 @@ describe('conversations', () => {
   });
 
   test.each([
-    ['nobody', []],
-    ['oneself', ['ada']],
+    ['no participants', []],
+    ['the creator', ['ada']],
     ['two others', ['bob', 'cleo']],
-  ])('a direct conversation with %s is refused', async (_title, others) => {
+  ])('a direct conversation with %s is rejected', async (_title, others) => {
     await expect(create('direct', others)).rejects.toMatchObject({ code: 'INVALID' });
   });
 
-  test('whoever lost their row in a direct conversation is back in it by asking for it', async () => {
+  test('create restores a member whose row was deleted by the app', async () => {
     const { conversation } = await create('direct', ['bob']);
     chat.sqlite.prepare("DELETE FROM conversation_participants WHERE user_id = 'ada'").run();
     expect((await create('direct', ['bob'])).conversation).toMatchObject({
@@ -70,7 +70,7 @@ describe('conversations', () => {
     });
   });
 
-  test('the list has the newest activity first, with last messages, unread counts and pages', async () => {
+  test('list returns pages, newest activity first, with last messages and unread counts', async () => {
     const ids: string[] = [];
     for (const other of ['bob', 'cleo', 'dan']) {
       chat.clock.advance(1_000);
@@ -89,7 +89,7 @@ describe('conversations', () => {
     expect(await chat.conversations.list(caller('eve'))).toEqual([]);
   });
 
-  test('a deleted last message is shown as its tombstone and not counted', async () => {
+  test('a deleted last message is returned as a tombstone and not counted as unread', async () => {
     const { id } = await chat.direct('ada', 'bob');
     const { id: messageId } = await chat.say('bob', id, 'oops');
     await chat.messages.delete(caller('bob'), { conversationId: id, messageId });
@@ -98,18 +98,18 @@ describe('conversations', () => {
     expect(listed?.lastMessage).toHaveProperty('deletedAt');
   });
 
-  test('joining enters the room before it reads, and answers with the heads', async () => {
+  test('join adds the socket to the room before reading, and returns the head', async () => {
     const { id } = await chat.direct('ada', 'bob');
     await chat.say('bob', id, 'hi');
-    chat.hub.rooms.length = 0;
+    chat.broadcaster.rooms.length = 0;
     const joined = await chat.conversations.join(caller('ada', 's1'), { conversationId: id });
     expect(joined).toMatchObject({ head: { seq: 1, rev: 1 }, conversation: { id, unreadCount: 1 } });
-    expect(chat.hub.rooms).toEqual([`socket s1 enters ${id}`]);
+    expect(chat.broadcaster.rooms).toEqual([`socket s1 enters ${id}`]);
   });
 
-  test('strangers learn of nothing and enter nothing', async () => {
+  test("users who aren't members read nothing and join no room", async () => {
     const { id } = await chat.direct('ada', 'bob');
-    chat.hub.rooms.length = 0;
+    chat.broadcaster.rooms.length = 0;
     const eve = caller('eve', 's9');
     for (const attempt of [
       () => chat.conversations.get(eve, id),
@@ -120,23 +120,23 @@ describe('conversations', () => {
     ]) {
       await expect(attempt()).rejects.toMatchObject({ code: 'NOT_FOUND', message: 'Not found' });
     }
-    expect(chat.hub.rooms).toEqual([]);
+    expect(chat.broadcaster.rooms).toEqual([]);
   });
 
-  test('a socket leaves the room, its user stays in the conversation', async () => {
+  test('leave removes the socket from the room and keeps the membership', async () => {
     const { id } = await chat.direct('ada', 'bob');
     expect(await chat.conversations.leave(caller('ada', 's1'), { conversationId: id })).toBeNull();
-    expect(chat.hub.rooms.at(-1)).toBe(`socket s1 leaves ${id}`);
+    expect(chat.broadcaster.rooms.at(-1)).toBe(`socket s1 leaves ${id}`);
     expect(await chat.conversations.get(caller('ada'), id)).toMatchObject({ id });
   });
 
   test.each(['archived', 'muted', 'pinned'] as const)(
-    '%s is one’s own, told to one’s own devices, once',
+    '%s is a flag per user, pushed once to the user’s devices',
     async (flag) => {
       const { id } = await chat.direct('ada', 'bob');
       await chat.conversations.setFlag(caller('ada', 's1'), id, flag, true);
       await chat.conversations.setFlag(caller('ada', 's1'), id, flag, true);
-      expect(chat.hub.pushes).toEqual([
+      expect(chat.broadcaster.pushes).toEqual([
         {
           event: 'conversation:updated',
           data: { id, [flag]: true, flagsRev: expect.any(Number) as unknown },
@@ -145,14 +145,14 @@ describe('conversations', () => {
       ]);
       const flagged = await chat.conversations.get(caller('ada'), id);
       expect(flagged).toMatchObject({ [flag]: true });
-      expect(chat.hub.pushes).toMatchObject([{ data: { flagsRev: flagged.flagsRev } }]);
+      expect(chat.broadcaster.pushes).toMatchObject([{ data: { flagsRev: flagged.flagsRev } }]);
       expect(await chat.conversations.get(caller('bob'), id)).toMatchObject({ [flag]: false, flagsRev: 0 });
       await chat.conversations.setFlag(caller('ada'), id, flag, false);
       expect(await chat.conversations.get(caller('ada'), id)).toMatchObject({ [flag]: false });
     },
   );
 
-  test('one flag leaves the others as they are', async () => {
+  test('setting one flag keeps the others', async () => {
     const { id } = await chat.direct('ada', 'bob');
     await chat.conversations.setFlag(caller('ada'), id, 'pinned', true);
     await chat.conversations.setFlag(caller('ada'), id, 'muted', true);
@@ -163,23 +163,23 @@ describe('conversations', () => {
     });
   });
 
-  test('a new name moves the revision and is told to all, without what is only the caller’s', async () => {
+  test('rename advances rev and pushes only fields that are equal for all members', async () => {
     const { id } = await chat.group('ada', 'bob');
     await chat.say('bob', id, 'hi');
     await chat.conversations.setFlag(caller('ada'), id, 'pinned', true);
-    chat.hub.take();
+    chat.broadcaster.take();
     const renamed = await chat.conversations.rename(caller('ada'), { conversationId: id, name: 'New' });
     expect(renamed).toMatchObject({ name: 'New', unreadCount: 1, pinned: true, head: { seq: 1, rev: 2 } });
-    const [push] = chat.hub.payloads('conversation:updated');
+    const [push] = chat.broadcaster.payloads('conversation:updated');
     expect(push).toMatchObject({ id, name: 'New', head: { seq: 1, rev: 2 }, participants: renamed.participants });
     for (const personal of ['unreadCount', 'pinned', 'muted', 'archived', 'flagsRev', 'lastMessage']) {
       expect(push).not.toHaveProperty(personal);
     }
     await chat.conversations.rename(caller('ada'), { conversationId: id, name: 'New' });
-    expect(chat.hub.payloads('conversation:updated')).toHaveLength(1);
+    expect(chat.broadcaster.payloads('conversation:updated')).toHaveLength(1);
   });
 
-  test('members and people of a direct conversation do not rename it', async () => {
+  test('members cannot rename a group, and direct conversations cannot be renamed', async () => {
     const group = await chat.group('ada', 'bob');
     const direct = await chat.direct('ada', 'bob');
     for (const [userId, conversationId] of [['bob', group.id] as const, ['ada', direct.id] as const]) {

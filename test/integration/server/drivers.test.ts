@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import BetterSqlite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { databaseOf } from '../../../src/server/store/database.ts';
-import { connectionOf } from '../../../src/server/store/sqlite-port.ts';
+import { databaseOf } from '../../../src/server/store/engine/database.ts';
+import { connectionOf } from '../../../src/server/store/engine/sqlite.ts';
 import { caller, startChat } from '../../helpers/server/chat.ts';
 import { DATABASES } from '../../helpers/server/databases.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 
 describe.each(Object.entries(DATABASES))('on %s', (_name, open) => {
-  test('people chat, and everything is there after a restart', async () => {
+  test('chat works, and the data survives a restart', async () => {
     await using directory = await temporaryDirectory();
     const path = join(directory.path, 'comm.sqlite');
     const first = open(path);
@@ -17,7 +17,7 @@ describe.each(Object.entries(DATABASES))('on %s', (_name, open) => {
     const hello = await chat.say('ada', id, 'hello world', { clientId: 'c-1' });
     await chat.messages.react(caller('bob'), { conversationId: id, messageId: hello.id, emoji: '👍' });
     await chat.messages.edit(caller('ada'), { conversationId: id, messageId: hello.id, content: 'hello all' });
-    await chat.reading.read(caller('bob'), { conversationId: id, messageId: hello.id });
+    await chat.receipts.read(caller('bob'), { conversationId: id, messageId: hello.id });
     const gone = await chat.say('bob', id, 'oops');
     await chat.messages.delete(caller('bob'), { conversationId: id, messageId: gone.id });
     await chat.membership.add(caller('ada'), { conversationId: id, userIds: ['cleo'] });
@@ -37,7 +37,7 @@ describe.each(Object.entries(DATABASES))('on %s', (_name, open) => {
     second.close();
   });
 
-  test('reads, writes and refusals at the same time keep out of each other’s way', async () => {
+  test("concurrent reads, writes and rejections don't interleave", async () => {
     const { db, close } = open(':memory:');
     const chat = await startChat({ db });
     const { id } = await chat.direct('ada', 'bob');
@@ -51,7 +51,9 @@ describe.each(Object.entries(DATABASES))('on %s', (_name, open) => {
     expect(refused.map((each) => 'reason' in each && (each.reason as { code: string }).code)).toEqual(
       Array.from({ length: 30 }, () => 'NOT_FOUND'),
     );
-    expect(chat.hub.payloads('message:new').map(({ seq }) => seq)).toEqual(Array.from({ length: 30 }, (_, n) => n + 1));
+    expect(chat.broadcaster.payloads('message:new').map(({ seq }) => seq)).toEqual(
+      Array.from({ length: 30 }, (_, n) => n + 1),
+    );
     // A page is of one moment: without holes, whatever is being written.
     for (const each of results) {
       if (each.status !== 'fulfilled' || !Array.isArray(each.value)) continue;
@@ -62,7 +64,7 @@ describe.each(Object.entries(DATABASES))('on %s', (_name, open) => {
   });
 });
 
-test('two wrappers around one connection are one database', () => {
+test('two wrappers of one connection are one database', () => {
   const raw = new BetterSqlite(':memory:');
   const wrapped = { raw, all: () => [], get: () => undefined, run: () => undefined, exec: () => undefined };
   expect(connectionOf(wrapped)).toBe(raw);

@@ -5,7 +5,7 @@ import type { Message } from '../../../src/protocol/messages.ts';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 import { envelopeOf } from '../../helpers/server/envelopes.ts';
 
-describe('an encrypted message', () => {
+describe('encrypted messages', () => {
   let chat: Chat;
   let pair: string;
   let group: string;
@@ -36,9 +36,9 @@ describe('an encrypted message', () => {
     ['bob', 'sent'],
     ['ada', 'INVALID'],
     ['eve', 'INVALID'],
-    ['nobody', 'INVALID'],
+    ['unknown', 'INVALID'],
     ['the conversation', 'INVALID'],
-  ])('of a pair is for the other one: to %s, %s', async (to, outcome) => {
+  ])('an envelope in a direct conversation must be for the other user: to %s, %s', async (to, outcome) => {
     const sent = secret(pair, envelopeOf('ada', to === 'the conversation' ? pair : to));
     expect(await outcomeOf(sent)).toBe(outcome);
   });
@@ -49,18 +49,18 @@ describe('an encrypted message', () => {
     ['ada', 'INVALID'],
     ['eve', 'INVALID'],
     ['another conversation', 'INVALID'],
-  ])('of a group is for all of it or for one member: to %s, %s', async (to, outcome) => {
+  ])('an envelope in a group must be for the group or a member: to %s, %s', async (to, outcome) => {
     const recipient = { 'the conversation': group, 'another conversation': pair }[to] ?? to;
     expect(await outcomeOf(secret(group, envelopeOf('ada', recipient)))).toBe(outcome);
   });
 
-  test('a refused envelope uses up no number', async () => {
+  test('a rejected envelope consumes no seq', async () => {
     await expect(secret(pair, envelopeOf('ada', 'eve'))).rejects.toMatchObject({ code: 'INVALID' });
     expect((await secret(pair, envelopeOf('ada', 'bob'))).seq).toBe(1);
   });
 
-  test('a stranger learns nothing of who is in a conversation', async () => {
-    const attempts = ['bob', 'nobody'].map((to) =>
+  test("a user who isn't a member can't find out who is", async () => {
+    const attempts = ['bob', 'unknown'].map((to) =>
       chat.say('eve', pair, 'x', { encrypted: true, envelope: envelopeOf('eve', to) }).catch((error: unknown) => error),
     );
     const [known, unknown] = await Promise.all(attempts);
@@ -68,7 +68,7 @@ describe('an encrypted message', () => {
     expect(known).toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  test('sent twice is one message, even when its recipient has left meanwhile', async () => {
+  test('a repeated send returns the stored message, also if the recipient has left', async () => {
     const envelope = envelopeOf('ada', 'cleo');
     const first = await secret(group, envelope, 'c-1');
     await chat.membership.remove(caller('ada'), { conversationId: group, userId: 'cleo' });
@@ -76,11 +76,11 @@ describe('an encrypted message', () => {
     await expect(secret(group, envelope, 'c-2')).rejects.toMatchObject({ code: 'INVALID' });
   });
 
-  test('has its envelope wherever it is read', async () => {
+  test('every read returns the envelope', async () => {
     const envelope = envelopeOf('ada', 'bob');
     const sent = await secret(pair, envelope);
     const whole = { content: '', encrypted: true, envelope };
-    expect(chat.hub.payloads('message:new').at(-1)).toMatchObject(whole);
+    expect(chat.broadcaster.payloads('message:new').at(-1)).toMatchObject(whole);
     expect(await chat.history.get('bob', sent.id)).toMatchObject(whole);
     expect((await chat.history.list('bob', pair))[0]).toMatchObject(whole);
     expect((await chat.sync.changes(caller('bob'), pair, { after: 0 })).changes.at(-1)).toMatchObject(whole);
@@ -93,21 +93,21 @@ describe('an encrypted message', () => {
     expect((await chat.conversations.get(caller('bob'), pair)).lastMessage).toMatchObject(whole);
   });
 
-  test('is edited by another envelope, which is stored and told like any edit', async () => {
+  test('an edit replaces the envelope and is pushed like any edit', async () => {
     const sent = await secret(pair, envelopeOf('ada', 'bob', 'before'));
     const envelope = envelopeOf('ada', 'bob', 'after');
-    chat.hub.take();
+    chat.broadcaster.take();
     const edited = await edit(sent, envelope);
     expect(edited).toMatchObject({ content: '', encrypted: true, envelope, seq: sent.seq, rev: (sent.rev ?? 0) + 1 });
-    expect(chat.hub.payloads('message:updated')).toEqual([edited]);
+    expect(chat.broadcaster.payloads('message:updated')).toEqual([{ ...edited, messageId: sent.id, editedBy: 'ada' }]);
     expect(await chat.history.get('bob', sent.id)).toEqual(edited);
-    chat.hub.take();
+    chat.broadcaster.take();
     // Repeating it changes nothing, whatever placeholder comes along.
     expect(await edit(sent, { ...envelope }, 'ada', 'another placeholder')).toEqual(edited);
-    expect(chat.hub.take()).toEqual([]);
+    expect(chat.broadcaster.take()).toEqual([]);
   });
 
-  test('is not edited in the clear, and nothing else by an envelope', async () => {
+  test('only an envelope edits an encrypted message, and it edits no other', async () => {
     const sent = await secret(pair, envelopeOf('ada', 'bob'));
     await expect(edit(sent)).rejects.toMatchObject({ code: 'CONFLICT' });
     const plain = await chat.say('ada', pair, 'plain');
@@ -116,7 +116,7 @@ describe('an encrypted message', () => {
     expect(await chat.history.get('bob', sent.id)).toEqual(sent);
   });
 
-  test('an edit is checked as a new one is', async () => {
+  test('the envelope of an edit is validated like a new one', async () => {
     const sent = await secret(pair, envelopeOf('ada', 'bob'));
     await expect(edit(sent, envelopeOf('bob', 'ada'))).rejects.toMatchObject({ code: 'FORBIDDEN' });
     await expect(edit(sent, envelopeOf('ada', 'eve'))).rejects.toMatchObject({ code: 'INVALID' });
@@ -126,7 +126,7 @@ describe('an encrypted message', () => {
     await expect(edit(sent, envelopeOf('ada', 'bob', 'again'))).rejects.toMatchObject({ code: 'CONFLICT' });
   });
 
-  test('is found by no search: not by its placeholder, its envelope or what it was edited to', async () => {
+  test("search doesn't find the placeholder, the envelope or its edits", async () => {
     const sent = await secret(pair, envelopeOf('ada', 'bob', 'findable'));
     await chat.store.indexed();
     await edit(sent, envelopeOf('ada', 'bob', 'findable again'));
@@ -137,7 +137,7 @@ describe('an encrypted message', () => {
     }
   });
 
-  test('leaves nothing of its envelope when it is deleted', async () => {
+  test('a deletion removes the envelope', async () => {
     const sent = await secret(pair, envelopeOf('ada', 'bob'));
     await chat.messages.delete(caller('ada'), { conversationId: pair, messageId: sent.id });
     const tombstone = await chat.history.get('bob', sent.id);

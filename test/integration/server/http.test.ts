@@ -6,8 +6,8 @@ import { startServer } from '../../helpers/server/comm-server.ts';
 
 const APP = 'https://app.example.com';
 
-describe('pages from elsewhere', () => {
-  test('that are listed may use REST, and are told so', async () => {
+describe('cross-origin requests', () => {
+  test('a listed origin may use REST and gets CORS headers', async () => {
     await using server = await startServer({ origin: APP });
     const preflight = await fetch(`${server.url}/__nk_comm/conversations`, {
       method: 'OPTIONS',
@@ -22,11 +22,24 @@ describe('pages from elsewhere', () => {
     expect(response.headers.get('vary')).toMatch(/Origin/i);
   });
 
-  test('that are not listed are refused before anything is done for them', async () => {
+  test("an origin that isn't listed is rejected before the request is handled", async () => {
     await using server = await startServer();
     const response = await server.rest('/conversations', 'alice', { headers: { origin: 'https://evil.example' } });
     expect([response.status, await response.json()]).toMatchObject([403, { error: { code: 'FORBIDDEN' } }]);
     expect(response.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  test('a page of an origin that is not listed can read why its handshake is rejected, and nothing else', async () => {
+    await using server = await startServer({ origin: APP });
+    const ask = (origin: string, query: string) =>
+      fetch(`${server.url}/__nk_socketio/?EIO=4&transport=polling${query}`, { headers: { origin } });
+    for (const query of ['', '&sid=unknown']) {
+      const rejected = await ask('https://evil.example', query);
+      expect([rejected.status, await rejected.json()]).toMatchObject([403, { error: { code: 'FORBIDDEN' } }]);
+      expect(rejected.headers.get('access-control-allow-origin')).toBe('*');
+    }
+    const unknown = await ask(APP, '&sid=unknown');
+    expect([unknown.status, unknown.headers.get('access-control-allow-origin')]).toEqual([400, APP]);
   });
 
   test.each(['websocket', 'polling'] as const)('that are not listed get no socket by %s', async (transport) => {
@@ -48,7 +61,7 @@ describe('pages from elsewhere', () => {
   });
 });
 
-test('a page whose name was made to resolve to this machine reads nothing in development mode', async () => {
+test('DNS rebinding to the loopback address reads nothing in development mode', async () => {
   await using server = await startServer();
   const statusOf = async (path: string): Promise<number | undefined> => {
     const headers = { host: 'evil.example:3000', 'x-user-id': 'alice' };
@@ -61,7 +74,7 @@ test('a page whose name was made to resolve to this machine reads nothing in dev
   expect(await statusOf('/__nk_socketio/?EIO=4&transport=polling&userId=alice')).toBe(403);
 });
 
-test('what is not ours is the app’s to answer', async () => {
+test('requests outside the protocol are handled by the app', async () => {
   await using server = await startServer({
     fetch: async (incoming) =>
       new Response(`${incoming.method} ${new URL(incoming.url).pathname} ${await incoming.text()}`, {
@@ -79,20 +92,20 @@ test('what is not ours is the app’s to answer', async () => {
   expect(response.headers.get('x-content-type-options')).toBe('nosniff');
 });
 
-test('where there is no app, what is not ours is not there', async () => {
+test('without an app, requests outside the protocol get 404', async () => {
   await using server = await startServer();
   const response = await fetch(`${server.url}/page`);
   expect([response.status, await response.json()]).toMatchObject([404, { error: { code: 'NOT_FOUND' } }]);
 });
 
-test('an app that fails is answered for', async () => {
+test('a failing app handler gets status 500', async () => {
   await using server = await startServer({ fetch: () => Promise.reject(new Error('secret of the app')) });
   const response = await fetch(`${server.url}/page`);
   expect(response.status).toBe(500);
   expect(await response.text()).not.toContain('secret');
 });
 
-test('a HEAD has the headers of a GET and no body', async () => {
+test('HEAD returns the headers of GET without a body', async () => {
   await using server = await startServer();
   const response = await fetch(`${server.url}/healthz`, { method: 'HEAD' });
   expect([response.status, await response.text()]).toEqual([200, '']);

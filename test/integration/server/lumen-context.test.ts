@@ -11,20 +11,21 @@ import {
   createCommunicationRoutes,
   useCommunicationStore,
 } from '../../../src/server/index.ts';
-import { REQUEST_SCHEMAS } from '../../../src/protocol/schemas.ts';
+import { REQUEST_SCHEMAS } from '../../../src/protocol/event-schemas.ts';
 import { connectClient } from '../../helpers/server/checked-client.ts';
+import { keyBundle } from '../../helpers/server/keys.ts';
 import { LumenBus } from '../../helpers/server/lumen-context.ts';
 
 const quiet = () => ({ logger: silentLogger, store: new CommunicationStore() });
 
-describe('a bare context', () => {
-  test('is listened to before the call returns', () => {
+describe('a context without a Socket.IO socket', () => {
+  test('listeners are registered before the call returns', () => {
     const context = new LumenBus().context('s1', { query: { userId: 'alice' } });
     createCommunicationHandler(quiet())(context);
     expect(context.listens.toSorted()).toEqual(Object.keys(REQUEST_SCHEMAS).toSorted());
   });
 
-  test('is enough to chat in memory, by the same rules', async () => {
+  test('chat works in memory with the same rules', async () => {
     const bus = new LumenBus();
     const handle = createCommunicationHandler(quiet());
     const [alice, bob, mallory] = ['alice', 'bob', 'mallory'].map((userId) => {
@@ -32,7 +33,7 @@ describe('a bare context', () => {
       handle(context);
       return context;
     });
-    if (alice === undefined || bob === undefined || mallory === undefined) throw new Error('Nobody');
+    if (alice === undefined || bob === undefined || mallory === undefined) throw new Error('No clients');
     const created = await alice.ask('conversation:create', { type: 'direct', participantIds: ['bob'] });
     const conversationId = created.data?.id ?? '';
     expect(await bob.next('conversation:new')).toMatchObject({ id: conversationId });
@@ -47,17 +48,17 @@ describe('a bare context', () => {
     expect(await mallory.ask('conversation:join', { conversationId })).toMatchObject({ error: { code: 'NOT_FOUND' } });
   });
 
-  test('without a user is warned about and disconnected', async () => {
+  test('a context without a user is logged and disconnected', async () => {
     const warnings: string[] = [];
     const logger: Logger = { ...silentLogger, warn: (message) => warnings.push(message) };
     const context = new LumenBus().context('s1');
     createCommunicationHandler({ ...quiet(), logger })(context);
-    expect([context.disconnects, warnings]).toEqual([1, ['a connection was refused']]);
+    expect([context.disconnects, warnings]).toEqual([1, ['connection rejected']]);
     expect(context.pushes).toMatchObject([{ event: 'error', data: { code: 'UNAUTHENTICATED' } }]);
     expect(await context.ask('comm:ping', {})).toMatchObject({ error: { code: 'UNAUTHENTICATED' } });
   });
 
-  test('that goes before it stands leaves nothing behind', async () => {
+  test('a context closed while opening leaves no state', async () => {
     const store = new CommunicationStore();
     const context = new LumenBus().context('s1', { query: { userId: 'alice' } });
     const cleanup = createCommunicationHandler({ ...quiet(), store })(context);
@@ -67,7 +68,26 @@ describe('a bare context', () => {
     expect(store.isUserOnline('alice')).toBe(false);
   });
 
-  test('shows in the store that is handed in, and else in the one for all', async () => {
+  test('the store has a copy of published keys without those that were handed out', async () => {
+    const store = new CommunicationStore();
+    const bus = new LumenBus();
+    const handle = createCommunicationHandler({ ...quiet(), store });
+    const [alice, bob] = [
+      bus.context('s1', { query: { userId: 'alice' } }),
+      bus.context('s2', { query: { userId: 'bob' } }),
+    ];
+    for (const each of [alice, bob]) handle(each);
+    await alice.ask('conversation:create', { type: 'direct', participantIds: ['bob'] });
+    await bob.ask('encryption:upload-keys', keyBundle(2));
+    expect(store.getKeyBundle('bob')).toMatchObject({ userId: 'bob' });
+    expect(store.getOneTimePreKeyCount('bob')).toBe(2);
+    alice.receive('encryption:request-keys', { recipientId: 'bob' });
+    expect(await alice.next('encryption:keys-response')).toMatchObject({ oneTimePreKey: { keyId: 1 } });
+    expect(store.getKeyBundle('bob')?.oneTimePreKeys).toMatchObject([{ keyId: 2 }]);
+    expect(store.getOneTimePreKeyCount('bob')).toBe(1);
+  });
+
+  test('connections are registered in the given store, else in the shared one', async () => {
     const store = new CommunicationStore();
     const first = new LumenBus().context('s1', { query: { userId: 'a person of this test' } });
     const cleanup = createCommunicationHandler({ logger: silentLogger, store })(first);
@@ -84,7 +104,7 @@ describe('a bare context', () => {
   });
 });
 
-test('a database that cannot be prepared is an answer, not silence, and is tried again', async () => {
+test('a failed preparation of the database is reported to the client and retried', async () => {
   const db = new DatabaseSync(':memory:');
   db.exec('CREATE TABLE comm_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT)');
   db.exec("INSERT INTO comm_migrations VALUES (999, 'from the future', '')");
@@ -98,7 +118,7 @@ test('a database that cannot be prepared is an answer, not silence, and is tried
   expect(await later.ask('comm:ping', {})).toMatchObject({ ok: true });
 });
 
-test('handler, functions and routes of one database are one server', async () => {
+test('handlers, API functions and routes with the same database share a server', async () => {
   const db = new DatabaseSync(':memory:');
   const handle = createCommunicationHandler({ ...quiet(), db });
   const alice = new LumenBus().context('s1', { query: { userId: 'alice' } });
@@ -114,7 +134,7 @@ test('handler, functions and routes of one database are one server', async () =>
   expect(await response.json()).toMatchObject([{ id }]);
 });
 
-test('a configuration holds whichever of them is made first', async () => {
+test('the first configuration applies, whichever of them is created first', async () => {
   const db = new DatabaseSync(':memory:');
   createCommunicationApiHandlers(db);
   const handle = createCommunicationHandler({ ...quiet(), db, config: { maxMessageLength: 3 } });
@@ -125,7 +145,7 @@ test('a configuration holds whichever of them is made first', async () => {
   expect(await alice.ask('message:send', send)).toMatchObject({ error: { code: 'MESSAGE_TOO_LONG' } });
 });
 
-test('a framework that asks for the handler late, on its own Socket.IO, is served the same', async () => {
+test('a framework that attaches the handler late, on its own Socket.IO, is served', async () => {
   const http = createServer();
   const io = new Server(http, { path: '/__nk_socketio/' });
   const handle = createCommunicationHandler({ ...quiet(), db: new DatabaseSync(':memory:') });

@@ -1,21 +1,23 @@
-import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { MailboxService } from '../../../src/server/services/mailbox.ts';
-import { mailboxUse } from '../../../src/server/store/mailbox.ts';
+import type { MailboxService } from '../../../src/server/services/e2ee/mailbox-service.ts';
+import { mailboxUsage } from '../../../src/server/store/queries/mailbox.ts';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 import { DATABASES } from '../../helpers/server/databases.ts';
 import { sessionInit } from '../../helpers/server/envelopes.ts';
 import { handedTo, mailboxOf } from '../../helpers/server/mailbox.ts';
+import { fc } from '../../helpers/property.ts';
 
 const DAY_MS = 86_400_000;
 
-describe('a mailbox', () => {
+describe('MailboxService', () => {
   let chat: Chat;
   let mailbox: MailboxService;
   beforeEach(async () => {
     chat = await startChat();
     mailbox = mailboxOf(chat);
-    await chat.group('ada', 'bob', 'cleo');
+    const { id } = await chat.group('ada', 'bob', 'cleo');
+    // Bob knows the others, so that they may use his whole mailbox.
+    await chat.say('bob', id, 'hello');
   });
   afterEach(() => chat.sqlite.close());
 
@@ -25,18 +27,18 @@ describe('a mailbox', () => {
   const collect = async (socketId: string): Promise<string[]> => {
     mailbox.connected(caller('bob', socketId));
     await mailbox.acknowledge(caller('bob'), { mailboxIds: ['0'] });
-    return handedTo(socketId, chat.hub.pushes).map(([, text]) => text);
+    return handedTo(socketId, chat.broadcaster.pushes).map(([, text]) => text);
   };
   const rows = (): number => Number(chat.sqlite.prepare('SELECT count(*) AS n FROM comm_mailbox').get()?.['n']);
   /** Rows as if others had filled it. */
-  const fill = (count: number, size: number, sender = 'somebody'): void => {
+  const fill = (count: number, size: number, sender = 'sender'): void => {
     chat.sqlite.exec(`
       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
       INSERT INTO comm_mailbox (recipient_id, sender_id, digest, size, stored_at, envelope)
       SELECT 'bob', '${sender} ' || i, 'digest', ${size}, '${new Date(chat.clock.now()).toISOString()}', '{}' FROM n`);
   };
 
-  test('keeps an envelope for thirty days, and hands over none that is older', async () => {
+  test('envelopes expire after thirty days', async () => {
     await send('old');
     chat.clock.advance(DAY_MS);
     await send('newer');
@@ -46,7 +48,7 @@ describe('a mailbox', () => {
     expect(await collect('s2')).toEqual(['newer']);
   });
 
-  test('is swept of what has expired when somebody writes, whoever it was for', async () => {
+  test('a write sweeps expired envelopes of all mailboxes', async () => {
     await send('to cleo', 'ada', 'cleo');
     chat.clock.advance(31 * DAY_MS);
     fill(2_500, 10);
@@ -57,7 +59,7 @@ describe('a mailbox', () => {
     expect(rows()).toBe(1);
   });
 
-  test('takes two thousand envelopes and 16 MiB, and then refuses until some are acknowledged', async () => {
+  test('a mailbox holds 2,000 envelopes and 16 MiB, then rejects until some are acknowledged', async () => {
     fill(1_999, 10);
     await send('the last one');
     await expect(send('too many')).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfterMs: 600_000 });
@@ -68,10 +70,23 @@ describe('a mailbox', () => {
     chat.sqlite.exec('DELETE FROM comm_mailbox');
     fill(128, 128 * 1_024);
     await expect(send('too large')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
-    await send('to somebody else', 'ada', 'cleo');
+    await send('to another user', 'ada', 'cleo');
   });
 
-  test('takes half a megabyte of one sender, and others have room still', async () => {
+  test('strangers may use half of a mailbox', async () => {
+    await chat.group('eve', 'bob');
+    fill(999, 10);
+    await send('the last one', 'eve');
+    await expect(send('too many', 'eve')).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfterMs: 600_000 });
+    await send('known');
+
+    chat.sqlite.exec('DELETE FROM comm_mailbox');
+    fill(64, 128 * 1_024);
+    await expect(send('too large', 'eve')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    await send('known');
+  });
+
+  test('a sender may use half a megabyte of a mailbox', async () => {
     const large = (index: number): string => `${index}`.padEnd(90_000, '.');
     for (let index = 0; index < 4; index += 1) await send(large(index));
     await expect(send(large(5))).rejects.toMatchObject({ code: 'RATE_LIMITED' });
@@ -79,45 +94,45 @@ describe('a mailbox', () => {
     await send('small');
   });
 
-  test('of a refusal nothing is stored and nothing told', async () => {
-    chat.hub.take();
+  test('a rejected envelope is neither stored nor pushed', async () => {
+    chat.broadcaster.take();
     const strange = { ...sessionInit('ada', 'bob'), recipientId: 'cleo' };
     await expect(mailbox.send(caller('ada'), strange)).rejects.toMatchObject({ code: 'INVALID' });
     await expect(mailbox.send(caller('ada'), sessionInit('cleo', 'bob'))).rejects.toMatchObject({ code: 'FORBIDDEN' });
     await expect(mailbox.send(caller('eve'), sessionInit('eve', 'bob'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    await expect(mailbox.send(caller('ada'), sessionInit('ada', 'nobody'))).rejects.toMatchObject({
+    await expect(mailbox.send(caller('ada'), sessionInit('ada', 'unknown'))).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
-    expect([rows(), chat.hub.take()]).toEqual([0, []]);
+    expect([rows(), chat.broadcaster.take()]).toEqual([0, []]);
   });
 
-  test('passes over a row that is no envelope, and goes on', async () => {
+  test('an invalid stored envelope is skipped', async () => {
     fill(150, 10);
     await send('readable');
     expect(await collect('s1')).toEqual([]);
     // The first page had nothing that can be acknowledged, so the second followed by itself.
     await mailbox.acknowledge(caller('bob'), { mailboxIds: ['0'] });
-    expect(handedTo('s1', chat.hub.pushes).map(([, text]) => text)).toEqual(['readable']);
+    expect(handedTo('s1', chat.broadcaster.pushes).map(([, text]) => text)).toEqual(['readable']);
   });
 
-  test('a client that leaves some open for ever is handed the rest all the same', async () => {
+  test('a client that never acknowledges some entries still receives the rest', async () => {
     for (let index = 0; index < 190; index += 1) await send(`a ${index}`);
     for (let index = 0; index < 190; index += 1) await send(`c ${index}`, 'cleo');
     await collect('s1');
     for (;;) {
-      const handed = handedTo('s1', chat.hub.pushes);
+      const handed = handedTo('s1', chat.broadcaster.pushes);
       // Every other one.
       const mailboxIds = handed.map(([id]) => id).filter((_, index) => index % 2 === 0);
       for (let from = 0; from < mailboxIds.length; from += 200) {
         await mailbox.acknowledge(caller('bob'), { mailboxIds: mailboxIds.slice(from, from + 200) });
       }
       await mailbox.acknowledge(caller('bob'), { mailboxIds: ['0'] });
-      if (handedTo('s1', chat.hub.pushes).length === handed.length) break;
+      if (handedTo('s1', chat.broadcaster.pushes).length === handed.length) break;
     }
-    expect(handedTo('s1', chat.hub.pushes)).toHaveLength(380);
+    expect(handedTo('s1', chat.broadcaster.pushes)).toHaveLength(380);
   });
 
-  test('when it cannot be read, the next envelope tries again', async () => {
+  test('a failed read is retried with the next envelope', async () => {
     await send('first');
     chat.sqlite.exec('ALTER TABLE comm_mailbox RENAME TO hidden');
     mailbox.connected(caller('bob', 's1'));
@@ -125,7 +140,7 @@ describe('a mailbox', () => {
     chat.sqlite.exec('ALTER TABLE hidden RENAME TO comm_mailbox');
     await send('second');
     await mailbox.acknowledge(caller('bob'), { mailboxIds: ['0'] });
-    expect(handedTo('s1', chat.hub.pushes).map(([, text]) => text)).toEqual(['first', 'second']);
+    expect(handedTo('s1', chat.broadcaster.pushes).map(([, text]) => text)).toEqual(['first', 'second']);
   });
 });
 
@@ -141,7 +156,7 @@ const steps = fc.array(
 );
 
 test.each(['node:sqlite', 'an asynchronous LumenDb'])(
-  'whatever is sent, acknowledged and reconnected at once on %s: each socket has all in order, without a gap',
+  'on %s each socket receives all entries in order, however sends, acknowledgements and reconnects interleave',
   async (driver) => {
     await fc.assert(
       fc.asyncProperty(steps, async (plan: readonly Step[]) => {
@@ -155,7 +170,7 @@ test.each(['node:sqlite', 'an asynchronous LumenDb'])(
         const acknowledged = new Set<string>();
         let sockets = 0;
         const acknowledge = (share: number): void => {
-          const ids = handedTo(`s${sockets}`, chat.hub.pushes).flatMap(([id], index) =>
+          const ids = handedTo(`s${sockets}`, chat.broadcaster.pushes).flatMap(([id], index) =>
             index % share === 0 ? [id] : [],
           );
           const fresh = ids.filter((id) => !acknowledged.has(id)).slice(0, 200);
@@ -188,7 +203,7 @@ test.each(['node:sqlite', 'an asynchronous LumenDb'])(
 
         const byId = new Map<string, string>();
         for (let socket = 1; socket <= sockets; socket += 1) {
-          const handed = handedTo(`s${socket}`, chat.hub.pushes);
+          const handed = handedTo(`s${socket}`, chat.broadcaster.pushes);
           for (const [id, text] of handed) byId.set(id, text);
           // In order and each once.
           const ids = handed.map(([id]) => Number(id));
@@ -196,7 +211,7 @@ test.each(['node:sqlite', 'an asynchronous LumenDb'])(
         }
         const all = [...byId].toSorted(([a], [b]) => Number(a) - Number(b)).map(([, text]) => text);
         expect(all).toEqual(sent);
-        expect(await chat.store.read(() => mailboxUse('bob', 'ada'))).toMatchObject({ count: 0 });
+        expect(await chat.store.read(() => mailboxUsage('bob', 'ada'))).toMatchObject({ count: 0 });
         database.close();
       }),
       { numRuns: 20 },

@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isCommError } from '../../../src/protocol/errors.ts';
-import type { Role } from '../../../src/protocol/vocabulary.ts';
+import type { Role } from '../../../src/protocol/constants.ts';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 
-describe('membership', () => {
+describe('MembershipService', () => {
   let chat: Chat;
   let conversationId: string;
   beforeEach(async () => {
     chat = await startChat();
     ({ id: conversationId } = await chat.group('owner', 'admin', 'member', 'other'));
     await chat.membership.setRole(caller('owner'), { conversationId, userId: 'admin', role: 'admin' });
-    chat.hub.take();
-    chat.hub.rooms.length = 0;
+    chat.broadcaster.take();
+    chat.broadcaster.rooms.length = 0;
   });
   afterEach(() => chat.sqlite.close());
 
@@ -34,33 +34,33 @@ describe('membership', () => {
       ]),
     );
 
-  test('those added are told of the conversation, the others of its people, by one revision', async () => {
+  test('add pushes the conversation to new members and the participants to the others, with one rev', async () => {
     const before = (await chat.conversations.get(caller('owner'), conversationId)).head?.rev ?? 0;
     const conversation = await add('admin', 'new', 'member', 'newer', 'new');
     expect(conversation.head?.rev).toBe(before + 1);
-    expect(chat.hub.rooms).toEqual([`new enters ${conversationId}`, `newer enters ${conversationId}`]);
-    expect(chat.hub.take()).toEqual([
+    expect(chat.broadcaster.rooms).toEqual([`new enters ${conversationId}`, `newer enters ${conversationId}`]);
+    expect(chat.broadcaster.take()).toEqual([
       'conversation:new > user:new',
       'conversation:new > user:newer',
       `conversation:updated > conversation:${conversationId}`,
     ]);
   });
 
-  test('adding who is there changes nothing', async () => {
+  test('adding existing members changes nothing', async () => {
     const before = await chat.conversations.get(caller('owner'), conversationId);
     expect(await add('owner', 'member')).toEqual(before);
-    expect(chat.hub.take()).toEqual([]);
+    expect(chat.broadcaster.take()).toEqual([]);
   });
 
-  test('a new member sees the whole history, has nothing unread, and no status falls back', async () => {
+  test('a new member sees the whole history as read, and no message status falls back', async () => {
     const sent = await chat.say('owner', conversationId, 'before');
     for (const userId of ['admin', 'member', 'other']) {
-      await chat.reading.read(caller(userId), { conversationId, messageId: sent.id });
+      await chat.receipts.read(caller(userId), { conversationId, messageId: sent.id });
     }
     await add('owner', 'new');
     expect(await chat.history.list('new', conversationId)).toMatchObject([{ id: sent.id, status: 'read' }]);
     expect((await chat.conversations.get(caller('new'), conversationId)).unreadCount).toBe(0);
-    expect(chat.hub.payloads('conversation:new').at(-1)).toMatchObject({
+    expect(chat.broadcaster.payloads('conversation:new').at(-1)).toMatchObject({
       unreadCount: 0,
       lastMessage: { id: sent.id },
     });
@@ -68,14 +68,14 @@ describe('membership', () => {
     expect((await chat.conversations.get(caller('new'), conversationId)).unreadCount).toBe(1);
   });
 
-  test('somebody removed is out at once, and all are told', async () => {
+  test('a removed member leaves the room immediately, and all members are notified', async () => {
     await remove('admin', 'member');
-    expect(chat.hub.rooms).toEqual([`member is put out of ${conversationId}`]);
-    expect(chat.hub.pushes.slice(0, 2)).toEqual([
+    expect(chat.broadcaster.rooms).toEqual([`member is put out of ${conversationId}`]);
+    expect(chat.broadcaster.pushes.slice(0, 2)).toEqual([
       { event: 'conversation:left', data: { conversationId, userId: 'member' }, to: 'user:member' },
       { event: 'conversation:left', data: { conversationId, userId: 'member' }, to: `conversation:${conversationId}` },
     ]);
-    const [update] = chat.hub.payloads('conversation:updated');
+    const [update] = chat.broadcaster.payloads('conversation:updated');
     expect(update?.participants?.map(({ userId }) => userId)).toEqual(['admin', 'other', 'owner']);
     await expect(chat.history.list('member', conversationId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await expect(chat.say('member', conversationId, 'hi')).rejects.toMatchObject({ code: 'NOT_FOUND' });
@@ -93,7 +93,7 @@ describe('membership', () => {
     ['owner', 'stranger', 'NOT_FOUND'],
   ])('%s removes %s: %s', async (by, target, refused) => {
     expect(await outcome(remove(by, target))).toBe(refused);
-    expect(chat.hub.payloads('conversation:left')).toHaveLength(refused === undefined ? 2 : 0);
+    expect(chat.broadcaster.payloads('conversation:left')).toHaveLength(refused === undefined ? 2 : 0);
   });
 
   test.each<[by: string, target: string, role: Role, refused: string | undefined]>([
@@ -110,40 +110,42 @@ describe('membership', () => {
     const before = (await roles('owner'))[target];
     expect(await outcome(setRole(by, target, role))).toBe(refused);
     expect((await roles('owner'))[target]).toBe(refused === undefined ? role : before);
-    expect(chat.hub.payloads('conversation:updated')).toHaveLength(refused === undefined ? 1 : 0);
+    expect(chat.broadcaster.payloads('conversation:updated')).toHaveLength(refused === undefined ? 1 : 0);
   });
 
-  test('the role somebody has is given again without a new revision', async () => {
+  test("setting the current role again doesn't advance rev", async () => {
     const before = (await chat.conversations.get(caller('owner'), conversationId)).head;
     expect((await setRole('owner', 'admin', 'admin')).head).toEqual(before);
-    expect(chat.hub.take()).toEqual([]);
+    expect(chat.broadcaster.take()).toEqual([]);
   });
 
-  test.each(['member', 'stranger'])('%s adds nobody', async (by) => {
+  test.each(['member', 'stranger'])('%s cannot add members', async (by) => {
     const code = by === 'member' ? 'FORBIDDEN' : 'NOT_FOUND';
     await expect(add(by, 'new')).rejects.toMatchObject({ code });
   });
 
-  test('the last owner hands over to the longest-serving admin, else member', async () => {
+  test('when the last owner leaves, the admin with the longest membership becomes owner, else a member', async () => {
     await remove('owner', 'owner');
     expect(await roles('admin')).toEqual({ admin: 'owner', member: 'member', other: 'member' });
-    expect(chat.hub.payloads('conversation:updated').at(-1)?.participants?.[0]).toMatchObject({ role: 'owner' });
+    expect(chat.broadcaster.payloads('conversation:updated').at(-1)?.participants?.[0]).toMatchObject({
+      role: 'owner',
+    });
     await remove('admin', 'admin');
     expect(await roles('member')).toEqual({ member: 'owner', other: 'member' });
   });
 
-  test('a second owner makes nobody else one', async () => {
+  test('no other member becomes owner while an owner remains', async () => {
     await setRole('owner', 'member', 'owner');
     await remove('owner', 'owner');
     expect(await roles('member')).toEqual({ admin: 'admin', member: 'owner', other: 'member' });
   });
 
-  test('the last to leave leaves nothing that anybody sees', async () => {
+  test('nothing remains visible after the last member has left', async () => {
     for (const userId of ['other', 'member', 'admin', 'owner']) await remove(userId, userId);
     await expect(chat.conversations.get(caller('owner'), conversationId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  test('a direct conversation keeps its two people', async () => {
+  test("the participants of a direct conversation can't change", async () => {
     const { id } = await chat.direct('ada', 'bob');
     const where = { conversationId: id };
     for (const attempt of [
@@ -156,7 +158,7 @@ describe('membership', () => {
     }
   });
 
-  test('somebody added again is in again, without a trace of having left', async () => {
+  test('a member who is added again has no trace of having left', async () => {
     await remove('owner', 'member');
     await add('owner', 'member');
     const { inboxRev, lost, gained } = await chat.sync.sync(caller('member'), { cursors: {}, inboxRev: 2 });

@@ -2,12 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
-import { appliedTo } from '../../../src/server/store/applied.ts';
-import { databaseOf } from '../../../src/server/store/database.ts';
-import { ensureCommunicationTables, migrate } from '../../../src/server/store/migrate.ts';
+import { findIdempotencyKey } from '../../../src/server/store/queries/idempotency-keys.ts';
+import { databaseOf } from '../../../src/server/store/engine/database.ts';
+import { ensureCommunicationTables, migrate } from '../../../src/server/store/engine/migrate.ts';
 import { MIGRATIONS, type Migration } from '../../../src/server/store/migrations/index.ts';
-import { publishedKeys, takeOneTimePreKey } from '../../../src/server/store/keys.ts';
-import { run, script } from '../../../src/server/store/work.ts';
+import { publishedKeys, takeOneTimePreKey } from '../../../src/server/store/queries/keys.ts';
+import { run, script } from '../../../src/server/store/engine/work.ts';
 import { startChild } from '../../helpers/child-process.ts';
 import { DATABASES } from '../../helpers/server/databases.ts';
 import { makeLumenDatabase } from '../../helpers/server/lumen-database.ts';
@@ -20,12 +20,12 @@ const versions = (db: DatabaseSync) =>
     .map((row) => row['version']);
 
 describe('migrations', () => {
-  test('are numbered from one, without holes', () => {
+  test('are numbered from one without gaps', () => {
     expect(MIGRATIONS.map(({ version }) => version)).toEqual(MIGRATIONS.map((_, index) => index + 1));
   });
 
   test.each(Object.entries(DATABASES))(
-    'run once on %s, however often and at the same time they are asked for',
+    'run once on %s, also when requested repeatedly and concurrently',
     async (_name, open) => {
       await using directory = await temporaryDirectory();
       const path = join(directory.path, 'comm.sqlite');
@@ -50,7 +50,7 @@ describe('migrations', () => {
     db.close();
   });
 
-  test('of the mailbox leave published keys as they are', async () => {
+  test('the mailbox migration keeps published keys', async () => {
     const db = new DatabaseSync(':memory:');
     makeLumenDatabase(db);
     await databaseOf(db).run(() => migrate(MIGRATIONS.slice(0, 4)));
@@ -64,7 +64,10 @@ describe('migrations', () => {
       mailbox: false,
     });
     const preKey = { keyId: 1, publicKey: 'one' };
-    expect(await databaseOf(db).run(() => takeOneTimePreKey('ada'))).toEqual({ preKey, left: 1 });
+    expect(await databaseOf(db).run(() => takeOneTimePreKey('ada'))).toEqual({
+      preKey,
+      stock: { left: 1, reserve: 0 },
+    });
     // As LumenJS writes it, which knows nothing of our columns.
     db.exec(`INSERT OR REPLACE INTO encryption_keys
       (user_id, identity_key, signed_pre_key_id, signed_pre_key, signed_pre_key_signature)
@@ -76,19 +79,21 @@ describe('migrations', () => {
     db.close();
   });
 
-  test('of what was applied and of the probe leave messages as they are, and know of no change before', async () => {
+  test('the migrations of idempotency keys and health probe keep messages', async () => {
     const db = new DatabaseSync(':memory:');
     makeLumenDatabase(db);
     await databaseOf(db).run(() => migrate(MIGRATIONS.slice(0, 5)));
     const before = db.prepare('SELECT * FROM messages').all();
     expect(before).not.toEqual([]);
     await ensureCommunicationTables(db);
-    expect(db.prepare('SELECT * FROM messages').all()).toEqual(before);
-    expect(await databaseOf(db).run(() => appliedTo('ada', 'c-1'))).toBeUndefined();
+    expect(db.prepare('SELECT * FROM messages').all()).toEqual(
+      before.map((row) => ({ ...row, link_preview: null, reaction_envelopes: null })),
+    );
+    expect(await databaseOf(db).run(() => findIdempotencyKey('ada', 'c-1'))).toBeUndefined();
     db.close();
   });
 
-  test('of several processes that start at once on one old database each runs once', async () => {
+  test('each migration runs once when several processes start together on an old database', async () => {
     await using directory = await temporaryDirectory();
     const path = join(directory.path, 'comm.sqlite');
     const old = new DatabaseSync(path);
@@ -111,7 +116,7 @@ describe('migrations', () => {
     reader.close();
   });
 
-  test('one that fails leaves nothing of itself, and is tried again the next time', async () => {
+  test('a failed migration is rolled back and retried at the next start', async () => {
     const db = new DatabaseSync(':memory:');
     const broken: Migration = {
       version: MIGRATIONS.length + 1,
@@ -130,20 +135,20 @@ describe('migrations', () => {
     db.close();
   });
 
-  test('a database that a newer version has moved on is refused, and left as it is', async () => {
+  test('a database of a newer version is rejected and left unchanged', async () => {
     const db = new DatabaseSync(':memory:');
     await ensureCommunicationTables(db);
     db.exec("INSERT INTO comm_migrations (version, name) VALUES (99, 'future'); DROP TABLE read_receipts");
     await expect(ensureCommunicationTables(db)).rejects.toMatchObject({
       code: 'UNSUPPORTED',
       message: expect.stringContaining('version 99') as string,
-      fix: expect.stringContaining('Update lumen-comm') as string,
+      fix: expect.stringContaining('Use the version of lumen-comm-server') as string,
     });
     expect(db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'read_receipts'").get()).toBeUndefined();
     db.close();
   });
 
-  test('what is no database is a TypeError', async () => {
+  test("an object that isn't a database is a TypeError", async () => {
     await expect(ensureCommunicationTables({} as never)).rejects.toThrow(TypeError);
   });
 });

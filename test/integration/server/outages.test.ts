@@ -3,9 +3,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import type { LogFields } from '../../../src/lib/logger.ts';
 import { silentLogger } from '../../../src/lib/logger.ts';
-import { coreOf } from '../../../src/server/core.ts';
-import { databaseOf } from '../../../src/server/store/database.ts';
-import { first, run, script } from '../../../src/server/store/work.ts';
+import { serverCoreFor } from '../../../src/server/server-core.ts';
+import { databaseOf } from '../../../src/server/store/engine/database.ts';
+import { first, run, script } from '../../../src/server/store/engine/work.ts';
 import { startServer } from '../../helpers/server/comm-server.ts';
 import { DATABASES } from '../../helpers/server/databases.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
@@ -48,7 +48,7 @@ function fail(): never {
 const UNAVAILABLE = { ok: false, error: { code: 'UNAVAILABLE', retryAfterMs: 5_000 } };
 
 describe.each(Object.keys(DATABASES))('a full disk, with %s', (kind) => {
-  test('is told as unavailable, in the log once, and is over when there is room', async () => {
+  test('requests are UNAVAILABLE, the outage is logged once and ends when a write succeeds', async () => {
     await using server = await startOn(kind);
     const ada = await server.connect('ada');
     const { id: conversationId } = await ada.ask('conversation:create', { type: 'group', participantIds: ['bob'] });
@@ -61,7 +61,7 @@ describe.each(Object.keys(DATABASES))('a full disk, with %s', (kind) => {
     const replies = await Promise.all(Array.from({ length: 200 }, (_, n) => send(`c-${n + 1}`)));
     for (const reply of replies) expect(reply).toMatchObject(UNAVAILABLE);
     expect([await server.ready(), await server.ready()]).toEqual([503, 503]);
-    expect(server.logged).toEqual(['The database is not available SQLITE_FULL']);
+    expect(server.logged).toEqual(['database outage SQLITE_FULL']);
     // Reading goes on, and so does what needs no room.
     const page = await server.rest(`/conversations/${conversationId}/messages`, 'ada');
     expect(await page.json()).toMatchObject([{ clientId: 'c-0' }]);
@@ -70,11 +70,11 @@ describe.each(Object.keys(DATABASES))('a full disk, with %s', (kind) => {
     await server.empty();
     expect(await server.ready()).toBe(200);
     expect(await send('c-1')).toMatchObject({ ok: true, data: { seq: 2 } });
-    expect(server.logged.slice(1)).toEqual(['The database is available again ']);
+    expect(server.logged.slice(1)).toEqual(['database available again ']);
   });
 });
 
-test('a database that may not be written is unavailable, by REST as well', async () => {
+test('a read-only database is UNAVAILABLE, also over REST', async () => {
   await using server = await startOn('node:sqlite');
   const ada = await server.connect('ada');
   const { id: conversationId } = await ada.ask('conversation:create', { type: 'group', participantIds: ['bob'] });
@@ -89,7 +89,7 @@ test('a database that may not be written is unavailable, by REST as well', async
   expect(await server.ready()).toBe(200);
 });
 
-test('a probe that a crash has left behind is no trouble to the next one', async () => {
+test("a probe left by a crash doesn't affect the next one", async () => {
   await using directory = await temporaryDirectory();
   const db = new DatabaseSync(join(directory.path, 'comm.sqlite'));
   await using server = await startServer({ db });
@@ -101,15 +101,15 @@ test('a probe that a crash has left behind is no trouble to the next one', async
   expect(db.prepare('SELECT id FROM comm_probe').all()).toEqual([]);
 });
 
-test('a database that can not be prepared is in the log once, however often it is tried again', async () => {
+test("a database that can't be prepared is logged once, however often it is retried", async () => {
   const db = new DatabaseSync(':memory:');
   db.exec('PRAGMA query_only = ON');
   const logged: string[] = [];
   const log = (message: string, fields: LogFields = {}): void =>
     void logged.push(`${message} ${fields['sqlite'] ?? ''}`);
-  const core = coreOf({ db, logger: { ...silentLogger, error: log } });
+  const core = serverCoreFor({ db, logger: { ...silentLogger, error: log } });
   for (let n = 0; n < 3; n += 1) await expect(core.ready()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-  expect(logged).toEqual(['the database could not be prepared SQLITE_READONLY']);
+  expect(logged).toEqual(['failed to prepare the database SQLITE_READONLY']);
   db.exec('PRAGMA query_only = OFF');
   await core.ready();
   core.close();

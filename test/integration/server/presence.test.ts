@@ -2,17 +2,23 @@ import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../src/lib/logger.ts';
 import type { PresenceUpdate } from '../../../src/protocol/presence.ts';
-import type { PresenceStatus } from '../../../src/protocol/vocabulary.ts';
-import { SocketHub } from '../../../src/server/hub.ts';
-import { derivePresence, PresenceService } from '../../../src/server/services/presence.ts';
-import { createChatServices } from '../../../src/server/services/chat-services.ts';
+import type { PresenceStatus } from '../../../src/protocol/constants.ts';
+import { SocketBroadcaster } from '../../../src/server/sockets/broadcaster.ts';
+import { derivePresence, PresenceService } from '../../../src/server/services/presence/presence-service.ts';
+import type { ServerHooks } from '../../../src/server/hooks.ts';
+import { ContactPolicy } from '../../../src/server/services/people/contact-policy.ts';
+import { UserBudgets } from '../../../src/server/services/limits/user-budgets.ts';
+import { resolveLimits } from '../../../src/server/services/limits/server-limits.ts';
+import { createChatServices } from '../../../src/server/services/chat/chat-services.ts';
 import type { Caller } from '../../../src/server/services/ports.ts';
 import { resolveConfig } from '../../../src/server/config.ts';
-import { CommunicationStore } from '../../../src/server/store/ephemera/memory.ts';
+import { CommunicationStore } from '../../../src/server/cluster/memory-ephemera.ts';
+import { addMembers } from '../../../src/server/store/queries/members.ts';
 import { createStore, type Store } from '../../../src/server/store/store.ts';
 import { caller } from '../../helpers/server/chat.ts';
 import { manualClock, type ManualClock } from '../../helpers/manual-clock.ts';
-import { looseLink } from '../../helpers/server/loose-link.ts';
+import { watchStatements } from '../../helpers/server/watch-statements.ts';
+import { fakeSocketAdapter } from '../../helpers/server/fake-socket-adapter.ts';
 
 const GRACE_MS = 5_000;
 
@@ -26,7 +32,7 @@ test.each<[devices: PresenceStatus[], chosen: PresenceStatus | undefined, seen: 
   [['online'], 'away', 'away'],
   [['away', 'online'], 'busy', 'busy'],
   [['online', 'online'], 'offline', 'offline'],
-])('devices at %j with the choice %s are seen as %s', (devices, chosen, seen) => {
+])('devices %j with the chosen status %s result in %s', (devices, chosen, seen) => {
   expect(derivePresence(devices, chosen)).toBe(seen);
 });
 
@@ -34,37 +40,46 @@ test.each<[devices: PresenceStatus[], chosen: PresenceStatus | undefined, seen: 
 class Office {
   readonly clock: ManualClock = manualClock();
   readonly told: string[] = [];
+  readonly hooks: ServerHooks = {};
   readonly store: Store;
-  readonly hub = new SocketHub();
+  readonly broadcaster = new SocketBroadcaster();
   readonly ephemera: CommunicationStore;
   readonly presence: PresenceService;
   readonly chat: ReturnType<typeof createChatServices>;
 
   constructor(database: DatabaseSync) {
-    const { clock, hub } = this;
+    const { clock, broadcaster } = this;
     this.store = createStore(database, silentLogger);
     this.ephemera = new CommunicationStore(clock);
     const config = resolveConfig({ presenceGraceMs: GRACE_MS });
-    const shared = { store: this.store, hub, clock, config, logger: silentLogger };
+    const limits = resolveLimits(undefined);
+    const budgets = new UserBudgets(limits, clock);
+    const contacts = new ContactPolicy(this.hooks, clock, silentLogger);
+    const shared = { store: this.store, broadcaster, clock, config, limits, budgets, contacts, logger: silentLogger };
     this.presence = new PresenceService({ ...shared, ephemera: this.ephemera });
-    this.chat = createChatServices({ ...shared, presence: this.ephemera });
-    hub.onRemoval((userId) => this.presence.lost(userId));
+    this.chat = createChatServices({
+      ...shared,
+      presence: this.ephemera,
+      runningCalls: this.ephemera,
+      storesFiles: () => false,
+    });
+    broadcaster.onRemoval((userId) => this.presence.memberRemoved(userId));
   }
 
   async connect(device: string, base = false): Promise<Caller> {
     const [userId = ''] = device.split('/');
     const who: Caller = base ? { userId, socketId: device, caps: new Set() } : caller(userId, device);
-    const link = looseLink(device, ({ event, data }) => {
+    const adapter = fakeSocketAdapter(device, ({ event, data }) => {
       if (event === 'presence:changed') this.told.push(`${device}: ${data.userId} ${data.status}`);
     });
-    await this.hub.enter({ link, userId, caps: who.caps }, () => Promise.resolve([]));
-    this.presence.arrived(who);
+    await this.broadcaster.register({ adapter, userId, caps: who.caps }, () => Promise.resolve([]));
+    this.presence.register(who);
     await this.presence.connected(who);
     return who;
   }
 
   disconnect(who: Caller): void {
-    this.hub.exit(who.socketId ?? '');
+    this.broadcaster.unregister(who.socketId ?? '');
     this.presence.disconnected(who);
   }
 
@@ -96,7 +111,7 @@ beforeEach(async () => {
 });
 
 describe('several devices', () => {
-  test('a person is as present as their most present device', async () => {
+  test('a user has the status of the most available device', async () => {
     const phone = await office.connect('bob/phone');
     const laptop = await office.connect('bob/laptop');
     await office.presence.update(phone, { status: 'away', chosen: false });
@@ -107,7 +122,7 @@ describe('several devices', () => {
     expect((await office.seen('alice', 'bob'))?.status).toBe('online');
   });
 
-  test('a person is offline only after the last device has been gone for a while', async () => {
+  test('a user is offline after the last device has been gone for the grace period', async () => {
     const phone = await office.connect('bob/phone');
     const laptop = await office.connect('bob/laptop');
     office.disconnect(phone);
@@ -120,7 +135,7 @@ describe('several devices', () => {
     expect((await office.seen('alice', 'bob'))?.status).toBe('offline');
   });
 
-  test('somebody who is back in time was never away', async () => {
+  test('a user who reconnects within the grace period stays online', async () => {
     const watcher = await office.connect('alice/phone');
     const phone = await office.connect('bob/phone');
     await office.presence.watch(watcher, { userIds: ['bob'] });
@@ -132,7 +147,7 @@ describe('several devices', () => {
     expect(office.take()).toEqual([]);
   });
 
-  test('when the device that was there goes, the one that idles is what is left', async () => {
+  test('when the active device disconnects, the status of the idle one applies', async () => {
     const phone = await office.connect('bob/phone');
     const laptop = await office.connect('bob/laptop');
     await office.presence.update(laptop, { status: 'away', chosen: false });
@@ -142,7 +157,7 @@ describe('several devices', () => {
 });
 
 describe('a chosen status', () => {
-  test('holds on every device, also on one that comes later, until another is chosen', async () => {
+  test('applies to all devices, also later ones, until another is chosen', async () => {
     const phone = await office.connect('bob/phone');
     await office.presence.update(phone, { status: 'busy' });
     const laptop = await office.connect('bob/laptop');
@@ -152,7 +167,7 @@ describe('a chosen status', () => {
     expect((await office.seen('alice', 'bob'))?.status).toBe('online');
   });
 
-  test('survives the server', async () => {
+  test('survives a restart of the server', async () => {
     const phone = await office.connect('bob/phone');
     await office.presence.update(phone, { status: 'away' });
     const restarted = new Office(database);
@@ -160,7 +175,7 @@ describe('a chosen status', () => {
     expect((await restarted.seen('alice', 'bob'))?.status).toBe('away');
   });
 
-  test('to appear offline is told as offline, and coming back under it is not told at all', async () => {
+  test('appearing offline is pushed as offline, and reconnecting is not pushed', async () => {
     const watcher = await office.connect('alice/phone');
     const phone = await office.connect('bob/phone');
     await office.presence.watch(watcher, { userIds: ['bob'] });
@@ -180,7 +195,7 @@ describe('a chosen status', () => {
   });
 });
 
-test('nothing is told of somebody before it is known whether they appear offline', async () => {
+test("presence isn't pushed before the chosen status is loaded", async () => {
   const phone = await office.connect('bob/phone');
   await office.presence.update(phone, { status: 'offline' });
   const restarted = new Office(database);
@@ -188,15 +203,15 @@ test('nothing is told of somebody before it is known whether they appear offline
   await restarted.presence.watch(watcher, { userIds: ['bob'] });
   restarted.take();
   const [one, other] = [caller('bob', 'bob/one'), caller('bob', 'bob/other')];
-  restarted.presence.arrived(one);
-  restarted.presence.arrived(other);
+  restarted.presence.register(one);
+  restarted.presence.register(other);
   restarted.presence.disconnected(one);
   await restarted.presence.connected(other);
   expect(restarted.take()).toEqual([]);
 });
 
 describe('watching', () => {
-  test('tells at once how people are, and every change after that until it ends', async () => {
+  test('watch returns the current presence and pushes every change until it ends', async () => {
     const watcher = await office.connect('alice/phone');
     expect(await office.presence.watch(watcher, { userIds: ['bob'] })).toEqual([{ userId: 'bob', status: 'offline' }]);
     office.take();
@@ -207,7 +222,7 @@ describe('watching', () => {
     expect(office.take()).toEqual(['bob/phone: bob busy']);
   });
 
-  test('says when somebody who has gone was last seen, also after a restart', async () => {
+  test('watch returns when an offline user was last seen, also after a restart', async () => {
     const phone = await office.connect('bob/phone');
     office.clock.advance(1_000);
     const leftAt = new Date(office.clock.now()).toISOString();
@@ -219,15 +234,15 @@ describe('watching', () => {
     expect(await new Office(database).seen('alice', 'bob')).toEqual(expected);
   });
 
-  test('is only of people one shares a conversation with', async () => {
+  test('only users who share a conversation can be watched', async () => {
     await office.connect('carol/phone');
     const watcher = await office.connect('alice/phone');
-    expect(await office.presence.watch(watcher, { userIds: ['carol', 'nobody', 'bob', 'bob'] })).toMatchObject([
+    expect(await office.presence.watch(watcher, { userIds: ['carol', 'unknown', 'bob', 'bob'] })).toMatchObject([
       { userId: 'bob' },
     ]);
   });
 
-  test('ends with the last conversation in common, both ways', async () => {
+  test('a watch ends in both directions with the last shared conversation', async () => {
     const id = await office.group('dave', 'erin');
     const dave = await office.connect('dave/phone');
     const erin = await office.connect('erin/phone');
@@ -244,7 +259,7 @@ describe('watching', () => {
   });
 });
 
-test('a base client hears of the people in the rooms it has joined, once', async () => {
+test('a base client receives the presence of users in its rooms once', async () => {
   const conversationId = await office.group('alice', 'bob', 'carol');
   const old = await office.connect('alice/old', true);
   await office.chat.conversations.join(old, { conversationId });
@@ -254,15 +269,84 @@ test('a base client hears of the people in the rooms it has joined, once', async
   expect(office.take().filter((each) => each.startsWith('alice/'))).toEqual(['alice/old: bob online']);
 });
 
-test('presence of the people in a conversation is what others see of them', async () => {
+test('participants carry the presence that others see', async () => {
   const phone = await office.connect('bob/phone');
   await office.presence.update(phone, { status: 'offline' });
   expect(office.ephemera.presenceOf(['alice', 'bob'])).toEqual(new Map([['bob', 'offline']]));
 });
 
-test('closing leaves no timer behind', async () => {
+test('close stops all timers', async () => {
   office.disconnect(await office.connect('bob/phone'));
   expect(office.clock.pending).toBe(1);
   office.presence.close();
   expect(office.clock.pending).toBe(0);
+});
+
+describe('the cost of watching', () => {
+  /** Adds bob and the given user to many groups of which the other is no member, by SQL as one statement. */
+  function fill(userId: string, groups: number): void {
+    database
+      .prepare(
+        `insert into conversation_participants (conversation_id, user_id, role, joined_at, joined_inbox_rev)
+         select ? || '-group-' || value, ?, 'member', '2026-01-01T00:00:00.000Z', 1
+         from (with recursive n(value) as (select 1 union all select value + 1 from n where value < ?) select value from n)`,
+      )
+      .run(userId, userId, groups);
+  }
+
+  beforeEach(() => database.exec('PRAGMA foreign_keys = OFF'));
+
+  test.each([
+    ['the caller', 3_000, 10],
+    ['the other user', 10, 3_000],
+  ])('users are found whatever %s has joined besides', async (_, ofCaller, ofOther) => {
+    fill('alice', ofCaller);
+    fill('bob', ofOther);
+    fill('stranger', ofOther);
+    const watcher = await office.connect('alice/phone');
+    const found = await office.presence.watch(watcher, { userIds: ['stranger', 'bob', 'alice', 'unknown'] });
+    expect(found.map(({ userId }) => userId)).toEqual(['bob', 'alice']);
+  });
+
+  test('an id that is named many times is looked up once', async () => {
+    const ids: string[] = [];
+    watchStatements(database, (_, parameters) =>
+      ids.push(...parameters.map(String).filter((each) => each.includes('bob'))),
+    );
+    await office.presence.watch(caller('alice'), { userIds: Array.from({ length: 1_000 }, () => 'bob') });
+    expect(new Set(ids)).toEqual(new Set(['["bob"]']));
+  });
+
+  test('other work runs between the lookups of a caller with many conversations', async () => {
+    fill('alice', 15_000);
+    const userIds = Array.from({ length: 10 }, (_, index) => `user-${index}`);
+    let turns = 0;
+    let done = false;
+    const count = (): void => {
+      turns += 1;
+      if (!done) setImmediate(count);
+    };
+    setImmediate(count);
+    await office.presence.watch(caller('alice'), { userIds });
+    done = true;
+    expect(turns).toBeGreaterThan(8);
+  });
+
+  test('a connection watches a limited number of users', async () => {
+    const everyone = Array.from({ length: 20_001 }, (_, index) => `friend-${index}`);
+    database.exec(
+      `insert into conversations (id, type, created_at, updated_at) values ('crowd', 'group', '2026', '2026')`,
+    );
+    await office.store.write(() => addMembers('crowd', ['alice', ...everyone], { now: '2026-01-01T00:00:00.000Z' }));
+    const watcher = await office.connect('alice/phone');
+    for (let at = 0; at < 20_000; at += 1_000) {
+      await office.presence.watch(watcher, { userIds: everyone.slice(at, at + 1_000) });
+    }
+    // Once more is allowed, another one isn't.
+    await office.presence.watch(watcher, { userIds: everyone.slice(0, 1_000) });
+    await expect(office.presence.watch(watcher, { userIds: everyone.slice(20_000) })).rejects.toMatchObject({
+      code: 'INVALID',
+      message: 'A connection can watch at most 20000 users',
+    });
+  });
 });

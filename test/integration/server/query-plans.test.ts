@@ -1,10 +1,25 @@
+import { CommunicationStore } from '../../../src/server/cluster/memory-ephemera.ts';
 import { DatabaseSync } from 'node:sqlite';
 import { beforeAll, afterAll, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../src/lib/logger.ts';
 import { LIMITS } from '../../../src/protocol/limits.ts';
-import { KeyLimits } from '../../../src/server/services/key-limits.ts';
-import { KeyService } from '../../../src/server/services/keys.ts';
-import { keepApplied } from '../../../src/server/store/applied.ts';
+import { KeyLimits } from '../../../src/server/services/e2ee/key-limits.ts';
+import { KeyService } from '../../../src/server/services/e2ee/key-service.ts';
+import { ContactPolicy } from '../../../src/server/services/people/contact-policy.ts';
+import {
+  fileSecret,
+  findFile,
+  forgetFile,
+  insertFile,
+  markCancelled,
+  markRejected,
+  markStored,
+  openUploads,
+  readableFile,
+  referToFile,
+  takeExpired,
+} from '../../../src/server/store/queries/files.ts';
+import { storeIdempotencyKey } from '../../../src/server/store/queries/idempotency-keys.ts';
 import { baseCaller, caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 import { envelopeOf, sessionInit } from '../../helpers/server/envelopes.ts';
 import { keyBundle } from '../../helpers/server/keys.ts';
@@ -15,7 +30,7 @@ import { watchStatements } from '../../helpers/server/watch-statements.ts';
  * A database with a million messages must answer like one with a hundred: so no statement of a request may read a table
  * from end to end. Every statement that really runs is explained.
  */
-describe('no request reads a whole table', () => {
+describe('no request scans a whole table', () => {
   let db: DatabaseSync;
   let chat: Chat;
   let conversationId: string;
@@ -39,7 +54,7 @@ describe('no request reads a whole table', () => {
         .say('ada', conversationId, 'hi', { clientId: 'c-1', afterClientId: 'c-1', replyTo: messageId })
         .catch(() => 0),
     'send to base clients': () => {
-      chat.hub.base.set(conversationId, ['bob']);
+      chat.broadcaster.base.set(conversationId, ['bob']);
       return chat.sending.send(baseCaller('ada', 's1'), { conversationId, content: 'hi', type: 'text' });
     },
     edit: () => chat.messages.edit(caller('ada'), { ...ref(), content: 'edited', clientId: 'change-1' }),
@@ -52,13 +67,13 @@ describe('no request reads a whole table', () => {
     react: () => chat.messages.react(caller('ada'), { ...ref(), emoji: '👍', clientId: 'change-2' }),
     'forget what was changed': () =>
       chat.store.write(() =>
-        keepApplied(
+        storeIdempotencyKey(
           { userId: 'ada', clientId: 'change-3', messageId: 1, appliedAt: '2026' },
           { before: '2026', each: 1 },
         ),
       ),
-    read: () => chat.reading.read(caller('bob'), ref()),
-    delivered: () => chat.reading.delivered(caller('bob'), { conversationId, seq: 1 }),
+    read: () => chat.receipts.read(caller('bob'), ref()),
+    delivered: () => chat.receipts.delivered(caller('bob'), { conversationId, seq: 1 }),
     forward: () =>
       chat.sending.forward(caller('ada'), {
         messageId,
@@ -103,11 +118,38 @@ describe('no request reads a whole table', () => {
       mailbox.connected(caller('bob', 's1'));
       await mailbox.acknowledge(caller('bob'), { mailboxIds: ['1', '2'] });
     },
+    'upload, read and remove files': async () => {
+      await chat.store.write(function* () {
+        const row = { conversation_id: conversationId, uploader_id: 'ada', file_name: 'a', mime_type: 'text/plain' };
+        const upload = { ...row, size: 1, key_digest: '', state: 'uploading', created_at: '2026', expires_at: '2026' };
+        yield* insertFile({ ...upload, id: 'f-1' });
+        yield* insertFile({ ...upload, id: 'f-2' });
+        yield* openUploads('ada');
+        yield* markStored('f-1', '2027');
+        yield* referToFile('f-1', 1);
+        yield* findFile('f-1');
+        yield* readableFile('f-1', 'bob');
+        yield* fileSecret();
+        yield* takeExpired('2027', 10);
+        yield* forgetFile('f-2');
+        yield* markRejected('f-1');
+        yield* markCancelled('f-1');
+      });
+    },
     delete: () => chat.messages.delete(caller('ada'), ref()),
   };
   const keys = (): KeyService => {
-    const { store, hub, clock } = chat;
-    return new KeyService({ store, hub, clock, logger: silentLogger, limits: new KeyLimits(clock) });
+    const { store, broadcaster, clock } = chat;
+    const limits = new KeyLimits(clock);
+    return new KeyService({
+      store,
+      broadcaster,
+      clock,
+      contacts: new ContactPolicy({}, clock, silentLogger),
+      logger: silentLogger,
+      limits,
+      bundles: new CommunicationStore(),
+    });
   };
 
   const plan = (sql: string): string[] =>
@@ -136,12 +178,26 @@ describe('no request reads a whole table', () => {
     }
   });
 
-  test('pages come in the order of their index, without sorting', async () => {
+  test('pages use the order of their index without sorting', async () => {
     ran.clear();
-    await chat.history.list('ada', conversationId, { before: messageId });
+    await chat.history.list('ada', conversationId);
     await chat.sync.changes(caller('ada'), conversationId, { after: 0 });
-    const pages = [...ran].filter((sql) => sql.includes('order by "messages"'));
+    const pages = [...ran].filter((sql) => /order by (?:"messages"|seq desc limit)/.test(sql));
     expect(pages).toHaveLength(2);
     for (const sql of pages) expect(plan(sql).join()).not.toMatch(/TEMP B-TREE/);
+  });
+
+  test('an inbox sorts only the conversations of the hours of its page, which an index finds', async () => {
+    ran.clear();
+    await chat.conversations.list(caller('ada'));
+    const hours = [...ran].filter((sql) => sql.includes('active_hour'));
+    expect(hours).toHaveLength(2);
+    for (const sql of hours) {
+      const uses = plan(sql).filter(
+        (detail) => detail.includes('conversation_participants') || detail.includes(' p USING'),
+      );
+      expect(uses).not.toEqual([]);
+      for (const use of uses) expect(use).toContain('USING COVERING INDEX comm_participants_active');
+    }
   });
 });

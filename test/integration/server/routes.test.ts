@@ -5,25 +5,25 @@ import { silentLogger } from '../../../src/lib/logger.ts';
 import { CommError } from '../../../src/protocol/errors.ts';
 import { LIMITS } from '../../../src/protocol/limits.ts';
 import { REST_ANSWER_SCHEMAS } from '../../../src/protocol/rest.ts';
-import type { RestRouteName } from '../../../src/protocol/vocabulary.ts';
-import { coreOf, type Core } from '../../../src/server/core.ts';
+import type { RestRouteName } from '../../../src/protocol/constants.ts';
+import { serverCoreFor, type ServerCore } from '../../../src/server/server-core.ts';
 import { createCommunicationRoutes, type CommunicationRoutesOptions } from '../../../src/server/routes.ts';
-import { CommunicationStore } from '../../../src/server/store/ephemera/memory.ts';
+import { CommunicationStore } from '../../../src/server/cluster/memory-ephemera.ts';
 import { manualClock } from '../../helpers/manual-clock.ts';
 import { caller } from '../../helpers/server/chat.ts';
 
 const ORIGIN = 'http://comm.test';
 
-describe('the REST routes', () => {
+describe('REST routes', () => {
   let db: DatabaseSync;
-  let core: Core;
+  let core: ServerCore;
   let routes: (request: Request) => Promise<Response>;
   let conversationId: string;
   let messageId: string;
   beforeEach(async () => {
     db = new DatabaseSync(':memory:');
     routes = start();
-    core = coreOf({ db });
+    core = serverCoreFor({ db });
     await core.ready();
     const made = await core.services.conversations.create(caller('ada'), { type: 'direct', participantIds: ['bob'] });
     conversationId = made.conversation.id;
@@ -40,7 +40,8 @@ describe('the REST routes', () => {
   });
 
   function start(options: CommunicationRoutesOptions = {}) {
-    return createCommunicationRoutes({ db, store: new CommunicationStore(), logger: silentLogger, ...options });
+    const limits = { searchDeadlineMs: 60_000 };
+    return createCommunicationRoutes({ db, store: new CommunicationStore(), logger: silentLogger, limits, ...options });
   }
 
   function ask(target: string, init: RequestInit & { user?: string | null } = {}): Promise<Response> {
@@ -69,20 +70,23 @@ describe('the REST routes', () => {
     return `${response.status} ${body.error.code}`;
   };
 
-  const TARGETS: Record<RestRouteName, (id: string, message: string) => string> = {
+  /** Link previews are disabled here; link-previews.test.ts covers them. */
+  type TestedRoute = Exclude<RestRouteName, 'linkPreviews'>;
+  const TARGETS: Record<TestedRoute, (id: string, message: string) => string> = {
     listConversations: () => 'GET /conversations',
     createConversation: () => 'POST /conversations',
     getConversation: (id) => `GET /conversations/${id}`,
+    listMembers: (id) => `GET /conversations/${id}/members`,
     listMessages: (id) => `GET /conversations/${id}/messages?limit=10`,
     listChanges: (id) => `GET /conversations/${id}/changes?after=0`,
     searchMessages: () => 'GET /messages/search?q=hello',
     getMessage: (_, message) => `GET /messages/${message}`,
     deleteMessage: (_, message) => `DELETE /messages/${message}`,
   };
-  const ROUTES = Object.keys(TARGETS) as RestRouteName[];
-  const request = (name: RestRouteName, id = conversationId, message = messageId) => TARGETS[name](id, message);
+  const ROUTES = Object.keys(TARGETS) as TestedRoute[];
+  const request = (name: TestedRoute, id = conversationId, message = messageId) => TARGETS[name](id, message);
 
-  test.each(ROUTES)('%s answers as the protocol has it, and is never cached', async (name) => {
+  test.each(ROUTES)('%s answers according to the protocol and forbids caching', async (name) => {
     const create = name === 'createConversation';
     const response = create ? await post({ type: 'group', participantIds: ['bob'] }) : await ask(request(name));
     expect(response.status).toBe(create ? 201 : 200);
@@ -93,14 +97,14 @@ describe('the REST routes', () => {
     expect(body).not.toEqual([]);
   });
 
-  test.each(ROUTES)('%s is for those who are signed in', async (name) => {
+  test.each(ROUTES)('%s requires authentication', async (name) => {
     const response = await ask(request(name), { user: null });
     expect(response.headers.get('www-authenticate')).toBe('Bearer');
     expect(await codeOf(response)).toBe('401 UNAUTHENTICATED');
   });
 
   test.each(['getConversation', 'listMessages', 'listChanges', 'getMessage', 'deleteMessage'] as const)(
-    '%s doesn’t tell a stranger what is there and what isn’t',
+    '%s answers the same for a foreign and an unknown id',
     async (name) => {
       const foreign = await ask(request(name), { user: 'eve' });
       const unknown = await ask(request(name, 'nowhere', '999'), { user: 'eve' });
@@ -120,12 +124,12 @@ describe('the REST routes', () => {
     'POST /messages/1',
     'OPTIONS /conversations',
     'HEAD /conversations',
-  ])('%s is not ours', async (target) => {
+  ])('%s matches no route', async (target) => {
     const response = await ask(target);
     expect(response.status).toBe(404);
   });
 
-  test('what only starts like our path is not ours', async () => {
+  test('a path that only starts like the REST path matches no route', async () => {
     for (const path of ['/__nk_commx/conversations', '/', '/__nk_comm', '/x/__nk_comm/conversations']) {
       const response = await routes(new Request(`${ORIGIN}${path}`, { headers: { 'x-user-id': 'ada' } }));
       expect(await codeOf(response)).toBe('404 NOT_FOUND');
@@ -152,21 +156,21 @@ describe('the REST routes', () => {
     ['GET /conversations/%'],
     ['GET /conversations/%00'],
     [`GET /conversations/${'x'.repeat(LIMITS.idLength + 1)}`],
-  ])('%s is refused as invalid', async (target) => {
+  ])('%s is INVALID', async (target) => {
     expect(await codeOf(await ask(target))).toBe('400 INVALID');
   });
 
   test.each([
     ['no body', undefined],
-    ['no JSON', '{'],
+    ['invalid JSON', '{'],
     ['null', 'null'],
     ['a list', '[]'],
     ['a wrong type', '{"type":"channel","participantIds":["bob"]}'],
     ['no participants', '{"type":"group"}'],
-    ['an id that is none', '{"type":"group","participantIds":[7]}'],
-    ['two others in a direct one', '{"type":"direct","participantIds":["bob","cleo"]}'],
-    ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0x22])],
-  ])('creating with %s is refused as invalid', async (_title, body) => {
+    ['an invalid id', '{"type":"group","participantIds":[7]}'],
+    ['two other users in a direct conversation', '{"type":"direct","participantIds":["bob","cleo"]}'],
+    ['invalid UTF-8', Buffer.from([0x22, 0xff, 0x22])],
+  ])('creating with %s is INVALID', async (_title, body) => {
     const response = await ask('POST /conversations', {
       headers: { 'content-type': 'application/json' },
       ...(body !== undefined && { body }),
@@ -174,7 +178,7 @@ describe('the REST routes', () => {
     expect(await codeOf(response)).toBe('400 INVALID');
   });
 
-  test('a body of another type is refused, as a form of another site sends it', async () => {
+  test('a body of another content type is rejected, as an HTML form of another site could send it', async () => {
     const body = JSON.stringify({ type: 'group', participantIds: ['bob'] });
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/jsonp']) {
       expect(await codeOf(await ask('POST /conversations', { body, headers: { 'content-type': type } }))).toBe(
@@ -185,20 +189,20 @@ describe('the REST routes', () => {
     expect((await ask('POST /conversations', { body, headers })).status).toBe(201);
   });
 
-  test('2,000 levels of nesting are no valid body and no crash', async () => {
+  test("2,000 levels of nesting are INVALID and don't crash the server", async () => {
     const body = `${'{"a":'.repeat(2_000)}1${'}'.repeat(2_000)}`;
     expect(
       await codeOf(await ask('POST /conversations', { body, headers: { 'content-type': 'application/json' } })),
     ).toBe('400 INVALID');
   });
 
-  test('a body that is too large is refused by its length, before it is read', async () => {
+  test('a body above the limit is rejected by its length before it is read', async () => {
     const body = 'x'.repeat(LIMITS.bodyBytes + 1);
     const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
     expect(await codeOf(await ask('POST /conversations', { body, headers }))).toBe('413 MESSAGE_TOO_LONG');
   });
 
-  test('a body that says nothing of its length is cut off where the limit is, and its sender told to stop', async () => {
+  test('a body without a length is cut off at the limit', async () => {
     let sent = 0;
     let cancelled = false;
     const endless = new ReadableStream<Uint8Array>({
@@ -216,13 +220,13 @@ describe('the REST routes', () => {
     expect(sent).toBeLessThan(LIMITS.bodyBytes + 4 * 65_536);
   });
 
-  test('a pair that has a direct conversation gets that one, with 200', async () => {
+  test('creating an existing direct conversation returns it with status 200', async () => {
     const response = await post({ type: 'direct', participantIds: ['ada'] }, { user: 'bob' });
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ id: conversationId });
   });
 
-  test('only the sender deletes, twice without harm', async () => {
+  test('only the sender can delete a message; deleting is idempotent', async () => {
     expect(await codeOf(await ask(`DELETE /messages/${messageId}`, { user: 'bob' }))).toBe('403 FORBIDDEN');
     const first: unknown = await (await ask(`DELETE /messages/${messageId}`)).json();
     expect(first).toMatchObject({ id: messageId, content: '' });
@@ -230,7 +234,7 @@ describe('the REST routes', () => {
     expect([again.status, await again.json()]).toEqual([200, first]);
   });
 
-  test('a message is known by its client id to its sender, and to nobody else', async () => {
+  test('a message is found by its client id by its sender only', async () => {
     const mine = { conversationId, content: 'mine', type: 'text', clientId: 'c-1' } as const;
     const { id } = await core.services.sending.send(caller('ada'), mine);
     expect(await (await ask('GET /messages/c-1')).json()).toMatchObject({ id });
@@ -240,7 +244,7 @@ describe('the REST routes', () => {
     expect(await (await ask('DELETE /messages/c-1')).json()).toMatchObject({ id, content: '' });
   });
 
-  test('ids may be any text, percent-encoded', async () => {
+  test('ids may be any percent-encoded text', async () => {
     const id = 'odd/ id?#ü';
     db.prepare("INSERT INTO conversations (id, type) VALUES (?, 'group')").run(id);
     db.prepare("INSERT INTO conversation_participants (conversation_id, user_id) VALUES (?, 'ada')").run(id);
@@ -249,7 +253,7 @@ describe('the REST routes', () => {
   });
 
   test.each(["' OR 1=1 --", '__proto__', 'constructor', '"; DROP TABLE messages'])(
-    '%s is an id like any other',
+    '%s is treated as an ordinary id',
     async (id) => {
       expect(await codeOf(await ask(`GET /conversations/${encodeURIComponent(id)}`))).toBe('404 NOT_FOUND');
       expect(await codeOf(await ask(`GET /messages/${encodeURIComponent(id)}`))).toBe('404 NOT_FOUND');
@@ -257,9 +261,9 @@ describe('the REST routes', () => {
     },
   );
 
-  test('too many requests of one user are told when to come back, others are not slowed down', async () => {
+  test("a user over the rate limit gets Retry-After; other users aren't affected", async () => {
     const other = new DatabaseSync(':memory:');
-    routes = start({ db: other, clock: manualClock(), config: { restFlood: { burst: 2, perSecond: 0.5 } } });
+    routes = start({ db: other, clock: manualClock(), limits: { requests: { burst: 4, perSecond: 0.5 } } });
     expect((await ask('GET /conversations')).status).toBe(200);
     expect((await ask('GET /conversations')).status).toBe(200);
     const refused = await ask('GET /conversations');
@@ -269,7 +273,7 @@ describe('the REST routes', () => {
     other.close();
   });
 
-  test('an expired token is told apart from none', async () => {
+  test('an expired token is distinguished from a missing one', async () => {
     routes = start({
       authenticate: () => {
         throw new CommError('TOKEN_EXPIRED', 'Expired');
@@ -278,14 +282,14 @@ describe('the REST routes', () => {
     expect(await codeOf(await ask('GET /conversations'))).toBe('401 TOKEN_EXPIRED');
   });
 
-  test('what fails inside is answered without a word of it', async () => {
+  test('an internal error reveals nothing', async () => {
     db.exec('DROP TABLE conversation_participants');
     const response = await ask('GET /conversations');
     expect(await response.clone().text()).not.toMatch(/sql|table|participants/i);
     expect(await codeOf(response)).toBe('500 INTERNAL');
   });
 
-  test('a database that a newer version has moved on is not served', async () => {
+  test('a database of a newer version is not served', async () => {
     const newer = new DatabaseSync(':memory:');
     newer.exec(`CREATE TABLE comm_migrations (version INTEGER PRIMARY KEY, name TEXT);
       INSERT INTO comm_migrations VALUES (99, 'future')`);
@@ -294,7 +298,7 @@ describe('the REST routes', () => {
     newer.close();
   });
 
-  test('a server that goes down takes nothing new', async () => {
+  test('a server that shuts down rejects new requests', async () => {
     core.drain();
     expect(await codeOf(await ask('GET /conversations'))).toBe('503 UNAVAILABLE');
   });

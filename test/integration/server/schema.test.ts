@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { databaseOf } from '../../../src/server/store/database.ts';
-import { ensureCommunicationTables } from '../../../src/server/store/migrate.ts';
-import { all, type Statement } from '../../../src/server/store/work.ts';
+import { databaseOf } from '../../../src/server/store/engine/database.ts';
+import { ensureCommunicationTables } from '../../../src/server/store/engine/migrate.ts';
+import { all, type Statement } from '../../../src/server/store/engine/work.ts';
 import { DATABASES } from '../../helpers/server/databases.ts';
 
 const NOW = "datetime('now')";
@@ -91,19 +91,21 @@ describe.each(Object.entries(DATABASES))('the tables of LumenJS on %s', (_name, 
     }
   }
 
-  test.each(Object.entries(SEED_TABLES))('%s has its columns first, then ours', (table, { columns, references }) =>
-    withTables(async (read) => {
-      const info = await read<Record<string, string | number | null>>(`PRAGMA table_info(${table})`);
-      const found = info.map((row) => [row['name'], row['type'], row['notnull'], row['dflt_value'], row['pk']]);
-      expect(found.slice(0, columns.length)).toEqual(columns);
-      const foreignKeys = await read<Record<string, string>>(`PRAGMA foreign_key_list(${table})`);
-      expect(foreignKeys.map((key) => [key['table'], key['from'], key['to'], key['on_delete']])).toEqual(
-        references ? [[...references, 'CASCADE']] : [],
-      );
-    }),
+  test.each(Object.entries(SEED_TABLES))(
+    '%s has the columns of LumenJS first, then the additional ones',
+    (table, { columns, references }) =>
+      withTables(async (read) => {
+        const info = await read<Record<string, string | number | null>>(`PRAGMA table_info(${table})`);
+        const found = info.map((row) => [row['name'], row['type'], row['notnull'], row['dflt_value'], row['pk']]);
+        expect(found.slice(0, columns.length)).toEqual(columns);
+        const foreignKeys = await read<Record<string, string>>(`PRAGMA foreign_key_list(${table})`);
+        expect(foreignKeys.map((key) => [key['table'], key['from'], key['to'], key['on_delete']])).toEqual(
+          references ? [[...references, 'CASCADE']] : [],
+        );
+      }),
   );
 
-  test('both indexes stand', () =>
+  test('both indexes exist', () =>
     withTables(async (read) => {
       for (const [index, columns] of Object.entries(SEED_INDEXES)) {
         const info = await read<{ name: string }>(`PRAGMA index_info(${index})`);
@@ -111,7 +113,7 @@ describe.each(Object.entries(DATABASES))('the tables of LumenJS on %s', (_name, 
       }
     }));
 
-  test('ids of messages are never given again', () =>
+  test('message ids are never reused', () =>
     withTables(async (read) => {
       const [{ sql } = { sql: '' }] = await read<{ sql: string }>(
         "SELECT sql FROM sqlite_master WHERE name = 'messages'",
@@ -119,7 +121,7 @@ describe.each(Object.entries(DATABASES))('the tables of LumenJS on %s', (_name, 
       expect(sql).toContain('AUTOINCREMENT');
     }));
 
-  test('foreign keys are on', () =>
+  test('foreign keys are enabled', () =>
     withTables(async (read) => {
       expect(await read('PRAGMA foreign_keys')).toEqual([{ foreign_keys: 1 }]);
     }));

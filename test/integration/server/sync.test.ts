@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LIMITS } from '../../../src/protocol/limits.ts';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 
-describe('catching up', () => {
+describe('SyncService', () => {
   let chat: Chat;
   let conversationId: string;
   beforeEach(async () => {
@@ -18,8 +18,8 @@ describe('catching up', () => {
     await Promise.all(Array.from({ length: count }, (_, n) => chat.say('ada', conversationId, `m${n}`)));
   };
 
-  describe('of one conversation', () => {
-    test('current rows in the order of their revisions, each once, tombstones included', async () => {
+  describe('changes of one conversation', () => {
+    test('returns current rows ordered by rev, each once, tombstones included', async () => {
       await say(3);
       const [third, second, first] = await chat.history.list('ada', conversationId);
       const ref = (id = '') => ({ conversationId, messageId: id });
@@ -37,7 +37,7 @@ describe('catching up', () => {
       expect(found).toMatchObject({ head: { seq: 3, rev: 6 }, hasMore: false, tooLong: false });
     });
 
-    test('a cut page says so, and the pages that follow end at the head', async () => {
+    test('a truncated page says hasMore, and the following pages end at the head', async () => {
       await say(7);
       const seen: (number | undefined)[] = [];
       let after = 0;
@@ -50,13 +50,13 @@ describe('catching up', () => {
       expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7]);
     });
 
-    test('a page that ends exactly at the head is not cut', async () => {
+    test('a page that ends at the head says no hasMore', async () => {
       await say(3);
       expect(await changes(0, 3)).toMatchObject({ hasMore: false });
       expect(await changes(3)).toMatchObject({ changes: [], hasMore: false });
     });
 
-    test('changes of people and name have no row: the conversation that comes along says them', async () => {
+    test('changes of members and name are contained in the conversation', async () => {
       await say(1);
       await chat.conversations.rename(caller('ada'), { conversationId, name: 'New' });
       await chat.membership.add(caller('ada'), { conversationId, userIds: ['cleo'] });
@@ -65,13 +65,13 @@ describe('catching up', () => {
       expect(found.conversation).toMatchObject({ name: 'New', participants: [{}, {}, { userId: 'cleo' }] });
     });
 
-    test('more changed rows than are worth paging are too long', async () => {
+    test('too many changed rows are tooLong', async () => {
       await say(LIMITS.catchUpChanges + 1);
       expect(await changes(0)).toMatchObject({ changes: [], tooLong: true, head: { seq: LIMITS.catchUpChanges + 1 } });
       expect(await changes(1)).toMatchObject({ tooLong: false, hasMore: true });
     });
 
-    test('many changes of few rows are not too long', async () => {
+    test('many changes of few rows are not tooLong', async () => {
       await say(1);
       const [message] = await chat.history.list('ada', conversationId);
       chat.sqlite.prepare('UPDATE conversations SET rev = 5000 WHERE id = ?').run(conversationId);
@@ -79,19 +79,19 @@ describe('catching up', () => {
       expect(await changes(0)).toMatchObject({ tooLong: false, changes: [{ rev: 5000 }] });
     });
 
-    test('a cursor past the head, as after a restored backup, starts over', async () => {
+    test('a cursor after the head, as after a restored backup, is tooLong', async () => {
       await say(1);
       expect(await changes(9)).toMatchObject({ tooLong: true, changes: [] });
     });
 
-    test('strangers get none', async () => {
+    test("users who aren't members get NOT_FOUND", async () => {
       const attempt = chat.sync.changes(caller('eve'), conversationId, { after: 0 });
       await expect(attempt).rejects.toMatchObject({ code: 'NOT_FOUND' });
     });
   });
 
-  describe('of everything', () => {
-    test('nothing new is answered with nothing', async () => {
+  describe('sync of all conversations', () => {
+    test('without changes it returns nothing', async () => {
       await say(2);
       const { inboxRev } = await sync({}, 0);
       expect(await sync({ [conversationId]: 2 }, inboxRev)).toEqual({
@@ -105,7 +105,7 @@ describe('catching up', () => {
       });
     });
 
-    test('nothing at all so far is not the same as never having asked', async () => {
+    test('an empty account is distinguished from a client that has never synced', async () => {
       const never = await sync({}, 0, 'zoe');
       await chat.say('ada', (await chat.direct('ada', 'zoe')).id, 'hi');
       const [one] = (await sync({}, 0, 'zoe')).gained;
@@ -116,7 +116,7 @@ describe('catching up', () => {
       });
     });
 
-    test('whoever is added to a conversation joins it where it stands', async () => {
+    test('a user who was added to a conversation gets its current head', async () => {
       const { id } = await chat.group('ada', 'dan');
       await chat.say('ada', id, 'before');
       const { inboxRev } = await sync({}, 0);
@@ -125,7 +125,7 @@ describe('catching up', () => {
       expect((await sync({ [conversationId]: 0 }, inboxRev)).joined).toEqual({ [id]: { seq: 1, rev: 2 } });
     });
 
-    test('from the beginning: the newest conversations whole, of the others the heads', async () => {
+    test('a first sync returns the newest conversations whole and the heads of the others', async () => {
       const ids = [conversationId];
       for (let index = 0; index < 4; index += 1) {
         chat.clock.advance(1_000);
@@ -137,14 +137,14 @@ describe('catching up', () => {
       expect(found.lost).toEqual([]);
     });
 
-    test('missed messages, gained and lost conversations, one’s reading and flags elsewhere, in one answer', async () => {
+    test('one reply contains missed messages, gained and lost conversations, read markers and flags', async () => {
       const { id: read } = await chat.direct('bob', 'cleo');
       const { id: flagged } = await chat.direct('bob', 'dan');
       const { id: left } = await chat.group('ada', 'bob');
       const unread = await chat.say('cleo', read, 'hi');
       const before = await sync({}, 0);
       await say(2);
-      await chat.reading.read(caller('bob'), { conversationId: read, messageId: unread.id });
+      await chat.receipts.read(caller('bob'), { conversationId: read, messageId: unread.id });
       await chat.conversations.setFlag(caller('bob'), flagged, 'pinned', true);
       await chat.membership.remove(caller('ada'), { conversationId: left, userId: 'bob' });
       const { id: gained } = await chat.group('ada', 'bob');
@@ -167,7 +167,7 @@ describe('catching up', () => {
       });
     });
 
-    test('foreign and unknown conversations in the cursors are lost, without a difference', async () => {
+    test('foreign and unknown cursors are lost, without a difference', async () => {
       const { id: foreign } = await chat.direct('ada', 'eve');
       await chat.say('ada', foreign, 'psst');
       const { inboxRev } = await sync({}, 0);
@@ -176,21 +176,21 @@ describe('catching up', () => {
       expect(found.conversations).toEqual([]);
     });
 
-    test('conversations that nobody asked about come as heads', async () => {
+    test('conversations without a cursor are returned as heads', async () => {
       const { id } = await chat.direct('bob', 'cleo');
       await chat.say('cleo', id, 'hi');
       const { inboxRev } = await sync({}, 0);
       expect((await sync({ [conversationId]: 0 }, inboxRev)).heads).toEqual({ [id]: { seq: 1, rev: 1 } });
     });
 
-    test('of one conversation at most a page, and it says that there is more', async () => {
+    test('a conversation has at most one page, with hasMore', async () => {
       await say(LIMITS.syncChanges + 1);
       const [found] = (await sync({ [conversationId]: 0 }, 1)).conversations;
       expect(found?.changes.map(({ rev }) => rev)).toEqual(Array.from({ length: LIMITS.syncChanges }, (_, n) => n + 1));
       expect(found).toMatchObject({ hasMore: true, tooLong: false });
     });
 
-    test('an answer has an end: what has no room stands in the heads, and asking for the rest brings it all', async () => {
+    test("what doesn't fit in the reply is listed in heads and returned on request", async () => {
       const owed: Record<string, number> = {};
       for (let index = 0; index < 12; index += 1) {
         chat.clock.advance(1_000);
@@ -216,7 +216,7 @@ describe('catching up', () => {
       expect(Math.max(...sizes)).toBeLessThan(135_000);
     });
 
-    test('the rest is what was asked for and no more, also where nothing has changed', async () => {
+    test('a request for the rest returns only what was requested', async () => {
       const { id } = await chat.direct('bob', 'cleo');
       await chat.say('cleo', id, 'hi');
       const cursors = { [conversationId]: 0, nowhere: 0 };
@@ -229,7 +229,7 @@ describe('catching up', () => {
       });
     });
 
-    test('a page of long messages is cut by its size, one of them at least, and pages on', async () => {
+    test('a page of long messages is trimmed by size, with at least one message', async () => {
       const long = 'x'.repeat(10_000);
       await Promise.all(Array.from({ length: 30 }, () => chat.say('ada', conversationId, long)));
       const first = (await sync({ [conversationId]: 0 }, 1)).conversations[0];
@@ -245,7 +245,7 @@ describe('catching up', () => {
       expect(revs).toEqual(Array.from({ length: 30 }, (_, n) => n + 1));
     });
 
-    test('too far behind in one conversation is said there, the others come as ever', async () => {
+    test("tooLong of one conversation doesn't affect the others", async () => {
       const { id } = await chat.direct('bob', 'cleo');
       await chat.say('cleo', id, 'hi');
       await say(LIMITS.catchUpChanges + 1);
@@ -257,14 +257,14 @@ describe('catching up', () => {
       expect(found.find((each) => each.conversationId === id)).toMatchObject({ tooLong: false, changes: [{ seq: 1 }] });
     });
 
-    test('numbers from another life of the database start over', async () => {
+    test('an inboxRev of another database starts a full sync', async () => {
       await say(1);
       const found = await sync({ [conversationId]: 99 }, 1_000);
       expect(found.inboxRev).toBe(2);
       expect(found.conversations).toMatchObject([{ tooLong: true, head: { rev: 1 } }]);
     });
 
-    test('somebody who starts over with cursors gets what they follow as it is, marks and flags included', async () => {
+    test('a full sync with cursors returns the followed conversations with markers and flags', async () => {
       await say(1);
       await chat.conversations.setFlag(caller('bob'), conversationId, 'muted', true);
       const found = await sync({ [conversationId]: 1 }, 0);
@@ -273,7 +273,7 @@ describe('catching up', () => {
       ]);
     });
 
-    test('a conversation that was left and entered again comes as it is now', async () => {
+    test('a conversation that was left and rejoined is returned as it is', async () => {
       const { inboxRev } = await sync({}, 0);
       await chat.membership.remove(caller('ada'), { conversationId, userId: 'bob' });
       await chat.membership.add(caller('ada'), { conversationId, userIds: ['bob'] });
@@ -282,7 +282,7 @@ describe('catching up', () => {
       expect(found.conversations).toMatchObject([{ conversationId, head: { rev: 2 } }]);
     });
 
-    test('ids that mean something to JavaScript or look like numbers are ids', async () => {
+    test('ids such as __proto__ or numbers are ordinary ids', async () => {
       for (const id of ['__proto__', '10', '2']) {
         chat.sqlite.prepare("INSERT INTO conversations (id, type) VALUES (?, 'group')").run(id);
         chat.sqlite

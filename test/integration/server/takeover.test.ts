@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 import { makeLumenDatabase } from '../../helpers/server/lumen-database.ts';
 
-describe('a database that LumenJS made', () => {
+describe('a database created by LumenJS', () => {
   let db: DatabaseSync;
   let chat: Chat;
   beforeEach(async () => {
@@ -13,7 +13,7 @@ describe('a database that LumenJS made', () => {
   });
   afterEach(() => db.close());
 
-  test('has its messages in the order of time, then id, each with its place and revision', async () => {
+  test('messages are ordered by time, then id, and get seq and rev', async () => {
     const messages = (await chat.history.list('ada', 'pair')).toReversed();
     expect(messages.map(({ id, seq, rev }) => [id, seq, rev])).toEqual([
       ['2', 1, 1],
@@ -28,11 +28,11 @@ describe('a database that LumenJS made', () => {
     expect((await chat.say('bob', 'pair', 'new')).seq).toBe(7);
   });
 
-  test('has times in one format', async () => {
+  test('times have one format', async () => {
     expect((await chat.history.get('ada', '2')).createdAt).toBe('2024-03-01T08:00:01.000Z');
   });
 
-  test('has its receipts as marks: unread counts and statuses follow', async () => {
+  test('receipts become markers, from which unread counts and statuses follow', async () => {
     const forAda = await chat.conversations.get(caller('ada'), 'crowd');
     expect(forAda.unreadCount).toBe(0);
     // After bob's mark: 4 and 7, and 6, which was deleted; 5 is bob's own.
@@ -44,29 +44,58 @@ describe('a database that LumenJS made', () => {
     ]);
   });
 
-  test('has its soft deletions as tombstones', async () => {
+  test('a receipt that LumenJS writes afterwards advances the marker', async () => {
+    const before = await chat.sync.sync(caller('bob'), { cursors: {}, inboxRev: 0 });
+    db.exec(
+      "INSERT OR IGNORE INTO read_receipts (message_id, user_id, read_at) VALUES (7, 'bob', '2025-01-01 00:00:00')",
+    );
+    const reopened = await startChat({ db });
+    expect((await reopened.conversations.get(caller('bob'), 'pair')).unreadCount).toBe(0);
+    expect((await reopened.history.get('ada', '7')).readBy).toEqual([
+      { userId: 'bob', readAt: '2025-01-01T00:00:00.000Z' },
+    ]);
+    expect((await reopened.history.get('ada', '7')).status).toBe('read');
+    const { reads } = await reopened.sync.sync(caller('bob'), { cursors: {}, inboxRev: before.inboxRev });
+    expect(reads).toMatchObject([{ conversationId: 'pair', lastReadSeq: 6, unreadCount: 0 }]);
+  });
+
+  test('receipts that were written before the markers followed them are caught up with', async () => {
+    db.exec('DROP TRIGGER comm_receipt_written; DELETE FROM comm_migrations WHERE version >= 9');
+    db.exec('ALTER TABLE comm_mailbox DROP COLUMN session_id');
+    db.exec('DROP TRIGGER comm_file_message_deleted; DROP TABLE comm_file_references');
+    db.exec('DROP TABLE comm_files; DROP TABLE comm_file_secret; DROP TABLE comm_calls');
+    db.exec('DROP INDEX comm_participants_active; DROP TRIGGER comm_participant_active');
+    for (const change of ['active', 'created', 'deleted']) db.exec(`DROP TRIGGER comm_conversation_${change}`);
+    for (const change of ['joined', 'left', 'changed']) db.exec(`DROP TRIGGER comm_members_${change}`);
+    db.exec("INSERT INTO read_receipts (message_id, user_id, read_at) VALUES (7, 'bob', '2025-01-01 00:00:00')");
+    const reopened = await startChat({ db });
+    expect((await reopened.conversations.get(caller('bob'), 'pair')).unreadCount).toBe(0);
+    expect((await reopened.conversations.get(caller('cleo'), 'crowd')).unreadCount).toBe(1);
+  });
+
+  test('soft deletions become tombstones', async () => {
     const tombstone = await chat.history.get('ada', '6');
     expect(tombstone).toMatchObject({ content: '', deletedAt: '2024-03-01T09:00:00.000Z' });
     expect(tombstone).not.toHaveProperty('attachment');
   });
 
-  test('has what is encrypted as it is, and never in the index', async () => {
+  test("encrypted content stays as it is and isn't indexed", async () => {
     expect(await chat.history.get('ada', '7')).toMatchObject({ encrypted: true });
     expect(await chat.history.search('ada', { q: 'opaque' })).toEqual([]);
   });
 
-  test('is searched like any other', async () => {
+  test('messages are searchable', async () => {
     const found = await chat.history.search('cleo', { q: 'hello' });
     expect(found.map(({ id }) => id)).toEqual(['8', '3']);
   });
 
-  test('says where a message was forwarded from, and leaves out links that run code', async () => {
+  test('forwarded messages name their origin, and links that run code are omitted', async () => {
     const message = await chat.history.get('ada', '8');
     expect(message.forwardedFrom).toEqual({ conversationId: 'pair', messageId: '1' });
     expect(message).not.toHaveProperty('attachment');
   });
 
-  test('gives a pair with two conversations the livelier one', async () => {
+  test('of two conversations of a pair, the more active one is the direct conversation', async () => {
     const { conversation, created } = await chat.conversations.create(caller('bob'), {
       type: 'direct',
       participantIds: ['ada'],
@@ -75,19 +104,19 @@ describe('a database that LumenJS made', () => {
     expect(await chat.conversations.get(caller('bob'), 'pair-again')).toMatchObject({ id: 'pair-again' });
   });
 
-  test('keeps reactions, each once, and those of messages that are gone no more', async () => {
+  test('reactions are kept once, and those of deleted messages are removed', async () => {
     expect((await chat.history.get('ada', '1')).reactions).toEqual([{ emoji: '👍', count: 2, users: ['bob', 'ada'] }]);
     const rows = db.prepare('SELECT count(*) AS n FROM message_reactions').get();
     expect(rows).toMatchObject({ n: 2 });
   });
 
-  test('keeps flags, and archives for each what was archived for all', async () => {
+  test('flags are kept, and archived conversations are archived for each member', async () => {
     expect(await chat.conversations.get(caller('bob'), 'pair')).toMatchObject({ pinned: true, muted: false });
     expect(await chat.conversations.get(caller('cleo'), 'crowd')).toMatchObject({ archived: true });
     expect(await chat.conversations.get(caller('cleo'), 'crowd')).not.toMatchObject({ pinned: true });
   });
 
-  test('gets an owner for each group: the longest-serving member', async () => {
+  test('each group gets an owner: the member with the longest membership', async () => {
     const { participants } = await chat.conversations.get(caller('ada'), 'crowd');
     expect(participants.map(({ userId, role }) => [userId, role])).toEqual([
       ['cleo', 'owner'],
@@ -96,7 +125,7 @@ describe('a database that LumenJS made', () => {
     ]);
   });
 
-  test('shows nothing of rows that belong to no conversation', async () => {
+  test('rows without a conversation are not visible', async () => {
     expect(await chat.conversations.list(caller('orphan'))).toEqual([]);
     expect(await chat.sync.sync(caller('orphan'), { cursors: {}, inboxRev: 0 })).toMatchObject({
       gained: [],
@@ -104,7 +133,7 @@ describe('a database that LumenJS made', () => {
     });
   });
 
-  test('is all there for somebody who syncs for the first time', async () => {
+  test('a first sync returns everything', async () => {
     const found = await chat.sync.sync(caller('ada'), { cursors: {}, inboxRev: 0 });
     expect(found.gained.map(({ id }) => id)).toEqual(['crowd', 'pair', 'pair-again']);
   });

@@ -3,7 +3,7 @@ import { setupServer } from 'msw/node';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { REST_ANSWER_SCHEMAS } from '../../../src/protocol/rest.ts';
-import type { RestRouteName } from '../../../src/protocol/vocabulary.ts';
+import type { RestRouteName } from '../../../src/protocol/constants.ts';
 import { buildConversation, buildMessage, buildMessages } from '../../../src/testing/builders.ts';
 import { commHandlers } from '../../../src/testing/comm-handlers.ts';
 
@@ -35,7 +35,7 @@ async function idsOf(path: string): Promise<string[]> {
   return ((await ask(path)).body as { id: string }[]).map(({ id }) => id);
 }
 
-describe('answers in the types of our server', () => {
+describe('answers match the schemas of the server', () => {
   test.each<[route: RestRouteName, path: string, init?: RequestInit]>([
     ['listConversations', '/conversations'],
     [
@@ -56,12 +56,12 @@ describe('answers in the types of our server', () => {
   });
 });
 
-test('the list shows what one is in, newest activity first', async () => {
+test('the list contains the user’s own conversations, newest activity first', async () => {
   expect(await idsOf('/conversations?limit=2&offset=0')).not.toContain('foreign');
   expect((await idsOf('/conversations')).at(-1)).toBe('empty');
 });
 
-test('history pages newest first, before, after and around a message', async () => {
+test('history is paged newest first, before, after and around a message', async () => {
   const base = '/conversations/conversation-1/messages';
   expect(await idsOf(`${base}?limit=3`)).toEqual(['60', '59', '58']);
   expect(await idsOf(`${base}?limit=3&before=58`)).toEqual(['57', '56', '55']);
@@ -69,7 +69,7 @@ test('history pages newest first, before, after and around a message', async () 
   expect(await idsOf(`${base}?limit=4&around=10`)).toEqual(['11', '10', '9', '8']);
 });
 
-test('what one is not in doesn’t exist, and only senders delete', async () => {
+test('conversations of others are NOT_FOUND, and only the sender can delete a message', async () => {
   expect(await ask('/messages/900')).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND' } } });
   expect(await ask('/conversations/foreign/messages')).toMatchObject({ status: 404 });
   expect(await ask('/messages/59', { method: 'DELETE' })).toMatchObject({
@@ -79,7 +79,7 @@ test('what one is not in doesn’t exist, and only senders delete', async () => 
   expect(await idsOf('/messages/search?q=secret')).toEqual([]);
 });
 
-test('what was deleted stays deleted, and is a change', async () => {
+test('a deletion persists and is a change', async () => {
   await ask('/messages/58', { method: 'DELETE' });
   expect((await ask('/messages/58')).body).toMatchObject({ content: '', deletedAt: expect.any(String) as unknown });
   const { changes } = (await ask('/conversations/conversation-1/changes?after=60')).body as {
@@ -88,7 +88,7 @@ test('what was deleted stays deleted, and is a change', async () => {
   expect(changes.map(({ id }) => id)).toContain('58');
 });
 
-test('a pair has one direct conversation', async () => {
+test('two users have one direct conversation', async () => {
   const body = JSON.stringify({ type: 'direct', participantIds: ['bob'] });
   expect((await ask('/conversations', { method: 'POST', body })).body).toMatchObject({ id: 'conversation-1' });
 });

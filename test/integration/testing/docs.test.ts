@@ -4,6 +4,7 @@ import { symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { sourceOf } from '../../helpers/documentation/package-sources.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
@@ -15,11 +16,9 @@ for (const [, heading, code = ''] of page.matchAll(/^## (.+)$|^```ts\n([\s\S]*?)
   else if (section !== undefined) section.code = code;
 }
 
-/** By the sources, whatever is built. */
+/** Imports the sources of the packages in place of their builds. */
 function fromSource(code: string): string {
-  return code.replaceAll(/'lumen-comm(\/\w+)?'/g, (_, subpath: string | undefined) => {
-    return `'${root}/src${subpath ?? ''}/index.ts'`;
-  });
+  return code.replaceAll(/(?<=from ')[^']+(?=')/g, (specifier) => sourceOf(specifier) ?? specifier);
 }
 
 // They wait between attempts as long as apps do.

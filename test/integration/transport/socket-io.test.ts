@@ -46,7 +46,7 @@ async function connected(options: Partial<SocketIoOptions> = {}) {
   port.connect(EMPTY);
   expect(await log.next()).toEqual({ type: 'connected' });
   const socket = accepted.at(-1);
-  if (socket === undefined) throw new Error('The server saw nobody');
+  if (socket === undefined) throw new Error('No client has connected');
   return { port, log, socket };
 }
 
@@ -54,7 +54,18 @@ const ask = (port: SocketPort, event: string, payload: unknown): Promise<unknown
   new Promise((resolve) => port.emit(event, payload, resolve));
 
 describe('connecting', () => {
-  test('the handshake reaches the server: the token in auth alone, the query as given and nothing added', async () => {
+  test('if the WebSocket is blocked, the same attempt continues by polling', async () => {
+    const blocked: string[] = [];
+    http.removeAllListeners('upgrade');
+    http.on('upgrade', (_request, socket) => {
+      blocked.push('websocket');
+      socket.destroy();
+    });
+    const { socket } = await connected({ transports: ['websocket', 'polling'] });
+    expect([blocked, socket.conn.transport.name]).toEqual([['websocket'], 'polling']);
+  });
+
+  test('the handshake sends the token in auth only and the query unchanged', async () => {
     const { port, log } = open({ extraHeaders: { 'x-user-id': 'ann' }, transports: ['websocket'] });
     const requested: string[] = [];
     http.prependListener('upgrade', ({ url: requestUrl }) => requested.push(requestUrl ?? ''));
@@ -68,7 +79,7 @@ describe('connecting', () => {
     expect(requested[0]).not.toContain('secret-token');
   });
 
-  test.each([['websocket' as const], ['polling' as const]])('it works over %s alone', async (transport) => {
+  test.each([['websocket' as const], ['polling' as const]])('connects over %s only', async (transport) => {
     const { port, log, socket } = await connected({ transports: [transport] });
     socket.on('nk:ping', (payload: unknown, reply: (payload: unknown) => void) => reply(payload));
     expect(await ask(port, 'nk:ping', { n: 1 })).toEqual({ n: 1 });
@@ -77,12 +88,12 @@ describe('connecting', () => {
     expect(socket.conn.transport.name).toBe(transport);
   });
 
-  test('a path in the url is not taken for the namespace', async () => {
+  test('ignores a path in the url', async () => {
     const { socket } = await connected({ url: `${url}/some/page` });
     expect(socket.nsp.name).toBe(NAMESPACE);
   });
 
-  test('a refusal carries the code that the server gave', async () => {
+  test('a refusal has the code of the server', async () => {
     refuse = () => Object.assign(new Error('The token has expired'), { data: { code: 'TOKEN_EXPIRED' } });
     const { port, log } = open();
     port.connect(EMPTY);
@@ -91,8 +102,8 @@ describe('connecting', () => {
 
   test.each([
     ['no data', new Error('no')],
-    ['data that is no object', Object.assign(new Error('no'), { data: 'TOKEN_EXPIRED' })],
-    ['a code that is no string', Object.assign(new Error('no'), { data: { code: 42 } })],
+    ['data that is not an object', Object.assign(new Error('no'), { data: 'TOKEN_EXPIRED' })],
+    ['a code that is not a string', Object.assign(new Error('no'), { data: { code: 42 } })],
   ])('a refusal with %s has no code', async (_title, error) => {
     refuse = () => error;
     const { port, log } = open();
@@ -100,7 +111,7 @@ describe('connecting', () => {
     expect(await log.next()).toEqual({ type: 'refused', code: undefined, message: 'no' });
   });
 
-  test('a server that is not there is a refusal without a code, told once', async () => {
+  test('an unreachable server is one refusal without a code', async () => {
     const { port, log } = open({ url: 'http://127.0.0.1:1' });
     port.connect(EMPTY);
     expect(await log.next()).toMatchObject({ type: 'refused', code: undefined });
@@ -111,7 +122,7 @@ describe('connecting', () => {
     expect(log.entries).toHaveLength(1);
   });
 
-  test('an attempt after a refusal takes the new token', async () => {
+  test('the attempt after a refusal sends the new token', async () => {
     refuse = ({ handshake }) => (handshake.auth['token'] === 'new' ? undefined : new Error('no'));
     const { port, log } = open();
     port.connect({ auth: { token: 'old' }, query: {} });
@@ -120,34 +131,34 @@ describe('connecting', () => {
     expect(await log.next()).toEqual({ type: 'connected' });
   });
 
-  test('what is no url is a mistake in the code', () => {
+  test('an invalid url is a TypeError', () => {
     expect(() => socketIoPort({ url: 'chat', namespace: NAMESPACE, path: PATH })).toThrow(TypeError);
   });
 
-  test('without a url outside of a page, constructing is fine and connecting is a mistake in the code', () => {
+  test('without a url and a page, connect() throws a TypeError', () => {
     const port = socketIoPort({ namespace: NAMESPACE, path: PATH });
     expect(() => port.connect(EMPTY)).toThrow(TypeError);
   });
 });
 
-describe('the end of a connection', () => {
-  test('a kick by the server is told as on purpose', async () => {
+describe('disconnecting', () => {
+  test('a disconnect by the server is reported as such', async () => {
     const { log, socket } = await connected();
     socket.disconnect();
     expect(await log.next()).toEqual({ type: 'disconnected', reason: 'io server disconnect', byServer: true });
   });
 
-  test('the loss of the transport is told as an accident', async () => {
+  test('a lost transport is not reported as a disconnect by the server', async () => {
     const { log, socket } = await connected({ transports: ['websocket'] });
     socket.conn.close();
     expect(await log.next()).toEqual({ type: 'disconnected', reason: 'transport close', byServer: false });
   });
 
-  test('the port does not come back by itself, and does when it is told to', async () => {
+  test('the port reconnects only when connect() is called', async () => {
     const { port, log, socket } = await connected();
     socket.conn.close();
     await log.next();
-    // Somebody else's whole connection goes by in the meantime.
+    // The complete connection of another client shows that there was time to reconnect.
     await connected();
     expect(accepted).toHaveLength(2);
     port.connect(EMPTY);
@@ -155,7 +166,7 @@ describe('the end of a connection', () => {
     expect(accepted).toHaveLength(3);
   });
 
-  test('nothing is told after disconnect(), and the server sees the end', async () => {
+  test('disconnect() reports nothing to the listener and disconnects on the server', async () => {
     const { port, log, socket } = await connected();
     const gone = once(socket, 'disconnect');
     port.emit('nk:ping', {}, () => expect.unreachable('acknowledged after the end'));
@@ -166,7 +177,7 @@ describe('the end of a connection', () => {
     expect(log.entries).toEqual([{ type: 'connected' }]);
   });
 
-  test('disconnect() in the middle of an attempt ends it without a word', async () => {
+  test('disconnect() during an attempt ends it without notifying the listener', async () => {
     const { port, log } = open();
     port.connect(EMPTY);
     port.disconnect();
@@ -175,7 +186,7 @@ describe('the end of a connection', () => {
     expect(accepted).toHaveLength(1);
   });
 
-  test('disconnect() is idempotent, also before any connection', () => {
+  test('disconnect() is idempotent, also before the first connection', () => {
     const { port, log } = open();
     port.disconnect();
     port.disconnect();
@@ -194,7 +205,7 @@ describe('the end of a connection', () => {
 });
 
 describe('emitting', () => {
-  test('a reply arrives as it was sent, and what needs none is sent without one', async () => {
+  test('a reply arrives unchanged; without a callback no acknowledgement is requested', async () => {
     const { port, socket } = await connected();
     const plain = once(socket, 'nk:typing:start');
     socket.on('nk:sum', ({ a, b }: { a: number; b: number }, reply: (sum: unknown) => void) =>
@@ -205,7 +216,7 @@ describe('emitting', () => {
     expect(await ask(port, 'nk:sum', { a: 1, b: 2 })).toEqual({ ok: true, data: 3 });
   });
 
-  test('what is emitted while disconnected is lost, not kept for later', async () => {
+  test('frames emitted while disconnected are dropped, not buffered', async () => {
     const { port, log, socket } = await connected();
     socket.conn.close();
     await log.next();
@@ -219,7 +230,7 @@ describe('emitting', () => {
     expect(received).toEqual(['nk:found']);
   });
 
-  test('an acknowledgement that is out when the connection ends never comes, not even on the next one', async () => {
+  test('an acknowledgement pending when the connection is lost never arrives', async () => {
     const { port, log, socket } = await connected();
     const asked = once(socket, 'nk:slow');
     let answered = 0;
@@ -236,7 +247,7 @@ describe('emitting', () => {
   });
 });
 
-test('many reconnections leave one connection, and each thing is told once', async () => {
+test('after many reconnects there is one connection, and each event is reported once', async () => {
   const { port, log } = open();
   const ways: ((socket: Socket) => unknown)[] = [
     (socket) => socket.disconnect(),

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { marksOf } from '../../../src/client/changes.ts';
 import { buildConversation, buildParticipant } from '../../../src/testing/builders.ts';
 
-test('who joined later has read nothing of what was said before', () => {
+test('a participant who joined later has no receipt for earlier messages', () => {
   const conversation = buildConversation({
     participants: [
       buildParticipant('ann', { lastReadSeq: 5, lastReadAt: '2025-01-01T00:00:00.000Z', lastDeliveredSeq: 9 }),
@@ -13,7 +13,7 @@ test('who joined later has read nothing of what was said before', () => {
   expect(read).toMatchObject([{ userId: 'ann', seq: 5 }]);
 });
 
-test('the slowest of the others says how far one’s own messages are', () => {
+test('the slowest other participant determines the status of own messages', () => {
   const at = '2025-01-01T00:00:00.000Z';
   const conversation = buildConversation({
     participants: [

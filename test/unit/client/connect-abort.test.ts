@@ -17,7 +17,7 @@ async function outcome(connecting: Promise<void>): Promise<unknown> {
   );
 }
 
-test('an aborted connect() leaves the connecting to whoever else waits for it', async () => {
+test('an aborted connect() does not stop connecting while another call waits for it', async () => {
   const { client } = aClient();
   const mounted = new AbortController();
   const first = outcome(client.connect({ signal: mounted.signal }));
@@ -33,7 +33,7 @@ test('an aborted connect() leaves the connecting to whoever else waits for it', 
   expect(client.status).toBe('disconnected');
 });
 
-test('an aborted connect() of somebody who came later ends nothing', async () => {
+test('aborting a later connect() does not stop connecting', async () => {
   const { client } = aClient();
   const first = outcome(client.connect());
   const controller = new AbortController();

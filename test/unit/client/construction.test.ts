@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { CommClient, memoryStorage, type CommStorage } from '../../../src/index.ts';
 import { resolveOptions, type CommClientOptions } from '../../../src/client/options.ts';
 import { VERSION } from '../../../src/lib/version.ts';
 import { FakeSocket, settle } from '../../helpers/client/fake-socket.ts';
 import { manualClock } from '../../helpers/manual-clock.ts';
+import { fc } from '../../helpers/property.ts';
 
 /** A storage that counts how often it is touched. */
 function watchedStorage(): CommStorage & { touched: number } {
@@ -24,8 +24,8 @@ function watchedStorage(): CommStorage & { touched: number } {
   return storage;
 }
 
-describe('constructing a client', () => {
-  test('opens nothing: no timer, no socket, no storage, no request, no token', async () => {
+describe('the constructor', () => {
+  test('starts no timer, socket, storage or request, and requests no token', async () => {
     const socket = new FakeSocket();
     const clock = manualClock();
     const storage = watchedStorage();
@@ -34,7 +34,12 @@ describe('constructing a client', () => {
     const timers = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'setInterval')];
     const client = new CommClient({ socket, clock, storage, fetch, token });
     client.on('message:new', () => undefined);
-    expect(client.conversations.inbox.getSnapshot()).toEqual({ conversations: [], loading: false, hasMore: false });
+    expect(client.conversations.inbox.getSnapshot()).toEqual({
+      conversations: [],
+      loading: true,
+      hasMore: false,
+      totalUnread: 0,
+    });
     expect(client.conversations.inbox.getServerSnapshot()).toBe(client.conversations.inbox.getSnapshot());
     expect(client.messages.outbox()).toEqual([]);
     expect({
@@ -52,16 +57,17 @@ describe('constructing a client', () => {
     expect([...timers, fetch, token].map((each) => each.mock.calls.length)).toEqual([0, 0, 0, 0]);
   });
 
-  test('promises nothing before there is a server', () => {
+  test('guarantees nothing before the first connection', () => {
     expect(new CommClient().guarantees).toEqual({
       acknowledged: false,
       exactlyOnce: false,
       gapFree: false,
       editsOnResume: false,
+      completeHistory: false,
     });
   });
 
-  test('works without a window, and ends without having begun', async () => {
+  test('works outside of a page, and the client can be disposed of before connect()', async () => {
     expect(globalThis).not.toHaveProperty('window');
     const client = new CommClient({ url: 'https://chat.example.com', userId: 'alice' });
     await client.disconnect();
@@ -69,7 +75,7 @@ describe('constructing a client', () => {
     expect(client.status).toBe('disconnected');
   });
 
-  test('after a connect() and a disconnect() nothing is left behind', async () => {
+  test('connect() and disconnect() leave no timer', async () => {
     const socket = new FakeSocket();
     socket.answer = (event) =>
       event === 'nk:sync'
@@ -102,9 +108,9 @@ describe('constructing a client', () => {
   });
 
   test.each<[title: string, refused: unknown]>([
-    ['waits to be tried again', { ok: false, error: { code: 'UNAVAILABLE', message: 'Not now' } }],
-    ['waits for an answer', undefined],
-  ])('nor by a view that %s', async (_title, refused) => {
+    ['waits for a retry', { ok: false, error: { code: 'UNAVAILABLE', message: 'Not now' } }],
+    ['waits for a response', undefined],
+  ])('disconnect() leaves no timer of a view that %s', async (_title, refused) => {
     const [socket, clock] = [new FakeSocket(), manualClock()];
     const synced = { inboxRev: 1, conversations: [], gained: [], heads: {}, lost: [], reads: [] };
     socket.answer = (event) => (event === 'nk:sync' ? { ok: true, data: synced } : refused);
@@ -124,7 +130,7 @@ describe('constructing a client', () => {
   });
 });
 
-test('the version is that of the package', async () => {
+test('VERSION is the version of the package', async () => {
   const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
   expect(VERSION).toBe(version);
 });
@@ -142,7 +148,7 @@ describe('options', () => {
     });
   });
 
-  test('lose the slash at the end of an address', () => {
+  test('are normalized: trailing slashes of URLs are removed', () => {
     expect(resolveOptions({ url: 'https://a.example//', restPath: '/rest/' })).toMatchObject({
       url: 'https://a.example',
       restPath: '/rest',
@@ -153,23 +159,59 @@ describe('options', () => {
     ['a url without a scheme', { url: 'chat.example.com' }],
     ['a url of another scheme', { url: 'ws://chat.example.com' }],
     ['an empty user id', { userId: '' }],
-    ['a user id that is no text', { userId: 5 }],
-    ['a token that is neither', { token: {} }],
-    ['no time at all', { requestTimeoutMs: 0 }],
-    ['an endless time', { requestTimeoutMs: Infinity }],
-    ['a time that is no number', { requestTimeoutMs: '5' }],
-    ['being idle at once', { presence: { idleAfterMs: 0 } }],
-    ['being idle for ever', { presence: { idleAfterMs: Number.NaN } }],
+    ['a user id that is not a string', { userId: 5 }],
+    ['a token that is neither a string nor a function', { token: {} }],
+    ['a timeout of 0', { requestTimeoutMs: 0 }],
+    ['an infinite timeout', { requestTimeoutMs: Infinity }],
+    ['a timeout that is not a number', { requestTimeoutMs: '5' }],
+    ['an idle time of 0', { presence: { idleAfterMs: 0 } }],
+    ['an idle time that is NaN', { presence: { idleAfterMs: Number.NaN } }],
   ])('%s is a TypeError', (_title, options) => {
     expect(() => new CommClient(options as CommClientOptions)).toThrow(TypeError);
   });
 
-  test('never being idle is an option', () => {
+  test.each<[wrong: unknown, message: string]>([
+    ['https://chat.example.com', 'CommClient takes an object; got a string'],
+    [{ tokn: 'x' }, 'Unknown option of CommClient "tokn": did you mean "token"?'],
+    [{ encryption: { identityChanges: 'warn' } }, 'Unknown option of encryption "identityChanges": must be one of'],
+    [{ encryption: true }, 'encryption takes an object; got a boolean'],
+    [{ encryption: { policy: 'wran' } }, 'Unknown encryption.policy "wran": did you mean "warn"?'],
+    [{ presence: { idleAfter: 5 } }, 'did you mean "idleAfterMs"?'],
+    [{ calls: { iceServer: [] } }, 'did you mean "iceServers"?'],
+    [{ transports: 'websocket' }, 'transports must be an array; got a string'],
+    [{ transports: ['websockets'] }, 'Unknown transport "websockets": did you mean "websocket"?'],
+    [{ namespace: 5 }, 'namespace must be a string; got a number'],
+    [{ url: new URL('https://chat.example.com') }, 'url must be a string; got an object'],
+    [{ token: 5 }, 'token must be a string or a function; got a number'],
+  ])('%j is explained: %s', (wrong, message) => {
+    expect(() => new CommClient(wrong as CommClientOptions)).toThrow(new TypeError(message).message);
+    expect(() => new CommClient(wrong as CommClientOptions)).toThrow(TypeError);
+  });
+
+  test('automatic presence can be turned off', () => {
     expect(resolveOptions({ presence: { idleAfterMs: false } }).idleAfterMs).toBe(false);
   });
 });
 
-describe('whatever a server pushes', () => {
+describe('listening', () => {
+  const client = new CommClient();
+  const wrong = (value: unknown): never => value as never;
+
+  test.each(['on', 'once', 'off'] as const)('%s() names the nearest event for an unknown one', (method) => {
+    expect(() => void client[method](wrong('message:created'), () => undefined)).toThrow(TypeError);
+    expect(() => void client[method](wrong('mesage:new'), () => undefined)).toThrow('did you mean "message:new"?');
+    expect(() => void client[method](wrong('call:incoming'), () => undefined)).toThrow('Unknown event "call:incoming"');
+    expect(() => void client[method](wrong(undefined), () => undefined)).toThrow('event must be one of');
+  });
+
+  test.each(['on', 'once', 'off'] as const)('%s() rejects a missing listener', (method) => {
+    expect(() => void client[method]('status', wrong(undefined))).toThrow(
+      new TypeError('The listener of "status" must be a function; got undefined'),
+    );
+  });
+});
+
+describe('any push', () => {
   const EVENTS = [
     'message:new',
     'message:updated',
@@ -232,7 +274,7 @@ describe('whatever a server pushes', () => {
   );
 
   test.each([true, false])(
-    'nothing throws, and the events of the client’s own are not for servers (our server: %s)',
+    'never throws and never causes an event of the client itself (our server: %s)',
     async (isOurs) => {
       const socket = new FakeSocket();
       socket.answer = (event) =>

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { abortable } from '../../../src/lib/abort.ts';
 import { deferred } from '../../../src/lib/deferred.ts';
 
-test('without a signal it is the promise itself', () => {
+test('without a signal the promise itself is returned', () => {
   const promise = Promise.resolve(1);
   expect(abortable(promise, undefined)).toBe(promise);
 });
@@ -15,7 +15,7 @@ test('it settles as the promise does', async () => {
   await expect(abortable(Promise.reject(error), signal)).rejects.toBe(error);
 });
 
-test('aborting rejects with the very reason of the signal, while the promise goes on', async () => {
+test('an abort rejects with the reason of the signal, and the promise continues', async () => {
   const controller = new AbortController();
   const inner = deferred<string>();
   const outer = abortable(inner.promise, controller.signal);
@@ -26,12 +26,12 @@ test('aborting rejects with the very reason of the signal, while the promise goe
   await expect(inner.promise).resolves.toBe('late');
 });
 
-test('a signal aborted before rejects at once, and the promise may reject unseen', async () => {
+test('an aborted signal rejects at once, and a later rejection of the promise is not unhandled', async () => {
   const reason = new Error('before');
   await expect(abortable(Promise.reject(new Error('inner')), AbortSignal.abort(reason))).rejects.toBe(reason);
 });
 
-test("a promise that rejects after the abort is nobody else's problem", async () => {
+test('a rejection after the abort is not an unhandled rejection', async () => {
   const controller = new AbortController();
   const inner = Promise.withResolvers<string>();
   const outer = abortable(inner.promise, controller.signal);
@@ -45,7 +45,7 @@ test("a promise that rejects after the abort is nobody else's problem", async ()
 test.each<[title: string, settle: (inner: PromiseWithResolvers<number>) => void]>([
   ['resolved', ({ resolve }) => resolve(1)],
   ['rejected', ({ reject }) => reject(new Error('inner'))],
-])('once it %s, the signal holds it no longer', async (_title, settle) => {
+])('once the promise has %s, the signal no longer references it', async (_title, settle) => {
   const { signal } = new AbortController();
   const inner = Promise.withResolvers<number>();
   const outer = abortable(inner.promise, signal);

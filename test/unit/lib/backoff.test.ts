@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { backoffMs } from '../../../src/lib/backoff.ts';
+import { fc } from '../../helpers/property.ts';
 
 const options = { baseMs: 500, maxMs: 30_000 };
 
@@ -33,7 +33,7 @@ test('a wait is never shorter than 1 ms, longer than the maximum, or past the do
   );
 });
 
-test('the same luck never waits shorter at a later attempt', () => {
+test('with the same random number a later attempt never waits shorter', () => {
   fc.assert(
     fc.property(fc.nat(60), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, random) => {
       expect(backoffMs(attempt + 1, random, options)).toBeGreaterThanOrEqual(backoffMs(attempt, random, options));

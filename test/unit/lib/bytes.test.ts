@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { fromBase64, fromBase64Url, toBase64, toBase64Url } from '../../../src/lib/base64.ts';
 import { ByteWriter, concat, decodeUtf8, equalBytes, isZero, lp, readStrictly, u32 } from '../../../src/lib/bytes.ts';
+import { fc } from '../../helpers/property.ts';
 
-test('base64 is that of Node, with padding and for addresses', () => {
+test('base64 and base64url are the same as in Node', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
       const plain = Buffer.from(bytes).toString('base64');
@@ -33,15 +33,15 @@ test.each([
   'AA-_',
   'ÄAAA',
   'AA==AA==',
-])('%j is no base64: its bytes are written otherwise', (text) => {
+])('%j is not canonical base64', (text) => {
   expect(fromBase64(text)).toBeUndefined();
 });
 
-test.each(['A', 'AB', 'AAB', 'AA==', 'AA+/', 'AA AA', 'AAAAA'])('%j is no base64 for addresses', (text) => {
+test.each(['A', 'AB', 'AAB', 'AA==', 'AA+/', 'AA AA', 'AAAAA'])('%j is not base64url', (text) => {
   expect(fromBase64Url(text)).toBeUndefined();
 });
 
-test('whatever is read as base64 is written the same', () => {
+test('every decoded base64 string encodes to itself', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.base64String()), (text) => {
       const bytes = fromBase64(text);
@@ -57,7 +57,7 @@ test('lengths and numbers are big-endian', () => {
   expect(concat(lp('a'), lp('b'))).not.toEqual(concat(lp('ab'), lp('')));
 });
 
-test('what a writer wrote a reader reads, and nothing that is longer or shorter', () => {
+test('a reader reads what a writer wrote, and rejects longer and shorter bytes', () => {
   const values = fc.record({
     text: fc.string({ unit: 'binary' }).map((text) => text.toWellFormed()),
     number: fc.maxSafeNat(),
@@ -87,7 +87,7 @@ test('what a writer wrote a reader reads, and nothing that is longer or shorter'
   );
 });
 
-test('a length that isn’t there, a flag that is none, a number past 2⁵³ and broken UTF-8 are refused', () => {
+test('missing bytes, invalid flags, numbers above 2⁵³ and invalid UTF-8 are rejected', () => {
   expect(readStrictly(Uint8Array.of(0, 9, 1), (reader) => reader.text())).toBeUndefined();
   expect(readStrictly(Uint8Array.of(2), (reader) => reader.flag())).toBeUndefined();
   expect(readStrictly(new Uint8Array(8).fill(0xff), (reader) => reader.u64())).toBeUndefined();
@@ -96,7 +96,7 @@ test('a length that isn’t there, a flag that is none, a number past 2⁵³ and
   expect(decodeUtf8(Uint8Array.of(0xc0, 0x80))).toBeUndefined();
 });
 
-test('another error in a reader is not taken for bad bytes', () => {
+test('other errors of a reader are thrown', () => {
   const wrong = new TypeError('a bug');
   const read = (): unknown =>
     readStrictly(Uint8Array.of(1), () => {
@@ -105,7 +105,7 @@ test('another error in a reader is not taken for bad bytes', () => {
   expect(read).toThrow(wrong);
 });
 
-test('bytes are compared whole', () => {
+test('all bytes are compared', () => {
   expect(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 2))).toBe(true);
   expect(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 3))).toBe(false);
   expect(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1))).toBe(false);

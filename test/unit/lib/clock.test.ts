@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../src/lib/clock.ts';
 
-test('a task runs once, and not when it was cancelled before', async () => {
+test('a task runs once, and not after it was cancelled', async () => {
   const ran: string[] = [];
   const cancel = systemClock.after(0, () => ran.push('cancelled'));
   cancel();
@@ -10,7 +10,7 @@ test('a task runs once, and not when it was cancelled before', async () => {
   expect(ran).toEqual([]);
 });
 
-test('now is the time of this machine', () => {
+test('now() returns the time of the machine', () => {
   const before = Date.now();
   const now = systemClock.now();
   expect(now).toBeGreaterThanOrEqual(before);

@@ -21,7 +21,7 @@ function setup(): Setup {
   return { emitter, heard, hear: (payload) => void heard.push(payload), thrown };
 }
 
-test('a listener gets the payloads of its own event, in order, until it stops', () => {
+test('a listener gets the payloads of its event, in order, until it is removed', () => {
   const { emitter, heard, hear } = setup();
   const stop = emitter.on('greeting', hear);
   emitter.emit('greeting', 'a');
@@ -32,7 +32,7 @@ test('a listener gets the payloads of its own event, in order, until it stops', 
   expect(heard).toEqual(['a', 'b']);
 });
 
-test('listeners are called in the order they came', () => {
+test('listeners are called in the order in which they were added', () => {
   const { emitter, heard, hear } = setup();
   emitter.on('greeting', () => hear('first'));
   emitter.once('greeting', () => hear('second'));
@@ -41,7 +41,7 @@ test('listeners are called in the order they came', () => {
   expect(heard).toEqual(['first', 'second', 'third']);
 });
 
-test('a listener that throws stops neither the others nor whoever emits', () => {
+test('a throwing listener stops neither other listeners nor the emitting code', () => {
   const { emitter, heard, hear, thrown } = setup();
   const error = new Error('from a listener');
   emitter.on('greeting', () => {
@@ -53,7 +53,7 @@ test('a listener that throws stops neither the others nor whoever emits', () => 
   expect(thrown).toEqual([[error, 'greeting']]);
 });
 
-test('once is once, also when the listener emits the same event', () => {
+test('once() calls the listener once, also if it emits the same event', () => {
   const { emitter, heard, hear } = setup();
   emitter.once('greeting', (payload) => {
     hear(payload);
@@ -64,7 +64,7 @@ test('once is once, also when the listener emits the same event', () => {
   expect(heard).toEqual(['a']);
 });
 
-test('once is once, also when the listener throws', () => {
+test('once() calls the listener once, also if it throws', () => {
   const { emitter, thrown } = setup();
   emitter.once('greeting', () => {
     throw new Error('once');
@@ -74,7 +74,7 @@ test('once is once, also when the listener throws', () => {
   expect(thrown).toHaveLength(1);
 });
 
-test('off ends every listening of that listener to that event, and no other', () => {
+test('off() removes all subscriptions of the listener to the event, and no others', () => {
   const { emitter, heard, hear } = setup();
   const both = (payload: string | number): void => hear(String(payload));
   emitter.on('greeting', both);
@@ -88,7 +88,7 @@ test('off ends every listening of that listener to that event, and no other', ()
   expect(heard).toEqual(['a', '1']);
 });
 
-test('off for a listener that never listened does nothing', () => {
+test('off() for an unknown listener has no effect', () => {
   const { emitter, heard, hear } = setup();
   emitter.on('greeting', hear);
   emitter.off('greeting', () => undefined);
@@ -96,7 +96,7 @@ test('off for a listener that never listened does nothing', () => {
   expect(heard).toEqual(['a']);
 });
 
-test('stopping twice is stopping once: the same listener elsewhere goes on', () => {
+test('removing a subscription is idempotent and keeps other subscriptions of the listener', () => {
   const { emitter, heard, hear } = setup();
   const stop = emitter.on('greeting', hear);
   emitter.on('greeting', hear);
@@ -106,7 +106,7 @@ test('stopping twice is stopping once: the same listener elsewhere goes on', () 
   expect(heard).toEqual(['a']);
 });
 
-test('a listener that another one stopped in the same emit is not called any more', () => {
+test('a listener that another one removes during an emit is not called', () => {
   const { emitter, heard, hear } = setup();
   const stops: (() => void)[] = [];
   emitter.on('greeting', () => {
@@ -117,7 +117,7 @@ test('a listener that another one stopped in the same emit is not called any mor
   expect(heard).toEqual([]);
 });
 
-test('a listener that came during an emit hears the next one', () => {
+test('a listener that is added during an emit is called by the next one', () => {
   const { emitter, heard, hear } = setup();
   emitter.once('greeting', () => void emitter.on('greeting', hear));
   emitter.emit('greeting', 'a');
@@ -126,7 +126,7 @@ test('a listener that came during an emit hears the next one', () => {
   expect(heard).toEqual(['b']);
 });
 
-test.each(['on', 'once'] as const)('aborting ends what %s began', (method) => {
+test.each(['on', 'once'] as const)('an abort removes a listener of %s()', (method) => {
   const { emitter, heard, hear } = setup();
   const controller = new AbortController();
   emitter[method]('greeting', hear, { signal: controller.signal });
@@ -135,7 +135,7 @@ test.each(['on', 'once'] as const)('aborting ends what %s began', (method) => {
   expect(heard).toEqual([]);
 });
 
-test('with a signal that was aborted before, nothing listens', () => {
+test('with an aborted signal no listener is added', () => {
   const { emitter, heard, hear } = setup();
   const stop = emitter.on('greeting', hear, { signal: AbortSignal.abort() });
   emitter.emit('greeting', 'a');
@@ -147,7 +147,7 @@ test.each<[title: string, end: (emitter: Emitter<Events>, hear: (payload: string
   ['stopping', (_emitter, _hear, stop) => stop()],
   ['off', (emitter, hear) => emitter.off('greeting', hear)],
   ['having been called once', (emitter) => emitter.emit('greeting', 'a')],
-])('after %s the signal holds the listener no longer', (_title, end) => {
+])('after %s the signal no longer references the listener', (_title, end) => {
   const { emitter, hear } = setup();
   const { signal } = new AbortController();
   const stop = emitter.once('greeting', hear, { signal });

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { deferred } from '../../../src/lib/deferred.ts';
 import { KeyedQueue } from '../../../src/lib/keyed-queue.ts';
+import { fc } from '../../helpers/property.ts';
 
-test('tasks of one key run one after another, in the order they came', async () => {
+test('tasks of one key run one after another, in the order of the calls', async () => {
   const queue = new KeyedQueue<string>();
   const log: string[] = [];
   const gate = deferred<undefined>();
@@ -21,7 +21,7 @@ test('tasks of one key run one after another, in the order they came', async () 
   expect(log).toEqual(['first begins', 'first ends', 'second', 'third']);
 });
 
-test('another key does not wait', async () => {
+test('tasks of different keys run concurrently', async () => {
   const queue = new KeyedQueue<string>();
   const gate = deferred<undefined>();
   const waiting = queue.run('a', () => gate.promise);
@@ -47,7 +47,7 @@ test('a task that fails rejects its own promise and lets the next one run', asyn
   ]);
 });
 
-test('a task that queues another one for its key comes before it', async () => {
+test('a task runs after the one that queued it for the same key', async () => {
   const queue = new KeyedQueue<string>();
   const log: string[] = [];
   let inner: Promise<void> | undefined;
@@ -59,7 +59,7 @@ test('a task that queues another one for its key comes before it', async () => {
   expect(log).toEqual(['outer', 'inner']);
 });
 
-test('a key that has nothing left to do is let go', async () => {
+test('a key without tasks is deleted', async () => {
   // A key that is an object can be watched leaving: nothing but the queue holds it.
   const queue = new KeyedQueue<object>();
   const collected = deferred<true>();
@@ -86,7 +86,7 @@ test('a key that has nothing left to do is let go', async () => {
   expect(await queue.run({}, () => 'still works')).toBe('still works');
 });
 
-test('whatever is queued, each key sees its own order and every result arrives', async () => {
+test('with any tasks, each key keeps its order and every result is returned', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.record({ key: fc.constantFrom('a', 'b', 'c'), ticks: fc.nat(3), fails: fc.boolean() }), {

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { lazily, lazy } from '../../../src/lib/lazy.ts';
-import { Remembered } from '../../../src/lib/remembered.ts';
 
 class Counter {
   readonly ready = Promise.resolve();
@@ -10,7 +9,7 @@ class Counter {
   }
 }
 
-test('methods load what they belong to with the first call, and once', async () => {
+test('the object loads with the first call of a method, and only once', async () => {
   let loads = 0;
   const load = lazy(() => {
     loads += 1;
@@ -23,18 +22,10 @@ test('methods load what they belong to with the first call, and once', async () 
   expect(loads).toBe(1);
 });
 
-test('it can be awaited and looked at without loading anything', async () => {
+test('awaiting or inspecting the stand-in does not load the object', async () => {
   const counter = lazily<Counter>(() => Promise.reject(new Error('loaded')));
   expect(await Promise.resolve(counter)).toBe(counter);
   expect(String(Object.keys(counter))).toBe('');
   await expect(counter.add(1)).rejects.toThrow('loaded');
   await expect(counter.ready).rejects.toThrow('loaded');
-});
-
-test('the last so many texts are remembered', () => {
-  const remembered = new Remembered(2);
-  expect(['a', 'b', 'a', 'c', 'a'].map((text) => remembered.add(text))).toEqual([true, true, false, true, true]);
-  expect(remembered.has('b')).toBe(false);
-  remembered.clear();
-  expect(remembered.has('c')).toBe(false);
 });

@@ -9,18 +9,18 @@ test.each<[title: string, error: unknown, fields: object]>([
     { error: 'Error', code: 'EPIPE' },
   ],
   [
-    'a code that is no text',
+    'an error with a code that is no string',
     Object.assign(new Error('secret text'), { code: { a: 'secret text' } }),
     { error: 'Error' },
   ],
-  ['a thrown text', 'secret text', { error: 'string' }],
+  ['a thrown string', 'secret text', { error: 'string' }],
   ['undefined', undefined, { error: 'undefined' }],
-])('of %s only its kind is logged, never what it quotes', (_title, error, fields) => {
+])('of %s only the name and code are logged', (_title, error, fields) => {
   expect(errorFields(error)).toEqual(fields);
   expect(JSON.stringify(errorFields(error))).not.toContain('secret');
 });
 
-test('the silent logger says nothing and throws nothing', () => {
+test('the silent logger discards all entries', () => {
   for (const level of ['debug', 'info', 'warn', 'error'] as const) {
     expect(silentLogger[level]('message', { id: 'a' })).toBeUndefined();
   }

@@ -3,7 +3,7 @@ import { ObservableValue } from '../../../src/lib/observable.ts';
 
 const ignore = (): void => undefined;
 
-test('subscribers are told after the value moved, and can read it', () => {
+test('subscribers are called after the change and can read the new value', () => {
   const value = new ObservableValue(1, ignore);
   const seen: number[] = [];
   value.subscribe(() => seen.push(value.getSnapshot()));
@@ -17,7 +17,7 @@ test.each([
   ['the same object', { a: 1 }],
   ['NaN', Number.NaN],
   ['undefined', undefined],
-])('setting %s again tells nobody', (_title, same) => {
+])('setting %s again notifies no listener', (_title, same) => {
   const value = new ObservableValue<unknown>(same, ignore);
   let told = 0;
   value.subscribe(() => (told += 1));
@@ -25,21 +25,21 @@ test.each([
   expect(told).toBe(0);
 });
 
-test('what a server renders is the first value, however far the state moved', () => {
+test('getServerSnapshot() returns the initial value after any change', () => {
   const value = new ObservableValue('first', ignore);
   value.set('second');
   expect(value.getServerSnapshot()).toBe('first');
   expect(value.getSnapshot()).toBe('second');
 });
 
-test('its functions work without their object, as hooks call them', () => {
+test('the methods work without `this`, as hooks call them', () => {
   const { getSnapshot, getServerSnapshot, subscribe } = new ObservableValue('a', ignore);
   const stop = subscribe(ignore);
   stop();
   expect([getSnapshot(), getServerSnapshot()]).toEqual(['a', 'a']);
 });
 
-test('the same listener twice is two subscriptions, and stopping one twice leaves the other', () => {
+test('a listener can subscribe twice, and ending one subscription twice keeps the other', () => {
   const value = new ObservableValue(0, ignore);
   let told = 0;
   const listener = (): void => void (told += 1);
@@ -53,7 +53,7 @@ test('the same listener twice is two subscriptions, and stopping one twice leave
   expect(told).toBe(3);
 });
 
-test('it knows whether anybody watches', () => {
+test('watched is true while there is a listener', () => {
   const value = new ObservableValue(0, ignore);
   expect(value.watched).toBe(false);
   const stop = value.subscribe(ignore);
@@ -62,7 +62,7 @@ test('it knows whether anybody watches', () => {
   expect(value.watched).toBe(false);
 });
 
-test('a listener that throws stops no other', () => {
+test('an error of a listener does not stop the others', () => {
   const thrown: unknown[] = [];
   const value = new ObservableValue(0, (error) => thrown.push(error));
   const error = new Error('from a listener');
@@ -76,7 +76,7 @@ test('a listener that throws stops no other', () => {
   expect(thrown).toEqual([error]);
 });
 
-test('a listener that subscribes anew whenever it is told is told once a change', () => {
+test('a listener that subscribes again in its callback is called once per change', () => {
   const value = new ObservableValue(0, ignore);
   let told = 0;
   let stop = ignore;
@@ -93,7 +93,7 @@ test('a listener that subscribes anew whenever it is told is told once a change'
   expect(told).toBe(2);
 });
 
-test('a listener that another one stopped is not told any more', () => {
+test('a listener that another one removes during a change is not called', () => {
   const value = new ObservableValue(0, ignore);
   let told = 0;
   const stops: (() => void)[] = [];

@@ -27,7 +27,7 @@ const WORDS: readonly (readonly [log: CallLog, own: string, other: string])[] = 
   [{ callType: 'audio', outcome: 'failed', duration: 61 }, 'Call, 1 min, then lost', 'Call, 1 min, then lost'],
 ];
 
-test.each(WORDS)('a call that left %j says so to whoever called and to the others', (log, own, other) => {
+test.each(WORDS)('the call log %j is described for the caller and for the callees', (log, own, other) => {
   expect(callLogOf(row(JSON.stringify({ callId: 'k1', ...log })))).toEqual(log);
   expect(logWords(log, true)).toBe(own);
   expect(logWords(log, false)).toBe(other);
@@ -41,7 +41,7 @@ test.each([
   '{"callType":"fax","outcome":"completed","duration":1}',
   '{"callType":"video","outcome":"nothing we know","duration":1}',
   `{"callType":"video","outcome":"completed","x":"${'x'.repeat(3_000)}"}`,
-])('a row that is not what a call leaves is not read: %s', (content) => {
+])('an invalid call log is not parsed: %s', (content) => {
   expect(callLogOf(row(content))).toBeUndefined();
 });
 

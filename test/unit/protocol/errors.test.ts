@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   CLIENT_ERROR_CODES,
   CommError,
@@ -29,6 +29,9 @@ const CODES: readonly (readonly [code: ErrorCode, status: number | undefined, re
   ['INTERNAL', 500, true],
   ['TIMEOUT', undefined, true],
   ['DISCONNECTED', undefined, true],
+  ['OUTBOX_FULL', undefined, true],
+  ['CANCELLED', undefined, false],
+  ['UPLOAD_FAILED', undefined, true],
   ['STORAGE', undefined, false],
   ['MEDIA_DENIED', undefined, false],
   ['MEDIA_UNAVAILABLE', undefined, false],
@@ -37,18 +40,19 @@ const CODES: readonly (readonly [code: ErrorCode, status: number | undefined, re
   ['E2EE_DECRYPTION_FAILED', undefined, false],
   ['E2EE_OTHER_DEVICE', undefined, false],
   ['E2EE_LOCKED', undefined, false],
+  ['E2EE_MEMBERS_CHANGED', undefined, false],
 ];
 
-test.each(CODES)('%s is HTTP status %s; worth the same request again: %s', (code, status, retryable) => {
+test.each(CODES)('%s has the HTTP status %s; retryable: %s', (code, status, retryable) => {
   expect((HTTP_STATUS as Partial<Record<ErrorCode, number>>)[code]).toBe(status);
   expect(new CommError(code, '').retryable).toBe(retryable);
 });
 
-test('every code is in the table above', () => {
+test('the table above contains every code', () => {
   expect([...SERVER_ERROR_CODES, ...CLIENT_ERROR_CODES].toSorted()).toEqual(CODES.map(([code]) => code).toSorted());
 });
 
-test('an error says its code, what to do, how long to wait and what caused it', () => {
+test('an error has code, fix, retryAfterMs and cause', () => {
   const cause = new Error('socket');
   const error = new CommError('RATE_LIMITED', 'Too fast', { retryAfterMs: 5, fix: 'Wait', cause });
   expect(error).toMatchObject({ name: 'CommError', code: 'RATE_LIMITED', message: 'Too fast', retryAfterMs: 5 });
@@ -67,7 +71,7 @@ test.each<[title: string, value: unknown, is: boolean]>([
   expect(isCommError(value)).toBe(is);
 });
 
-test.each(SERVER_ERROR_CODES)('%s comes back from the wire as it was', (code: ServerErrorCode) => {
+test.each(SERVER_ERROR_CODES)('%s is parsed from the wire', (code: ServerErrorCode) => {
   const error = commErrorFrom(v.parse(errorBodySchema, { code, message: 'why', retryAfterMs: 7 }));
   expect(error).toMatchObject({ code, message: 'why', retryAfterMs: 7 });
 });
@@ -79,21 +83,29 @@ test.each<[title: string, body: unknown]>([
   ['a number', 404],
   ['a list', ['FORBIDDEN']],
   ['an empty object', {}],
-  ['a code nobody knows', { code: 'TEAPOT', message: '' }],
-  ['a code that only a client has', { code: 'TIMEOUT', message: '' }],
-  ['a name of the language', { code: 'constructor', message: '' }],
-  ['a code that is no text', { code: { toString: () => 'FORBIDDEN' }, message: '' }],
-  ['a list that reads like a code', { code: ['FORBIDDEN'], message: '' }],
-])('a peer that answers with %s means INTERNAL', (_title, body) => {
+  ['an unknown code', { code: 'TEAPOT', message: '' }],
+  ['a client-only code', { code: 'TIMEOUT', message: '' }],
+  ['a property name of Object.prototype', { code: 'constructor', message: '' }],
+  ['a code that is not a string', { code: { toString: () => 'FORBIDDEN' }, message: '' }],
+  ['an array that converts to a code', { code: ['FORBIDDEN'], message: '' }],
+])('an error body with %s becomes INTERNAL', (_title, body) => {
   const error = commErrorFrom(body);
   expect(error.code).toBe('INTERNAL');
   expect(typeof error.message).toBe('string');
 });
 
-test.each([-1, Number.NaN, '5', null, {}])('a peer cannot make us wait %s', (retryAfterMs) => {
+test.each([-1, Number.NaN, '5', null, {}])('retryAfterMs of %s is ignored', (retryAfterMs) => {
   expect(commErrorFrom({ code: 'RATE_LIMITED', message: '', retryAfterMs }).retryAfterMs).toBeUndefined();
 });
 
-test.each([undefined, null, 1, {}])('without a readable message (%s) there is one all the same', (message) => {
+test.each([undefined, null, 1, {}])('an invalid message (%s) is replaced by a default', (message) => {
   expect(commErrorFrom({ code: 'FORBIDDEN', message }).message).not.toBe('');
+});
+
+test('isCommError() is true for an error of another copy of the package', async () => {
+  vi.resetModules();
+  const copy = await import('../../../src/protocol/errors.ts');
+  const foreign = new copy.CommError('INVALID', 'x');
+  expect(foreign).not.toBeInstanceOf(CommError);
+  expect(isCommError(foreign)).toBe(true);
 });

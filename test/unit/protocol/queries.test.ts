@@ -25,7 +25,7 @@ test.each(['', '0', '-1', '+1', '1.5', '1e2', '0x10', ' 5', '5 ', '٥', 'NaN', '
   },
 );
 
-test('a limit past the largest page is refused', () => {
+test('a limit above the largest page is rejected', () => {
   expect(v.is(listConversationsQuerySchema, { limit: String(LIMITS.maxPageSize + 1) })).toBe(false);
 });
 
@@ -38,7 +38,7 @@ test.each<[query: Record<string, string>, taken: boolean]>([
   [{ before: '1', around: '2' }, false],
   [{ before: '1', after: '2', around: '3' }, false],
   [{ before: '' }, false],
-])('history is asked from one place at most: %j → %s', (query, taken) => {
+])('history accepts at most one of before, after and around: %j → %s', (query, taken) => {
   expect(v.is(listMessagesQuerySchema, query)).toBe(taken);
 });
 
@@ -51,7 +51,7 @@ test.each<[query: Record<string, string>, parsed: object | undefined]>([
   [{}, undefined],
   [{ after: '-1' }, undefined],
   [{ after: 'latest' }, undefined],
-])('changes are asked after a number: %j', (query, parsed) => {
+])('changes require a numeric cursor: %j', (query, parsed) => {
   const result = v.safeParse(listChangesQuerySchema, query);
   expect(result.success ? result.output : undefined).toEqual(parsed);
 });
@@ -62,12 +62,12 @@ test.each<[q: string, parsed: string | undefined]>([
   ['', undefined],
   ['   ', undefined],
   ['x'.repeat(LIMITS.searchLength + 1), undefined],
-])('a search for %j', (q, parsed) => {
+])('a search for %j is validated', (q, parsed) => {
   const result = v.safeParse(searchQuerySchema, { q });
   expect(result.success ? result.output.q : undefined).toBe(parsed);
 });
 
-test('no two routes stand for the same requests', () => {
+test('no two routes match the same request', () => {
   const shapes = Object.values(REST_ROUTES).map(({ method, path }) => `${method} ${path}`);
   expect(new Set(shapes).size).toBe(shapes.length);
 });

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import {
@@ -10,6 +9,7 @@ import {
   REST_ANSWER_SCHEMAS,
 } from '../../../src/protocol/index.ts';
 import { REQUESTS } from '../../helpers/requests.ts';
+import { fc } from '../../helpers/property.ts';
 
 const names = Object.keys(REQUEST_SCHEMAS) as RequestName[];
 const accepts = (name: RequestName, payload: unknown): boolean => v.is(REQUEST_SCHEMAS[name].req, payload);
@@ -34,21 +34,21 @@ const NEVER_A_PAYLOAD: readonly (readonly [title: string, payload: unknown])[] =
   ['2,000 levels of nesting', [nested(2_000)]],
 ];
 
-/** What no field of any request may hold. */
+/** Values that every field of every request rejects. */
 const NEVER_A_FIELD: readonly (readonly [title: string, value: unknown])[] = [
   ['a function', () => 'a'],
   ['a symbol', Symbol('a')],
   ['NaN', Number.NaN],
-  ['an endless number', Number.POSITIVE_INFINITY],
+  ['an infinite number', Number.POSITIVE_INFINITY],
   ['a negative number', -1],
-  ['an object that poses as a text', { toString: () => 'a', length: 1 }],
+  ['an object with a toString method', { toString: () => 'a', length: 1 }],
   ['a list of lists', [['a']]],
-  ['a list with a hole of null', [null]],
+  ['a list that contains null', [null]],
   ['2,000 levels of nesting', nested(2_000)],
   ['2 million characters', 'x'.repeat(2_000_000)],
 ];
 
-/** Stamped by the server whatever a client writes there. */
+/** Fields that the server overwrites. */
 const STAMPED = new Set(['userId', 'uploadedAt', 'fromUserId']);
 const STAMPED_REQUESTS = new Set<RequestName>([
   'call:quality-report',
@@ -59,19 +59,20 @@ const STAMPED_REQUESTS = new Set<RequestName>([
   'signal:ice-restart',
 ]);
 
-test.each(names)('%s takes a valid request, and keeps it as it is', (name) => {
+test.each(names)('%s accepts a valid request unchanged', (name) => {
   expect(v.parse(REQUEST_SCHEMAS[name].req, REQUESTS[name])).toEqual(REQUESTS[name]);
 });
 
-// An empty request takes anything that is an object, and looks at nothing in it.
-test.each(names.filter((name) => name !== 'comm:ping'))('%s refuses what is no payload, and does not throw', (name) => {
+/** Requests without fields, which accept every object. */
+const WITHOUT_FIELDS = new Set<RequestName>(['comm:ping', 'call:ice-servers']);
+test.each(names.filter((name) => !WITHOUT_FIELDS.has(name)))('%s rejects invalid payloads without throwing', (name) => {
   const accepted = [...NEVER_A_PAYLOAD, ['a list', []] as const, ['an empty object', {}] as const].filter(
     ([, payload]) => accepts(name, payload),
   );
   expect(accepted.map(([title]) => title)).toEqual([]);
 });
 
-test.each(names)('%s refuses a wrong value in any field, and does not throw', (name) => {
+test.each(names)('%s rejects an invalid value in any field without throwing', (name) => {
   const request: object = REQUESTS[name];
   const accepted = Object.keys(request).flatMap((field) =>
     NEVER_A_FIELD.filter(([title, wrong]) => {
@@ -82,7 +83,7 @@ test.each(names)('%s refuses a wrong value in any field, and does not throw', (n
   expect(accepted).toEqual([]);
 });
 
-test.each(names)('%s drops fields it does not know, and no field reaches a prototype', (name) => {
+test.each(names)('%s removes unknown fields, and no field changes a prototype', (name) => {
   const json = JSON.stringify({ ...REQUESTS[name], invented: 1 });
   const hostile: unknown = JSON.parse(json.replace(/^\{/, '{"__proto__":{"polluted":true},"constructor":{"a":1},'));
   const parsed = v.parse(REQUEST_SCHEMAS[name].req, hostile);
@@ -91,7 +92,7 @@ test.each(names)('%s drops fields it does not know, and no field reaches a proto
   expect('polluted' in {}).toBe(false);
 });
 
-test('keys of sync cursors that are names of the language set nothing', () => {
+test('cursor keys such as __proto__ change no prototype', () => {
   const parsed = v.parse(
     REQUEST_SCHEMAS.sync.req,
     JSON.parse('{"cursors":{"__proto__":1,"constructor":2,"prototype":3,"a":4},"inboxRev":0}'),
@@ -100,7 +101,7 @@ test('keys of sync cursors that are names of the language set nothing', () => {
   expect(parsed.cursors['a']).toBe(4);
 });
 
-test('random payloads are taken or refused, but never thrown over', () => {
+test('random payloads are accepted or rejected without throwing', () => {
   const schemas = [
     ...names.flatMap((name) => [REQUEST_SCHEMAS[name].req, REQUEST_SCHEMAS[name].res]),
     ...Object.values(PUSH_SCHEMAS),
@@ -115,7 +116,7 @@ test('random payloads are taken or refused, but never thrown over', () => {
   );
 });
 
-test('requests with random fields are taken or refused, but never thrown over', () => {
+test('requests with random fields are accepted or rejected without throwing', () => {
   fc.assert(
     fc.property(fc.constantFrom(...names), fc.dictionary(fc.string(), fc.anything()), (name, fields) => {
       const keys = Object.keys(REQUESTS[name]);
@@ -130,7 +131,7 @@ test.each<[title: string, id: unknown, taken: boolean]>([
   ['a decimal text', '1', true],
   ['a UUID', '01935200-0000-7000-8000-000000000001', true],
   ['SQL, which is a name like any other', "'; DROP TABLE messages; --", true],
-  ['a name of the language', '__proto__', true],
+  ['a property name of Object.prototype', '__proto__', true],
   ['letters of any script, and emoji', 'жук 甲虫 🐞', true],
   ['as long as allowed', 'x'.repeat(LIMITS.idLength), true],
   ['a number', 1, false],
@@ -140,7 +141,7 @@ test.each<[title: string, id: unknown, taken: boolean]>([
   ['a line break', 'a\nb', false],
   ['an escape', '\u001B[31m', false],
   ['DEL', '\u007F', false],
-])('an id may be %s: %j → %s', (_title, id, taken) => {
+])('an id that is %s: %j → %s', (_title, id, taken) => {
   expect(accepts('conversation:join', { conversationId: id })).toBe(taken);
 });
 
@@ -161,13 +162,13 @@ test.each<[url: string, taken: boolean]>([
   ['a.png', false],
   ['', false],
   [`https://example.com/${'a'.repeat(LIMITS.urlLength)}`, false],
-])('an attachment may lead to %s: %s', (url, taken) => {
+])('an attachment with the URL %s is accepted: %s', (url, taken) => {
   const { attachment, ...request } = REQUESTS['message:send'];
   expect(accepts('message:send', { ...request, attachment: { ...attachment, url } })).toBe(taken);
   expect(accepts('message:send', { ...request, attachment: { ...attachment, thumbnailUrl: url } })).toBe(taken);
 });
 
-test.each(['system', 'call', 'TEXT', '', null])('a client cannot send a message of the type %j', (type) => {
+test.each(['system', 'call', 'TEXT', '', null])('a client can not send a message of type %j', (type) => {
   expect(accepts('message:send', { ...REQUESTS['message:send'], type })).toBe(false);
 });
 
@@ -179,7 +180,7 @@ test.each<[counter: unknown, taken: boolean]>([
   [Number.MAX_SAFE_INTEGER + 1, false],
   ['1', false],
   [null, false],
-])('a counter may be %j: %s', (counter, taken) => {
+])('a counter of %j is accepted: %s', (counter, taken) => {
   expect(accepts('message:delivered', { conversationId: 'a', seq: counter })).toBe(taken);
   expect(accepts('sync', { cursors: { a: counter }, inboxRev: 0 })).toBe(taken);
 });
@@ -192,7 +193,7 @@ test.each<[title: string, name: RequestName, field: string, atLimit: unknown, pa
   ['list of callees', 'call:initiate', 'calleeIds', people(LIMITS.callees), people(LIMITS.callees + 1)],
   ['session description', 'signal:offer', 'sdp', 'x'.repeat(LIMITS.sdpLength), 'x'.repeat(LIMITS.sdpLength + 1)],
   ['list of cursors', 'sync', 'cursors', cursors(LIMITS.syncCursors), cursors(LIMITS.syncCursors + 1)],
-])('a %s may be as long as its limit and no longer', (_title, name, field, atLimit, past) => {
+])('a %s is accepted up to its limit', (_title, name, field, atLimit, past) => {
   expect(accepts(name, { ...REQUESTS[name], [field]: atLimit })).toBe(true);
   expect(accepts(name, { ...REQUESTS[name], [field]: past })).toBe(false);
 });
@@ -200,14 +201,14 @@ test.each<[title: string, name: RequestName, field: string, atLimit: unknown, pa
 test.each<[name: RequestName, field: string]>([
   ['message:react', 'emoji'],
   ['conversation:update', 'name'],
-])('white space is no value for %s %s, and none is kept around one', (name, field) => {
+])('%s %s is trimmed and must not be blank', (name, field) => {
   expect(accepts(name, { ...REQUESTS[name], [field]: ' \n\t ' })).toBe(false);
   expect(v.parse(REQUEST_SCHEMAS[name].req, { ...REQUESTS[name], [field]: '  a b ' })).toMatchObject({
     [field]: 'a b',
   });
 });
 
-test('half a surrogate pair is no part of an id: a database would make one id of two', () => {
+test('an id with a lone surrogate is rejected, because databases would store two such ids as one', () => {
   for (const id of ['\ud83d', '\ude00', 'a\ud83d b', '\ude00\ud83d']) {
     expect(accepts('message:send', { ...REQUESTS['message:send'], clientId: id })).toBe(false);
     expect(accepts('conversation:create', { ...REQUESTS['conversation:create'], participantIds: [id] })).toBe(false);
@@ -221,23 +222,23 @@ test.each<[name: RequestName, field: string]>([
   ['message:react', 'emoji'],
   ['conversation:create', 'name'],
   ['conversation:update', 'name'],
-])('half a surrogate pair in %s %s becomes what everybody will read', (name, field) => {
+])('a lone surrogate in %s %s is replaced by U+FFFD', (name, field) => {
   expect(v.parse(REQUEST_SCHEMAS[name].req, { ...REQUESTS[name], [field]: 'a\ud83d😀' })).toMatchObject({
     [field]: 'a\ufffd😀',
   });
 });
 
 test.each<[title: string, key: string]>([
-  ['no base64', '!'.repeat(44)],
+  ['not base64', '!'.repeat(44)],
   ['base64url', `${'-'.repeat(43)}=`],
   ['without padding', 'A'.repeat(43)],
   ['of 31 bytes', `${'A'.repeat(42)}==`],
   ['of 33 bytes', 'A'.repeat(44).concat('AAAA')],
-])('a public key that is %s is refused', (_title, key) => {
+])('a public key that is %s is rejected', (_title, key) => {
   expect(accepts('encryption:upload-keys', { ...REQUESTS['encryption:upload-keys'], identityKey: key })).toBe(false);
 });
 
-test('a base server may leave out of a push what came with part 2', () => {
+test('pushes of a base server may omit the extension fields', () => {
   const pushes: [PushName, unknown][] = [
     ['message:deleted', { messageId: '1', conversationId: 'a', deletedBy: 'bob' }],
     ['message:status', { messageId: '1', status: 'read' }],

@@ -6,7 +6,7 @@ import { manualClock, type ManualClock } from '../../helpers/manual-clock.ts';
 interface Line {
   socket: FaultySocket;
   clock: ManualClock;
-  /** What came out at the other end, and what the client was told. */
+  /** Frames that reached the server, and events that reached the client. */
   seen: string[];
 }
 
@@ -31,7 +31,7 @@ function connected(options: Omit<FaultySocketOptions, 'seed' | 'clock'>): Line {
   return { socket, clock, seen };
 }
 
-test('faults can be set on a line that stands, in place of all earlier ones', () => {
+test('set() replaces all faults of an open connection', () => {
   const { socket, seen } = connected({ drop: 1 });
   socket.emit('lost', {});
   socket.set({ duplicate: 1 });
@@ -42,7 +42,7 @@ test('faults can be set on a line that stands, in place of all earlier ones', ()
   expect(socket.figures).toEqual({ drop: 1, duplicate: 1, delay: 0, reorder: 0, cut: 0, kill: 0 });
 });
 
-test('a line that was healed can be made faulty again', () => {
+test('set() injects faults again after heal()', () => {
   const { socket, seen } = connected({ drop: 1 });
   socket.heal();
   socket.emit('arrives', {});
@@ -51,7 +51,7 @@ test('a line that was healed can be made faulty again', () => {
   expect(seen).toEqual(['arrives']);
 });
 
-test('a frame that is delayed arrives although the delays have ended', () => {
+test('a delayed frame arrives after the delays were turned off', () => {
   const { socket, clock, seen } = connected({ delay: 1, delayMs: [30, 30] });
   socket.emit('late', {});
   socket.set({});
@@ -60,7 +60,7 @@ test('a frame that is delayed arrives although the delays have ended', () => {
   expect(seen).toEqual(['late']);
 });
 
-test('healing leaves as it was how long a dead line goes unnoticed', () => {
+test('heal() keeps killMs', () => {
   const { socket, clock, seen } = connected({ killMs: 5_000 });
   socket.heal();
   socket.kill();

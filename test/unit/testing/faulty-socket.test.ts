@@ -3,7 +3,7 @@ import { faultySocket, type FaultySocket, type FrameFaults } from '../../../src/
 import type { SocketListener, SocketPort } from '../../../src/transport/socket-port.ts';
 import { manualClock } from '../../helpers/manual-clock.ts';
 
-/** A line whose other end answers each request with its payload. */
+/** A socket whose server acknowledges each request with its payload. */
 class Echo implements SocketPort {
   listener: SocketListener | undefined;
   readonly emitted: unknown[] = [];
@@ -45,7 +45,7 @@ function line(faults: FrameFaults, seed = 1): Line {
   return { echo, socket, clock, log, push: (data) => echo.listener?.pushed({ event: 'x', data }) };
 }
 
-test('without faults everything goes through as it comes', () => {
+test('without faults all frames pass unchanged', () => {
   const { socket, echo, log, push } = line({});
   push(1);
   socket.emit('nk:x', 'a', (reply) => log.push(`answered ${String(reply)}`));
@@ -67,7 +67,7 @@ test.each<[fault: keyof FrameFaults, log: string[], emitted: string[]]>([
   expect(echo.emitted).toEqual(emitted);
 });
 
-test('delay', () => {
+test('delay delivers frames later', () => {
   const { log, push, clock } = line({ delay: 1, delayMs: [10, 10] });
   push(1);
   expect(log).toEqual([]);
@@ -75,7 +75,7 @@ test('delay', () => {
   expect(log).toEqual(['pushed 1']);
 });
 
-test('reorder lets the next frame come first, and waits no longer than a moment for one', () => {
+test('reorder swaps a frame with the next one, or delivers it after a short wait', () => {
   const { log, push, clock, socket } = line({ reorder: 1 });
   push(1);
   expect(log).toEqual([]);
@@ -87,7 +87,7 @@ test('reorder lets the next frame come first, and waits no longer than a moment 
   expect(log).toEqual(['pushed 1', 'pushed 3', 'pushed 2']);
 });
 
-test('kill: silence at first, and only then the client is told', () => {
+test('kill drops frames and reports the loss after killMs', () => {
   const { log, push, clock, socket, echo } = line({ killMs: 500 });
   socket.kill();
   push(1);
@@ -98,13 +98,13 @@ test('kill: silence at first, and only then the client is told', () => {
   expect(echo.disconnects).toBeGreaterThan(0);
 });
 
-test('the greeting always comes through', () => {
+test('comm:hello always passes', () => {
   const { log, echo } = line({ drop: 1 });
   echo.listener?.pushed({ event: 'comm:hello', data: 'hello' });
   expect(log).toEqual(['pushed hello']);
 });
 
-test('what was held is lost with its connection', () => {
+test('frames held back are lost with their connection', () => {
   const { log, push, clock, socket } = line({ delay: 1 });
   push(1);
   socket.connect({ auth: {}, query: {} });
@@ -112,7 +112,7 @@ test('what was held is lost with its connection', () => {
   expect(log).toEqual(['connected']);
 });
 
-test('the same seed breaks the same frames', () => {
+test('the same seed injects the same faults', () => {
   const run = (seed: number): string[] => {
     const { log, push } = line({ drop: 0.3, duplicate: 0.3 }, seed);
     for (let number = 0; number < 50; number += 1) push(number);

@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** What the linter, as it is configured here, says about a file at that place. */
+/** Returns the output of the linter, with the configuration of the repository, for a file at this path. */
 async function lint(file: string, source: string): Promise<string> {
   await mkdir(path.dirname(path.join(folder, file)), { recursive: true });
   await writeFile(path.join(folder, file), source);
@@ -24,13 +24,38 @@ async function lint(file: string, source: string): Promise<string> {
   });
 }
 
-const source = 'export const connect = (): RTCPeerConnection => new RTCPeerConnection();\n';
+const peerConnection = 'export const connect = (): RTCPeerConnection => new RTCPeerConnection();\n';
 
-test('the linter catches a connection that is made anywhere else', async () => {
-  expect(await lint('src/client/calls/mesh.ts', source)).toContain('no-restricted-globals');
-  expect(await lint('src/client/comm-client.ts', source)).toContain('no-restricted-globals');
+test('the linter rejects a peer connection that is constructed in another file', async () => {
+  expect(await lint('src/client/calls/webrtc/mesh.ts', peerConnection)).toContain('no-restricted-globals');
+  expect(await lint('src/client/comm-client.ts', peerConnection)).toContain('no-restricted-globals');
 });
 
-test('in its place it may be made', async () => {
-  expect(await lint('src/client/calls/peer.ts', source)).not.toContain('no-restricted-globals');
+test('peer-connection.ts may construct it', async () => {
+  expect(await lint('src/client/calls/webrtc/peer-connection.ts', peerConnection)).not.toContain(
+    'no-restricted-globals',
+  );
+});
+
+test.each([
+  ['Math.random()', 'no-restricted-properties'],
+  ['crypto.getRandomValues(new Uint8Array(1))', 'no-restricted-properties'],
+  ['crypto.randomUUID()', 'no-restricted-properties'],
+  ['AbortSignal.timeout(1_000)', 'no-restricted-properties'],
+])('the linter rejects %s outside of lib/random.ts', async (expression, rule) => {
+  const source = `export const value = (): unknown => ${expression};\n`;
+  expect(await lint('src/client/comm-client.ts', source)).toContain(rule);
+  expect(await lint('src/server/services/chat/send-service.ts', source)).toContain(rule);
+  expect(await lint('src/lib/random.ts', source)).not.toContain(rule);
+});
+
+test.each([
+  ['systemRandom', 'random'],
+  ['systemClock', 'clock'],
+  ['uuidv7', 'ids'],
+])('the linter rejects an import of %s in the client, except in options.ts', async (name, module) => {
+  const source = `import { ${name} } from '../lib/${module}.ts';\nexport const value: unknown = ${name};\n`;
+  expect(await lint('src/client/comm-client.ts', source)).toContain('no-restricted-imports');
+  expect(await lint('src/transport/rest-client.ts', source)).toContain('no-restricted-imports');
+  expect(await lint('src/client/options.ts', source)).not.toContain('no-restricted-imports');
 });

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { RequestName, RequestOf } from '../../../src/protocol/events.ts';
 import { BaseModeRequester } from '../../../src/transport/base-mode.ts';
-import { Wire } from '../../../src/transport/wire.ts';
+import { RequestChannel } from '../../../src/transport/request-channel.ts';
 import { baseMessage } from '../../helpers/client/messages.ts';
 import { FakeSocket, settle } from '../../helpers/client/fake-socket.ts';
 import { rejectionOf } from '../../helpers/client/rejection.ts';
@@ -11,15 +11,15 @@ const room = { conversationId: 'conversation' };
 const ref = { ...room, messageId: '1' };
 let socket: FakeSocket;
 let clock: ManualClock;
-let wire: Wire;
+let channel: RequestChannel;
 let base: BaseModeRequester;
 
 beforeEach(() => {
   socket = new FakeSocket();
   clock = manualClock();
-  wire = new Wire(socket, clock, 10_000);
-  wire.opened();
-  base = new BaseModeRequester(wire, clock, 10_000, () => 'alice');
+  channel = new RequestChannel(socket, clock, 10_000);
+  channel.opened();
+  base = new BaseModeRequester(channel, clock, 10_000, () => 'alice', ['archive', 'mute', 'pin', 'forward', 'calls']);
 });
 
 function own(id: number, content = 'Hello'): object {
@@ -29,7 +29,7 @@ function send(content = 'Hello') {
   return base.request('message:send', { ...room, content, type: 'text' });
 }
 
-describe('what shows that a request was done', () => {
+describe('the push that answers a request', () => {
   const rows: [title: string, name: RequestName, request: object, event: string, data: object][] = [
     ['a sent message', 'message:send', { ...room, content: 'Hello', type: 'text' }, 'message:new', own(7)],
     [
@@ -80,7 +80,7 @@ describe('what shows that a request was done', () => {
 
   const others: [title: string, name: RequestName, request: object, event: string, data: unknown][] = [
     [
-      "somebody else's message",
+      "another user's message",
       'message:send',
       { ...room, content: 'Hello', type: 'text' },
       'message:new',
@@ -95,9 +95,9 @@ describe('what shows that a request was done', () => {
       { ...own(7), conversationId: 'other' },
     ],
     ['another message', 'message:edit', { ...ref, content: 'x' }, 'message:updated', { messageId: '2' }],
-    ["somebody else's receipt", 'message:read', ref, 'read-receipt:update', { ...ref, readBy: { userId: 'bob' } }],
+    ["another user's receipt", 'message:read', ref, 'read-receipt:update', { ...ref, readBy: { userId: 'bob' } }],
     [
-      'a conversation without the one asked for',
+      'a conversation without the requested participant',
       'conversation:create',
       { type: 'direct', participantIds: ['bob'] },
       'conversation:new',
@@ -110,9 +110,9 @@ describe('what shows that a request was done', () => {
       'conversation:new',
       { id: 'c', type: 'group', name: 'H', participants: [] },
     ],
-    ['nonsense', 'message:send', { ...room, content: 'Hello', type: 'text' }, 'message:new', null],
+    ['a malformed push', 'message:send', { ...room, content: 'Hello', type: 'text' }, 'message:new', null],
   ];
-  test.each(others)('not %s', async (_title, name, request, event, data) => {
+  test.each(others)('is not %s', async (_title, name, request, event, data) => {
     const rejected = rejectionOf(base.request(name, request));
     base.pushed(event, data);
     clock.advance(10_000);
@@ -122,20 +122,20 @@ describe('what shows that a request was done', () => {
   });
 });
 
-test('the answer to a sent message is the message', async () => {
+test('message:send resolves with the pushed message', async () => {
   const answer = send();
   base.pushed('message:new', own(7));
   expect(await answer).toMatchObject({ id: '7', content: 'Hello', status: 'sent' });
 });
 
-test('one push answers one request: of two with the same text the older one', async () => {
+test('of two requests with the same text a push answers the older one', async () => {
   const [first, second] = [send(), send()];
   base.pushed('message:new', own(7));
   base.pushed('message:new', own(8));
   expect([(await first).id, (await second).id]).toEqual(['7', '8']);
 });
 
-test('what shows nothing is done once it is sent', async () => {
+test('a request without an observable effect resolves when it is sent', async () => {
   expect(await base.request('typing:start', room)).toBeNull();
   expect(await base.request('presence:update', { status: 'busy' })).toBeNull();
   expect(socket.names()).toEqual(['nk:conversation:join', 'nk:typing:start', 'nk:presence:update']);
@@ -152,7 +152,7 @@ test.each([
   expect(socket.sent).toEqual([]);
 });
 
-test('a room is entered once before the first request for it, and again after the connection was lost', async () => {
+test('a room is joined once before the first request for it, and again after the connection was lost', async () => {
   void base.request('typing:start', room);
   void base.request('typing:stop', room);
   expect(socket.names()).toEqual(['nk:conversation:join', 'nk:typing:start', 'nk:typing:stop']);
@@ -161,7 +161,7 @@ test('a room is entered once before the first request for it, and again after th
   expect(socket.names().slice(3)).toEqual(['nk:conversation:join', 'nk:typing:start']);
 });
 
-test('a room that was left is entered again by the next request for it', async () => {
+test('the next request for a room that was left joins it again', async () => {
   await base.request('conversation:join', room);
   await base.request('conversation:leave', room);
   await base.request('typing:start', room);
@@ -173,7 +173,7 @@ test('a room that was left is entered again by the next request for it', async (
   ]);
 });
 
-test('a forward enters the room it goes to', () => {
+test('message:forward joins the room of the target conversation', () => {
   void base
     .request('message:forward', { messageId: '1', fromConversationId: 'from', toConversationId: 'to' })
     .catch(() => undefined);
@@ -181,20 +181,20 @@ test('a forward enters the room it goes to', () => {
   base.closed();
 });
 
-test('the end of the connection rejects what waits, and leaves no timer', async () => {
+test('a lost connection rejects pending requests and leaves no timer', async () => {
   const rejected = rejectionOf(send());
   base.closed();
   expect(await rejected).toMatchObject({ code: 'DISCONNECTED' });
   expect(clock.pending).toBe(0);
 });
 
-test('without a connection nothing is sent', async () => {
-  wire.closed();
+test('a request without a connection rejects and sends nothing', async () => {
+  channel.closed();
   await expect(send()).rejects.toMatchObject({ code: 'DISCONNECTED' });
   expect(socket.sent).toEqual([]);
 });
 
-test('an aborted request does not take the answer of the next one', async () => {
+test('an aborted request does not consume the answer of the next one', async () => {
   const controller = new AbortController();
   const reason = new Error('enough');
   const first = base.request('message:read', ref, { signal: controller.signal });
@@ -206,7 +206,7 @@ test('an aborted request does not take the answer of the next one', async () => 
   expect(clock.pending).toBe(0);
 });
 
-test('an aborted signal sends nothing', async () => {
+test('a request with an aborted signal sends nothing', async () => {
   await expect(base.request('typing:start', room, { signal: AbortSignal.abort('no') })).rejects.toBe('no');
   await settle();
   expect(socket.sent).toEqual([]);

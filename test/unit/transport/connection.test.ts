@@ -9,7 +9,7 @@ import {
 import { deepFreeze } from '../../helpers/client/messages.ts';
 
 type Name = ConnectionState['name'];
-const RUNNING = ['opening', 'greeting', 'catching-up', 'connected', 'waiting'] as const;
+const RUNNING = ['opening', 'greeting', 'resyncing', 'connected', 'waiting'] as const;
 const ENDS = ['idle', 'disconnected', 'unauthenticated'] as const;
 
 function state(
@@ -24,7 +24,7 @@ const EVENTS: Readonly<Record<string, ConnectionEvent>> = {
   connect: { type: 'connect' },
   opened: { type: 'opened' },
   greeted: { type: 'greeted' },
-  'in-step': { type: 'in-step' },
+  resynced: { type: 'resynced' },
   wake: { type: 'wake' },
   disconnect: { type: 'disconnect' },
   failed: { type: 'failed' },
@@ -49,20 +49,20 @@ const OUT = ['unauthenticated', 'refresh-token, close, settle no'] as const;
 const AGAIN = ['waiting', 'refresh-token, close, wait 1'] as const;
 const AFRESH = ['opening', 'close, open'] as const;
 const END = ['disconnected', 'close, settle no'] as const;
-const CATCH_UP = ['catching-up', 'catch-up'] as const;
+const RESYNC = ['resyncing', 'resync'] as const;
 
-/** Every state and every event: where it leads, and what has to be done. */
+/** The next state and the effects for each combination of state and event. */
 const TABLE: Readonly<Record<string, readonly (readonly [next: string, effects: string])[]>> = {
-  //            idle              opening                    greeting                       catching-up                    connected  waiting                    disconnected        unauthenticated
+  //            idle              opening                    greeting                       resyncing                      connected  waiting                    disconnected        unauthenticated
   connect: [['opening', 'open'], STAY, STAY, STAY, STAY, STAY, ['opening', 'open'], ['opening', 'open']],
   opened: [STAY, ['greeting', 'await-hello'], STAY, STAY, STAY, STAY, STAY, STAY],
-  greeted: [STAY, STAY, CATCH_UP, CATCH_UP, CATCH_UP, STAY, STAY, STAY],
-  'in-step': [STAY, STAY, STAY, ['connected', 'settle yes'], STAY, STAY, STAY, STAY],
+  greeted: [STAY, STAY, RESYNC, RESYNC, RESYNC, STAY, STAY, STAY],
+  resynced: [STAY, STAY, STAY, ['connected', 'settle yes'], STAY, STAY, STAY, STAY],
   wake: [STAY, AFRESH, AFRESH, AFRESH, STAY, ['opening', 'open'], STAY, STAY],
   disconnect: [['disconnected', ''], END, END, END, END, END, STAY, ['disconnected', '']],
   failed: [STAY, WAIT, WAIT, WAIT, STAY, STAY, STAY, STAY],
-  lost: [STAY, STAY, WAIT, WAIT, WAIT, STAY, STAY, STAY],
-  'hung-up': [STAY, STAY, AGAIN, WAIT, WAIT, STAY, STAY, STAY],
+  lost: [STAY, WAIT, WAIT, WAIT, WAIT, STAY, STAY, STAY],
+  'hung-up': [STAY, WAIT, AGAIN, WAIT, WAIT, STAY, STAY, STAY],
   refused: [STAY, OUT, AGAIN, OUT, OUT, OUT, STAY, STAY],
   expired: [STAY, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, STAY, STAY],
 };
@@ -70,14 +70,14 @@ const STATES: readonly Name[] = [
   'idle',
   'opening',
   'greeting',
-  'catching-up',
+  'resyncing',
   'connected',
   'waiting',
   'disconnected',
   'unauthenticated',
 ];
 
-describe('every state and every event', () => {
+describe('transitions', () => {
   const rows = Object.keys(EVENTS).flatMap((event) =>
     STATES.map((name, at) => [name, event, ...(TABLE[event]?.[at] ?? ['?', '?'])] as const),
   );
@@ -91,10 +91,10 @@ describe('every state and every event', () => {
   });
 });
 
-test('each failure in a row waits longer, and being in step starts anew', () => {
+test('the backoff grows with consecutive failures and is reset once connected', () => {
   let current = state('opening');
   const log: string[] = [];
-  for (const event of ['failed', 'wake', 'failed', 'wake', 'opened', 'greeted', 'in-step', 'lost']) {
+  for (const event of ['failed', 'wake', 'failed', 'wake', 'opened', 'greeted', 'resynced', 'lost']) {
     const [next, effects] = reduceConnection(current, EVENTS[event] ?? { type: 'connect' });
     current = next;
     log.push(...effects.filter((effect) => effect.do === 'wait').map((effect) => brief([effect])));
@@ -112,12 +112,12 @@ test.each([
   expect([refused(0), refused(1), refused(2)]).toEqual(['waiting', 'waiting', 'unauthenticated']);
 });
 
-test('being greeted forgets earlier refusals', () => {
+test('a hello resets the count of rejections', () => {
   const [next] = reduceConnection(state('greeting', { refusals: 2 }), { type: 'greeted' });
   expect(next).toMatchObject({ refusals: 0 });
 });
 
-test('the status says connecting until it has been connected once, and reconnecting after that', () => {
+test('the status is connecting before the first connection and reconnecting after it', () => {
   const unstable = RUNNING.filter((name) => name !== 'connected');
   expect(unstable.map((name) => statusOf(state(name)))).toEqual(unstable.map(() => 'connecting'));
   expect(unstable.map((name) => statusOf(state(name, { wasConnected: true })))).toEqual(
@@ -127,7 +127,7 @@ test('the status says connecting until it has been connected once, and reconnect
   expect(ENDS.map((name) => statusOf(state(name)))).toEqual(ENDS);
 });
 
-test('a new connect after the end forgets that there was a connection', () => {
+test('connect() after disconnected starts with the status connecting again', () => {
   const [next] = reduceConnection(state('disconnected'), { type: 'connect' });
   expect(next).toEqual({ name: 'opening', failures: 0, refusals: 0, wasConnected: false });
 });

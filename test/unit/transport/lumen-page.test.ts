@@ -6,7 +6,7 @@ import { logSocket } from '../../helpers/socket-log.ts';
 const HANDSHAKE = { auth: {}, query: {} };
 type Page = LumenPageHost & { event?: unknown; data?: unknown };
 
-/** What the framework does with a push. */
+/** Assigns a push to the component as the framework does. */
 const spread = (page: Page, push: Record<string, unknown>): unknown => Object.assign(page, push);
 
 async function onProperties(page: Page = { emit: () => undefined }) {
@@ -18,20 +18,20 @@ async function onProperties(page: Page = { emit: () => undefined }) {
   return { page, port, log };
 }
 
-describe('on the properties of a page component', () => {
-  test('it says that it is not lossless', async () => {
+describe('with the properties of a page component', () => {
+  test('the port is not lossless', async () => {
     const { port } = await onProperties();
     expect(port.lossless).toBe(false);
   });
 
-  test('a request goes to emit() without the prefix that the framework adds, and is never acknowledged', async () => {
+  test('a request calls emit() without the prefix, which the framework adds, and is never acknowledged', async () => {
     const emitted: unknown[] = [];
     const { port } = await onProperties({ emit: (name, data) => emitted.push([name, data]) });
     port.emit('nk:message:send', { content: 'Hi' }, () => expect.unreachable('acknowledged'));
     expect(emitted).toEqual([['message:send', { content: 'Hi' }]]);
   });
 
-  test('emit() is called on the component', async () => {
+  test('emit() is called with the component as this', async () => {
     class Component {
       readonly emitted: string[] = [];
       emit(name: string): void {
@@ -54,7 +54,7 @@ describe('on the properties of a page component', () => {
     expect(await log.next()).toEqual({ type: 'pushed', frame: { event: 'message:new', data: push['data'] } });
   });
 
-  test('pushes in one turn all arrive, also the same one twice, and the component keeps the last', async () => {
+  test('all pushes of one turn arrive, also repeated ones, and the component keeps the last', async () => {
     const { page, log } = await onProperties();
     const push = { event: 'typing:update', data: { isTyping: true } };
     spread(page, push);
@@ -68,7 +68,7 @@ describe('on the properties of a page component', () => {
     expect([page.event, page.data]).toEqual(['message:new', 2]);
   });
 
-  test('a half that is assigned alone is nobody’s push, and is not paired with a later one', async () => {
+  test('a single assigned property is not a push and is not combined with a later one', async () => {
     const { page, log } = await onProperties();
     page.data = 'the component’s own';
     await Promise.resolve();
@@ -82,7 +82,7 @@ describe('on the properties of a page component', () => {
     ]);
   });
 
-  test('an accessor of the component’s class still runs, so that a reactive property renders', async () => {
+  test('an accessor of the component’s class still runs, so that reactive properties render', async () => {
     class Component {
       readonly assigned: unknown[] = [];
       #data: unknown = 'initial';
@@ -109,7 +109,7 @@ describe('on the properties of a page component', () => {
     expect(page.assigned).toEqual([1, 2]);
   });
 
-  test('disconnect() puts everything back as it was, with the last values, and hears nothing more', async () => {
+  test('disconnect() restores the properties with their last values and stops listening', async () => {
     const page: Page = { emit: () => undefined, event: 'old' };
     const { port, log } = await onProperties(page);
     spread(page, { event: 'message:new', data: 1 });
@@ -125,13 +125,13 @@ describe('on the properties of a page component', () => {
     expect(page.data).toBe(2);
   });
 
-  test('a property that was never there and never set is not there afterwards', async () => {
+  test('a property that did not exist and was not assigned does not exist afterwards', async () => {
     const { page, port } = await onProperties();
     port.disconnect();
     expect(Object.keys(page)).toEqual(['emit']);
   });
 
-  test('connecting again after disconnect() works, and each push is told once', async () => {
+  test('after disconnect() and connect() each push arrives once', async () => {
     const { page, port, log } = await onProperties();
     port.connect(HANDSHAKE);
     port.disconnect();
@@ -142,7 +142,7 @@ describe('on the properties of a page component', () => {
     expect(log.entries.filter(({ type }) => type === 'connected')).toHaveLength(2);
   });
 
-  test('a component that has no emit() yet refuses, and connects once it has one', async () => {
+  test('a component without emit() refuses the connection and accepts it once it has one', async () => {
     const page: Page = {};
     const port = lumenPagePort(page);
     const log = logSocket(port);
@@ -154,7 +154,7 @@ describe('on the properties of a page component', () => {
     expect(await log.next()).toEqual({ type: 'connected' });
   });
 
-  test.each(['event', 'data'])('a sealed %s is a mistake in the code, and nothing is left behind', (name) => {
+  test.each(['event', 'data'])('a sealed property %s is a TypeError and leaves no interception behind', (name) => {
     const page: Page = { emit: () => undefined };
     Object.defineProperty(page, name, { value: 1, configurable: false });
     expect(() => lumenPagePort(page).connect(HANDSHAKE)).toThrow(TypeError);
@@ -162,7 +162,7 @@ describe('on the properties of a page component', () => {
   });
 });
 
-/** A socket of the framework's, played by hand. */
+/** A fake of the framework's socket. */
 class PageSocket extends EventEmitter implements LumenPageSocket {
   connected = false;
   active = true;
@@ -195,12 +195,12 @@ function onSocket(socket = new PageSocket()) {
   return { socket, port, log: logSocket(port) };
 }
 
-describe('on the socket of a page', () => {
-  test('it says that it is lossless', () => {
+describe('with the socket of a page', () => {
+  test('the port is lossless', () => {
     expect(onSocket().port.lossless).toBe(true);
   });
 
-  test('a socket that is connected already is told so, after connect() has returned', async () => {
+  test('a socket that is already connected is reported after connect() has returned', async () => {
     const { socket, port, log } = onSocket();
     socket.open();
     port.connect(HANDSHAKE);
@@ -208,7 +208,7 @@ describe('on the socket of a page', () => {
     expect(await log.next()).toEqual({ type: 'connected' });
   });
 
-  test('events, pushes and acknowledgements pass as they are', () => {
+  test('events, pushes and acknowledgements are passed on unchanged', () => {
     const { socket, port, log } = onSocket();
     port.connect(HANDSHAKE);
     socket.open();
@@ -228,7 +228,7 @@ describe('on the socket of a page', () => {
     ]);
   });
 
-  test('a loss is told once, what was asked before it is never answered, and the next connection is a new one', () => {
+  test('a lost connection is reported once, and its acknowledgements never arrive', () => {
     const { socket, port, log } = onSocket();
     port.connect(HANDSHAKE);
     socket.open();
@@ -236,7 +236,7 @@ describe('on the socket of a page', () => {
     const acknowledge = socket.sent[0]?.[2] as () => void;
     socket.lose('transport close');
     port.emit('nk:lost', {});
-    // The framework's socket comes back by itself, before anybody wants it to.
+    // The framework's socket reconnects before the client calls connect().
     socket.open();
     socket.receive('nk:data', { event: 'early' });
     expect(log.entries).toEqual([
@@ -247,7 +247,7 @@ describe('on the socket of a page', () => {
     expect(socket.sent).toHaveLength(1);
   });
 
-  test('a kick by the server is told as on purpose, and connecting again asks the socket to', () => {
+  test('a disconnect by the server is reported as such, and connect() reconnects the socket', () => {
     const { socket, port, log } = onSocket();
     port.connect(HANDSHAKE);
     socket.open();
@@ -259,20 +259,20 @@ describe('on the socket of a page', () => {
     expect(log.entries.at(-1)).toEqual({ type: 'connected' });
   });
 
-  test('a socket that is on its way is left alone', () => {
+  test('connect() does not interrupt a socket that is connecting', () => {
     const { socket, port } = onSocket();
     port.connect(HANDSHAKE);
     expect(socket.connects).toBe(0);
   });
 
-  test('a refusal carries the code that the server gave', () => {
+  test('a refusal has the code of the server', () => {
     const { socket, port, log } = onSocket();
     port.connect(HANDSHAKE);
     socket.receive('connect_error', Object.assign(new Error('no'), { data: { code: 'UNAUTHENTICATED' } }));
     expect(log.entries).toEqual([{ type: 'refused', code: 'UNAUTHENTICATED', message: 'no' }]);
   });
 
-  test('disconnect() leaves the socket open and none of its listeners behind', async () => {
+  test('disconnect() leaves the socket open and removes all listeners', async () => {
     const { socket, port, log } = onSocket();
     for (let round = 0; round < 3; round += 1) port.connect(HANDSHAKE);
     socket.open();

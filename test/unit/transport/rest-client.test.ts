@@ -2,9 +2,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock, type Clock } from '../../../src/lib/clock.ts';
 import { RestClient } from '../../../src/transport/rest-client.ts';
 import { settle } from '../../helpers/client/fake-socket.ts';
 import { TokenSource, type Token } from '../../../src/transport/token-source.ts';
+import { manualClock } from '../../helpers/manual-clock.ts';
 
 interface Seen {
   method: string | undefined;
@@ -50,14 +52,15 @@ function json(response: ServerResponse, status: number, body: unknown): void {
 function client({
   token,
   userId,
-  timeoutMs = 5_000,
+  clock = systemClock,
   url = baseUrl,
-}: { token?: Token; userId?: string; timeoutMs?: number; url?: string } = {}): RestClient {
-  return new RestClient({ baseUrl: url, fetch, tokens: new TokenSource(token), userId: () => userId, timeoutMs });
+}: { token?: Token; userId?: string; clock?: Clock; url?: string } = {}): RestClient {
+  const tokens = new TokenSource(token);
+  return new RestClient({ baseUrl: url, fetch, clock, tokens, userId: () => userId, timeoutMs: 5_000 });
 }
 
-describe('what is asked', () => {
-  test('the route, its id as one segment, and the query without what is absent', async () => {
+describe('requests', () => {
+  test('contain the route, the encoded id and the defined query parameters', async () => {
     handle = (_seen, response) => json(response, 200, [{ id: '1' }]);
     const query = { limit: 5, before: undefined, q: 'a b&c' };
     expect(await client().ask('listMessages', { id: 'a/b?c d', query })).toEqual([{ id: '1' }]);
@@ -67,13 +70,13 @@ describe('what is asked', () => {
     });
   });
 
-  test('a body is JSON', async () => {
+  test('have a JSON body', async () => {
     await client().ask('createConversation', { body: { type: 'direct', participantIds: ['bob'] } });
     expect(seen[0]?.body).toBe('{"type":"direct","participantIds":["bob"]}');
     expect(seen[0]?.headers['content-type']).toBe('application/json');
   });
 
-  test('a token goes into the header and never into the URL, and then no user id goes anywhere', async () => {
+  test('send a token in the header only, and no user id with it', async () => {
     await client({ token: () => 'secret', userId: 'alice' }).ask('listConversations');
     expect(seen[0]?.headers.authorization).toBe('Bearer secret');
     expect(seen[0]?.url).toBe('/__nk_comm/conversations');
@@ -93,7 +96,7 @@ describe('what is asked', () => {
   );
 });
 
-describe('what is answered', () => {
+describe('answers', () => {
   test.each([
     [
       'our own error',
@@ -102,36 +105,36 @@ describe('what is answered', () => {
       { code: 'RATE_LIMITED', retryAfterMs: 300, message: 'Slow down' },
     ],
     ['our own error with another status', 500, { error: { code: 'NOT_FOUND', message: 'x' } }, { code: 'NOT_FOUND' }],
-    ['a text for an error', 401, { error: 'Unauthorized' }, { code: 'UNAUTHENTICATED' }],
-    ['a code that no server has', 400, { error: { code: 'DISCONNECTED' } }, { code: 'INVALID' }],
+    ['a string in place of an error', 401, { error: 'Unauthorized' }, { code: 'UNAUTHENTICATED' }],
+    ['an unknown code', 400, { error: { code: 'DISCONNECTED' } }, { code: 'INVALID' }],
     ['a list', 403, [], { code: 'FORBIDDEN' }],
     ['null', 404, null, { code: 'NOT_FOUND' }],
     ['a wrong method', 405, {}, { code: 'NOT_FOUND' }],
     ['a conflict', 409, {}, { code: 'CONFLICT' }],
-    ['too much', 413, {}, { code: 'MESSAGE_TOO_LONG' }],
-    ['too often', 429, {}, { code: 'RATE_LIMITED' }],
+    ['a payload that is too large', 413, {}, { code: 'MESSAGE_TOO_LONG' }],
+    ['a rate limit', 429, {}, { code: 'RATE_LIMITED' }],
     ['not implemented', 501, {}, { code: 'UNSUPPORTED' }],
     ['a bad gateway', 502, {}, { code: 'UNAVAILABLE' }],
     ['unavailable', 503, {}, { code: 'UNAVAILABLE' }],
-    ['a gateway that waited', 504, {}, { code: 'UNAVAILABLE' }],
-    ['a failure', 500, {}, { code: 'INTERNAL' }],
+    ['a gateway timeout', 504, {}, { code: 'UNAVAILABLE' }],
+    ['an internal error', 500, {}, { code: 'INTERNAL' }],
     ['something else', 418, {}, { code: 'INVALID' }],
   ])('%s (%i)', async (_title, status, body, error) => {
     handle = (_seen, response) => json(response, status, body);
     await expect(client().ask('listConversations')).rejects.toMatchObject({ name: 'CommError', ...error });
   });
 
-  test('an error page of a proxy is an error with the code of its status', async () => {
+  test('an error page of a proxy has the code of its HTTP status', async () => {
     handle = (_seen, response) => response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad gateway</h1>');
     await expect(client().ask('listConversations')).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
   });
 
-  test('a page that is no JSON is nothing, and no exception', async () => {
+  test('an answer that is not JSON is undefined', async () => {
     handle = (_seen, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Welcome</h1>');
     expect(await client().ask('listConversations')).toBeUndefined();
   });
 
-  test('a connection that breaks in the middle is DISCONNECTED, with its cause', async () => {
+  test('a connection lost during the answer is DISCONNECTED with a cause', async () => {
     handle = (_seen, response) => {
       response.writeHead(200, { 'content-length': '100' }).write('[');
       response.destroy();
@@ -144,48 +147,61 @@ describe('what is answered', () => {
     expect(error).toHaveProperty('fix');
   });
 
-  test('a server that is not there is DISCONNECTED', async () => {
+  test('an unreachable server is DISCONNECTED', async () => {
     await expect(client({ url: 'http://127.0.0.1:1/__nk_comm' }).ask('listConversations')).rejects.toMatchObject({
       code: 'DISCONNECTED',
     });
   });
 });
 
-describe('waiting', () => {
-  test('a server that does not answer in time is TIMEOUT', async () => {
-    handle = () => undefined;
-    await expect(client({ timeoutMs: 30 }).ask('listConversations')).rejects.toMatchObject({ code: 'TIMEOUT' });
+describe('timeouts and aborts', () => {
+  test('a server that does not answer is TIMEOUT', async () => {
+    const clock = manualClock();
+    handle = () => clock.advance(5_000);
+    await expect(client({ clock }).ask('listConversations')).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
-  test('so is one that does not finish its answer', async () => {
-    handle = (_seen, response) => response.writeHead(200).write('[');
-    await expect(client({ timeoutMs: 30 }).ask('listConversations')).rejects.toMatchObject({ code: 'TIMEOUT' });
+  test('a server that does not finish its answer is TIMEOUT', async () => {
+    const clock = manualClock();
+    handle = (_seen, response) => response.writeHead(200).write('[', () => clock.advance(5_000));
+    await expect(client({ clock }).ask('listConversations')).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
-  test('an app’s fetch that heeds no signal keeps nobody else waiting', async () => {
+  test('an answered request leaves no timer', async () => {
+    const clock = manualClock();
+    await client({ clock }).ask('listConversations');
+    expect(clock.pending).toBe(0);
+  });
+
+  test('a fetch function that ignores the signal does not block other requests', async () => {
+    const clock = manualClock();
     let calls = 0;
-    const deaf: typeof fetch = (input, init) =>
-      (calls += 1) <= 6 ? new Promise<never>(() => undefined) : fetch(input, init);
+    const deaf: typeof fetch = () => {
+      calls += 1;
+      if (calls > 6) return Promise.resolve(Response.json([]));
+      if (calls === 6) queueMicrotask(() => clock.advance(5_000));
+      return new Promise<never>(() => undefined);
+    };
     const tokens = new TokenSource(undefined);
-    const rest = new RestClient({ baseUrl, fetch: deaf, tokens, userId: () => undefined, timeoutMs: 30 });
+    const rest = new RestClient({ baseUrl, fetch: deaf, clock, tokens, userId: () => undefined, timeoutMs: 5_000 });
     const asked = await Promise.allSettled(Array.from({ length: 7 }, () => rest.ask('listConversations')));
     expect(asked.map(({ status }) => status)).toEqual([...Array<string>(6).fill('rejected'), 'fulfilled']);
   });
 
-  test("an abort rejects with the signal's own reason", async () => {
+  test("an aborted request rejects with the signal's reason", async () => {
     const controller = new AbortController();
     const reason = { why: 'enough' };
     handle = () => controller.abort(reason);
     await expect(client().ask('listConversations', { signal: controller.signal })).rejects.toBe(reason);
   });
 
-  test('an aborted signal asks nothing', async () => {
+  test('a request with an aborted signal is not sent', async () => {
     const reason = new Error('before');
     await expect(client().ask('listConversations', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     expect(seen).toEqual([]);
   });
 
-  test('an abort does not wait for a token function that hangs', async () => {
+  test('an abort does not wait for a pending token function', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     const asked = client({ token: () => new Promise(() => undefined) }).ask('listConversations', {
@@ -199,14 +215,14 @@ describe('waiting', () => {
 describe('tokens', () => {
   const expired = { error: { code: 'TOKEN_EXPIRED', message: 'The token has expired' } };
 
-  test('an expired token is replaced, and the request repeated', async () => {
+  test('an expired token is replaced and the request repeated', async () => {
     let asked = 0;
     handle = ({ headers }, response) =>
       headers.authorization === 'Bearer token 2' ? json(response, 200, ['fine']) : json(response, 401, expired);
     expect(await client({ token: () => `token ${(asked += 1)}` }).ask('listConversations')).toEqual(['fine']);
   });
 
-  test('ten requests that meet the same expired token ask for one new token', async () => {
+  test('ten concurrent requests with an expired token request one new token', async () => {
     let asked = 0;
     handle = ({ headers }, response) =>
       headers.authorization === 'Bearer token 2' ? json(response, 200, ['fine']) : json(response, 401, expired);
@@ -216,7 +232,7 @@ describe('tokens', () => {
     expect(asked).toBe(2);
   });
 
-  test('after three tokens it is the end', async () => {
+  test('a request fails after three rejected tokens', async () => {
     let asked = 0;
     handle = (_seen, response) => json(response, 401, expired);
     await expect(client({ token: () => `token ${(asked += 1)}` }).ask('listConversations')).rejects.toMatchObject({
@@ -225,13 +241,13 @@ describe('tokens', () => {
     expect(asked).toBe(3);
   });
 
-  test('a fixed token that has expired is not tried again', async () => {
+  test('a request with an expired fixed token is not repeated', async () => {
     handle = (_seen, response) => json(response, 401, expired);
     await expect(client({ token: 'fixed' }).ask('listConversations')).rejects.toMatchObject({ code: 'TOKEN_EXPIRED' });
     expect(seen).toHaveLength(1);
   });
 
-  test('another refusal is not answered with a new token', async () => {
+  test('other errors do not request a new token', async () => {
     let asked = 0;
     handle = (_seen, response) => json(response, 401, { error: { code: 'UNAUTHENTICATED', message: 'x' } });
     await expect(client({ token: () => `token ${(asked += 1)}` }).ask('listConversations')).rejects.toMatchObject({
@@ -240,14 +256,14 @@ describe('tokens', () => {
     expect(asked).toBe(1);
   });
 
-  test("the app's own error while fetching a token is the cause of ours", async () => {
+  test('an error of the token function is the cause of UNAUTHENTICATED', async () => {
     const cause = new Error('no network');
     const asked = client({ token: () => Promise.reject(cause) }).ask('listConversations');
     await expect(asked).rejects.toMatchObject({ name: 'CommError', code: 'UNAUTHENTICATED', cause });
   });
 });
 
-test('six are asked at once, the others in turn, and whoever gives up is not kept waiting', async () => {
+test('six requests run concurrently, the others are queued, and a queued one can be aborted', async () => {
   const waiting: (() => void)[] = [];
   const slow: typeof fetch = () =>
     new Promise((resolve) => {
@@ -256,6 +272,7 @@ test('six are asked at once, the others in turn, and whoever gives up is not kep
   const rest = new RestClient({
     baseUrl: 'http://chat.example',
     fetch: slow,
+    clock: systemClock,
     tokens: new TokenSource(undefined),
     userId: () => 'alice',
     timeoutMs: 5_000,

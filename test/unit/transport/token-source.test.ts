@@ -2,29 +2,29 @@ import { expect, test } from 'vitest';
 import { deferred } from '../../../src/lib/deferred.ts';
 import { MAX_TOKEN_REFUSALS, TokenSource } from '../../../src/transport/token-source.ts';
 
-/** A source whose function hands out `token 1`, `token 2`… */
+/** A source whose function returns `token 1`, `token 2`… */
 function counting(): { tokens: TokenSource; asked: () => number } {
   let asked = 0;
   return { tokens: new TokenSource(() => `token ${(asked += 1)}`), asked: () => asked };
 }
 
-test('without a token there is none', async () => {
+test('get() without a token returns undefined', async () => {
   expect(await new TokenSource(undefined).get()).toBeUndefined();
 });
 
-test('a string is the token for ever, and there is no other to ask for', async () => {
+test('a fixed token is always returned and can not be renewed', async () => {
   const tokens = new TokenSource('fixed');
   expect(await tokens.get()).toBe('fixed');
   expect(tokens.refused('fixed')).toBe(false);
   expect(await tokens.get()).toBe('fixed');
 });
 
-test('the function is not called before somebody needs a token', () => {
+test('the token function is not called before the first get()', () => {
   const { asked } = counting();
   expect(asked()).toBe(0);
 });
 
-test('however many ask at the same time, the app is asked once', async () => {
+test('concurrent calls of get() share one call of the token function', async () => {
   const token = deferred<string>();
   let asked = 0;
   const tokens = new TokenSource(() => {
@@ -38,14 +38,14 @@ test('however many ask at the same time, the app is asked once', async () => {
   expect(asked).toBe(1);
 });
 
-test('a refused token is asked for anew', async () => {
+test('a rejected token is requested again', async () => {
   const { tokens } = counting();
   const first = await tokens.get();
   expect(tokens.refused(first)).toBe(true);
   expect(await tokens.get()).toBe('token 2');
 });
 
-test('requests that were refused with the same token ask for one new token, not for one each', async () => {
+test('several rejections of one token request one new token', async () => {
   const { tokens, asked } = counting();
   const first = await tokens.get();
   expect([tokens.refused(first), tokens.refused(first), tokens.refused(first), tokens.refused(first)]).toEqual([
@@ -60,14 +60,14 @@ test('requests that were refused with the same token ask for one new token, not 
   expect(asked()).toBe(2);
 });
 
-test('after so many refusals in a row it is no use', async () => {
+test('refused() returns false after three consecutive rejections', async () => {
   const { tokens } = counting();
   const answers: boolean[] = [];
   for (let count = 0; count < MAX_TOKEN_REFUSALS; count += 1) answers.push(tokens.refused(await tokens.get()));
   expect(answers).toEqual([true, true, false]);
 });
 
-test('the same token again counts as refused again', async () => {
+test('an unchanged token that is rejected again counts', async () => {
   const tokens = new TokenSource(() => 'stale');
   const answers = [
     tokens.refused(await tokens.get()),
@@ -77,7 +77,7 @@ test('the same token again counts as refused again', async () => {
   expect(answers).toEqual([true, true, false]);
 });
 
-test('being accepted starts the count anew', async () => {
+test('accepted() resets the count of rejections', async () => {
   const { tokens } = counting();
   tokens.refused(await tokens.get());
   tokens.refused(await tokens.get());
@@ -85,7 +85,7 @@ test('being accepted starts the count anew', async () => {
   expect(tokens.refused(await tokens.get())).toBe(true);
 });
 
-test('a function that throws or rejects is asked again next time', async () => {
+test('after an error the next get() calls the token function again', async () => {
   let asked = 0;
   const tokens = new TokenSource(() => {
     asked += 1;

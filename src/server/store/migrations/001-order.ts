@@ -1,7 +1,7 @@
-import { script, type Work } from '../work.ts';
+import { script, type Work } from '../engine/work.ts';
 import { addColumns } from './columns.ts';
 
-/** The counters `seq` and `rev`, ids of the sender's choosing, tombstones and one direct conversation per pair. */
+/** Adds the counters `seq` and `rev`, client ids, tombstones and the unique pair of a direct conversation. */
 export function* order(): Work<void> {
   yield* addColumns('conversations', {
     seq: 'INTEGER NOT NULL DEFAULT 0',
@@ -23,7 +23,7 @@ export function* order(): Work<void> {
   yield script(TRIGGERS);
 }
 
-/** Rows from before: times in two formats compare once their separators agree. */
+/** Existing rows. Their times have two formats, which are comparable after the separator is replaced. */
 const TAKE_OVER = `
 UPDATE messages SET seq = placed.position, rev = placed.position, sender_seq = placed.own FROM (
   SELECT id,
@@ -58,8 +58,8 @@ CREATE UNIQUE INDEX comm_messages_public ON messages(public_id) WHERE public_id 
 `;
 
 /**
- * For rows that others write: an app's own SQL knows nothing of counters. Our writes bring their `seq` and a new
- * `rev`, so that neither trigger has anything to do for them.
+ * For rows that an app's own SQL writes without counters. The server's own writes set `seq` and `rev`, so that the
+ * triggers do nothing for them.
  */
 const TRIGGERS = `
 CREATE TRIGGER comm_message_placed AFTER INSERT ON messages WHEN NEW.seq IS NULL BEGIN

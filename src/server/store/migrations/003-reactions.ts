@@ -1,7 +1,7 @@
-import { script, type Work } from '../work.ts';
+import { script, type Work } from '../engine/work.ts';
 import { columnsOf } from './columns.ts';
 
-/** Reactions, each once. A table that an app made for LumenJS is rebuilt with its rows. */
+/** Adds reactions with a unique key. A table that an app created for LumenJS is rebuilt with its rows. */
 export function* reactions(): Work<void> {
   const present = yield* columnsOf('message_reactions');
   if (present.size > 0) yield script('ALTER TABLE message_reactions RENAME TO comm_old_reactions');
@@ -9,7 +9,7 @@ export function* reactions(): Work<void> {
   if (present.size > 0) yield script(TAKE_OVER);
 }
 
-/** With its rowid, which keeps the order in which people reacted. */
+/** Has a rowid, which preserves the order of the reactions. */
 const TABLE = `
 CREATE TABLE message_reactions (
   message_id INTEGER NOT NULL,

@@ -1,18 +1,18 @@
-import { indexRest } from '../search-index.ts';
-import { script, type Work } from '../work.ts';
+import { indexAll } from '../search/search-index.ts';
+import { script, type Work } from '../engine/work.ts';
 
-/** The full-text index, with what is there already in it. */
+/** Adds the full-text index and indexes existing messages. */
 export function* search(): Work<void> {
   yield script(INDEX);
-  yield* indexRest();
+  yield* indexAll();
 }
 
 /**
- * Contentless: the text stands once, in `messages`. `scope` holds the conversation's id as one token (hex, since ids
- * may be anything), which narrows a search before any row is read.
+ * The index is contentless: the text is stored only in `messages`. `scope` contains the hex-encoded conversation id as
+ * one token, which narrows a search before any row is read.
  *
- * Indexing costs as much as all the rest of a send, so it is done later, many messages at once: everything up to
- * `indexed_to` is in the index, except what changed since and is listed as stale. See `search-index.ts`.
+ * Indexing a message costs as much as the rest of a send, so messages are indexed later in batches. All messages up to
+ * `indexed_to` are indexed, except those listed in `comm_search_stale`. See `search-index.ts`.
  */
 const INDEX = `
 CREATE VIRTUAL TABLE comm_messages_search USING fts5(

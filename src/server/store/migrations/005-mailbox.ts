@@ -1,15 +1,15 @@
-import { script, type Work } from '../work.ts';
+import { script, type Work } from '../engine/work.ts';
 import { addColumns } from './columns.ts';
 
-/** What waits for people who are away, and what keeps a one-time prekey from being handed out twice. */
+/** Adds the mailbox and the record of one-time prekeys that were handed out. */
 export function* mailbox(): Work<void> {
   yield* addColumns('encryption_keys', { mailbox: 'INTEGER NOT NULL DEFAULT 0' });
   yield script(TABLES);
 }
 
 /**
- * AUTOINCREMENT: an id is never used again, so that an acknowledgement that comes late can't mean another envelope.
- * Both indexes of the mailbox cover what is asked of them: envelopes are large, and are read only to be handed over.
+ * AUTOINCREMENT never reuses an id, so a late acknowledgement can't refer to another envelope. The indexes cover their
+ * queries, because envelopes are large and should be read only for delivery.
  */
 const TABLES = `
 CREATE TABLE comm_mailbox (

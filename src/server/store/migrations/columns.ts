@@ -1,6 +1,6 @@
-import { script, type Work } from '../work.ts';
+import { script, type Work } from '../engine/work.ts';
 
-/** `ALTER TABLE … ADD COLUMN` for those the table doesn't have: a LumenJS app may have made some of them already. */
+/** Adds the columns that the table doesn't have. A LumenJS app may already have created some of them. */
 export function* addColumns(table: string, columns: Readonly<Record<string, string>>): Work<void> {
   const present = yield* columnsOf(table);
   for (const [name, definition] of Object.entries(columns)) {
@@ -8,7 +8,7 @@ export function* addColumns(table: string, columns: Readonly<Record<string, stri
   }
 }
 
-/** Empty when there is no such table. */
+/** Returns the columns of a table; empty if the table doesn't exist. */
 export function* columnsOf(table: string): Work<ReadonlySet<string>> {
   const rows = yield { sql: `PRAGMA table_info(${table})`, parameters: [], kind: 'rows', writes: false };
   return new Set((rows as readonly { name: string }[]).map(({ name }) => name));

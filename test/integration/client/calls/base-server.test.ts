@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { held } from '../../../../src/client/calls/held.ts';
+import { resourceCounters } from '../../../../src/client/calls/webrtc/resource-counters.ts';
 import type { CallSession } from '../../../../src/index.ts';
 import { until } from '../../../helpers/client/app.ts';
 import { startBase } from '../../../helpers/client/base-world.ts';
-import { becomes, caller, leftovers, rings, type Caller } from '../../../helpers/client/caller.ts';
+import { becomes, caller, heldResources, incomingCall, type Caller } from '../../../helpers/client/caller.ts';
 import { manualClock } from '../../../helpers/manual-clock.ts';
 
 interface Pair {
@@ -25,21 +25,21 @@ function call({ app }: Caller, conversationId: string, calleeId: string): Promis
 }
 
 afterEach(() => {
-  expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 });
+  expect(resourceCounters).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 });
 });
 
 describe('with a base server', () => {
-  test('one calls another: assumed to ring, answered, connected by one offer, told about media, ended', async () => {
+  test('a call rings, is answered, connects with one offer, signals mute and ends', async () => {
     const { alice, bob, conversationId } = await pair();
     const ours = await call(alice, conversationId, 'bob');
     expect(ours.id).not.toBe('');
-    const theirs = await rings(bob);
+    const theirs = await incomingCall(bob);
     await becomes(ours, 'ringing');
     await theirs.accept();
     await until(ours, ({ remoteStreams }) => remoteStreams.size === 1);
     await until(theirs, ({ remoteStreams }) => remoteStreams.size === 1);
-    expect(alice.platform.links.offers + bob.platform.links.offers).toBe(1);
-    expect(alice.platform.links.context?.self).toEqual({ userId: 'alice' });
+    expect(alice.platform.backend.offers + bob.platform.backend.offers).toBe(1);
+    expect(alice.platform.backend.context?.self).toEqual({ userId: 'alice' });
     for (const each of [ours, theirs]) {
       expect(each.state).toBe('connected');
       expect(each.participants.map(({ userId }) => userId)).toEqual(['alice', 'bob']);
@@ -49,21 +49,21 @@ describe('with a base server', () => {
     expect(alice.app.port.sent).not.toContain('call:connected');
     ours.hangup();
     expect(await Promise.all([ours.ended, theirs.ended])).toEqual(['completed', 'completed']);
-    for (const each of [alice, bob]) expect(leftovers(each)).toMatchObject({ links: 0, devices: 0 });
+    for (const each of [alice, bob]) expect(heldResources(each)).toMatchObject({ backends: 0, localMedia: 0 });
   });
 
   test('a call is rejected, and cancelled', async () => {
     const { alice, bob, conversationId } = await pair();
     const first = await call(alice, conversationId, 'bob');
-    (await rings(bob)).reject();
+    (await incomingCall(bob)).reject();
     expect(await first.ended).toBe('rejected');
     const second = await call(alice, conversationId, 'bob');
-    const theirs = await rings(bob);
+    const theirs = await incomingCall(bob);
     second.hangup();
     expect(await theirs.ended).toBe('cancelled');
   });
 
-  test('both call each other at once: one call', async () => {
+  test('two simultaneous calls become one call', async () => {
     const { alice, bob, conversationId } = await pair();
     const both = await Promise.all([call(alice, conversationId, 'bob'), call(bob, conversationId, 'alice')]);
     await Promise.all(both.map((each) => becomes(each, 'connected')));
@@ -72,21 +72,21 @@ describe('with a base server', () => {
     await both[1].ended;
   });
 
-  test('whoever is in a call is busy', async () => {
+  test('a callee who is in a call is busy', async () => {
     const { alice, bob, conversationId, join } = await pair();
     const ours = await call(alice, conversationId, 'bob');
-    await (await rings(bob)).accept();
+    await (await incomingCall(bob)).accept();
     const carol = await join('carol');
     expect(await (await call(carol, conversationId, 'bob')).ended).toBe('busy');
     ours.hangup();
     await ours.ended;
   });
 
-  test('an answer on one device stops the ringing of the other', async () => {
+  test('accepting on one device stops the ringing on the other', async () => {
     const { alice, bob, conversationId, join } = await pair();
     const laptop = await join('bob');
     const ours = await call(alice, conversationId, 'bob');
-    const [phone, other] = await Promise.all([rings(bob), rings(laptop)]);
+    const [phone, other] = await Promise.all([incomingCall(bob), incomingCall(laptop)]);
     await phone.accept();
     expect(await other.ended).toBe('completed');
     expect(other.detail).toBe('answered_elsewhere');
@@ -94,23 +94,25 @@ describe('with a base server', () => {
     await phone.ended;
   });
 
-  test('nobody answers: the client ends the call by itself, since the server never does', async () => {
+  test('the client ends an unanswered call, because the server does not', async () => {
     const { server, join } = await startBase();
     const conversationId = server.seedConversation({ participantIds: ['alice', 'bob'] });
     const clock = manualClock();
     const joining = caller(join, 'alice', { clock });
     const bob = await caller(join, 'bob');
     const settled = joining.then(() => true);
-    while (!(await Promise.race([settled, tick()]))) clock.advance(1_000);
+    // Not faster than real time: requests would time out on a busy machine.
+    while (!(await Promise.race([settled, tick()]))) clock.advance(TICK_MS);
     const alice = await joining;
     const ours = await call(alice, conversationId, 'bob');
-    const theirs = await rings(bob);
+    const theirs = await incomingCall(bob);
     clock.advance(60_000);
     expect(await ours.ended).toBe('missed');
     expect(await theirs.ended).toBe('missed');
   });
 });
 
+const TICK_MS = 10;
 function tick(): Promise<false> {
-  return new Promise((resolve) => setTimeout(resolve, 5, false));
+  return new Promise((resolve) => setTimeout(resolve, TICK_MS, false));
 }

@@ -1,8 +1,15 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { CallSession } from '../../../../src/index.ts';
-import { held } from '../../../../src/client/calls/held.ts';
+import type { CallSession, ConnectionQualityReport } from '../../../../src/index.ts';
+import { resourceCounters } from '../../../../src/client/calls/webrtc/resource-counters.ts';
 import { until } from '../../../helpers/client/app.ts';
-import { becomes, caller, leftovers, NOTHING_LEFT, rings, type Caller } from '../../../helpers/client/caller.ts';
+import {
+  becomes,
+  caller,
+  heldResources,
+  NO_RESOURCES,
+  incomingCall,
+  type Caller,
+} from '../../../helpers/client/caller.ts';
 import { direct, startWorld, type World } from '../../../helpers/client/world.ts';
 
 interface Pair {
@@ -26,22 +33,22 @@ async function pair(): Promise<Pair> {
 async function talking(): Promise<Pair & { ours: CallSession; theirs: CallSession }> {
   const made = await pair();
   const ours = await made.dial();
-  const theirs = await rings(made.bob);
+  const theirs = await incomingCall(made.bob);
   await theirs.accept();
   await Promise.all([becomes(ours, 'connected'), becomes(theirs, 'connected')]);
   return { ...made, ours, theirs };
 }
 
 afterEach(() => {
-  expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 });
+  expect(resourceCounters).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 });
 });
 
-describe('a call that is answered', () => {
-  test('rings, connects, and ends on both sides when one hangs up', async () => {
+describe('an answered call', () => {
+  test('incomingCall, connects, and ends for both sides when one hangs up', async () => {
     const { alice, bob, dial } = await pair();
     const ours = await dial();
     expect(ours).toMatchObject({ direction: 'outgoing', type: 'video', callerId: 'alice' });
-    const theirs = await rings(bob);
+    const theirs = await incomingCall(bob);
     expect(theirs).toMatchObject({ id: ours.id, direction: 'incoming', state: 'ringing', callerId: 'alice' });
     await becomes(ours, 'ringing');
     await theirs.accept();
@@ -49,7 +56,7 @@ describe('a call that is answered', () => {
     const snapshot = await until(ours, ({ remoteStreams }) => remoteStreams.size > 0);
     expect(snapshot.participants.map(({ userId }) => userId)).toEqual(['alice', 'bob']);
     expect([...snapshot.remoteStreams.keys()]).toEqual(['bob']);
-    expect(snapshot).toMatchObject({ audio: true, video: true, screen: false, encrypted: false });
+    expect(snapshot).toMatchObject({ audioMuted: false, videoMuted: false, screenSharing: false, encrypted: false });
     expect(alice.app.client.calls.active).toBe(ours);
     ours.hangup();
     ours.hangup();
@@ -57,56 +64,57 @@ describe('a call that is answered', () => {
     expect(ours.getSnapshot()).toMatchObject({ state: 'ended', endReason: 'completed', localStream: undefined });
     expect(ours.remoteStreams.size).toBe(0);
     await until(ours, () => alice.app.client.calls.active === undefined);
-    for (const each of [alice, bob]) expect(leftovers(each)).toMatchObject({ links: 0, devices: 0 });
+    for (const each of [alice, bob]) expect(heldResources(each)).toMatchObject({ backends: 0, localMedia: 0 });
   });
 
-  test('has one offer between two, made by who was in first', async () => {
+  test('has one offer, sent by the participant who joined first', async () => {
     const { alice, bob } = await talking();
-    expect(alice.platform.links.offers).toBe(1);
-    expect(bob.platform.links.offers).toBe(0);
-    expect(alice.platform.links.context?.self.deviceId).toBe(bob.platform.links.peers.get('alice')?.deviceId);
+    expect(alice.platform.backend.offers).toBe(1);
+    expect(bob.platform.backend.offers).toBe(0);
+    expect(alice.platform.backend.context?.self.deviceId).toBe(bob.platform.backend.peers.get('alice')?.deviceId);
   });
 
-  test('tells every change of state once, in order', async () => {
+  test('emits each state once, in order', async () => {
     const { bob, dial } = await pair();
     const ours = await dial();
     const states: string[] = [ours.state];
     ours.on('state', (state) => states.push(state));
-    await (await rings(bob)).accept();
+    await (await incomingCall(bob)).accept();
     await becomes(ours, 'connected');
     ours.hangup();
     await ours.ended;
     expect(states.join(' ')).toMatch(/^(initiating )?ringing connecting connected ended$/);
   });
 
-  test('mutes and shows screens by telling, and the last of many toggles wins', async () => {
+  test('signals mute and screen sharing, and the last of many toggles wins', async () => {
     const { alice, bob, ours, theirs } = await talking();
-    const heard: unknown[] = [];
-    theirs.on('media-changed', (change) => heard.push(change));
+    const changes: unknown[] = [];
+    theirs.on('media-changed', (participant) => changes.push(participant));
     for (let count = 0; count < 20; count += 1) await ours.setVideo(count % 2 === 1);
     await ours.setVideo(false);
-    await until(theirs, ({ participants }) => participants[0]?.videoMuted === true && !ours.getSnapshot().video);
+    await until(theirs, ({ participants }) => participants[0]?.videoMuted === true && ours.getSnapshot().videoMuted);
     await ours.shareScreen();
     const shown = await until(theirs, ({ remoteScreens }) => remoteScreens.has('alice'));
     expect(shown.participants[0]).toMatchObject({ userId: 'alice', screenSharing: true, audioMuted: false });
-    alice.platform.devicesOfCall.browserStops();
+    alice.platform.localMedia.browserStops();
     await until(theirs, ({ remoteScreens }) => !remoteScreens.has('alice'));
     expect(ours.participants[0]).toMatchObject({ screenSharing: false, videoMuted: true });
-    expect(heard.at(-1)).toEqual({ callId: ours.id, userId: 'alice', screenShare: false });
-    expect(bob.platform.links.offers + alice.platform.links.offers).toBe(1);
+    expect(changes.at(-1)).toMatchObject({ userId: 'alice', screenSharing: false, videoMuted: true });
+    expect(bob.platform.backend.offers + alice.platform.backend.offers).toBe(1);
   });
 
-  test('tells the others about quality when its level changes, and only then', async () => {
+  test('reports quality to the other side only when the level changes', async () => {
     const { alice, bob, ours } = await talking();
     const peer = { userId: 'bob' };
-    const told: unknown[] = [];
-    bob.app.client.on('call:quality-changed', ({ userId, quality }) => told.push([userId, quality]));
-    const last = new Promise((resolve) =>
-      bob.app.client.on('call:quality-changed', ({ quality }) => quality === 'poor' && resolve(undefined)),
-    );
-    for (const quality of ['good', 'good', 'poor'] as const) alice.platform.links.measure({ peer, quality, rtt: 30 });
-    await last;
-    expect(told).toEqual([
+    for (const quality of ['good', 'good', 'poor'] as const) alice.platform.backend.measure({ peer, quality, rtt: 30 });
+    const reported = (): unknown[] =>
+      bob.app.port.pushes.flatMap(({ event, data }) =>
+        event === 'call:quality-changed'
+          ? [[(data as ConnectionQualityReport).userId, (data as ConnectionQualityReport).quality]]
+          : [],
+      );
+    await expect.poll(reported, { interval: 1 }).toHaveLength(2);
+    expect(reported()).toEqual([
       ['alice', 'good'],
       ['alice', 'poor'],
     ]);
@@ -114,24 +122,47 @@ describe('a call that is answered', () => {
     expect(await ours.stats()).toEqual([{ callId: ours.id, userId: 'bob', quality: 'good', rtt: 20 }]);
   });
 
-  test('says who speaks, and that the browser plays no sound until somebody has clicked', async () => {
+  test('exposes active speakers and whether the browser blocks audio', async () => {
     const { alice, bob, dial } = await pair();
     alice.platform.autoplayBlocked = true;
     const ours = await dial('audio');
-    await (await rings(bob)).accept();
+    await (await incomingCall(bob)).accept();
     await until(ours, ({ audioBlocked }) => audioBlocked);
     await ours.resumeAudio();
     expect(ours.getSnapshot().audioBlocked).toBe(false);
-    alice.platform.links.speak('bob');
-    expect(ours.getSnapshot().activeSpeakers).toEqual(['bob']);
+    alice.platform.backend.speak('bob');
+    const { activeSpeakers } = await until(ours, (call) => call.activeSpeakers.length > 0);
+    expect(activeSpeakers).toEqual(['bob']);
+  });
+
+  test('exposes the audio level of each participant', async () => {
+    const { alice, bob, dial } = await pair();
+    const ours = await dial('audio');
+    await (await incomingCall(bob)).accept();
+    await becomes(ours, 'connected');
+    const { backend } = alice.platform;
+    backend.setLevels({ alice: 0, bob: 0.12 });
+    const { audioLevels } = await until(ours, (snapshot) => snapshot.audioLevels.size > 0);
+    expect(Object.fromEntries(audioLevels)).toEqual({ alice: 0, bob: 0.12 });
+  });
+
+  test('exposes the connection quality that each participant reports', async () => {
+    const { alice, bob, dial } = await pair();
+    const ours = await dial('audio');
+    await (await incomingCall(bob)).accept();
+    await becomes(ours, 'connected');
+    alice.platform.backend.measure({ peer: { userId: 'bob' }, quality: 'good' });
+    bob.platform.backend.measure({ peer: { userId: 'alice' }, quality: 'poor' });
+    const { participantQuality } = await until(ours, (call) => call.participantQuality.has('bob'));
+    expect(Object.fromEntries(participantQuality)).toEqual({ alice: 'good', bob: 'poor' });
   });
 });
 
-describe('a call that is not answered', () => {
+describe('an unanswered call', () => {
   test('is rejected', async () => {
     const { bob, dial } = await pair();
     const ours = await dial();
-    const theirs = await rings(bob);
+    const theirs = await incomingCall(bob);
     theirs.reject();
     expect(await Promise.all([ours.ended, theirs.ended])).toEqual(['rejected', 'rejected']);
   });
@@ -139,13 +170,13 @@ describe('a call that is not answered', () => {
   test('is cancelled', async () => {
     const { bob, dial } = await pair();
     const ours = await dial();
-    const theirs = await rings(bob);
+    const theirs = await incomingCall(bob);
     ours.hangup();
     expect(await Promise.all([ours.ended, theirs.ended])).toEqual(['cancelled', 'cancelled']);
     await expect(theirs.accept()).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  test('is cancelled before its id is known, and the other side hears so', async () => {
+  test('can be cancelled before its id is known', async () => {
     const { alice, bob, dial } = await pair();
     const { port } = alice.app;
     const emit = port.emit.bind(port);
@@ -155,51 +186,59 @@ describe('a call that is not answered', () => {
     };
     const ours = await dial();
     expect(ours.endReason).toBe('cancelled');
-    expect(await (await rings(bob)).ended).toBe('cancelled');
+    expect(await (await incomingCall(bob)).ended).toBe('cancelled');
   });
 
-  test('is never made when it is given up before the user has allowed the microphone', async () => {
+  test('is not sent if it is cancelled before the microphone is allowed', async () => {
     const { alice, dial } = await pair();
-    const permission = alice.platform.ask();
+    const permission = alice.platform.withholdPermission();
     const starting = dial();
-    await until({ ...alwaysNew(), getSnapshot: () => alice.app.client.calls.active }, (call) => call !== undefined);
+    await until({ ...polling(), getSnapshot: () => alice.app.client.calls.active }, (call) => call !== undefined);
     alice.app.client.calls.active?.hangup();
     permission.resolve();
     expect((await starting).endReason).toBe('cancelled');
     expect(alice.app.port.sent).not.toContain('call:initiate');
-    expect(leftovers(alice)).toEqual(NOTHING_LEFT);
+    expect(heldResources(alice)).toEqual(NO_RESOURCES);
   });
 
-  test('is given up by an abort', async () => {
+  test('is cancelled by an abort', async () => {
     const { alice, conversationId } = await pair();
     const { signal, abort } = new (class extends AbortController {
-      override abort = (): void => super.abort(new Error('enough'));
+      override abort = (): void => super.abort(new Error('aborted by the test'));
     })();
-    alice.platform.ask();
+    alice.platform.withholdPermission();
     const starting = alice.app.client.calls.start({ conversationId, type: 'audio', calleeIds: ['bob'] }, { signal });
     abort();
-    await expect(starting).rejects.toThrow('enough');
-    expect(leftovers(alice)).toEqual(NOTHING_LEFT);
+    await expect(starting).rejects.toThrow('aborted by the test');
+    expect(heldResources(alice)).toEqual(NO_RESOURCES);
   });
 
-  test('is busy when the other talks to somebody else', async () => {
+  test('waits at a callee who is in another call, and can be accepted after that call', async () => {
     const { world, bob, conversationId } = await talking();
+    const current = bob.app.client.calls.active;
     const carol = await caller(world.join, 'carol');
     const other = await direct(carol.app, bob.app);
     expect(other).not.toBe(conversationId);
     const call = await carol.app.client.calls.start({ conversationId: other, type: 'audio', calleeIds: ['bob'] });
-    expect(await call.ended).toBe('busy');
+    const waiting = await bob.app.next('call', ({ callerId }) => callerId === 'carol');
+    await expect(waiting.accept()).rejects.toMatchObject({ code: 'BUSY' });
+    expect([waiting.state, current?.state]).toEqual(['ringing', 'connected']);
+    current?.hangup();
+    await waiting.accept();
+    await Promise.all([becomes(call, 'connected'), becomes(waiting, 'connected')]);
+    call.hangup();
+    expect(await waiting.ended).toBe('completed');
   });
 });
 
-function alwaysNew(): { subscribe: (listener: () => void) => () => void; getServerSnapshot: () => never } {
+function polling(): { subscribe: (listener: () => void) => () => void; getServerSnapshot: () => never } {
   return {
     subscribe: (listener) => {
       const timer = setInterval(listener, 1);
       return () => clearInterval(timer);
     },
     getServerSnapshot: () => {
-      throw new Error('no server');
+      throw new Error('getServerSnapshot() is not used');
     },
   };
 }

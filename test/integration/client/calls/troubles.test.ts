@@ -1,9 +1,16 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { held } from '../../../../src/client/calls/held.ts';
+import { resourceCounters } from '../../../../src/client/calls/webrtc/resource-counters.ts';
 import type { CallSession } from '../../../../src/index.ts';
 import { CommError } from '../../../../src/index.ts';
 import { until } from '../../../helpers/client/app.ts';
-import { becomes, caller, leftovers, NOTHING_LEFT, rings, type Caller } from '../../../helpers/client/caller.ts';
+import {
+  becomes,
+  caller,
+  heldResources,
+  NO_RESOURCES,
+  incomingCall,
+  type Caller,
+} from '../../../helpers/client/caller.ts';
 import { direct, group, startWorld, type World } from '../../../helpers/client/world.ts';
 import { manualClock } from '../../../helpers/manual-clock.ts';
 import type { CommServerOptions } from '../../../../src/server/index.ts';
@@ -29,39 +36,39 @@ function call({ app }: Caller, conversationId: string, ...calleeIds: string[]): 
 async function talking(options?: CommServerOptions): Promise<Pair & { ours: CallSession; theirs: CallSession }> {
   const made = await pair(options);
   const ours = await call(made.alice, made.conversationId, 'bob');
-  const theirs = await rings(made.bob);
+  const theirs = await incomingCall(made.bob);
   await theirs.accept();
   await Promise.all([becomes(ours, 'connected'), becomes(theirs, 'connected')]);
   return { ...made, ours, theirs };
 }
 
 afterEach(() => {
-  expect(held).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 });
+  expect(resourceCounters).toEqual({ connections: 0, tracks: 0, timers: 0, listeners: 0, workers: 0 });
 });
 
-describe('several at once', () => {
-  test('both call each other at the same moment: one call', async () => {
+describe('simultaneous calls and devices', () => {
+  test('two simultaneous calls become one call', async () => {
     const { alice, bob, conversationId } = await pair();
     const [ours, theirs] = await Promise.all([call(alice, conversationId, 'bob'), call(bob, conversationId, 'alice')]);
     await Promise.all([becomes(ours, 'connected'), becomes(theirs, 'connected')]);
     expect(ours.id).toBe(theirs.id);
-    expect(alice.platform.links.offers + bob.platform.links.offers).toBe(1);
+    expect(alice.platform.backend.offers + bob.platform.backend.offers).toBe(1);
     expect([...alice.app.all('call'), ...bob.app.all('call')]).toEqual([]);
     ours.hangup();
     expect(await theirs.ended).toBe('completed');
   });
 
-  test('calling somebody whose call rings here answers it', async () => {
+  test('calling a user whose call is ringing accepts that call', async () => {
     const { alice, bob, conversationId } = await pair();
     const ours = await call(alice, conversationId, 'bob');
-    const theirs = await rings(bob);
+    const theirs = await incomingCall(bob);
     expect(await call(bob, conversationId, 'alice')).toBe(theirs);
     await becomes(ours, 'connected');
     ours.hangup();
     await theirs.ended;
   });
 
-  test('a second call is refused while one goes on', async () => {
+  test('a second call is rejected as BUSY', async () => {
     const { alice, bob, conversationId, ours, theirs } = await talking();
     await expect(call(alice, conversationId, 'bob')).rejects.toMatchObject({ code: 'BUSY' });
     expect(bob.app.all('call')).toHaveLength(1);
@@ -69,11 +76,11 @@ describe('several at once', () => {
     await theirs.ended;
   });
 
-  test('of two devices that accept in the same tick one has the call, and the other hears that it was answered', async () => {
+  test('if two devices accept simultaneously, one gets the call and the other ends as answered_elsewhere', async () => {
     const { world, alice, bob, conversationId } = await pair();
     const laptop = await caller(world.join, 'bob');
     const ours = await call(alice, conversationId, 'bob');
-    const ringing = await Promise.all([rings(bob), rings(laptop)]);
+    const ringing = await Promise.all([incomingCall(bob), incomingCall(laptop)]);
     const accepted = await Promise.allSettled(ringing.map((each) => each.accept()));
     expect(accepted.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
     const loser = ringing[accepted.findIndex(({ status }) => status === 'rejected')];
@@ -84,11 +91,11 @@ describe('several at once', () => {
     await Promise.all(ringing.map(({ ended }) => ended));
   });
 
-  test('declining on a second device after an answer changes nothing', async () => {
+  test('rejecting on a second device after the call was accepted has no effect', async () => {
     const { world, alice, bob, conversationId } = await pair();
     const laptop = await caller(world.join, 'bob');
     const ours = await call(alice, conversationId, 'bob');
-    const [phone, other] = await Promise.all([rings(bob), rings(laptop)]);
+    const [phone, other] = await Promise.all([incomingCall(bob), incomingCall(laptop)]);
     laptop.app.port.losesPush = (event) => event === 'call:state-changed';
     await phone.accept();
     await becomes(ours, 'connected');
@@ -99,19 +106,69 @@ describe('several at once', () => {
     expect(await phone.ended).toBe('completed');
   });
 
-  test('declining on one device stops the ringing of the other', async () => {
+  test('rejecting on one device stops the ringing on the other', async () => {
     const { world, alice, bob, conversationId } = await pair();
     const laptop = await caller(world.join, 'bob');
     const ours = await call(alice, conversationId, 'bob');
-    const [phone, other] = await Promise.all([rings(bob), rings(laptop)]);
+    const [phone, other] = await Promise.all([incomingCall(bob), incomingCall(laptop)]);
     phone.reject();
     expect(await Promise.all([ours.ended, other.ended])).toEqual(['rejected', 'rejected']);
     expect(other.detail).toBe('rejected_elsewhere');
   });
+
+  test.each([
+    ['rejected', 'rejected_elsewhere', (phone: CallSession) => phone.reject()],
+    [
+      'completed',
+      'answered_elsewhere',
+      async (phone: CallSession) => {
+        await phone.accept();
+        phone.hangup();
+      },
+    ],
+  ] as const)('a device that was offline learns that the call was %s (%s)', async (reason, detail, answer) => {
+    const { world, alice, bob, conversationId } = await pair();
+    const laptop = await caller(world.join, 'bob');
+    const ours = await call(alice, conversationId, 'bob');
+    const [phone, other] = await Promise.all([incomingCall(bob), incomingCall(laptop)]);
+    laptop.app.port.unplug();
+    await answer(phone);
+    await Promise.all([ours.ended, phone.ended]);
+    laptop.app.port.plug();
+    expect(await other.ended).toBe(reason);
+    expect(other.detail).toBe(detail);
+  });
+
+  test('a device that accepts a call which another one has just rejected ends it as rejected_elsewhere', async () => {
+    const { world, alice, bob, conversationId } = await pair();
+    const laptop = await caller(world.join, 'bob');
+    const ours = await call(alice, conversationId, 'bob');
+    const [phone, other] = await Promise.all([incomingCall(bob), incomingCall(laptop)]);
+    laptop.app.port.losesPush = (event) => event === 'call:state-changed';
+    phone.reject();
+    await ours.ended;
+    await expect(other.accept()).rejects.toMatchObject({ code: 'CONFLICT' });
+    expect([other.endReason, other.detail]).toEqual(['rejected', 'rejected_elsewhere']);
+    await phone.ended;
+  });
+
+  test('a callee who accepts and hangs up at once ends the call as rejected on both sides', async () => {
+    const { alice, bob, conversationId } = await pair();
+    const ours = await call(alice, conversationId, 'bob');
+    const theirs = await incomingCall(bob);
+    // Without the answer, the callee doesn't know that the call was accepted.
+    bob.app.port.losesAck = (event) => event === 'call:respond';
+    bob.app.port.losesPush = (event) => event === 'call:state-changed';
+    const refusal = theirs.accept().catch((error: unknown) => error);
+    await until(ours, ({ participants }) => participants.length === 2);
+    theirs.hangup();
+    expect(await Promise.all([ours.ended, theirs.ended])).toEqual(['rejected', 'rejected']);
+    expect(await refusal).toMatchObject({ code: 'NOT_FOUND' });
+  });
 });
 
-describe('the socket', () => {
-  test('dies and comes back while media goes on: the call stays connected, and is in step again', async () => {
+describe('the server connection', () => {
+  test('is lost and restored during a call: the call stays connected and is synchronised', async () => {
     const { bob, ours, theirs } = await talking();
     const states: string[] = [];
     theirs.on('state', (state) => states.push(state));
@@ -123,23 +180,23 @@ describe('the socket', () => {
     await until(theirs, ({ participants }) => participants[0]?.audioMuted === true);
     await until(ours, ({ participants }) => participants[1]?.audioMuted === true);
     expect(states).toEqual([]);
-    expect(bob.platform.links.recoveries).toEqual(['signalling']);
+    expect(bob.platform.backend.recoveries).toEqual(['signalling']);
     ours.hangup();
     expect(await theirs.ended).toBe('completed');
   });
 
-  test('carries what was signalled while it was down, in order', async () => {
+  test('delivers signals that were sent while it was down, in order', async () => {
     const { alice, bob, ours, theirs } = await talking({ config: { presenceGraceMs: 0 } });
     const stop = alice.app.client.presence.watch(['bob']);
-    const heard: unknown[] = [];
-    const links = bob.platform.links;
-    links.onSignal = (message) => void heard.push('candidate' in message ? message.candidate : message.kind);
+    const received: unknown[] = [];
+    const { backend } = bob.platform;
+    backend.onSignal = (message) => void received.push('candidate' in message ? message.candidate : message.kind);
     bob.app.port.unplug();
-    // Until the server has noticed, it sends to a socket that is dead.
+    // Waits until the server has noticed; before, it sends to the lost socket.
     await alice.app.next('presence:changed', ({ userId, status }) => userId === 'bob' && status === 'offline');
     stop();
     const to = { userId: 'bob' };
-    const send = alice.platform.links.context?.signal;
+    const send = alice.platform.backend.context?.signal;
     send?.send({ kind: 'offer', sdp: 'v=2', to });
     for (const candidate of ['a', 'b']) send?.send({ kind: 'candidate', candidate, sdpMLineIndex: 0, sdpMid: '0', to });
     await alice.app.client.conversations.list();
@@ -147,29 +204,29 @@ describe('the socket', () => {
     send?.send({ kind: 'candidate', candidate: 'c', sdpMLineIndex: 0, sdpMid: '0', to });
     bob.app.port.plug();
     alice.app.port.plug();
-    await until(bobHears(heard), (list) => list.length === 4);
-    expect(heard).toEqual(['offer', 'a', 'b', 'c']);
+    await until(polled(received), (list) => list.length === 4);
+    expect(received).toEqual(['offer', 'a', 'b', 'c']);
     ours.hangup();
     await theirs.ended;
   });
 
-  test('is down when one hangs up: the other hears it once it is back', async () => {
+  test('is down on hang-up: the hang-up is sent after the reconnect', async () => {
     const { alice, ours, theirs } = await talking();
     alice.app.port.unplug();
     ours.hangup();
     expect(await ours.ended).toBe('completed');
-    expect(leftovers(alice)).toMatchObject({ links: 0, devices: 0 });
+    expect(heldResources(alice)).toMatchObject({ backends: 0, localMedia: 0 });
     alice.app.port.plug();
     expect(await theirs.ended).toBe('completed');
     await alice.app.reconnected();
-    await until(bobHears(alice.platform), (platform) => platform.listeners === 0);
+    await until(polled(alice.platform), (platform) => platform.listeners === 0);
   });
 
-  test('loses the answer to a call: it rings once, and the call goes on', async () => {
+  test('loses the reply to call:initiate: the callee rings once and the call continues', async () => {
     const { alice, bob, conversationId } = await pair();
     alice.app.port.losesAck = (event) => event === 'call:initiate';
     const starting = call(alice, conversationId, 'bob');
-    const theirs = await rings(bob);
+    const theirs = await incomingCall(bob);
     alice.app.port.losesAck = () => false;
     alice.app.port.cut();
     const ours = await starting;
@@ -181,12 +238,12 @@ describe('the socket', () => {
     await theirs.ended;
   });
 
-  test('loses the answer to a call that was given up: the ringing stops', async () => {
+  test('loses the reply to a call that is then cancelled: the ringing stops', async () => {
     const { alice, bob, conversationId } = await pair();
     alice.app.port.losesAck = (event) => event === 'call:initiate';
     alice.app.port.losesPush = (event) => event === 'call:state-changed';
     const starting = call(alice, conversationId, 'bob');
-    const theirs = await rings(bob);
+    const theirs = await incomingCall(bob);
     alice.app.client.calls.active?.hangup();
     alice.app.port.losesAck = () => false;
     alice.app.port.cut();
@@ -194,53 +251,110 @@ describe('the socket', () => {
     expect(await theirs.ended).toBe('cancelled');
   });
 
-  test('goes without a word, as with a closed tab: the call ends when its time to come back is over', async () => {
+  test('is lost without a hang-up: the call ends after the reconnect time', async () => {
     const { bob, ours } = await talking({ config: { callReconnectMs: 50 } });
     bob.app.port.unplug();
     expect(await ours.ended).toBe('completed');
     await bob.app.client.disconnect();
   });
 
-  test('comes back to a server that knows nothing of the call: it ends', async () => {
+  test('is restored after the server ended the call: the call ends', async () => {
     const { bob, ours, theirs } = await talking({ config: { callReconnectMs: 50 } });
     bob.app.port.unplug();
     await ours.ended;
     bob.app.port.plug();
     expect(await theirs.ended).toBe('completed');
-    expect(leftovers(bob)).toEqual(NOTHING_LEFT);
+    expect(heldResources(bob)).toEqual(NO_RESOURCES);
   });
 
-  test('is left on purpose: disconnecting hangs up, and so does a page that goes away', async () => {
-    const first = await talking();
-    await first.alice.app.client.disconnect();
-    expect(await first.theirs.ended).toBe('completed');
-    const second = await talking();
-    second.bob.platform.page?.hidden();
-    expect(await second.ours.ended).toBe('completed');
+  test('is closed by disconnect(), which hangs up', async () => {
+    const { alice, theirs } = await talking();
+    await alice.app.client.disconnect();
+    expect(await theirs.ended).toBe('completed');
   });
 });
 
-describe('a group', () => {
-  async function four(): Promise<{ people: Caller[]; calls: CallSession[]; conversationId: string }> {
+describe('joining', () => {
+  test('a reloaded page joins its one-to-one call again', async () => {
+    const { world, bob, ours, conversationId } = await talking();
+    // A page that is unloaded hangs up nothing; its socket is lost.
+    bob.platform.page?.hidden();
+    bob.app.port.unplug();
+    const reloaded = await caller(world.join, 'bob');
+    const again = await reloaded.app.client.calls.join(conversationId);
+    await Promise.all([becomes(again, 'connected'), becomes(ours, 'connected')]);
+    expect(ours.participants.map(({ userId }) => userId)).toEqual(['alice', 'bob']);
+    expect([again.id, again.type, again.callerId]).toEqual([ours.id, 'audio', 'alice']);
+    await until(ours, ({ remoteStreams }) => remoteStreams.has('bob'));
+    again.hangup();
+    expect(await ours.ended).toBe('completed');
+    await bob.app.client.disconnect();
+  });
+
+  test('a call moves to another device of the user', async () => {
+    const { world, ours, theirs, conversationId } = await talking();
+    const laptop = await caller(world.join, 'bob');
+    const moved = await laptop.app.client.calls.join(conversationId);
+    expect(await theirs.ended).toBe('completed');
+    expect(theirs.detail).toBe('moved');
+    await Promise.all([becomes(moved, 'connected'), becomes(ours, 'connected')]);
+    moved.hangup();
+    expect(await ours.ended).toBe('completed');
+  });
+
+  test('a device that is in the call already gets the same call', async () => {
+    const { bob, theirs, ours, conversationId } = await talking();
+    expect(await bob.app.client.calls.join(conversationId)).toBe(theirs);
+    ours.hangup();
+    await theirs.ended;
+  });
+
+  test('a ringing call is accepted', async () => {
+    const { alice, bob, conversationId } = await pair();
+    const ours = await call(alice, conversationId, 'bob');
+    const theirs = await incomingCall(bob);
+    expect(await bob.app.client.calls.join(conversationId)).toBe(theirs);
+    await becomes(ours, 'connected');
+    ours.hangup();
+    await theirs.ended;
+  });
+
+  test('without a running call rejects with NOT_FOUND and leaves nothing behind', async () => {
+    const { alice, conversationId } = await pair();
+    await expect(alice.app.client.calls.join(conversationId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(alice.app.client.calls.active).toBeUndefined();
+    expect(heldResources(alice)).toEqual(NO_RESOURCES);
+  });
+
+  test('is not possible while another call is active', async () => {
+    const { alice, ours, theirs } = await talking();
+    await expect(alice.app.client.calls.join('another')).rejects.toMatchObject({ code: 'BUSY' });
+    ours.hangup();
+    await theirs.ended;
+  });
+});
+
+describe('a group call', () => {
+  async function four(): Promise<{ callers: Caller[]; calls: CallSession[]; conversationId: string }> {
     const world = await startWorld();
-    const people = await Promise.all(['alice', 'bob', 'carol', 'dave'].map((name) => caller(world.join, name)));
-    const [alice, ...others] = people;
-    if (alice === undefined) throw new Error('nobody');
+    const callers = await Promise.all(['alice', 'bob', 'carol', 'dave'].map((name) => caller(world.join, name)));
+    const [alice, ...others] = callers;
+    if (alice === undefined) throw new Error('No participants');
     const conversationId = await group(alice.app, ...others.map(({ app }) => app));
     const first = await call(alice, conversationId, 'bob', 'carol', 'dave');
     const calls = [first];
     for (const other of others) {
-      const each = await rings(other);
+      const each = await incomingCall(other);
       await each.accept();
       calls.push(each);
     }
     await Promise.all(calls.map((each) => until(each, ({ remoteStreams }) => remoteStreams.size === 3)));
-    return { people, calls, conversationId };
+    return { callers, calls, conversationId };
   }
 
-  test('of four has six pairs and six offers', async () => {
-    const { people, calls } = await four();
-    expect(people.map(({ platform }) => platform.links.offers)).toEqual([3, 2, 1, 0]);
+  test('of four participants uses six offers', async () => {
+    const { callers, calls } = await four();
+    expect(callers.map(({ platform }) => platform.backend.offers)).toEqual([3, 2, 1, 0]);
     for (const each of calls) {
       expect(each.participants.map(({ userId }) => userId)).toEqual(['alice', 'bob', 'carol', 'dave']);
     }
@@ -248,63 +362,122 @@ describe('a group', () => {
     await Promise.all(calls.map(({ ended }) => ended));
   });
 
-  test('goes on when one of four fails, and can be joined again', async () => {
-    const { people, calls } = await four();
-    const [alice, , , dave] = people;
+  test('continues when one of four participants fails, who can join again', async () => {
+    const { callers, calls, conversationId } = await four();
+    const [alice, , , dave] = callers;
     const [ours, , , theirs] = calls;
     if (alice === undefined || dave === undefined || ours === undefined || theirs === undefined) throw new Error();
-    for (const userId of ['alice', 'bob', 'carol']) dave.platform.links.state(userId, 'failed');
+    for (const userId of ['alice', 'bob', 'carol']) dave.platform.backend.state(userId, 'failed');
     expect(await theirs.ended).toBe('failed');
     expect(theirs.detail).toBe('ice');
     await until(ours, ({ participants }) => participants.length === 3);
     expect(ours.state).toBe('connected');
-    const again = await dave.app.client.calls.join(ours.id);
+    const again = await dave.app.client.calls.join(conversationId);
     await until(again, ({ remoteStreams }) => remoteStreams.size === 3);
     await until(ours, ({ remoteStreams }) => remoteStreams.size === 3);
-    expect(dave.platform.links.offers).toBe(0);
+    expect(dave.platform.backend.offers).toBe(0);
     for (const each of [...calls, again]) each.hangup();
     await again.ended;
   });
 
-  test('rings somebody in, and puts somebody out', async () => {
-    const { people, calls } = await four();
+  test('can be joined by a member who declined it', async () => {
+    const world = await startWorld();
+    const callers = await Promise.all(['alice', 'bob', 'carol'].map((name) => caller(world.join, name)));
+    const [alice = never(), bob = never(), carol = never()] = callers;
+    const conversationId = await group(alice.app, bob.app, carol.app);
+    const ours = await call(alice, conversationId, 'bob', 'carol');
+    await (await incomingCall(bob)).accept();
+    await becomes(ours, 'connected');
+    (await incomingCall(carol)).reject();
+    const joined = await carol.app.client.calls.join(conversationId, { audio: true, video: true });
+    await until(joined, ({ remoteStreams }) => remoteStreams.size === 2);
+    await until(ours, ({ participants }) => participants[2]?.videoMuted === false);
+    for (const { app } of callers) app.client.calls.active?.hangup();
+    await ours.ended;
+  });
+
+  test('adds and removes participants', async () => {
+    const { callers, calls } = await four();
     const [ours, , , theirs] = calls;
     await ours?.removeParticipant('dave');
     expect(await theirs?.ended).toBe('completed');
     await ours?.addParticipant('dave');
-    const again = await people[3]?.app.next('call', ({ state }) => state === 'ringing');
+    const again = await callers[3]?.app.next('call', ({ state }) => state === 'ringing');
     await again?.accept();
     await until(ours ?? never(), ({ remoteStreams }) => remoteStreams.size === 3);
     await expect(calls[1]?.removeParticipant('carol')).rejects.toMatchObject({ code: 'FORBIDDEN' });
-    for (const each of calls) each.hangup();
+    for (const each of [...calls, again]) each?.hangup();
     await again?.ended;
   });
 });
 
-describe('what is not there', () => {
+describe('errors', () => {
   test.each(['MEDIA_DENIED', 'MEDIA_UNAVAILABLE'] as const)(
-    '%s: nobody is rung, and the call says so',
+    '%s: start() rejects and the callee is not called',
     async (code) => {
       const { alice, bob, conversationId } = await pair();
-      alice.platform.ask().reject(new CommError(code, 'No'));
+      alice.platform.withholdPermission().reject(new CommError(code, 'No'));
       await expect(call(alice, conversationId, 'bob')).rejects.toMatchObject({ code });
-      expect(leftovers(alice)).toEqual(NOTHING_LEFT);
+      expect(heldResources(alice)).toEqual(NO_RESOURCES);
       expect(bob.app.all('call')).toEqual([]);
       expect(alice.app.client.calls.active).toBeUndefined();
     },
   );
 
-  test('a microphone that is denied when answering ends the call as failed', async () => {
+  test('a call whose devices are denied on accept() continues to ring, and can be accepted with other media', async () => {
     const { alice, bob, conversationId } = await pair();
     const ours = await call(alice, conversationId, 'bob');
-    const theirs = await rings(bob);
-    bob.platform.ask().reject(new CommError('MEDIA_DENIED', 'No'));
+    const theirs = await incomingCall(bob);
+    bob.platform.withholdPermission().reject(new CommError('MEDIA_DENIED', 'No'));
     await expect(theirs.accept()).rejects.toMatchObject({ code: 'MEDIA_DENIED' });
-    expect(theirs).toMatchObject({ endReason: 'failed', detail: 'permission' });
-    expect(await ours.ended).toBe('rejected');
+    expect([theirs.state, ours.state]).toEqual(['ringing', 'ringing']);
+    bob.platform.permission = undefined;
+    await theirs.accept({ audio: false });
+    await Promise.all([becomes(ours, 'connected'), becomes(theirs, 'connected')]);
+    ours.hangup();
+    expect(await theirs.ended).toBe('completed');
+    expect(heldResources(bob)).toEqual(NO_RESOURCES);
   });
 
-  test('WebRTC, as in Node: calling says so, and a call that comes can still be declined', async () => {
+  test('a callee without a camera accepts a video call with audio, and is told so', async () => {
+    const { alice, bob, conversationId } = await pair();
+    const ours = await alice.app.client.calls.start({ conversationId, type: 'video', calleeIds: ['bob'] });
+    const theirs = await incomingCall(bob);
+    bob.platform.missing.add('camera');
+    const errors: string[] = [];
+    theirs.on('error', ({ code }) => errors.push(code));
+    await theirs.accept();
+    await Promise.all([becomes(ours, 'connected'), becomes(theirs, 'connected')]);
+    expect(errors).toEqual(['MEDIA_UNAVAILABLE']);
+    expect(theirs.getSnapshot()).toMatchObject({ audioMuted: false, videoMuted: true });
+    await until(ours, ({ participants }) => participants[1]?.videoMuted === true);
+    ours.hangup();
+    expect(await theirs.ended).toBe('completed');
+  });
+
+  test('a callee without any device continues to ring until the call is rejected', async () => {
+    const { alice, bob, conversationId } = await pair();
+    const ours = await alice.app.client.calls.start({ conversationId, type: 'video', calleeIds: ['bob'] });
+    const theirs = await incomingCall(bob);
+    bob.platform.missing.add('camera').add('mic');
+    await expect(theirs.accept()).rejects.toMatchObject({ code: 'MEDIA_UNAVAILABLE' });
+    expect(theirs.state).toBe('ringing');
+    theirs.reject();
+    expect(await ours.ended).toBe('rejected');
+    // Answered after the rejection.
+    await bob.app.client.conversations.list();
+    expect(heldResources(bob)).toEqual(NO_RESOURCES);
+  });
+
+  test('a caller without a camera is told before the callee is called', async () => {
+    const { alice, bob, conversationId } = await pair();
+    alice.platform.missing.add('camera');
+    const starting = alice.app.client.calls.start({ conversationId, type: 'video', calleeIds: ['bob'] });
+    await expect(starting).rejects.toMatchObject({ code: 'MEDIA_UNAVAILABLE' });
+    expect(bob.app.all('call')).toEqual([]);
+  });
+
+  test('without WebRTC start() and accept() reject with UNSUPPORTED, and reject() works', async () => {
     const world = await startWorld();
     const alice = await caller(world.join, 'alice');
     const node = await world.join('bob');
@@ -319,21 +492,21 @@ describe('what is not there', () => {
     expect(await ours.ended).toBe('rejected');
   });
 
-  test('a connection: calling while the client was never connected is refused', async () => {
+  test('start() on a client that was never connected rejects with DISCONNECTED', async () => {
     const world = await startWorld();
     const { client } = world.app('alice', { calls: { platform: (await caller(world.join, 'zoe')).platform } });
     const calling = client.calls.start({ conversationId: 'c', type: 'audio', calleeIds: ['bob'] });
     await expect(calling).rejects.toMatchObject({ code: 'DISCONNECTED' });
   });
 
-  test('an answer: the call is missed, by the word of the server', async () => {
+  test('an unanswered call ends as missed when the ring timer of the server expires', async () => {
     const { alice, bob, conversationId } = await pair({ config: { ringTimeoutMs: 50 } });
     const ours = await call(alice, conversationId, 'bob');
-    const theirs = await rings(bob);
+    const theirs = await incomingCall(bob);
     expect(await Promise.all([ours.ended, theirs.ended])).toEqual(['missed', 'missed']);
   });
 
-  test('a way to the other: the call fails after 30 seconds, once, and the other side hears so', async () => {
+  test('a call that can not connect fails on both sides after 30 s', async () => {
     const world = await startWorld();
     const clock = manualClock();
     const alice = await caller(world.join, 'alice', { clock });
@@ -342,7 +515,7 @@ describe('what is not there', () => {
     alice.platform.unreachable.add('bob');
     bob.platform.unreachable.add('alice');
     const ours = await call(alice, conversationId, 'bob');
-    const theirs = await rings(bob);
+    const theirs = await incomingCall(bob);
     await theirs.accept();
     await becomes(ours, 'connecting');
     clock.advance(30_000);
@@ -350,7 +523,7 @@ describe('what is not there', () => {
     expect([ours.detail, theirs.detail]).toEqual(['ice', 'ice']);
   });
 
-  test('what was asked for wrongly is a TypeError', async () => {
+  test('wrong arguments are a TypeError', async () => {
     const { alice, conversationId } = await pair();
     const { calls } = alice.app.client;
     const request = { conversationId, type: 'audio', calleeIds: ['bob'] } as const;
@@ -358,7 +531,7 @@ describe('what is not there', () => {
     await expect(calls.start({ ...request, conversationId: '' })).rejects.toThrow(TypeError);
     await expect(calls.start({ ...request, type: 'smoke' as 'audio' })).rejects.toThrow(TypeError);
     await expect(calls.start({ ...request, calleeIds: ['mallory'] })).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    expect(leftovers(alice)).toEqual(NOTHING_LEFT);
+    expect(heldResources(alice)).toEqual(NO_RESOURCES);
   });
 });
 
@@ -366,8 +539,8 @@ function never(): never {
   throw new Error('never');
 }
 
-/** Something to look at again and again. */
-function bobHears<T>(value: T): {
+/** Wraps a value to poll with `until()`. */
+function polled<T>(value: T): {
   getSnapshot: () => T;
   getServerSnapshot: () => T;
   subscribe: (listener: () => void) => () => void;

@@ -7,6 +7,8 @@ import { encryptedPair, encrypting, serverSees } from '../../../helpers/client/e
 import { codeOf } from '../../../helpers/client/rejection.ts';
 import { direct, startWorld } from '../../../helpers/client/world.ts';
 import { failingStorage } from '../../../helpers/failing-storage.ts';
+import fixture from '../../../unit/client/encryption/keystore/storage-with-names.json' with { type: 'json' };
+import type { Storable } from '../../../../src/storage/comm-storage.ts';
 import { temporaryDirectory } from '../../../helpers/temporary-directory.ts';
 
 async function filesIn(directory: string): Promise<string> {
@@ -14,11 +16,14 @@ async function filesIn(directory: string): Promise<string> {
   return (await Promise.all(names.map((name) => readFile(path.join(directory, name), 'utf8')))).join('\n');
 }
 
-test('what waits in the outbox when the process ends leaves with the next one, and is never readable on the disk', async () => {
+test('a message queued when the process ends is sent by the next one, and is never stored readable', async () => {
   await using directory = await temporaryDirectory();
   const world = await startWorld();
   const encryption = { atRest: { key: new Uint8Array(32).fill(7) } };
-  const alice = await encrypting(world, 'alice', { storage: fileStorage(directory.path), encryption });
+  const alice = await encrypting(world, 'alice', {
+    storage: fileStorage(path.join(directory.path, 'client.sqlite')),
+    encryption,
+  });
   const bob = await encrypting(world, 'bob');
   const conversationId = await direct(alice, bob);
   await alice.client.messages.send({ conversationId, content: 'first secret', encrypt: true });
@@ -29,7 +34,7 @@ test('what waits in the outbox when the process ends leaves with the next one, a
   await alice.client[Symbol.asyncDispose]();
   expect(await filesIn(directory.path)).not.toMatch(/secret/);
 
-  const again = world.app('alice', { storage: fileStorage(directory.path), encryption });
+  const again = world.app('alice', { storage: fileStorage(path.join(directory.path, 'client.sqlite')), encryption });
   const shown = again.client.conversations.open(conversationId);
   await again.client.connect();
   expect(await bob.next('message:new', ({ seq }) => seq === 2)).toMatchObject({ content: 'second secret' });
@@ -41,14 +46,14 @@ test('what waits in the outbox when the process ends leaves with the next one, a
   expect(await filesIn(directory.path)).not.toMatch(/secret/);
 });
 
-test('bytes that may have left are the ones that leave again, also from another process', async () => {
+test('a message that may have been sent is sent again unchanged, also by another process', async () => {
   await using directory = await temporaryDirectory();
   const world = await startWorld();
-  const alice = await encrypting(world, 'alice', { storage: fileStorage(directory.path) });
+  const alice = await encrypting(world, 'alice', { storage: fileStorage(path.join(directory.path, 'client.sqlite')) });
   const bob = await encrypting(world, 'bob');
   const conversationId = await direct(alice, bob);
   const frames: string[] = [];
-  // It leaves, and the line is cut before anybody hears of it.
+  // The connection is lost after the message was sent and before it was acknowledged.
   const emit = alice.port.emit.bind(alice.port);
   alice.port.emit = (event, payload, acknowledge) => {
     if (event !== 'nk:message:send') return emit(event, payload, acknowledge);
@@ -59,7 +64,10 @@ test('bytes that may have left are the ones that leave again, also from another 
   await expect.poll(() => frames.length).toBe(1);
   await alice.client[Symbol.asyncDispose]();
 
-  const again = world.app('alice', { storage: fileStorage(directory.path), encryption: {} });
+  const again = world.app('alice', {
+    storage: fileStorage(path.join(directory.path, 'client.sqlite')),
+    encryption: {},
+  });
   const emitAgain = again.port.emit.bind(again.port);
   again.port.emit = (event, payload, acknowledge) => {
     if (event === 'nk:message:send') frames.push((payload as { envelope: { ciphertext: string } }).envelope.ciphertext);
@@ -76,7 +84,7 @@ test.each<[title: string, right: EncryptionOptions['atRest'], wrong: EncryptionO
   ['a passphrase', { passphrase: () => Promise.resolve('open sesame') }, { passphrase: 'open barley' }],
   ['a key of the app', { key: new Uint8Array(32).fill(1) }, { key: new Uint8Array(32).fill(2) }],
   ['a passphrase that is missing later', { passphrase: 'open sesame' }, undefined],
-])('%s opens what is stored, and nothing else does', async (_title, right, wrong) => {
+])('the stored keys are opened by %s and by nothing else', async (_title, right, wrong) => {
   const storage = memoryStorage();
   const world = await startWorld();
   const alice = await encrypting(world, 'alice');
@@ -101,7 +109,7 @@ test.each<[title: string, right: EncryptionOptions['atRest'], wrong: EncryptionO
   expect(await owner.client.messages.get(id)).toMatchObject({ content: 'a treasure' });
 });
 
-test('what was stored without a key is wrapped once one is given', async () => {
+test('an unprotected data key is wrapped when atRest is set', async () => {
   const storage = memoryStorage();
   const world = await startWorld();
   const alice = await encrypting(world, 'alice', { storage });
@@ -115,7 +123,7 @@ test('what was stored without a key is wrapped once one is given', async () => {
   expect(await codeOf(without.client.encryption.ready)).toBe('E2EE_LOCKED');
 });
 
-test('a record that was changed or moved is not taken for one of ours', async () => {
+test('a record that was modified or moved is rejected', async () => {
   const storage = memoryStorage();
   const world = await startWorld();
   const alice = await encrypting(world, 'alice');
@@ -124,7 +132,7 @@ test('a record that was changed or moved is not taken for one of ours', async ()
   for (const content of ['one', 'two']) await alice.client.messages.send({ conversationId, content, encrypt: true });
   await bob.next('message:new', ({ content }) => content === 'two');
   await bob.client.disconnect();
-  const texts = await storage.list('bob/e2ee/text/');
+  const texts = await storage.list('bob/e2ee/h/text/');
   const [[one, first], [two, second]] = texts as [(typeof texts)[0], (typeof texts)[0]];
   await storage.transact([], () => ({
     writes: new Map([
@@ -138,7 +146,33 @@ test('a record that was changed or moved is not taken for one of ours', async ()
   expect(messages.map(({ content, undecrypted }) => undecrypted ?? content)).toEqual(['locked', 'locked']);
 });
 
-test('without a key to guard what is stored a warning says so, once, and not of what is in memory', async () => {
+test('a client continues with a storage whose keys contain names', async () => {
+  const storage = memoryStorage();
+  const writes = new Map(fixture.entries as [string, Storable][]);
+  await storage.transact([], () => ({ writes, result: undefined }));
+  const world = await startWorld();
+  const encryption = { atRest: { passphrase: 'open sesame' } };
+  const alice = await encrypting(world, 'alice', { storage, encryption });
+  expect(await alice.client.encryption.identityKey()).toBe(fixture.identity);
+  expect(await alice.client.encryption.trust('bob')).toBe('verified');
+  expect(await alice.client.encryption.safetyNumber('bob')).toBe(fixture.safetyNumber);
+  expect(await alice.client.encryption.isRequired(fixture.pair)).toBe(true);
+  const found = await alice.client.messages.search({ query: 'hello' });
+  expect(found.map(({ content }) => content).toSorted()).toEqual([
+    'hello alice',
+    'hello bob',
+    'hello both',
+    'hello group',
+  ]);
+  const keys = (await storage.list('')).map(([key]) => key);
+  expect(keys.filter((key) => /bob|carol/.test(key))).toEqual([]);
+  await alice.client[Symbol.asyncDispose]();
+  // The data key is wrapped again, at a higher cost.
+  const again = await encrypting(world, 'alice', { storage, encryption });
+  expect(await again.client.encryption.identityKey()).toBe(fixture.identity);
+});
+
+test('unprotected keys are reported by one warning, except in memory', async () => {
   await using directory = await temporaryDirectory();
   const warnings: string[] = [];
   const ignore = (): void => undefined;
@@ -146,14 +180,20 @@ test('without a key to guard what is stored a warning says so, once, and not of 
   const world = await startWorld();
   await encrypting(world, 'alice', { storage: memoryStorage(), logger });
   expect(warnings).toEqual([]);
-  const bob = await encrypting(world, 'bob', { storage: fileStorage(directory.path), logger });
+  const bob = await encrypting(world, 'bob', {
+    storage: fileStorage(path.join(directory.path, 'client.sqlite')),
+    logger,
+  });
   await bob.client[Symbol.asyncDispose]();
-  const again = await encrypting(world, 'bob', { storage: fileStorage(directory.path), logger });
+  const again = await encrypting(world, 'bob', {
+    storage: fileStorage(path.join(directory.path, 'client.sqlite')),
+    logger,
+  });
   await again.client[Symbol.asyncDispose]();
   expect(warnings.filter((message) => message.includes('atRest'))).toHaveLength(1);
 });
 
-test('no text, key or passphrase is in what is logged, told as an error, or asked for in an address', async () => {
+test('no message text, key or passphrase appears in logs, errors or URLs', async () => {
   const lines: string[] = [];
   const write = (message: string, fields?: LogFields): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
   const logger: Logger = { debug: write, info: write, warn: write, error: write };
@@ -162,15 +202,15 @@ test('no text, key or passphrase is in what is logged, told as an error, or aske
     urls.push(input instanceof Request ? input.url : String(input));
     return fetch(input, init);
   };
-  const encryption = { atRest: { passphrase: 'open sesame' }, identityChanges: 'block' as const };
+  const encryption = { atRest: { passphrase: 'open sesame' }, policy: 'block' as const };
   const pair = await encryptedPair({ logger, fetch: watching, encryption });
   const { alice, bob, conversationId } = pair;
   await alice.client.messages.send({ conversationId, content: 'my secret', encrypt: true });
   await bob.next('message:new');
   await bob.client.messages.send({ conversationId, content: 'my secret answer', encrypt: true });
   await alice.next('message:new', ({ senderId }) => senderId === 'bob');
-  const backup = await alice.client.encryption.export('battery staple');
-  await codeOf(alice.client.encryption.import(backup, 'wrong staple'));
+  const backup = await alice.client.encryption.exportBackup('battery staple');
+  await codeOf(alice.client.encryption.importBackup(backup, 'wrong staple'));
   await bob.client.disconnect();
   const other = await pair.join('bob', { logger, fetch: watching, encryption: {} });
   await other.client.encryption.takeOver();
@@ -181,9 +221,9 @@ test('no text, key or passphrase is in what is logged, told as an error, or aske
   await alice.client.messages.search({ query: 'nothing' });
   const errors = [...alice.errors, ...bob.errors, ...other.errors].map((error) => inspect(error));
   const keys = [await alice.client.encryption.identityKey(), await other.client.encryption.identityKey()];
-  const told = [...lines, ...errors, ...urls].join('\n');
-  expect(told).not.toMatch(/secret|sesame|staple/);
-  for (const key of keys) expect(told).not.toContain(key);
+  const visible = [...lines, ...errors, ...urls].join('\n');
+  expect(visible).not.toMatch(/secret|sesame|staple/);
+  for (const key of keys) expect(visible).not.toContain(key);
 });
 
 function inspect(error: unknown): string {
@@ -191,17 +231,18 @@ function inspect(error: unknown): string {
   return `${error.message} ${JSON.stringify(error)} ${inspect(error.cause)}`;
 }
 
-test('what was required stays required when the storage fails before anybody has asked', async () => {
+test('a required conversation stays required if the storage fails later', async () => {
   const storage = failingStorage();
   const world = await startWorld();
   const bob = await encrypting(world, 'bob');
   const before = await encrypting(world, 'alice', { storage });
   const conversationId = await direct(before, bob);
-  await before.client.encryption.require(conversationId, true);
+  await before.client.encryption.setRequired(conversationId, true);
   await before.client.disconnect();
   const alice = await encrypting(world, 'alice', { storage });
   storage.breakDown('all');
-  expect(await alice.client.messages.send({ conversationId, content: 'secret' })).toMatchObject({ encrypted: true });
-  await bob.next('message:new', ({ content }) => content === 'secret');
+  // Nothing can be encrypted without a stored state, and nothing is sent readable.
+  expect(await codeOf(alice.client.messages.send({ conversationId, content: 'secret' }))).toBe('STORAGE');
+  expect(await alice.client.encryption.isRequired(conversationId)).toBe(true);
   expect(await serverSees(world.server)).not.toMatch(/secret/);
 });

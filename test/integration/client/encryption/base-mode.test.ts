@@ -17,12 +17,12 @@ async function encrypting(world: BaseWorld, userId: string, storage = memoryStor
   return app;
 }
 
-/** Rooms of a base server are entered by opening. */
+/** Opening a conversation joins its room on a base server. */
 async function entered(app: App, conversationId: string): Promise<void> {
   await app.client.conversations.open(conversationId).ready;
 }
 
-/** A base server says who is in a conversation when it is made, and never again. */
+/** A base server reports the members of a conversation only when it is created. */
 async function created(owner: App, others: readonly App[]): Promise<string> {
   const participantIds = others.map(({ client }) => client.userId ?? '');
   const type = others.length === 1 ? 'direct' : 'group';
@@ -39,19 +39,19 @@ async function basePair(): Promise<BasePair> {
   return { world, alice, bob, conversationId };
 }
 
-test('with a base server both read each other, and the server has envelopes', async () => {
+test('with a base server both users decrypt each other’s messages, and the server stores envelopes', async () => {
   const { world, alice, bob, conversationId } = await basePair();
   const sent = await alice.client.messages.send({ conversationId, content: 'to bob', encrypt: true });
   expect(sent.content).toBe('to bob');
   await bob.next('message:new', ({ content }) => content === 'to bob');
   await bob.client.messages.send({ conversationId, content: 'to alice', encrypt: true });
   await alice.next('message:new', ({ content }) => content === 'to alice');
-  await alice.next('encryption:session-established');
+  await alice.sessionWith('bob');
   const rows = JSON.stringify(world.server.data.messagesOf(conversationId, 50, undefined));
   expect(rows).not.toMatch(/to bob|to alice/);
 });
 
-test('history whose rows have the envelope in their content is read', async () => {
+test('history rows with the envelope in their content are decrypted', async () => {
   const world = await startBase();
   const storage = memoryStorage();
   const alice = await encrypting(world, 'alice', storage);
@@ -71,7 +71,7 @@ test('history whose rows have the envelope in their content is read', async () =
   expect(messages.map(({ content }) => content)).toEqual(['one', 'two', 'three']);
 });
 
-test('what may have been stored before the line was lost is found by its bytes, and is stored once', async () => {
+test('a message that was stored before the connection was lost is found by its ciphertext and stored once', async () => {
   const { world, alice, bob, conversationId } = await basePair();
   alice.port.losesPush = (event) => event === 'message:new';
   const sending = alice.client.messages.send({ conversationId, content: 'once', encrypt: true });
@@ -82,7 +82,7 @@ test('what may have been stored before the line was lost is found by its bytes, 
   expect(world.server.data.messagesOf(conversationId, 50, undefined)).toHaveLength(1);
 });
 
-test('in a group those who are connected read everybody, and who was away asks for the key', async () => {
+test('in a group connected members decrypt all messages, and a member who was offline requests the sender key', async () => {
   const world = await startBase();
   const [alice, bob, cleo] = await Promise.all([
     encrypting(world, 'alice'),
@@ -93,20 +93,20 @@ test('in a group those who are connected read everybody, and who was away asks f
   await cleo.client.disconnect();
   await alice.client.messages.send({ conversationId, content: 'to all', encrypt: true });
   await bob.next('message:new', ({ content }) => content === 'to all');
-  // What the server has handed to nobody is lost there.
+  // A base server drops what it can't deliver.
   await cleo.client.connect();
   await alice.client.messages.send({ conversationId, content: 'to all again', encrypt: true });
   await cleo.next('message:updated', ({ content }) => content === 'to all again');
 });
 
-test('an encrypted message is not edited where the server can not take the envelope', async () => {
+test('editing an encrypted message fails if the server can not store the envelope', async () => {
   const { alice, conversationId } = await basePair();
   const { id } = await alice.client.messages.send({ conversationId, content: 'fixed', encrypt: true });
   const editing = alice.client.messages.edit({ conversationId, messageId: id, content: 'broken' });
   expect(await codeOf(editing)).toBe('UNSUPPORTED');
 });
 
-test('where nobody has said who is in a conversation nothing leaves, until the other one has written', async () => {
+test('a message is not sent while the members are unknown, until the other user has sent one', async () => {
   const world = await startBase();
   const conversationId = world.server.seedConversation({ type: 'direct', participantIds: ['alice', 'bob'] });
   const [alice, bob] = await Promise.all([encrypting(world, 'alice'), encrypting(world, 'bob')]);
@@ -121,7 +121,7 @@ test('where nobody has said who is in a conversation nothing leaves, until the o
   await bob.next('message:new', ({ content }) => content === 'x');
 });
 
-test('without keys at the other end nothing leaves', async () => {
+test('a message to a user without keys is not sent', async () => {
   const world = await startBase();
   const [alice, bob] = await Promise.all([encrypting(world, 'alice'), world.join('bob')]);
   const conversationId = await created(alice, [bob]);

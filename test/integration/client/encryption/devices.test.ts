@@ -9,7 +9,7 @@ async function erase(storage: CommStorage, prefix: string): Promise<void> {
   await storage.transact([], () => ({ writes: new Map(entries.map(([key]) => [key, undefined])), result: undefined }));
 }
 
-test('a second device stops until it takes over, and then the first one does', async () => {
+test('a second device is inactive until it takes over, which deactivates the first one', async () => {
   const pair = await encryptedPair();
   const { alice, bob, conversationId } = pair;
   const second = await pair.join('bob', { encryption: {} });
@@ -21,57 +21,60 @@ test('a second device stops until it takes over, and then the first one does', a
   const [waiting] = second.client.messages.outbox();
   await second.client.messages.retry(waiting?.clientId ?? '');
   await alice.next('message:new', ({ content }) => content === 'x');
-  await bob.next('encryption:keys-changed');
+  await bob.pushed('encryption:keys-changed');
   await expect.poll(() => codeOf(bob.client.encryption.ready)).toBe('E2EE_OTHER_DEVICE');
 });
 
-test('a backup makes a new device the same person: nobody is warned, and what was said is there', async () => {
+test('importing a backup restores identity, trust, requirement and history, and peers see no change', async () => {
   const pair = await encryptedPair();
   const { alice, bob, conversationId } = pair;
   await alice.client.messages.send({ conversationId, content: 'the old days', encrypt: true });
   await bob.next('message:new');
   await bob.client.messages.send({ conversationId, content: 'indeed', encrypt: true });
   await alice.next('message:new', ({ content }) => content === 'indeed');
-  await bob.client.encryption.verify('alice');
-  const backup = await bob.client.encryption.export('correct horse', { history: true });
+  await bob.client.encryption.verify('alice', await bob.client.encryption.safetyNumber('alice'));
+  await bob.client.encryption.setRequired(conversationId, true);
+  const backup = await bob.client.encryption.exportBackup('correct horse', { history: true });
   const identity = await bob.client.encryption.identityKey();
   await bob.client[Symbol.asyncDispose]();
   alice.forget();
 
   const device = await pair.join('bob', { encryption: {} });
   expect(await codeOf(device.client.encryption.ready)).toBe('E2EE_OTHER_DEVICE');
-  expect(await codeOf(device.client.encryption.import(backup, 'wrong horse'))).toBe('E2EE_DECRYPTION_FAILED');
-  expect(await codeOf(alice.client.encryption.import(backup, 'correct horse'))).toBe('E2EE_DECRYPTION_FAILED');
-  await device.client.encryption.import(backup, 'correct horse');
+  expect(await codeOf(device.client.encryption.importBackup(backup, 'wrong horse'))).toBe('E2EE_DECRYPTION_FAILED');
+  expect(await codeOf(alice.client.encryption.importBackup(backup, 'correct horse'))).toBe('E2EE_DECRYPTION_FAILED');
+  await device.client.encryption.importBackup(backup, 'correct horse');
   await device.client.encryption.ready;
   expect(await device.client.encryption.identityKey()).toBe(identity);
   expect(await device.client.encryption.trust('alice')).toBe('verified');
   const { messages } = await device.client.messages.list({ conversationId });
   expect(messages.map(({ content }) => content)).toEqual(['the old days', 'indeed']);
 
-  await device.client.messages.send({ conversationId, content: 'new phone, same me', encrypt: true });
+  expect(await device.client.encryption.isRequired(conversationId)).toBe(true);
+  const sent = await device.client.messages.send({ conversationId, content: 'new phone, same me' });
+  expect(sent.encrypted).toBe(true);
   await alice.next('message:new', ({ content }) => content === 'new phone, same me');
   expect(alice.all('encryption:identity-changed')).toEqual([]);
 });
 
-test('after an import a peer that goes on with the old session is told, and both read each other again', async () => {
+test('after an import a peer with the old session is reset, and both decrypt each other again', async () => {
   const pair = await encryptedPair();
   const { alice, bob, conversationId } = pair;
   await alice.client.messages.send({ conversationId, content: 'one', encrypt: true });
   await bob.next('message:new');
   await bob.client.messages.send({ conversationId, content: 'two', encrypt: true });
   await alice.next('message:new', ({ content }) => content === 'two');
-  const backup = await bob.client.encryption.export('correct horse');
+  const backup = await bob.client.encryption.exportBackup('correct horse');
   await bob.client[Symbol.asyncDispose]();
   const device = await pair.join('bob', { encryption: {} });
-  await device.client.encryption.import(backup, 'correct horse');
+  await device.client.encryption.importBackup(backup, 'correct horse');
 
   alice.forget();
   await alice.client.messages.send({ conversationId, content: 'lost', encrypt: true });
   const lost = await device.next('message:new', ({ senderId }) => senderId === 'alice');
   expect(lost).toMatchObject({ status: 'failed', undecrypted: 'unknown-session' });
   await device.next('encryption:decryption-failed', ({ reason }) => reason === 'unknown-session');
-  // Alice hears of it, and sends once more what was written to him: it shows in its place.
+  // Alice receives the reset and sends her messages again: they appear in their place.
   await device.next('message:updated', ({ id, content }) => id === lost.id && content === 'lost');
   const { messages } = await device.client.messages.list({ conversationId });
   expect(messages.map(({ content }) => content)).toEqual(['one', '', 'lost']);
@@ -81,7 +84,7 @@ test('after an import a peer that goes on with the old session is told, and both
   await alice.next('message:new', ({ content }) => content === 'again');
 });
 
-test('what is left of a reset is nothing, under another identity', async () => {
+test('a reset deletes all keys and messages and creates another identity', async () => {
   const storage = memoryStorage();
   const world = await startWorld();
   const alice = await encrypting(world, 'alice');
@@ -95,11 +98,11 @@ test('what is left of a reset is nothing, under another identity', async () => {
   expect(await bob.client.encryption.trust('alice')).toBe('unknown');
   expect(await bob.client.messages.search({ query: 'gone' })).toEqual([]);
   expect(await bob.client.messages.get(id)).toMatchObject({ content: '', status: 'failed' });
-  await bob.client.messages.send({ conversationId, content: 'anew', encrypt: true });
-  await alice.next('message:new', ({ content }) => content === 'anew');
+  await bob.client.messages.send({ conversationId, content: 'after the reset', encrypt: true });
+  await alice.next('message:new', ({ content }) => content === 'after the reset');
 });
 
-test('one whose sessions are lost starts anew by itself, once for many messages', async () => {
+test('lost sessions are reset automatically, once for many messages', async () => {
   const storage = memoryStorage();
   const world = await startWorld();
   const alice = await encrypting(world, 'alice');
@@ -107,11 +110,11 @@ test('one whose sessions are lost starts anew by itself, once for many messages'
   const conversationId = await direct(alice, bob);
   await alice.client.messages.send({ conversationId, content: 'one', encrypt: true });
   await bob.next('message:new');
-  await alice.next('encryption:session-established');
+  await alice.sessionWith('bob');
   await bob.client.messages.send({ conversationId, content: 'two', encrypt: true });
   await alice.next('message:new', ({ content }) => content === 'two');
   await bob.client[Symbol.asyncDispose]();
-  await erase(storage, 'bob/e2ee/peer/');
+  await erase(storage, 'bob/e2ee/h/peer/');
   const again = await encrypting(world, 'bob', { storage });
   alice.forget();
   for (const content of ['three', 'four', 'five']) {
@@ -125,17 +128,17 @@ test('one whose sessions are lost starts anew by itself, once for many messages'
   expect(again.port.sent.filter((name) => name === 'encryption:request-keys')).toHaveLength(2);
 });
 
-test('what is wrong in a call is a TypeError', async () => {
+test('invalid arguments are rejected with a TypeError', async () => {
   const { alice } = await encryptedPair();
   const { encryption } = alice.client;
-  expect(await rejectionOf(encryption.export(''))).toBeInstanceOf(TypeError);
-  expect(await rejectionOf(encryption.verify(''))).toBeInstanceOf(TypeError);
+  expect(await rejectionOf(encryption.exportBackup(''))).toBeInstanceOf(TypeError);
+  expect(await rejectionOf(encryption.verify('', '0'.repeat(60)))).toBeInstanceOf(TypeError);
   expect(await rejectionOf(encryption.trust('bob', { signal: AbortSignal.abort(new Error('never mind')) }))).toEqual(
     new Error('never mind'),
   );
 });
 
-test('a file is encrypted for upload, and comes back as it was', async () => {
+test('a file survives encryption and decryption', async () => {
   const { alice, bob } = await encryptedPair();
   const file = new Blob(['the plan'], { type: 'text/plain' });
   const { ciphertext, secret } = await alice.client.encryption.encryptAttachment(file);

@@ -13,7 +13,7 @@ interface Foreign {
   line: CheckedClient;
 }
 
-/** Somebody with the second implementation, whose keys are published. */
+/** A user of the second implementation, with published keys. */
 async function foreign(world: World, userId: string): Promise<Foreign> {
   const user = new InteropUser(userId);
   const line = await world.server.connect(userId);
@@ -49,7 +49,7 @@ function read(
   return JSON.parse(user.decrypt(envelope).toString()) as { kind: string; content: string; cid: string };
 }
 
-/** As NKC1 has it in a payload: keys in base64. */
+/** The JSON of a sender key in a payload. */
 function writeKey({ chainKey, sigKey, ...rest }: InteropSenderKey): string {
   return JSON.stringify({ ...rest, chainKey: chainKey.toString('base64'), sigKey: sigKey.toString('base64') });
 }
@@ -68,7 +68,7 @@ async function pair(): Promise<{ world: World; alice: App; bob: Foreign; convers
   return { world, alice, bob, conversationId: id };
 }
 
-test('an implementation on node:crypto reads what ours starts, and ours what it answers', async () => {
+test('the second implementation decrypts a session that the client starts, and the client its answer', async () => {
   const { alice, bob, conversationId } = await pair();
   await alice.client.messages.send({ conversationId, content: 'hello from ours', encrypt: true });
   const first = await bob.line.next('message:new');
@@ -76,13 +76,13 @@ test('an implementation on node:crypto reads what ours starts, and ours what it 
   expect(read(bob, first.envelope)).toMatchObject({ kind: 'message', content: 'hello from ours', cid: conversationId });
   await send(bob, conversationId, bob.user.encrypt('alice', payload('message', conversationId, 'hello from theirs')));
   await alice.next('message:new', ({ content }) => content === 'hello from theirs');
-  await alice.next('encryption:session-established', ({ senderId }) => senderId === 'bob');
+  await alice.sessionWith('bob');
   const second = await alice.client.messages.send({ conversationId, content: 'not a prekey any more', encrypt: true });
   expect(second.envelope?.messageType).toBe('message');
   expect(read(bob, second.envelope)).toMatchObject({ content: 'not a prekey any more' });
 });
 
-test('ours reads what it starts and confirms the session, and it reads that', async () => {
+test('the client decrypts and acknowledges a session that the second implementation starts', async () => {
   const { alice, bob, conversationId } = await pair();
   bob.user.start(await bob.line.ask('encryption:request-keys', { recipientId: 'alice' }));
   await send(bob, conversationId, bob.user.encrypt('alice', payload('message', conversationId, 'they begin')));
@@ -91,7 +91,7 @@ test('ours reads what it starts and confirms the session, and it reads that', as
   expect(read(bob, envelope)).toMatchObject({ kind: 'session-ack' });
 });
 
-test('in a group each reads the other', async () => {
+test('in a group both implementations decrypt each other’s messages', async () => {
   const world = await startWorld();
   const [alice, cleo] = await Promise.all([encrypting(world, 'alice'), encrypting(world, 'cleo')]);
   const bob = await foreign(world, 'bob');
@@ -119,7 +119,7 @@ test('in a group each reads the other', async () => {
   for (const app of [alice, cleo]) await app.next('message:new', ({ content }) => content === 'from theirs');
 });
 
-test('what says of itself that it belongs elsewhere is not shown, and neither is what comes twice', async () => {
+test('a message for another conversation and a replayed one are rejected', async () => {
   const { alice, bob, conversationId } = await pair();
   const { id: other } = await alice.client.conversations.create({ type: 'group', name: 'x', participantIds: ['bob'] });
   bob.user.start(await bob.line.ask('encryption:request-keys', { recipientId: 'alice' }));

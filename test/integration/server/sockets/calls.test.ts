@@ -6,7 +6,7 @@ import type { CheckedClient } from '../../../helpers/server/checked-client.ts';
 
 async function together(...clients: CheckedClient[]): Promise<string> {
   const [first, ...rest] = clients;
-  if (first === undefined) throw new Error('Nobody');
+  if (first === undefined) throw new Error('No clients');
   const participantIds = rest.map((_, index) => ['bob', 'carol'][index] ?? '');
   const { id } = await first.ask('conversation:create', { type: 'group', participantIds });
   return id;
@@ -26,7 +26,7 @@ async function answeredCall(server: TestServer): Promise<{
   return { alice, bob, conversationId, callId };
 }
 
-test('a call leaves a message with its kind, its outcome and how long it took', async () => {
+test('an ended call leaves a message with type, outcome and duration', async () => {
   await using server = await startServer();
   const { alice, bob, conversationId, callId } = await answeredCall(server);
   await bob.ask('call:hangup', { callId, reason: 'completed' });
@@ -37,7 +37,7 @@ test('a call leaves a message with its kind, its outcome and how long it took', 
   expect(log).toEqual({ callId, callType: 'video', outcome: 'completed', duration: expect.any(Number) as unknown });
 });
 
-test('two clients of the base protocol call each other', async () => {
+test('two base clients can call each other', async () => {
   await using server = await startServer();
   const alice = await server.connectBase('alice');
   const bob = await server.connectBase('bob');
@@ -67,7 +67,7 @@ test('two clients of the base protocol call each other', async () => {
   });
 });
 
-test('the server says who a signal is from', async () => {
+test('the server sets the sender of a signal', async () => {
   await using server = await startServer();
   const { alice, bob, callId } = await answeredCall(server);
   const signal = { callId, fromUserId: '', toUserId: 'bob' };
@@ -77,7 +77,7 @@ test('the server says who a signal is from', async () => {
   expect(await bob.next('signal:ice-restart')).toEqual({ callId, fromUserId: 'alice', toUserId: 'bob' });
 });
 
-test('signals go only to people in the call, on the device that is in it', async () => {
+test('signals reach only participants, on the device that is in the call', async () => {
   await using server = await startServer();
   const { alice, bob, callId } = await answeredCall(server);
   const laptop = await server.connect('bob');
@@ -93,7 +93,7 @@ test('signals go only to people in the call, on the device that is in it', async
   expect(laptop.events).not.toContain('signal:offer');
 });
 
-test('candidates have a limit, and descriptions a length', async () => {
+test('candidates are rate-limited, and descriptions have a maximum length', async () => {
   // With time that moves a slow machine would earn more of them than it sends.
   await using server = await startServer({ clock: manualClock() });
   const { alice, callId } = await answeredCall(server);
@@ -107,7 +107,7 @@ test('candidates have a limit, and descriptions a length', async () => {
   });
 });
 
-test('who leaves the group leaves its call', async () => {
+test('a user who leaves the group leaves its call', async () => {
   await using server = await startServer();
   const { alice, bob, conversationId, callId } = await answeredCall(server);
   await bob.ask('conversation:remove-participant', { conversationId, userId: 'bob' });
@@ -115,7 +115,7 @@ test('who leaves the group leaves its call', async () => {
   expect(await bob.refused('call:media-toggle', { callId, audio: true })).toMatchObject({ code: 'NOT_FOUND' });
 });
 
-test('a call with a vanished participant ends', async () => {
+test('a call ends when a participant has disappeared', async () => {
   await using server = await startServer({ config: { callReconnectMs: 0 } });
   const { alice, bob, callId } = await answeredCall(server);
   bob.socket.disconnect();

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { startServer } from '../../../helpers/server/comm-server.ts';
 
-test('two clients that know only the base protocol chat with each other', async () => {
+test('two base clients can chat', async () => {
   await using server = await startServer();
   const alice = await server.connectBase('alice');
   const bob = await server.connectBase('bob');
@@ -39,7 +39,7 @@ test('two clients that know only the base protocol chat with each other', async 
   expect(await alice.next('message:updated')).toMatchObject({ id: messageId, content: '' });
 });
 
-test('a base client and one of ours meet in one conversation', async () => {
+test('a base client and a current client can chat', async () => {
   await using server = await startServer();
   const alice = await server.connect('alice');
   const bob = await server.connectBase('bob');
@@ -56,7 +56,7 @@ test('a base client and one of ours meet in one conversation', async () => {
   expect(await alice.next('message:new', ({ senderId }) => senderId === 'bob')).toMatchObject({ seq: 2, rev: 2 });
 });
 
-test('the hello comes first, with what both can do', async () => {
+test('comm:hello is the first push and contains the common capabilities', async () => {
   await using server = await startServer({ config: { maxMessageLength: 123, pageSize: 7 } });
   const client = await server.connect('alice', { caps: ['rev', 'teleport', 'ack'] });
   expect(client.events[0]).toBe('comm:hello');
@@ -71,21 +71,21 @@ test('the hello comes first, with what both can do', async () => {
   ]);
 });
 
-test('a client without capabilities is not greeted', async () => {
+test('a client without capabilities gets no hello', async () => {
   await using server = await startServer();
   const client = await server.connectBase('alice');
   await client.settled();
   expect(client.events).not.toContain('comm:hello');
 });
 
-test('what a client emits before it is greeted is answered', async () => {
+test('requests emitted before the hello are answered', async () => {
   await using server = await startServer();
   const client = await server.connect('alice');
   client.socket.disconnect().connect();
   expect(await client.raw('comm:ping', {})).toMatchObject({ ok: true });
 });
 
-test('a feed socket gets what happens in conversations it never joined', async () => {
+test('a feed socket receives changes of conversations that it never joined', async () => {
   await using server = await startServer();
   const alice = await server.connect('alice');
   const { id: conversationId } = await alice.ask('conversation:create', { type: 'group', participantIds: ['bob'] });
@@ -98,7 +98,7 @@ test('a feed socket gets what happens in conversations it never joined', async (
   expect(await bob.next('message:new')).toMatchObject({ content: 'Still there?' });
 });
 
-test('somebody removed hears nothing more of the conversation, from that moment on', async () => {
+test('a removed member receives nothing more of the conversation', async () => {
   await using server = await startServer();
   const alice = await server.connect('alice');
   const bob = await server.connect('bob');
@@ -111,7 +111,7 @@ test('somebody removed hears nothing more of the conversation, from that moment 
   expect(await bob.refused('conversation:join', { conversationId })).toMatchObject({ code: 'NOT_FOUND' });
 });
 
-test('REST and sockets are one server', async () => {
+test('changes made over REST are pushed to sockets', async () => {
   await using server = await startServer();
   const alice = await server.connect('alice');
   const created = await server.rest('/conversations', 'bob', {
@@ -125,7 +125,7 @@ test('REST and sockets are one server', async () => {
   expect(page).toHaveLength(1);
 });
 
-test('a limit on messages per person is kept, and says how long to wait', async () => {
+test('the message rate limit is enforced with retryAfterMs', async () => {
   await using server = await startServer({ config: { rateLimit: { maxMessages: 2, windowSeconds: 60 } } });
   const alice = await server.connect('alice');
   const { id: conversationId } = await alice.ask('conversation:create', { type: 'group', participantIds: [] });
@@ -138,28 +138,37 @@ test('a limit on messages per person is kept, and says how long to wait', async 
   });
 });
 
-test('a flood from one socket is refused, and the socket next to it is not', async () => {
-  await using server = await startServer({ config: { socketFlood: { burst: 5, perSecond: 0.001 } } });
+test('a flood from one user is rejected without affecting others', async () => {
+  await using server = await startServer({ limits: { requests: { burst: 5, perSecond: 0.001 } } });
   const alice = await server.connect('alice');
-  const other = await server.connect('alice');
+  const [laptop, bob] = [await server.connect('alice'), await server.connect('bob')];
   const replies = await Promise.all(Array.from({ length: 8 }, () => alice.raw('comm:ping', {})));
   expect(replies.map(({ ok }) => ok)).toEqual([true, true, true, true, true, false, false, false]);
-  expect(await other.raw('comm:ping', {})).toMatchObject({ ok: true });
+  expect(await laptop.raw('comm:ping', {})).toMatchObject({ error: { code: 'RATE_LIMITED' } });
+  expect(await bob.raw('comm:ping', {})).toMatchObject({ ok: true });
 });
 
-test('a sync counts for what its cursors cost', async () => {
-  await using server = await startServer({ config: { socketFlood: { burst: 30, perSecond: 0.001 } } });
+test('a sync is charged by the number of its cursors', async () => {
+  await using server = await startServer({ limits: { requests: { burst: 15, perSecond: 0.001 } } });
   const alice = await server.connect('alice');
-  const cursors = Object.fromEntries(Array.from({ length: 80 }, (_, at) => [`conversation-${at}`, 1]));
+  const cursors = Object.fromEntries(Array.from({ length: 500 }, (_, at) => [`conversation-${at}`, 1]));
   expect(await alice.raw('sync', { cursors, inboxRev: 0 })).toMatchObject({ ok: true });
   expect(await alice.raw('sync', { cursors, inboxRev: 0 })).toMatchObject({ error: { code: 'RATE_LIMITED' } });
   expect(await alice.raw('sync', { cursors: {}, inboxRev: 0 })).toMatchObject({ ok: true });
 });
 
-test('a request nobody knows is answered', async () => {
+test('an unknown request is answered with UNSUPPORTED', async () => {
   await using server = await startServer();
   const alice = await server.connect('alice');
   expect(await alice.refused('message:teleport', {})).toMatchObject({ code: 'UNSUPPORTED' });
   alice.emit('message:teleport', {});
   expect(await alice.next('error')).toMatchObject({ code: 'UNSUPPORTED' });
+});
+
+test('unknown requests are charged as others are', async () => {
+  await using server = await startServer({ limits: { requests: { burst: 2, perSecond: 0.001 } } });
+  const alice = await server.connect('alice');
+  const codes = [];
+  for (let time = 0; time < 3; time += 1) codes.push((await alice.refused('message:teleport', {})).code);
+  expect(codes).toEqual(['UNSUPPORTED', 'UNSUPPORTED', 'RATE_LIMITED']);
 });

@@ -14,7 +14,7 @@ interface Ids {
 const KEY = Buffer.alloc(32, 7).toString('base64');
 const signal = ({ callId, userId }: Ids) => ({ callId, fromUserId: '', toUserId: userId });
 
-/** What an outsider can ask about somebody else's things. */
+/** Requests of a user who isn't a member, about objects of others. */
 const QUESTIONS: { readonly [K in RequestName]?: (ids: Ids) => RequestOf<K> } = {
   'message:send': ({ conversationId }) => ({ conversationId, content: 'Hi', type: 'text' }),
   'message:read': ({ conversationId, messageId }) => ({ conversationId, messageId }),
@@ -63,7 +63,7 @@ const QUESTIONS: { readonly [K in RequestName]?: (ids: Ids) => RequestOf<K> } = 
   'encryption:mailbox-ack': ({ messageId }) => ({ mailboxIds: [messageId] }),
 };
 
-test('what belongs to others is answered exactly as what does not exist', async () => {
+test('objects of other users are answered like unknown ones', async () => {
   await using server = await startServer();
   const alice = await server.connect('alice');
   const bob = await server.connect('bob');
@@ -80,7 +80,7 @@ test('what belongs to others is answered exactly as what does not exist', async 
     conversationId: crypto.randomUUID(),
     messageId: '987654321',
     callId: crypto.randomUUID(),
-    userId: 'nobody',
+    userId: 'unknown',
   };
   const answerTo = async (name: string, ask: (ids: Ids) => unknown, ids: Ids): Promise<string> => {
     const reply = JSON.stringify(await mallory.raw(name, ask(ids)));
@@ -103,12 +103,12 @@ test('what belongs to others is answered exactly as what does not exist', async 
   expect(untouched.conversation.participants.map(({ userId }) => userId).toSorted()).toEqual(['alice', 'bob']);
 });
 
-test('without an acknowledgement nobody learns whether somebody has keys', async () => {
+test("without an acknowledgement, the error doesn't reveal whether a user has keys", async () => {
   await using server = await startServer();
   const bob = await server.connect('bob');
   const mallory = await server.connectBase('mallory');
   await bob.ask('encryption:upload-keys', keyBundle(1));
-  for (const recipientId of ['bob', 'nobody']) {
+  for (const recipientId of ['bob', 'unknown']) {
     mallory.emit('encryption:request-keys', { recipientId });
     expect(await mallory.next('encryption:keys-response')).toEqual({ error: 'no_keys', recipientId });
   }

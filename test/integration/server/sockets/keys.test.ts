@@ -5,20 +5,27 @@ import type { CheckedClient } from '../../../helpers/server/checked-client.ts';
 import { startServer, type TestServer } from '../../../helpers/server/comm-server.ts';
 import { keyBundle, newIdentity } from '../../../helpers/server/keys.ts';
 
-/** Alice and bob, who share a conversation. */
+/** Writes in a conversation, so that bob knows its members. */
+async function write(bob: CheckedClient, conversationId: string): Promise<void> {
+  await bob.ask('message:send', { conversationId, content: 'hello', type: 'text' });
+}
+
+/** Alice and bob, who share a conversation in which bob has written. */
 async function pair(server: TestServer): Promise<[alice: CheckedClient, bob: CheckedClient]> {
   const alice = await server.connect('alice');
   const bob = await server.connect('bob');
-  await alice.ask('conversation:create', { type: 'direct', participantIds: ['bob'] });
+  const { id } = await alice.ask('conversation:create', { type: 'direct', participantIds: ['bob'] });
+  await write(bob, id);
   return [alice, bob];
 }
 
-test('of fifty requests at once no two get the same one-time prekey', async () => {
+test('fifty concurrent requests get fifty different one-time prekeys', async () => {
   await using server = await startServer();
   const [alice, bob] = await pair(server);
   const carol = await server.connect('carol');
   const dave = await server.connect('dave');
-  await bob.ask('conversation:create', { type: 'group', participantIds: ['carol', 'dave'] });
+  const { id } = await bob.ask('conversation:create', { type: 'group', participantIds: ['carol', 'dave'] });
+  await write(bob, id);
   const bundle = keyBundle(40);
   await bob.ask('encryption:upload-keys', bundle);
 
@@ -33,7 +40,7 @@ test('of fifty requests at once no two get the same one-time prekey', async () =
   expect(bob.payloads('encryption:keys-depleted')).toEqual([{ userId: 'bob' }]);
 });
 
-test('uploading again replaces every one-time prekey, and running out is told anew', async () => {
+test('an upload replaces all one-time prekeys, and depletion is pushed again', async () => {
   await using server = await startServer();
   const [alice, bob] = await pair(server);
   await bob.ask('encryption:upload-keys', keyBundle(5));
@@ -53,7 +60,7 @@ test('uploading again replaces every one-time prekey, and running out is told an
   await bob.next('encryption:keys-depleted');
 });
 
-test('looking at the own bundle takes no prekey', async () => {
+test("requesting one's own bundle takes no one-time prekey", async () => {
   await using server = await startServer();
   const [alice, bob] = await pair(server);
   await bob.ask('encryption:upload-keys', keyBundle(1));
@@ -61,7 +68,7 @@ test('looking at the own bundle takes no prekey', async () => {
   expect((await alice.ask('encryption:request-keys', { recipientId: 'bob' })).oneTimePreKey).toBeDefined();
 });
 
-test('an upload that is repeated brings back no one-time prekey that was handed out', async () => {
+test("a repeated upload doesn't restore a one-time prekey that was handed out", async () => {
   await using server = await startServer();
   const [alice, bob] = await pair(server);
   const bundle = keyBundle(3);
@@ -73,7 +80,7 @@ test('an upload that is repeated brings back no one-time prekey that was handed 
   expect([first, second]).toEqual(bundle.oneTimePreKeys.slice(0, 2));
 });
 
-test('whoever was away when the last one-time prekey was taken learns of it when they connect', async () => {
+test('a client that was offline learns of the depletion when it connects', async () => {
   await using server = await startServer();
   const [alice, bob] = await pair(server);
   await bob.ask('encryption:upload-keys', keyBundle(1));
@@ -90,7 +97,7 @@ test('whoever was away when the last one-time prekey was taken learns of it when
   expect(alice.events).not.toContain('encryption:keys-depleted');
 });
 
-test('one caller cannot drain the one-time prekeys of another, and can start sessions all the same', async () => {
+test("one caller can't drain the one-time prekeys of a user, and still gets keys", async () => {
   const clock = manualClock();
   await using server = await startServer({ clock });
   const [alice, bob] = await pair(server);
@@ -109,6 +116,38 @@ test('one caller cannot drain the one-time prekeys of another, and can start ses
   expect(bob.events).not.toContain('encryption:keys-depleted');
 });
 
+test("accounts that share only unanswered conversations with a user can't drain the last one-time prekeys", async () => {
+  const clock = manualClock();
+  await using server = await startServer({ clock });
+  const [alice, bob] = await pair(server);
+  const bundle = keyBundle(200);
+  await bob.ask('encryption:upload-keys', bundle);
+  const take = async (caller: CheckedClient) =>
+    (await caller.ask('encryption:request-keys', { recipientId: 'bob' })).oneTimePreKey?.keyId;
+  /** Takes as much as five new accounts can. */
+  const attack = async (round: number): Promise<number> => {
+    let taken = 0;
+    for (let index = 0; index < 5; index += 1) {
+      const attacker = await server.connect(`attacker ${round} ${index}`);
+      await attacker.ask('conversation:create', { type: 'group', participantIds: ['bob', 'alice'] });
+      const answers = await Promise.all(Array.from({ length: 50 }, () => take(attacker)));
+      taken += answers.filter((id) => id !== undefined).length;
+    }
+    return taken;
+  };
+  // The attackers use up what strangers may take at once, which leaves the share of known users.
+  expect(await attack(1)).toBe(100);
+  expect(await take(alice)).toBe(101);
+  expect(bob.events).not.toContain('encryption:keys-depleted');
+  // Later they take all but the reserve; bob is told once.
+  clock.advance(3_600_000);
+  expect(await attack(2)).toBe(59);
+  await bob.next('encryption:keys-depleted');
+  expect(await take(alice)).toBe(161);
+  await bob.settled();
+  expect(bob.payloads('encryption:keys-depleted')).toHaveLength(1);
+});
+
 test('keys outlive the connection of their owner', async () => {
   await using server = await startServer();
   const [alice, bob] = await pair(server);
@@ -122,7 +161,7 @@ const good = keyBundle(1, identity);
 const flipped = Buffer.from(good.signedPreKeySignature, 'base64');
 flipped[0] = (flipped[0] ?? 0) ^ 1;
 
-/** The same bytes by another text: the last character has two bits that nobody reads. */
+/** Another base64 text of the same bytes: two bits of the last character are unused. */
 function respelled(base64: string): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
   const last = alphabet.indexOf(base64.at(-2) ?? '');
@@ -159,7 +198,7 @@ test.each<[why: string, bundle: KeyBundle]>([
   ],
   ['a key in base64 that has a second form', { ...good, identityKey: respelled(good.identityKey) }],
   ['the same key id twice', { ...good, oneTimePreKeys: [...good.oneTimePreKeys, ...good.oneTimePreKeys] }],
-])('a bundle with %s is refused and leaves the old one', async (_, bundle) => {
+])('a bundle with %s is rejected, and the old one stays', async (_, bundle) => {
   await using server = await startServer();
   const [alice, bob] = await pair(server);
   await bob.ask('encryption:upload-keys', good);
@@ -179,7 +218,7 @@ const envelope = {
   senderIdentityKey: good.identityKey,
 } as const;
 
-test('a session begins at every device of the recipient, under the name of who really sent it', async () => {
+test('session-init reaches every device of the recipient with the real sender', async () => {
   await using server = await startServer();
   const [alice, bob] = await pair(server);
   const phone = await server.connectBase('bob');
@@ -190,10 +229,10 @@ test('a session begins at every device of the recipient, under the name of who r
 });
 
 test.each([
-  ['FORBIDDEN', 'in the name of somebody else', { senderId: 'carol' }],
+  ['FORBIDDEN', 'in the name of another user', { senderId: 'carol' }],
   ['INVALID', 'for another recipient', { recipientId: 'carol' }],
   ['INVALID', 'of another session', { sessionId: 's2' }],
-])('%s: an envelope %s is not relayed', async (code, _, change) => {
+])('%s: an envelope %s is rejected', async (code, _, change) => {
   await using server = await startServer();
   const [alice, bob] = await pair(server);
   const request = { recipientId: 'bob', sessionId: 's1', envelope: { ...envelope, ...change } };
@@ -202,7 +241,7 @@ test.each([
   expect(bob.events).not.toContain('encryption:session-init');
 });
 
-test('the base protocol is answered by its own pushes', async () => {
+test("base clients are answered by the base protocol's pushes", async () => {
   await using server = await startServer();
   const [alice] = await pair(server);
   const bob = await server.connectBase('bob');

@@ -7,7 +7,7 @@ import { silentLogger } from '../../../../src/lib/logger.ts';
 import { deferred } from '../../../../src/lib/deferred.ts';
 import { attachCommunication, createCommServer, type Authenticate } from '../../../../src/server/index.ts';
 import { connectClient } from '../../../helpers/server/checked-client.ts';
-import { connectDeafSocket } from '../../../helpers/server/deaf-socket.ts';
+import { connectDeafSocket } from '../../../helpers/server/non-reading-socket.ts';
 import { startServer } from '../../../helpers/server/comm-server.ts';
 import { temporaryDirectory } from '../../../helpers/temporary-directory.ts';
 
@@ -18,7 +18,7 @@ afterEach(() => {
 });
 
 describe('starting', () => {
-  test('a port that is taken is told by its own error, and the database is free again', async () => {
+  test("a port in use rejects with Node's error and closes the database", async () => {
     await using server = await startServer();
     await expect(createCommServer({ ...quiet, port: server.server.port })).rejects.toMatchObject({
       code: 'EADDRINUSE',
@@ -28,16 +28,16 @@ describe('starting', () => {
   test.each([
     ['0.0.0.0', 'development'],
     ['127.0.0.1', 'production'],
-  ])('without authentication it does not start on %s in %s', async (host, env) => {
+  ])("without authentication the server doesn't start on %s in %s", async (host, env) => {
     vi.stubEnv('NODE_ENV', env);
     await expect(createCommServer({ ...quiet, host })).rejects.toThrow(TypeError);
   });
 
-  test('PostgreSQL is refused until it is real', async () => {
+  test('a PostgreSQL URL is rejected', async () => {
     await expect(createCommServer({ ...quiet, database: 'postgres://localhost/chat' })).rejects.toThrow(TypeError);
   });
 
-  test('a database of a newer version is not touched', async () => {
+  test('a database of a newer version is left unchanged', async () => {
     const db = new DatabaseSync(':memory:');
     db.exec('CREATE TABLE comm_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT)');
     db.exec("INSERT INTO comm_migrations VALUES (999, 'from the future', '')");
@@ -48,8 +48,8 @@ describe('starting', () => {
   });
 });
 
-describe('ending', () => {
-  /** Whoever is called `slow` is not let in before the gate opens. */
+describe('shutting down', () => {
+  /** The user `slow` is authenticated only when the gate opens. */
   function gated(): { auth: Authenticate; reached: Promise<void>; open: () => void } {
     const gate = deferred<undefined>();
     const reached = deferred<undefined>();
@@ -64,7 +64,7 @@ describe('ending', () => {
     return { auth, reached: reached.promise, open: () => gate.resolve(undefined) };
   }
 
-  test('what runs is answered, then the lines are closed so that clients come back', async () => {
+  test('running requests complete, then connections close so that clients reconnect', async () => {
     const { auth, reached, open } = gated();
     const server = await startServer({ auth });
     const alice = await server.connect('alice');
@@ -79,7 +79,7 @@ describe('ending', () => {
     alice.close();
   });
 
-  test('it ends whatever hangs, and twice is once', async () => {
+  test('close completes even if requests hang, and is idempotent', async () => {
     const { auth, reached } = gated();
     const server = await startServer({ auth, drainTimeoutMs: 20 });
     const stuck = fetch(`${server.url}/__nk_comm/conversations?userId=slow`).catch((error: unknown) => error);
@@ -90,7 +90,7 @@ describe('ending', () => {
     await expect(fetch(`${server.url}/healthz`)).rejects.toThrow('fetch failed');
   });
 
-  test('what was acknowledged is in the file', async () => {
+  test('acknowledged messages are in the file', async () => {
     await using directory = await temporaryDirectory();
     const database = `${directory.path}/comm.sqlite`;
     const first = await startServer({ database });
@@ -102,7 +102,7 @@ describe('ending', () => {
     expect(await (await second.rest(`/messages/${id}`, 'alice')).json()).toMatchObject({ content: 'Keep this' });
   });
 
-  test('a database that was brought along stays open', async () => {
+  test('a database that the app provided stays open', async () => {
     const db = new DatabaseSync(':memory:');
     const server = await startServer({ db });
     await server[Symbol.asyncDispose]();
@@ -112,7 +112,7 @@ describe('ending', () => {
   });
 });
 
-test('it says that it is alive, and whether it can be used', async () => {
+test('healthz and readyz report liveness and readiness', async () => {
   const db = new DatabaseSync(':memory:');
   await using server = await startServer({ db });
   expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
@@ -122,8 +122,10 @@ test('it says that it is alive, and whether it can be used', async () => {
   expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
 });
 
-test('a client that does not read is disconnected, and others go on', async () => {
-  await using server = await startServer({ config: { presenceGraceMs: 0 } });
+test("a client that doesn't read is disconnected, and others aren't affected", async () => {
+  const rate = { burst: 1e9, perSecond: 1e9 };
+  const limits = { requests: rate, requestBytes: rate, messages: rate, messageBytesPerDay: 1e12 };
+  await using server = await startServer({ config: { presenceGraceMs: 0 }, limits });
   const alice = await server.connect('alice');
   const { id: conversationId } = await alice.ask('conversation:create', { type: 'group', participantIds: ['deaf'] });
   await alice.ask('presence:watch', { userIds: ['deaf'] });
@@ -136,7 +138,7 @@ test('a client that does not read is disconnected, and others go on', async () =
   deaf.destroy();
 });
 
-test('the same on a Socket.IO server of the app’s own', async () => {
+test('the same applies to a Socket.IO server of the app', async () => {
   const http = createServer();
   const io = new Server(http, { path: '/__nk_socketio/' });
   attachCommunication(io, {

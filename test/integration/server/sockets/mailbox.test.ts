@@ -36,7 +36,7 @@ async function handedOver(client: CheckedClient): Promise<void> {
 const texts = (count: number, prefix = 'text'): string[] =>
   Array.from({ length: count }, (_, index) => `${prefix} ${index}`);
 
-test('what is sent to somebody who is away is handed over in order when they connect, until it is acknowledged', async () => {
+test('stored envelopes are delivered in order on connect, until they are acknowledged', async () => {
   await using server = await startServer();
   const alice = await start(server);
   await send(alice, texts(3));
@@ -60,7 +60,7 @@ test('what is sent to somebody who is away is handed over in order when they con
   expect(done.events).not.toContain('encryption:session-init');
 });
 
-test('what somebody who is there is sent is kept as well until they acknowledge it', async () => {
+test('an envelope delivered to a connected device is kept until it is acknowledged', async () => {
   await using server = await startServer();
   const alice = await start(server);
   const bob = await server.connect('bob');
@@ -71,14 +71,14 @@ test('what somebody who is there is sent is kept as well until they acknowledge 
   expect(await received(again, 2)).toEqual(live);
 });
 
-test('an envelope is on disk before its sender is answered, and outlives the server', async () => {
+test('an envelope is stored before the reply and survives a restart', async () => {
   await using directory = await temporaryDirectory();
   const database = join(directory.path, 'comm.sqlite');
   {
     await using server = await startServer({ database });
     const alice = await start(server);
     await send(alice, ['kept']);
-    const reader = new DatabaseSync(database, { readOnly: true });
+    const reader = new DatabaseSync(database, { readOnly: true, timeout: 60_000 });
     expect(reader.prepare('SELECT recipient_id, sender_id FROM comm_mailbox').all()).toEqual([
       { recipient_id: 'bob', sender_id: 'alice' },
     ]);
@@ -89,7 +89,7 @@ test('an envelope is on disk before its sender is answered, and outlives the ser
   expect((await received(bob, 1)).map(({ text }) => text)).toEqual(['kept']);
 });
 
-test('a large mailbox comes in pages, and what is sent meanwhile after them', async () => {
+test('a large mailbox is delivered in pages, followed by newer envelopes', async () => {
   await using server = await startServer();
   const alice = await start(server);
   const carol = await server.connect('carol');
@@ -122,7 +122,7 @@ test('a large mailbox comes in pages, and what is sent meanwhile after them', as
   expect((await received(bob, 1))[0]?.text).toBe('live');
 });
 
-test('a page is no larger than half a megabyte', async () => {
+test('a page has at most half a megabyte', async () => {
   await using server = await startServer();
   const alice = await start(server);
   const large = texts(4).map((text) => text.padEnd(90_000, '.'));
@@ -138,7 +138,7 @@ test('a page is no larger than half a megabyte', async () => {
   expect((await received(bob, 4)).map(({ text }) => text)).toEqual(large);
 });
 
-test('nobody can acknowledge what is somebody else’s', async () => {
+test("a user can't acknowledge entries of another user", async () => {
   await using server = await startServer();
   const alice = await start(server);
   const mallory = await server.connect('mallory');
@@ -153,7 +153,7 @@ test('nobody can acknowledge what is somebody else’s', async () => {
   expect((await received(bob, 1)).map(({ text }) => text)).toEqual(['precious']);
 });
 
-test('acknowledging at the same time, twice and from two devices is acknowledging once', async () => {
+test('concurrent and repeated acknowledgements are idempotent', async () => {
   await using server = await startServer();
   const alice = await start(server);
   await send(alice, texts(120));
@@ -172,7 +172,7 @@ test('acknowledging at the same time, twice and from two devices is acknowledgin
   }
 });
 
-test('the same envelope again is kept and pushed once, while a base client is pushed each', async () => {
+test('a repeated envelope is stored and pushed once; base clients get each', async () => {
   await using server = await startServer();
   const alice = await start(server);
   const bob = await server.connect('bob');
@@ -186,7 +186,7 @@ test('the same envelope again is kept and pushed once, while a base client is pu
   expect(base.payloads('encryption:session-init').every((push) => !('mailboxId' in push))).toBe(true);
 });
 
-test('whoever does not offer the capability is handed over nothing, and loses nothing of what waits', async () => {
+test('a client without the capability gets no stored envelopes and loses none', async () => {
   await using server = await startServer();
   const alice = await start(server);
   await send(alice, ['waiting']);
@@ -198,7 +198,7 @@ test('whoever does not offer the capability is handed over nothing, and loses no
   expect((await received(bob, 2)).map(({ text }) => text)).toEqual(['waiting', 'live']);
 });
 
-test('an envelope to oneself goes to the other devices and is not kept', async () => {
+test('an envelope to oneself is relayed to the other devices and not stored', async () => {
   await using server = await startServer();
   const alice = await start(server);
   const laptop = await server.connect('alice');
@@ -211,7 +211,7 @@ test('an envelope to oneself goes to the other devices and is not kept', async (
   expect(again.events).not.toContain('encryption:session-init');
 });
 
-test('what was stored is delivered, though the two share no conversation any more', async () => {
+test('a stored envelope is delivered even if the users no longer share a conversation', async () => {
   await using server = await startServer();
   const alice = await server.connect('alice');
   const { id: conversationId } = await alice.ask('conversation:create', { type: 'group', participantIds: ['bob'] });
@@ -225,7 +225,7 @@ test('what was stored is delivered, though the two share no conversation any mor
   expect(bob.payloads('encryption:session-init').map(textOf)).toEqual(['before']);
 });
 
-test('a sender key for each of some dozens at once is stored for everybody', async () => {
+test('sender keys for dozens of members at once are all stored', async () => {
   await using server = await startServer();
   const alice = await server.connect('alice');
   const members = texts(60, 'member');
@@ -235,7 +235,7 @@ test('a sender key for each of some dozens at once is stored for everybody', asy
   expect((await received(one, 1))[0]?.text).toBe('sender key');
 });
 
-test('a full mailbox refuses its sender, unless its owner’s client never empties any', async () => {
+test("a full mailbox rejects the sender, unless its owner's client never acknowledges", async () => {
   await using server = await startServer();
   const alice = await start(server);
   await send(alice, texts(200));
@@ -252,7 +252,35 @@ test('a full mailbox refuses its sender, unless its owner’s client never empti
   expect((await base.next('encryption:session-init', (push) => textOf(push) === 'live only')).senderId).toBe('alice');
 });
 
-test('an envelope that is too long is refused as such', async () => {
+test("accounts that share only unanswered conversations with a user can't fill the user's mailbox", async () => {
+  await using server = await startServer();
+  const alice = await server.connect('alice');
+  const bob = await server.connect('bob');
+  const { id: conversationId } = await bob.ask('conversation:create', { type: 'direct', participantIds: ['alice'] });
+  await bob.ask('message:send', { conversationId, content: 'hello', type: 'text' });
+  bob.close();
+  const large = texts(4).map((text) => text.padEnd(90_000, '.'));
+  let rejected = 0;
+  for (const account of texts(36, 'attacker')) {
+    const attacker = await server.connect(account);
+    await attacker.ask('conversation:create', { type: 'group', participantIds: ['bob', 'alice'] });
+    const sent = await Promise.allSettled(large.map((text) => send(attacker, [text], account)));
+    rejected += sent.filter(({ status }) => status === 'rejected').length;
+  }
+  expect(rejected).toBeGreaterThan(0);
+
+  await send(alice, large);
+  const again = await server.connect('bob');
+  const fromAlice: string[] = [];
+  while (fromAlice.length < large.length) {
+    const push = await again.next('encryption:session-init');
+    if (push.senderId === 'alice') fromAlice.push(textOf(push));
+    await again.ask('encryption:mailbox-ack', { mailboxIds: [push.mailboxId ?? ''] });
+  }
+  expect(fromAlice).toEqual(large);
+});
+
+test('an oversized envelope is MESSAGE_TOO_LONG', async () => {
   await using server = await startServer();
   const alice = await start(server);
   const request = sessionInit('alice', 'bob', 'x'.repeat(98_305));

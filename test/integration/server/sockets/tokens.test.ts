@@ -1,5 +1,6 @@
 import { SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
+import { CommError } from '../../../../src/protocol/errors.ts';
 import { jwtAuth, type Authenticate } from '../../../../src/server/index.ts';
 import { openSocket, type CheckedClientOptions } from '../../../helpers/server/checked-client.ts';
 import { startServer } from '../../../helpers/server/comm-server.ts';
@@ -25,10 +26,10 @@ async function refusal(url: string, options: CheckedClientOptions): Promise<unkn
   }
 }
 
-describe('a server with tokens', () => {
+describe('authentication by tokens', () => {
   const auth = jwtAuth({ secret: SECRET });
 
-  test('serves who has a valid one, in the handshake or in the header', async () => {
+  test('a valid token is accepted in the handshake and in the header', async () => {
     await using server = await startServer({ auth });
     const token = await tokenFor('alice');
     const alice = await server.connect('mallory', { token });
@@ -40,27 +41,28 @@ describe('a server with tokens', () => {
     ).toBe(200);
   });
 
-  test.each<[code: string, what: string, token: () => Promise<string | undefined>]>([
-    ['UNAUTHENTICATED', 'no token', () => Promise.resolve(undefined)],
-    ['UNAUTHENTICATED', 'a token that is not valid', () => Promise.resolve('abc.def.ghi')],
-    ['TOKEN_EXPIRED', 'an expired one', () => tokenFor('alice', -1)],
-  ])('answers %s to a connection with %s, and to a request over REST', async (code, _, token) => {
+  test.each<[code: string, reason: string, what: string, token: () => Promise<string | undefined>]>([
+    ['UNAUTHENTICATED', 'credentials-missing', 'no token', () => Promise.resolve(undefined)],
+    ['UNAUTHENTICATED', 'token-malformed', 'a token that is not valid', () => Promise.resolve('abc.def.ghi')],
+    ['UNAUTHENTICATED', 'user-id-invalid', 'an empty subject', () => tokenFor('')],
+    ['TOKEN_EXPIRED', 'token-expired', 'an expired one', () => tokenFor('alice', -1)],
+  ])('%s (%s) is returned for %s, by socket and REST', async (code, reason, _, token) => {
     await using server = await startServer({ auth });
     const given = await token();
-    expect(await refusal(server.url, { userId: 'alice', token: given })).toMatchObject({ code });
+    expect(await refusal(server.url, { userId: 'alice', token: given })).toMatchObject({ code, reason });
     const headers: Record<string, string> = given === undefined ? {} : { authorization: `Bearer ${given}` };
     const response = await server.rest('/conversations?userId=alice', 'alice', { headers });
-    expect([response.status, await response.json()]).toMatchObject([401, { error: { code } }]);
+    expect([response.status, await response.json()]).toMatchObject([401, { error: { code, reason } }]);
   });
 
-  test('does not take a token from the URL', async () => {
+  test('a token in the URL is ignored', async () => {
     await using server = await startServer({ auth });
     const response = await server.rest(`/conversations?token=${await tokenFor('alice')}`, 'alice');
     expect(response.status).toBe(401);
   });
 });
 
-test('a token that expires while connected is told, and ends the connection', async () => {
+test('a token that expires during the connection ends it with an error', async () => {
   const clock = manualClock(Date.now());
   const auth: Authenticate = ({ query }) => ({ userId: String(query['userId']), expiresAt: clock.now() + 60_000 });
   await using server = await startServer({ auth, clock });
@@ -72,7 +74,7 @@ test('a token that expires while connected is told, and ends the connection', as
   expect(await alice.disconnected()).toBe('io server disconnect');
 });
 
-test('a token that lives for years is no reason to disconnect', async () => {
+test("a token with a lifetime of years doesn't end the connection", async () => {
   const clock = manualClock(Date.now());
   const years = 5 * 365 * 86_400_000;
   const auth: Authenticate = () => ({ userId: 'alice', expiresAt: Date.now() + years });
@@ -83,7 +85,19 @@ test('a token that lives for years is no reason to disconnect', async () => {
   expect(alice.events).not.toContain('error');
 });
 
-test('trouble of the server’s own is no refusal', async () => {
+test('credentials that a custom function refuses are distinguished from missing ones', async () => {
+  await using server = await startServer({ auth: () => undefined });
+  expect(await refusal(server.url, { userId: 'alice' })).toMatchObject({ reason: 'credentials-missing' });
+  expect(await refusal(server.url, { userId: 'alice', token: 'x' })).toMatchObject({ reason: 'credentials-refused' });
+});
+
+test('a rejection tells the client how long to wait', async () => {
+  const auth: Authenticate = () => Promise.reject(new CommError('RATE_LIMITED', 'Too many', { retryAfterMs: 5_000 }));
+  await using server = await startServer({ auth });
+  expect(await refusal(server.url, { userId: 'alice' })).toMatchObject({ code: 'RATE_LIMITED', retryAfterMs: 5_000 });
+});
+
+test("a failure of the server isn't reported as a rejection", async () => {
   const auth: Authenticate = () => Promise.reject(new Error('The directory is down'));
   await using server = await startServer({ auth });
   expect(await refusal(server.url, { userId: 'alice' })).toMatchObject({ code: 'UNAVAILABLE' });

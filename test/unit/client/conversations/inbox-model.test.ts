@@ -1,12 +1,13 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { InboxState, type InboxSnapshot } from '../../../../src/client/conversations/inbox-state.ts';
-import type { InboxEvent } from '../../../../src/client/conversations/inbox.ts';
+import type { InboxSnapshot } from '../../../../src/client/conversations/inbox.ts';
+import { LiveInbox } from '../../../../src/client/conversations/live-inbox.ts';
+import type { InboxEvent } from '../../../../src/client/conversations/inbox-reducer.ts';
 import { deferred, type Deferred } from '../../../../src/lib/deferred.ts';
-import type { Conversation } from '../../../../src/protocol/conversations.ts';
+import type { Conversation, ConversationPage } from '../../../../src/protocol/conversations.ts';
 import type { Message } from '../../../../src/protocol/messages.ts';
 import { fakeContext } from '../../../helpers/client/context.ts';
 import { conversation, message, timeOf } from '../../../helpers/client/messages.ts';
+import { fc } from '../../../helpers/property.ts';
 
 const conversationId = 'conversation';
 
@@ -87,7 +88,7 @@ interface Ask {
 class Client {
   readonly server = new Server();
   readonly asks: Ask[] = [];
-  readonly inbox: InboxState;
+  readonly inbox: LiveInbox;
   shown: InboxSnapshot | undefined;
   /** How far pushes have been taken, as the feed does it. */
   #cursor: number | undefined;
@@ -103,8 +104,11 @@ class Client {
       this.asks.push(each);
       return each.answer.promise;
     };
-    const list = async (): Promise<Conversation[]> => (this.#isAway ? [] : [await ask()]);
-    this.inbox = new InboxState(fakeContext(), { get: ask, list });
+    const page = async (): Promise<ConversationPage> => ({
+      conversations: this.#isAway ? [] : [await ask()],
+      hasMore: false,
+    });
+    this.inbox = new LiveInbox(fakeContext(), { get: ask, page });
     this.inbox.show((snapshot) => (this.shown = snapshot));
   }
 
@@ -225,7 +229,7 @@ async function take(client: Client, event: Step): Promise<void> {
   }
 }
 
-test('whatever comes in whichever order, the list ends as the server has it', async () => {
+test('events in any order leave the list as the server has it', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const client = new Client();

@@ -1,145 +1,62 @@
 import { beforeEach, expect, test } from 'vitest';
-import { PresenceClient } from '../../../../src/client/presence/presence-client.ts';
-import { CommError } from '../../../../src/protocol/errors.ts';
-import { LIMITS } from '../../../../src/protocol/limits.ts';
+import { deferred, type Deferred } from '../../../../src/lib/deferred.ts';
+import { lazy } from '../../../../src/lib/lazy.ts';
+import { createPresenceClient, type PresenceClient } from '../../../../src/client/presence/presence-client.ts';
+import { PresenceTracker } from '../../../../src/client/presence/presence-tracker.ts';
 import { fakeContext, type FakeContext } from '../../../helpers/client/context.ts';
-import { settle } from '../../../helpers/client/fake-socket.ts';
 
 let context: FakeContext;
+let loads: Deferred<PresenceTracker>[];
 let presence: PresenceClient;
 
 beforeEach(() => {
   context = fakeContext();
-  presence = new PresenceClient(context);
+  loads = [];
+  presence = createPresenceClient(
+    context,
+    lazy(() => {
+      const load = deferred<PresenceTracker>();
+      loads.push(load);
+      return load.promise;
+    }),
+  );
 });
-const payloads = (): unknown[] => context.asked.map(({ name, payload }) => [name, payload]);
-const watched = (...userIds: string[]): unknown => ['presence:watch', { userIds }];
 
-test('whoever is watched in the same turn is asked for together, and each once', async () => {
-  presence.watch(['bob', 'bob']);
-  presence.watch(['carol', 'bob']);
-  await settle();
-  expect(payloads()).toEqual([watched('bob', 'carol')]);
-});
+const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+const watched = (): unknown[] => context.asked.map(({ name, payload }) => [name, payload]);
 
-test('the answer is what is known, and it is told', async () => {
+test('watches that begin before the tracker has loaded are requested when it has', async () => {
   presence.watch(['bob']);
-  await settle();
-  const update = { userId: 'bob', status: 'busy', lastSeen: '2026-01-01T00:00:00.000Z' };
-  context.asked[0]?.answer.resolve([update, null, { userId: 'x', status: 'asleep' }]);
-  await settle();
-  expect(presence.get('bob')).toEqual(update);
-  expect(context.told).toEqual([{ event: 'presence:changed', payload: update }]);
-});
-
-test('an answer that makes no sense is nothing', async () => {
-  presence.watch(['bob']);
-  await settle();
-  context.asked[0]?.answer.resolve('nonsense');
-  await settle();
-  expect(context.reported).toEqual([]);
-});
-
-test('more people than one request may name go in several', async () => {
-  const userIds = Array.from({ length: LIMITS.userIds + 5 }, (_, at) => `user ${at}`);
-  presence.watch(userIds);
-  await settle();
-  for (let at = 0; at < context.asked.length; at += 1) {
-    context.asked[at]?.answer.resolve([]);
-    await settle();
-  }
-  const named = context.asked.map(({ payload }) => (payload as { userIds: string[] }).userIds);
-  expect(named.every(({ length }) => length <= LIMITS.userIds)).toBe(true);
-  expect(named.flat()).toEqual(userIds);
-});
-
-test('the last watcher that goes says so, and what was known is forgotten', async () => {
-  const first = presence.watch(['bob', 'carol']);
-  const second = presence.watch(['bob']);
-  await settle();
-  presence.apply({ userId: 'bob', status: 'online' });
-  context.asked.length = 0;
-  first();
-  expect(payloads()).toEqual([['presence:unwatch', { userIds: ['carol'] }]]);
-  expect(presence.get('bob')).toEqual({ userId: 'bob', status: 'online' });
-  second();
-  second();
-  expect(payloads()).toHaveLength(2);
+  const end = presence.watch(['carol']);
   expect(presence.get('bob')).toBeUndefined();
+  end();
+  loads[0]?.resolve(new PresenceTracker(context));
+  await settled();
+  expect(watched()).toEqual([['presence:watch', { userIds: ['bob'] }]]);
 });
 
-test('what is known already is not told again', () => {
+test('a watch ends once', async () => {
+  const end = presence.watch(['bob']);
+  loads[0]?.resolve(new PresenceTracker(context));
+  await settled();
+  const another = presence.watch(['bob']);
+  end();
+  end();
+  expect(watched()).toHaveLength(1);
+  another();
+  expect(watched().at(-1)).toEqual(['presence:unwatch', { userIds: ['bob'] }]);
+});
+
+test('a watch whose chunk could not be fetched begins with the next connection', async () => {
   presence.watch(['bob']);
-  expect(presence.apply({ userId: 'bob', status: 'online' })).toBe(true);
-  expect(presence.apply({ userId: 'bob', status: 'online' })).toBe(false);
-  expect(presence.apply({ userId: 'bob', status: 'online', lastSeen: 'then' })).toBe(true);
+  loads[0]?.reject(new TypeError('Failed to fetch'));
+  await settled();
+  loads[1]?.resolve(new PresenceTracker(context));
+  await settled();
+  expect(watched()).toEqual([['presence:watch', { userIds: ['bob'] }]]);
 });
 
-test('offline nobody is asked; after a connect everybody who is watched', async () => {
-  context.line = 'down';
-  presence.watch(['bob']);
-  presence.watch(['carol'])();
-  await settle();
-  expect(payloads()).toEqual([]);
-  context.line = 'up';
-  const restored = presence.restore();
-  expect(payloads()).toEqual([watched('bob')]);
-  context.asked[0]?.answer.resolve([]);
-  await restored;
-});
-
-test('a server that can not watch is not asked to, and its pushes are what is known', async () => {
-  context.caps.clear();
-  presence.watch(['bob']);
-  await presence.restore();
-  await settle();
-  expect(payloads()).toEqual([]);
-  presence.apply({ userId: 'zoe', status: 'away' });
-  expect(presence.get('zoe')).toEqual({ userId: 'zoe', status: 'away' });
-});
-
-test('a chosen status is said again after every connect', async () => {
-  const chosen = presence.set('busy');
-  await settle();
-  context.asked[0]?.answer.resolve({});
-  await chosen;
-  await presence.restore();
-  expect(payloads()).toEqual([
-    ['presence:update', { status: 'busy' }],
-    ['presence:update', { status: 'busy' }],
-  ]);
-});
-
-test('being idle is said by the device, not chosen, and not against a choice', async () => {
-  presence.idle(true);
-  presence.idle(false);
-  expect(payloads()).toEqual([
-    ['presence:update', { status: 'away', chosen: false }],
-    ['presence:update', { status: 'online', chosen: false }],
-  ]);
-  void presence.set('busy');
-  await settle();
-  context.asked.length = 0;
-  presence.idle(true);
-  expect(payloads()).toEqual([]);
-  void presence.set('online');
-  await settle();
-  context.asked.length = 0;
-  presence.idle(false);
-  expect(payloads()).toEqual([['presence:update', { status: 'online', chosen: false }]]);
-});
-
-test('being idle while offline is said after the connect', async () => {
-  context.line = 'down';
-  presence.idle(true);
-  context.line = 'up';
-  await presence.restore();
-  expect(payloads()).toEqual([['presence:update', { status: 'away', chosen: false }]]);
-});
-
-test('a refusal to set a status is for whoever set it', async () => {
-  const set = presence.set('busy');
-  await settle();
-  context.asked[0]?.answer.reject(new CommError('RATE_LIMITED', 'x'));
-  await expect(set).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+test('invalid user ids are rejected before anything loads', () => {
+  expect(() => presence.watch([''])).toThrow(TypeError);
+  expect(loads).toEqual([]);
 });

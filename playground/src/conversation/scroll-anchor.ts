@@ -1,0 +1,88 @@
+const AT_END_PX = 48;
+
+/** Keeps the scroll position when messages are added or removed around it, and follows the end if it was visible. */
+export class ScrollAnchor {
+  onScroll = (): void => undefined;
+  readonly #scroller: HTMLElement;
+  readonly #rows: HTMLElement;
+  #isFollowing = true;
+
+  constructor(scroller: HTMLElement, rows: HTMLElement, signal: AbortSignal) {
+    this.#scroller = scroller;
+    this.#rows = rows;
+    scroller.addEventListener(
+      'scroll',
+      () => {
+        this.#isFollowing = this.#distanceToEnd() < AT_END_PX;
+        this.onScroll();
+      },
+      { passive: true, signal },
+    );
+    const resized = new ResizeObserver(() => {
+      if (this.#isFollowing) this.#scrollToEnd();
+    });
+    resized.observe(scroller);
+    resized.observe(rows);
+    signal.addEventListener('abort', () => resized.disconnect());
+  }
+
+  get atEnd(): boolean {
+    return this.#isFollowing;
+  }
+
+  /** Stops following the end. */
+  release(): void {
+    this.#isFollowing = false;
+  }
+
+  /** Runs `change` and restores the position of the first visible message. */
+  around(endIsShown: boolean, change: () => void): void {
+    if (!endIsShown) this.#isFollowing = false;
+    const anchor = this.#isFollowing ? undefined : this.#firstVisible();
+    const before = anchor?.getBoundingClientRect().top;
+    change();
+    if (this.#isFollowing) this.#scrollToEnd();
+    else if (anchor?.isConnected === true && before !== undefined) {
+      this.#scroller.scrollTop += anchor.getBoundingClientRect().top - before;
+    }
+  }
+
+  toEnd(smoothly: boolean): void {
+    this.#isFollowing = true;
+    const isNear = this.#distanceToEnd() < 3 * this.#scroller.clientHeight;
+    const behavior = smoothly && isNear && !prefersLessMotion() ? 'smooth' : 'instant';
+    this.#scroller.scrollTo({ top: this.#scroller.scrollHeight, behavior });
+  }
+
+  show(element: HTMLElement): void {
+    this.#isFollowing = false;
+    element.scrollIntoView({ block: 'center', behavior: 'instant' });
+  }
+
+  /** Scrolls to the start of the element if it is above the visible area. */
+  showStart(element: HTMLElement | null): void {
+    if (element === null || element.getBoundingClientRect().top >= this.#scroller.getBoundingClientRect().top) return;
+    this.#isFollowing = false;
+    element.scrollIntoView({ block: 'start', behavior: 'instant' });
+  }
+
+  #firstVisible(): HTMLElement | undefined {
+    const { top } = this.#scroller.getBoundingClientRect();
+    const rows = [...this.#rows.children] as HTMLElement[];
+    // Only messages: the heading of a day moves when an earlier message of that day is inserted.
+    return rows.find((row) => row.classList.contains('message') && row.getBoundingClientRect().bottom > top);
+  }
+
+  #distanceToEnd(): number {
+    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    return scrollHeight - scrollTop - clientHeight;
+  }
+
+  #scrollToEnd(): void {
+    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+  }
+}
+
+function prefersLessMotion(): boolean {
+  return window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+}

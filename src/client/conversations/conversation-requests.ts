@@ -1,0 +1,127 @@
+import { abortable, type AbortOptions } from '../../lib/abort.ts';
+import type { Lazy } from '../../lib/lazy.ts';
+import type { Conversation, CreateConversation, MemberPage } from '../../protocol/conversations.ts';
+import { CommError } from '../../protocol/errors.ts';
+import type { RequestName, RequestOf, ResponseOf } from '../../protocol/events.ts';
+import { parseConversation } from '../../transport/parse-rows.ts';
+import { ROLES, type Role } from '../../protocol/constants.ts';
+import { unreadable, type ClientContext } from '../context.ts';
+import { kindOf, requireBoolean, requireFields, requireId, requireIds, requireOneOf } from '../validation.ts';
+import type { Directory, ListConversations, ListMembers } from './directory.ts';
+import type { LiveInbox } from './live-inbox.ts';
+
+/** The fields of a conversation that `update()` changes. */
+export interface UpdateConversation {
+  /** At most 200 characters; groups only. */
+  name: string;
+}
+
+/** The reading parts of the client. */
+export type Reading = Lazy<{ readonly directory: Directory; readonly inbox: LiveInbox }>;
+
+/** Validates requests about conversations and sends them. */
+export class ConversationRequests {
+  readonly #context: ClientContext;
+  readonly #reading: Reading;
+
+  constructor(context: ClientContext, reading: Reading) {
+    this.#context = context;
+    this.#reading = reading;
+  }
+
+  async list(query: ListConversations = {}, options: AbortOptions = {}): Promise<Conversation[]> {
+    requireFields('conversations.list()', query, ['limit', 'offset']);
+    await this.#context.whenConnected(options.signal);
+    return (await this.#reading()).directory.list(query, options);
+  }
+
+  async get(id: string, options: AbortOptions = {}): Promise<Conversation> {
+    requireId('id', id);
+    await this.#context.whenConnected(options.signal);
+    return (await this.#reading()).directory.get(id, options);
+  }
+
+  async members(id: string, query: ListMembers = {}, options: AbortOptions = {}): Promise<MemberPage> {
+    requireId('id', id);
+    requireFields('conversations.members()', query, ['after', 'limit']);
+    await this.#context.whenConnected(options.signal);
+    return (await this.#reading()).directory.members(id, query, options);
+  }
+
+  async create(request: CreateConversation, options?: AbortOptions): Promise<Conversation> {
+    requireFields('conversations.create()', request, ['type', 'name', 'participantIds']);
+    const { type, name, participantIds } = request;
+    requireIds('participantIds', participantIds);
+    const payload = { type, participantIds: [...participantIds], ...(name !== undefined && { name }) };
+    return this.#known(await this.#request('conversation:create', payload, options));
+  }
+
+  async update(id: string, changes: UpdateConversation, options?: AbortOptions): Promise<Conversation> {
+    requireFields('conversations.update()', changes, ['name']);
+    const { name } = changes;
+    if (typeof name !== 'string') throw new TypeError(`name must be a string; got ${kindOf(name)}`);
+    return this.#known(await this.#request('conversation:update', { conversationId: id, name }, options));
+  }
+
+  async leave(id: string, options?: AbortOptions): Promise<void> {
+    requireId('id', id);
+    await this.#connected(options);
+    const userId = this.#context.userId();
+    if (userId === undefined) throw new CommError('UNAUTHENTICATED', 'The user id is not known yet');
+    await this.removeParticipant(id, userId, options);
+  }
+
+  async archive(id: string, archived: boolean, options?: AbortOptions): Promise<void> {
+    requireBoolean('archived', archived);
+    await this.#request('conversation:archive', { conversationId: id, archived }, options);
+  }
+
+  async mute(id: string, muted: boolean, options?: AbortOptions): Promise<void> {
+    requireBoolean('muted', muted);
+    await this.#request('conversation:mute', { conversationId: id, muted }, options);
+  }
+
+  async pin(id: string, pinned: boolean, options?: AbortOptions): Promise<void> {
+    requireBoolean('pinned', pinned);
+    await this.#request('conversation:pin', { conversationId: id, pinned }, options);
+  }
+
+  async addParticipants(id: string, userIds: readonly string[], options?: AbortOptions): Promise<Conversation> {
+    requireIds('userIds', userIds);
+    const payload = { conversationId: id, userIds: [...userIds] };
+    return this.#known(await this.#request('conversation:add-participants', payload, options));
+  }
+
+  async removeParticipant(id: string, userId: string, options?: AbortOptions): Promise<void> {
+    requireId('userId', userId);
+    await this.#request('conversation:remove-participant', { conversationId: id, userId }, options);
+  }
+
+  async setRole(id: string, userId: string, role: Role, options?: AbortOptions): Promise<Conversation> {
+    requireId('userId', userId);
+    requireOneOf('role', ROLES, role);
+    return this.#known(await this.#request('conversation:set-role', { conversationId: id, userId, role }, options));
+  }
+
+  #connected({ signal }: AbortOptions = {}): Promise<void> {
+    return abortable(this.#context.whenConnected(signal), signal);
+  }
+
+  async #request<K extends RequestName>(
+    name: K,
+    payload: RequestOf<K>,
+    options: AbortOptions = {},
+  ): Promise<ResponseOf<K>> {
+    if ('conversationId' in payload) requireId('id', payload.conversationId);
+    await this.#connected(options);
+    return this.#context.requester.request(name, payload, options);
+  }
+
+  /** Reads the conversation of a response into the inbox. */
+  #known(answer: unknown): Conversation {
+    const conversation = parseConversation(answer);
+    if (conversation === undefined) throw unreadable('conversation');
+    this.#reading.current?.inbox.apply({ kind: 'known', conversation });
+    return conversation;
+  }
+}

@@ -1,0 +1,201 @@
+import { isRetryable, retry } from '../../lib/retry.ts';
+import { isSameSnapshot } from '../../lib/same-snapshot.ts';
+import type { Conversation } from '../../protocol/conversations.ts';
+import { CommError } from '../../protocol/errors.ts';
+import { PAGE_LIMITS } from '../../protocol/page-limits.ts';
+import type { ClientContext } from '../context.ts';
+import type { Directory } from './directory.ts';
+import type { InboxSnapshot } from './inbox.ts';
+import {
+  EMPTY_INBOX,
+  findConversation,
+  outdatedBy,
+  reduceInbox,
+  type InboxEvent,
+  type InboxState,
+} from './inbox-reducer.ts';
+
+/** Runs the inbox reducer: loads pages once the inbox is shown, and single conversations that events refer to. */
+export class LiveInbox {
+  readonly #context: ClientContext;
+  readonly #directory: Pick<Directory, 'get' | 'page'>;
+  readonly #watchers = new Map<() => void, string>();
+  readonly #fetching = new Set<string>();
+  #inbox: InboxState = EMPTY_INBOX;
+  #snapshot: InboxSnapshot | undefined;
+  /** Publishes snapshots; `undefined` until the app subscribes to the inbox. */
+  #show: ((snapshot: InboxSnapshot) => void) | undefined;
+  /** Offset of the next page. */
+  #offset = 0;
+  /** True once the first page has loaded. */
+  #isKnown = false;
+  #loading: Promise<void> | undefined;
+  /** For each request that is pending: the events since it was sent, which its response may not contain. */
+  readonly #pending = new Set<InboxEvent[]>();
+  #error: CommError | undefined;
+  /** Ids of conversations whose request failed with the connection; the next one repeats it. */
+  readonly #failed = new Set<string>();
+  /** Aborts when the connection is lost. */
+  #connection = new AbortController();
+  /** Aborts when another reload begins or the connection is lost. */
+  #reloading = new AbortController();
+
+  constructor(context: ClientContext, directory: Pick<Directory, 'get' | 'page'>) {
+    this.#context = context;
+    this.#directory = directory;
+  }
+
+  find(id: string): Conversation | undefined {
+    return findConversation(this.#inbox, id);
+  }
+
+  /** Calls `listener` when the conversation changes. Returns a function that ends the watch. */
+  watch(id: string, listener: () => void): () => void {
+    this.#watchers.set(listener, id);
+    return () => void this.#watchers.delete(listener);
+  }
+
+  /** Loads the first page and passes every later snapshot to `show`. */
+  show(show: (snapshot: InboxSnapshot) => void): void {
+    this.#show = show;
+    if (this.#snapshot !== undefined) show(this.#snapshot);
+    this.reload();
+  }
+
+  /** @param live - false for changes that were missed: the first page is loaded again after them */
+  apply(event: InboxEvent, live = true): void {
+    if (canRepeat(event)) for (const since of this.#pending) since.push(event);
+    this.#reduce([event]);
+    const isNews = live && event.kind === 'created' && this.#show !== undefined;
+    if (isNews && this.find(event.conversationId) === undefined) this.#fetch(event.conversationId);
+  }
+
+  #reduce(events: readonly InboxEvent[]): void {
+    const ownId = this.#context.userId();
+    const before = this.#inbox;
+    const outdated = new Set<string>();
+    let next = before.ownId === ownId ? before : { ...before, ownId };
+    for (const event of events) {
+      for (const id of outdatedBy(next, event)) outdated.add(id);
+      next = reduceInbox(next, event);
+    }
+    if (next !== before) {
+      this.#inbox = next;
+      this.#publish();
+      for (const [listener, id] of this.#watchers) {
+        if (findConversation(before, id) !== findConversation(next, id)) listener();
+      }
+    }
+    for (const id of outdated) this.#fetch(id);
+  }
+
+  /** Removes all conversations: another user has signed in. */
+  clear(): void {
+    this.#isKnown = false;
+    this.#offset = 0;
+    this.apply({ kind: 'listed', conversations: [], first: true, hasMore: false });
+  }
+
+  /** Loads the first page again, if the inbox is shown, and the conversations whose request failed. */
+  reload(): void {
+    if (this.#context.online()) this.#refetchFailed();
+    if (this.#show === undefined || !this.#context.online()) return;
+    this.#reloading.abort();
+    const { signal } = (this.#reloading = new AbortController());
+    // The snapshot has the error. While disconnected, the next connection reloads.
+    this.#retry(() => this.#load(0), signal).catch(() => undefined);
+  }
+
+  connectionLost(): void {
+    this.#connection.abort();
+    this.#connection = new AbortController();
+    this.#reloading.abort();
+  }
+
+  loadMore(): Promise<void> {
+    return this.#loading ?? this.#load(this.#offset);
+  }
+
+  /** Loads one conversation: one that is not loaded although an event refers to it, or one that is outdated. */
+  #fetch(id: string): void {
+    if (this.#fetching.has(id)) return;
+    this.#fetching.add(id);
+    const { signal } = this.#connection;
+    const fetchOne = (): Promise<void> =>
+      this.#request(this.#directory.get(id), (conversation) => ({ kind: 'known', conversation, asked: true }));
+    this.#retry(fetchOne, signal)
+      .catch((error: unknown) => {
+        if (signal.aborted || isRetryable(error)) this.#failed.add(id);
+        else this.#context.report(error);
+      })
+      .finally(() => this.#fetching.delete(id));
+  }
+
+  /** Retries while connected. */
+  #retry(task: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const shouldRetry = (error: unknown): boolean => isRetryable(error) && this.#context.online();
+    return retry(task, this.#context, { signal, shouldRetry });
+  }
+
+  #refetchFailed(): void {
+    const ids = [...this.#failed];
+    this.#failed.clear();
+    for (const id of ids) this.#fetch(id);
+  }
+
+  /** Applies a response, and after it once more the events since its request, which it may not contain. */
+  async #request<T>(answer: Promise<T>, read: (answer: T) => InboxEvent): Promise<void> {
+    const since: InboxEvent[] = [];
+    this.#pending.add(since);
+    try {
+      const event = read(await answer);
+      this.#reduce([event, ...since]);
+    } finally {
+      this.#pending.delete(since);
+    }
+  }
+
+  #load(offset: number): Promise<void> {
+    const answer = this.#directory.page({ limit: PAGE_LIMITS.pageSize, offset });
+    const load: Promise<void> = this.#request(answer, ({ conversations, hasMore }) => {
+      // Before the reducer runs, so that one snapshot has both the page and `loading: false`.
+      if (this.#loading === load) this.#loading = undefined;
+      this.#isKnown = true;
+      this.#error = undefined;
+      this.#offset = offset + conversations.length;
+      return { kind: 'listed', conversations, first: offset === 0, hasMore };
+    })
+      .catch((error: unknown) => {
+        this.#error = error instanceof CommError ? error : undefined;
+        throw error;
+      })
+      .finally(() => {
+        if (this.#loading === load) this.#loading = undefined;
+        this.#publish();
+      });
+    this.#loading = load;
+    this.#publish();
+    return load;
+  }
+
+  #publish(): void {
+    const { conversations, hasMore } = this.#inbox;
+    const error = this.#error;
+    const next: InboxSnapshot = {
+      conversations,
+      loading: this.#loading !== undefined || (!this.#isKnown && error === undefined),
+      hasMore,
+      totalUnread: conversations.reduce((sum, { unreadCount }) => sum + unreadCount, 0),
+      ...(error !== undefined && { error }),
+    };
+    if (this.#snapshot !== undefined && isSameSnapshot(this.#snapshot, next)) return;
+    this.#snapshot = Object.freeze(next);
+    this.#show?.(this.#snapshot);
+  }
+}
+
+/** True if applying the event a second time changes nothing: it carries a state or a revision. */
+function canRepeat(event: InboxEvent): boolean {
+  if (event.kind === 'created' || event.kind === 'updated') return event.rev !== undefined;
+  return event.kind !== 'listed';
+}

@@ -1,0 +1,67 @@
+import { CommError } from '../../protocol/errors.ts';
+import type { RequestOf } from '../../protocol/events.ts';
+import type { SendMessage } from '../../protocol/messages.ts';
+
+/** The requests that are queued while there is no connection. */
+export type OperationName =
+  | 'message:send'
+  | 'message:edit'
+  | 'message:delete'
+  | 'message:react'
+  | 'message:forward'
+  | 'message:read';
+
+/** A file of a message in the outbox, which is uploaded before the message is sent. */
+export interface QueuedFile {
+  /** Identifies the bytes on this device; a UUIDv7. */
+  readonly id: string;
+  /** Place among the `attachments` of the message. Until the file is uploaded, the `url` there is empty. */
+  readonly at: number;
+}
+
+/** A message as it is queued. */
+export interface QueuedMessage extends SendMessage {
+  readonly files?: readonly QueuedFile[] | undefined;
+}
+
+/** A queued request. */
+export type Operation = {
+  [K in OperationName]: { name: K; payload: K extends 'message:send' ? QueuedMessage : RequestOf<K> };
+}[OperationName];
+
+/** A queued request with its place in the outbox. */
+export interface OutboxItem {
+  /** Sent with each attempt, so that the server applies the request once. */
+  readonly clientId: string;
+  /** UUIDv7 of the time of the call: later items sort later, whatever client ids the app chooses. */
+  readonly order: string;
+  /** Items of one lane are sent in order; usually the conversation id. */
+  readonly lane: string;
+  readonly operation: Operation;
+  /** True once files of this device were uploaded unencrypted: the message must not become an encrypted one. Never stored. */
+  readonly hasReadableFiles?: boolean | undefined;
+  /** Rejected by the server: it stays until `retry()` or `discard()`. */
+  readonly parked: boolean;
+}
+
+/** The error of `retry()` for an unknown item. */
+export function notFound(): CommError {
+  return new CommError('NOT_FOUND', 'The outbox has no message with this clientId');
+}
+
+/** The error of a send that was discarded. */
+export function discarded(): CommError {
+  return new CommError('CANCELLED', 'The message was discarded');
+}
+
+/** The error of sends that wait when the client is disposed of. */
+export function closed(): CommError {
+  return new CommError('DISCONNECTED', 'The client was disposed of; stored messages are sent next time');
+}
+
+/** The error of a send that finds no room in the outbox. */
+export function full(): CommError {
+  return new CommError('OUTBOX_FULL', 'The outbox is full: 10,000 requests wait', {
+    fix: 'Wait, or discard failed messages.',
+  });
+}

@@ -1,0 +1,123 @@
+import type { Changes, Conversation } from '../protocol/conversations.ts';
+import type { Message } from '../protocol/messages.ts';
+import type { CommError } from '../protocol/errors.ts';
+import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
+import type { CommStorage } from '../storage/comm-storage.ts';
+import { fields } from '../transport/fields.ts';
+import type { ParsedPush } from '../transport/parse-push.ts';
+import { parseConversation } from '../transport/parse-rows.ts';
+import { routeCallPushes } from './calls/signaling/call-push-router.ts';
+import type { ClientParts } from './client-parts.ts';
+import { marksOf, type Change, type Mark } from './changes.ts';
+import type { ClientContext } from './context.ts';
+import type { Reader } from './reader.ts';
+import { PushRouter } from './sync/push-router.ts';
+import type { SyncTarget } from './sync/sync-target.ts';
+
+/** Creates the push router and what it updates. */
+export function createPushRouter(context: ClientContext, storage: CommStorage, parts: ClientParts): PushRouter {
+  return new PushRouter(context, storage, new StateUpdater(context, parts));
+}
+
+/** Applies what sync receives to the parts of the client. Parts whose chunk is not loaded have no state to update. */
+class StateUpdater implements SyncTarget {
+  readonly #context: ClientContext;
+  readonly #parts: ClientParts;
+  readonly #routeCallPush: (event: string, data: unknown) => void;
+
+  constructor(context: ClientContext, parts: ClientParts) {
+    this.#context = context;
+    this.#parts = parts;
+    this.#routeCallPush = routeCallPushes(parts.calls, context.report);
+  }
+
+  received({ event, data }: ParsedPush): void {
+    this.#parts.requester.pushed(event, data);
+  }
+
+  delivered({ event, data }: ParsedPush): void {
+    this.#routeCallPush(event, data);
+  }
+
+  find(messageId: string): Message | undefined {
+    return this.#reader?.timelines.find(messageId);
+  }
+
+  apply(change: Change, live: boolean): void {
+    const { outbox, typing } = this.#parts;
+    this.#reader?.timelines.apply(change.conversationId, change);
+    this.#reader?.inbox.apply(change, live);
+    if (change.kind !== 'created') return;
+    const { clientId, senderId } = change.message;
+    if (clientId !== undefined && senderId === this.#context.userId()) outbox.confirm(clientId, change.message);
+    typing.current?.apply({ conversationId: change.conversationId, userId: senderId, isTyping: false });
+  }
+
+  applyMark(mark: Mark): void {
+    // A base server names only the message, which may be in any conversation.
+    if (mark.conversationId === '') this.#reader?.timelines.applyEverywhere(mark);
+    else this.#reader?.timelines.apply(mark.conversationId, mark);
+    this.#reader?.inbox.apply(mark);
+  }
+
+  applyToInbox(change: Change | Mark): void {
+    this.#reader?.inbox.apply(change);
+  }
+
+  applyTyping(update: TypingUpdate): void {
+    this.#parts.typing.current?.apply(update);
+  }
+
+  applyPresence(update: PresenceUpdate): boolean {
+    return this.#parts.presence.current?.apply(update) === true;
+  }
+
+  known(conversation: Conversation): void {
+    this.#reader?.inbox.apply({ kind: 'known', conversation });
+    this.#reader?.timelines.entered(conversation.id);
+  }
+
+  left(conversationId: string): void {
+    this.#reader?.timelines.left(conversationId);
+    this.#reader?.inbox.apply({ kind: 'left', conversationId });
+  }
+
+  reload(conversationId?: string): void {
+    if (conversationId === undefined) this.#reader?.timelines.reloadAll();
+    else this.#reader?.timelines.reload(conversationId);
+  }
+
+  async fetchChanges(conversationId: string, after: number): Promise<Changes> {
+    return (await this.#parts.reader()).history.changes(conversationId, after);
+  }
+
+  async joinRoom(conversationId: string): Promise<Conversation | undefined> {
+    // Loaded before the request, so that pushes behind its response find the conversation.
+    const { directory, inbox, timelines } = await this.#parts.reader();
+    const response: unknown = await this.#context.requester.request('conversation:join', { conversationId });
+    const joined = parseConversation(fields(response)?.['conversation']);
+    // A base server responds without the conversation.
+    if (joined === undefined && inbox.find(conversationId) !== undefined) return undefined;
+    inbox.apply({ kind: 'known', conversation: joined ?? (await directory.get(conversationId)) });
+    if (joined === undefined) return undefined;
+    timelines.entered(conversationId);
+    for (const mark of marksOf(joined, this.#context.userId())) timelines.apply(conversationId, mark);
+    return joined;
+  }
+
+  openConversations(): readonly string[] {
+    return this.#parts.views.ids();
+  }
+
+  userRejected(error: CommError): void {
+    this.#parts.connection.userRejected(error);
+  }
+
+  clear(): void {
+    this.#reader?.forget();
+  }
+
+  get #reader(): Reader | undefined {
+    return this.#parts.reader.current;
+  }
+}

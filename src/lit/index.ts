@@ -1,0 +1,131 @@
+import type { ReactiveController, ReactiveControllerHost } from 'lit';
+import { createSelection, type Selector } from '../bindings/source.ts';
+import {
+  conversationSource,
+  inboxSource,
+  presenceSource,
+  typingSource,
+  type ConversationState,
+  type InboxState,
+  type Presences,
+} from '../bindings/sources.ts';
+import type { CommClient } from '../client/comm-client.ts';
+import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { Observable } from '../lib/observable.ts';
+
+export type { Selector } from '../bindings/source.ts';
+export type { ConversationActions, ConversationState, InboxState, Presences } from '../bindings/sources.ts';
+
+/** Keeps `value` up to date while its element is connected, and updates the element when `value` changes. */
+abstract class ObservableController<T, S> implements ReactiveController {
+  readonly #host: ReactiveControllerHost;
+  readonly #select: (value: T) => S;
+  #source: Observable<T>;
+  #value: S;
+  #stop: (() => void) | undefined;
+
+  protected constructor(host: ReactiveControllerHost, source: Observable<T>, selector: Selector<T, S> | undefined) {
+    this.#host = host;
+    this.#source = source;
+    this.#select = createSelection(selector);
+    this.#value = this.#select(source.getSnapshot());
+    host.addController(this);
+  }
+
+  /** The state, or the part of it that was selected. */
+  get value(): S {
+    return this.#value;
+  }
+
+  /** Called by the element. */
+  hostConnected(): void {
+    this.#stop ??= this.#source.subscribe(() => this.#show());
+    this.#show();
+  }
+
+  /** Called by the element. */
+  hostDisconnected(): void {
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+
+  /** Follows another observable. */
+  protected follow(source: Observable<T>): void {
+    const isConnected = this.#stop !== undefined;
+    this.hostDisconnected();
+    this.#source = source;
+    if (isConnected) this.hostConnected();
+    else this.#show();
+  }
+
+  #show(): void {
+    const value = this.#select(this.#source.getSnapshot());
+    if (Object.is(value, this.#value)) return;
+    this.#value = value;
+    this.#host.requestUpdate();
+  }
+}
+
+/** The state of the connection: whether the client is connected, otherwise why not and when it tries again. */
+export class ConnectionController<S = ConnectionSnapshot> extends ObservableController<ConnectionSnapshot, S> {
+  /** @param selector - selects a part; the element updates only if that part changes */
+  constructor(host: ReactiveControllerHost, client: CommClient, selector?: (connection: ConnectionSnapshot) => S) {
+    super(host, client.connection, selector);
+  }
+}
+
+/** The list of conversations. Loads its first page when the element is connected. */
+export class InboxController<S = InboxState> extends ObservableController<InboxState, S> {
+  /** @param selector - selects a part; the element updates only if that part changes */
+  constructor(host: ReactiveControllerHost, client: CommClient, selector?: (inbox: InboxState) => S) {
+    super(host, inboxSource(client), selector);
+  }
+}
+
+/** An open conversation and what can be done with it. It is open while the element is connected. */
+export class ConversationController<S = ConversationState> extends ObservableController<ConversationState, S> {
+  readonly #client: CommClient;
+  #id: string | undefined;
+
+  /**
+   * @param id - `undefined` while no conversation is selected
+   * @param selector - selects a part; the element updates only if that part changes
+   */
+  constructor(
+    host: ReactiveControllerHost,
+    client: CommClient,
+    id: string | undefined,
+    selector?: (conversation: ConversationState) => S,
+  ) {
+    super(host, conversationSource(client, id), selector);
+    this.#client = client;
+    this.#id = id;
+  }
+
+  /** The id of the conversation. Set it to show another one, for example in `willUpdate()`. */
+  get id(): string | undefined {
+    return this.#id;
+  }
+
+  /** Shows another conversation. */
+  set id(id: string | undefined) {
+    if (id === this.#id) return;
+    this.#id = id;
+    this.follow(conversationSource(this.#client, id));
+  }
+}
+
+/** Ids of the other users who are typing in a conversation, which is open while the element is connected. */
+export class TypingController extends ObservableController<readonly string[], readonly string[]> {
+  /** @param id - `undefined` while no conversation is selected */
+  constructor(host: ReactiveControllerHost, client: CommClient, id: string | undefined) {
+    super(host, typingSource(client, id), undefined);
+  }
+}
+
+/** The presence of users by user id, kept up to date. Users whose presence is unknown are missing. */
+export class PresenceController extends ObservableController<Presences, Presences> {
+  constructor(host: ReactiveControllerHost, client: CommClient, userIds: readonly string[]) {
+    super(host, presenceSource(client, userIds), undefined);
+  }
+}

@@ -1,0 +1,38 @@
+import * as v from 'valibot';
+import { LIMITS } from './limits.ts';
+
+/**
+ * Validates an id: an opaque, non-empty string without control characters. Lone surrogates are rejected, because UTF-8
+ * databases store all of them as the same replacement character.
+ */
+export const idSchema = v.pipe(
+  v.string(),
+  v.nonEmpty(),
+  v.maxLength(LIMITS.idLength),
+  // \p{Cs}: lone surrogates.
+  v.regex(/^[^\u0000-\u001f\u007f\p{Cs}]+$/u, 'must not contain control characters or unpaired surrogates'),
+);
+
+/** Replaces lone surrogates by U+FFFD, so that pushed text equals the text that a UTF-8 database returns later. */
+export const wellFormed = v.transform(function toWellFormed(text: string): string {
+  return text.toWellFormed();
+});
+
+/** Validates a MIME type without parameters. */
+export const mimeTypeSchema = v.pipe(
+  v.string(),
+  v.maxLength(127),
+  v.regex(/^[\w.+-]+\/[\w.+-]+$/, 'must be a MIME type such as image/png'),
+);
+
+/** Validates a non-empty list of user ids. */
+export const userIdsSchema = v.pipe(v.array(idSchema), v.minLength(1), v.maxLength(LIMITS.userIds));
+
+/** Validates a time: ISO 8601 in UTC, or `YYYY-MM-DD HH:MM:SS` (UTC) in some rows of base servers. */
+export const timeSchema = v.string();
+
+/** Validates a counter or cursor. `seq` and `rev` start at 1; 0 stands for none. */
+export const counterSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+/** Validates an answer without content. */
+export const emptySchema = v.null();

@@ -1,0 +1,118 @@
+/*
+ * Constants of the wire: closed lists of values, default paths and REST routes. Separate from the schemas, so that the
+ * client bundle, which parses server data without schemas, contains no validator.
+ */
+
+/** Version of the wire protocol, incremented by each change that a peer can observe (checked by `wire.test.ts`). */
+export const PROTOCOL_VERSION = 1;
+
+/** The capabilities that every client of this package offers. */
+export const PLAIN_CAPABILITIES = [
+  'ack',
+  'client-id',
+  'rev',
+  'delivered',
+  'presence-watch',
+  'multi-socket-call',
+  'uploads',
+  'call-waiting',
+  'batch',
+] as const;
+/**
+ * All capabilities that this package implements. The server enables those that the client offers too. Only a client with
+ * encryption offers `mailbox`, because it obliges the client to acknowledge each mailbox entry. Only a server that stores
+ * files enables `uploads`.
+ */
+export const CAPABILITIES = [...PLAIN_CAPABILITIES, 'mailbox'] as const;
+/** One of {@link CAPABILITIES}. */
+export type Capability = (typeof CAPABILITIES)[number];
+
+/** Default Socket.IO namespace: that of LumenJS's page `messages`. */
+export const DEFAULT_NAMESPACE = '/nk/messages';
+/** Default path of Engine.IO, as in LumenJS. */
+export const DEFAULT_SOCKET_PATH = '/__nk_socketio/';
+/** Default path of the REST API, as in LumenJS. */
+export const DEFAULT_REST_PATH = '/__nk_comm';
+
+/** How long a client waits for `comm:hello` before it treats the peer as a base server, in milliseconds. */
+export const HELLO_TIMEOUT_MS = 1_000;
+
+/** Message types that a client may send. */
+export const SENDABLE_TYPES = ['text', 'image', 'file', 'audio'] as const;
+/** All message types. Only servers create `system` and `call` messages. */
+export const MESSAGE_TYPES = [...SENDABLE_TYPES, 'system', 'call'] as const;
+/** All delivery states of a message, in order; `failed` is final. */
+export const MESSAGE_STATUSES = ['sending', 'sent', 'delivered', 'read', 'failed'] as const;
+
+/** One of {@link SENDABLE_TYPES}. */
+export type SendableType = (typeof SENDABLE_TYPES)[number];
+/** One of {@link MESSAGE_TYPES}. */
+export type MessageType = (typeof MESSAGE_TYPES)[number];
+/** Delivery state of a message. `sending` and `failed` exist only in the sender's client. */
+export type MessageStatus = (typeof MESSAGE_STATUSES)[number];
+
+/** All presence states. */
+export const PRESENCE_STATUSES = ['online', 'away', 'busy', 'offline'] as const;
+/** One of {@link PRESENCE_STATUSES}. A user may select `offline` to appear offline. */
+export type PresenceStatus = (typeof PRESENCE_STATUSES)[number];
+
+/** All conversation types. */
+export const CONVERSATION_TYPES = ['direct', 'group'] as const;
+/** All roles in a group, highest first. */
+export const ROLES = ['owner', 'admin', 'member'] as const;
+/** `direct`: exactly two participants; `group`: any number. */
+export type ConversationType = (typeof CONVERSATION_TYPES)[number];
+/** Role of a participant. Owners and admins manage a group; roles have no effect in direct conversations. */
+export type Role = (typeof ROLES)[number];
+
+/** All call types. */
+export const CALL_TYPES = ['audio', 'video'] as const;
+/** All call states. */
+export const CALL_STATES = [
+  'idle',
+  'initiating',
+  'ringing',
+  'connecting',
+  'connected',
+  'reconnecting',
+  'ended',
+] as const;
+/** All reasons for which a call ends. */
+export const CALL_END_REASONS = ['completed', 'rejected', 'missed', 'busy', 'failed', 'cancelled'] as const;
+/**
+ * Why a device failed: `permission` (no access to microphone or camera), `ice` (no connection to a peer) or `signalling` (no
+ * answer from the server).
+ */
+export const CALL_FAILURES = ['permission', 'ice', 'signalling'] as const;
+/** Further details of an end reason. */
+export const CALL_END_DETAILS = ['answered_elsewhere', 'rejected_elsewhere', 'moved', ...CALL_FAILURES] as const;
+/** All connection quality levels, best first. */
+export const QUALITY_LEVELS = ['excellent', 'good', 'fair', 'poor'] as const;
+/** One of {@link CALL_TYPES}. */
+export type CallType = (typeof CALL_TYPES)[number];
+/** One of {@link CALL_STATES}. */
+export type CallState = (typeof CALL_STATES)[number];
+/** One of {@link CALL_END_REASONS}. */
+export type CallEndReason = (typeof CALL_END_REASONS)[number];
+/** One of {@link CALL_FAILURES}. */
+export type CallFailure = (typeof CALL_FAILURES)[number];
+/** One of {@link CALL_END_DETAILS}. */
+export type CallEndDetail = (typeof CALL_END_DETAILS)[number];
+/** One of {@link QUALITY_LEVELS}. */
+export type QualityLevel = (typeof QUALITY_LEVELS)[number];
+
+/** All REST routes, relative to the REST path (`/__nk_comm`). `:id` is one percent-encoded path segment. */
+export const REST_ROUTES = {
+  listConversations: { method: 'GET', path: '/conversations' },
+  createConversation: { method: 'POST', path: '/conversations' },
+  getConversation: { method: 'GET', path: '/conversations/:id' },
+  listMembers: { method: 'GET', path: '/conversations/:id/members' },
+  listMessages: { method: 'GET', path: '/conversations/:id/messages' },
+  listChanges: { method: 'GET', path: '/conversations/:id/changes' },
+  searchMessages: { method: 'GET', path: '/messages/search' },
+  getMessage: { method: 'GET', path: '/messages/:id' },
+  deleteMessage: { method: 'DELETE', path: '/messages/:id' },
+  linkPreviews: { method: 'POST', path: '/link-preview' },
+} as const;
+/** Name of a route in {@link REST_ROUTES}. */
+export type RestRouteName = keyof typeof REST_ROUTES;

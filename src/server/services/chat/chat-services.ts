@@ -1,0 +1,33 @@
+import { ConversationService } from './conversation-service.ts';
+import type { ServiceDeps } from '../service-deps.ts';
+import { HistoryService } from './history-service.ts';
+import { MembershipService } from './membership-service.ts';
+import { MessageService } from './message-service.ts';
+import { ReceiptService } from './receipt-service.ts';
+import { SendService } from './send-service.ts';
+import { SyncService } from './sync-service.ts';
+
+/** Services of durable chat state. */
+export interface ChatServices {
+  readonly sending: SendService;
+  readonly messages: MessageService;
+  readonly receipts: ReceiptService;
+  readonly history: HistoryService;
+  readonly conversations: ConversationService;
+  readonly membership: MembershipService;
+  readonly sync: SyncService;
+}
+
+/** Constructs the chat services. */
+export function createChatServices(deps: ServiceDeps): ChatServices {
+  const conversations = new ConversationService(deps);
+  return {
+    sending: new SendService(deps),
+    messages: new MessageService(deps),
+    receipts: new ReceiptService(deps),
+    history: new HistoryService(deps),
+    conversations,
+    membership: new MembershipService(deps, conversations),
+    sync: new SyncService(deps),
+  };
+}

@@ -1,0 +1,249 @@
+import { uuidv7 } from '../../../lib/ids.ts';
+import type {
+  Conversation,
+  CreateConversation,
+  Joined,
+  MemberPage,
+  RenameConversation,
+} from '../../../protocol/conversations.ts';
+import { LIMITS } from '../../../protocol/limits.ts';
+import type { ConversationRef } from '../../../protocol/presence.ts';
+import type { ListConversationsQuery, ListMembersQuery } from '../../../protocol/rest.ts';
+import {
+  createDirect,
+  createGroup,
+  findDirect,
+  rename,
+  setFlag,
+  loadConversation,
+  type Flag,
+} from '../../store/queries/conversations.ts';
+import { joinConversation, writeConversationPage } from '../../store/queries/conversation-json.ts';
+import { addMembers, memberCount, memberIds, memberPage, membershipOf } from '../../store/queries/members.ts';
+import type { Work } from '../../store/engine/work.ts';
+import { applyPresence, present, toConversationUpdate, withPresence } from './conversation-presence.ts';
+import { pushWork } from '../limits/request-work.ts';
+import { toParticipant } from '../../store/queries/rows.ts';
+import { isoNow, type ServiceDeps } from '../service-deps.ts';
+import type { Caller } from '../ports.ts';
+import { invalid, notFound } from '../errors.ts';
+import { readInbox } from './read-inbox.ts';
+import { requireManager } from './roles.ts';
+import { requireGroupSize } from './group-size.ts';
+
+/** A page of conversations that is already written as JSON. */
+export interface ConversationPageJson {
+  /** JSON of the list of conversations. */
+  readonly conversations: string;
+  readonly hasMore: boolean;
+}
+
+/** Result of {@link ConversationService.create}. */
+export interface Created {
+  /** The conversation as the caller sees it. */
+  readonly conversation: Conversation;
+  /** False if the pair already had a direct conversation. */
+  readonly created: boolean;
+}
+
+/** Implements requests about conversations. Their members are managed by {@link MembershipService}. */
+export class ConversationService {
+  readonly #deps: ServiceDeps;
+
+  constructor(deps: ServiceDeps) {
+    this.#deps = deps;
+  }
+
+  /** Returns the conversations of {@link page}. */
+  async list(caller: Caller, query?: ListConversationsQuery): Promise<Conversation[]> {
+    return JSON.parse((await this.page(caller, query)).conversations) as Conversation[];
+  }
+
+  /**
+   * Returns the caller's conversations, newest activity first. A page ends before its limit if the conversations are
+   * large; `hasMore` then is true.
+   */
+  async page({ userId }: Caller, { limit, offset = 0 }: ListConversationsQuery = {}): Promise<ConversationPageJson> {
+    const { store, presence, runningCalls, config, limits } = this.#deps;
+    const rows = Math.min(limit ?? config.pageSize, LIMITS.maxPageSize);
+    const { conversations, hasMore } = await readInbox(store, userId, () =>
+      writeConversationPage(userId, { limit: rows, bytes: limits.restAnswerBytes }, offset),
+    );
+    const userIds = new Set(conversations.flatMap((each) => each.userIds));
+    const statuses = await presence.presenceOf([...userIds]);
+    const running = runningCalls.activeCalls();
+    const written = conversations.map((each) => joinConversation(each, statuses, running.get(each.id)));
+    return { conversations: `[${written.join(',')}]`, hasMore };
+  }
+
+  /** Returns a page of the participants, ordered by user id. @throws CommError `NOT_FOUND` */
+  async members(
+    { userId }: Caller,
+    conversationId: string,
+    { after = '', limit = LIMITS.listedParticipants }: ListMembersQuery = {},
+  ): Promise<MemberPage> {
+    const { store, presence } = this.#deps;
+    const rows = Math.min(limit, LIMITS.maxPageSize);
+    const { found, count } = await store.read(function* () {
+      if ((yield* membershipOf(conversationId, userId)) === undefined) throw notFound();
+      // One row more than requested shows whether there are more.
+      return { found: yield* memberPage(conversationId, after, rows + 1), count: yield* memberCount(conversationId) };
+    });
+    const members = found.slice(0, rows).map(toParticipant);
+    const statuses = await presence.presenceOf(members.map((each) => each.userId));
+    return {
+      members: members.map((each) => present(each, statuses)),
+      memberCount: count,
+      hasMore: found.length > rows,
+    };
+  }
+
+  /** Returns a conversation. @throws CommError `NOT_FOUND` */
+  async get({ userId }: Caller, conversationId: string): Promise<Conversation> {
+    const { store } = this.#deps;
+    const found = await store.read(() => loadConversation(userId, conversationId));
+    const [conversation] = await withPresence(this.#deps, found === undefined ? [] : [found]);
+    if (conversation === undefined) throw notFound();
+    return conversation;
+  }
+
+  /**
+   * Creates a group with the caller as its owner, or a direct conversation. If the pair already has a direct
+   * conversation, returns it. Adds the caller's socket to the conversation's room.
+   *
+   * @throws CommError `INVALID` for a direct conversation that doesn't have exactly one other participant and for a group
+   * that is too large, `FORBIDDEN` if the caller may not contact a participant, `RATE_LIMITED`
+   */
+  async create(caller: Caller, { type, name, participantIds }: CreateConversation): Promise<Created> {
+    const { userId, socketId, caps } = caller;
+    const { store, broadcaster, clock, presence, budgets, contacts, limits } = this.#deps;
+    const others = [...new Set(participantIds)].filter((id) => id !== userId);
+    const [other] = others;
+    if (type === 'direct' && (other === undefined || others.length !== 1)) {
+      throw invalid(
+        `participantIds must contain one user besides the caller in a direct conversation; got ${others.length}`,
+      );
+    }
+    const people = [userId, ...others];
+    requireGroupSize(people.length, limits);
+    const existing =
+      type === 'direct' && other !== undefined ? await store.read(() => findDirect(userId, other)) : undefined;
+    if (existing === undefined) await contacts.require(caller, others);
+    const statuses = await presence.presenceOf(people);
+    const work = function* (): Work<Created> {
+      const known = type === 'direct' && other !== undefined ? yield* findDirect(userId, other) : undefined;
+      const id = known ?? uuidv7();
+      const now = isoNow(clock);
+      if (known === undefined) budgets.chargeConversation(caller);
+      if (known !== undefined) yield* rejoin(known, people, now);
+      else if (type === 'direct' && other !== undefined) yield* createDirect(id, userId, other, now);
+      else yield* createGroup(id, name, now);
+      if (known === undefined) {
+        yield* addMembers(id, people, { ownerId: type === 'group' ? userId : undefined, now });
+      }
+      return { conversation: yield* requireConversation(userId, id), created: known === undefined };
+    };
+    const push = (made: Created): void => {
+      const data = applyPresence(made.conversation, statuses);
+      if (socketId !== undefined) broadcaster.joinSocket(socketId, data.id);
+      if (!made.created) {
+        // A base client has no other answer to its request.
+        if (socketId !== undefined && !caps.has('ack'))
+          broadcaster.toSocket(socketId, { event: 'conversation:new', data });
+        return;
+      }
+      for (const each of people) broadcaster.joinUser(each, data.id);
+      // A new conversation has no unread messages and no flags, so the same push fits all members.
+      broadcaster.toUsers(people, { event: 'conversation:new', data });
+    };
+    const { conversation, created } = await store.write(work, push, { rows: () => people.length });
+    return { conversation: applyPresence(conversation, statuses), created };
+  }
+
+  /**
+   * Adds the caller's socket to the room and returns the conversation. The room is joined before the state is read, so
+   * that no change is missed.
+   */
+  async join(caller: Caller, { conversationId }: ConversationRef): Promise<Joined> {
+    const { store, broadcaster } = this.#deps;
+    const member = await store.read(() => membershipOf(conversationId, caller.userId));
+    if (member === undefined) throw notFound();
+    if (caller.socketId !== undefined) broadcaster.joinSocket(caller.socketId, conversationId);
+    try {
+      const conversation = await this.get(caller, conversationId);
+      return { conversation, head: conversation.head ?? { seq: 0, rev: 0 } };
+    } catch (error) {
+      // The caller was removed in the meantime, possibly before the socket had joined the room.
+      if (caller.socketId !== undefined) broadcaster.leaveSocket(caller.socketId, conversationId);
+      throw error;
+    }
+  }
+
+  /** Removes the caller's socket from the room. The membership continues. */
+  async leave(caller: Caller, { conversationId }: ConversationRef): Promise<null> {
+    const { store, broadcaster } = this.#deps;
+    if (caller.socketId !== undefined) broadcaster.leaveSocket(caller.socketId, conversationId);
+    const member = await store.read(() => membershipOf(conversationId, caller.userId));
+    if (member === undefined) throw notFound();
+    return null;
+  }
+
+  /**
+   * Renames a group. @throws CommError `FORBIDDEN` for direct conversations and for members who aren't owner or admin,
+   * `NOT_FOUND`
+   */
+  async rename(caller: Caller, { conversationId, name }: RenameConversation): Promise<Conversation> {
+    const { store, broadcaster, budgets } = this.#deps;
+    const { userId } = caller;
+    const statuses = await this.statusesIn(conversationId);
+    const work = function* (): Work<{ conversation: Conversation; changed: boolean }> {
+      const member = yield* requireManager(conversationId, userId);
+      const changed = member.name !== name;
+      if (changed) {
+        budgets.chargeRequest(caller, pushWork(yield* memberCount(conversationId)));
+        yield* rename(conversationId, name);
+      }
+      return { conversation: yield* requireConversation(userId, conversationId), changed };
+    };
+    const { conversation } = await store.write(work, (renamed) => {
+      const data = toConversationUpdate(applyPresence(renamed.conversation, statuses));
+      if (renamed.changed) broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
+    });
+    return applyPresence(conversation, statuses);
+  }
+
+  /** Returns the presence of the members. Read before a change, so that its push needn't wait. */
+  async statusesIn(conversationId: string): Promise<Awaited<ReturnType<ServiceDeps['presence']['presenceOf']>>> {
+    const { store, presence } = this.#deps;
+    return await presence.presenceOf(await store.read(() => memberIds(conversationId)));
+  }
+
+  /** Sets the caller's own archived, muted or pinned flag. */
+  async setFlag({ userId }: Caller, conversationId: string, flag: Flag, on: boolean): Promise<null> {
+    const { store, broadcaster } = this.#deps;
+    const work = function* (): Work<number> {
+      const flagsRev = yield* setFlag(conversationId, userId, flag, on);
+      if (flagsRev === undefined) throw notFound();
+      return flagsRev;
+    };
+    await store.write(work, (flagsRev) => {
+      if (flagsRev === 0) return;
+      broadcaster.toUser(userId, { event: 'conversation:updated', data: { id: conversationId, [flag]: on, flagsRev } });
+    });
+    return null;
+  }
+}
+
+/** Restores a member whose row was deleted by the app's own SQL. */
+function* rejoin(conversationId: string, people: readonly string[], now: string): Work<void> {
+  const present = new Set(yield* memberIds(conversationId));
+  const missing = people.filter((id) => !present.has(id));
+  if (missing.length > 0) yield* addMembers(conversationId, missing, { now });
+}
+
+/** Returns the conversation as the user sees it in the current transaction. @throws CommError `NOT_FOUND` */
+export function* requireConversation(userId: string, conversationId: string): Work<Conversation> {
+  const conversation = yield* loadConversation(userId, conversationId);
+  if (conversation === undefined) throw notFound();
+  return conversation;
+}

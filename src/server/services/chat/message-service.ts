@@ -1,0 +1,197 @@
+import type { EncryptedEnvelope } from '../../../protocol/encryption.ts';
+import type {
+  ChangeOnce,
+  DeleteMessage,
+  EditMessage,
+  Message,
+  MessageRef,
+  ReactToMessage,
+} from '../../../protocol/messages.ts';
+import { findIdempotencyKey, storeIdempotencyKey } from '../../store/queries/idempotency-keys.ts';
+import { takeRev } from '../../store/queries/counters.ts';
+import {
+  deleteMessage,
+  editMessage,
+  reactionsChanged,
+  reactionsOf,
+  setReaction,
+} from '../../store/queries/message-changes.ts';
+import { type MessageRow, parseReactionEnvelopes } from '../../store/queries/rows.ts';
+import { mapMessage } from '../../store/queries/message-mapper.ts';
+import type { Work } from '../../store/engine/work.ts';
+import { isoNow, type ServiceDeps } from '../service-deps.ts';
+import { requireOwnMessage, isServerWritten, messageFor } from './message-access.ts';
+import { checkRecipient, checkSender } from '../e2ee/check-envelope.ts';
+import { checkLength } from './check-message.ts';
+import type { Caller } from '../ports.ts';
+import { conflict, forbidden, invalid } from '../errors.ts';
+
+/** Maximum number of reactions of one user to one message. */
+const MAX_REACTIONS_PER_USER = 20;
+/** Maximum number of users whose encrypted reactions are kept with one message. */
+const MAX_REACTION_ENVELOPES = 100;
+/** Characters of the JSON of all envelopes of reactions to one message: each reaction rewrites it. */
+const MAX_REACTION_ENVELOPES_LENGTH = 131_072;
+/** Time in ms and number per user for which repeated changes are recognized. */
+const IDEMPOTENCY_KEY_TTL_MS = 30 * 86_400_000;
+const MAX_IDEMPOTENCY_KEYS_PER_USER = 20_000;
+
+/** Result of a change. `changed` is false if the message was already in the wanted state; then nothing is pushed. */
+interface Outcome {
+  readonly message: Message;
+  readonly changed: boolean;
+}
+
+/**
+ * Edits, deletes and reacts to messages. All changes are idempotent: they name the target state, and a change with a
+ * client id is applied once even if other changes followed it.
+ */
+export class MessageService {
+  readonly #deps: ServiceDeps;
+
+  constructor(deps: ServiceDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Replaces the content of a message.
+   *
+   * @throws CommError `FORBIDDEN` for a message of another sender, `CONFLICT` if it was deleted or if only one of
+   * message and edit is encrypted, `MESSAGE_TOO_LONG`, `INVALID`, `NOT_FOUND`
+   */
+  async edit(caller: Caller, { content: text, envelope, ...ref }: EditMessage & ChangeOnce): Promise<Message> {
+    const { config, clock, store } = this.#deps;
+    checkLength(text, config);
+    if (envelope !== undefined) checkSender(caller.userId, envelope);
+    else if (text.trim() === '') throw invalid('content must not be empty');
+    const content = envelope === undefined ? text : JSON.stringify(envelope);
+    const apply = function* (row: MessageRow): Work<Outcome> {
+      requireOwnMessage(caller.userId, row);
+      if (row.deleted_at !== null) throw conflict('The message is deleted');
+      if (isServerWritten(row)) throw forbidden('A message written by the server cannot be edited');
+      if ((row.encrypted !== 0) !== (envelope !== undefined)) {
+        throw conflict('envelope must be present if and only if the message is encrypted');
+      }
+      if (row.content === content) return { message: yield* mapMessage(row), changed: false };
+      if (envelope !== undefined) yield* checkRecipient(row.conversation_id, envelope);
+      const edited = yield* editMessage(row, content, isoNow(clock), yield* takeRev(row.conversation_id));
+      return { message: yield* mapMessage(edited), changed: true };
+    };
+    const { message } = await store.write(
+      () => this.#applyOnce(caller, ref, apply),
+      (outcome) => this.#broadcastUpdated(outcome, caller.userId),
+    );
+    return message;
+  }
+
+  /**
+   * Replaces a message with a tombstone. Idempotent.
+   *
+   * @throws CommError `FORBIDDEN` for a message of another sender, `CONFLICT` for an envelope of a message that isn't encrypted,
+   * `INVALID`, `NOT_FOUND`
+   */
+  async delete(caller: Caller, { envelope, ...ref }: DeleteMessage & ChangeOnce): Promise<Message> {
+    const { clock, broadcaster, store } = this.#deps;
+    const { userId } = caller;
+    if (envelope !== undefined) checkSender(userId, envelope);
+    const apply = function* (row: MessageRow): Work<Outcome> {
+      requireOwnMessage(userId, row);
+      if (row.deleted_at !== null) return { message: yield* mapMessage(row), changed: false };
+      if (envelope !== undefined) yield* checkChange(row, envelope);
+      const content = envelope === undefined ? '' : JSON.stringify(envelope);
+      const tombstone = yield* deleteMessage(row, content, isoNow(clock), yield* takeRev(row.conversation_id));
+      return { message: yield* mapMessage(tombstone), changed: true };
+    };
+    const work = (): Work<Outcome> => this.#applyOnce(caller, ref, apply);
+    const { message } = await store.write(work, (outcome) => {
+      if (!outcome.changed) return;
+      const { id: messageId, conversationId, seq, rev } = outcome.message;
+      const data = { messageId, conversationId, deletedBy: userId, seq, rev };
+      broadcaster.toConversation(conversationId, { event: 'message:deleted', data });
+      this.#broadcastUpdated(outcome, userId);
+    });
+    return message;
+  }
+
+  /**
+   * Sets or removes a reaction; without `on`, toggles it.
+   *
+   * @throws CommError `CONFLICT` if the message was deleted, the caller has too many reactions on it, or the envelope is that of
+   * a message that isn't encrypted, `INVALID`, `NOT_FOUND`
+   */
+  async react(caller: Caller, { emoji, on, envelope, ...ref }: ReactToMessage & ChangeOnce): Promise<Message> {
+    const { clock, broadcaster, store } = this.#deps;
+    const { userId } = caller;
+    if (envelope !== undefined) checkSender(userId, envelope);
+    const apply = function* (row: MessageRow): Work<Outcome> {
+      if (row.deleted_at !== null) throw conflict('The message is deleted');
+      const mine = yield* reactionsOf(row, userId);
+      const has = mine.includes(emoji);
+      const wanted = on ?? !has;
+      if (envelope !== undefined) yield* checkChange(row, envelope);
+      const envelopes = envelope && withReactionEnvelope(row, envelope);
+      // The reaction may have been set without an envelope before.
+      if (wanted === has && envelope === undefined) return { message: yield* mapMessage(row), changed: false };
+      if (wanted && !has && mine.length >= MAX_REACTIONS_PER_USER)
+        throw conflict(`A user may add at most ${MAX_REACTIONS_PER_USER} reactions to a message`);
+      const rev = yield* takeRev(row.conversation_id);
+      if (wanted !== has) yield* setReaction(row, { userId, emoji, on: wanted }, isoNow(clock));
+      const updated = yield* reactionsChanged(row, rev, envelopes);
+      return { message: yield* mapMessage(updated), changed: true };
+    };
+    const work = (): Work<Outcome> => this.#applyOnce(caller, ref, apply);
+    const { message } = await store.write(work, (outcome) => {
+      if (!outcome.changed) return;
+      const { id: messageId, conversationId, seq, rev, reactions = [] } = outcome.message;
+      const data = { messageId, reactions, conversationId, seq, rev, ...(envelope !== undefined && { envelope }) };
+      broadcaster.toConversation(conversationId, { event: 'message:reaction-update', data });
+    });
+    return message;
+  }
+
+  /**
+   * Applies a change unless its client id was applied before. A repeated change returns the message in its current
+   * state.
+   */
+  *#applyOnce(
+    { userId }: Caller,
+    { clientId, ...ref }: MessageRef & ChangeOnce,
+    apply: (row: MessageRow) => Work<Outcome>,
+  ): Work<Outcome> {
+    const row = yield* messageFor(userId, ref);
+    if (clientId === undefined) return yield* apply(row);
+    const known = yield* findIdempotencyKey(userId, clientId);
+    if (known !== undefined && known !== row.id)
+      throw conflict('clientId is already used by a change of another message');
+    if (known !== undefined) return { message: yield* mapMessage(row), changed: false };
+    const outcome = yield* apply(row);
+    const { clock } = this.#deps;
+    const before = new Date(clock.now() - IDEMPOTENCY_KEY_TTL_MS).toISOString();
+    const applied = { userId, clientId, messageId: row.id, appliedAt: isoNow(clock) };
+    yield* storeIdempotencyKey(applied, { before, each: MAX_IDEMPOTENCY_KEYS_PER_USER });
+    return outcome;
+  }
+
+  #broadcastUpdated({ message, changed }: Outcome, editedBy: string): void {
+    if (!changed) return;
+    const data = { ...message, messageId: message.id, editedBy };
+    this.#deps.broadcaster.toConversation(message.conversationId, { event: 'message:updated', data });
+  }
+}
+
+/** Checks the envelope of a deletion or reaction. @throws CommError `CONFLICT`, `INVALID` */
+function* checkChange(row: MessageRow, envelope: EncryptedEnvelope): Work<void> {
+  if (row.encrypted === 0) throw conflict('envelope must be absent if the message is not encrypted');
+  yield* checkRecipient(row.conversation_id, envelope);
+}
+
+/**
+ * Adds the encrypted reactions of a user to those of others, as JSON. Returns `undefined` if too many are kept:
+ * the reaction is stored without its envelope then.
+ */
+function withReactionEnvelope(row: MessageRow, envelope: EncryptedEnvelope): string | undefined {
+  const others = parseReactionEnvelopes(row).filter(({ senderId }) => senderId !== envelope.senderId);
+  if (others.length >= MAX_REACTION_ENVELOPES) return undefined;
+  const json = JSON.stringify([...others, envelope]);
+  return json.length <= MAX_REACTION_ENVELOPES_LENGTH ? json : undefined;
+}

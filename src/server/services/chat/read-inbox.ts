@@ -1,0 +1,19 @@
+import { conversationCountOf } from '../../store/queries/users.ts';
+import type { Work } from '../../store/engine/work.ts';
+import type { Store } from '../../store/store.ts';
+
+/** A read about more conversations runs beside the event loop, because it takes tens of milliseconds. */
+const MANY_CONVERSATIONS = 1_000;
+const DEADLINE_MS = 10_000;
+
+/**
+ * Reads something about all conversations of a user, beside the event loop if they are many.
+ *
+ * @param asked - number of conversations that the request names
+ * @throws CommError `UNAVAILABLE` if it takes too long
+ */
+export async function readInbox<T>(store: Store, userId: string, work: () => Work<T>, asked = 0): Promise<T> {
+  const isLong =
+    asked > MANY_CONVERSATIONS || (await store.read(() => conversationCountOf(userId))) > MANY_CONVERSATIONS;
+  return isLong ? await store.readLong(work, { userId, deadlineMs: DEADLINE_MS }) : await store.read(work);
+}

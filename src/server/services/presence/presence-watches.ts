@@ -1,0 +1,87 @@
+import type { Store } from '../../store/store.ts';
+import { invalid } from '../errors.ts';
+import { forEachContact } from './contacts.ts';
+
+/** The part of the broadcaster that watches use. */
+export interface WatchBroadcaster {
+  /** Subscribes the socket to the presence of users. */
+  watch(socketId: string, userIds: readonly string[]): void;
+  /** Ends the subscription. */
+  unwatch(socketId: string, userIds: readonly string[]): void;
+}
+
+interface Watch {
+  readonly userId: string;
+  readonly watched: Set<string>;
+}
+
+/** Maximum number of users that one socket watches. */
+const MAX_WATCHED = 20_000;
+
+/** Tracks which socket watches which users. A watch requires a shared conversation for its whole duration. */
+export class PresenceWatches {
+  readonly #store: Store;
+  readonly #broadcaster: WatchBroadcaster;
+  readonly #bySocket = new Map<string, Watch>();
+
+  constructor(store: Store, broadcaster: WatchBroadcaster) {
+    this.#store = store;
+    this.#broadcaster = broadcaster;
+  }
+
+  /**
+   * Adds users to the watches of a socket.
+   *
+   * @param watched - users whom the socket's user may watch
+   * @throws CommError `INVALID` if the socket would watch more than {@link MAX_WATCHED} users
+   */
+  add(socketId: string, userId: string, watched: readonly string[]): void {
+    const others = watched.filter((id) => id !== userId);
+    if (others.length === 0) return;
+    const watch = this.#bySocket.get(socketId) ?? { userId, watched: new Set() };
+    const added = others.filter((id) => !watch.watched.has(id)).length;
+    if (watch.watched.size + added > MAX_WATCHED) {
+      throw invalid(`A connection can watch at most ${MAX_WATCHED} users`);
+    }
+    this.#bySocket.set(socketId, watch);
+    for (const id of others) watch.watched.add(id);
+    this.#broadcaster.watch(socketId, others);
+  }
+
+  /** Removes users from the watches of a socket. */
+  remove(socketId: string, userIds: readonly string[]): void {
+    const watch = this.#bySocket.get(socketId);
+    if (watch === undefined) return;
+    for (const id of userIds) watch.watched.delete(id);
+    if (watch.watched.size === 0) this.#bySocket.delete(socketId);
+    this.#broadcaster.unwatch(socketId, userIds);
+  }
+
+  /** Removes the watches of a closed socket. Its rooms are already gone. */
+  forget(socketId: string): void {
+    this.#bySocket.delete(socketId);
+  }
+
+  /** Returns whether a socket watches a user. */
+  has(socketId: string, userId: string): boolean {
+    return this.#bySocket.get(socketId)?.watched.has(userId) === true;
+  }
+
+  /**
+   * Removes the watches, in both directions, between a user who lost a conversation and users who share none with them.
+   */
+  async recheck(userId: string): Promise<void> {
+    const affected = [...this.#bySocket].flatMap(([socketId, watch]) => {
+      if (watch.userId === userId) return [{ socketId, watcher: userId, watched: [...watch.watched] }];
+      return watch.watched.has(userId) ? [{ socketId, watcher: watch.userId, watched: [userId] }] : [];
+    });
+    for (const { socketId, watcher, watched } of affected) {
+      await forEachContact(this.#store, watcher, watched, (asked, contacts) => {
+        this.remove(
+          socketId,
+          asked.filter((id) => !contacts.has(id)),
+        );
+      });
+    }
+  }
+}

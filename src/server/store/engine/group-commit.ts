@@ -1,0 +1,181 @@
+import { isCommError, type CommError } from '../../../protocol/errors.ts';
+import { errorFields, type Logger } from '../../../lib/logger.ts';
+import type { Database } from './database.ts';
+import { outageCode, type OutageTracker } from './outages.ts';
+import { transaction, type Work } from './work.ts';
+
+/**
+ * Rows per transaction, so that reads and replies run between two transactions: a row takes about 50 µs. An item with more
+ * is committed alone.
+ */
+const MAX_ROWS = 64;
+
+/** Bounds what is stored and pushed in one turn of the event loop. */
+export interface CommitTurns {
+  /** Counts rows that were stored in this turn. */
+  stored(rows: number): void;
+  /** Returns a promise for the next turn if this one has no room left. */
+  pause(): Promise<void> | undefined;
+}
+
+/** Options of a write. */
+export interface WriteOptions {
+  /** Returns about how many rows the write stores. Called when its transaction begins. @defaultValue 1 */
+  readonly rows?: (() => number) | undefined;
+}
+
+interface Item {
+  readonly rows: () => number;
+  /** Runs the work and returns whether it wrote. A rejection before the first write is stored as the item's outcome. */
+  readonly attempt: () => Work<boolean>;
+  /** Called after the commit, in the order of the items. */
+  readonly settle: () => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/**
+ * Group commit: all writes that were queued since the last transaction are committed in the next one, in order. One
+ * disk write serves many messages, and pushes follow the order of the commits.
+ *
+ * An item that is rejected with a `CommError` before its first write doesn't affect the others. Any other failure rolls
+ * the transaction back, and its items are retried one by one. In an outage of the database all items are rejected with
+ * `UNAVAILABLE`.
+ */
+export class GroupCommit {
+  readonly #database: Database;
+  readonly #logger: Logger;
+  readonly #outages: OutageTracker;
+  readonly #turns: CommitTurns | undefined;
+  readonly #queue: Item[] = [];
+  #flushing: Promise<void> | undefined;
+
+  constructor(database: Database, logger: Logger, outages: OutageTracker, turns?: CommitTurns) {
+    this.#database = database;
+    this.#outages = outages;
+    this.#logger = logger;
+    this.#turns = turns;
+  }
+
+  /**
+   * Queues work for the next transaction.
+   *
+   * @param committed - called right after the commit, before the next transaction begins
+   * @returns the value of `work`, after the commit
+   */
+  write<T>(
+    work: () => Work<T>,
+    committed: (value: T) => void = () => undefined,
+    { rows = () => 1 }: WriteOptions = {},
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      let outcome: { value: T } | { rejection: CommError } | undefined;
+      this.#queue.push({
+        rows,
+        *attempt() {
+          outcome = undefined;
+          const { wrote, ...done } = yield* catchRejection(work());
+          outcome = done;
+          return wrote;
+        },
+        settle: () => {
+          if (outcome === undefined) reject(new Error('A committed write has no outcome'));
+          else if ('rejection' in outcome) reject(outcome.rejection);
+          else {
+            this.#notifyCommitted(committed, outcome.value);
+            resolve(outcome.value);
+          }
+        },
+        fail: reject,
+      });
+      this.#flushing ??= this.#flush();
+    });
+  }
+
+  /** Resolves when no write is queued. */
+  async drain(): Promise<void> {
+    while (this.#flushing !== undefined) await this.#flushing;
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#queue.length > 0) {
+      // Events that are ready now run first, so that what arrived together is committed together. A single message
+      // isn't delayed.
+      await new Promise<void>((resolve) => {
+        setImmediate(resolve);
+      });
+      await this.#commit(this.#take());
+    }
+    this.#flushing = undefined;
+  }
+
+  /** Takes the items of the next transaction, at least one. */
+  #take(): Item[] {
+    let rows = 0;
+    const end = this.#queue.findIndex((item, at) => (rows += item.rows()) > MAX_ROWS && at > 0);
+    return this.#queue.splice(0, end === -1 ? this.#queue.length : end);
+  }
+
+  async #commit(items: readonly Item[]): Promise<void> {
+    let begun = false;
+    let wrote = false;
+    const work = function* (): Work<void> {
+      begun = true;
+      for (const item of items) if (yield* item.attempt()) wrote = true;
+    };
+    try {
+      await this.#database.run(() => transaction('write', work));
+    } catch (error) {
+      // Another process holds the write lock for longer than the busy timeout, or the app has an open transaction.
+      if (!begun || outageCode(error) !== undefined) {
+        const unavailable = this.#outages.record(error);
+        for (const item of items) item.fail(unavailable);
+      } else if (items.length === 1) for (const item of items) item.fail(error);
+      else {
+        this.#logger.warn('group commit failed; retrying its writes one by one', errorFields(error));
+        for (const item of items) await this.#commit([item]);
+      }
+      return;
+    }
+    if (wrote) this.#outages.recordWrite();
+    this.#turns?.stored(items.reduce((sum, { rows }) => sum + rows(), 0));
+    for (const item of items) {
+      // A full transaction takes milliseconds, and so does the push of an item to a large group. The next transaction
+      // begins after the last callback.
+      const paused = this.#turns?.pause();
+      if (paused !== undefined) await paused;
+      item.settle();
+    }
+  }
+
+  #notifyCommitted<T>(committed: (value: T) => void, value: T): void {
+    try {
+      committed(value);
+    } catch (error) {
+      // The write is committed and reported as such. A client that missed the push finds the change by its `rev`.
+      this.#logger.error('a callback after a commit failed', errorFields(error));
+    }
+  }
+}
+
+/** Runs `work`. A `CommError` before the first write becomes a value; after it, it is thrown. */
+function* catchRejection<T>(work: Work<T>): Work<{ wrote: boolean } & ({ value: T } | { rejection: CommError })> {
+  let wrote = false;
+  try {
+    let step = work.next([]);
+    while (step.done !== true) {
+      wrote ||= step.value.writes;
+      let rows: readonly unknown[];
+      try {
+        rows = yield step.value;
+      } catch (error) {
+        step = work.throw(error);
+        continue;
+      }
+      step = work.next(rows);
+    }
+    return { wrote, value: step.value };
+  } catch (error) {
+    if (wrote || !isCommError(error)) throw error;
+    return { wrote, rejection: error };
+  }
+}

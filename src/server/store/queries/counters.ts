@@ -1,0 +1,58 @@
+import { query, statement, type Params } from '../engine/statement.ts';
+import { first, type Work } from '../engine/work.ts';
+
+const nextMessages = statement((p: Params<{ conversationId: string; now: string; count: number }>) =>
+  query
+    .updateTable('conversations')
+    .set((each) => ({ seq: each('seq', '+', p.count), rev: each('rev', '+', p.count), updated_at: p.now }))
+    .where('id', '=', p.conversationId)
+    .returning(['seq', 'rev']),
+);
+const nextRevision = statement((p: Params<{ conversationId: string }>) =>
+  query
+    .updateTable('conversations')
+    .set((each) => ({ rev: each('rev', '+', 1) }))
+    .where('id', '=', p.conversationId)
+    .returning('rev'),
+);
+const nextInbox = statement((p: Params<{ userId: string }>) =>
+  query
+    .insertInto('comm_users')
+    .values({ user_id: p.userId, inbox_rev: 1 })
+    .onConflict((conflict) =>
+      conflict.column('user_id').doUpdateSet((each) => ({ inbox_rev: each('comm_users.inbox_rev', '+', 1) })),
+    )
+    .returning('inbox_rev'),
+);
+const selectInbox = statement((p: Params<{ userId: string }>) =>
+  query.selectFrom('comm_users').select('inbox_rev').where('user_id', '=', p.userId),
+);
+
+/**
+ * Advances `seq` and `rev` for new messages. Call it after all checks, because values that were taken aren't returned.
+ *
+ * @returns the values of the last message
+ */
+export function* takeSeq(conversationId: string, now: string, count = 1): Work<{ seq: number; rev: number }> {
+  return counted(yield* first(nextMessages({ conversationId, now, count })));
+}
+
+/** Advances `rev` for a durable change that isn't a new message. */
+export function* takeRev(conversationId: string): Work<number> {
+  return counted(yield* first(nextRevision({ conversationId }))).rev;
+}
+
+/** Advances the inbox revision of a user. */
+export function* takeInboxRev(userId: string): Work<number> {
+  return counted(yield* first(nextInbox({ userId }))).inbox_rev;
+}
+
+/** Returns the inbox revision of a user. */
+export function* inboxRevOf(userId: string): Work<number> {
+  return (yield* first(selectInbox({ userId })))?.inbox_rev ?? 0;
+}
+
+function counted<T>(row: T | undefined): T {
+  if (row === undefined) throw new Error('The row of a counter is missing');
+  return row;
+}

@@ -1,0 +1,162 @@
+import { sql, type RawBuilder } from 'kysely';
+import { rowIdOf, type MessageRow } from './rows.ts';
+import { listed, query, statement, type Params } from '../engine/statement.ts';
+import { all, type Work } from '../engine/work.ts';
+
+/** What identifies a stored message. */
+export type StoredMessage = Pick<MessageRow, 'id' | 'conversation_id' | 'client_id' | 'public_id'>;
+
+interface Sender {
+  conversationId: string;
+  senderId: string;
+}
+
+interface FactsRow extends Partial<StoredMessage> {
+  member: number | null;
+  sender_seq: number | null;
+}
+
+/** The first row has the facts about the sender, the others are the sender's messages. */
+const factsOf = (p: Params<Sender>, clientIds: RawBuilder<unknown>) => sql<FactsRow>`
+    select
+      (select 1 from conversation_participants
+        where conversation_id = ${p.conversationId} and user_id = ${p.senderId}) as member,
+      (select sender_seq from messages
+        where conversation_id = ${p.conversationId} and sender_id = ${p.senderId} order by seq desc limit 1) as sender_seq,
+      null as id, null as conversation_id, null as client_id, null as public_id
+    union all
+    select null, null, id, conversation_id, client_id, public_id from messages
+    where sender_id = ${p.senderId} and client_id ${clientIds}`;
+const selectFacts = statement((p: Params<Sender & { clientIds: string }>) =>
+  factsOf(p, sql`in ${listed(p.clientIds)}`),
+);
+/** Without a list, which SQLite would parse and sort. */
+const selectFactsOfOne = statement((p: Params<Sender & { clientId: string }>) => factsOf(p, sql`= ${p.clientId}`));
+const stored = query.selectFrom('messages').select(['id', 'conversation_id', 'client_id', 'public_id']);
+const selectByIds = statement((p: Params<{ ids: string }>) => stored.where('id', 'in', listed<number>(p.ids)));
+const selectByPublicIds = statement((p: Params<{ publicIds: string }>) =>
+  stored.where('public_id', 'in', listed(p.publicIds)),
+);
+
+/** The columns of {@link ChosenColumns}. */
+const CHOSEN = ['content', 'type', 'reply_to', 'attachment', 'encrypted', 'client_id', 'link_preview'] as const;
+
+/** `seq`, `rev` and `senderSeq` are those of the message before the first one. */
+interface Insertion extends Sender {
+  now: string;
+  seq: number;
+  rev: number;
+  senderSeq: number;
+}
+
+/** @param key - SQL of the place of a row. @param chosen - SQL of a column, by its place in {@link CHOSEN} */
+const insertion = (
+  p: Params<Insertion>,
+  key: RawBuilder<unknown>,
+  chosen: (name: keyof ChosenColumns, column: number) => RawBuilder<unknown>,
+  from: RawBuilder<unknown>,
+) => sql<{ id: number; seq: number }>`
+    insert into messages (conversation_id, sender_id, created_at, seq, rev, sender_seq, ${sql.raw(CHOSEN.join(', '))})
+    select ${p.conversationId}, ${p.senderId}, ${p.now}, ${p.seq} + ${key} + 1, ${p.rev} + ${key} + 1,
+      ${p.senderSeq} + ${key} + 1, ${sql.join(CHOSEN.map(chosen))}
+    ${from} returning id, seq`;
+const insertRows = statement((p: Params<Insertion & { rows: string }>) =>
+  insertion(
+    p,
+    sql`key`,
+    (_, column) => sql`value ->> ${sql.raw(String(column))}`,
+    sql`from json_each(${p.rows}) order by key`,
+  ),
+);
+/** Without a list, which would have to be written and parsed. */
+const insertRow = statement((p: Params<Insertion & ChosenColumns>) => insertion(p, sql`0`, (name) => p[name], sql``));
+
+/** What decides about the messages of one sender in one conversation. */
+export interface SenderFacts {
+  readonly isMember: boolean;
+  /** Number of messages that the sender has sent in the conversation. */
+  readonly senderSeq: number;
+  /** The sender's messages with the given client ids, by client id, in any conversation. */
+  readonly own: ReadonlyMap<string, StoredMessage>;
+}
+
+/** Reads what decides about messages, with one statement. @param clientIds - of the messages, and those they refer to */
+export function* senderFacts(sender: Sender, clientIds: readonly string[]): Work<SenderFacts> {
+  const [clientId = null] = clientIds;
+  const [facts, ...own] = yield* all(
+    clientIds.length === 1 && clientId !== null
+      ? selectFactsOfOne({ ...sender, clientId })
+      : selectFacts({ ...sender, clientIds: JSON.stringify(clientIds) }),
+  );
+  return {
+    isMember: facts?.member === 1,
+    senderSeq: facts?.sender_seq ?? 0,
+    own: new Map(own.map((row) => [row.client_id ?? '', row as StoredMessage])),
+  };
+}
+
+/** Returns the messages with these ids on the wire, by that id. */
+export function* messagesByIds(messageIds: readonly string[]): Work<Map<string, StoredMessage>> {
+  if (messageIds.length === 0) return new Map();
+  const ids = messageIds.map(rowIdOf).filter((id) => id !== undefined);
+  const byId = yield* all(selectByIds({ ids: JSON.stringify(ids) }));
+  const others = messageIds.filter((id) => rowIdOf(id) === undefined);
+  const byPublicId = others.length === 0 ? [] : yield* all(selectByPublicIds({ publicIds: JSON.stringify(others) }));
+  return new Map([
+    ...byId.map((row) => [String(row.id), row] as const),
+    ...byPublicId.map((row) => [row.public_id ?? '', row] as const),
+  ]);
+}
+
+/** The columns of a new message that its sender chose. */
+export type ChosenColumns = Pick<
+  MessageRow,
+  'content' | 'type' | 'reply_to' | 'attachment' | 'encrypted' | 'client_id' | 'link_preview'
+>;
+
+/** New messages of one sender in one conversation. */
+export interface NewMessages extends Sender {
+  readonly messages: readonly ChosenColumns[];
+  readonly createdAt: string;
+  /** `seq` and `rev` of the last message. */
+  readonly seq: number;
+  readonly rev: number;
+  /** Number of messages that the sender has sent in the conversation before. */
+  readonly senderSeq: number;
+}
+
+/** Inserts messages with one statement and returns their rows, in order. */
+export function* insertMessages(batch: NewMessages): Work<MessageRow[]> {
+  const { conversationId, senderId, messages, createdAt, senderSeq } = batch;
+  const seq = batch.seq - messages.length;
+  const rev = batch.rev - messages.length;
+  const place = { conversationId, senderId, now: createdAt, seq, rev, senderSeq };
+  const [only] = messages;
+  const ids = new Map<number, number>();
+  const inserted = yield* all(
+    messages.length === 1 && only !== undefined
+      ? insertRow({ ...place, ...only })
+      : insertRows({ ...place, rows: JSON.stringify(messages.map((each) => CHOSEN.map((name) => each[name]))) }),
+  );
+  for (const row of inserted) ids.set(row.seq, row.id);
+  return messages.map((message, index) => {
+    const place = seq + index + 1;
+    const id = ids.get(place);
+    if (id === undefined) throw new Error('INSERT returned no id');
+    return {
+      ...message,
+      id,
+      conversation_id: conversationId,
+      sender_id: senderId,
+      created_at: createdAt,
+      updated_at: null,
+      seq: place,
+      rev: rev + index + 1,
+      public_id: null,
+      deleted_at: null,
+      forwarded_from_conversation_id: null,
+      forwarded_from_message_id: null,
+      reaction_envelopes: null,
+    };
+  });
+}

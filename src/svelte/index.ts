@@ -1,0 +1,96 @@
+import { getContext, setContext } from 'svelte';
+import type { Readable } from 'svelte/store';
+import { createSelection, type Selector } from '../bindings/source.ts';
+import {
+  conversationSource,
+  inboxSource,
+  presenceSource,
+  typingSource,
+  type ConversationState,
+  type InboxState,
+  type Presences,
+} from '../bindings/sources.ts';
+import type { CommClient } from '../client/comm-client.ts';
+import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { Observable } from '../lib/observable.ts';
+
+export type { Selector } from '../bindings/source.ts';
+export type { ConversationActions, ConversationState, InboxState, Presences } from '../bindings/sources.ts';
+
+const COMM_CLIENT = Symbol('lumen-comm');
+
+/** Provides a client to this component and those below it. Call it in the script of a component. It is not connected by it. */
+export function setCommClient(client: CommClient): CommClient {
+  return setContext(COMM_CLIENT, client);
+}
+
+/** Returns the provided client. @throws Error without one */
+export function useComm(): CommClient {
+  const client = getContext<CommClient | undefined>(COMM_CLIENT);
+  if (client === undefined) throw new Error('useComm() needs setCommClient(client) in a component above');
+  return client;
+}
+
+/**
+ * The state of the connection: whether the client is connected, otherwise why not and when it tries again.
+ *
+ * @param selector - selects a part. Subscribers are called only if it changes.
+ */
+export function useConnection<S = ConnectionSnapshot>(selector?: Selector<ConnectionSnapshot, S>): Readable<S> {
+  return toStore(useComm().connection, selector);
+}
+
+/**
+ * The list of conversations. Loads its first page with the first subscription.
+ *
+ * @param selector - selects a part. Subscribers are called only if it changes.
+ */
+export function useInbox<S = InboxState>(selector?: Selector<InboxState, S>): Readable<S> {
+  return toStore(inboxSource(useComm()), selector);
+}
+
+/**
+ * An open conversation and what can be done with it. It is open while the store has subscribers.
+ *
+ * @param id - `undefined` while no conversation is selected
+ * @param selector - selects a part. Subscribers are called only if it changes.
+ */
+export function useConversation<S = ConversationState>(
+  id: string | undefined,
+  selector?: Selector<ConversationState, S>,
+): Readable<S> {
+  return toStore(conversationSource(useComm(), id), selector);
+}
+
+/** Ids of the other users who are typing in a conversation, which is open while the store has subscribers. */
+export function useTyping(id: string | undefined): Readable<readonly string[]> {
+  return toStore(typingSource(useComm(), id));
+}
+
+/** The presence of users by user id, kept up to date. Users whose presence is unknown are missing. */
+export function usePresence(userIds: readonly string[]): Readable<Presences> {
+  return toStore(presenceSource(useComm(), userIds));
+}
+
+/** A store of the selected part of an observable. On a server it has the initial value and opens nothing. */
+function toStore<T, S = T>(source: Observable<T>, selector?: Selector<T, S>): Readable<S> {
+  return {
+    subscribe(run) {
+      const select = createSelection(selector);
+      if (typeof window === 'undefined') {
+        run(select(source.getServerSnapshot()));
+        return () => undefined;
+      }
+      let shown: { readonly value: S } | undefined;
+      const show = (): void => {
+        const value = select(source.getSnapshot());
+        if (shown !== undefined && Object.is(value, shown.value)) return;
+        shown = { value };
+        run(value);
+      };
+      const stop = source.subscribe(show);
+      show();
+      return stop;
+    },
+  };
+}

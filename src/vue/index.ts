@@ -1,0 +1,130 @@
+import {
+  computed,
+  getCurrentInstance,
+  hasInjectionContext,
+  inject,
+  onMounted,
+  provide,
+  shallowRef,
+  toValue,
+  watch,
+  type InjectionKey,
+  type MaybeRefOrGetter,
+  type Plugin,
+  type ShallowRef,
+} from 'vue';
+import { createSelection, type Selector } from '../bindings/source.ts';
+import {
+  conversationSource,
+  inboxSource,
+  presenceSource,
+  typingSource,
+  type ConversationState,
+  type InboxState,
+  type Presences,
+} from '../bindings/sources.ts';
+import type { CommClient } from '../client/comm-client.ts';
+import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { Observable } from '../lib/observable.ts';
+
+export type { Selector } from '../bindings/source.ts';
+export type { ConversationActions, ConversationState, InboxState, Presences } from '../bindings/sources.ts';
+
+/** A ref that follows a state. */
+export type State<T> = Readonly<ShallowRef<T>>;
+
+const COMM_CLIENT: InjectionKey<CommClient> = Symbol('lumen-comm');
+
+/** A plugin that provides a client to all components: `app.use(createComm(client))`. It neither connects nor disconnects it. */
+export function createComm(client: CommClient): Plugin {
+  return { install: (app) => void app.provide(COMM_CLIENT, client) };
+}
+
+/** Provides a client to the components below the one that calls it in `setup`. */
+export function provideComm(client: CommClient): void {
+  provide(COMM_CLIENT, client);
+}
+
+/** Returns the provided client. @throws Error without one */
+export function useComm(): CommClient {
+  const client = hasInjectionContext() ? inject(COMM_CLIENT, undefined) : undefined;
+  if (client === undefined) throw new Error('useComm() needs app.use(createComm(client)) or provideComm(client)');
+  return client;
+}
+
+/**
+ * The state of the connection: whether the client is connected, otherwise why not and when it tries again.
+ *
+ * @param selector - selects a part. The ref changes only if it does.
+ */
+export function useConnection<S = ConnectionSnapshot>(selector?: Selector<ConnectionSnapshot, S>): State<S> {
+  const { connection } = useComm();
+  return useObservable(() => connection, selector);
+}
+
+/**
+ * The list of conversations. Loads its first page when the component is mounted.
+ *
+ * @param selector - selects a part. The ref changes only if it does.
+ */
+export function useInbox<S = InboxState>(selector?: Selector<InboxState, S>): State<S> {
+  const inbox = inboxSource(useComm());
+  return useObservable(() => inbox, selector);
+}
+
+/**
+ * An open conversation and what can be done with it. It is opened when the component is mounted, and closed when the last
+ * component that shows it is unmounted.
+ *
+ * @param id - `undefined` while no conversation is selected
+ * @param selector - selects a part. The ref changes only if it does.
+ */
+export function useConversation<S = ConversationState>(
+  id: MaybeRefOrGetter<string | undefined>,
+  selector?: Selector<ConversationState, S>,
+): State<S> {
+  const client = useComm();
+  return useObservable(() => conversationSource(client, toValue(id)), selector);
+}
+
+/** Ids of the other users who are typing in a conversation, which is open while the component is mounted. */
+export function useTyping(id: MaybeRefOrGetter<string | undefined>): State<readonly string[]> {
+  const client = useComm();
+  return useObservable(() => typingSource(client, toValue(id)));
+}
+
+/** The presence of users by user id, kept up to date. Users whose presence is unknown are missing. */
+export function usePresence(userIds: MaybeRefOrGetter<readonly string[]>): State<Presences> {
+  const client = useComm();
+  // A new list of the same ids doesn't watch again.
+  const key = computed(() => JSON.stringify(toValue(userIds)));
+  return useObservable(() => presenceSource(client, JSON.parse(key.value) as string[]));
+}
+
+/** A ref of the selected part of an observable. It subscribes when the component is mounted, which a server never does. */
+function useObservable<T, S = T>(getSource: () => Observable<T>, selector?: Selector<T, S>): State<S> {
+  const select = createSelection(selector);
+  const source = computed(getSource);
+  const instance = getCurrentInstance();
+  // An element exists before the first rendering only if the server rendered it: that rendering must be repeated.
+  const isHydrating = instance !== null && instance.vnode.el !== null;
+  const isServer = typeof window === 'undefined';
+  const { getSnapshot, getServerSnapshot } = source.value;
+  const shown = shallowRef(select(isServer || isHydrating ? getServerSnapshot() : getSnapshot()));
+
+  const follow = (): void => {
+    watch(
+      source,
+      ({ getSnapshot: read, subscribe }, _old, onCleanup) => {
+        const show = (): void => void (shown.value = select(read()));
+        onCleanup(subscribe(show));
+        show();
+      },
+      { immediate: true, flush: 'sync' },
+    );
+  };
+  if (instance !== null) onMounted(follow);
+  // Outside of a component the effect scope ends the subscription.
+  else if (!isServer) follow();
+  return shown;
+}

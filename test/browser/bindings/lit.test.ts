@@ -1,0 +1,92 @@
+import { html, LitElement, type TemplateResult } from 'lit';
+import type { CommClient } from '../../../src/client/comm-client.ts';
+import {
+  ConnectionController,
+  ConversationController,
+  InboxController,
+  PresenceController,
+  TypingController,
+} from '../../../src/lit/index.ts';
+import { describeBinding, type Binding } from './behaviors.ts';
+
+/** Rendered into the light DOM, where the tests look. */
+abstract class Element extends LitElement {
+  protected override createRenderRoot(): HTMLElement {
+    return this;
+  }
+}
+
+const part = (name: string, text: string): TemplateResult => html`<p data-part=${name}>${text}</p>`;
+
+class ChatApp extends Element {
+  readonly #connection: ConnectionController<string>;
+  readonly #inbox: InboxController;
+  readonly #conversation: ConversationController;
+  readonly #typing: TypingController;
+  readonly #presence: PresenceController;
+  readonly #bob: string;
+
+  constructor(client: CommClient, id: string | undefined) {
+    super();
+    this.#bob = client.userId?.replace('alice', 'bob') ?? '';
+    this.#connection = new ConnectionController(this, client, ({ status }) => status);
+    this.#inbox = new InboxController(this, client);
+    this.#conversation = new ConversationController(this, client, id);
+    this.#typing = new TypingController(this, client, id);
+    this.#presence = new PresenceController(this, client, [this.#bob]);
+  }
+
+  show(id: string | undefined): void {
+    this.#conversation.id = id;
+  }
+
+  protected override render(): TemplateResult {
+    const { loading, conversations } = this.#inbox.value;
+    const { messages, send, loading: isLoading } = this.#conversation.value;
+    const texts = messages.map(({ content }) => content).join('|');
+    return html`
+      ${part('connection', this.#connection.value)} ${part('inbox', loading ? 'loading' : String(conversations.length))}
+      ${part('messages', this.#conversation.id === undefined ? 'none' : isLoading ? 'loading' : texts)}
+      ${part('typing', this.#typing.value.join())}
+      ${part('presence', this.#presence.value.get(this.#bob)?.status ?? 'unknown')}
+      <button @click=${() => void send('Hello')}>Send</button>
+    `;
+  }
+}
+
+class MessageCount extends Element {
+  readonly #count: ConversationController<number>;
+  readonly #rendered: () => void;
+
+  constructor(client: CommClient, id: string | undefined, rendered: () => void) {
+    super();
+    this.#count = new ConversationController(this, client, id, ({ messages }) => messages.length);
+    this.#rendered = rendered;
+  }
+
+  show(id: string | undefined): void {
+    this.#count.id = id;
+  }
+
+  protected override render(): TemplateResult {
+    this.#rendered();
+    return part('count', String(this.#count.value));
+  }
+}
+
+customElements.define('chat-app', ChatApp);
+customElements.define('message-count', MessageCount);
+
+const lit: Binding = {
+  name: 'lit',
+  mount(target, client, id, rendered) {
+    const parts = [new ChatApp(client, id), new MessageCount(client, id, rendered)];
+    target.append(...parts);
+    return {
+      show: (next) => parts.forEach((each) => each.show(next)),
+      unmount: () => parts.forEach((each) => each.remove()),
+    };
+  },
+};
+
+describeBinding(lit);

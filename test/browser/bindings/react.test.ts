@@ -1,0 +1,84 @@
+import { createElement, StrictMode, type ReactElement } from 'react';
+import { flushSync } from 'react-dom';
+import { createRoot } from 'react-dom/client';
+import {
+  CommProvider,
+  useComm,
+  useConnection,
+  useConversation,
+  useInbox,
+  usePresence,
+  useTyping,
+} from '../../../src/react/index.ts';
+import type { CommClient } from '../../../src/client/comm-client.ts';
+import { describeBinding, type Binding } from './behaviors.ts';
+
+interface Properties {
+  readonly id: string | undefined;
+  readonly rendered: () => void;
+}
+
+const part = (name: string, text: string): ReactElement => createElement('p', { 'data-part': name }, text);
+
+function Connection(): ReactElement {
+  return part(
+    'connection',
+    useConnection(({ status }) => status),
+  );
+}
+
+function Inbox(): ReactElement {
+  const { loading, conversations } = useInbox();
+  return part('inbox', loading ? 'loading' : String(conversations.length));
+}
+
+function Messages({ id }: Properties): ReactElement {
+  const { messages, loading, send } = useConversation(id);
+  const texts = messages.map(({ content }) => content).join('|');
+  return createElement(
+    'section',
+    {},
+    part('messages', id === undefined ? 'none' : loading ? 'loading' : texts),
+    createElement('button', { onClick: () => void send('Hello') }, 'Send'),
+  );
+}
+
+function Count({ id, rendered }: Properties): ReactElement {
+  const count = useConversation(id, ({ messages }) => messages.length);
+  rendered();
+  return part('count', String(count));
+}
+
+function People({ id }: Properties): ReactElement {
+  const bob = useComm().userId?.replace('alice', 'bob') ?? '';
+  const presence = usePresence([bob]).get(bob)?.status ?? 'unknown';
+  return createElement('section', {}, part('typing', useTyping(id).join()), part('presence', presence));
+}
+
+function app(client: CommClient, properties: Properties): ReactElement {
+  const parts = [Connection, Inbox, Messages, Count, People].map((each) =>
+    createElement(each, { ...properties, key: each.name }),
+  );
+  return createElement(StrictMode, {}, createElement(CommProvider, { client }, ...parts));
+}
+
+const react: Binding = {
+  name: 'react',
+  mount(target, client, id, rendered) {
+    const root = createRoot(target);
+    flushSync(() => root.render(app(client, { id, rendered })));
+    return {
+      show: (next) => flushSync(() => root.render(app(client, { id: next, rendered }))),
+      unmount: () => root.unmount(),
+    };
+  },
+  mountWithoutClient(target) {
+    let thrown: unknown;
+    const root = createRoot(target, { onUncaughtError: (error) => (thrown = error) });
+    flushSync(() => root.render(createElement(Connection)));
+    root.unmount();
+    throw thrown;
+  },
+};
+
+describeBinding(react);

@@ -1,0 +1,23 @@
+import { flushSync, mount, unmount } from 'svelte';
+import { describeBinding, type Binding } from './behaviors.ts';
+import App from './svelte/app.svelte';
+import Connection from './svelte/connection.svelte';
+import { createShown } from './svelte/shown.svelte.ts';
+
+const svelte: Binding = {
+  name: 'svelte',
+  mount(target, client, id, rendered) {
+    const shown = createShown(id);
+    const app = mount(App, { target, props: { client, shown, rendered } });
+    flushSync();
+    return {
+      show: (next) => flushSync(() => void (shown.id = next)),
+      unmount: () => void unmount(app),
+    };
+  },
+  mountWithoutClient(target) {
+    mount(Connection, { target });
+  },
+};
+
+describeBinding(svelte);

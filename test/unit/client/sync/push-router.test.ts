@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest';
+import { PushRouter } from '../../../../src/client/sync/push-router.ts';
+import type { SyncTarget } from '../../../../src/client/sync/sync-target.ts';
+import { memoryStorage } from '../../../../src/index.ts';
+import { settle } from '../../../helpers/client/fake-socket.ts';
+import { fakeContext, type FakeContext } from '../../../helpers/client/context.ts';
+import { conversation, message } from '../../../helpers/client/messages.ts';
+
+/** A push router and a log of what it applies. */
+function setUp(): { context: FakeContext; router: PushRouter; applied: string[] } {
+  const context = fakeContext();
+  const applied: string[] = [];
+  const target: SyncTarget = {
+    received: () => undefined,
+    delivered: () => undefined,
+    find: () => undefined,
+    apply: (change) => applied.push('message' in change ? change.message.content : change.kind),
+    applyMark: ({ kind }) => applied.push(kind),
+    applyToInbox: () => undefined,
+    applyTyping: ({ userId }) => applied.push(`typing ${userId}`),
+    applyPresence: () => true,
+    known: () => undefined,
+    left: () => undefined,
+    reload: () => undefined,
+    fetchChanges: () => new Promise(() => undefined),
+    joinRoom: () => Promise.resolve(undefined),
+    openConversations: () => [],
+    userRejected: () => undefined,
+    clear: () => undefined,
+  };
+  return { context, router: new PushRouter(context, memoryStorage(), target), applied };
+}
+
+const typing = (userId: string) => ({
+  event: 'typing:update',
+  data: { conversationId: 'conversation', userId, isTyping: true },
+});
+const pushedMessage = (seq: number) => ({ event: 'message:new', data: message(seq) });
+
+/** Answers the `sync` request: the user participates in one conversation, up to this message. */
+async function answerSync(context: FakeContext, seq: number): Promise<void> {
+  await settle();
+  const head = { seq, rev: seq };
+  context
+    .open('sync')
+    .at(-1)
+    ?.answer.resolve({
+      inboxRev: 1,
+      conversations: [],
+      gained: [conversation({ head })],
+      heads: {},
+      lost: [],
+      reads: [],
+    });
+}
+
+test('pushes that arrive before the position of the user is known are applied in order during the resync', async () => {
+  const { context, router, applied } = setUp();
+  for (const userId of ['bob', 'carol']) router.pushed(typing(userId));
+  expect(applied).toEqual([]);
+  const resyncing = router.resync(() => true);
+  await answerSync(context, 3);
+  await resyncing;
+  router.pushed(typing('dave'));
+  expect(applied).toEqual(['typing bob', 'typing carol', 'typing dave']);
+});
+
+test('a lost connection drops the pushes before its resync, and those of the next connection wait again', async () => {
+  const { context, router, applied } = setUp();
+  router.pushed(typing('lost'));
+  router.connectionLost();
+  router.pushed(typing('bob'));
+  const resyncing = router.resync(() => true);
+  await answerSync(context, 3);
+  await resyncing;
+  router.connectionLost();
+  router.pushed(typing('carol'));
+  expect(applied).toEqual(['typing bob']);
+});
+
+test('messages behind the position are applied once, those before it are dropped', async () => {
+  const { context, router, applied } = setUp();
+  const resyncing = router.resync(() => true);
+  await answerSync(context, 3);
+  await resyncing;
+  for (const seq of [3, 4, 4]) router.pushed(pushedMessage(seq));
+  expect(applied).toEqual(['message 4']);
+});

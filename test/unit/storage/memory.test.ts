@@ -1,4 +1,0 @@
-import { memoryStorage } from '../../../src/storage/memory.ts';
-import { describeStorage } from '../../helpers/storage-conformance.ts';
-
-describeStorage('memoryStorage', () => Promise.resolve({ storage: memoryStorage(), dispose: () => Promise.resolve() }));
