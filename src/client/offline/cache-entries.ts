@@ -65,14 +65,15 @@ function applyChange(held: Segment | undefined, change: Change): Segment | undef
   return after.segments[0] ?? held;
 }
 
-function newestOf({ messages, hasOlder }: Segment, limits: { messages: number; size: number }): Segment {
+function newestOf(page: Segment, limits: { messages: number; size: number }): Segment {
+  const { messages } = page;
   let start = messages.length;
   let size = 0;
   for (; start > 0 && messages.length - start < limits.messages; start -= 1) {
     size += JSON.stringify(messages[start - 1]).length;
     if (size > limits.size && start < messages.length) break;
   }
-  return start === 0 ? { messages, hasOlder } : { messages: messages.slice(start), hasOlder: true };
+  return start === 0 ? page : { messages: messages.slice(start), hasOlder: true };
 }
 
 /** Returns the conversations of the list to store: the first ones that fit. */

@@ -225,7 +225,7 @@ export class OfflineCache implements OfflineReading {
     });
     const settled = result.catch((error: unknown) => this.#warn(error));
     this.#last = settled;
-    return settled as Promise<T | undefined>;
+    return settled;
   }
 
   async #run(task: (entries: CacheStore, open: OpenCache) => Promise<void>): Promise<void> {
@@ -351,7 +351,11 @@ export class OfflineCache implements OfflineReading {
     this.#isOver = !isLocked;
     if (!(error instanceof DeletedElsewhere)) this.#warn(error);
     if (userId === undefined) return;
-    await deleteAll(this.#deps.storage.optional, entryPrefixes(userId)).catch(() => undefined);
+    try {
+      await deleteAll(this.#deps.storage.optional, entryPrefixes(userId));
+    } catch {
+      // Reported above: the storage has failed.
+    }
   }
 
   #warn(error: unknown): undefined {

@@ -106,12 +106,14 @@ export interface TimelineWindow {
 export function windowOf(timeline: Timeline): TimelineWindow {
   const { stale, pending } = timeline;
   const segment = stale ?? timeline.segments[timeline.shown];
-  if (segment === undefined) return { ...EMPTY_WINDOW, messages: pending };
+  // Whether messages precede the pending ones is not known.
+  if (segment === undefined) return { ...EMPTY_WINDOW, messages: pending, hasOlder: pending.length > 0 };
   const atEnd = stale?.atEnd ?? showsEnd(timeline);
   return {
     messages: atEnd && pending.length > 0 ? [...segment.messages, ...pending] : segment.messages,
     hasOlder: segment.hasOlder,
-    hasNewer: !atEnd || stale !== undefined,
+    // As while disconnected: what was sent since is not known.
+    hasNewer: !atEnd || (stale !== undefined && stale.isRestored !== true),
   };
 }
 
