@@ -61,18 +61,18 @@ const mentions = sql<number>`min(${sql.lit(MAX_MENTIONS)},
 
 /** JSON of the followed threads. The reply that makes a thread unread is searched only if the thread has any after the position. */
 const followed = sql<string>`(
-  select json_group_array(json_object('id', id, 'unread', json(iif(last_seq > read_seq and exists (
+  select json_group_array(json_object('id', wire_id, 'unread', json(iif(last_seq > read_seq and exists (
     select 1 from messages as m
-    where m.thread_id = id and m.seq > read_seq and m.deleted_at is null and m.sender_id <> p.user_id
+    where m.thread_id = wire_id and m.seq > read_seq and m.deleted_at is null and m.sender_id <> p.user_id
   ), 'true', 'false')))) from (
-    select coalesce(r.public_id, cast(r.id as text)) as id, t.last_seq, max(f.read_seq, coalesce(p.joined_seq, 0)) as read_seq
+    select coalesce(r.public_id, cast(r.id as text)) as wire_id, last_seq, max(f.read_seq, coalesce(p.joined_seq, 0)) as read_seq
     from (
-      select root_id, last_seq from comm_threads where conversation_id = c.id
+      select root_id as thread_root, last_seq from comm_threads where conversation_id = c.id
       order by last_seq desc limit ${sql.lit(MAX_THREADS)}
-    ) as t
+    )
     cross join comm_thread_follows as f
-      on f.user_id = p.user_id and f.conversation_id = c.id and f.root_id = t.root_id
-    cross join messages as r on r.id = t.root_id
+      on f.user_id = p.user_id and f.conversation_id = c.id and f.root_id = thread_root
+    cross join messages as r on r.id = thread_root
   )
 )`;
 
