@@ -228,9 +228,8 @@ export class SendService {
     const rootsLeft = [...roots];
     for (const { message, isNew } of sent) {
       // In the order of the revisions. The root of a thread precedes its replies.
-      while (isNew && (rootsLeft[0]?.rev ?? Infinity) < (message.rev ?? 0)) {
-        pushUpdated(broadcaster, rootsLeft.shift());
-      }
+      const rev = isNew ? (message.rev ?? 0) : 0;
+      while ((rootsLeft[0]?.rev ?? Infinity) < rev) pushUpdated(broadcaster, rootsLeft.shift());
       if (caller?.socketId !== undefined && !caller.caps.has('ack')) {
         const { id: messageId, seq } = message;
         broadcaster.toSocket(caller.socketId, {

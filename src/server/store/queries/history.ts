@@ -142,7 +142,7 @@ function* cutPage(found: readonly MessageTuple[], size: PageSize): Work<HistoryP
 
 /** Returns the stored bytes, which follow the columns of the message. */
 function bytesOf(row: MessageTuple): number {
-  return Number(row[MESSAGE_COLUMNS.length] ?? 0);
+  return row[MESSAGE_COLUMNS.length] ?? 0;
 }
 
 /** Returns the first position that is not before `time` (ISO 8601, UTC). */
