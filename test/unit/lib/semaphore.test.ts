@@ -42,12 +42,12 @@ test('a task that is aborted while it waits does not run, and holds up none behi
 test('a place that is handed to a task in the moment it is aborted goes to the next one', async () => {
   for (let ticks = 0; ticks < 10; ticks += 1) {
     const semaphore = new Semaphore(1);
-    const first = deferred<void>();
+    const first = deferred<undefined>();
     const aborted = new AbortController();
     const running = semaphore.run(() => first.promise);
     const waiting = semaphore.run(async () => undefined, aborted.signal);
     const last = semaphore.run(async () => 'last');
-    first.resolve();
+    first.resolve(undefined);
     for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve();
     aborted.abort(new Error('given up'));
     await Promise.allSettled([running, waiting]);
