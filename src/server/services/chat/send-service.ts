@@ -15,6 +15,7 @@ import { attachableFiles } from '../files/attachable-files.ts';
 import { isServerWritten, messageFor } from './message-access.ts';
 import { checkMessage } from './check-message.ts';
 import type { Caller } from '../ports.ts';
+import { mayNotContact } from '../people/block-service.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
 import { pushStatuses } from './push-statuses.ts';
 import { knownMessage, SendBatch, type SendOutcome } from './send-batch.ts';
@@ -61,7 +62,7 @@ export class SendService {
   /**
    * Stores a message and pushes it to the conversation. Idempotent: a repeated client id returns the stored message.
    *
-   * @throws CommError `NOT_FOUND` if the caller isn't a member, `CONFLICT` if `afterClientId` isn't stored or the
+   * @throws CommError `NOT_FOUND` if the caller isn't a member, `FORBIDDEN` if the other participant has blocked the caller, `CONFLICT` if `afterClientId` isn't stored or the
    * client id belongs to another message, `INVALID`, and the errors of {@link checkMessage}
    */
   async send(caller: Caller, request: SendMessage): Promise<Message> {
@@ -161,6 +162,7 @@ export class SendService {
       };
       budgets.chargeStoredBytes(caller, Buffer.byteLength(draft.content + (draft.attachment ?? '')));
       if (!facts.isMember) throw notFound();
+      if (facts.isBlocked) throw mayNotContact();
       return yield* append(draft);
     };
     const stored = await store.write(work, (committed) => {
