@@ -69,16 +69,17 @@ export const userMetadataSchema: v.GenericSchema<unknown, JsonObject> = v.pipe(
     (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
     'must be an object',
   ),
-  v.check((value) => isShallow(value, LIMITS.metadataDepth), `must have at most ${LIMITS.metadataDepth} levels`),
+  v.check((value) => isJson(value, LIMITS.metadataDepth), `must be JSON with at most ${LIMITS.metadataDepth} levels`),
   v.check(
     (value) => new TextEncoder().encode(JSON.stringify(value)).byteLength <= LIMITS.metadataBytes,
     `must have at most ${LIMITS.metadataBytes} bytes of JSON`,
   ),
 );
 
-function isShallow(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return true;
-  return levels > 0 && Object.values(value).every((each) => isShallow(each, levels - 1));
+function isJson(value: unknown, levels: number): boolean {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
+  if (typeof value !== 'object') return Number.isFinite(value);
+  return levels > 0 && Object.values(value).every((each) => isJson(each, levels - 1));
 }
 
 /** Validates {@link User}. */

@@ -65,7 +65,7 @@ test('a blocked user puts nothing into the direct conversation, by any request',
   const [inBatch] = await bob.ask('batch', { requests: [{ name: 'message:send', payload: send }] });
   expect(inBatch).toMatchObject({ ok: false, error: REFUSED });
   await alice.settled();
-  const row = await (await server.rest(`/messages/${messageId}`, 'alice')).json();
+  const row: unknown = await (await server.rest(`/messages/${messageId}`, 'alice')).json();
   expect(row).toMatchObject({ content: 'hello there' });
   expect(row).not.toHaveProperty('reactions');
   expect(alice.payloads('message:new').map(({ content }) => content)).toEqual(['hello there', 'in the group']);

@@ -25,8 +25,7 @@ import { requireOwnMessage, isServerWritten, messageFor } from './message-access
 import { checkRecipient, checkSender } from '../e2ee/check-envelope.ts';
 import { checkLength } from './check-message.ts';
 import type { Caller } from '../ports.ts';
-import { conflict, forbidden, invalid } from '../errors.ts';
-import { mayNotContact } from '../people/block-service.ts';
+import { conflict, forbidden, invalid, mayNotContact } from '../errors.ts';
 
 /** Maximum number of reactions of one user to one message. */
 const MAX_REACTIONS_PER_USER = 20;

@@ -15,8 +15,7 @@ import { storeAttachments, type Attachments } from '../../store/queries/stored-a
 import { rowIdOf, wireId } from '../../store/queries/rows.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { checkRecipient } from '../e2ee/check-envelope.ts';
-import { conflict, invalid, notFound } from '../errors.ts';
-import { mayNotContact } from '../people/block-service.ts';
+import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
 
 /** What became of one message. `isNew` is false if it was stored before. */
 export type SendOutcome = { readonly message: Message; readonly isNew: boolean } | { readonly rejection: CommError };

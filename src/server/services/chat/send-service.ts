@@ -15,8 +15,7 @@ import { attachableFiles } from '../files/attachable-files.ts';
 import { isServerWritten, messageFor } from './message-access.ts';
 import { checkMessage } from './check-message.ts';
 import type { Caller } from '../ports.ts';
-import { mayNotContact } from '../people/block-service.ts';
-import { conflict, invalid, notFound } from '../errors.ts';
+import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
 import { pushStatuses } from './push-statuses.ts';
 import { knownMessage, SendBatch, type SendOutcome } from './send-batch.ts';
 

@@ -70,7 +70,7 @@ export class TypingService {
   /** Ends the typing of two users, one of whom has blocked the other. What they type next is hidden. */
   blocked(...userIds: readonly string[]): void {
     for (const conversationIds of this.#bySocket.values()) {
-      for (const conversationId of [...conversationIds.keys()]) {
+      for (const conversationId of conversationIds.keys()) {
         for (const userId of userIds) {
           if (this.#deps.ephemera.isTyping(conversationId, userId)) this.ended(userId, conversationId);
         }

@@ -5,7 +5,7 @@ import { LIMITS } from '../../../protocol/limits.ts';
 import { addBlock, blockedBy, blockersAmong, hasBlocked, removeBlock } from '../../store/queries/people/blocks.ts';
 import type { Work } from '../../store/engine/work.ts';
 import type { Store } from '../../store/store.ts';
-import { conflict, forbidden, invalid } from '../errors.ts';
+import { conflict, invalid, mayNotContact } from '../errors.ts';
 import type { Caller } from '../ports.ts';
 import { isoNow } from '../service-deps.ts';
 
@@ -71,9 +71,4 @@ export class BlockService {
  */
 export function* requireUnblocked(userId: string, userIds: readonly string[]): Work<void> {
   if ((yield* blockersAmong(userIds, userId)).size > 0) throw mayNotContact();
-}
-
-/** Creates the error for a user who may not be contacted, for whatever reason. */
-export function mayNotContact(): ReturnType<typeof forbidden> {
-  return forbidden('You may not contact this user');
 }

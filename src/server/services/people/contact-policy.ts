@@ -3,7 +3,7 @@ import type { Logger } from '../../../lib/logger.ts';
 import type { ServerHooks } from '../../hooks.ts';
 import { askHook } from '../ask-hook.ts';
 import type { Caller } from '../ports.ts';
-import { mayNotContact } from './block-service.ts';
+import { mayNotContact } from '../errors.ts';
 
 const HOOK_TIMEOUT_MS = 2_000;
 

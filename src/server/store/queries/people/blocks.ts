@@ -45,7 +45,7 @@ const selectRelatedMembers = statement(
       select 1 from comm_blocks where blocker_id = ${p.userId} and blocked_id = p.user_id
     ) or exists (select 1 from comm_blocks where blocker_id = p.user_id and blocked_id = ${p.userId}))`,
 );
-const selectAny = statement(() => sql<{ one: number }>`select 1 as one from comm_blocks limit 1`);
+const selectAny = statement(() => sql<{ one: number }>`select 1 as one from comm_blocks where blocker_id > '' limit 1`);
 /** One row more than {@link MAX_HIDDEN_PAIRS} shows that there are more. */
 const selectPairs = statement(
   (p: Params<{ userIds: string; conversationId: string; limit: number }>) => sql<{
