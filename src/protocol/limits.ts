@@ -1,10 +1,12 @@
 import { BATCH_LIMITS } from './batches.ts';
+import { METADATA_LIMITS } from './metadata.ts';
 import { PAGE_LIMITS } from './page-limits.ts';
 
 /** All limits of the wire. Lengths are counted in UTF-16 code units, except for names that contain `bytes`. */
 export const LIMITS = {
   ...PAGE_LIMITS,
   ...BATCH_LIMITS,
+  ...METADATA_LIMITS,
   /** Length of user, conversation, message, call, session and client ids. */
   idLength: 256,
   /** Default of a server's `maxMessageLength`, which `comm:hello` announces. */
@@ -15,9 +17,6 @@ export const LIMITS = {
   displayNameLength: 100,
   /** Length of the URL of a user's picture: participants carry it. */
   avatarUrlLength: 512,
-  /** JSON of the app's data about a user, in bytes and levels. */
-  metadataBytes: 4_096,
-  metadataDepth: 8,
   /** User ids in one `user:get`. */
   requestedUsers: 200,
   /** Users in one answer of `user:search`, and the length of its query. */

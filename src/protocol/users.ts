@@ -2,9 +2,7 @@ import * as v from 'valibot';
 import { isAttachmentUrl } from './attachment-url.ts';
 import { idSchema, timeSchema, wellFormed } from './common-schemas.ts';
 import { LIMITS } from './limits.ts';
-
-/** Data of the app, as JSON. */
-export type JsonObject = Readonly<Record<string, unknown>>;
+import { isMetadata, type JsonObject } from './metadata.ts';
 
 /** A user as others see them. */
 export interface User {
@@ -64,30 +62,17 @@ export const displayNameSchema = v.pipe(
   wellFormed,
 );
 /** Validates data of the app. */
-export const userMetadataSchema: v.GenericSchema<unknown, JsonObject> = v.pipe(
-  v.custom<JsonObject>(
-    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-    'must be an object',
-  ),
-  v.check((value) => isJson(value, LIMITS.metadataDepth), `must be JSON with at most ${LIMITS.metadataDepth} levels`),
-  v.check(
-    (value) => new TextEncoder().encode(JSON.stringify(value)).byteLength <= LIMITS.metadataBytes,
-    `must have at most ${LIMITS.metadataBytes} bytes of JSON`,
-  ),
+export const userMetadataSchema: v.GenericSchema<unknown, JsonObject> = v.custom<JsonObject>(
+  isMetadata,
+  `must be a JSON object of at most ${LIMITS.metadataBytes} bytes and ${LIMITS.metadataDepth} levels`,
 );
-
-function isJson(value: unknown, levels: number): boolean {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
-  if (typeof value !== 'object') return Number.isFinite(value);
-  return levels > 0 && Object.values(value).every((each) => isJson(each, levels - 1));
-}
 
 /** Validates {@link User}. */
 export const userSchema = v.object({
   id: v.string(),
   displayName: v.string(),
   avatarUrl: v.optional(v.string()),
-  metadata: v.optional(v.record(v.string(), v.unknown())),
+  metadata: v.optional(userMetadataSchema),
   updatedAt: timeSchema,
 }) satisfies v.GenericSchema<unknown, User>;
 /** Validates {@link GetUsers}. */

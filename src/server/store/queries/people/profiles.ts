@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import * as v from 'valibot';
-import type { JsonObject, User } from '../../../../protocol/users.ts';
+import type { JsonObject } from '../../../../protocol/metadata.ts';
+import { userMetadataSchema, type User } from '../../../../protocol/users.ts';
 import { parsed } from '../rows.ts';
 import { listed, query, statement, type Params } from '../../engine/statement.ts';
 import { all, run, type Work } from '../../engine/work.ts';
@@ -33,14 +34,13 @@ const MAX_CANDIDATES = 500;
 const fieldsSchema = v.object({
   displayName: v.optional(v.string()),
   avatarUrl: v.optional(v.string()),
-  metadata: v.optional(v.record(v.string(), v.unknown())),
+  metadata: v.optional(userMetadataSchema),
 });
 const sourcesSchema = v.object({
   hook: v.optional(fieldsSchema),
   stored: v.optional(fieldsSchema),
   claims: v.optional(fieldsSchema),
 }) satisfies v.GenericSchema<unknown, ProfileFieldsBySource>;
-const metadataSchema = v.record(v.string(), v.unknown());
 
 const selectProfiles = statement((p: Params<{ userIds: string }>) =>
   query
@@ -91,7 +91,7 @@ export function* profilesOf(userIds: readonly string[]): Work<ReadonlyMap<string
   const rows = yield* all(selectProfiles({ userIds: JSON.stringify(userIds) }));
   const known = new Map(
     rows.map((row) => {
-      const metadata = row.metadata === null ? undefined : parsed(metadataSchema, row.metadata);
+      const metadata = row.metadata === null ? undefined : parsed(userMetadataSchema, row.metadata);
       const user: User = {
         id: row.user_id,
         displayName: row.display_name ?? row.user_id,
