@@ -87,11 +87,14 @@ export const searchUsersSchema = v.object({
   limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(LIMITS.foundUsers))),
 }) satisfies v.GenericSchema<unknown, SearchUsers>;
 /** Validates {@link UpdateUser}. */
-export const updateUserSchema = v.object({
-  displayName: v.optional(v.nullable(displayNameSchema)),
-  avatarUrl: v.optional(v.nullable(avatarUrlSchema)),
-  metadata: v.optional(v.nullable(userMetadataSchema)),
-}) satisfies v.GenericSchema<unknown, UpdateUser>;
+export const updateUserSchema = v.pipe(
+  v.object({
+    displayName: v.optional(v.nullable(displayNameSchema)),
+    avatarUrl: v.optional(v.nullable(avatarUrlSchema)),
+    metadata: v.optional(v.nullable(userMetadataSchema)),
+  }),
+  v.check((change) => Object.keys(change).length > 0, 'must have displayName, avatarUrl or metadata'),
+) satisfies v.GenericSchema<unknown, UpdateUser>;
 /** Validates {@link BlockUser}. */
 export const blockUserSchema = v.object({ userId: idSchema, blocked: v.boolean() }) satisfies v.GenericSchema<
   unknown,

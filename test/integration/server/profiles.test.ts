@@ -1,6 +1,7 @@
 import { SignJWT } from 'jose';
 import { expect, onTestFinished, test } from 'vitest';
 import { CommError } from '../../../src/protocol/errors.ts';
+import type { JsonObject } from '../../../src/protocol/metadata.ts';
 import type { ResolvedUser } from '../../../src/server/hooks.ts';
 import { jwtAuth } from '../../../src/server/index.ts';
 import type { CommServerOptions } from '../../../src/server/index.ts';
@@ -60,7 +61,7 @@ test('an absent field stays, null clears it, and invalid ones are rejected', asy
   });
   const cleared = await alice.ask('user:update', { displayName: null, avatarUrl: null, metadata: null });
   expect(cleared).toEqual({ id: 'alice', displayName: 'alice', updatedAt: cleared.updatedAt });
-  let deep: Record<string, unknown> = {};
+  let deep: JsonObject = {};
   for (let level = 1; level < 8; level += 1) deep = { deep };
   await alice.ask('user:update', { metadata: deep });
   const wrong: readonly unknown[] = [
