@@ -17,6 +17,7 @@ export const PLAIN_CAPABILITIES = [
   'uploads',
   'call-waiting',
   'batch',
+  'threads',
   'profiles',
 ] as const;
 /**

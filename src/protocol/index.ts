@@ -21,4 +21,5 @@ export * from './metadata.ts';
 export * from './presence.ts';
 export * from './receipts.ts';
 export * from './rest.ts';
+export * from './threads.ts';
 export * from './users.ts';
