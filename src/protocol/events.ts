@@ -130,7 +130,9 @@ export interface Pushes {
   'encryption:keys-uploaded': encryption.KeysUploaded;
   'encryption:keys-response': encryption.KeyExchangeResponse | encryption.NoKeys;
   'encryption:session-init': encryption.SessionInitPush;
+  /** Reports that the recipient `senderId` has the first message of a session that the user has started. */
   'encryption:session-established': { sessionId: string; senderId: string };
+  /** Reports that few one-time prekeys of the user are left: the client uploads new ones. */
   'encryption:keys-depleted': { userId: string };
   'encryption:keys-changed': encryption.KeysChanged;
   'file:upload-ready': files.UploadReady;
