@@ -1,4 +1,4 @@
-import type { Plugin } from 'rolldown';
+import type { TsdownPlugin } from 'tsdown';
 import { generateDocuments } from '../src/server/documents/generate/generate.ts';
 
 /** The module that loads the documents, of which the build makes another one. */
@@ -11,7 +11,7 @@ const FILES = { openapi: './openapi.json', asyncapi: './asyncapi.json' } as cons
  * Writes the OpenAPI and AsyncAPI documents into the package and lets the server import them, so that it ships neither the
  * generator nor the packages that the generator needs.
  */
-export function documentsPlugin(): Plugin {
+export function documentsPlugin(): TsdownPlugin {
   return {
     name: 'documents',
     resolveId(source) {

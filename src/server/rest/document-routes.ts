@@ -32,7 +32,6 @@ export async function documentResponse(
   { headers, address = '' }: RestRequest,
   name: DocumentName,
 ): Promise<RestResponse> {
-  budgets.chargeAnonymousRequest(address);
   const documents = served.get(config) ?? load(config);
   const { body, etag } = (await documents)[name];
   const responseHeaders = {
@@ -40,8 +39,9 @@ export async function documentResponse(
     'cache-control': 'public, max-age=300',
     'x-content-type-options': 'nosniff',
   };
-  if (headers['if-none-match'] === etag) return { status: 304, headers: responseHeaders, body: '' };
-  budgets.chargeAnonymousRequest(address, body.length / BYTES_PER_WORK);
+  const isKnown = headers['if-none-match'] === etag;
+  budgets.chargeAnonymousRequest(address, isKnown ? 1 : 1 + body.length / BYTES_PER_WORK);
+  if (isKnown) return { status: 304, headers: responseHeaders, body: '' };
   return { status: 200, headers: { ...responseHeaders, 'content-type': 'application/json; charset=utf-8' }, body };
 }
 

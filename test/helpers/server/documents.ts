@@ -121,6 +121,10 @@ export class RestContract {
     const type = answer.headers.get('content-type')?.split(';')[0] ?? '';
     const media = content?.[type] ?? content?.['*/*'];
     const text = await answer.text();
+    if (request.method === 'HEAD') {
+      if (answer.ok) this.answered.add(operation.operationId);
+      return faults;
+    }
     if (content === undefined) {
       if (text !== '') faults.push('the body is not documented');
     } else if (media === undefined) faults.push(`the type ${type} is not documented`);

@@ -6,7 +6,7 @@ import {
   PROTOCOL_VERSION,
   type Capability,
 } from '../../../protocol/constants.ts';
-import { HTTP_STATUS } from '../../../protocol/errors.ts';
+import { SERVER_ERROR_CODES } from '../../../protocol/errors.ts';
 import { errorBodySchema, PUSH_SCHEMAS, REQUEST_SCHEMAS } from '../../../protocol/event-schemas.ts';
 import { PUSH_EVENT, REQUEST_PREFIX, type PushName, type RequestName } from '../../../protocol/events.ts';
 import { handshakeAuthSchema } from '../../../protocol/handshake.ts';
@@ -17,6 +17,8 @@ import { UNDOCUMENTED, type ProtocolComments } from './read-comments.ts';
 /** The parts of the document that this package reads. */
 export interface AsyncApi {
   readonly asyncapi: string;
+  /** Schema of the `auth` of the handshake. */
+  readonly 'x-handshake-auth': Schema;
   readonly servers: { readonly server: { pathname: string } & Readonly<Record<string, unknown>> };
   readonly channels: { readonly socket: { address: string; readonly messages: Readonly<Record<string, object>> } };
   readonly operations: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -79,14 +81,8 @@ export function asyncApi(comments: ProtocolComments): AsyncApi {
   const references = Object.keys(messages).map((key) => [key, { $ref: `#/components/messages/${key}` }] as const);
   return {
     asyncapi: '3.0.0',
-    ...{ id: 'urn:lumen-comm:socket', info: INFO, defaultContentType: 'application/json' },
-    ...{
-      'x-protocol-version': PROTOCOL_VERSION,
-      'x-capabilities': CAPABILITIES,
-      'x-limits': LIMITS,
-      'x-error-codes': Object.keys(HTTP_STATUS),
-      'x-handshake-auth': handshake,
-    },
+    ...HEAD,
+    'x-handshake-auth': handshake,
     servers: {
       server: {
         host: '{host}',
@@ -101,7 +97,7 @@ export function asyncApi(comments: ProtocolComments): AsyncApi {
     channels: {
       socket: {
         address: DEFAULT_NAMESPACE,
-        ...{ title: 'Namespace', description: 'The Socket.IO namespace. It carries all requests and pushes.' },
+        ...CHANNEL_TEXTS,
         messages: Object.fromEntries(references),
       },
     },
@@ -109,9 +105,7 @@ export function asyncApi(comments: ProtocolComments): AsyncApi {
     components: {
       messages,
       schemas: schemas.reachableFrom([messages, handshake]),
-      ...{
-        securitySchemes: { token: { type: 'http', scheme: 'bearer', description: '`auth.token` of the handshake.' } },
-      },
+      ...SECURITY,
     },
   };
 }
@@ -130,6 +124,23 @@ const INFO = {
   license: { name: 'MIT', url: 'https://spdx.org/licenses/MIT.html' },
 };
 
+const HEAD = {
+  id: 'urn:lumen-comm:socket',
+  info: INFO,
+  defaultContentType: 'application/json',
+  'x-protocol-version': PROTOCOL_VERSION,
+  'x-capabilities': CAPABILITIES,
+  'x-limits': LIMITS,
+  'x-error-codes': SERVER_ERROR_CODES,
+};
+const CHANNEL_TEXTS = {
+  title: 'Namespace',
+  description: 'The Socket.IO namespace. It carries all requests and pushes.',
+};
+const SECURITY = {
+  securitySchemes: { token: { type: 'http', scheme: 'bearer', description: '`auth.token` of the handshake.' } },
+};
+
 /** Keys of AsyncAPI contain no colon. */
 function keyOf(name: string): string {
   return name.replaceAll(':', '.');
@@ -140,7 +151,8 @@ function inChannel(key: string): object {
 }
 
 function message(name: string, description: string, payload: Schema): { payload: Schema } {
-  return { ...{ name, description }, payload };
+  const described = { name, description, payload };
+  return described;
 }
 
 function described(description: string, capability: Capability | undefined): object {

@@ -43,7 +43,7 @@ export class JsonSchemas {
 
   /** Returns the parameters of a query with their descriptions. */
   query(schema: v.GenericSchema): { name: string; required: boolean; description?: string; schema: Schema }[] {
-    const constant = this.#named.values().find((each) => each.schema === schema)?.constant ?? '';
+    const constant = Array.from(this.#named.values()).find((each) => each.schema === schema)?.constant ?? '';
     return Object.entries(entriesOf(schema)).map(([name, entry]) => {
       const description = this.#comments.property(this.#comments.typesOf(constant), name);
       return {
@@ -132,17 +132,19 @@ const CONVERSION: ConversionConfig = {
   },
   overrideAction({ valibotAction, jsonSchema }) {
     switch (valibotAction.type) {
-      // The server changes the value after it has validated it.
+      // `trim` changes the value, and JSON has only finite numbers.
       case 'trim':
-      // JSON has no other numbers.
       case 'finite':
         return jsonSchema;
       case 'check':
       case 'raw_check':
       case 'check_items':
-        return { ...jsonSchema, ...rule((valibotAction as { readonly message?: unknown }).message) };
+        return { ...jsonSchema, ...rule('message' in valibotAction ? valibotAction.message : undefined) };
       case 'regex':
-        return { ...jsonSchema, pattern: patternOf((valibotAction as { readonly requirement: unknown }).requirement) };
+        return {
+          ...jsonSchema,
+          pattern: patternOf('requirement' in valibotAction ? valibotAction.requirement : undefined),
+        };
       default:
         return null;
     }

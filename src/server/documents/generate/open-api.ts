@@ -57,10 +57,10 @@ export function openApi(comments: ProtocolComments): OpenApi {
   const errors = { ErrorResponse: errorResponse(schemas.of(errorBodySchema)) };
   return {
     openapi: '3.1.0',
-    ...{ info: INFO, 'x-protocol-version': PROTOCOL_VERSION, 'x-limits': LIMITS, 'x-error-codes': HTTP_STATUS },
+    ...HEAD,
     servers: [{ url: DEFAULT_REST_PATH }],
-    ...{ security: SECURITY, tags: tagsOf(paths) },
     paths,
+    ...tagsOf(paths),
     components: {
       schemas: { ...schemas.reachableFrom([paths, errors]), ...errors },
       responses: Object.fromEntries(
@@ -90,6 +90,13 @@ const INFO = {
   license: { name: 'MIT', identifier: 'MIT' },
 };
 const SECURITY = [{ bearer: [] }, { userId: [] }];
+const HEAD = {
+  info: INFO,
+  'x-protocol-version': PROTOCOL_VERSION,
+  'x-limits': LIMITS,
+  'x-error-codes': HTTP_STATUS,
+  security: SECURITY,
+};
 
 function operationOf(name: RestRouteName, schemas: JsonSchemas, comments: ProtocolComments): Operation {
   const description = comments.route(name) ?? UNDOCUMENTED;
@@ -185,7 +192,7 @@ function tagOf(path: string): string {
   return first.endsWith('.json') ? 'documents' : first;
 }
 
-function tagsOf(paths: object): object[] {
+function tagsOf(paths: object): { tags: object[] } {
   const names = new Set(Object.keys(paths).map((path) => tagOf(path)));
-  return Array.from(names, (name) => ({ name, description: `Routes of ${name.replaceAll('-', ' ')}.` }));
+  return { tags: Array.from(names, (name) => ({ name, description: `Routes of ${name.replaceAll('-', ' ')}.` })) };
 }
