@@ -17,6 +17,7 @@ export const PLAIN_CAPABILITIES = [
   'uploads',
   'call-waiting',
   'batch',
+  'threads',
 ] as const;
 /**
  * All capabilities that this package implements. The server enables those that the client offers too. Only a client with

@@ -21,6 +21,7 @@ import { helloSchema, pingSchema, pongSchema } from './handshake.ts';
 import * as receipts from './receipts.ts';
 import * as messages from './messages.ts';
 import * as presence from './presence.ts';
+import * as threads from './threads.ts';
 
 /** Type of {@link REQUEST_SCHEMAS}. */
 export type RequestSchemas = {
@@ -65,6 +66,7 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'message:edit': { req: messages.editMessageSchema, res: messages.messageSchema },
   'message:delete': { req: messages.deleteMessageSchema, res: messages.messageSchema },
   'message:forward': { req: messages.forwardMessageSchema, res: messages.messageSchema },
+  'thread:read': { req: threads.readThreadSchema, res: emptySchema },
   'typing:start': { req: presence.conversationRefSchema, res: emptySchema },
   'typing:stop': { req: presence.conversationRefSchema, res: emptySchema },
   'presence:update': { req: presence.setPresenceSchema, res: presence.presenceUpdateSchema },
@@ -76,6 +78,7 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'conversation:archive': { req: conversations.archiveSchema, res: emptySchema },
   'conversation:mute': { req: conversations.muteSchema, res: emptySchema },
   'conversation:pin': { req: conversations.pinSchema, res: emptySchema },
+  'conversation:mark-unread': { req: threads.markUnreadSchema, res: receipts.readMarkerSchema },
   'conversation:update': { req: conversations.renameSchema, res: conversations.conversationSchema },
   'conversation:add-participants': { req: conversations.addParticipantsSchema, res: conversations.conversationSchema },
   'conversation:remove-participant': { req: conversations.removeParticipantSchema, res: emptySchema },

@@ -20,3 +20,4 @@ export * from './messages.ts';
 export * from './presence.ts';
 export * from './receipts.ts';
 export * from './rest.ts';
+export * from './threads.ts';
