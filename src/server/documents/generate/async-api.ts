@@ -33,6 +33,8 @@ const REQUEST_CAPABILITIES: { readonly [K in RequestName]?: Capability } = {
   'message:delivered': 'delivered',
   'presence:watch': 'presence-watch',
   'presence:unwatch': 'presence-watch',
+  'conversation:mark-unread': 'threads',
+  'thread:read': 'threads',
   sync: 'rev',
   batch: 'batch',
   'call:sync': 'multi-socket-call',
