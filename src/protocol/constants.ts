@@ -18,6 +18,7 @@ export const PLAIN_CAPABILITIES = [
   'call-waiting',
   'batch',
   'threads',
+  'profiles',
 ] as const;
 /**
  * All capabilities that this package implements. The server enables those that the client offers too. Only a client with
@@ -127,6 +128,10 @@ export const REST_ROUTES = {
   deleteMessage: { method: 'DELETE', path: '/messages/:id' },
   /** Makes previews of the links in a text. Disabled (`UNSUPPORTED`) unless the server's operator enables it. */
   linkPreviews: { method: 'POST', path: '/link-preview' },
+  /** Searches users by name or id. Disabled (`UNSUPPORTED`) unless the server's operator enables it. */
+  searchUsers: { method: 'GET', path: '/users/search' },
+  /** Returns the profile of a user whom the caller may see. */
+  getUser: { method: 'GET', path: '/users/:id' },
 } as const;
 /** Name of a route in {@link REST_ROUTES}. */
 export type RestRouteName = keyof typeof REST_ROUTES;

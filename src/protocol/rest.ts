@@ -15,6 +15,7 @@ import {
   type CreateConversation,
 } from './conversations.ts';
 import { messagePageSchema, messageSchema, type Message, type MessagePage } from './messages.ts';
+import { userListSchema, userSchema, type User, type UserList } from './users.ts';
 import type { RestRouteName } from './constants.ts';
 
 /**
@@ -33,6 +34,8 @@ export interface RestAnswers {
   getMessage: Message;
   deleteMessage: Message;
   linkPreviews: LinkPreviews;
+  searchUsers: UserList;
+  getUser: User;
 }
 
 /** The schema of each route's answer. */
@@ -47,6 +50,8 @@ export const REST_ANSWER_SCHEMAS: { readonly [K in RestRouteName]: v.GenericSche
   getMessage: messageSchema,
   deleteMessage: messageSchema,
   linkPreviews: linkPreviewsSchema,
+  searchUsers: userListSchema,
+  getUser: userSchema,
 };
 
 /** Validates a number in a query string: digits only, without sign or whitespace. */
@@ -102,6 +107,12 @@ export interface SearchQuery extends PagedQuery {
   conversationId?: string | undefined;
 }
 
+/** Query of `searchUsers`. */
+export interface SearchUsersQuery {
+  query: string;
+  limit?: number | undefined;
+}
+
 /** Validates {@link ListConversationsQuery}. */
 export const listConversationsQuerySchema = v.object({
   limit,
@@ -141,6 +152,11 @@ export const searchQuerySchema = v.object({
   limit,
   paged,
 }) satisfies v.GenericSchema<unknown, SearchQuery>;
+/** Validates {@link SearchUsersQuery}. */
+export const searchUsersQuerySchema = v.object({
+  query: v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.userSearchLength)),
+  limit: digits(1, LIMITS.foundUsers),
+}) satisfies v.GenericSchema<unknown, SearchUsersQuery>;
 /** Validates {@link CreateConversation}. */
 export const createConversationBodySchema: v.GenericSchema<unknown, CreateConversation> = createConversationSchema;
 
@@ -156,6 +172,8 @@ export const REST_INPUT_SCHEMAS = {
   getMessage: {},
   deleteMessage: {},
   linkPreviews: { body: linkPreviewsRequestSchema },
+  searchUsers: { query: searchUsersQuerySchema },
+  getUser: {},
 } as const satisfies {
   readonly [K in RestRouteName]: { readonly query?: v.GenericSchema; readonly body?: v.GenericSchema };
 };

@@ -79,4 +79,10 @@ export const REST_HANDLERS: RestHandlers = {
     const { text } = parseInput(INPUT.linkPreviews.body, await readJson(request));
     return { body: { previews: await services.linkPreviews.previews(caller, text) } };
   },
+  async searchUsers({ services, caller, query }) {
+    return { body: await services.profiles.search(caller, parseInput(INPUT.searchUsers.query, query)) };
+  },
+  async getUser({ services, caller, id }) {
+    return { body: await services.profiles.getOne(caller, parseInput(idSchema, id)) };
+  },
 };

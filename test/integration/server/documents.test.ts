@@ -81,7 +81,7 @@ describe('the OpenAPI document describes what the server answers', () => {
   let contract: RestContract;
   let message: Message;
   beforeAll(async () => {
-    files = await startFileServer({ config: { linkPreviews: true } });
+    files = await startFileServer({ config: { linkPreviews: true, userSearch: true } });
     contract = new RestContract(await documentOf<OpenApi>(files.url, 'openapi'));
     const { conversationId, ann } = files;
     const attachment = await files.upload(Buffer.from('a file'));
@@ -129,6 +129,8 @@ describe('the OpenAPI document describes what the server answers', () => {
       ['GET', `/messages/${message.id}`],
       ['DELETE', `/messages/${message.id}`],
       ['POST', '/link-preview', { json: { text: 'no link' } }],
+      ['GET', '/users/search?query=bo&limit=5'],
+      ['GET', '/users/bob'],
       ['GET', file],
       ['GET', file, { headers: { range: 'bytes=0-2' } }],
       ['HEAD', file],

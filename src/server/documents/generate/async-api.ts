@@ -35,6 +35,11 @@ const REQUEST_CAPABILITIES: { readonly [K in RequestName]?: Capability } = {
   'presence:unwatch': 'presence-watch',
   'conversation:mark-unread': 'threads',
   'thread:read': 'threads',
+  'user:block': 'profiles',
+  'user:blocked': 'profiles',
+  'user:get': 'profiles',
+  'user:search': 'profiles',
+  'user:update': 'profiles',
   sync: 'rev',
   batch: 'batch',
   'call:sync': 'multi-socket-call',
@@ -46,6 +51,8 @@ const PUSH_CAPABILITIES: { readonly [K in PushName]?: Capability } = {
   batch: 'batch',
   'read-receipt:collected': 'batch',
   'encryption:keys-changed': 'mailbox',
+  'user:block-changed': 'profiles',
+  'user:updated': 'profiles',
 };
 
 /** Generates the AsyncAPI document of the socket protocol, as the server sees it: it receives requests and sends pushes. */
