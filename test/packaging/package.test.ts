@@ -196,10 +196,9 @@ test('npx lumen-comm-server --help describes the command', async () => {
   expect(code).toBe(0);
 });
 
-test.each([
-  ['this Node', process.execPath],
-  ...(older === undefined ? [] : [[`an older Node (${older.version})`, older.file] as const]),
-])('the server of the package serves its documents, on %s', async (_, node) => {
+const nodes: [name: string, file: string][] = [['this Node', process.execPath]];
+if (older !== undefined) nodes.push([`an older Node (${older.version})`, older.file]);
+test.each(nodes)('the server of the package serves its documents, on %s', async (_, node) => {
   const script = `
     import openapi from 'lumen-comm-server/openapi.json' with { type: 'json' };
     import { createCommunicationRoutes } from 'lumen-comm-server';
