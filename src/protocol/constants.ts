@@ -17,6 +17,7 @@ export const PLAIN_CAPABILITIES = [
   'uploads',
   'call-waiting',
   'batch',
+  'moderation',
 ] as const;
 /**
  * All capabilities that this package implements. The server enables those that the client offers too. Only a client with
@@ -108,6 +109,7 @@ export const REST_ROUTES = {
   getConversation: { method: 'GET', path: '/conversations/:id' },
   listMembers: { method: 'GET', path: '/conversations/:id/members' },
   listMessages: { method: 'GET', path: '/conversations/:id/messages' },
+  listPinned: { method: 'GET', path: '/conversations/:id/pinned' },
   listChanges: { method: 'GET', path: '/conversations/:id/changes' },
   searchMessages: { method: 'GET', path: '/messages/search' },
   getMessage: { method: 'GET', path: '/messages/:id' },

@@ -6,6 +6,7 @@ import type * as files from './files.ts';
 import type { Hello, Ping, Pong } from './handshake.ts';
 import type * as receipts from './receipts.ts';
 import type * as messages from './messages.ts';
+import type * as moderation from './moderation.ts';
 import type * as presence from './presence.ts';
 
 /** Prefix of client-to-server events: `nk:<name>` with one object argument. */
@@ -22,6 +23,8 @@ export interface Requests {
   'message:edit': { req: messages.EditMessage & messages.ChangeOnce; res: messages.Message };
   'message:delete': { req: messages.DeleteMessage & messages.ChangeOnce; res: messages.Message };
   'message:forward': { req: messages.ForwardMessage; res: messages.Message };
+  'message:pin': { req: moderation.PinMessage & messages.ChangeOnce; res: messages.Message };
+  'message:report': { req: moderation.ReportMessage; res: null };
   'typing:start': { req: presence.ConversationRef; res: null };
   'typing:stop': { req: presence.ConversationRef; res: null };
   'presence:update': { req: presence.SetPresence; res: presence.PresenceUpdate };

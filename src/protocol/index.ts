@@ -17,6 +17,8 @@ export * from './handshake.ts';
 export * from './limits.ts';
 export * from './link-previews.ts';
 export * from './messages.ts';
+export * from './metadata.ts';
+export * from './moderation.ts';
 export * from './presence.ts';
 export * from './receipts.ts';
 export * from './rest.ts';

@@ -1,10 +1,12 @@
 import { BATCH_LIMITS } from './batches.ts';
+import { METADATA_LIMITS } from './metadata.ts';
 import { PAGE_LIMITS } from './page-limits.ts';
 
 /** All limits of the wire. Lengths are counted in UTF-16 code units, except for names that contain `bytes`. */
 export const LIMITS = {
   ...PAGE_LIMITS,
   ...BATCH_LIMITS,
+  ...METADATA_LIMITS,
   /** Length of user, conversation, message, call, session and client ids. */
   idLength: 256,
   /** Default of a server's `maxMessageLength`, which `comm:hello` announces. */
@@ -27,6 +29,13 @@ export const LIMITS = {
   /** Parts in one answer about an upload to the storage of a server. */
   uploadParts: 50,
   urlLength: 4_096,
+  /** Pinned messages of one conversation. */
+  pinnedMessages: 100,
+  /** Reason and comment of a report. */
+  reasonLength: 100,
+  commentLength: 2_000,
+  /** Text of an encrypted message in a report. */
+  reportedLength: 16_384,
   /** Length of the base64 ciphertext of one envelope, including prekey header and padding. */
   ciphertextLength: 131_072,
   /** The same for the envelope of a deletion or reaction. */

@@ -1,9 +1,10 @@
 import * as v from 'valibot';
 import { isAttachmentUrl } from './attachment-url.ts';
 import { changeEnvelopeSchema, envelopeSchema, type DecryptionFailure, type EncryptedEnvelope } from './encryption.ts';
-import { counterSchema, idSchema, mimeTypeSchema, timeSchema, wellFormed } from './common-schemas.ts';
+import { counterSchema, idSchema, metadataSchema, mimeTypeSchema, timeSchema, wellFormed } from './common-schemas.ts';
 import { linkPreviewSchema, type LinkPreview } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
+import type { JsonObject } from './metadata.ts';
 import {
   MESSAGE_STATUSES,
   MESSAGE_TYPES,
@@ -68,6 +69,12 @@ export interface Reaction {
   unauthenticated?: string[] | undefined;
 }
 
+/** Who pinned a message, and when (ISO 8601). */
+export interface Pin {
+  by: string;
+  at: string;
+}
+
 /** The original of a forwarded message. */
 export interface ForwardedFrom {
   conversationId: string;
@@ -113,8 +120,14 @@ export interface Message {
   forwardedFrom?: ForwardedFrom | undefined;
   /** A preview of a link in `content`, as the sender's client made it. */
   linkPreview?: LinkPreview | undefined;
+  /** Data of the app. */
+  metadata?: JsonObject | undefined;
+  /** Set while the message is pinned in its conversation. Only the server says so, of an encrypted message too. */
+  pinned?: Pin | undefined;
   /** When the message was deleted. */
   deletedAt?: string | undefined;
+  /** Who deleted the message; absent in tombstones of earlier versions, which only senders could make. */
+  deletedBy?: string | undefined;
   /**
    * True if only the server says that this encrypted message was deleted: its content stays on this device. Set by the client;
    * never on the wire.
@@ -177,6 +190,9 @@ export const reactionSchema = v.object({
   users: v.array(v.string()),
 }) satisfies v.GenericSchema<unknown, Reaction>;
 
+/** Validates {@link Pin}. */
+export const messagePinSchema = v.object({ by: v.string(), at: timeSchema }) satisfies v.GenericSchema<unknown, Pin>;
+
 /** Validates {@link Message}. */
 export const messageSchema = v.object({
   id: v.string(),
@@ -200,7 +216,10 @@ export const messageSchema = v.object({
   reactionEnvelopes: v.optional(v.array(envelopeSchema)),
   forwardedFrom: v.optional(v.object({ conversationId: v.string(), messageId: v.string() })),
   linkPreview: v.optional(linkPreviewSchema),
+  metadata: v.optional(metadataSchema),
+  pinned: v.optional(messagePinSchema),
   deletedAt: v.optional(timeSchema),
+  deletedBy: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, Message>;
 
 // Requests
@@ -219,6 +238,8 @@ export interface SendMessage {
   envelope?: EncryptedEnvelope | undefined;
   /** A preview of a link in `content`; not in encrypted messages. */
   linkPreview?: LinkPreview | undefined;
+  /** Data of the app, at most `LIMITS.metadataBytes` of JSON; an empty object is none. Not in encrypted messages, whose envelope has it. */
+  metadata?: JsonObject | undefined;
   /** A UUIDv7 that the client chooses. A repeated id is answered with the message already stored. */
   clientId?: string | undefined;
   /**
@@ -246,6 +267,7 @@ export const sendMessageSchema = v.object({
   encrypted: v.optional(v.boolean()),
   envelope: v.optional(envelopeSchema),
   linkPreview: v.optional(linkPreviewSchema),
+  metadata: v.optional(metadataSchema),
   clientId: v.optional(idSchema),
   afterClientId: v.optional(idSchema),
 }) satisfies v.GenericSchema<unknown, SendMessage>;
@@ -264,10 +286,12 @@ export interface ChangeOnce {
 export interface EditMessage extends MessageRef {
   /** The new text, or a placeholder for an encrypted message. */
   content: string;
+  /** Replaces the data of the app; an empty object removes it. If absent, it stays. Not for encrypted messages. */
+  metadata?: JsonObject | undefined;
   /** The new text, encrypted. Required for encrypted messages, not allowed for others. */
   envelope?: EncryptedEnvelope | undefined;
 }
-/** Deletes one of the caller's own messages. */
+/** Deletes one of the caller's own messages or, as owner or admin of a group, any message in it. */
 export interface DeleteMessage extends MessageRef {
   /** The encrypted deletion, by which readers of an encrypted message recognise a genuine one. Not allowed for others. */
   envelope?: EncryptedEnvelope | undefined;
@@ -302,6 +326,7 @@ export const deleteMessageSchema = v.object({
 export const editMessageSchema = v.object({
   ...changed,
   content: v.pipe(v.string(), v.nonEmpty(), v.maxLength(LIMITS.bodyBytes), wellFormed),
+  metadata: v.optional(metadataSchema),
   envelope: v.optional(envelopeSchema),
 }) satisfies v.GenericSchema<unknown, EditMessage & ChangeOnce>;
 /** Validates {@link ReactToMessage} and {@link ChangeOnce}. */

@@ -28,6 +28,7 @@ export interface RestAnswers {
   getConversation: Conversation;
   listMembers: MemberPage;
   listMessages: Message[] | MessagePage;
+  listPinned: MessagePage;
   listChanges: Changes;
   searchMessages: Message[] | MessagePage;
   getMessage: Message;
@@ -42,6 +43,7 @@ export const REST_ANSWER_SCHEMAS: { readonly [K in RestRouteName]: v.GenericSche
   getConversation: conversationSchema,
   listMembers: memberPageSchema,
   listMessages: v.union([v.array(messageSchema), messagePageSchema]),
+  listPinned: messagePageSchema,
   listChanges: changesSchema,
   searchMessages: v.union([v.array(messageSchema), messagePageSchema]),
   getMessage: messageSchema,
@@ -86,6 +88,12 @@ export interface ListMessagesQuery extends PagedQuery {
   after?: string | undefined;
   around?: string | undefined;
 }
+/** Query of `listPinned`. */
+export interface ListPinnedQuery {
+  limit?: number | undefined;
+  /** Number of messages to skip. */
+  offset?: number | undefined;
+}
 /** Query of `listChanges`. */
 export interface ListChangesQuery {
   /** Only changes with a greater `rev` are returned. */
@@ -117,6 +125,11 @@ export const listMessagesQuerySchema = v.pipe(
     'before, after and around cannot be combined',
   ),
 ) satisfies v.GenericSchema<unknown, ListMessagesQuery>;
+/** Validates {@link ListPinnedQuery}. */
+export const listPinnedQuerySchema = v.object({
+  limit,
+  offset: digits(0, LIMITS.pinnedMessages),
+}) satisfies v.GenericSchema<unknown, ListPinnedQuery>;
 /** Validates {@link ListChangesQuery}. */
 export const listChangesQuerySchema = v.object({
   after: v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'must be a whole number'), v.transform(Number)),

@@ -18,6 +18,8 @@ export const HANDLERS = {
   'message:edit': messages.onMessageEdit,
   'message:delete': messages.onMessageDelete,
   'message:forward': messages.onMessageForward,
+  'message:pin': messages.onMessagePin,
+  'message:report': messages.onMessageReport,
   'typing:start': presence.onTypingStart,
   'typing:stop': presence.onTypingStop,
   'presence:update': presence.onPresenceUpdate,

@@ -6,6 +6,7 @@ import {
   listConversationsQuerySchema,
   listMembersQuerySchema,
   listMessagesQuerySchema,
+  listPinnedQuerySchema,
   searchQuerySchema,
   type RestAnswers,
 } from '../../protocol/rest.ts';
@@ -64,6 +65,11 @@ export const REST_HANDLERS: RestHandlers = {
     services.budgets.chargeRequest(caller, pageWork(wanted.limit));
     const page = await services.history.page(caller.userId, parseInput(idSchema, id), wanted);
     return { json: paged === undefined ? page.messages : `{"messages":${page.messages},"hasMore":${page.hasMore}}` };
+  },
+  async listPinned({ services, caller, id, query }) {
+    const page = parseInput(listPinnedQuerySchema, query);
+    services.budgets.chargeRequest(caller, pageWork(page.limit));
+    return { body: await services.history.pinned(caller.userId, parseInput(idSchema, id), page) };
   },
   async listChanges({ services, caller, id, query }) {
     const page = parseInput(listChangesQuerySchema, query);

@@ -83,6 +83,14 @@ export interface MessagesTable {
   link_preview: string | null;
   /** JSON array of envelopes, one per user. */
   reaction_envelopes: string | null;
+  /** JSON object of the app. */
+  metadata: string | null;
+  /** User who pinned the message, when, and the conversation's `rev` then; null if it isn't pinned. */
+  pinned_by: string | null;
+  pinned_at: Time | null;
+  pinned_rev: number | null;
+  /** Null for tombstones of earlier versions, which only senders could make. */
+  deleted_by: string | null;
 }
 
 /** Receipts per message, as LumenJS writes and reads them. */
@@ -168,6 +176,28 @@ export interface IdempotencyKeysTable {
   applied_at: Time;
 }
 
+/** Reports about messages. */
+export interface ReportsTable {
+  id: Generated<number>;
+  conversation_id: string;
+  /** Id on the wire. */
+  message_id: string;
+  /** Sender of the message. */
+  sender_id: string;
+  reporter_id: string;
+  reason: string;
+  comment: string | null;
+  /** JSON of the message as the server had it at the time of the report. */
+  message: string;
+  /** Text of an encrypted message, as the reporter claims it. */
+  content: string | null;
+  created_at: Time;
+  /** Null while the report is open. */
+  resolved_at: Time | null;
+  resolved_by: string | null;
+  resolution: string | null;
+}
+
 /** Calls that have not ended, and ended ones without a log message. */
 export interface CallsTable {
   id: string;
@@ -243,6 +273,7 @@ export interface Tables {
   comm_departures: DeparturesTable;
   comm_applied: IdempotencyKeysTable;
   comm_calls: CallsTable;
+  comm_reports: ReportsTable;
   comm_search_state: SearchStateTable;
   comm_search_stale: SearchStaleTable;
   comm_files: FilesTable;

@@ -15,6 +15,7 @@ import { storeAttachments, type Attachments } from '../../store/queries/stored-a
 import { rowIdOf, wireId } from '../../store/queries/rows.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { checkRecipient } from '../e2ee/check-envelope.ts';
+import { writeMetadata } from './metadata.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
 
 /** What became of one message. `isNew` is false if it was stored before. */
@@ -174,7 +175,7 @@ function rejectionOf(error: unknown): SendOutcome {
 }
 
 function columnsOf(request: SendMessage, replyTo: string | undefined): ChosenColumns {
-  const { content, type, envelope, linkPreview, clientId } = request;
+  const { content, type, envelope, linkPreview, metadata, clientId } = request;
   return {
     content: envelope === undefined ? content : JSON.stringify(envelope),
     type,
@@ -183,6 +184,7 @@ function columnsOf(request: SendMessage, replyTo: string | undefined): ChosenCol
     encrypted: envelope === undefined ? 0 : 1,
     client_id: clientId ?? null,
     link_preview: linkPreview === undefined ? null : JSON.stringify(linkPreview),
+    metadata: writeMetadata(metadata),
   };
 }
 

@@ -23,6 +23,9 @@ export interface HistoryPage {
  */
 const LARGE_BYTES = 4_096;
 
+/** Place of the size of a row behind its columns. */
+const BYTES_AT = MESSAGE_COLUMNS.length;
+
 const LARGE_COLUMNS = new Set<string>(['messages.content', 'messages.attachment', 'messages.reaction_envelopes']);
 
 /** The columns of {@link MessageTuple}; those of a large message that can be large are null. */
@@ -72,12 +75,12 @@ export function* pageAfter(conversationId: string, seq: number, size: PageSize):
 
 function* cutPage(found: readonly MessageTuple[], size: PageSize): Work<HistoryPage> {
   const count = countFitting(
-    found.map((row) => ({ bytes: row[19] ?? 0 })),
+    found.map((row) => ({ bytes: row[BYTES_AT] ?? 0 })),
     size,
   );
   const rows = found.slice(0, count);
   for (const row of rows) {
-    if ((row[19] ?? 0) <= LARGE_BYTES) continue;
+    if ((row[BYTES_AT] ?? 0) <= LARGE_BYTES) continue;
     const large = yield* first(selectLarge({ id: row[0] }));
     if (large !== undefined) [row[3], row[6], row[18]] = large;
   }

@@ -1,4 +1,5 @@
 import { linkPreviewSchema } from '../../../protocol/link-previews.ts';
+import { metadataSchema } from '../../../protocol/common-schemas.ts';
 import * as v from 'valibot';
 import { type Participant } from '../../../protocol/conversations.ts';
 import { envelopeSchema, type EncryptedEnvelope } from '../../../protocol/encryption.ts';
@@ -27,6 +28,10 @@ export interface MessageRow {
   forwarded_from_message_id: string | null;
   link_preview: string | null;
   reaction_envelopes: string | null;
+  metadata: string | null;
+  pinned_by: string | null;
+  pinned_at: string | null;
+  deleted_by: string | null;
 }
 
 /** A {@link MessageRow} as an array, in the order of `MESSAGE_COLUMNS`, with its stored size where it was asked for. */
@@ -50,6 +55,10 @@ export type MessageTuple = [
   forwardedFromMessageId: string | null,
   linkPreview: string | null,
   reactionEnvelopes: string | null,
+  metadata: string | null,
+  pinnedBy: string | null,
+  pinnedAt: string | null,
+  deletedBy: string | null,
   bytes?: number,
 ];
 
@@ -145,7 +154,15 @@ export function toMessage(row: MessageRow, { status, readBy, reactions }: Messag
     const linkPreview = parsed(linkPreviewSchema, row.link_preview);
     if (linkPreview !== undefined) message.linkPreview = linkPreview;
   }
+  if (row.metadata !== null && !deleted) {
+    const metadata = parsed(metadataSchema, row.metadata);
+    if (metadata !== undefined) message.metadata = metadata;
+  }
+  if (row.pinned_by !== null && row.pinned_at !== null) {
+    message.pinned = { by: row.pinned_by, at: isoTime(row.pinned_at) };
+  }
   if (row.deleted_at !== null) message.deletedAt = isoTime(row.deleted_at);
+  if (deleted && row.deleted_by !== null) message.deletedBy = row.deleted_by;
   return message;
 }
 
@@ -191,6 +208,10 @@ export function messageJson(row: MessageTuple, { status, readBy, reactions }: Me
     fromMessage,
     linkPreview,
     encryptedReactions,
+    metadata,
+    pinnedBy,
+    pinnedAt,
+    deletedBy,
   ] = row;
   const deleted = deletedAt !== null;
   const envelope = encrypted !== 0 && content !== '' ? parsed(envelopeSchema, content) : undefined;
@@ -215,7 +236,12 @@ export function messageJson(row: MessageTuple, { status, readBy, reactions }: Me
     json += `,"forwardedFrom":{"conversationId":${quote(fromConversation)},"messageId":${quote(fromMessage)}}`;
   }
   if (linkPreview !== null) json += field('linkPreview', parsed(linkPreviewSchema, linkPreview));
+  if (metadata !== null && !deleted) json += field('metadata', parsed(metadataSchema, metadata));
+  if (pinnedBy !== null && pinnedAt !== null) {
+    json += `,"pinned":{"by":${quote(pinnedBy)},"at":${quote(isoTime(pinnedAt))}}`;
+  }
   if (deletedAt !== null) json += `,"deletedAt":${quote(isoTime(deletedAt))}`;
+  if (deleted && deletedBy !== null) json += `,"deletedBy":${quote(deletedBy)}`;
   return `${json}}`;
 }
 

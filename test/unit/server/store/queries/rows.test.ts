@@ -27,6 +27,10 @@ const row: MessageRow = {
   forwarded_from_message_id: null,
   link_preview: null,
   reaction_envelopes: null,
+  metadata: null,
+  pinned_by: null,
+  pinned_at: null,
+  deleted_by: null,
 };
 const context = { status: 'sent' as const, readBy: [], reactions: [] };
 const message = (changes: Partial<MessageRow> = {}) => toMessage({ ...row, ...changes }, context);
