@@ -82,7 +82,7 @@ export interface ServerHooks {
     | ((
         message: Readonly<ProposedMessage>,
         callerId: string,
-      ) => Partial<ProposedMessage> | void | Promise<Partial<ProposedMessage> | void>)
+      ) => Partial<ProposedMessage> | undefined | Promise<Partial<ProposedMessage> | undefined>)
     | undefined;
   /**
    * Called after a report was stored. Its failure is logged and doesn't affect the reporter.

@@ -48,7 +48,7 @@ export class MessagePolicy {
   /**
    * Asks about messages of one conversation and stores the accepted ones.
    *
-   * @param store - queues the messages when it is called; never rejects
+   * @param store - never rejects
    * @returns the result of each request. Never rejects.
    */
   async send(
@@ -60,13 +60,11 @@ export class MessagePolicy {
     const hook = this.#hookFor(caller);
     if (hook === undefined) return await store(requests);
     const asked = this.#verdictsOf(hook, caller, conversationId, requests);
-    const { verdicts, storing } = await this.#inOrder(caller, conversationId, async () => {
+    const { verdicts, stored } = await this.#inOrder(caller, conversationId, async () => {
       const verdicts = await Promise.all(asked);
       const accepted = verdicts.flatMap((verdict) => ('accepted' in verdict ? [verdict.accepted] : []));
-      // What is sent later waits until these are queued, not until they are stored.
-      return { verdicts, storing: accepted.length === 0 ? Promise.resolve([]) : store(accepted) };
+      return { verdicts, stored: accepted.length === 0 ? [] : await store(accepted) };
     });
-    const stored = await storing;
     for (const [at, request] of requests.entries()) {
       const key = keyOf(caller, request);
       if (key !== undefined && this.#verdicts.get(key) === asked[at]) this.#verdicts.delete(key);
@@ -207,7 +205,8 @@ export class MessagePolicy {
     if (isSealed || result === undefined || result === null) return {};
     const { content = proposed.content, metadata } = this.#requireValid(() => parseInput(changesSchema, result));
     // A copy that has the field without a value removes the data.
-    const removes = metadata === undefined && proposed.metadata !== undefined && 'metadata' in (result as object);
+    const hasField = typeof result === 'object' && 'metadata' in result;
+    const removes = hasField && metadata === undefined && proposed.metadata !== undefined;
     const isChanged = JSON.stringify(metadata) !== JSON.stringify(proposed.metadata);
     return {
       ...(content !== proposed.content && { content }),
