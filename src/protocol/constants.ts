@@ -17,6 +17,7 @@ export const PLAIN_CAPABILITIES = [
   'uploads',
   'call-waiting',
   'batch',
+  'threads',
   'moderation',
 ] as const;
 /**

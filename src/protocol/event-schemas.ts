@@ -22,6 +22,7 @@ import * as receipts from './receipts.ts';
 import * as messages from './messages.ts';
 import * as moderation from './moderation.ts';
 import * as presence from './presence.ts';
+import * as threads from './threads.ts';
 
 /** Type of {@link REQUEST_SCHEMAS}. */
 export type RequestSchemas = {
@@ -66,6 +67,7 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'message:edit': { req: messages.editMessageSchema, res: messages.messageSchema },
   'message:delete': { req: messages.deleteMessageSchema, res: messages.messageSchema },
   'message:forward': { req: messages.forwardMessageSchema, res: messages.messageSchema },
+  'thread:read': { req: threads.readThreadSchema, res: emptySchema },
   'message:pin': { req: moderation.pinMessageSchema, res: messages.messageSchema },
   'message:report': { req: moderation.reportMessageSchema, res: emptySchema },
   'typing:start': { req: presence.conversationRefSchema, res: emptySchema },
@@ -79,6 +81,7 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'conversation:archive': { req: conversations.archiveSchema, res: emptySchema },
   'conversation:mute': { req: conversations.muteSchema, res: emptySchema },
   'conversation:pin': { req: conversations.pinSchema, res: emptySchema },
+  'conversation:mark-unread': { req: threads.markUnreadSchema, res: receipts.readMarkerSchema },
   'conversation:update': { req: conversations.renameSchema, res: conversations.conversationSchema },
   'conversation:add-participants': { req: conversations.addParticipantsSchema, res: conversations.conversationSchema },
   'conversation:remove-participant': { req: conversations.removeParticipantSchema, res: emptySchema },

@@ -8,6 +8,7 @@ import type * as receipts from './receipts.ts';
 import type * as messages from './messages.ts';
 import type * as moderation from './moderation.ts';
 import type * as presence from './presence.ts';
+import type * as threads from './threads.ts';
 
 /** Prefix of client-to-server events: `nk:<name>` with one object argument. */
 export const REQUEST_PREFIX = 'nk:';
@@ -23,6 +24,7 @@ export interface Requests {
   'message:edit': { req: messages.EditMessage & messages.ChangeOnce; res: messages.Message };
   'message:delete': { req: messages.DeleteMessage & messages.ChangeOnce; res: messages.Message };
   'message:forward': { req: messages.ForwardMessage; res: messages.Message };
+  'thread:read': { req: threads.ReadThread; res: null };
   'message:pin': { req: moderation.PinMessage & messages.ChangeOnce; res: messages.Message };
   'message:report': { req: moderation.ReportMessage; res: null };
   'typing:start': { req: presence.ConversationRef; res: null };
@@ -36,6 +38,7 @@ export interface Requests {
   'conversation:archive': { req: conversations.ArchiveConversation; res: null };
   'conversation:mute': { req: conversations.MuteConversation; res: null };
   'conversation:pin': { req: conversations.PinConversation; res: null };
+  'conversation:mark-unread': { req: threads.MarkUnread; res: receipts.ReadMarker };
   'conversation:update': { req: conversations.RenameConversation; res: conversations.Conversation };
   'conversation:add-participants': { req: conversations.AddParticipants; res: conversations.Conversation };
   'conversation:remove-participant': { req: conversations.RemoveParticipant; res: null };

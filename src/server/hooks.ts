@@ -6,12 +6,22 @@ import type { Message, SendMessage } from '../protocol/messages.ts';
  */
 export interface ProposedMessage extends Pick<
   SendMessage,
-  'conversationId' | 'content' | 'replyTo' | 'attachment' | 'attachments' | 'linkPreview' | 'metadata' | 'clientId'
+  | 'conversationId'
+  | 'content'
+  | 'replyTo'
+  | 'attachment'
+  | 'attachments'
+  | 'linkPreview'
+  | 'metadata'
+  | 'mentions'
+  | 'threadId'
+  | 'alsoInConversation'
+  | 'clientId'
 > {
   readonly senderId: string;
   readonly type: Message['type'];
   readonly encrypted?: boolean | undefined;
-  /** Id of the message that is edited; absent for a new one. `metadata` is then what the edit replaces. */
+  /** Id of the message that is edited; absent for a new one. `metadata` and `mentions` are then what the edit replaces. */
   readonly messageId?: string | undefined;
 }
 
@@ -70,7 +80,7 @@ export interface ServerHooks {
   beforeUpload?: ((file: ReceivedFile) => void | Promise<void>) | undefined;
   /**
    * Reviews a message before it is stored, a forwarded one too, and each edit. Returns nothing to accept it, or an object whose
-   * `content` and `metadata` replace those of the message, such as a changed copy of it. A CommError that it throws is sent to
+   * `content`, `metadata` and `mentions` replace those of the message, such as a changed copy of it. A CommError that it throws is sent to
    * the sender. An encrypted message can only be accepted or refused.
    *
    * Called once per message: a message that is sent again with the same client id is not reviewed again once it is stored. What a

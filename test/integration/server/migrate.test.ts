@@ -23,6 +23,12 @@ const versions = (db: DatabaseSync) =>
 const ADDED = {
   link_preview: null,
   reaction_envelopes: null,
+  thread_id: null,
+  side: 0,
+  side_seq: 0,
+  thread_seq: null,
+  thread: null,
+  mentions: null,
   metadata: null,
   pinned_by: null,
   pinned_at: null,

@@ -8,6 +8,7 @@ import { MessageService } from './message-service.ts';
 import { ReceiptService } from './receipt-service.ts';
 import { SendService } from './send-service.ts';
 import { SyncService } from './sync-service.ts';
+import { ThreadService } from './thread-service.ts';
 
 /** Services of durable chat state. */
 export interface ChatServices {
@@ -19,6 +20,7 @@ export interface ChatServices {
   readonly conversations: ConversationService;
   readonly membership: MembershipService;
   readonly sync: SyncService;
+  readonly threads: ThreadService;
 }
 
 /** Constructs the chat services. */
@@ -34,5 +36,6 @@ export function createChatServices(deps: ServiceDeps): ChatServices {
     conversations,
     membership: new MembershipService(deps, conversations),
     sync: new SyncService(deps),
+    threads: new ThreadService(deps),
   };
 }

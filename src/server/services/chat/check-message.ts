@@ -13,14 +13,15 @@ type Limits = Pick<ResolvedConfig, 'maxMessageLength' | 'fileUpload'>;
  * @throws CommError `INVALID`, `FORBIDDEN`, `MESSAGE_TOO_LONG`, `FILE_TOO_LARGE`, `MIME_TYPE_NOT_ALLOWED`
  */
 export function checkMessage(userId: string, message: SendMessage, limits: Limits): void {
-  const { encrypted = false, envelope, linkPreview, metadata } = message;
+  const { encrypted = false, envelope, linkPreview, metadata, mentions, threadId, alsoInConversation } = message;
   const attachments = attachmentsOf(message);
   checkLength(message.content, limits);
   for (const attachment of attachments) checkAttachment(attachment, limits);
   if (encrypted !== (envelope !== undefined))
     throw invalid('envelope must be present if and only if encrypted is true');
   if (envelope !== undefined) checkSender(userId, envelope);
-  if (metadata !== undefined && encrypted) throw invalid('metadata of an encrypted message must be in its envelope');
+  checkReadable({ mentions, metadata, envelope });
+  if (alsoInConversation === true && threadId === undefined) throw invalid('alsoInConversation requires threadId');
   if (linkPreview !== undefined && (encrypted || !message.content.includes(linkPreview.url))) {
     throw invalid('linkPreview.url must be a link in content, which must not be encrypted');
   }
@@ -34,13 +35,22 @@ export function checkMessage(userId: string, message: SendMessage, limits: Limit
  *
  * @throws CommError `INVALID`, `FORBIDDEN`, `MESSAGE_TOO_LONG`
  */
-export function checkEdit(userId: string, { content, envelope, metadata }: EditMessage, limits: Limits): void {
+export function checkEdit(userId: string, edit: EditMessage, limits: Limits): void {
+  const { content, envelope } = edit;
   checkLength(content, limits);
-  if (envelope === undefined) {
-    if (content.trim() === '') throw invalid('content must not be empty');
-    return;
-  }
-  checkSender(userId, envelope);
+  if (envelope !== undefined) checkSender(userId, envelope);
+  else if (content.trim() === '') throw invalid('content must not be empty');
+  checkReadable(edit);
+}
+
+/** Mentions and metadata of an encrypted message are in its envelope. @throws CommError `INVALID` */
+function checkReadable({
+  mentions = [],
+  metadata,
+  envelope,
+}: Pick<EditMessage, 'mentions' | 'metadata' | 'envelope'>): void {
+  if (envelope === undefined) return;
+  if (mentions.length > 0) throw invalid('mentions of an encrypted message must be in its envelope');
   if (metadata !== undefined) throw invalid('metadata of an encrypted message must be in its envelope');
 }
 

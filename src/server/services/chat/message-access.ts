@@ -5,11 +5,11 @@ import type { MessageRow } from '../../store/queries/rows.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { forbidden, invalid, notFound } from '../errors.ts';
 
-/** What a user does with a message, besides reading it. */
-export type MessageAction = 'edit' | 'delete' | 'react' | 'pin' | 'report' | 'forward';
+/** What a user does with a message. */
+export type MessageAction = 'read' | 'edit' | 'delete' | 'react' | 'pin' | 'report' | 'forward';
 
 /**
- * Returns a message that a user wants to change, by its id or by the client id that the user chose. Every rule about who may do
+ * Returns a message that a user wants to read or change, by its id or by the client id that the user chose. Every rule about who may do
  * what with a message of a conversation is checked here.
  *
  * @throws CommError `NOT_FOUND` if the user isn't a member or the message isn't in the conversation, `FORBIDDEN`, `INVALID`
@@ -17,7 +17,7 @@ export type MessageAction = 'edit' | 'delete' | 'react' | 'pin' | 'report' | 'fo
 export function* messageFor(
   userId: string,
   { conversationId, messageId }: MessageRef,
-  action: MessageAction,
+  action: MessageAction = 'read',
 ): Work<MessageRow> {
   const member = yield* membershipOf(conversationId, userId);
   const row = member && (yield* findMessage(messageId, userId));

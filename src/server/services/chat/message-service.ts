@@ -21,12 +21,16 @@ import {
 import { pinnedCount, setPin } from '../../store/queries/moderation/pins.ts';
 import { type MessageRow, parseReactionEnvelopes } from '../../store/queries/rows.ts';
 import { mapMessage } from '../../store/queries/message-mapper.ts';
+import { changeMentions, isSameList, replyDeleted } from './thread-changes.ts';
+import { mentionsOf } from '../../store/queries/threads/mentions.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import { isServerWritten, messageFor, type MessageAction } from './message-access.ts';
 import { checkRecipient, checkSender } from '../e2ee/check-envelope.ts';
+import { requireMentioned } from './check-mentions.ts';
 import { checkEdit } from './check-message.ts';
 import { writeMetadata } from './metadata.ts';
+import { pushUpdated } from './push-updated.ts';
 import type { MessagePolicy } from '../moderation/message-policy.ts';
 import type { Caller } from '../ports.ts';
 import { conflict, forbidden } from '../errors.ts';
@@ -45,6 +49,8 @@ const MAX_IDEMPOTENCY_KEYS_PER_USER = 20_000;
 interface Outcome {
   readonly message: Message;
   readonly changed: boolean;
+  /** The root of the thread of a deleted reply. */
+  readonly root?: Message | undefined;
 }
 
 /**
@@ -73,7 +79,7 @@ export class MessageService {
   }
 
   async #edit(caller: Caller, request: EditMessage & ChangeOnce): Promise<Message> {
-    const { content: text, envelope, metadata, ...ref } = request;
+    const { content: text, envelope, mentions, metadata, ...ref } = request;
     const { clock, store } = this.#deps;
     const content = envelope === undefined ? text : JSON.stringify(envelope);
     const apply = function* (row: MessageRow): Work<Outcome> {
@@ -83,12 +89,14 @@ export class MessageService {
         throw conflict('envelope must be present if and only if the message is encrypted');
       }
       const columns = { content, metadata: metadata === undefined ? row.metadata : writeMetadata(metadata) };
-      if (row.content === content && row.metadata === columns.metadata) {
+      const mentioned = mentions !== undefined && !isSameList(mentions, mentionsOf(row)) ? mentions : undefined;
+      if (row.content === content && row.metadata === columns.metadata && mentioned === undefined)
         return { message: yield* mapMessage(row), changed: false };
-      }
+      if (mentioned !== undefined) yield* requireMentioned(row.conversation_id, mentioned);
       if (envelope !== undefined) yield* checkRecipient(row.conversation_id, envelope);
       const edited = yield* editMessage(row, columns, isoNow(clock), yield* takeRev(row.conversation_id));
-      return { message: yield* mapMessage(edited), changed: true };
+      const result = mentioned === undefined ? edited : yield* changeMentions(edited, mentioned);
+      return { message: yield* mapMessage(result), changed: true };
     };
     const { message } = await store.write(
       () => this.#applyOnce(caller, ref, 'edit', apply),
@@ -111,9 +119,11 @@ export class MessageService {
       if (row.deleted_at !== null) return { message: yield* mapMessage(row), changed: false };
       if (envelope !== undefined) yield* checkChange(row, envelope);
       const content = envelope === undefined ? '' : JSON.stringify(envelope);
+      if (row.mentions !== null) yield* changeMentions(row, []);
       const rev = yield* takeRev(row.conversation_id);
       const tombstone = yield* deleteMessage(row, { content, deletedBy: userId }, isoNow(clock), rev);
-      return { message: yield* mapMessage(tombstone), changed: true };
+      const root = yield* replyDeleted(tombstone);
+      return { message: yield* mapMessage(tombstone), changed: true, root };
     };
     const work = (): Work<Outcome> => this.#applyOnce(caller, ref, 'delete', apply);
     const { message } = await store.write(work, (outcome) => {
@@ -122,6 +132,7 @@ export class MessageService {
       const data = { messageId, conversationId, deletedBy: userId, seq, rev };
       broadcaster.toConversation(conversationId, { event: 'message:deleted', data });
       this.#broadcastUpdated(outcome, userId);
+      pushUpdated(broadcaster, outcome.root);
     });
     return message;
   }
@@ -211,9 +222,7 @@ export class MessageService {
   }
 
   #broadcastUpdated({ message, changed }: Outcome, editedBy: string): void {
-    if (!changed) return;
-    const data = { ...message, messageId: message.id, editedBy };
-    this.#deps.broadcaster.toConversation(message.conversationId, { event: 'message:updated', data });
+    if (changed) pushUpdated(this.#deps.broadcaster, message, editedBy);
   }
 }
 

@@ -20,13 +20,14 @@ import type { ServiceDeps } from '../service-deps.ts';
 const HOOK_TIMEOUT_MS = 2_000;
 
 /** What the hook may replace. */
-type Changeable = Pick<SendMessage, 'content' | 'metadata'>;
+type Changeable = Pick<SendMessage, 'content' | 'metadata' | 'mentions'>;
 type Verdict = { readonly accepted: SendMessage } | { readonly rejection: unknown };
 type Sent = PromiseSettledResult<Message>;
 
 const changesSchema = v.object({
   content: v.optional(sendMessageSchema.entries.content),
   metadata: sendMessageSchema.entries.metadata,
+  mentions: sendMessageSchema.entries.mentions,
 });
 
 /**
@@ -92,8 +93,8 @@ export class MessagePolicy {
         return { row, isRepeated: known !== undefined };
       });
       if (isRepeated || row.deleted_at !== null || isServerWritten(row)) return await apply(request);
-      const { content, metadata, envelope } = request;
-      const proposed = { ...proposalOf(row), messageId: wireId(row), clientId, metadata };
+      const { content, metadata, mentions, envelope } = request;
+      const proposed = { ...proposalOf(row), messageId: wireId(row), clientId, metadata, mentions };
       const isEncrypted = envelope !== undefined;
       const changes = await this.#ask(hook, caller, { ...proposed, content: isEncrypted ? '' : content }, isEncrypted);
       const reviewed = { ...request, ...changes };
@@ -203,14 +204,20 @@ export class MessagePolicy {
     const shown = Object.freeze(structuredClone(proposed));
     const result: unknown = await askHook(call, () => hook(shown, userId));
     if (isSealed || result === undefined || result === null) return {};
-    const { content = proposed.content, metadata } = this.#requireValid(() => parseInput(changesSchema, result));
+    const {
+      content = proposed.content,
+      metadata,
+      mentions,
+    } = this.#requireValid(() => parseInput(changesSchema, result));
     // A copy that has the field without a value removes the data.
     const hasField = typeof result === 'object' && 'metadata' in result;
     const removes = hasField && metadata === undefined && proposed.metadata !== undefined;
     const isChanged = JSON.stringify(metadata) !== JSON.stringify(proposed.metadata);
+    const mentionsOthers = mentions !== undefined && JSON.stringify(mentions) !== JSON.stringify(proposed.mentions);
     return {
       ...(content !== proposed.content && { content }),
       ...(removes ? { metadata: {} } : metadata !== undefined && isChanged && { metadata }),
+      ...(mentionsOthers && { mentions }),
     };
   }
 

@@ -19,13 +19,15 @@ export interface Membership {
   readonly role: Role;
   readonly seq: number;
   readonly rev: number;
+  /** `seq` of the first reply that is shown in its thread only. */
+  readonly side_start: number | null;
 }
 
 const selectMembership = statement((p: Params<Pair>) =>
   query
     .selectFrom('conversation_participants as p')
     .innerJoin('conversations as c', 'c.id', 'p.conversation_id')
-    .select(['c.type', 'c.name', 'p.role', 'c.seq', 'c.rev'])
+    .select(['c.type', 'c.name', 'p.role', 'c.seq', 'c.rev', 'c.side_start'])
     .where('p.conversation_id', '=', p.conversationId)
     .where('p.user_id', '=', p.userId),
 );

@@ -25,6 +25,12 @@ export const MESSAGE_COLUMNS = [
   'messages.forwarded_from_message_id',
   'messages.link_preview',
   'messages.reaction_envelopes',
+  'messages.thread_id',
+  'messages.side',
+  'messages.side_seq',
+  'messages.thread_seq',
+  'messages.thread',
+  'messages.mentions',
   'messages.metadata',
   'messages.pinned_by',
   'messages.pinned_at',
@@ -77,6 +83,8 @@ export interface NewMessage {
   readonly createdAt: string;
   readonly seq: number;
   readonly rev: number;
+  /** Number of replies in the conversation that are shown in their threads only. */
+  readonly sideSeq: number;
 }
 
 /** Columns that only changes set. */
@@ -89,7 +97,10 @@ export const UNCHANGED = {
   deleted_by: null,
 } as const;
 
-const insert = statement((p: Params<Omit<MessageRow, 'id' | keyof typeof UNCHANGED>>) =>
+/** The columns that a new message of the server doesn't have. */
+const LATER = { ...UNCHANGED, thread_id: null, side: 0, thread_seq: null, thread: null, mentions: null } as const;
+
+const insert = statement((p: Params<Omit<MessageRow, keyof typeof LATER | 'id'>>) =>
   query
     .insertInto('messages')
     .values({
@@ -113,6 +124,7 @@ const insert = statement((p: Params<Omit<MessageRow, 'id' | keyof typeof UNCHANG
       forwarded_from_message_id: p.forwarded_from_message_id,
       link_preview: p.link_preview,
       metadata: p.metadata,
+      side_seq: p.side_seq,
     })
     .returning('id'),
 );
@@ -136,8 +148,9 @@ export function* insertMessage(message: NewMessage): Work<MessageRow> {
     forwarded_from_message_id: message.forwardedFrom?.messageId ?? null,
     link_preview: message.linkPreview ?? null,
     metadata: message.metadata ?? null,
+    side_seq: message.sideSeq,
   };
   const row = yield* first(insert(values));
   if (row === undefined) throw new Error('INSERT returned no id');
-  return { ...values, ...UNCHANGED, id: row.id };
+  return { ...values, ...LATER, id: row.id };
 }

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { type Participant } from '../../../protocol/conversations.ts';
 import { envelopeSchema, type EncryptedEnvelope } from '../../../protocol/encryption.ts';
 import type { Message, Reaction, ReadReceipt } from '../../../protocol/messages.ts';
+import type { ThreadSummary } from '../../../protocol/threads.ts';
 import { MESSAGE_TYPES, type MessageStatus, type MessageType, ROLES, type Role } from '../../../protocol/constants.ts';
 import { storedAttachmentsSchema } from './stored-attachments.ts';
 
@@ -28,6 +29,12 @@ export interface MessageRow {
   forwarded_from_message_id: string | null;
   link_preview: string | null;
   reaction_envelopes: string | null;
+  thread_id: string | null;
+  side: number;
+  side_seq: number;
+  thread_seq: number | null;
+  thread: string | null;
+  mentions: string | null;
   metadata: string | null;
   pinned_by: string | null;
   pinned_at: string | null;
@@ -55,6 +62,12 @@ export type MessageTuple = [
   forwardedFromMessageId: string | null,
   linkPreview: string | null,
   reactionEnvelopes: string | null,
+  threadId: string | null,
+  side: number,
+  sideSeq: number,
+  threadSeq: number | null,
+  thread: string | null,
+  mentions: string | null,
   metadata: string | null,
   pinnedBy: string | null,
   pinnedAt: string | null,
@@ -154,6 +167,14 @@ export function toMessage(row: MessageRow, { status, readBy, reactions }: Messag
     const linkPreview = parsed(linkPreviewSchema, row.link_preview);
     if (linkPreview !== undefined) message.linkPreview = linkPreview;
   }
+  if (row.mentions !== null) message.mentions = JSON.parse(row.mentions) as string[];
+  if (row.thread_id !== null) {
+    message.threadId = row.thread_id;
+    if (row.side === 0) message.alsoInConversation = true;
+    if (row.thread_seq !== null) message.threadSeq = row.thread_seq;
+  }
+  if (row.side === 0 && row.side_seq > 0) message.timelineSeq = row.seq - row.side_seq;
+  if (row.thread !== null) message.thread = JSON.parse(row.thread) as ThreadSummary;
   if (row.metadata !== null && !deleted) {
     const metadata = parsed(metadataSchema, row.metadata);
     if (metadata !== undefined) message.metadata = metadata;
@@ -208,6 +229,12 @@ export function messageJson(row: MessageTuple, { status, readBy, reactions }: Me
     fromMessage,
     linkPreview,
     encryptedReactions,
+    threadId,
+    side,
+    sideSeq,
+    threadSeq,
+    thread,
+    mentions,
     metadata,
     pinnedBy,
     pinnedAt,
@@ -236,6 +263,14 @@ export function messageJson(row: MessageTuple, { status, readBy, reactions }: Me
     json += `,"forwardedFrom":{"conversationId":${quote(fromConversation)},"messageId":${quote(fromMessage)}}`;
   }
   if (linkPreview !== null) json += field('linkPreview', parsed(linkPreviewSchema, linkPreview));
+  // Written by the server, as JSON.
+  if (mentions !== null) json += `,"mentions":${mentions}`;
+  if (threadId !== null) {
+    json += `,"threadId":${quote(threadId)}${side === 0 ? ',"alsoInConversation":true' : ''}`;
+    if (threadSeq !== null) json += `,"threadSeq":${threadSeq}`;
+  }
+  if (side === 0 && sideSeq > 0) json += `,"timelineSeq":${seq - sideSeq}`;
+  if (thread !== null) json += `,"thread":${thread}`;
   if (metadata !== null && !deleted) json += field('metadata', parsed(metadataSchema, metadata));
   if (pinnedBy !== null && pinnedAt !== null) {
     json += `,"pinned":{"by":${quote(pinnedBy)},"at":${quote(isoTime(pinnedAt))}}`;
