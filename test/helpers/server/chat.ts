@@ -65,6 +65,7 @@ export async function startChat(options: ChatOptions = {}): Promise<Chat> {
     hooks: options.hooks ?? {},
     logger: silentLogger,
     presence: options.presence ?? { presenceOf: () => new Map() },
+    profiles: { resolve: () => Promise.resolve(false) },
     runningCalls: { activeCalls: () => new Map() },
     storesFiles: () => false,
   });

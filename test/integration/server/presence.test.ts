@@ -70,6 +70,7 @@ class Office {
     this.chat = createChatServices({
       ...shared,
       presence: this.ephemera,
+      profiles: { resolve: () => Promise.resolve(false) },
       runningCalls: this.ephemera,
       storesFiles: () => false,
     });

@@ -10,6 +10,7 @@ import type {
 } from '../../../protocol/messages.ts';
 import type { PinMessage } from '../../../protocol/moderation.ts';
 import { findIdempotencyKey, storeIdempotencyKey } from '../../store/queries/idempotency-keys.ts';
+import { isBlockedIn } from '../../store/queries/people/blocks.ts';
 import { takeRev } from '../../store/queries/counters.ts';
 import {
   deleteMessage,
@@ -33,7 +34,7 @@ import { writeMetadata } from './metadata.ts';
 import { pushUpdated } from './push-updated.ts';
 import type { MessagePolicy } from '../moderation/message-policy.ts';
 import type { Caller } from '../ports.ts';
-import { conflict, forbidden } from '../errors.ts';
+import { conflict, forbidden, mayNotContact } from '../errors.ts';
 
 /** Maximum number of reactions of one user to one message. */
 const MAX_REACTIONS_PER_USER = 20;
@@ -85,6 +86,7 @@ export class MessageService {
     const apply = function* (row: MessageRow): Work<Outcome> {
       if (row.deleted_at !== null) throw conflict('The message is deleted');
       if (isServerWritten(row)) throw forbidden('A message written by the server cannot be edited');
+      if (yield* isBlockedIn(row.conversation_id, caller.userId)) throw mayNotContact();
       if ((row.encrypted !== 0) !== (envelope !== undefined)) {
         throw conflict('envelope must be present if and only if the message is encrypted');
       }
@@ -152,6 +154,7 @@ export class MessageService {
       const mine = yield* reactionsOf(row, userId);
       const has = mine.includes(emoji);
       const wanted = on ?? !has;
+      if (wanted && (yield* isBlockedIn(row.conversation_id, userId))) throw mayNotContact();
       if (envelope !== undefined) yield* checkChange(row, envelope);
       const envelopes = envelope && withReactionEnvelope(row, envelope);
       // The reaction may have been set without an envelope before.
@@ -176,13 +179,15 @@ export class MessageService {
   /**
    * Pins a message for all members of the conversation, or ends that. Idempotent: a pinned message keeps its first pin.
    *
-   * @throws CommError `CONFLICT` if the message was deleted or the conversation has too many pinned messages, `NOT_FOUND`
+   * @throws CommError `CONFLICT` if the message was deleted or the conversation has too many pinned messages, `FORBIDDEN` if the
+   * other participant has blocked the caller, `NOT_FOUND`
    */
   async pin(caller: Caller, { pinned, ...ref }: PinMessage & ChangeOnce): Promise<Message> {
     const { clock, store } = this.#deps;
     const { userId } = caller;
     const apply = function* (row: MessageRow): Work<Outcome> {
       const { conversation_id: conversationId } = row;
+      if (yield* isBlockedIn(conversationId, userId)) throw mayNotContact();
       if (pinned && row.deleted_at !== null) throw conflict('The message is deleted');
       if (pinned === (row.pinned_at !== null)) return { message: yield* mapMessage(row), changed: false };
       if (pinned && (yield* pinnedCount(conversationId)) >= LIMITS.pinnedMessages)

@@ -19,7 +19,7 @@ import { addReply, storeThread, threadOf, type Thread } from '../../store/querie
 import type { Work } from '../../store/engine/work.ts';
 import { checkRecipient } from '../e2ee/check-envelope.ts';
 import { writeMetadata } from './metadata.ts';
-import { conflict, invalid, notFound } from '../errors.ts';
+import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
 import { requireMentioned } from './check-mentions.ts';
 
 /** What became of one message. `isNew` is false if it was stored before. */
@@ -62,6 +62,7 @@ export class SendBatch {
   #own: ReadonlyMap<string, StoredMessage> = new Map();
   #named: ReadonlyMap<string, StoredMessage> = new Map();
   #isMember = false;
+  #isBlocked = false;
   #senderSeq = 0;
   /** Recipients of envelopes that were found valid. */
   readonly #recipients = new Set<string>();
@@ -86,6 +87,7 @@ export class SendBatch {
     const clientIds = defined(requests.flatMap(({ clientId, afterClientId }) => [clientId, afterClientId]));
     const facts = yield* senderFacts(this.#options, [...clientIds, ...replies.filter(isClientId)]);
     this.#isMember = facts.isMember;
+    this.#isBlocked = facts.isBlocked;
     this.#senderSeq = facts.senderSeq;
     this.#own = facts.own;
     this.#named = yield* messagesByIds(replies);
@@ -123,10 +125,11 @@ export class SendBatch {
     }
   }
 
-  /** @throws CommError `NOT_FOUND`, `CONFLICT`, `INVALID` */
+  /** @throws CommError `NOT_FOUND`, `FORBIDDEN`, `CONFLICT`, `INVALID` */
   *#check({ afterClientId, replyTo, threadId, mentions, envelope }: SendMessage): Work<void> {
     const { conversationId } = this.#options;
     if (!this.#isMember) throw notFound();
+    if (this.#isBlocked) throw mayNotContact();
     if (afterClientId !== undefined && !this.#places.has(afterClientId)) {
       const predecessor = this.#own.get(afterClientId);
       if (predecessor?.conversation_id !== conversationId) {
