@@ -89,6 +89,7 @@ describe('the OpenAPI document describes what the server answers', () => {
     message = await ann.ask('message:send', { conversationId, content: 'hello there', type: 'text' });
     await files.bob.ask('message:react', { conversationId, messageId: message.id, emoji: '👍', on: true });
     await files.bob.ask('message:read', { conversationId, messageId: message.id });
+    await ann.ask('message:pin', { conversationId, messageId: message.id, pinned: true });
   });
   afterAll(() => files[Symbol.asyncDispose]());
 
@@ -124,6 +125,7 @@ describe('the OpenAPI document describes what the server answers', () => {
       ['GET', `/conversations/${conversationId}/messages?limit=50`],
       ['GET', `/conversations/${conversationId}/messages?paged=true&around=${message.id}`],
       ['GET', `/conversations/${conversationId}/changes?after=0`],
+      ['GET', `/conversations/${conversationId}/pinned?limit=5`],
       ['GET', '/messages/search?q=hello&paged=true'],
       ['GET', `/messages/search?q=hello&conversationId=${conversationId}`],
       ['GET', `/messages/${message.id}`],
