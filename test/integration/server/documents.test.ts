@@ -273,6 +273,16 @@ describe('the AsyncAPI document describes what the server sends', () => {
     await bob.next('message:updated');
     await ask(ann, 'typing:start', { conversationId });
     await bob.next('typing:update');
+    const reply = { conversationId, content: 'in a thread', type: 'text', threadId: messageId } as const;
+    const { id: replyId } = await ask(ann, 'message:send', { ...reply, mentions: ['bob'], metadata: { tag: 1 } });
+    await bob.next('message:new', ({ id }) => id === replyId);
+    await ask(bob, 'thread:read', { conversationId, threadId: messageId, messageId: replyId });
+    await ask(bob, 'conversation:mark-unread', { conversationId, messageId });
+    await ask(ann, 'message:pin', { conversationId, messageId, pinned: true });
+    await ask(bob, 'message:report', { conversationId, messageId, reason: 'spam' });
+    await ask(bob, 'user:get', { userIds: ['ann'] });
+    await ask(bob, 'user:block', { userId: 'cem', blocked: true });
+    await bob.next('user:block-changed');
     await ask(ann, 'conversation:set-role', { conversationId, userId: 'bob', role: 'admin' });
     await bob.next('conversation:updated');
     await ask(ann, 'sync', { cursors: { [conversationId]: 0 }, inboxRev: 0 });
