@@ -17,6 +17,7 @@ export const PLAIN_CAPABILITIES = [
   'uploads',
   'call-waiting',
   'batch',
+  'moderation',
 ] as const;
 /**
  * All capabilities that this package implements. The server enables those that the client offers too. Only a client with
@@ -58,10 +59,14 @@ export type PresenceStatus = (typeof PRESENCE_STATUSES)[number];
 
 /** All conversation types. */
 export const CONVERSATION_TYPES = ['direct', 'group'] as const;
+/** Who may enter a group: `private`, whom an owner or admin adds; `public`, every user. */
+export const VISIBILITIES = ['private', 'public'] as const;
 /** All roles in a group, highest first. */
 export const ROLES = ['owner', 'admin', 'member'] as const;
 /** `direct`: exactly two participants; `group`: any number. */
 export type ConversationType = (typeof CONVERSATION_TYPES)[number];
+/** One of {@link VISIBILITIES}. */
+export type Visibility = (typeof VISIBILITIES)[number];
 /** Role of a participant. Owners and admins manage a group; roles have no effect in direct conversations. */
 export type Role = (typeof ROLES)[number];
 
@@ -107,6 +112,7 @@ export const REST_ROUTES = {
   createConversation: { method: 'POST', path: '/conversations' },
   getConversation: { method: 'GET', path: '/conversations/:id' },
   listMembers: { method: 'GET', path: '/conversations/:id/members' },
+  listBans: { method: 'GET', path: '/conversations/:id/bans' },
   listMessages: { method: 'GET', path: '/conversations/:id/messages' },
   listChanges: { method: 'GET', path: '/conversations/:id/changes' },
   searchMessages: { method: 'GET', path: '/messages/search' },

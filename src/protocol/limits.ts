@@ -11,6 +11,17 @@ export const LIMITS = {
   messageLength: 10_000,
   emojiLength: 64,
   nameLength: 200,
+  /** Length of the description of a group. */
+  descriptionLength: 1_000,
+  /** Size of the JSON of `metadata`, and how deep its objects and arrays are nested. */
+  metadataBytes: 4_096,
+  metadataDepth: 8,
+  /** Length of the `reason` of a ban. */
+  reasonLength: 500,
+  /** Longest interval of the slow mode: a day. */
+  slowModeSeconds: 86_400,
+  /** Rows in one page of `conversation:browse`. */
+  browsePageSize: 50,
   /** Participants in a conversation's `participants`; further ones are paged through the members route. */
   listedParticipants: 100,
   /** User ids in one `conversation:create`, `conversation:add-participants` or `presence:watch`. */

@@ -59,6 +59,11 @@ export const REST_HANDLERS: RestHandlers = {
     services.budgets.chargeRequest(caller, pageWork(page.limit));
     return { body: await services.conversations.members(caller, parseInput(idSchema, id), page) };
   },
+  async listBans({ services, caller, id, query }) {
+    const page = parseInput(listMembersQuerySchema, query);
+    services.budgets.chargeRequest(caller, pageWork(page.limit));
+    return { body: await services.groups.bans(caller, parseInput(idSchema, id), page) };
+  },
   async listMessages({ services, caller, id, query }) {
     const { paged, ...wanted } = parseInput(listMessagesQuerySchema, query);
     services.budgets.chargeRequest(caller, pageWork(wanted.limit));

@@ -1,4 +1,5 @@
 import { ConversationService } from './conversation-service.ts';
+import { GroupService } from './group-service.ts';
 import type { ServiceDeps } from '../service-deps.ts';
 import { HistoryService } from './history-service.ts';
 import { MembershipService } from './membership-service.ts';
@@ -15,6 +16,7 @@ export interface ChatServices {
   readonly history: HistoryService;
   readonly conversations: ConversationService;
   readonly membership: MembershipService;
+  readonly groups: GroupService;
   readonly sync: SyncService;
 }
 
@@ -28,6 +30,7 @@ export function createChatServices(deps: ServiceDeps): ChatServices {
     history: new HistoryService(deps),
     conversations,
     membership: new MembershipService(deps, conversations),
+    groups: new GroupService(deps, conversations),
     sync: new SyncService(deps),
   };
 }

@@ -1,11 +1,5 @@
 import { uuidv7 } from '../../../lib/ids.ts';
-import type {
-  Conversation,
-  CreateConversation,
-  Joined,
-  MemberPage,
-  RenameConversation,
-} from '../../../protocol/conversations.ts';
+import type { Conversation, CreateConversation, Joined, MemberPage } from '../../../protocol/conversations.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
 import type { ConversationRef } from '../../../protocol/presence.ts';
 import type { ListConversationsQuery, ListMembersQuery } from '../../../protocol/rest.ts';
@@ -13,22 +7,21 @@ import {
   createDirect,
   createGroup,
   findDirect,
-  rename,
   setFlag,
   loadConversation,
   type Flag,
 } from '../../store/queries/conversations.ts';
 import { joinConversation, writeConversationPage } from '../../store/queries/conversation-json.ts';
+import { changedSettings, NO_SETTINGS } from '../../store/queries/groups/settings.ts';
 import { addMembers, memberCount, memberIds, memberPage, membershipOf } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
-import { applyPresence, present, toConversationUpdate, withPresence } from './conversation-presence.ts';
-import { pushWork } from '../limits/request-work.ts';
+import { applyPresence, present, withPresence } from './conversation-presence.ts';
+import { payloadBytes } from '../limits/request-work.ts';
 import { toParticipant } from '../../store/queries/rows.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import type { Caller } from '../ports.ts';
 import { invalid, notFound } from '../errors.ts';
 import { readInbox } from './read-inbox.ts';
-import { requireManager } from './roles.ts';
 import { requireGroupSize } from './group-size.ts';
 
 /** A page of conversations that is already written as JSON. */
@@ -37,6 +30,8 @@ export interface ConversationPageJson {
   readonly conversations: string;
   readonly hasMore: boolean;
 }
+
+type InitialSettings = Omit<CreateConversation, 'type' | 'name' | 'participantIds'>;
 
 /** Result of {@link ConversationService.create}. */
 export interface Created {
@@ -111,10 +106,10 @@ export class ConversationService {
    * Creates a group with the caller as its owner, or a direct conversation. If the pair already has a direct
    * conversation, returns it. Adds the caller's socket to the conversation's room.
    *
-   * @throws CommError `INVALID` for a direct conversation that doesn't have exactly one other participant and for a group
-   * that is too large, `FORBIDDEN` if the caller may not contact a participant, `RATE_LIMITED`
+   * @throws CommError `INVALID` for a direct conversation that has settings or not exactly one other participant, and for a
+   * group that is too large, `FORBIDDEN` if the caller may not contact a participant, `RATE_LIMITED`
    */
-  async create(caller: Caller, { type, name, participantIds }: CreateConversation): Promise<Created> {
+  async create(caller: Caller, { type, name, participantIds, ...settings }: CreateConversation): Promise<Created> {
     const { userId, socketId, caps } = caller;
     const { store, broadcaster, clock, presence, budgets, contacts, limits } = this.#deps;
     const others = [...new Set(participantIds)].filter((id) => id !== userId);
@@ -124,6 +119,7 @@ export class ConversationService {
         `participantIds must contain one user besides the caller in a direct conversation; got ${others.length}`,
       );
     }
+    if (type === 'direct') requireNoSettings(settings);
     const people = [userId, ...others];
     requireGroupSize(people.length, limits);
     const existing =
@@ -135,9 +131,10 @@ export class ConversationService {
       const id = known ?? uuidv7();
       const now = isoNow(clock);
       if (known === undefined) budgets.chargeConversation(caller);
+      if (known === undefined) budgets.chargeStoredBytes(caller, payloadBytes(settings));
       if (known !== undefined) yield* rejoin(known, people, now);
       else if (type === 'direct' && other !== undefined) yield* createDirect(id, userId, other, now);
-      else yield* createGroup(id, name, now);
+      else yield* createGroup(id, name, changedSettings(NO_SETTINGS, settings), now);
       if (known === undefined) {
         yield* addMembers(id, people, { ownerId: type === 'group' ? userId : undefined, now });
       }
@@ -188,30 +185,6 @@ export class ConversationService {
     return null;
   }
 
-  /**
-   * Renames a group. @throws CommError `FORBIDDEN` for direct conversations and for members who aren't owner or admin,
-   * `NOT_FOUND`
-   */
-  async rename(caller: Caller, { conversationId, name }: RenameConversation): Promise<Conversation> {
-    const { store, broadcaster, budgets } = this.#deps;
-    const { userId } = caller;
-    const statuses = await this.statusesIn(conversationId);
-    const work = function* (): Work<{ conversation: Conversation; changed: boolean }> {
-      const member = yield* requireManager(conversationId, userId);
-      const changed = member.name !== name;
-      if (changed) {
-        budgets.chargeRequest(caller, pushWork(yield* memberCount(conversationId)));
-        yield* rename(conversationId, name);
-      }
-      return { conversation: yield* requireConversation(userId, conversationId), changed };
-    };
-    const { conversation } = await store.write(work, (renamed) => {
-      const data = toConversationUpdate(applyPresence(renamed.conversation, statuses));
-      if (renamed.changed) broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
-    });
-    return applyPresence(conversation, statuses);
-  }
-
   /** Returns the presence of the members. Read before a change, so that its push needn't wait. */
   async statusesIn(conversationId: string): Promise<Awaited<ReturnType<ServiceDeps['presence']['presenceOf']>>> {
     const { store, presence } = this.#deps;
@@ -232,6 +205,13 @@ export class ConversationService {
     });
     return null;
   }
+}
+
+/** @throws CommError `INVALID` */
+function requireNoSettings({ description, avatarUrl, metadata, visibility = 'private' }: InitialSettings): void {
+  if (description === undefined && avatarUrl === undefined && metadata === undefined && visibility === 'private')
+    return;
+  throw invalid('description, avatarUrl, metadata and visibility must be absent in a direct conversation');
 }
 
 /** Restores a member whose row was deleted by the app's own SQL. */

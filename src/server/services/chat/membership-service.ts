@@ -5,22 +5,9 @@ import type {
   RemoveParticipant,
   SetRole,
 } from '../../../protocol/conversations.ts';
-import { LIMITS } from '../../../protocol/limits.ts';
 import { takeRev } from '../../store/queries/counters.ts';
-import {
-  addMembers,
-  ensureOwner,
-  memberCount,
-  memberIds,
-  memberPage,
-  membersAmong,
-  membershipOf,
-  ownerIds,
-  removeMember,
-  setRole,
-} from '../../store/queries/members.ts';
-import { toParticipant } from '../../store/queries/rows.ts';
-import { loadConversation } from '../../store/queries/conversations.ts';
+import { bannedAmong } from '../../store/queries/groups/bans.ts';
+import { memberCount, memberIds, membershipOf, ownerIds, setRole } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { applyPresence, present, toConversationUpdate, type PresenceOf } from './conversation-presence.ts';
 import { requireConversation, type ConversationService } from './conversation-service.ts';
@@ -29,14 +16,16 @@ import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import type { Caller } from '../ports.ts';
 import { conflict, forbidden, notFound } from '../errors.ts';
 import { requireGroupSize } from './group-size.ts';
+import {
+  addToGroup,
+  participantsAmong,
+  pushAddition,
+  pushRemoval,
+  removeFromGroup,
+  type Addition,
+  type Removal,
+} from './member-changes.ts';
 import { requireGroupMember, canActOn, requireManager } from './roles.ts';
-
-interface Added {
-  readonly conversation: Conversation;
-  readonly added: readonly string[];
-  /** The participants that are pushed to the others. */
-  readonly changed: Participant[];
-}
 
 /**
  * Manages members and roles of groups. Each change advances the conversation's `rev` once and is pushed as
@@ -58,7 +47,7 @@ export class MembershipService {
    * Adds users to a group. Existing members are skipped.
    *
    * @throws CommError `FORBIDDEN` unless the caller is owner or admin and may contact the users, `INVALID` if the group
-   * would be too large, `NOT_FOUND`
+   * would be too large, `CONFLICT` if a user is banned, `NOT_FOUND`
    */
   async add(caller: Caller, { conversationId, userIds }: AddParticipants): Promise<Conversation> {
     const { store, broadcaster, clock, presence, contacts, limits, budgets } = this.#deps;
@@ -66,29 +55,19 @@ export class MembershipService {
     await contacts.require(caller, userIds);
     const known = await this.#conversations.statusesIn(conversationId);
     const statuses: PresenceOf = new Map([...known, ...(await presence.presenceOf(userIds))]);
-    const work = function* (): Work<Added> {
+    const work = function* (): Work<Addition> {
       yield* requireManager(conversationId, userId);
       const existing = new Set(yield* memberIds(conversationId));
       const added = [...new Set(userIds)].filter((id) => !existing.has(id));
       requireGroupSize(existing.size + added.length, limits);
+      const [banned] = yield* bannedAmong(conversationId, added);
+      if (banned !== undefined) throw conflict('userIds must not contain a banned user; lift the ban first');
       budgets.chargeRequest(caller, pushWork(existing.size));
-      if (added.length > 0) {
-        yield* takeRev(conversationId);
-        yield* addMembers(conversationId, added, { now: isoNow(clock) });
-      }
+      if (added.length > 0) yield* addToGroup(conversationId, added, isoNow(clock));
       const changed = yield* participantsAmong(conversationId, added);
       return { conversation: yield* requireConversation(userId, conversationId), added, changed };
     };
-    const push = ({ conversation: now, added, changed }: Added): void => {
-      if (added.length === 0) return;
-      const full = applyPresence(now, statuses);
-      // The caller's view without the caller's own fields.
-      const data: Conversation = { ...full, unreadCount: 0, pinned: false, muted: false, archived: false, flagsRev: 0 };
-      for (const each of added) broadcaster.joinUser(each, conversationId);
-      broadcaster.toUsers(added, { event: 'conversation:new', data });
-      const update = toConversationUpdate(full, { changed: changed.map((each) => present(each, statuses)), left: [] });
-      broadcaster.toConversation(conversationId, { event: 'conversation:updated', data: update });
-    };
+    const push = (addition: Addition): void => pushAddition(broadcaster, addition, statuses);
     const { conversation } = await store.write(work, push, { rows: () => userIds.length });
     return applyPresence(conversation, statuses);
   }
@@ -102,32 +81,16 @@ export class MembershipService {
   async remove(caller: Caller, { conversationId, userId }: RemoveParticipant): Promise<null> {
     const { store, broadcaster, budgets } = this.#deps;
     const statuses = await this.#conversations.statusesIn(conversationId);
-    const work = function* (): Work<{ rest: Conversation; changed: Participant[] } | undefined> {
+    const work = function* (): Work<Removal> {
       const actor = yield* requireGroupMember(conversationId, caller.userId);
       const target = yield* membershipOf(conversationId, userId);
       if (target === undefined) throw notFound();
       if (userId !== caller.userId && !canActOn(actor.role, target.role)) {
         throw forbidden('Requires a higher role than the participant has');
       }
-      budgets.chargeRequest(caller, pushWork(yield* memberCount(conversationId)));
-      yield* takeRev(conversationId);
-      yield* removeMember(conversationId, userId);
-      const promoted = yield* ensureOwner(conversationId);
-      const [left] = yield* memberPage(conversationId, '', 1);
-      const rest = left && (yield* loadConversation(left.user_id, conversationId));
-      const changed = yield* participantsAmong(conversationId, promoted === undefined ? [] : [promoted]);
-      return rest && { rest, changed };
+      return yield* removeFromGroup(budgets, caller, { conversationId, userId });
     };
-    await store.write(work, (outcome) => {
-      const push = { event: 'conversation:left', data: { conversationId, userId } } as const;
-      broadcaster.toUser(userId, push);
-      broadcaster.removeUser(userId, conversationId);
-      broadcaster.toConversation(conversationId, push);
-      if (outcome === undefined) return;
-      const changed = outcome.changed.map((each) => present(each, statuses));
-      const data = toConversationUpdate(applyPresence(outcome.rest, statuses), { changed, left: [userId] });
-      broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
-    });
+    await store.write(work, (removal) => pushRemoval(broadcaster, removal, statuses));
     return null;
   }
 
@@ -165,9 +128,4 @@ export class MembershipService {
     });
     return applyPresence(conversation, statuses);
   }
-}
-
-function* participantsAmong(conversationId: string, userIds: readonly string[]): Work<Participant[]> {
-  // More are not pushed.
-  return (yield* membersAmong(conversationId, userIds.slice(0, LIMITS.listedParticipants))).map(toParticipant);
 }

@@ -23,6 +23,7 @@ import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import { requireOwnMessage, isServerWritten, messageFor } from './message-access.ts';
 import { checkRecipient, checkSender } from '../e2ee/check-envelope.ts';
 import { checkLength } from './check-message.ts';
+import { requireUnfrozenFor } from './posting-rules.ts';
 import type { Caller } from '../ports.ts';
 import { conflict, forbidden, invalid } from '../errors.ts';
 
@@ -56,7 +57,7 @@ export class MessageService {
   /**
    * Replaces the content of a message.
    *
-   * @throws CommError `FORBIDDEN` for a message of another sender, `CONFLICT` if it was deleted or if only one of
+   * @throws CommError `FORBIDDEN` for a message of another sender and in a frozen conversation, `CONFLICT` if it was deleted or if only one of
    * message and edit is encrypted, `MESSAGE_TOO_LONG`, `INVALID`, `NOT_FOUND`
    */
   async edit(caller: Caller, { content: text, envelope, ...ref }: EditMessage & ChangeOnce): Promise<Message> {
@@ -73,6 +74,7 @@ export class MessageService {
         throw conflict('envelope must be present if and only if the message is encrypted');
       }
       if (row.content === content) return { message: yield* mapMessage(row), changed: false };
+      yield* requireUnfrozenFor(caller, row.conversation_id);
       if (envelope !== undefined) yield* checkRecipient(row.conversation_id, envelope);
       const edited = yield* editMessage(row, content, isoNow(clock), yield* takeRev(row.conversation_id));
       return { message: yield* mapMessage(edited), changed: true };

@@ -7,6 +7,7 @@ import {
   messagesByIds,
   senderFacts,
   type ChosenColumns,
+  type SenderFacts,
   type StoredMessage,
 } from '../../store/queries/message-batches.ts';
 import { mapMessage, mapNewMessage } from '../../store/queries/message-mapper.ts';
@@ -16,6 +17,7 @@ import { rowIdOf, wireId } from '../../store/queries/rows.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { checkRecipient } from '../e2ee/check-envelope.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
+import { requireSlowMode, requireUnfrozen } from './posting-rules.ts';
 
 /** What became of one message. `isNew` is false if it was stored before. */
 export type SendOutcome = { readonly message: Message; readonly isNew: boolean } | { readonly rejection: CommError };
@@ -27,6 +29,8 @@ export interface SendBatchOptions {
   readonly requests: readonly SendMessage[];
   /** Time of the messages. */
   readonly createdAt: string;
+  /** True for code of the app, which may always write. */
+  readonly isTrusted: boolean;
   /** Returns the files of this server in a message. @throws CommError `INVALID` if the sender may not attach them */
   readonly filesOf: (message: Attachments) => Work<readonly string[]>;
 }
@@ -48,6 +52,9 @@ export class SendBatch {
   #own: ReadonlyMap<string, StoredMessage> = new Map();
   #named: ReadonlyMap<string, StoredMessage> = new Map();
   #isMember = false;
+  #posting: SenderFacts['posting'];
+  /** Time of the sender's last message, for the slow mode. */
+  #lastSentAt: string | null = null;
   #senderSeq = 0;
   /** Recipients of envelopes that were found valid. */
   readonly #recipients = new Set<string>();
@@ -63,6 +70,8 @@ export class SendBatch {
     const clientIds = defined(requests.flatMap(({ clientId, afterClientId }) => [clientId, afterClientId]));
     const facts = yield* senderFacts(this.#options, [...clientIds, ...replies.filter(isClientId)]);
     this.#isMember = facts.isMember;
+    this.#posting = this.#options.isTrusted ? undefined : facts.posting;
+    this.#lastSentAt = facts.lastSentAt;
     this.#senderSeq = facts.senderSeq;
     this.#own = facts.own;
     this.#named = yield* messagesByIds(replies);
@@ -91,6 +100,7 @@ export class SendBatch {
     try {
       yield* this.#check(request);
       const fileIds = yield* this.#options.filesOf(request);
+      this.#lastSentAt = this.#options.createdAt;
       this.#accepted.push({ place, columns: columnsOf(request, this.#originalOf(request)), fileIds });
       if (clientId !== undefined) this.#places.set(clientId, place);
     } catch (error) {
@@ -98,10 +108,11 @@ export class SendBatch {
     }
   }
 
-  /** @throws CommError `NOT_FOUND`, `CONFLICT`, `INVALID` */
+  /** @throws CommError `NOT_FOUND`, `FORBIDDEN`, `CONFLICT`, `INVALID`, `RATE_LIMITED` */
   *#check({ afterClientId, replyTo, envelope }: SendMessage): Work<void> {
     const { conversationId } = this.#options;
     if (!this.#isMember) throw notFound();
+    if (this.#posting !== undefined) requireUnfrozen(this.#posting);
     if (afterClientId !== undefined && !this.#places.has(afterClientId)) {
       const predecessor = this.#own.get(afterClientId);
       if (predecessor?.conversation_id !== conversationId) {
@@ -111,9 +122,12 @@ export class SendBatch {
     if (replyTo !== undefined && this.#originalOf({ replyTo }) === undefined) {
       throw invalid('replyTo must be a message of this conversation');
     }
-    if (envelope === undefined || this.#recipients.has(envelope.recipientId)) return;
-    yield* checkRecipient(conversationId, envelope);
-    this.#recipients.add(envelope.recipientId);
+    if (envelope !== undefined && !this.#recipients.has(envelope.recipientId)) {
+      yield* checkRecipient(conversationId, envelope);
+      this.#recipients.add(envelope.recipientId);
+    }
+    // Last: a message that is rejected for good is not worth the wait.
+    if (this.#posting !== undefined) requireSlowMode(this.#posting, this.#lastSentAt, this.#options.createdAt);
   }
 
   /** Returns the id on the wire of the message that is replied to, if it is in the conversation. */

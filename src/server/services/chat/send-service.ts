@@ -17,6 +17,7 @@ import { checkMessage } from './check-message.ts';
 import type { Caller } from '../ports.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
 import { pushStatuses } from './push-statuses.ts';
+import { requireSlowMode, requireUnfrozen } from './posting-rules.ts';
 import { knownMessage, SendBatch, type SendOutcome } from './send-batch.ts';
 
 type Draft = Omit<NewMessage, 'seq' | 'rev' | 'createdAt'>;
@@ -108,11 +109,11 @@ export class SendService {
     requests: readonly SendMessage[],
   ): Promise<readonly PromiseSettledResult<Message>[]> {
     const { store, clock } = this.#deps;
-    const { userId: senderId } = caller;
+    const { userId: senderId, trusted: isTrusted = false } = caller;
     const deliver = this.#deliverToBase.bind(this);
     const filesOf = this.#attachableFiles.bind(this, conversationId, senderId);
     const work = function* (): Work<Stored & { outcomes: readonly SendOutcome[] }> {
-      const batch = new SendBatch({ conversationId, senderId, requests, createdAt: isoNow(clock), filesOf });
+      const batch = new SendBatch({ conversationId, senderId, isTrusted, requests, createdAt: isoNow(clock), filesOf });
       const outcomes = yield* batch.store();
       const sent = outcomes.filter((outcome) => 'message' in outcome);
       const last = sent.findLast(({ isNew }) => isNew)?.message.seq;
@@ -137,7 +138,7 @@ export class SendService {
   /** Sends a copy of a message to another conversation. Idempotent if the request has a client id. */
   async forward(caller: Caller, request: ForwardMessage): Promise<Message> {
     const { userId: senderId } = caller;
-    const { budgets, broadcaster, store } = this.#deps;
+    const { budgets, broadcaster, clock, store } = this.#deps;
     const { messageId, fromConversationId, toConversationId: conversationId, clientId } = request;
     const append = this.#append.bind(this);
     const work = function* (): Work<Stored> {
@@ -160,7 +161,12 @@ export class SendService {
         forwardedFrom: { conversationId: fromConversationId, messageId: wireId(original) },
       };
       budgets.chargeStoredBytes(caller, Buffer.byteLength(draft.content + (draft.attachment ?? '')));
-      if (!facts.isMember) throw notFound();
+      const { posting } = facts;
+      if (posting === undefined) throw notFound();
+      if (caller.trusted !== true) {
+        requireUnfrozen(posting);
+        requireSlowMode(posting, facts.lastSentAt, isoNow(clock));
+      }
       return yield* append(draft);
     };
     const stored = await store.write(work, (committed) => {

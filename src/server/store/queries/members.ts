@@ -17,15 +17,25 @@ export interface Membership {
   readonly type: ConversationType;
   readonly name: string | null;
   readonly role: Role;
+  /** True: only owners and admins may send. */
+  readonly frozen: boolean;
   readonly seq: number;
   readonly rev: number;
+}
+
+/** What decides whether a member may send. */
+export interface PostingFacts {
+  readonly role: Role;
+  readonly frozen: boolean;
+  /** 0 without slow mode. */
+  readonly slowModeSeconds: number;
 }
 
 const selectMembership = statement((p: Params<Pair>) =>
   query
     .selectFrom('conversation_participants as p')
     .innerJoin('conversations as c', 'c.id', 'p.conversation_id')
-    .select(['c.type', 'c.name', 'p.role', 'c.seq', 'c.rev'])
+    .select(['c.type', 'c.name', 'p.role', 'c.frozen', 'c.seq', 'c.rev'])
     .where('p.conversation_id', '=', p.conversationId)
     .where('p.user_id', '=', p.userId),
 );
@@ -90,7 +100,7 @@ const selectPage = statement(
 export function* membershipOf(conversationId: string, userId: string): Work<Membership | undefined> {
   const row = yield* first(selectMembership({ conversationId, userId }));
   if (row === undefined) return undefined;
-  return { ...row, type: row.type === 'direct' ? 'direct' : 'group', role: toRole(row.role) };
+  return { ...row, type: row.type === 'direct' ? 'direct' : 'group', role: toRole(row.role), frozen: row.frozen === 1 };
 }
 
 /** Returns the members in the order in which they joined. */

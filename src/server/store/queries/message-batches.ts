@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
-import { rowIdOf, type MessageRow } from './rows.ts';
+import type { PostingFacts } from './members.ts';
+import { isoTime, rowIdOf, toRole, type MessageRow } from './rows.ts';
 import { listed, query, statement, type Params } from '../engine/statement.ts';
 import { all, type Work } from '../engine/work.ts';
 
@@ -12,20 +13,27 @@ interface Sender {
 }
 
 interface FactsRow extends Partial<StoredMessage> {
-  member: number | null;
+  role: string | null;
+  frozen: number | null;
+  slow_mode_seconds: number | null;
   sender_seq: number | null;
+  last_sent_at: string | null;
 }
 
 /** The first row has the facts about the sender, the others are the sender's messages. */
 const factsOf = (p: Params<Sender>, clientIds: RawBuilder<unknown>) => sql<FactsRow>`
-    select
-      (select 1 from conversation_participants
-        where conversation_id = ${p.conversationId} and user_id = ${p.senderId}) as member,
+    select p.role, c.frozen, c.slow_mode_seconds,
       (select sender_seq from messages
         where conversation_id = ${p.conversationId} and sender_id = ${p.senderId} order by seq desc limit 1) as sender_seq,
+      case when c.slow_mode_seconds > 0 then (select created_at from messages
+        where conversation_id = ${p.conversationId} and sender_id = ${p.senderId} and type not in ('call', 'system')
+        order by seq desc limit 1) end as last_sent_at,
       null as id, null as conversation_id, null as client_id, null as public_id
+    from (select 1)
+    left join conversation_participants as p on p.conversation_id = ${p.conversationId} and p.user_id = ${p.senderId}
+    left join conversations as c on c.id = p.conversation_id
     union all
-    select null, null, id, conversation_id, client_id, public_id from messages
+    select null, null, null, null, null, id, conversation_id, client_id, public_id from messages
     where sender_id = ${p.senderId} and client_id ${clientIds}`;
 const selectFacts = statement((p: Params<Sender & { clientIds: string }>) =>
   factsOf(p, sql`in ${listed(p.clientIds)}`),
@@ -74,6 +82,10 @@ const insertRow = statement((p: Params<Insertion & ChosenColumns>) => insertion(
 /** What decides about the messages of one sender in one conversation. */
 export interface SenderFacts {
   readonly isMember: boolean;
+  /** Whether and when the sender may send; `undefined` for users who aren't members. */
+  readonly posting: PostingFacts | undefined;
+  /** ISO time of the sender's last message; null without slow mode. */
+  readonly lastSentAt: string | null;
   /** Number of messages that the sender has sent in the conversation. */
   readonly senderSeq: number;
   /** The sender's messages with the given client ids, by client id, in any conversation. */
@@ -88,8 +100,14 @@ export function* senderFacts(sender: Sender, clientIds: readonly string[]): Work
       ? selectFactsOfOne({ ...sender, clientId })
       : selectFacts({ ...sender, clientIds: JSON.stringify(clientIds) }),
   );
+  const role = facts?.role ?? null;
   return {
-    isMember: facts?.member === 1,
+    isMember: role !== null,
+    posting:
+      role === null
+        ? undefined
+        : { role: toRole(role), frozen: facts?.frozen === 1, slowModeSeconds: facts?.slow_mode_seconds ?? 0 },
+    lastSentAt: facts?.last_sent_at == null ? null : isoTime(facts.last_sent_at),
     senderSeq: facts?.sender_seq ?? 0,
     own: new Map(own.map((row) => [row.client_id ?? '', row as StoredMessage])),
   };

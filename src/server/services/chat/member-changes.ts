@@ -1,0 +1,93 @@
+import type { Conversation, Participant } from '../../../protocol/conversations.ts';
+import { LIMITS } from '../../../protocol/limits.ts';
+import { loadConversation } from '../../store/queries/conversations.ts';
+import { takeRev } from '../../store/queries/counters.ts';
+import {
+  addMembers,
+  ensureOwner,
+  memberCount,
+  memberPage,
+  membersAmong,
+  removeMember,
+} from '../../store/queries/members.ts';
+import { toParticipant } from '../../store/queries/rows.ts';
+import type { Work } from '../../store/engine/work.ts';
+import { pushWork } from '../limits/request-work.ts';
+import type { Broadcaster, Caller } from '../ports.ts';
+import type { ServiceDeps } from '../service-deps.ts';
+import { applyPresence, present, toConversationUpdate, type PresenceOf } from './conversation-presence.ts';
+
+/** Users who were added to a group. */
+export interface Addition {
+  /** The group as the caller sees it. */
+  readonly conversation: Conversation;
+  readonly added: readonly string[];
+  /** The participants that are pushed to the others. */
+  readonly changed: readonly Participant[];
+}
+
+/** A member who was removed from a group. */
+export interface Removal {
+  readonly conversationId: string;
+  readonly userId: string;
+  /** The group as one of the remaining members sees it; absent if none is left. */
+  readonly rest: Conversation | undefined;
+  /** A member who became owner. */
+  readonly changed: readonly Participant[];
+}
+
+/** Adds users who aren't members yet, and advances `rev` once. */
+export function* addToGroup(conversationId: string, userIds: readonly string[], now: string): Work<void> {
+  yield* takeRev(conversationId);
+  yield* addMembers(conversationId, userIds, { now });
+}
+
+/** Removes a member and advances `rev`. If the last owner leaves, another member becomes owner. */
+export function* removeFromGroup(
+  budgets: ServiceDeps['budgets'],
+  caller: Caller,
+  { conversationId, userId }: Pick<Removal, 'conversationId' | 'userId'>,
+): Work<Removal> {
+  budgets.chargeRequest(caller, pushWork(yield* memberCount(conversationId)));
+  yield* takeRev(conversationId);
+  yield* removeMember(conversationId, userId);
+  const promoted = yield* ensureOwner(conversationId);
+  const [left] = yield* memberPage(conversationId, '', 1);
+  const rest = left && (yield* loadConversation(left.user_id, conversationId));
+  const changed = yield* participantsAmong(conversationId, promoted === undefined ? [] : [promoted]);
+  return { conversationId, userId, rest, changed };
+}
+
+/** Returns the participants among these users, as many as are pushed. */
+export function* participantsAmong(conversationId: string, userIds: readonly string[]): Work<Participant[]> {
+  return (yield* membersAmong(conversationId, userIds.slice(0, LIMITS.listedParticipants))).map(toParticipant);
+}
+
+/** Pushes the group to the added users, and the change to the others. */
+export function pushAddition(
+  broadcaster: Broadcaster,
+  { conversation, added, changed }: Addition,
+  statuses: PresenceOf,
+): void {
+  if (added.length === 0) return;
+  const full = applyPresence(conversation, statuses);
+  // The caller's view without the caller's own fields.
+  const data: Conversation = { ...full, unreadCount: 0, pinned: false, muted: false, archived: false, flagsRev: 0 };
+  for (const each of added) broadcaster.joinUser(each, full.id);
+  broadcaster.toUsers(added, { event: 'conversation:new', data });
+  const update = toConversationUpdate(full, { changed: changed.map((each) => present(each, statuses)), left: [] });
+  broadcaster.toConversation(full.id, { event: 'conversation:updated', data: update });
+}
+
+/** Takes the removed user out of the room, and pushes the change to the user and to the others. */
+export function pushRemoval(broadcaster: Broadcaster, removal: Removal, statuses: PresenceOf): void {
+  const { conversationId, userId, rest } = removal;
+  const push = { event: 'conversation:left', data: { conversationId, userId } } as const;
+  broadcaster.toUser(userId, push);
+  broadcaster.removeUser(userId, conversationId);
+  broadcaster.toConversation(conversationId, push);
+  if (rest === undefined) return;
+  const changed = removal.changed.map((each) => present(each, statuses));
+  const data = toConversationUpdate(applyPresence(rest, statuses), { changed, left: [userId] });
+  broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
+}
