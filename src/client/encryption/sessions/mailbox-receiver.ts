@@ -1,5 +1,5 @@
+import { retry } from '../../../lib/retry.ts';
 import type { DecryptionFailure, EncryptedEnvelope, SessionInitPush } from '../../../protocol/encryption.ts';
-import { isCommError } from '../../../protocol/errors.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
 import { fields } from '../../../transport/fields.ts';
 import type { ClientContext } from '../../context.ts';
@@ -41,6 +41,8 @@ export class MailboxReceiver {
   #processedIds: string[] = [];
   /** Number of pushes that are queued and not yet processed. */
   #pending = 0;
+  /** Aborted when the connection is lost: the server delivers again what is not acknowledged by then. */
+  #connection = new AbortController();
 
   constructor(context: ClientContext, policy: 'warn' | 'block', events: MailboxEvents) {
     this.#context = context;
@@ -83,19 +85,27 @@ export class MailboxReceiver {
     if (this.#pending <= 0 || this.#processedIds.length >= ACKNOWLEDGE_EVERY) this.#acknowledge();
   }
 
-  /** If an acknowledgement is lost, the server delivers again and the envelope is recognised as a replay. */
+  /**
+   * Sent again until the server has it: a server that waits for acknowledgements delivers nothing more, and a request may
+   * be refused for a while because the user has just sent many.
+   */
   #acknowledge(): void {
+    const { requester, report } = this.#context;
+    const { signal } = this.#connection;
     while (this.#processedIds.length > 0) {
       const mailboxIds = this.#processedIds.splice(0, LIMITS.mailboxIds);
       if (!this.#context.has('mailbox')) continue;
-      this.#context.requester.request('encryption:mailbox-ack', { mailboxIds }).catch((error: unknown) => {
-        if (!isCommError(error) || !error.retryable) this.#context.report(error);
+      const send = (): Promise<unknown> => requester.request('encryption:mailbox-ack', { mailboxIds });
+      retry(send, this.#context, { signal }).catch((error: unknown) => {
+        if (!signal.aborted) report(error);
       });
     }
   }
 
   /** Forgets what is pending. The server delivers it again. */
   clear(): void {
+    this.#connection.abort();
+    this.#connection = new AbortController();
     this.#pending = 0;
     this.#processedIds = [];
   }
