@@ -1,8 +1,8 @@
 import * as v from 'valibot';
-import { counterSchema, idSchema, safeUrlSchema, timeSchema, wellFormed } from './common-schemas.ts';
+import { counterSchema, idSchema, metadataSchema, safeUrlSchema, timeSchema, wellFormed } from './common-schemas.ts';
 import { VISIBILITIES, type Visibility } from './constants.ts';
 import { LIMITS } from './limits.ts';
-import { metadataSchema, type JsonObject } from './metadata.ts';
+import type { JsonObject } from './metadata.ts';
 
 /**
  * The settings of a conversation. An object with `visibility` has all of them: those that are absent are not set. Direct
@@ -112,7 +112,7 @@ export const banSchema = v.object({
   conversationId: idSchema,
   userId: idSchema,
   banned: v.boolean(),
-  reason: v.optional(v.pipe(v.string(), v.trim(), v.maxLength(LIMITS.reasonLength), wellFormed)),
+  reason: v.optional(v.pipe(v.string(), v.trim(), v.maxLength(LIMITS.banReasonLength), wellFormed)),
 }) satisfies v.GenericSchema<unknown, BanUser>;
 
 // Answers

@@ -1,10 +1,12 @@
 import { BATCH_LIMITS } from './batches.ts';
+import { METADATA_LIMITS } from './metadata.ts';
 import { PAGE_LIMITS } from './page-limits.ts';
 
 /** All limits of the wire. Lengths are counted in UTF-16 code units, except for names that contain `bytes`. */
 export const LIMITS = {
   ...PAGE_LIMITS,
   ...BATCH_LIMITS,
+  ...METADATA_LIMITS,
   /** Length of user, conversation, message, call, session and client ids. */
   idLength: 256,
   /** Default of a server's `maxMessageLength`, which `comm:hello` announces. */
@@ -13,11 +15,8 @@ export const LIMITS = {
   nameLength: 200,
   /** Length of the description of a group. */
   descriptionLength: 1_000,
-  /** Size of the JSON of `metadata`, and how deep its objects and arrays are nested. */
-  metadataBytes: 4_096,
-  metadataDepth: 8,
   /** Length of the `reason` of a ban. */
-  reasonLength: 500,
+  banReasonLength: 500,
   /** Longest interval of the slow mode: a day. */
   slowModeSeconds: 86_400,
   /** Rows in one page of `conversation:browse`. */

@@ -41,6 +41,7 @@ export const REST_HANDLERS: RestHandlers = {
   async listConversations({ services, caller, query }) {
     const { paged, ...wanted } = parseInput(listConversationsQuerySchema, query);
     services.budgets.chargeRequest(caller, pageWork(wanted.limit));
+    if (wanted.query !== undefined) services.budgets.chargeSearch(caller);
     const page = await services.conversations.page(caller, wanted);
     const { conversations, hasMore } = page;
     return { json: paged === undefined ? conversations : `{"conversations":${conversations},"hasMore":${hasMore}}` };

@@ -77,6 +77,7 @@ describe('REST routes', () => {
     createConversation: () => 'POST /conversations',
     getConversation: (id) => `GET /conversations/${id}`,
     listMembers: (id) => `GET /conversations/${id}/members`,
+    listBans: (id) => `GET /conversations/${id}/bans`,
     listMessages: (id) => `GET /conversations/${id}/messages?limit=10`,
     listChanges: (id) => `GET /conversations/${id}/changes?after=0`,
     searchMessages: () => 'GET /messages/search?q=hello',

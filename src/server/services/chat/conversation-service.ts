@@ -11,7 +11,11 @@ import {
   loadConversation,
   type Flag,
 } from '../../store/queries/conversations.ts';
-import { joinConversation, writeConversationPage } from '../../store/queries/conversation-json.ts';
+import {
+  joinConversation,
+  writeConversationPage,
+  type ConversationJsonPage,
+} from '../../store/queries/conversation-json.ts';
 import { changedSettings, NO_SETTINGS } from '../../store/queries/groups/settings.ts';
 import { addMembers, memberCount, memberIds, memberPage, membershipOf } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
@@ -55,15 +59,19 @@ export class ConversationService {
   }
 
   /**
-   * Returns the caller's conversations, newest activity first. A page ends before its limit if the conversations are
+   * Returns the caller's conversations: newest activity first, and with a filter pinned ones before all others. A page ends before its limit if the conversations are
    * large; `hasMore` then is true.
    */
-  async page({ userId }: Caller, { limit, offset = 0 }: ListConversationsQuery = {}): Promise<ConversationPageJson> {
+  async page(
+    { userId }: Caller,
+    { limit, offset = 0, ...filter }: ListConversationsQuery = {},
+  ): Promise<ConversationPageJson> {
     const { store, presence, runningCalls, config, limits } = this.#deps;
     const rows = Math.min(limit ?? config.pageSize, LIMITS.maxPageSize);
-    const { conversations, hasMore } = await readInbox(store, userId, () =>
-      writeConversationPage(userId, { limit: rows, bytes: limits.restAnswerBytes }, offset),
-    );
+    const read = (): Work<ConversationJsonPage> =>
+      writeConversationPage(userId, { limit: rows, bytes: limits.restAnswerBytes }, offset, filter);
+    // A search compares the names of all participants.
+    const { conversations, hasMore } = await readInbox(store, userId, read, { isLong: filter.query !== undefined });
     const userIds = new Set(conversations.flatMap((each) => each.userIds));
     const statuses = await presence.presenceOf([...userIds]);
     const running = runningCalls.activeCalls();

@@ -60,7 +60,7 @@ export class SyncService {
       if (after !== undefined) return collectHeads(userId, after, inboxRev);
       return rest ? collectRemaining(userId, cursors, size) : collectChanges(userId, request, size);
     };
-    const found = await readInbox(store, userId, work, Object.keys(cursors).length);
+    const found = await readInbox(store, userId, work, { asked: Object.keys(cursors).length });
     const all = await withPresence(this.#deps, [
       ...found.gained,
       ...found.conversations.map(({ conversation }) => conversation),

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { ActiveCall } from '../../../protocol/calls.ts';
 import type { PresenceStatus } from '../../../protocol/constants.ts';
 import { conversationType } from './conversations.ts';
+import { filteredIds, isFiltered, type InboxFilter } from './groups/filtered-inbox.ts';
 import { SETTINGS_COLUMNS, SETTINGS_COUNT, settingsJson, type SettingsTuple } from './groups/settings.ts';
 import { listedMembers, type ListedMembers } from './members.ts';
 import { writeMessages } from './message-mapper.ts';
@@ -95,15 +96,33 @@ const selectRows = arrayStatement(
 /** Conversations per statement, so that few of those that don't fit in a page are read. */
 const BATCH_SIZE = 50;
 
-/** Returns a page of the user's conversations, newest activity first, and whether there are more. */
-export function* writeConversationPage(userId: string, size: PageSize, offset: number): Work<ConversationJsonPage> {
+/** Returns a page of the user's conversations and whether there are more: newest activity first, or filtered. */
+export function* writeConversationPage(
+  userId: string,
+  size: PageSize,
+  offset: number,
+  filter: InboxFilter = {},
+): Work<ConversationJsonPage> {
+  if (isFiltered(filter)) {
+    const ids = yield* filteredIds(userId, filter, { limit: size.limit + 1, offset });
+    return yield* writePage(userId, ids, size);
+  }
   const hours = yield* first(selectHours({ userId, offset, end: offset + size.limit }));
   const [from, to, later] = hours ?? [null, null, 0];
   if (from === null) return { conversations: [], hasMore: false };
   // One row more than requested shows whether there are more.
   const limit = size.limit + 1;
   const found = yield* all(selectPage({ userId, first: from, last: to ?? '', limit, offset: offset - later }));
-  const ids = found.slice(0, size.limit).map(([id]) => id);
+  return yield* writePage(
+    userId,
+    found.map(([id]) => id),
+    size,
+  );
+}
+
+/** @param found - ids of the page and, if there are more, of the next conversation */
+function* writePage(userId: string, found: readonly string[], size: PageSize): Work<ConversationJsonPage> {
+  const ids = found.slice(0, size.limit);
   const conversations: ConversationJson[] = [];
   for (let at = 0; at < ids.length; at += BATCH_SIZE) {
     conversations.push(...(yield* writeConversations(userId, ids.slice(at, at + BATCH_SIZE))));

@@ -13,6 +13,6 @@ export function namePatterns(text: string): string {
 }
 
 /** SQL: whether a name matches any of the patterns of {@link namePatterns}. */
-export function matchesName(name: RawBuilder<unknown>, patterns: RawBuilder<string>): RawBuilder<boolean> {
+export function matchesName(name: RawBuilder<unknown>, patterns: RawBuilder<string | null>): RawBuilder<boolean> {
   return sql<boolean>`exists (select 1 from json_each(${patterns}) where ${name} like value escape '\\')`;
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { ConversationSettings } from '../../../../protocol/groups.ts';
-import { metadataSchema, type JsonObject } from '../../../../protocol/metadata.ts';
+import { metadataSchema } from '../../../../protocol/common-schemas.ts';
+import type { JsonObject } from '../../../../protocol/metadata.ts';
 import { parsed, quote } from '../rows.ts';
 import { query, statement, type Params } from '../../engine/statement.ts';
 import { first, run, type Work } from '../../engine/work.ts';
