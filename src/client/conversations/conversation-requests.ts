@@ -1,20 +1,20 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
-import type { Lazy } from '../../lib/lazy.ts';
+import { lazy, type Lazy } from '../../lib/lazy.ts';
 import type { Conversation, CreateConversation, MemberPage } from '../../protocol/conversations.ts';
+import type { BanPage, PublicConversation, UpdateConversation as UpdateRequest } from '../../protocol/groups.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { RequestName, RequestOf, ResponseOf } from '../../protocol/events.ts';
 import { parseConversation } from '../../transport/parse-rows.ts';
 import { ROLES, type Role } from '../../protocol/constants.ts';
 import { unreadable, type ClientContext } from '../context.ts';
-import { kindOf, requireBoolean, requireFields, requireId, requireIds, requireOneOf } from '../validation.ts';
+import { requireBoolean, requireFields, requireId, requireIds, requireOneOf } from '../validation.ts';
 import type { Directory, ListConversations, ListMembers } from './directory.ts';
+import type { BanOptions, BrowsePublicGroups } from './group-requests.ts';
+import { hasFields, INITIAL_SETTINGS, requireModeration, requireSettings, requireText } from './group-settings.ts';
 import type { LiveInbox } from './live-inbox.ts';
 
-/** The fields of a conversation that `update()` changes. */
-export interface UpdateConversation {
-  /** At most 200 characters; groups only. */
-  name: string;
-}
+/** The fields of a group that `update()` changes: absent ones stay as they are, `null` clears. */
+export type UpdateConversation = Omit<UpdateRequest, 'conversationId'>;
 
 /** The reading parts of the client. */
 export type Reading = Lazy<{ readonly directory: Directory; readonly inbox: LiveInbox }>;
@@ -23,6 +23,10 @@ export type Reading = Lazy<{ readonly directory: Directory; readonly inbox: Live
 export class ConversationRequests {
   readonly #context: ClientContext;
   readonly #reading: Reading;
+  readonly #groups = lazy(async () => {
+    const { GroupRequests } = await import('./group-requests.ts');
+    return new GroupRequests(this.#context, async () => (await this.#reading()).directory);
+  });
 
   constructor(context: ClientContext, reading: Reading) {
     this.#context = context;
@@ -30,8 +34,14 @@ export class ConversationRequests {
   }
 
   async list(query: ListConversations = {}, options: AbortOptions = {}): Promise<Conversation[]> {
-    requireFields('conversations.list()', query, ['limit', 'offset']);
+    requireFields('conversations.list()', query, ['limit', 'offset', 'archived', 'unread', 'query']);
+    const { archived, unread, query: text } = query;
+    if (archived !== undefined) requireBoolean('archived', archived);
+    if (unread !== undefined) requireBoolean('unread', unread);
+    if (text !== undefined) requireText('query', text);
     await this.#context.whenConnected(options.signal);
+    const isFiltered = archived !== undefined || unread !== undefined || text !== undefined;
+    if (isFiltered) requireModeration(this.#context, 'a filtered list of conversations');
     return (await this.#reading()).directory.list(query, options);
   }
 
@@ -49,18 +59,41 @@ export class ConversationRequests {
   }
 
   async create(request: CreateConversation, options?: AbortOptions): Promise<Conversation> {
-    requireFields('conversations.create()', request, ['type', 'name', 'participantIds']);
-    const { type, name, participantIds } = request;
+    requireFields('conversations.create()', request, ['type', 'name', 'participantIds', ...INITIAL_SETTINGS]);
+    const { type, name, participantIds, ...settings } = request;
     requireIds('participantIds', participantIds);
-    const payload = { type, participantIds: [...participantIds], ...(name !== undefined && { name }) };
+    requireSettings(settings);
+    await this.#connected(options);
+    if (hasFields(settings)) requireModeration(this.#context, 'settings of groups');
+    const payload = { type, participantIds: [...participantIds], ...(name !== undefined && { name }), ...settings };
     return this.#known(await this.#request('conversation:create', payload, options));
   }
 
   async update(id: string, changes: UpdateConversation, options?: AbortOptions): Promise<Conversation> {
-    requireFields('conversations.update()', changes, ['name']);
-    const { name } = changes;
-    if (typeof name !== 'string') throw new TypeError(`name must be a string; got ${kindOf(name)}`);
-    return this.#known(await this.#request('conversation:update', { conversationId: id, name }, options));
+    requireFields('conversations.update()', changes, ['name', 'frozen', 'slowModeSeconds', ...INITIAL_SETTINGS]);
+    const { name, ...settings } = changes;
+    if (name !== undefined) requireText('name', name);
+    else if (!hasFields(settings)) throw new TypeError('conversations.update() takes at least one field to change');
+    requireSettings(settings);
+    await this.#connected(options);
+    if (hasFields(settings)) requireModeration(this.#context, 'settings of groups');
+    return this.#known(await this.#request('conversation:update', { ...changes, conversationId: id }, options));
+  }
+
+  async browse(query: BrowsePublicGroups = {}, options: AbortOptions = {}): Promise<PublicConversation[]> {
+    return (await this.#groups()).browse(query, options);
+  }
+
+  async join(id: string, options: AbortOptions = {}): Promise<Conversation> {
+    return this.#known(await (await this.#groups()).join(id, options));
+  }
+
+  async ban(id: string, userId: string, banned: boolean, options: BanOptions = {}): Promise<void> {
+    await (await this.#groups()).ban(id, userId, banned, options);
+  }
+
+  async bans(id: string, query: ListMembers = {}, options: AbortOptions = {}): Promise<BanPage> {
+    return (await this.#groups()).bans(id, query, options);
   }
 
   async leave(id: string, options?: AbortOptions): Promise<void> {
