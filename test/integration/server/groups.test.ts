@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Conversation } from '../../../src/protocol/conversations.ts';
-import { isCommError } from '../../../src/protocol/errors.ts';
+import { errorBodyOf, isCommError } from '../../../src/protocol/errors.ts';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 
 /** The code with which a request is refused, or `ok`. */
@@ -303,10 +303,7 @@ describe('GroupService', () => {
       await chat.groups.ban(caller('ada'), { conversationId: banned, userId: 'eve', banned: true });
       const answers = await Promise.all(
         [hidden, banned, direct, 'nowhere'].map((conversationId) =>
-          chat.groups.enter(caller('eve'), { conversationId }).catch(({ code, message }: Error & { code: string }) => ({
-            code,
-            message,
-          })),
+          chat.groups.enter(caller('eve'), { conversationId }).catch((error: unknown) => errorBodyOf(error)),
         ),
       );
       expect(answers[0]).toMatchObject({ code: 'NOT_FOUND' });

@@ -101,13 +101,14 @@ export function* senderFacts(sender: Sender, clientIds: readonly string[]): Work
       : selectFacts({ ...sender, clientIds: JSON.stringify(clientIds) }),
   );
   const role = facts?.role ?? null;
+  const lastSentAt = facts?.last_sent_at ?? null;
   return {
     isMember: role !== null,
     posting:
       role === null
         ? undefined
         : { role: toRole(role), frozen: facts?.frozen === 1, slowModeSeconds: facts?.slow_mode_seconds ?? 0 },
-    lastSentAt: facts?.last_sent_at == null ? null : isoTime(facts.last_sent_at),
+    lastSentAt: lastSentAt === null ? null : isoTime(lastSentAt),
     senderSeq: facts?.sender_seq ?? 0,
     own: new Map(own.map((row) => [row.client_id ?? '', row as StoredMessage])),
   };
