@@ -103,6 +103,12 @@ const MISSING: ReadonlySet<RequestName> = new Set<RequestName>([
   'conversation:set-role',
 ]);
 
+/** A base server drops messages without text: for a file without a caption, its name is sent. */
+function withPlaceholder<T extends object>(payload: T): T {
+  const { content, attachment }: Partial<RequestOf<'message:send'>> = payload;
+  return content === '' && attachment !== undefined ? { ...payload, content: attachment.fileName } : payload;
+}
+
 /** A feature of LumenJS that crashes its server unless the app has added columns to LumenJS's tables. */
 export type BaseServerFeature = 'archive' | 'mute' | 'pin' | 'forward' | 'calls';
 
@@ -182,7 +188,7 @@ export class BaseModeRequester implements Requester {
       timeoutMs,
       signal,
     );
-    this.#channel.send(name, payload);
+    this.#channel.send(name, withPlaceholder(payload));
     const data = await answer;
     return (echo.parse?.(data) ?? NOTHING) as ResponseOf<K>;
   }

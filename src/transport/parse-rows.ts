@@ -64,11 +64,14 @@ export function parseMessage(value: unknown): Message | undefined {
     status: oneOf(MESSAGE_STATUSES, row['status']) ?? 'sent',
     readBy: list(row['readBy'], parseReadReceipt),
   };
+  const attachment = parseJson(row['attachment']) as MessageAttachment | undefined;
+  // A base server, which knows no `seq`, has the name of a file in place of its caption.
+  if (row['seq'] === undefined && attachment !== undefined && attachment.fileName === content) message.content = '';
   const forwardedFrom = fields(row['forwardedFrom']);
   return assignDefined(message, {
     updatedAt,
     replyTo: parseId(row['replyTo'] ?? row['reply_to']),
-    attachment: parseJson(row['attachment']) as MessageAttachment | undefined,
+    attachment,
     // Those of an encrypted message are part of its ciphertext.
     attachments: parseList(!encrypted && row['attachments']) as MessageAttachment[] | undefined,
     linkPreview: encrypted ? undefined : parseLinkPreview(row['linkPreview']),

@@ -1,5 +1,6 @@
 import type { ConversationView, Message } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
+import { textOf } from '../attachments/message-files.ts';
 import { isUnreadable } from '../lib/people.ts';
 import { confirm } from '../ui/dialog.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
@@ -35,7 +36,7 @@ export function messageCommands(session: Session, view: ConversationView, compos
     await attempt('The message was not deleted', client.messages.delete(refOf(message)));
   };
   const copy = async (message: Message): Promise<void> => {
-    await navigator.clipboard.writeText(message.content).then(
+    await navigator.clipboard.writeText(textOf(message)).then(
       () => toast('Copied'),
       () => toast('The browser denied access to the clipboard'),
     );

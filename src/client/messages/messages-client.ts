@@ -121,8 +121,7 @@ export class Messages implements MessagesClient {
     if (!cipher && encrypt === true) throw new TypeError('The option `encryption` is not set');
     const clear = {
       conversationId,
-      // A base server drops messages without text.
-      content: content === '' && attachment !== undefined ? attachment.fileName : content,
+      content,
       type,
       clientId,
       ...(replyTo !== undefined && { replyTo }),

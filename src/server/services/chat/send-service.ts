@@ -14,6 +14,7 @@ import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import { attachableFiles } from '../files/attachable-files.ts';
 import { isServerWritten, messageFor } from './message-access.ts';
 import { checkMessage } from './check-message.ts';
+import { readsCaptions, withoutFileName } from './file-names.ts';
 import type { Caller } from '../ports.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
 import { pushStatuses } from './push-statuses.ts';
@@ -91,7 +92,8 @@ export class SendService {
       }
     }
     const sending = Array.from(conversations, async ([conversationId, places]) => {
-      const batches = batchesOf(places.flatMap((place) => requests[place] ?? []));
+      const wanted = places.flatMap((place) => requests[place] ?? []);
+      const batches = batchesOf(readsCaptions(caller) ? wanted : wanted.map(withoutFileName));
       // All are queued now, so that they are stored before what is sent later.
       const settled = (await Promise.all(batches.map((batch) => this.#sendInto(conversationId, caller, batch)))).flat();
       for (const [index, place] of places.entries()) {
