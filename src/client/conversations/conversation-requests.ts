@@ -7,10 +7,17 @@ import type { RequestName, RequestOf, ResponseOf } from '../../protocol/events.t
 import { parseConversation } from '../../transport/parse-rows.ts';
 import { ROLES, type Role } from '../../protocol/constants.ts';
 import { unreadable, type ClientContext } from '../context.ts';
-import { requireBoolean, requireFields, requireId, requireIds, requireOneOf } from '../validation.ts';
+import {
+  kindOf,
+  requireBoolean,
+  requireFields,
+  requireId,
+  requireIds,
+  requireObject,
+  requireOneOf,
+} from '../validation.ts';
 import type { Directory, ListConversations, ListMembers } from './directory.ts';
 import type { BanOptions, BrowsePublicGroups } from './group-requests.ts';
-import { hasFields, INITIAL_SETTINGS, requireModeration, requireSettings, requireText } from './group-settings.ts';
 import type { LiveInbox } from './live-inbox.ts';
 
 /** The fields of a group that `update()` changes: absent ones stay as they are, `null` clears. */
@@ -34,14 +41,10 @@ export class ConversationRequests {
   }
 
   async list(query: ListConversations = {}, options: AbortOptions = {}): Promise<Conversation[]> {
-    requireFields('conversations.list()', query, ['limit', 'offset', 'archived', 'unread', 'query']);
-    const { archived, unread, query: text } = query;
-    if (archived !== undefined) requireBoolean('archived', archived);
-    if (unread !== undefined) requireBoolean('unread', unread);
-    if (text !== undefined) requireText('query', text);
+    requireObject('conversations.list()', query);
+    const { limit: _limit, offset: _offset, ...filter } = query;
     await this.#context.whenConnected(options.signal);
-    const isFiltered = archived !== undefined || unread !== undefined || text !== undefined;
-    if (isFiltered) requireModeration(this.#context, 'a filtered list of conversations');
+    if (hasFields(filter)) (await this.#groups()).checkList(query);
     return (await this.#reading()).directory.list(query, options);
   }
 
@@ -59,24 +62,19 @@ export class ConversationRequests {
   }
 
   async create(request: CreateConversation, options?: AbortOptions): Promise<Conversation> {
-    requireFields('conversations.create()', request, ['type', 'name', 'participantIds', ...INITIAL_SETTINGS]);
+    requireObject('conversations.create()', request);
     const { type, name, participantIds, ...settings } = request;
+    if (hasFields(settings)) await (await this.#groups()).checkCreate(request, options);
     requireIds('participantIds', participantIds);
-    requireSettings(settings);
-    await this.#connected(options);
-    if (hasFields(settings)) requireModeration(this.#context, 'settings of groups');
     const payload = { type, participantIds: [...participantIds], ...(name !== undefined && { name }), ...settings };
     return this.#known(await this.#request('conversation:create', payload, options));
   }
 
   async update(id: string, changes: UpdateConversation, options?: AbortOptions): Promise<Conversation> {
-    requireFields('conversations.update()', changes, ['name', 'frozen', 'slowModeSeconds', ...INITIAL_SETTINGS]);
+    requireObject('conversations.update()', changes);
     const { name, ...settings } = changes;
-    if (name !== undefined) requireText('name', name);
-    else if (!hasFields(settings)) throw new TypeError('conversations.update() takes at least one field to change');
-    requireSettings(settings);
-    await this.#connected(options);
-    if (hasFields(settings)) requireModeration(this.#context, 'settings of groups');
+    if (hasFields(settings)) await (await this.#groups()).checkUpdate(changes, options);
+    else if (typeof name !== 'string') throw new TypeError(`name must be a string; got ${kindOf(name)}`);
     return this.#known(await this.#request('conversation:update', { ...changes, conversationId: id }, options));
   }
 
@@ -157,4 +155,9 @@ export class ConversationRequests {
     this.#reading.current?.inbox.apply({ kind: 'known', conversation });
     return conversation;
   }
+}
+
+/** Returns whether an object has fields: those that few clients use are checked in a chunk of its own. */
+function hasFields(fields: object): boolean {
+  return Object.keys(fields).length > 0;
 }

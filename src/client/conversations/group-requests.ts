@@ -1,12 +1,15 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
-import type { Ban, BanPage, PublicConversation } from '../../protocol/groups.ts';
+import { VISIBILITIES } from '../../protocol/constants.ts';
+import type { CreateConversation } from '../../protocol/conversations.ts';
+import { CommError } from '../../protocol/errors.ts';
+import type { Ban, BanPage, PublicConversation, UpdateConversation } from '../../protocol/groups.ts';
+import { isMetadata } from '../../protocol/metadata.ts';
 import { PAGE_LIMITS } from '../../protocol/page-limits.ts';
 import { fields } from '../../transport/fields.ts';
 import { parseId, parseTime } from '../../transport/parse-rows.ts';
 import { unreadable, type ClientContext } from '../context.ts';
-import { requireBoolean, requireFields, requireId } from '../validation.ts';
-import type { Directory, ListMembers } from './directory.ts';
-import { requireModeration, requireText } from './group-settings.ts';
+import { kindOf, requireBoolean, requireFields, requireId, requireOneOf } from '../validation.ts';
+import type { Directory, ListConversations, ListMembers } from './directory.ts';
 
 /** Selects public groups. */
 export interface BrowsePublicGroups {
@@ -32,7 +35,9 @@ const MAX_PAGE = 50;
 /** Requests of one search. Each compares thousands of names. */
 const MAX_PAGES = 50;
 
-/** Requests about public groups and bans. In a chunk of its own, because few clients need it at once. */
+const INITIAL_SETTINGS = ['description', 'avatarUrl', 'metadata', 'visibility'];
+
+/** Requests about settings of groups, public groups and bans. In a chunk of its own, because few clients need it at once. */
 export class GroupRequests {
   readonly #context: ClientContext;
   readonly #directory: () => Promise<Directory>;
@@ -40,6 +45,31 @@ export class GroupRequests {
   constructor(context: ClientContext, directory: () => Promise<Directory>) {
     this.#context = context;
     this.#directory = directory;
+  }
+
+  /** @throws TypeError, CommError `UNSUPPORTED` */
+  checkList(query: ListConversations): void {
+    requireFields('conversations.list()', query, ['limit', 'offset', 'archived', 'unread', 'query']);
+    const { archived, unread, query: text } = query;
+    if (archived !== undefined) requireBoolean('archived', archived);
+    if (unread !== undefined) requireBoolean('unread', unread);
+    if (text !== undefined) requireText('query', text);
+    this.#require('filtered lists of conversations');
+  }
+
+  /** @throws TypeError, CommError `UNSUPPORTED` */
+  async checkCreate(request: CreateConversation, options?: AbortOptions): Promise<void> {
+    requireFields('conversations.create()', request, ['type', 'name', 'participantIds', ...INITIAL_SETTINGS]);
+    requireSettings(request);
+    await this.#ready('settings of groups', options);
+  }
+
+  /** @throws TypeError, CommError `UNSUPPORTED` */
+  async checkUpdate(changes: Omit<UpdateConversation, 'conversationId'>, options?: AbortOptions): Promise<void> {
+    requireFields('conversations.update()', changes, ['name', 'frozen', 'slowModeSeconds', ...INITIAL_SETTINGS]);
+    if (changes.name !== undefined) requireText('name', changes.name);
+    requireSettings(changes);
+    await this.#ready('settings of groups', options);
   }
 
   /** Returns public groups, newest first, in as many requests as the server needs. */
@@ -96,9 +126,39 @@ export class GroupRequests {
     return { bans: rows.map(parseBan).filter((ban) => ban !== undefined), hasMore: page?.['hasMore'] === true };
   }
 
-  async #ready(what: string, { signal }: AbortOptions): Promise<void> {
+  async #ready(what: string, { signal }: AbortOptions = {}): Promise<void> {
     await abortable(this.#context.whenConnected(signal), signal);
-    requireModeration(this.#context, what);
+    this.#require(what);
+  }
+
+  #require(what: string): void {
+    if (!this.#context.has('moderation')) throw new CommError('UNSUPPORTED', `The server does not support ${what}`);
+  }
+}
+
+function requireText(name: string, value: unknown): void {
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a string; got ${kindOf(value)}`);
+}
+
+/** Validates the types of settings; their limits are the server's. @throws TypeError */
+function requireSettings(settings: Omit<UpdateConversation, 'conversationId'>): void {
+  const {
+    description = null,
+    avatarUrl = null,
+    metadata = null,
+    visibility,
+    frozen,
+    slowModeSeconds = null,
+  } = settings;
+  if (description !== null) requireText('description', description);
+  if (avatarUrl !== null) requireText('avatarUrl', avatarUrl);
+  if (metadata !== null && !isMetadata(metadata)) {
+    throw new TypeError('metadata must be a JSON object of at most 4,096 bytes and 8 levels');
+  }
+  if (visibility !== undefined) requireOneOf('visibility', VISIBILITIES, visibility);
+  if (frozen !== undefined) requireBoolean('frozen', frozen);
+  if (slowModeSeconds !== null && !Number.isSafeInteger(slowModeSeconds)) {
+    throw new TypeError(`slowModeSeconds must be a whole number of seconds; got ${kindOf(slowModeSeconds)}`);
   }
 }
 
