@@ -18,6 +18,7 @@ export const PLAIN_CAPABILITIES = [
   'call-waiting',
   'batch',
   'moderation',
+  'threads',
 ] as const;
 /**
  * All capabilities that this package implements. The server enables those that the client offers too. Only a client with

@@ -6,6 +6,7 @@ import { LIMITS } from './limits.ts';
 import { readMarkerSchema, type ReadMarker } from './receipts.ts';
 import { messageSchema, type Message } from './messages.ts';
 import type { JsonObject } from './metadata.ts';
+import { unreadStateEntries, type UnreadState } from './threads.ts';
 import {
   CONVERSATION_TYPES,
   PRESENCE_STATUSES,
@@ -44,7 +45,7 @@ export interface Reached {
 }
 
 /** A conversation as one user sees it. */
-export interface Conversation extends ConversationSettings {
+export interface Conversation extends ConversationSettings, UnreadState {
   id: string;
   type: ConversationType;
   name?: string | undefined;
@@ -59,7 +60,7 @@ export interface Conversation extends ConversationSettings {
   lastMessage?: Message | undefined;
   createdAt: string;
   updatedAt: string;
-  /** Messages after the caller's read position that are neither their own nor deleted. */
+  /** Messages of the main timeline after the caller's read position that are neither their own nor deleted. */
   unreadCount: number;
   pinned?: boolean | undefined;
   muted?: boolean | undefined;
@@ -122,6 +123,7 @@ export const conversationSchema = v.object({
   createdAt: timeSchema,
   updatedAt: timeSchema,
   unreadCount: counterSchema,
+  ...unreadStateEntries,
   pinned: v.optional(v.boolean()),
   muted: v.optional(v.boolean()),
   archived: v.optional(v.boolean()),

@@ -22,6 +22,7 @@ import { helloSchema, pingSchema, pongSchema } from './handshake.ts';
 import * as receipts from './receipts.ts';
 import * as messages from './messages.ts';
 import * as presence from './presence.ts';
+import * as threads from './threads.ts';
 
 /** Type of {@link REQUEST_SCHEMAS}. */
 export type RequestSchemas = {
@@ -67,6 +68,7 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'message:edit': { req: messages.editMessageSchema, res: messages.messageSchema },
   'message:delete': { req: messages.deleteMessageSchema, res: messages.messageSchema },
   'message:forward': { req: messages.forwardMessageSchema, res: messages.messageSchema },
+  'thread:read': { req: threads.readThreadSchema, res: emptySchema },
   'typing:start': { req: presence.conversationRefSchema, res: emptySchema },
   'typing:stop': { req: presence.conversationRefSchema, res: emptySchema },
   'presence:update': { req: presence.setPresenceSchema, res: presence.presenceUpdateSchema },
@@ -78,6 +80,7 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'conversation:archive': { req: conversations.archiveSchema, res: emptySchema },
   'conversation:mute': { req: conversations.muteSchema, res: emptySchema },
   'conversation:pin': { req: conversations.pinSchema, res: emptySchema },
+  'conversation:mark-unread': { req: threads.markUnreadSchema, res: receipts.readMarkerSchema },
   'conversation:update': { req: groups.updateConversationSchema, res: conversations.conversationSchema },
   'conversation:browse': { req: groups.browseSchema, res: groups.browsePageSchema },
   'conversation:enter': { req: groups.enterSchema, res: conversations.conversationSchema },

@@ -8,6 +8,7 @@ import type { Hello, Ping, Pong } from './handshake.ts';
 import type * as receipts from './receipts.ts';
 import type * as messages from './messages.ts';
 import type * as presence from './presence.ts';
+import type * as threads from './threads.ts';
 
 /** Prefix of client-to-server events: `nk:<name>` with one object argument. */
 export const REQUEST_PREFIX = 'nk:';
@@ -23,6 +24,7 @@ export interface Requests {
   'message:edit': { req: messages.EditMessage & messages.ChangeOnce; res: messages.Message };
   'message:delete': { req: messages.DeleteMessage & messages.ChangeOnce; res: messages.Message };
   'message:forward': { req: messages.ForwardMessage; res: messages.Message };
+  'thread:read': { req: threads.ReadThread; res: null };
   'typing:start': { req: presence.ConversationRef; res: null };
   'typing:stop': { req: presence.ConversationRef; res: null };
   'presence:update': { req: presence.SetPresence; res: presence.PresenceUpdate };
@@ -34,6 +36,7 @@ export interface Requests {
   'conversation:archive': { req: conversations.ArchiveConversation; res: null };
   'conversation:mute': { req: conversations.MuteConversation; res: null };
   'conversation:pin': { req: conversations.PinConversation; res: null };
+  'conversation:mark-unread': { req: threads.MarkUnread; res: receipts.ReadMarker };
   'conversation:update': { req: groups.UpdateConversation; res: conversations.Conversation };
   'conversation:browse': { req: groups.BrowseConversations; res: groups.BrowsePage };
   'conversation:enter': { req: groups.EnterConversation; res: conversations.Conversation };

@@ -22,3 +22,4 @@ export * from './metadata.ts';
 export * from './presence.ts';
 export * from './receipts.ts';
 export * from './rest.ts';
+export * from './threads.ts';

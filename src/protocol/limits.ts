@@ -25,6 +25,10 @@ export const LIMITS = {
   listedParticipants: 100,
   /** User ids in one `conversation:create`, `conversation:add-participants` or `presence:watch`. */
   userIds: 1_000,
+  /** Users mentioned in one message. */
+  mentions: 50,
+  /** Users named in the summary of a thread. */
+  threadParticipants: 5,
   fileNameLength: 255,
   /** Files of one message. */
   attachments: 10,

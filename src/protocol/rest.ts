@@ -100,6 +100,10 @@ export interface ListMessagesQuery extends PagedQuery {
   before?: string | undefined;
   after?: string | undefined;
   around?: string | undefined;
+  /** Requests only the replies of the thread with this root. */
+  threadId?: string | undefined;
+  /** Requests only the main timeline: no replies that are shown in their threads only. Without it, a page has all messages. */
+  timeline?: 'main' | undefined;
 }
 /** Query of `listChanges`. */
 export interface ListChangesQuery {
@@ -129,7 +133,15 @@ export const listMembersQuerySchema = v.object({
 }) satisfies v.GenericSchema<unknown, ListMembersQuery>;
 /** Validates {@link ListMessagesQuery}. */
 export const listMessagesQuerySchema = v.pipe(
-  v.object({ limit, paged, before: v.optional(idSchema), after: v.optional(idSchema), around: v.optional(idSchema) }),
+  v.object({
+    limit,
+    paged,
+    before: v.optional(idSchema),
+    after: v.optional(idSchema),
+    around: v.optional(idSchema),
+    threadId: v.optional(idSchema),
+    timeline: v.optional(v.literal('main')),
+  }),
   v.check(
     ({ before, after, around }) => [before, after, around].filter((each) => each !== undefined).length <= 1,
     'before, after and around cannot be combined',

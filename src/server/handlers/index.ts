@@ -8,6 +8,7 @@ import * as files from './files.ts';
 import * as messages from './messages.ts';
 import * as presence from './presence.ts';
 import * as sync from './sync.ts';
+import * as threads from './threads.ts';
 
 /** The handler of each request of the protocol. */
 export const HANDLERS = {
@@ -18,6 +19,7 @@ export const HANDLERS = {
   'message:edit': messages.onMessageEdit,
   'message:delete': messages.onMessageDelete,
   'message:forward': messages.onMessageForward,
+  'thread:read': threads.onThreadRead,
   'typing:start': presence.onTypingStart,
   'typing:stop': presence.onTypingStop,
   'presence:update': presence.onPresenceUpdate,
@@ -29,6 +31,7 @@ export const HANDLERS = {
   'conversation:archive': conversations.onConversationArchive,
   'conversation:mute': conversations.onConversationMute,
   'conversation:pin': conversations.onConversationPin,
+  'conversation:mark-unread': threads.onMarkUnread,
   'conversation:update': conversations.onConversationUpdate,
   'conversation:browse': conversations.onConversationBrowse,
   'conversation:enter': conversations.onConversationEnter,

@@ -44,6 +44,11 @@ export function toConversationUpdate(
 ): ConversationUpdate {
   const {
     unreadCount: _unread,
+    unreadMentions: _mentions,
+    unreadThreads: _threads,
+    followedThreads: _followed,
+    firstUnreadId: _first,
+    readSeq: _readSeq,
     pinned: _pinned,
     muted: _muted,
     archived: _archived,

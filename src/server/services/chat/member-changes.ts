@@ -72,7 +72,9 @@ export function pushAddition(
   if (added.length === 0) return;
   const full = applyPresence(conversation, statuses);
   // The caller's view without the caller's own fields.
-  const data: Conversation = { ...full, unreadCount: 0, pinned: false, muted: false, archived: false, flagsRev: 0 };
+  const { followedThreads: _followed, firstUnreadId: _first, readSeq: _readSeq, ...shared } = full;
+  const none = { unreadCount: 0, unreadMentions: 0, unreadThreads: 0 };
+  const data: Conversation = { ...shared, ...none, pinned: false, muted: false, archived: false, flagsRev: 0 };
   for (const each of added) broadcaster.joinUser(each, full.id);
   broadcaster.toUsers(added, { event: 'conversation:new', data });
   const update = toConversationUpdate(full, { changed: changed.map((each) => present(each, statuses)), left: [] });

@@ -19,9 +19,10 @@ import type { Caller } from '../ports.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
 import { pushStatuses } from './push-statuses.ts';
 import { requireSlowMode, requireUnfrozen } from './posting-rules.ts';
+import { pushUpdated } from './push-updated.ts';
 import { knownMessage, SendBatch, type SendOutcome } from './send-batch.ts';
 
-type Draft = Omit<NewMessage, 'seq' | 'rev' | 'createdAt'>;
+type Draft = Omit<NewMessage, 'seq' | 'rev' | 'sideSeq' | 'createdAt'>;
 
 /** A message that was stored, now or before; then nothing is pushed. */
 type Sent = Extract<SendOutcome, { readonly message: unknown }>;
@@ -30,9 +31,13 @@ type Sent = Extract<SendOutcome, { readonly message: unknown }>;
 interface Stored {
   readonly conversationId: string;
   readonly sent: readonly Sent[];
+  /** Root messages of threads with new replies, each with its new revision. */
+  readonly roots?: readonly Message[] | undefined;
   readonly delivered: readonly StatusChange[];
 }
 
+/** Rows that a reply counts as, besides its own: its thread, the root and who follows the thread. */
+const ROWS_PER_REPLY = 3;
 /** Rows that an attachment counts as: the server looks up its file and who may attach it, and refers to it. */
 const ROWS_PER_ATTACHMENT = 4;
 /** Rows above which messages of one batch are committed separately: more than the longest batch without attachments. */
@@ -120,7 +125,7 @@ export class SendService {
       const sent = outcomes.filter((outcome) => 'message' in outcome);
       const last = sent.findLast(({ isNew }) => isNew)?.message.seq;
       const delivered = last === undefined ? [] : yield* deliver(conversationId, senderId, last);
-      return { conversationId, outcomes, sent, delivered };
+      return { conversationId, outcomes, sent, roots: batch.roots, delivered };
     };
     try {
       const rows = (): number => requests.reduce((sum, request) => sum + rowsOf(request), 0);
@@ -226,9 +231,13 @@ export class SendService {
     return yield* statusChanges(conversationId, before, (yield* slowestMarkers(conversationId)).delivered);
   }
 
-  #broadcast(caller: Caller | undefined, { conversationId, sent, delivered }: Stored): void {
+  #broadcast(caller: Caller | undefined, { conversationId, sent, roots = [], delivered }: Stored): void {
     const { broadcaster } = this.#deps;
+    const rootsLeft = [...roots];
     for (const { message, isNew } of sent) {
+      // In the order of the revisions. The root of a thread precedes its replies.
+      const rev = isNew ? (message.rev ?? 0) : 0;
+      while ((rootsLeft[0]?.rev ?? Infinity) < rev) pushUpdated(broadcaster, rootsLeft.shift());
       if (caller?.socketId !== undefined && !caller.caps.has('ack')) {
         const { id: messageId, seq } = message;
         broadcaster.toSocket(caller.socketId, {
@@ -244,7 +253,9 @@ export class SendService {
 
 /** About how many rows a message takes. */
 function rowsOf(request: SendMessage): number {
-  return 1 + ROWS_PER_ATTACHMENT * attachmentsOf(request).length;
+  const { threadId, mentions = [] } = request;
+  const rows = ROWS_PER_ATTACHMENT * attachmentsOf(request).length + mentions.length;
+  return 1 + rows + (threadId === undefined ? 0 : ROWS_PER_REPLY);
 }
 
 /** Divides messages into parts of at most {@link MAX_BATCH_ROWS}, in order. */

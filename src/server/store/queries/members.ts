@@ -21,6 +21,8 @@ export interface Membership {
   readonly frozen: boolean;
   readonly seq: number;
   readonly rev: number;
+  /** `seq` of the first reply that is shown in its thread only. */
+  readonly side_start: number | null;
 }
 
 /** What decides whether a member may send. */
@@ -35,7 +37,7 @@ const selectMembership = statement((p: Params<Pair>) =>
   query
     .selectFrom('conversation_participants as p')
     .innerJoin('conversations as c', 'c.id', 'p.conversation_id')
-    .select(['c.type', 'c.name', 'p.role', 'c.frozen', 'c.seq', 'c.rev'])
+    .select(['c.type', 'c.name', 'p.role', 'c.frozen', 'c.seq', 'c.rev', 'c.side_start'])
     .where('p.conversation_id', '=', p.conversationId)
     .where('p.user_id', '=', p.userId),
 );

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { LIMITS } from '../../../../protocol/limits.ts';
 import { matchesName, namePatterns } from './name-patterns.ts';
-import { unreadCount } from '../receipts.ts';
+import { readSeq, unreadCount } from '../threads/unread-state.ts';
 import { arrayStatement, type Params } from '../../engine/statement.ts';
 import { all, type Work } from '../../engine/work.ts';
 
@@ -31,7 +31,7 @@ const selectFiltered = arrayStatement(
     select c.id from conversation_participants as p cross join conversations as c on c.id = p.conversation_id
     where p.user_id = ${p.userId}
       and (${p.archived} is null or coalesce(p.archived, 0) = ${p.archived})
-      and (${p.unread} is null or (c.seq > p.last_read_seq and ${unreadCount} > 0) = ${p.unread})
+      and (${p.unread} is null or (c.seq > ${readSeq} and ${unreadCount} > 0) = ${p.unread})
       and (${p.patterns} is null or ${matchesName(sql`c.name`, p.patterns)} or exists (
         select 1 from (
           select user_id from conversation_participants where conversation_id = c.id
