@@ -19,6 +19,7 @@ export const PLAIN_CAPABILITIES = [
   'batch',
   'moderation',
   'threads',
+  'profiles',
 ] as const;
 /**
  * All capabilities that this package implements. The server enables those that the client offers too. Only a client with
@@ -120,6 +121,8 @@ export const REST_ROUTES = {
   getMessage: { method: 'GET', path: '/messages/:id' },
   deleteMessage: { method: 'DELETE', path: '/messages/:id' },
   linkPreviews: { method: 'POST', path: '/link-preview' },
+  searchUsers: { method: 'GET', path: '/users/search' },
+  getUser: { method: 'GET', path: '/users/:id' },
 } as const;
 /** Name of a route in {@link REST_ROUTES}. */
 export type RestRouteName = keyof typeof REST_ROUTES;

@@ -9,6 +9,7 @@ import type * as receipts from './receipts.ts';
 import type * as messages from './messages.ts';
 import type * as presence from './presence.ts';
 import type * as threads from './threads.ts';
+import type * as users from './users.ts';
 
 /** Prefix of client-to-server events: `nk:<name>` with one object argument. */
 export const REQUEST_PREFIX = 'nk:';
@@ -73,6 +74,11 @@ export interface Requests {
   'encryption:mailbox-ack': { req: encryption.MailboxAck; res: null };
   'file:request-upload': { req: files.RequestUpload; res: files.UploadReady };
   'file:sign': { req: files.SignFiles; res: files.SignedFiles };
+  'user:get': { req: users.GetUsers; res: users.UserList };
+  'user:search': { req: users.SearchUsers; res: users.UserList };
+  'user:update': { req: users.UpdateUser; res: users.User };
+  'user:block': { req: users.BlockUser; res: null };
+  'user:blocked': { req: Record<never, never>; res: users.BlockedUsers };
 }
 /** Name of a request. */
 export type RequestName = keyof Requests;
@@ -142,6 +148,10 @@ export interface Pushes {
   'encryption:keys-changed': encryption.KeysChanged;
   'file:upload-ready': files.UploadReady;
   'file:upload-error': files.UploadError;
+  /** The profile of a user has changed. */
+  'user:updated': users.User;
+  /** The user has blocked or unblocked another user on some device. */
+  'user:block-changed': users.BlockUser;
 }
 /** Name of a push. */
 export type PushName = keyof Pushes;

@@ -23,3 +23,4 @@ export * from './presence.ts';
 export * from './receipts.ts';
 export * from './rest.ts';
 export * from './threads.ts';
+export * from './users.ts';

@@ -21,6 +21,17 @@ export const LIMITS = {
   slowModeSeconds: 86_400,
   /** Rows in one page of `conversation:browse`. */
   browsePageSize: 50,
+  /** Length of a user's name. */
+  displayNameLength: 100,
+  /** Length of the URL of a user's picture: participants carry it. */
+  avatarUrlLength: 512,
+  /** User ids in one `user:get`. */
+  requestedUsers: 200,
+  /** Users in one answer of `user:search`, and the length of its query. */
+  foundUsers: 50,
+  userSearchLength: 100,
+  /** Users whom one user blocks. */
+  blockedUsers: 1_000,
   /** Participants in a conversation's `participants`; further ones are paged through the members route. */
   listedParticipants: 100,
   /** User ids in one `conversation:create`, `conversation:add-participants` or `presence:watch`. */

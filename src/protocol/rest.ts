@@ -16,6 +16,7 @@ import {
   type CreateConversation,
 } from './conversations.ts';
 import { messagePageSchema, messageSchema, type Message, type MessagePage } from './messages.ts';
+import { userListSchema, userSchema, type User, type UserList } from './users.ts';
 import type { RestRouteName } from './constants.ts';
 
 /**
@@ -35,6 +36,8 @@ export interface RestAnswers {
   getMessage: Message;
   deleteMessage: Message;
   linkPreviews: LinkPreviews;
+  searchUsers: UserList;
+  getUser: User;
 }
 
 /** The schema of each route's answer. */
@@ -50,6 +53,8 @@ export const REST_ANSWER_SCHEMAS: { readonly [K in RestRouteName]: v.GenericSche
   getMessage: messageSchema,
   deleteMessage: messageSchema,
   linkPreviews: linkPreviewsSchema,
+  searchUsers: userListSchema,
+  getUser: userSchema,
 };
 
 /** Validates a number in a query string: digits only, without sign or whitespace. */
@@ -117,6 +122,12 @@ export interface SearchQuery extends PagedQuery {
   conversationId?: string | undefined;
 }
 
+/** Query of `searchUsers`. */
+export interface SearchUsersQuery {
+  query: string;
+  limit?: number | undefined;
+}
+
 /** Validates {@link ListConversationsQuery}. */
 export const listConversationsQuerySchema = v.object({
   limit,
@@ -159,5 +170,10 @@ export const searchQuerySchema = v.object({
   limit,
   paged,
 }) satisfies v.GenericSchema<unknown, SearchQuery>;
+/** Validates {@link SearchUsersQuery}. */
+export const searchUsersQuerySchema = v.object({
+  query: v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.userSearchLength)),
+  limit: digits(1, LIMITS.foundUsers),
+}) satisfies v.GenericSchema<unknown, SearchUsersQuery>;
 /** Validates {@link CreateConversation}. */
 export const createConversationBodySchema: v.GenericSchema<unknown, CreateConversation> = createConversationSchema;

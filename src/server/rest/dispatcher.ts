@@ -37,8 +37,9 @@ async function dispatch(core: ServerCore, identify: Identify, request: RestReque
   await core.ready();
   if (route === undefined) return await handleFileRoute(core, identify, request, fileRoute);
   const query = Object.fromEntries(url.searchParams);
-  const { userId } = await identify({ headers, query });
+  const { userId, profile } = await identify({ headers, query });
   const { services } = core;
+  if (profile !== undefined) await services.profiles.claimed(userId, profile);
   const caller = { userId, caps: query['caps']?.split(',').includes('batch') === true ? BATCH : NO_CAPABILITIES };
   const charged = {
     ...request,

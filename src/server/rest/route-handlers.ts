@@ -7,6 +7,7 @@ import {
   listMembersQuerySchema,
   listMessagesQuerySchema,
   searchQuerySchema,
+  searchUsersQuerySchema,
   type RestAnswers,
 } from '../../protocol/rest.ts';
 import type { RestRouteName } from '../../protocol/constants.ts';
@@ -93,5 +94,11 @@ export const REST_HANDLERS: RestHandlers = {
   async linkPreviews({ services, caller, request }) {
     const { text } = parseInput(linkPreviewsRequestSchema, await readJson(request));
     return { body: { previews: await services.linkPreviews.previews(caller, text) } };
+  },
+  async searchUsers({ services, caller, query }) {
+    return { body: await services.profiles.search(caller, parseInput(searchUsersQuerySchema, query)) };
+  },
+  async getUser({ services, caller, id }) {
+    return { body: await services.profiles.getOne(caller, parseInput(idSchema, id)) };
   },
 };

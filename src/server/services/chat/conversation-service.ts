@@ -19,9 +19,18 @@ import {
 import { changedSettings, NO_SETTINGS } from '../../store/queries/groups/settings.ts';
 import { addMembers, memberCount, memberIds, memberPage, membershipOf } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
-import { applyPresence, present, withPresence } from './conversation-presence.ts';
+import {
+  applyPresence,
+  listedIds,
+  present,
+  pushNewConversation,
+  visibleTo,
+  withPresence,
+} from './conversation-presence.ts';
 import { payloadBytes } from '../limits/request-work.ts';
-import { toParticipant } from '../../store/queries/rows.ts';
+import { toParticipant, type ParticipantRow } from '../../store/queries/rows.ts';
+import { hiddenPresence, type HiddenPresence } from '../../store/queries/people/blocks.ts';
+import { requireUnblocked } from '../people/block-service.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import type { Caller } from '../ports.ts';
 import { invalid, notFound } from '../errors.ts';
@@ -66,14 +75,20 @@ export class ConversationService {
     { userId }: Caller,
     { limit, offset = 0, ...filter }: ListConversationsQuery = {},
   ): Promise<ConversationPageJson> {
-    const { store, presence, runningCalls, config, limits } = this.#deps;
+    const { store, presence, profiles, runningCalls, config, limits } = this.#deps;
     const rows = Math.min(limit ?? config.pageSize, LIMITS.maxPageSize);
-    const read = (): Work<ConversationJsonPage> =>
-      writeConversationPage(userId, { limit: rows, bytes: limits.restAnswerBytes }, offset, filter);
     // A search compares the names of all participants.
-    const { conversations, hasMore } = await readInbox(store, userId, read, { isLong: filter.query !== undefined });
-    const userIds = new Set(conversations.flatMap((each) => each.userIds));
-    const statuses = await presence.presenceOf([...userIds]);
+    const isLong = filter.query !== undefined;
+    const work = (): Work<ConversationJsonPage> =>
+      writeConversationPage(userId, { limit: rows, bytes: limits.restAnswerBytes }, offset, filter);
+    const read = (): Promise<ConversationJsonPage> => readInbox(store, userId, work, { isLong });
+    const usersOf = (page: ConversationJsonPage): string[] => [
+      ...new Set(page.conversations.flatMap((each) => each.userIds)),
+    ];
+    let page = await read();
+    if (await profiles.resolve(usersOf(page))) page = await read();
+    const { conversations, hasMore } = page;
+    const statuses = await presence.presenceOf(usersOf(page), userId);
     const running = runningCalls.activeCalls();
     const written = conversations.map((each) => joinConversation(each, statuses, running.get(each.id)));
     return { conversations: `[${written.join(',')}]`, hasMore };
@@ -85,15 +100,20 @@ export class ConversationService {
     conversationId: string,
     { after = '', limit = LIMITS.listedParticipants }: ListMembersQuery = {},
   ): Promise<MemberPage> {
-    const { store, presence } = this.#deps;
+    const { store, presence, profiles } = this.#deps;
     const rows = Math.min(limit, LIMITS.maxPageSize);
-    const { found, count } = await store.read(function* () {
+    const work = function* (): Work<{ found: readonly ParticipantRow[]; count: number }> {
       if ((yield* membershipOf(conversationId, userId)) === undefined) throw notFound();
       // One row more than requested shows whether there are more.
       return { found: yield* memberPage(conversationId, after, rows + 1), count: yield* memberCount(conversationId) };
-    });
+    };
+    let { found, count } = await store.read(work);
+    if (await profiles.resolve(found.map((each) => each.user_id))) ({ found, count } = await store.read(work));
     const members = found.slice(0, rows).map(toParticipant);
-    const statuses = await presence.presenceOf(members.map((each) => each.userId));
+    const statuses = await presence.presenceOf(
+      members.map((each) => each.userId),
+      userId,
+    );
     return {
       members: members.map((each) => present(each, statuses)),
       memberCount: count,
@@ -103,9 +123,11 @@ export class ConversationService {
 
   /** Returns a conversation. @throws CommError `NOT_FOUND` */
   async get({ userId }: Caller, conversationId: string): Promise<Conversation> {
-    const { store } = this.#deps;
-    const found = await store.read(() => loadConversation(userId, conversationId));
-    const [conversation] = await withPresence(this.#deps, found === undefined ? [] : [found]);
+    const { store, profiles } = this.#deps;
+    const read = (): Promise<Conversation | undefined> => store.read(() => loadConversation(userId, conversationId));
+    let found = await read();
+    if (found !== undefined && (await profiles.resolve(listedIds([found])))) found = await read();
+    const [conversation] = await withPresence(this.#deps, userId, found === undefined ? [] : [found]);
     if (conversation === undefined) throw notFound();
     return conversation;
   }
@@ -119,7 +141,7 @@ export class ConversationService {
    */
   async create(caller: Caller, { type, name, participantIds, ...settings }: CreateConversation): Promise<Created> {
     const { userId, socketId, caps } = caller;
-    const { store, broadcaster, clock, presence, budgets, contacts, limits } = this.#deps;
+    const { store, broadcaster, clock, presence, profiles, budgets, contacts, limits } = this.#deps;
     const others = [...new Set(participantIds)].filter((id) => id !== userId);
     const [other] = others;
     if (type === 'direct' && (other === undefined || others.length !== 1)) {
@@ -133,36 +155,45 @@ export class ConversationService {
     const existing =
       type === 'direct' && other !== undefined ? await store.read(() => findDirect(userId, other)) : undefined;
     if (existing === undefined) await contacts.require(caller, others);
+    await profiles.resolve(people);
     const statuses = await presence.presenceOf(people);
-    const work = function* (): Work<Created> {
+    const work = function* (): Work<Created & { hidden: HiddenPresence }> {
       const known = type === 'direct' && other !== undefined ? yield* findDirect(userId, other) : undefined;
       const id = known ?? uuidv7();
       const now = isoNow(clock);
-      if (known === undefined) budgets.chargeConversation(caller);
-      if (known === undefined) budgets.chargeStoredBytes(caller, payloadBytes(settings));
+      if (known === undefined) {
+        if (caller.trusted !== true) yield* requireUnblocked(userId, others);
+        budgets.chargeConversation(caller);
+        budgets.chargeStoredBytes(caller, payloadBytes(settings));
+      }
       if (known !== undefined) yield* rejoin(known, people, now);
       else if (type === 'direct' && other !== undefined) yield* createDirect(id, userId, other, now);
       else yield* createGroup(id, name, changedSettings(NO_SETTINGS, settings), now);
       if (known === undefined) {
         yield* addMembers(id, people, { ownerId: type === 'group' ? userId : undefined, now });
       }
-      return { conversation: yield* requireConversation(userId, id), created: known === undefined };
+      const conversation = yield* requireConversation(userId, id);
+      return {
+        conversation,
+        created: known === undefined,
+        hidden: yield* hiddenPresence(id, listedIds([conversation])),
+      };
     };
-    const push = (made: Created): void => {
+    const push = (made: Created & { hidden: HiddenPresence }): void => {
       const data = applyPresence(made.conversation, statuses);
       if (socketId !== undefined) broadcaster.joinSocket(socketId, data.id);
       if (!made.created) {
         // A base client has no other answer to its request.
         if (socketId !== undefined && !caps.has('ack'))
-          broadcaster.toSocket(socketId, { event: 'conversation:new', data });
+          broadcaster.toSocket(socketId, { event: 'conversation:new', data: visibleTo(userId, data, made.hidden) });
         return;
       }
       for (const each of people) broadcaster.joinUser(each, data.id);
       // A new conversation has no unread messages and no flags, so the same push fits all members.
-      broadcaster.toUsers(people, { event: 'conversation:new', data });
+      pushNewConversation(broadcaster, people, data, made.hidden);
     };
-    const { conversation, created } = await store.write(work, push, { rows: () => people.length });
-    return { conversation: applyPresence(conversation, statuses), created };
+    const { conversation, created, hidden } = await store.write(work, push, { rows: () => people.length });
+    return { conversation: visibleTo(userId, applyPresence(conversation, statuses), hidden), created };
   }
 
   /**
@@ -195,8 +226,10 @@ export class ConversationService {
 
   /** Returns the presence of the members. Read before a change, so that its push needn't wait. */
   async statusesIn(conversationId: string): Promise<Awaited<ReturnType<ServiceDeps['presence']['presenceOf']>>> {
-    const { store, presence } = this.#deps;
-    return await presence.presenceOf(await store.read(() => memberIds(conversationId)));
+    const { store, presence, profiles } = this.#deps;
+    const userIds = await store.read(() => memberIds(conversationId));
+    await profiles.resolve(userIds);
+    return await presence.presenceOf(userIds);
   }
 
   /** Sets the caller's own archived, muted or pinned flag. */

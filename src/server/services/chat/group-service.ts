@@ -12,17 +12,19 @@ import type { ListMembersQuery } from '../../../protocol/rest.ts';
 import { addBan, banCount, bannedAmong, banPage, removeBan } from '../../store/queries/groups/bans.ts';
 import { publicGroups } from '../../store/queries/groups/public-groups.ts';
 import { changeSettings, isPublicGroup } from '../../store/queries/groups/settings.ts';
+import type { HiddenPresence } from '../../store/queries/people/blocks.ts';
 import { memberCount, membershipOf } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { conflict, forbidden, invalid, notFound } from '../errors.ts';
 import { payloadBytes, pushWork } from '../limits/request-work.ts';
 import type { Caller } from '../ports.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
-import { applyPresence, toConversationUpdate } from './conversation-presence.ts';
+import { applyPresence, pushConversation, toConversationUpdate, visibleTo } from './conversation-presence.ts';
 import { requireConversation, type ConversationService } from './conversation-service.ts';
 import { requireGroupSize } from './group-size.ts';
 import {
   addToGroup,
+  hiddenIn,
   participantsAmong,
   pushAddition,
   pushRemoval,
@@ -58,20 +60,21 @@ export class GroupService {
     const { store, broadcaster, budgets } = this.#deps;
     const { userId } = caller;
     const statuses = await this.#conversations.statusesIn(conversationId);
-    const work = function* (): Work<{ conversation: Conversation; changed: boolean }> {
+    const work = function* (): Work<{ conversation: Conversation; changed: boolean; hidden: HiddenPresence }> {
       yield* requireManager(conversationId, userId);
       const changed = yield* changeSettings(conversationId, change);
       if (changed) {
         budgets.chargeRequest(caller, pushWork(yield* memberCount(conversationId)));
         budgets.chargeStoredBytes(caller, payloadBytes(change));
       }
-      return { conversation: yield* requireConversation(userId, conversationId), changed };
+      const conversation = yield* requireConversation(userId, conversationId);
+      return { conversation, changed, hidden: yield* hiddenIn(conversation, []) };
     };
-    const { conversation } = await store.write(work, (updated) => {
+    const { conversation, hidden } = await store.write(work, (updated) => {
       const data = toConversationUpdate(applyPresence(updated.conversation, statuses));
-      if (updated.changed) broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
+      if (updated.changed) pushConversation(broadcaster, data, updated.hidden);
     });
-    return applyPresence(conversation, statuses);
+    return visibleTo(userId, applyPresence(conversation, statuses), hidden);
   }
 
   /** Returns a page of the public groups from which the caller isn't banned. @throws CommError `RATE_LIMITED` */
@@ -90,9 +93,10 @@ export class GroupService {
    *   `RATE_LIMITED`
    */
   async enter(caller: Caller, { conversationId }: EnterConversation): Promise<Conversation> {
-    const { store, broadcaster, clock, presence, limits, budgets } = this.#deps;
+    const { store, broadcaster, clock, presence, profiles, limits, budgets } = this.#deps;
     const { userId } = caller;
     const known = await this.#conversations.statusesIn(conversationId);
+    await profiles.resolve([userId]);
     const statuses = new Map([...known, ...(await presence.presenceOf([userId]))]);
     const work = function* (): Work<Addition> {
       const added: string[] = [];
@@ -106,10 +110,12 @@ export class GroupService {
         added.push(userId);
       }
       const conversation = yield* requireConversation(userId, conversationId);
-      return { conversation, added, changed: yield* participantsAmong(conversationId, added) };
+      const changed = yield* participantsAmong(conversationId, added);
+      return { conversation, added, changed, hidden: yield* hiddenIn(conversation, changed) };
     };
-    const { conversation } = await store.write(work, (addition) => pushAddition(broadcaster, addition, statuses));
-    return applyPresence(conversation, statuses);
+    const push = (addition: Addition): void => pushAddition(broadcaster, addition, statuses);
+    const { conversation, hidden } = await store.write(work, push);
+    return visibleTo(userId, applyPresence(conversation, statuses), hidden);
   }
 
   /**

@@ -10,12 +10,21 @@ import {
   membersAmong,
   removeMember,
 } from '../../store/queries/members.ts';
+import { hiddenPresence, type HiddenPresence } from '../../store/queries/people/blocks.ts';
 import { toParticipant } from '../../store/queries/rows.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { pushWork } from '../limits/request-work.ts';
 import type { Broadcaster, Caller } from '../ports.ts';
 import type { ServiceDeps } from '../service-deps.ts';
-import { applyPresence, present, toConversationUpdate, type PresenceOf } from './conversation-presence.ts';
+import {
+  applyPresence,
+  listedIds,
+  present,
+  pushConversation,
+  pushNewConversation,
+  toConversationUpdate,
+  type PresenceOf,
+} from './conversation-presence.ts';
 
 /** Users who were added to a group. */
 export interface Addition {
@@ -24,6 +33,7 @@ export interface Addition {
   readonly added: readonly string[];
   /** The participants that are pushed to the others. */
   readonly changed: readonly Participant[];
+  readonly hidden: HiddenPresence;
 }
 
 /** A member who was removed from a group. */
@@ -34,6 +44,7 @@ export interface Removal {
   readonly rest: Conversation | undefined;
   /** A member who became owner. */
   readonly changed: readonly Participant[];
+  readonly hidden: HiddenPresence;
 }
 
 /** Adds users who aren't members yet, and advances `rev` once. */
@@ -55,7 +66,8 @@ export function* removeFromGroup(
   const [left] = yield* memberPage(conversationId, '', 1);
   const rest = left && (yield* loadConversation(left.user_id, conversationId));
   const changed = yield* participantsAmong(conversationId, promoted === undefined ? [] : [promoted]);
-  return { conversationId, userId, rest, changed };
+  const hidden: HiddenPresence = rest === undefined ? new Map() : yield* hiddenIn(rest, changed);
+  return { conversationId, userId, rest, changed, hidden };
 }
 
 /** Returns the participants among these users, as many as are pushed. */
@@ -63,10 +75,16 @@ export function* participantsAmong(conversationId: string, userIds: readonly str
   return (yield* membersAmong(conversationId, userIds.slice(0, LIMITS.listedParticipants))).map(toParticipant);
 }
 
+/** Returns from whom the presence in the push of a change is hidden. */
+export function* hiddenIn(conversation: Conversation, changed: readonly Participant[]): Work<HiddenPresence> {
+  const shown = new Set([...listedIds([conversation]), ...changed.map(({ userId }) => userId)]);
+  return yield* hiddenPresence(conversation.id, [...shown]);
+}
+
 /** Pushes the group to the added users, and the change to the others. */
 export function pushAddition(
   broadcaster: Broadcaster,
-  { conversation, added, changed }: Addition,
+  { conversation, added, changed, hidden }: Addition,
   statuses: PresenceOf,
 ): void {
   if (added.length === 0) return;
@@ -76,9 +94,9 @@ export function pushAddition(
   const none = { unreadCount: 0, unreadMentions: 0, unreadThreads: 0 };
   const data: Conversation = { ...shared, ...none, pinned: false, muted: false, archived: false, flagsRev: 0 };
   for (const each of added) broadcaster.joinUser(each, full.id);
-  broadcaster.toUsers(added, { event: 'conversation:new', data });
+  pushNewConversation(broadcaster, added, data, hidden);
   const update = toConversationUpdate(full, { changed: changed.map((each) => present(each, statuses)), left: [] });
-  broadcaster.toConversation(full.id, { event: 'conversation:updated', data: update });
+  pushConversation(broadcaster, update, hidden);
 }
 
 /** Takes the removed user out of the room, and pushes the change to the user and to the others. */
@@ -91,5 +109,5 @@ export function pushRemoval(broadcaster: Broadcaster, removal: Removal, statuses
   if (rest === undefined) return;
   const changed = removal.changed.map((each) => present(each, statuses));
   const data = toConversationUpdate(applyPresence(rest, statuses), { changed, left: [userId] });
-  broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
+  pushConversation(broadcaster, data, removal.hidden);
 }

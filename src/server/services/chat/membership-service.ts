@@ -9,7 +9,16 @@ import { takeRev } from '../../store/queries/counters.ts';
 import { bannedAmong } from '../../store/queries/groups/bans.ts';
 import { memberCount, memberIds, membershipOf, ownerIds, setRole } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
-import { applyPresence, present, toConversationUpdate, type PresenceOf } from './conversation-presence.ts';
+import type { HiddenPresence } from '../../store/queries/people/blocks.ts';
+import {
+  applyPresence,
+  present,
+  pushConversation,
+  toConversationUpdate,
+  visibleTo,
+  type PresenceOf,
+} from './conversation-presence.ts';
+import { requireUnblocked } from '../people/block-service.ts';
 import { requireConversation, type ConversationService } from './conversation-service.ts';
 import { pushWork } from '../limits/request-work.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
@@ -18,6 +27,7 @@ import { conflict, forbidden, notFound } from '../errors.ts';
 import { requireGroupSize } from './group-size.ts';
 import {
   addToGroup,
+  hiddenIn,
   participantsAmong,
   pushAddition,
   pushRemoval,
@@ -50,26 +60,29 @@ export class MembershipService {
    * would be too large, `CONFLICT` if a user is banned, `NOT_FOUND`
    */
   async add(caller: Caller, { conversationId, userIds }: AddParticipants): Promise<Conversation> {
-    const { store, broadcaster, clock, presence, contacts, limits, budgets } = this.#deps;
+    const { store, broadcaster, clock, presence, profiles, contacts, limits, budgets } = this.#deps;
     const { userId } = caller;
     await contacts.require(caller, userIds);
     const known = await this.#conversations.statusesIn(conversationId);
+    await profiles.resolve(userIds);
     const statuses: PresenceOf = new Map([...known, ...(await presence.presenceOf(userIds))]);
     const work = function* (): Work<Addition> {
       yield* requireManager(conversationId, userId);
       const existing = new Set(yield* memberIds(conversationId));
       const added = [...new Set(userIds)].filter((id) => !existing.has(id));
       requireGroupSize(existing.size + added.length, limits);
+      if (caller.trusted !== true) yield* requireUnblocked(userId, added);
       const [banned] = yield* bannedAmong(conversationId, added);
       if (banned !== undefined) throw conflict('userIds must not contain a banned user; lift the ban first');
       budgets.chargeRequest(caller, pushWork(existing.size));
       if (added.length > 0) yield* addToGroup(conversationId, added, isoNow(clock));
       const changed = yield* participantsAmong(conversationId, added);
-      return { conversation: yield* requireConversation(userId, conversationId), added, changed };
+      const conversation = yield* requireConversation(userId, conversationId);
+      return { conversation, added, changed, hidden: yield* hiddenIn(conversation, changed) };
     };
     const push = (addition: Addition): void => pushAddition(broadcaster, addition, statuses);
-    const { conversation } = await store.write(work, push, { rows: () => userIds.length });
-    return applyPresence(conversation, statuses);
+    const { conversation, hidden } = await store.write(work, push, { rows: () => userIds.length });
+    return visibleTo(userId, applyPresence(conversation, statuses), hidden);
   }
 
   /**
@@ -102,7 +115,7 @@ export class MembershipService {
   async setRole(caller: Caller, { conversationId, userId, role }: SetRole): Promise<Conversation> {
     const { store, broadcaster, budgets } = this.#deps;
     const statuses = await this.#conversations.statusesIn(conversationId);
-    const work = function* (): Work<{ conversation: Conversation; changed: Participant[] }> {
+    const work = function* (): Work<{ conversation: Conversation; changed: Participant[]; hidden: HiddenPresence }> {
       const actor = yield* requireManager(conversationId, caller.userId);
       const target = yield* membershipOf(conversationId, userId);
       if (target === undefined) throw notFound();
@@ -116,16 +129,15 @@ export class MembershipService {
         yield* takeRev(conversationId);
         yield* setRole(conversationId, userId, role);
       }
-      return {
-        conversation: yield* requireConversation(caller.userId, conversationId),
-        changed: changed ? yield* participantsAmong(conversationId, [userId]) : [],
-      };
+      const conversation = yield* requireConversation(caller.userId, conversationId);
+      const participants = changed ? yield* participantsAmong(conversationId, [userId]) : [];
+      return { conversation, changed: participants, hidden: yield* hiddenIn(conversation, participants) };
     };
-    const { conversation } = await store.write(work, (outcome) => {
+    const { conversation, hidden } = await store.write(work, (outcome) => {
       const changed = outcome.changed.map((each) => present(each, statuses));
       const data = toConversationUpdate(applyPresence(outcome.conversation, statuses), { changed, left: [] });
-      if (changed.length > 0) broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
+      if (changed.length > 0) pushConversation(broadcaster, data, outcome.hidden);
     });
-    return applyPresence(conversation, statuses);
+    return visibleTo(caller.userId, applyPresence(conversation, statuses), hidden);
   }
 }

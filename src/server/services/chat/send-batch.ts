@@ -19,7 +19,7 @@ import { addMentions } from '../../store/queries/threads/mentions.ts';
 import { addReply, storeThread, threadOf, type Thread } from '../../store/queries/threads/threads.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { checkRecipient } from '../e2ee/check-envelope.ts';
-import { conflict, invalid, notFound } from '../errors.ts';
+import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
 import { requireMentioned } from './check-mentions.ts';
 import { requireSlowMode, requireUnfrozen } from './posting-rules.ts';
 
@@ -68,6 +68,7 @@ export class SendBatch {
   #posting: SenderFacts['posting'];
   /** Time of the sender's last message, for the slow mode. */
   #lastSentAt: string | null = null;
+  #isBlocked = false;
   #senderSeq = 0;
   /** Recipients of envelopes that were found valid. */
   readonly #recipients = new Set<string>();
@@ -94,6 +95,7 @@ export class SendBatch {
     this.#isMember = facts.isMember;
     this.#posting = this.#options.isTrusted ? undefined : facts.posting;
     this.#lastSentAt = facts.lastSentAt;
+    this.#isBlocked = facts.isBlocked;
     this.#senderSeq = facts.senderSeq;
     this.#own = facts.own;
     this.#named = yield* messagesByIds(replies);
@@ -136,6 +138,7 @@ export class SendBatch {
   *#check({ afterClientId, replyTo, threadId, mentions, envelope }: SendMessage): Work<void> {
     const { conversationId } = this.#options;
     if (!this.#isMember) throw notFound();
+    if (this.#isBlocked) throw mayNotContact();
     if (this.#posting !== undefined) requireUnfrozen(this.#posting);
     if (afterClientId !== undefined && !this.#places.has(afterClientId)) {
       const predecessor = this.#own.get(afterClientId);

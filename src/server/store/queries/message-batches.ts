@@ -18,6 +18,7 @@ interface FactsRow extends Partial<StoredMessage> {
   slow_mode_seconds: number | null;
   sender_seq: number | null;
   last_sent_at: string | null;
+  blocked: number | null;
 }
 
 /** The first row has the facts about the sender, the others are the sender's messages. */
@@ -28,12 +29,15 @@ const factsOf = (p: Params<Sender>, clientIds: RawBuilder<unknown>) => sql<Facts
       case when c.slow_mode_seconds > 0 then (select created_at from messages
         where conversation_id = ${p.conversationId} and sender_id = ${p.senderId} and type not in ('call', 'system')
         order by seq desc limit 1) end as last_sent_at,
+      case when c.type = 'direct' then (select 1 from conversation_participants as o
+        cross join comm_blocks as b on b.blocker_id = o.user_id and b.blocked_id = ${p.senderId}
+        where o.conversation_id = c.id) end as blocked,
       null as id, null as conversation_id, null as client_id, null as public_id, null as thread_id
     from (select 1)
     left join conversation_participants as p on p.conversation_id = ${p.conversationId} and p.user_id = ${p.senderId}
     left join conversations as c on c.id = p.conversation_id
     union all
-    select null, null, null, null, null, id, conversation_id, client_id, public_id, thread_id from messages
+    select null, null, null, null, null, null, id, conversation_id, client_id, public_id, thread_id from messages
     where sender_id = ${p.senderId} and client_id ${clientIds}`;
 const selectFacts = statement((p: Params<Sender & { clientIds: string }>) =>
   factsOf(p, sql`in ${listed(p.clientIds)}`),
@@ -99,6 +103,8 @@ export interface SenderFacts {
   readonly posting: PostingFacts | undefined;
   /** ISO time of the sender's last message; null without slow mode. */
   readonly lastSentAt: string | null;
+  /** Whether the other participant of a direct conversation has blocked the sender. */
+  readonly isBlocked: boolean;
   /** Number of messages that the sender has sent in the main timeline of the conversation. */
   readonly senderSeq: number;
   /** The sender's messages with the given client ids, by client id, in any conversation. */
@@ -122,6 +128,7 @@ export function* senderFacts(sender: Sender, clientIds: readonly string[]): Work
         ? undefined
         : { role: toRole(role), frozen: facts?.frozen === 1, slowModeSeconds: facts?.slow_mode_seconds ?? 0 },
     lastSentAt: lastSentAt === null ? null : isoTime(lastSentAt),
+    isBlocked: facts?.blocked === 1,
     senderSeq: facts?.sender_seq ?? 0,
     own: new Map(own.map((row) => [row.client_id ?? '', row as StoredMessage])),
   };

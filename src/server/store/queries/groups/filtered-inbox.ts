@@ -9,7 +9,7 @@ import { all, type Work } from '../../engine/work.ts';
 export interface InboxFilter {
   readonly archived?: boolean | undefined;
   readonly unread?: boolean | undefined;
-  /** A part of the name of the conversation, or of the id of another listed participant. */
+  /** A part of the name of the conversation or of another listed participant. */
   readonly query?: string | undefined;
 }
 
@@ -36,7 +36,9 @@ const selectFiltered = arrayStatement(
         select 1 from (
           select user_id from conversation_participants where conversation_id = c.id
           order by user_id limit ${LIMITS.listedParticipants}
-        ) as other where other.user_id <> p.user_id and ${matchesName(sql`other.user_id`, p.patterns)}
+        ) as other left join comm_profiles as profile on profile.user_id = other.user_id
+        where other.user_id <> p.user_id
+          and ${matchesName(sql`coalesce(profile.display_name, other.user_id)`, p.patterns)}
       ))
     order by coalesce(p.pinned, 0) = 1 desc, replace(c.updated_at, ' ', 'T') desc, c.id
     limit ${p.limit} offset ${p.offset}`,
