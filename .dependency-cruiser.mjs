@@ -33,6 +33,9 @@ const FLOWS = ['connection', 'sync', 'outbox', 'timeline'];
 /** The sub-clients that may use outbox, timeline and sync. */
 const CHAT_CLIENTS = ['messages', 'conversations', 'files'];
 
+/** Keeps what outbox, timeline and sync hold for the next session. */
+const OFFLINE = 'offline';
+
 /** Each external package, and the only place that may import it. */
 const EXTERNAL = {
   'socket.io-client': 'src/transport/socket-io\\.ts$',
@@ -109,8 +112,8 @@ const clientRules = [
   ),
   forbid(
     'flows-for-chat',
-    `Only ${CHAT_CLIENTS.join(', ')} are built on outbox, timeline and sync.`,
-    { path: '^src/client/[^/]+/', pathNot: `^src/client/(${[...FLOWS, ...CHAT_CLIENTS].join('|')})/` },
+    `Only ${CHAT_CLIENTS.join(', ')} and ${OFFLINE} are built on outbox, timeline and sync.`,
+    { path: '^src/client/[^/]+/', pathNot: `^src/client/(${[...FLOWS, ...CHAT_CLIENTS, OFFLINE].join('|')})/` },
     { path: '^src/client/(sync|outbox|timeline)/' },
   ),
   forbid(
