@@ -51,6 +51,8 @@ const EXTERNAL = {
   'socket.io': 'src/server/(sockets/|create-server\\.ts$)',
   jose: 'src/server/auth/',
   kysely: 'src/server/store/',
+  '@valibot/to-json-schema': 'src/server/documents/generate/',
+  typescript: 'src/server/documents/generate/',
   aws4fetch: 'src/server/services/files/s3-client\\.ts$',
   htmlparser2: 'src/server/services/links/parse-preview\\.ts$',
   react: 'src/react/',
@@ -59,6 +61,9 @@ const EXTERNAL = {
   lit: 'src/lit/',
   sqlite: 'src/(lib/node-sqlite|storage/file-storage)\\.ts$',
 };
+
+/** Code that runs in the build only, on development dependencies. */
+const GENERATOR = 'src/server/documents/generate/';
 
 /** Files outside the server that need Node. */
 const NODE_ONLY = '^src/(server|node)/|^src/storage/file-|^src/lib/node-sqlite\\.ts$';
@@ -168,6 +173,12 @@ const serverRules = [
     { path: '^src/server/', pathNot: '^src/server/(cluster/|services/ports\\.ts$)' },
   ),
   forbid(
+    'generator-replaced-by-the-build',
+    'The generator of the documents needs the sources. Only the module that the build replaces imports it.',
+    { path: '^src/', pathNot: `^${GENERATOR}|^src/server/documents/load-documents\\.ts$` },
+    { path: `^${GENERATOR}` },
+  ),
+  forbid(
     'cli-and-testing-at-the-top',
     'Nothing in the server imports the command line or the test tools.',
     { path: '^src/server/', pathNot: '^src/server/(cli|testing)/' },
@@ -221,7 +232,7 @@ const config = {
     forbid(
       'dependencies-of-lumen-comm-server',
       'The server imports packages that packages/server/package.json lists as dependencies.',
-      { path: '^src/server/' },
+      { path: '^src/server/', pathNot: `^${GENERATOR}` },
       { path: 'node_modules/', pathNot: packages(serverDependencies) },
     ),
     forbid(

@@ -78,6 +78,7 @@ export interface Requests {
   'user:search': { req: users.SearchUsers; res: users.UserList };
   'user:update': { req: users.UpdateUser; res: users.User };
   'user:block': { req: users.BlockUser; res: null };
+  /** Returns the users whom the caller has blocked. */
   'user:blocked': { req: Record<never, never>; res: users.BlockedUsers };
 }
 /** Name of a request. */
@@ -143,7 +144,9 @@ export interface Pushes {
   'encryption:keys-uploaded': encryption.KeysUploaded;
   'encryption:keys-response': encryption.KeyExchangeResponse | encryption.NoKeys;
   'encryption:session-init': encryption.SessionInitPush;
+  /** Reports that the recipient `senderId` has the first message of a session that the user has started. */
   'encryption:session-established': { sessionId: string; senderId: string };
+  /** Reports that few one-time prekeys of the user are left: the client uploads new ones. */
   'encryption:keys-depleted': { userId: string };
   'encryption:keys-changed': encryption.KeysChanged;
   'file:upload-ready': files.UploadReady;

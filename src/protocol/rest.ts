@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { idSchema, wellFormed } from './common-schemas.ts';
 import { banPageSchema, type BanPage } from './groups.ts';
-import { linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
+import { linkPreviewsRequestSchema, linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
 import {
   changesSchema,
@@ -177,3 +177,22 @@ export const searchUsersQuerySchema = v.object({
 }) satisfies v.GenericSchema<unknown, SearchUsersQuery>;
 /** Validates {@link CreateConversation}. */
 export const createConversationBodySchema: v.GenericSchema<unknown, CreateConversation> = createConversationSchema;
+
+/** What each route reads besides its path: the schemas of its query parameters and of its JSON body. */
+export const REST_INPUT_SCHEMAS = {
+  listConversations: { query: listConversationsQuerySchema },
+  createConversation: { body: createConversationBodySchema },
+  getConversation: {},
+  listMembers: { query: listMembersQuerySchema },
+  listBans: { query: listMembersQuerySchema },
+  listMessages: { query: listMessagesQuerySchema },
+  listChanges: { query: listChangesQuerySchema },
+  searchMessages: { query: searchQuerySchema },
+  getMessage: {},
+  deleteMessage: {},
+  linkPreviews: { body: linkPreviewsRequestSchema },
+  searchUsers: { query: searchUsersQuerySchema },
+  getUser: {},
+} as const satisfies {
+  readonly [K in RestRouteName]: { readonly query?: v.GenericSchema; readonly body?: v.GenericSchema };
+};
