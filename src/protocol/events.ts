@@ -39,8 +39,11 @@ export interface Requests {
   'conversation:pin': { req: conversations.PinConversation; res: null };
   'conversation:mark-unread': { req: threads.MarkUnread; res: receipts.ReadMarker };
   'conversation:update': { req: groups.UpdateConversation; res: conversations.Conversation };
+  /** Lists public groups, newest first. */
   'conversation:browse': { req: groups.BrowseConversations; res: groups.BrowsePage };
+  /** Makes the caller a member of a public group. */
   'conversation:enter': { req: groups.EnterConversation; res: conversations.Conversation };
+  /** Bans a user from a group, or lifts the ban. */
   'conversation:ban': { req: groups.BanUser; res: null };
   'conversation:add-participants': { req: conversations.AddParticipants; res: conversations.Conversation };
   'conversation:remove-participant': { req: conversations.RemoveParticipant; res: null };
