@@ -31,6 +31,7 @@ export interface RestAnswers {
   listMembers: MemberPage;
   listBans: BanPage;
   listMessages: Message[] | MessagePage;
+  listPinned: MessagePage;
   listChanges: Changes;
   searchMessages: Message[] | MessagePage;
   getMessage: Message;
@@ -48,6 +49,7 @@ export const REST_ANSWER_SCHEMAS: { readonly [K in RestRouteName]: v.GenericSche
   listMembers: memberPageSchema,
   listBans: banPageSchema,
   listMessages: v.union([v.array(messageSchema), messagePageSchema]),
+  listPinned: messagePageSchema,
   listChanges: changesSchema,
   searchMessages: v.union([v.array(messageSchema), messagePageSchema]),
   getMessage: messageSchema,
@@ -110,6 +112,12 @@ export interface ListMessagesQuery extends PagedQuery {
   /** Requests only the main timeline: no replies that are shown in their threads only. Without it, a page has all messages. */
   timeline?: 'main' | undefined;
 }
+/** Query of `listPinned`. */
+export interface ListPinnedQuery {
+  limit?: number | undefined;
+  /** Number of messages to skip. */
+  offset?: number | undefined;
+}
 /** Query of `listChanges`. */
 export interface ListChangesQuery {
   /** Only changes with a greater `rev` are returned. */
@@ -158,6 +166,11 @@ export const listMessagesQuerySchema = v.pipe(
     'before, after and around cannot be combined',
   ),
 ) satisfies v.GenericSchema<unknown, ListMessagesQuery>;
+/** Validates {@link ListPinnedQuery}. */
+export const listPinnedQuerySchema = v.object({
+  limit,
+  offset: digits(0, LIMITS.pinnedMessages),
+}) satisfies v.GenericSchema<unknown, ListPinnedQuery>;
 /** Validates {@link ListChangesQuery}. */
 export const listChangesQuerySchema = v.object({
   after: v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'must be a whole number'), v.transform(Number)),
@@ -186,6 +199,7 @@ export const REST_INPUT_SCHEMAS = {
   listMembers: { query: listMembersQuerySchema },
   listBans: { query: listMembersQuerySchema },
   listMessages: { query: listMessagesQuerySchema },
+  listPinned: { query: listPinnedQuerySchema },
   listChanges: { query: listChangesQuerySchema },
   searchMessages: { query: searchQuerySchema },
   getMessage: {},
