@@ -10,7 +10,8 @@ import type {
   Participant,
   Reached,
 } from '../protocol/conversations.ts';
-import { type Message, type MessageAttachment, type Reaction, type ReadReceipt } from '../protocol/messages.ts';
+import type { Message, MessageAttachment, Pin, Reaction, ReadReceipt } from '../protocol/messages.ts';
+import type { JsonObject } from '../protocol/metadata.ts';
 import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
 import {
   CALL_TYPES,
@@ -73,6 +74,8 @@ export function parseMessage(value: unknown): Message | undefined {
     // Those of an encrypted message are part of its ciphertext.
     attachments: parseList(!encrypted && row['attachments']) as MessageAttachment[] | undefined,
     linkPreview: encrypted ? undefined : parseLinkPreview(row['linkPreview']),
+    metadata: encrypted ? undefined : (fields(row['metadata']) as JsonObject | undefined),
+    pinned: parsePin(row['pinned']),
     encrypted: encrypted || undefined,
     envelope: envelope as EncryptedEnvelope | undefined,
     clientId: text(row['clientId']),
@@ -89,7 +92,14 @@ export function parseMessage(value: unknown): Message | undefined {
             messageId: parseId(forwardedFrom['messageId']) ?? '',
           },
     deletedAt,
+    deletedBy: deletedAt === undefined ? undefined : parseId(row['deletedBy']),
   });
+}
+
+function parsePin(value: unknown): Pin | undefined {
+  const row = fields(value);
+  const by = parseId(row?.['by']);
+  return by === undefined ? undefined : { by, at: parseTime(row?.['at']) ?? '' };
 }
 
 function parseList(value: unknown): unknown[] | undefined {

@@ -1,7 +1,7 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import type { LinkPreview } from '../../protocol/link-previews.ts';
 import type { EditMessage, ForwardMessage, Message, MessageRef, ReactToMessage } from '../../protocol/messages.ts';
-import type { Lazy } from '../../lib/lazy.ts';
+import { lazy, lazyMethods, type Lazy } from '../../lib/lazy.ts';
 import type { Observable } from '../../lib/observable.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import type { Operation, QueuedMessage } from '../outbox/outbox-item.ts';
@@ -9,6 +9,7 @@ import type { FileUploads } from '../outbox/pending-files.ts';
 import type { SendMessageInput } from '../ports.ts';
 import type { HistoryPage, HistoryQuery } from '../timeline/history-query.ts';
 import { kindOf, requireFields, requireId, requireObject } from '../validation.ts';
+import type { ModerationRequests, ReportOptions } from './moderation-requests.ts';
 import type { OutgoingMessages, PendingMessage, Reading } from './outgoing-messages.ts';
 
 /** A message to send and its conversation. */
@@ -60,12 +61,27 @@ export interface MessagesClient {
    * @throws CommError `UNSUPPORTED` if the server makes no previews
    */
   linkPreviews(text: string, options?: AbortOptions): Promise<LinkPreview[]>;
-  /** Replaces the text of an own message. The last edit wins. */
+  /** Replaces the text of an own message and, if given, its metadata; an empty object removes it. The last edit wins. */
   edit(request: EditMessage, options?: AbortOptions): Promise<Message | undefined>;
-  /** Deletes an own message; a tombstone takes its place. Idempotent. */
+  /** Deletes an own message or, as owner or admin of a group, any message in it; a tombstone takes its place. Idempotent. */
   delete(request: MessageRef, options?: AbortOptions): Promise<void>;
   /** Toggles the user's reaction, or sets it to `on`. */
   react(request: ReactToMessage, options?: AbortOptions): Promise<void>;
+  /**
+   * Pins a message for all members of its conversation, or ends that. Idempotent.
+   *
+   * @throws CommError `UNSUPPORTED` if the server has no pinned messages, `CONFLICT` if the message is deleted or 100 messages are
+   * pinned
+   */
+  pin(ref: MessageRef, pinned: boolean, options?: AbortOptions): Promise<void>;
+  /** Returns the pinned messages of a conversation, the newest pin first. @throws CommError `UNSUPPORTED`, `NOT_FOUND` */
+  pinned(conversationId: string, options?: AbortOptions): Promise<Message[]>;
+  /**
+   * Reports a message of another user to the people who run the app. Idempotent: a user reports a message once.
+   *
+   * @throws CommError `UNSUPPORTED` if the server takes no reports, `INVALID` for an own message, `NOT_FOUND`
+   */
+  report(report: ReportOptions, options?: AbortOptions): Promise<void>;
   /** Copies a message to another conversation. Encrypted and deleted messages are rejected. */
   forward(request: ForwardMessage, options?: AbortOptions): Promise<Message>;
   /** Marks all messages up to and including this one as read, on all devices of the user. */
@@ -81,6 +97,7 @@ const SEND_FIELDS = [
   'attachments',
   'ordered',
   'linkPreview',
+  'metadata',
   'encrypt',
   'clientId',
 ];
@@ -92,6 +109,9 @@ export class Messages implements MessagesClient {
   readonly #outgoing: OutgoingMessages;
   readonly #reading: Reading;
   readonly #uploads: Lazy<FileUploads>;
+  readonly pin: MessagesClient['pin'];
+  readonly pinned: MessagesClient['pinned'];
+  readonly report: MessagesClient['report'];
 
   /** @param uploads - loads what files of this device need */
   constructor(context: ClientContext, outgoing: OutgoingMessages, reading: Reading, uploads: Lazy<FileUploads>) {
@@ -100,6 +120,15 @@ export class Messages implements MessagesClient {
     this.#outgoing = outgoing;
     this.outbox = Object.assign(() => outgoing.pending(), outgoing.observable);
     this.#reading = reading;
+    const moderation: Lazy<ModerationRequests> = lazy(async () => {
+      const module = await import('./moderation-requests.ts');
+      return new module.ModerationRequests(context, reading, (...request) => this.#enqueue(...request));
+    });
+    ({
+      pin: this.pin,
+      pinned: this.pinned,
+      report: this.report,
+    } = lazyMethods(moderation, ['pin', 'pinned', 'report']));
   }
 
   async send(message: SendOptions, { signal }: AbortOptions = {}): Promise<Message> {
@@ -112,6 +141,7 @@ export class Messages implements MessagesClient {
       attachment,
       attachments,
       linkPreview,
+      metadata,
       clientId = this.#context.newId(),
       encrypt,
     } = message;
@@ -131,6 +161,7 @@ export class Messages implements MessagesClient {
       ...(attachment !== undefined && { attachment }),
       // A preview would tell the server what an encrypted message links to.
       ...(linkPreview !== undefined && !cipher && { linkPreview }),
+      ...(metadata && { metadata }),
     };
     const add = (payload: QueuedMessage, lane = conversationId): Promise<unknown> =>
       this.#add(lane, { name: 'message:send', payload }, signal, clientId);
@@ -197,7 +228,8 @@ export class Messages implements MessagesClient {
   }
 
   async edit(request: EditMessage, { signal }: AbortOptions = {}): Promise<Message | undefined> {
-    const clear = { ...refOf('messages.edit()', request), content: request.content };
+    const { content, metadata } = request;
+    const clear = { ...refOf('messages.edit()', request), content, ...(metadata && { metadata }) };
     requireText('content', clear.content);
     const { cipher } = this.#context;
     const clientId = this.#context.newId();
