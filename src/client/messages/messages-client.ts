@@ -102,24 +102,31 @@ const SEND_FIELDS = [
   'clientId',
 ];
 
+/** The methods in the chunk that reads. */
+const READS = ['list', 'get', 'search', 'linkPreviews', 'pin', 'pinned', 'report'] as const;
+
+/** Puts a request into the outbox. */
+export type Enqueue = (lane: string, operation: Operation, signal: AbortSignal | undefined) => Promise<unknown>;
+
 /** The module of the methods that read. */
 interface ReadsModule {
   readonly MessageReads: new (
     context: ClientContext,
     reading: Reading,
-  ) => Pick<MessagesClient, 'list' | 'get' | 'search' | 'linkPreviews'>;
+    enqueue: Enqueue,
+  ) => Pick<MessagesClient, (typeof READS)[number]>;
 }
 
 /** Validates, then puts requests into the outbox, or passes them to the parts that read. */
 export class Messages implements MessagesClient {
   readonly outbox: MessagesClient['outbox'];
-  readonly list: MessagesClient['list'];
-  readonly get: MessagesClient['get'];
-  readonly search: MessagesClient['search'];
-  readonly linkPreviews: MessagesClient['linkPreviews'];
-  readonly pin: MessagesClient['pin'];
-  readonly pinned: MessagesClient['pinned'];
-  readonly report: MessagesClient['report'];
+  declare readonly list: MessagesClient['list'];
+  declare readonly get: MessagesClient['get'];
+  declare readonly search: MessagesClient['search'];
+  declare readonly linkPreviews: MessagesClient['linkPreviews'];
+  declare readonly pin: MessagesClient['pin'];
+  declare readonly pinned: MessagesClient['pinned'];
+  declare readonly report: MessagesClient['report'];
   readonly #context: ClientContext;
   readonly #outgoing: OutgoingMessages;
   readonly #uploads: Lazy<FileUploads>;
@@ -139,15 +146,10 @@ export class Messages implements MessagesClient {
     this.#uploads = uploads;
     this.#outgoing = outgoing;
     this.outbox = Object.assign(() => outgoing.pending(), outgoing.observable);
-    const reads = lazy(async () => new (await loadReads()).MessageReads(context, reading));
-    const methods = lazyMethods(reads, ['list', 'get', 'search', 'linkPreviews']);
-    ({ list: this.list, get: this.get, search: this.search, linkPreviews: this.linkPreviews } = methods);
-    const moderation = lazy(async () => {
-      const module = await import('./moderation-requests.ts');
-      return new module.ModerationRequests(context, reading, (...request) => this.#enqueue(...request));
-    });
-    const requests = lazyMethods(moderation, ['pin', 'pinned', 'report']);
-    ({ pin: this.pin, pinned: this.pinned, report: this.report } = requests);
+    const reads = lazy(
+      async () => new (await loadReads()).MessageReads(context, reading, (...request) => this.#enqueue(...request)),
+    );
+    Object.assign(this, lazyMethods(reads, READS));
   }
 
   async send(message: SendOptions, { signal }: AbortOptions = {}): Promise<Message> {

@@ -3,8 +3,8 @@ import type { AbortOptions } from '../../lib/abort.ts';
 import { BoundedMap } from '../../lib/bounded-map.ts';
 import type { Message, MessageRef } from '../../protocol/messages.ts';
 import type { ClientContext } from '../context.ts';
-import type { Operation } from '../outbox/outbox-item.ts';
 import { requireBoolean, requireFields, requireId } from '../validation.ts';
+import type { Enqueue } from './messages-client.ts';
 import type { Reading } from './outgoing-messages.ts';
 
 /** A report about a message. */
@@ -27,18 +27,10 @@ const MAX_PAGES = 200;
 export class ModerationRequests {
   readonly #context: ClientContext;
   readonly #reading: Reading;
-  readonly #enqueue: (
-    conversationId: string,
-    operation: Operation,
-    signal: AbortSignal | undefined,
-  ) => Promise<unknown>;
+  readonly #enqueue: Enqueue;
 
   /** @param enqueue - puts a request into the outbox */
-  constructor(
-    context: ClientContext,
-    reading: Reading,
-    enqueue: (conversationId: string, operation: Operation, signal: AbortSignal | undefined) => Promise<unknown>,
-  ) {
+  constructor(context: ClientContext, reading: Reading, enqueue: Enqueue) {
     this.#context = context;
     this.#reading = reading;
     this.#enqueue = enqueue;
