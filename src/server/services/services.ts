@@ -9,6 +9,9 @@ import type { CallBroadcaster } from './calls/call-registry.ts';
 import { CallStore } from './calls/call-store.ts';
 import { CallService } from './calls/call-service.ts';
 import { createChatServices, type ChatServices } from './chat/chat-services.ts';
+import { UserBans } from './moderation/user-bans.ts';
+import { ErasureService } from './people/erasure-service.ts';
+import { ExportService } from './people/export-service.ts';
 import { isoNow, type ServiceDeps } from './service-deps.ts';
 import { KeyLimits } from './e2ee/key-limits.ts';
 import { KeyService } from './e2ee/key-service.ts';
@@ -37,6 +40,9 @@ export interface Services extends ChatServices {
   readonly mailbox: MailboxService;
   readonly linkPreviews: LinkPreviewService;
   readonly files: FileService;
+  readonly userBans: UserBans;
+  readonly exports: ExportService;
+  readonly erasure: ErasureService;
   readonly budgets: UserBudgets;
   /** Limit on sends per user; `undefined` if none is configured. */
   readonly sendLimit: KeyedLimit | undefined;
@@ -46,6 +52,8 @@ export interface Services extends ChatServices {
 
 /** The ports of all services. */
 export interface ServicesBroadcaster extends Broadcaster, PresenceBroadcaster, CallBroadcaster {
+  /** Ends the sockets of a user in this process. */
+  disconnectUser(userId: string): void;
   onRemoval(listener: (userId: string, conversationId: string) => void): void;
 }
 
@@ -93,9 +101,19 @@ export function createServices(deps: ServicesDeps): Services {
     },
   });
   const keyLimits = new KeyLimits(clock);
+  const disconnect = (userId: string): void => broadcaster.disconnectUser(userId);
   const services: Services = {
     ...chat,
     budgets,
+    userBans: new UserBans({ store, clock, disconnect }),
+    exports: new ExportService(store),
+    erasure: new ErasureService({
+      ...chat,
+      store,
+      broadcaster,
+      disconnect,
+      forget: (userId) => ephemera.removeKeyBundle(userId),
+    }),
     calls,
     activeCalls,
     callStore,

@@ -1,3 +1,4 @@
+import { DepartureService } from './departure-service.ts';
 import { ConversationService } from './conversation-service.ts';
 import type { ServiceDeps } from '../service-deps.ts';
 import { HistoryService } from './history-service.ts';
@@ -15,6 +16,7 @@ export interface ChatServices {
   readonly history: HistoryService;
   readonly conversations: ConversationService;
   readonly membership: MembershipService;
+  readonly departures: DepartureService;
   readonly sync: SyncService;
 }
 
@@ -28,6 +30,7 @@ export function createChatServices(deps: ServiceDeps): ChatServices {
     history: new HistoryService(deps),
     conversations,
     membership: new MembershipService(deps, conversations),
+    departures: new DepartureService(deps, conversations),
     sync: new SyncService(deps),
   };
 }

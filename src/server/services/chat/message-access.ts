@@ -17,6 +17,13 @@ export function* messageFor(userId: string, { conversationId, messageId }: Messa
   return row;
 }
 
+/** Returns a message of a conversation, for code of the app. @throws CommError `NOT_FOUND` */
+export function* messageIn({ conversationId, messageId }: MessageRef): Work<MessageRow> {
+  const row = yield* findMessage(messageId);
+  if (row?.conversation_id !== conversationId) throw notFound();
+  return row;
+}
+
 /** Requires that the user is the sender. @throws CommError `FORBIDDEN` */
 export function requireOwnMessage(userId: string, { sender_id: senderId }: MessageRow): void {
   if (senderId !== userId) throw forbidden('Only the sender may change this message');

@@ -20,7 +20,7 @@ import { type MessageRow, parseReactionEnvelopes } from '../../store/queries/row
 import { mapMessage } from '../../store/queries/message-mapper.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
-import { requireOwnMessage, isServerWritten, messageFor } from './message-access.ts';
+import { requireOwnMessage, isServerWritten, messageFor, messageIn } from './message-access.ts';
 import { checkRecipient, checkSender } from '../e2ee/check-envelope.ts';
 import { checkLength } from './check-message.ts';
 import type { Caller } from '../ports.ts';
@@ -95,7 +95,7 @@ export class MessageService {
     const { userId } = caller;
     if (envelope !== undefined) checkSender(userId, envelope);
     const apply = function* (row: MessageRow): Work<Outcome> {
-      requireOwnMessage(userId, row);
+      if (caller.moderates !== true) requireOwnMessage(userId, row);
       if (row.deleted_at !== null) return { message: yield* mapMessage(row), changed: false };
       if (envelope !== undefined) yield* checkChange(row, envelope);
       const content = envelope === undefined ? '' : JSON.stringify(envelope);
@@ -154,11 +154,11 @@ export class MessageService {
    * state.
    */
   *#applyOnce(
-    { userId }: Caller,
+    { userId, moderates }: Caller,
     { clientId, ...ref }: MessageRef & ChangeOnce,
     apply: (row: MessageRow) => Work<Outcome>,
   ): Work<Outcome> {
-    const row = yield* messageFor(userId, ref);
+    const row = yield* moderates === true ? messageIn(ref) : messageFor(userId, ref);
     if (clientId === undefined) return yield* apply(row);
     const known = yield* findIdempotencyKey(userId, clientId);
     if (known !== undefined && known !== row.id)

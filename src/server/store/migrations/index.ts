@@ -16,6 +16,7 @@ import { files } from './014-files.ts';
 import { activeHours } from './015-active-hours.ts';
 import { membersRevision } from './016-members-revision.ts';
 import { calls } from './017-calls.ts';
+import { userBans } from './023-user-bans.ts';
 
 /** A numbered schema change. */
 export interface Migration {
@@ -43,4 +44,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 15, name: 'active-hours', up: activeHours },
   { version: 16, name: 'members-revision', up: membersRevision },
   { version: 17, name: 'calls', up: calls },
+  { version: 23, name: 'user-bans', up: userBans },
 ];
