@@ -101,17 +101,16 @@ export function createServices(deps: ServicesDeps): Services {
     },
   });
   const keyLimits = new KeyLimits(clock);
-  const disconnect = (userId: string): void => broadcaster.disconnectUser(userId);
   const services: Services = {
     ...chat,
     budgets,
-    userBans: new UserBans({ store, clock, disconnect }),
+    userBans: new UserBans({ store, clock, broadcaster }),
     exports: new ExportService(store),
     erasure: new ErasureService({
       ...chat,
       store,
       broadcaster,
-      disconnect,
+      disconnect: (userId) => broadcaster.disconnectUser(userId),
       forget: (userId) => ephemera.removeKeyBundle(userId),
     }),
     calls,

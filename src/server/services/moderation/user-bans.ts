@@ -10,14 +10,17 @@ import {
 } from '../../store/queries/user-data/user-bans.ts';
 import type { Store } from '../../store/store.ts';
 import type { Work } from '../../store/engine/work.ts';
+import type { Broadcaster } from '../ports.ts';
 import { isoNow } from '../service-deps.ts';
 
 /** Dependencies of {@link UserBans}. */
 export interface UserBansDeps {
   readonly store: Store;
   readonly clock: Clock;
-  /** Ends the sockets of a user. */
-  readonly disconnect: (userId: string) => void;
+  readonly broadcaster: Pick<Broadcaster, 'toUser'> & {
+    /** Ends the sockets of a user. */
+    disconnectUser(userId: string): void;
+  };
 }
 
 /** A page of bans, ordered by user id. */
@@ -39,10 +42,13 @@ export class UserBans {
 
   /** Bans a user and ends their sockets. Idempotent; a new reason replaces the earlier one. */
   async ban(userId: string, reason?: string): Promise<void> {
-    const { store, clock, disconnect } = this.#deps;
+    const { store, clock, broadcaster } = this.#deps;
     await store.write(
       () => banUser(userId, isoNow(clock), reason),
-      () => disconnect(userId),
+      () => {
+        broadcaster.toUser(userId, { event: 'error', data: { ...BANNED } });
+        broadcaster.disconnectUser(userId);
+      },
     );
   }
 
@@ -69,9 +75,11 @@ export class UserBans {
   }
 }
 
+const BANNED = { code: 'FORBIDDEN', message: 'The user is banned', reason: 'user-banned' } as const;
+
 /** @throws CommError `FORBIDDEN` if the user is banned from the server */
 export function* requireNotBanned(userId: string): Work<void> {
   if (yield* isUserBanned(userId)) {
-    throw new CommError('FORBIDDEN', 'The user is banned', { reason: 'user-banned' });
+    throw new CommError(BANNED.code, BANNED.message, { reason: BANNED.reason });
   }
 }
