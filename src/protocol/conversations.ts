@@ -4,6 +4,7 @@ import { activeCallSchema, type ActiveCall } from './calls.ts';
 import { LIMITS } from './limits.ts';
 import { readMarkerSchema, type ReadMarker } from './receipts.ts';
 import { messageSchema, type Message } from './messages.ts';
+import { unreadStateEntries, type UnreadState } from './threads.ts';
 import {
   CONVERSATION_TYPES,
   PRESENCE_STATUSES,
@@ -41,7 +42,7 @@ export interface Reached {
 }
 
 /** A conversation as one user sees it. */
-export interface Conversation {
+export interface Conversation extends UnreadState {
   id: string;
   type: ConversationType;
   name?: string | undefined;
@@ -56,7 +57,7 @@ export interface Conversation {
   lastMessage?: Message | undefined;
   createdAt: string;
   updatedAt: string;
-  /** Messages after the caller's read position that are neither their own nor deleted. */
+  /** Messages of the main timeline after the caller's read position that are neither their own nor deleted. */
   unreadCount: number;
   pinned?: boolean | undefined;
   muted?: boolean | undefined;
@@ -118,6 +119,7 @@ export const conversationSchema = v.object({
   createdAt: timeSchema,
   updatedAt: timeSchema,
   unreadCount: counterSchema,
+  ...unreadStateEntries,
   pinned: v.optional(v.boolean()),
   muted: v.optional(v.boolean()),
   archived: v.optional(v.boolean()),

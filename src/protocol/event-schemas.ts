@@ -21,6 +21,8 @@ import { helloSchema, pingSchema, pongSchema } from './handshake.ts';
 import * as receipts from './receipts.ts';
 import * as messages from './messages.ts';
 import * as presence from './presence.ts';
+import * as threads from './threads.ts';
+import * as users from './users.ts';
 
 /** Type of {@link REQUEST_SCHEMAS}. */
 export type RequestSchemas = {
@@ -65,6 +67,7 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'message:edit': { req: messages.editMessageSchema, res: messages.messageSchema },
   'message:delete': { req: messages.deleteMessageSchema, res: messages.messageSchema },
   'message:forward': { req: messages.forwardMessageSchema, res: messages.messageSchema },
+  'thread:read': { req: threads.readThreadSchema, res: emptySchema },
   'typing:start': { req: presence.conversationRefSchema, res: emptySchema },
   'typing:stop': { req: presence.conversationRefSchema, res: emptySchema },
   'presence:update': { req: presence.setPresenceSchema, res: presence.presenceUpdateSchema },
@@ -76,6 +79,7 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'conversation:archive': { req: conversations.archiveSchema, res: emptySchema },
   'conversation:mute': { req: conversations.muteSchema, res: emptySchema },
   'conversation:pin': { req: conversations.pinSchema, res: emptySchema },
+  'conversation:mark-unread': { req: threads.markUnreadSchema, res: receipts.readMarkerSchema },
   'conversation:update': { req: conversations.renameSchema, res: conversations.conversationSchema },
   'conversation:add-participants': { req: conversations.addParticipantsSchema, res: conversations.conversationSchema },
   'conversation:remove-participant': { req: conversations.removeParticipantSchema, res: emptySchema },
@@ -104,6 +108,11 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'encryption:mailbox-ack': { req: encryption.mailboxAckSchema, res: emptySchema },
   'file:request-upload': { req: files.requestUploadSchema, res: files.uploadReadySchema },
   'file:sign': { req: files.signFilesSchema, res: files.signedFilesSchema },
+  'user:get': { req: users.getUsersSchema, res: users.userListSchema },
+  'user:search': { req: users.searchUsersSchema, res: users.userListSchema },
+  'user:update': { req: users.updateUserSchema, res: users.userSchema },
+  'user:block': { req: users.blockUserSchema, res: emptySchema },
+  'user:blocked': { req: pingSchema, res: users.blockedUsersSchema },
 };
 
 const refusedSchema = v.object({
@@ -149,4 +158,6 @@ export const PUSH_SCHEMAS: PushSchemas = {
   'encryption:keys-changed': encryption.keysChangedSchema,
   'file:upload-ready': files.uploadReadySchema,
   'file:upload-error': files.uploadErrorSchema,
+  'user:updated': users.userSchema,
+  'user:block-changed': users.blockUserSchema,
 };

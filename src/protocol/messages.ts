@@ -4,6 +4,7 @@ import { changeEnvelopeSchema, envelopeSchema, type DecryptionFailure, type Encr
 import { counterSchema, idSchema, mimeTypeSchema, timeSchema, wellFormed } from './common-schemas.ts';
 import { linkPreviewSchema, type LinkPreview } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
+import { mentionsSchema, threadSummarySchema, type ThreadSummary } from './threads.ts';
 import {
   MESSAGE_STATUSES,
   MESSAGE_TYPES,
@@ -113,6 +114,18 @@ export interface Message {
   forwardedFrom?: ForwardedFrom | undefined;
   /** A preview of a link in `content`, as the sender's client made it. */
   linkPreview?: LinkPreview | undefined;
+  /** Ids of the users whom the message mentions. */
+  mentions?: string[] | undefined;
+  /** Id of the root of the thread in which this message is a reply. */
+  threadId?: string | undefined;
+  /** True for a reply that is also in the main timeline. */
+  alsoInConversation?: boolean | undefined;
+  /** Position among the replies of the thread: permanent, consecutive, from 1. */
+  threadSeq?: number | undefined;
+  /** Position in the main timeline: permanent, consecutive, from 1. Absent if it equals `seq`. */
+  timelineSeq?: number | undefined;
+  /** The replies to this message. */
+  thread?: ThreadSummary | undefined;
   /** When the message was deleted. */
   deletedAt?: string | undefined;
   /**
@@ -200,6 +213,12 @@ export const messageSchema = v.object({
   reactionEnvelopes: v.optional(v.array(envelopeSchema)),
   forwardedFrom: v.optional(v.object({ conversationId: v.string(), messageId: v.string() })),
   linkPreview: v.optional(linkPreviewSchema),
+  mentions: v.optional(v.array(v.string())),
+  threadId: v.optional(v.string()),
+  alsoInConversation: v.optional(v.boolean()),
+  threadSeq: v.optional(counterSchema),
+  timelineSeq: v.optional(counterSchema),
+  thread: v.optional(threadSummarySchema),
   deletedAt: v.optional(timeSchema),
 }) satisfies v.GenericSchema<unknown, Message>;
 
@@ -219,6 +238,12 @@ export interface SendMessage {
   envelope?: EncryptedEnvelope | undefined;
   /** A preview of a link in `content`; not in encrypted messages. */
   linkPreview?: LinkPreview | undefined;
+  /** Ids of participants whom the message mentions, at most `LIMITS.mentions`. Those of an encrypted message are in its envelope. */
+  mentions?: string[] | undefined;
+  /** Id of the message to whose thread this one is a reply. For a reply, its root is used. */
+  threadId?: string | undefined;
+  /** Shows the reply in the main timeline too. */
+  alsoInConversation?: boolean | undefined;
   /** A UUIDv7 that the client chooses. A repeated id is answered with the message already stored. */
   clientId?: string | undefined;
   /**
@@ -246,6 +271,9 @@ export const sendMessageSchema = v.object({
   encrypted: v.optional(v.boolean()),
   envelope: v.optional(envelopeSchema),
   linkPreview: v.optional(linkPreviewSchema),
+  mentions: v.optional(mentionsSchema),
+  threadId: v.optional(idSchema),
+  alsoInConversation: v.optional(v.boolean()),
   clientId: v.optional(idSchema),
   afterClientId: v.optional(idSchema),
 }) satisfies v.GenericSchema<unknown, SendMessage>;
@@ -266,6 +294,8 @@ export interface EditMessage extends MessageRef {
   content: string;
   /** The new text, encrypted. Required for encrypted messages, not allowed for others. */
   envelope?: EncryptedEnvelope | undefined;
+  /** Replaces the mentions. If absent, they stay. */
+  mentions?: string[] | undefined;
 }
 /** Deletes one of the caller's own messages. */
 export interface DeleteMessage extends MessageRef {
@@ -303,6 +333,7 @@ export const editMessageSchema = v.object({
   ...changed,
   content: v.pipe(v.string(), v.nonEmpty(), v.maxLength(LIMITS.bodyBytes), wellFormed),
   envelope: v.optional(envelopeSchema),
+  mentions: v.optional(mentionsSchema),
 }) satisfies v.GenericSchema<unknown, EditMessage & ChangeOnce>;
 /** Validates {@link ReactToMessage} and {@link ChangeOnce}. */
 export const reactSchema = v.object({

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { idSchema } from './common-schemas.ts';
-import { linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
+import { linkPreviewsRequestSchema, linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
 import {
   changesSchema,
@@ -15,6 +15,7 @@ import {
   type CreateConversation,
 } from './conversations.ts';
 import { messagePageSchema, messageSchema, type Message, type MessagePage } from './messages.ts';
+import { userListSchema, userSchema, type User, type UserList } from './users.ts';
 import type { RestRouteName } from './constants.ts';
 
 /**
@@ -33,6 +34,8 @@ export interface RestAnswers {
   getMessage: Message;
   deleteMessage: Message;
   linkPreviews: LinkPreviews;
+  searchUsers: UserList;
+  getUser: User;
 }
 
 /** The schema of each route's answer. */
@@ -47,6 +50,8 @@ export const REST_ANSWER_SCHEMAS: { readonly [K in RestRouteName]: v.GenericSche
   getMessage: messageSchema,
   deleteMessage: messageSchema,
   linkPreviews: linkPreviewsSchema,
+  searchUsers: userListSchema,
+  getUser: userSchema,
 };
 
 /** Validates a number in a query string: digits only, without sign or whitespace. */
@@ -85,6 +90,10 @@ export interface ListMessagesQuery extends PagedQuery {
   before?: string | undefined;
   after?: string | undefined;
   around?: string | undefined;
+  /** Requests only the replies of the thread with this root. */
+  threadId?: string | undefined;
+  /** Requests only the main timeline: no replies that are shown in their threads only. Without it, a page has all messages. */
+  timeline?: 'main' | undefined;
 }
 /** Query of `listChanges`. */
 export interface ListChangesQuery {
@@ -96,6 +105,12 @@ export interface ListChangesQuery {
 export interface SearchQuery extends PagedQuery {
   q: string;
   conversationId?: string | undefined;
+}
+
+/** Query of `searchUsers`. */
+export interface SearchUsersQuery {
+  query: string;
+  limit?: number | undefined;
 }
 
 /** Validates {@link ListConversationsQuery}. */
@@ -111,7 +126,15 @@ export const listMembersQuerySchema = v.object({
 }) satisfies v.GenericSchema<unknown, ListMembersQuery>;
 /** Validates {@link ListMessagesQuery}. */
 export const listMessagesQuerySchema = v.pipe(
-  v.object({ limit, paged, before: v.optional(idSchema), after: v.optional(idSchema), around: v.optional(idSchema) }),
+  v.object({
+    limit,
+    paged,
+    before: v.optional(idSchema),
+    after: v.optional(idSchema),
+    around: v.optional(idSchema),
+    threadId: v.optional(idSchema),
+    timeline: v.optional(v.literal('main')),
+  }),
   v.check(
     ({ before, after, around }) => [before, after, around].filter((each) => each !== undefined).length <= 1,
     'before, after and around cannot be combined',
@@ -129,5 +152,28 @@ export const searchQuerySchema = v.object({
   limit,
   paged,
 }) satisfies v.GenericSchema<unknown, SearchQuery>;
+/** Validates {@link SearchUsersQuery}. */
+export const searchUsersQuerySchema = v.object({
+  query: v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.userSearchLength)),
+  limit: digits(1, LIMITS.foundUsers),
+}) satisfies v.GenericSchema<unknown, SearchUsersQuery>;
 /** Validates {@link CreateConversation}. */
 export const createConversationBodySchema: v.GenericSchema<unknown, CreateConversation> = createConversationSchema;
+
+/** What each route reads besides its path: the schemas of its query parameters and of its JSON body. */
+export const REST_INPUT_SCHEMAS = {
+  listConversations: { query: listConversationsQuerySchema },
+  createConversation: { body: createConversationBodySchema },
+  getConversation: {},
+  listMembers: { query: listMembersQuerySchema },
+  listMessages: { query: listMessagesQuerySchema },
+  listChanges: { query: listChangesQuerySchema },
+  searchMessages: { query: searchQuerySchema },
+  getMessage: {},
+  deleteMessage: {},
+  linkPreviews: { body: linkPreviewsRequestSchema },
+  searchUsers: { query: searchUsersQuerySchema },
+  getUser: {},
+} as const satisfies {
+  readonly [K in RestRouteName]: { readonly query?: v.GenericSchema; readonly body?: v.GenericSchema };
+};

@@ -22,6 +22,7 @@ export { createCommunicationApi, type CommunicationApi } from './api/communicati
 export type { ConversationsApi, NewConversation } from './api/conversations-api.ts';
 export type { MessagesApi, RemoveMessage, SendAsSystem, SendAsUser } from './api/messages-api.ts';
 export type { BanTarget, ModerationApi, NewBan } from './api/moderation-api.ts';
+export type { UpsertUser, UsersApi } from './api/users-api.ts';
 export type { Erasure } from './services/people/erasure-service.ts';
 export type { UserRecord } from './services/people/export-service.ts';
 export type { UserBanPage } from './services/moderation/user-bans.ts';
@@ -38,7 +39,7 @@ export type {
   MessageRateLimit,
   TurnConfig,
 } from './config.ts';
-export type { ReceivedFile, ServerHooks } from './hooks.ts';
+export type { ReceivedFile, ResolvedUser, ServerHooks } from './hooks.ts';
 export {
   type ByteRange,
   type DirectUploads,

@@ -6,6 +6,7 @@ import type { UserRecord } from '../services/people/export-service.ts';
 import { conversationsApi, type ConversationsApi } from './conversations-api.ts';
 import { messagesApi, type MessagesApi } from './messages-api.ts';
 import { moderationApi, type ModerationApi } from './moderation-api.ts';
+import { usersApi, type UsersApi } from './users-api.ts';
 
 /**
  * Operations for the app's own backend. Every change reaches the clients as if a user had made it. Nothing is charged, and no hook
@@ -17,6 +18,7 @@ import { moderationApi, type ModerationApi } from './moderation-api.ts';
 export interface CommunicationApi {
   readonly messages: MessagesApi;
   readonly conversations: ConversationsApi;
+  readonly users: UsersApi;
   readonly moderation: ModerationApi;
   /**
    * Ends all sockets of a user in this process, for example after a sign-out. Their clients don't reconnect by themselves.
@@ -49,6 +51,7 @@ export function apiOf(core: ServerCore): CommunicationApi {
   return {
     messages: messagesApi(core),
     conversations: conversationsApi(core),
+    users: usersApi(core),
     moderation: moderationApi(core),
     disconnectUser: (userId) => core.broadcaster.disconnectUser(userId),
     async *exportUser(userId) {

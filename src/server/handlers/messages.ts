@@ -1,5 +1,5 @@
 import type { SendMessage } from '../../protocol/messages.ts';
-import { attachmentWork, payloadBytes } from '../services/limits/request-work.ts';
+import { attachmentWork, payloadBytes, threadWork } from '../services/limits/request-work.ts';
 import { defineHandler, type RequestContext } from './define-handler.ts';
 
 /** Handles `message:send`: stores and broadcasts a message and ends the sender's typing. */
@@ -19,7 +19,9 @@ export const onMessageForward = defineHandler('message:forward', ({ caller, serv
 });
 
 /** Handles `message:edit`: replaces the content. */
-export const onMessageEdit = defineHandler('message:edit', ({ caller, services }, request) => {
+export const onMessageEdit = defineHandler('message:edit', ({ caller, services, source }, request) => {
+  const work = threadWork({ mentions: request.mentions });
+  if (work > 0) source.charge(caller, work, 0);
   services.budgets.chargeMessage(caller, payloadBytes(request));
   return services.messages.edit(caller, request);
 });
@@ -51,7 +53,7 @@ export const onBatchedDelivered = defineHandler('message:delivered', ({ caller, 
 
 /** Charges a message to send. @throws CommError `RATE_LIMITED` */
 export function chargeSend({ caller, services, source }: RequestContext, request: SendMessage): void {
-  const work = attachmentWork(request.attachments ?? []);
+  const work = attachmentWork(request.attachments ?? []) + threadWork(request);
   if (work > 0) source.charge(caller, work, 0);
   services.sendLimit?.take(caller.userId);
   services.budgets.chargeMessage(caller, payloadBytes(request));

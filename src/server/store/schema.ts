@@ -20,6 +20,9 @@ export interface ConversationsTable {
   members_rev: Generated<number>;
   /** `rev` at the last change of the members. */
   members_changed_rev: Generated<number>;
+  /** Number of replies that are shown in their threads only, and `seq` of the first of them. */
+  side_seq: Generated<number>;
+  side_start: number | null;
   /** Sorted pair of a direct conversation, unique; null for groups. */
   direct_key: string | null;
 }
@@ -33,6 +36,8 @@ export interface ParticipantsTable {
   last_read_seq: Generated<number>;
   last_read_at: Time | null;
   last_delivered_seq: Generated<number>;
+  /** Position to which the user has moved their own read position back; null: `last_read_seq`. */
+  own_read_seq: Generated<number | null>;
   muted: Generated<Flag>;
   pinned: Generated<Flag>;
   archived: Generated<Flag>;
@@ -70,7 +75,8 @@ export interface MessagesTable {
   seq: number | null;
   rev: number | null;
   /**
-   * Position among the sender's messages in this conversation, so that own messages after a marker needn't be counted.
+   * Number of the sender's messages in the main timeline of this conversation up to this one, so that own messages after a
+   * marker needn't be counted.
    */
   sender_seq: number | null;
   client_id: string | null;
@@ -83,6 +89,18 @@ export interface MessagesTable {
   link_preview: string | null;
   /** JSON array of envelopes, one per user. */
   reaction_envelopes: string | null;
+  /** Wire id of the root of the thread in which this message is a reply. */
+  thread_id: string | null;
+  /** 1 for a reply that is shown in its thread only. */
+  side: Generated<Flag>;
+  /** Number of such replies in the conversation up to this message. */
+  side_seq: Generated<number>;
+  /** Position among the replies of the thread. */
+  thread_seq: number | null;
+  /** Of a root: JSON of the summary of its thread. */
+  thread: string | null;
+  /** JSON array of user ids. */
+  mentions: string | null;
 }
 
 /** Receipts per message, as LumenJS writes and reads them. */
@@ -228,11 +246,59 @@ export interface FileSecretTable {
   secret: string;
 }
 
+/** Threads, by their root messages. */
+export interface ThreadsTable {
+  root_id: number;
+  conversation_id: string;
+  /** Number of replies, including deleted ones. */
+  total: number;
+  /** Number of replies that are not deleted. */
+  live: number;
+  /** `seq` of the newest reply that is not deleted. */
+  last_seq: number;
+}
+
+/** Users who follow threads, and up to which `seq` they have read them. */
+export interface ThreadFollowsTable {
+  user_id: string;
+  conversation_id: string;
+  root_id: number;
+  read_seq: number;
+}
+
+/** Mentions of users. `root_id` is 0 for messages of the main timeline. */
+export interface MentionsTable {
+  user_id: string;
+  conversation_id: string;
+  root_id: number;
+  seq: number;
+}
+
 /** Migrations that have run. */
 export interface MigrationsTable {
   version: number;
   name: string;
   applied_at: Generated<Time>;
+}
+
+interface ProfilesTable {
+  user_id: string;
+  display_name: string | null;
+  avatar_url: string | null;
+  metadata: string | null;
+  updated_at: string;
+  sources: string;
+}
+
+interface ProfileWordsTable {
+  word: string;
+  user_id: string;
+}
+
+interface BlocksTable {
+  blocker_id: string;
+  blocked_id: string;
+  created_at: string;
 }
 
 /** All tables. */
@@ -250,12 +316,18 @@ export interface Tables {
   comm_departures: DeparturesTable;
   comm_applied: IdempotencyKeysTable;
   comm_calls: CallsTable;
+  comm_profiles: ProfilesTable;
+  comm_profile_words: ProfileWordsTable;
+  comm_blocks: BlocksTable;
   comm_user_bans: UserBansTable;
   comm_search_state: SearchStateTable;
   comm_search_stale: SearchStaleTable;
   comm_files: FilesTable;
   comm_file_references: FileReferencesTable;
   comm_file_secret: FileSecretTable;
+  comm_threads: ThreadsTable;
+  comm_thread_follows: ThreadFollowsTable;
+  comm_mentions: MentionsTable;
   comm_migrations: MigrationsTable;
 }
 

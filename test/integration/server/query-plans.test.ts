@@ -98,6 +98,18 @@ describe('no request scans a whole table', () => {
     },
     sync: () => chat.sync.sync(caller('bob'), { cursors: { [conversationId]: 1 }, inboxRev: 1 }),
     create: () => chat.conversations.create(caller('ada'), { type: 'direct', participantIds: ['zoe'] }),
+    'reply in a thread': () => chat.say('ada', conversationId, 'reply', { threadId: messageId, mentions: ['bob'] }),
+    'reply again': () => chat.say('bob', conversationId, 'again', { threadId: messageId, alsoInConversation: true }),
+    'delete a reply': async () => {
+      const { id } = await chat.say('ada', conversationId, 'reply', { threadId: messageId, mentions: ['bob'] });
+      await chat.messages.delete(caller('ada'), { conversationId, messageId: id });
+    },
+    'page of a thread': () => chat.history.list('ada', conversationId, { threadId: messageId, after: messageId }),
+    'page of the main timeline': () =>
+      chat.history.list('ada', conversationId, { timeline: 'main', around: messageId }),
+    'read a thread': () => chat.threads.read(caller('bob'), { ...ref(), threadId: messageId }),
+    'mark as unread': () => chat.threads.markUnread(caller('bob'), ref()),
+    'read again': () => chat.receipts.read(caller('bob'), ref()),
     flag: () => chat.conversations.setFlag(caller('ada'), conversationId, 'pinned', true),
     add: () => chat.membership.add(caller('ada'), { conversationId, userIds: ['cleo'] }),
     role: () => chat.membership.setRole(caller('ada'), { conversationId, userId: 'cleo', role: 'admin' }),

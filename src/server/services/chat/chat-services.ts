@@ -7,6 +7,7 @@ import { MessageService } from './message-service.ts';
 import { ReceiptService } from './receipt-service.ts';
 import { SendService } from './send-service.ts';
 import { SyncService } from './sync-service.ts';
+import { ThreadService } from './thread-service.ts';
 
 /** Services of durable chat state. */
 export interface ChatServices {
@@ -18,6 +19,7 @@ export interface ChatServices {
   readonly membership: MembershipService;
   readonly departures: DepartureService;
   readonly sync: SyncService;
+  readonly threads: ThreadService;
 }
 
 /** Constructs the chat services. */
@@ -32,5 +34,6 @@ export function createChatServices(deps: ServiceDeps): ChatServices {
     membership: new MembershipService(deps, conversations),
     departures: new DepartureService(deps, conversations),
     sync: new SyncService(deps),
+    threads: new ThreadService(deps),
   };
 }

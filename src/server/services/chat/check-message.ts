@@ -13,18 +13,27 @@ type Limits = Pick<ResolvedConfig, 'maxMessageLength' | 'fileUpload'>;
  * @throws CommError `INVALID`, `FORBIDDEN`, `MESSAGE_TOO_LONG`, `FILE_TOO_LARGE`, `MIME_TYPE_NOT_ALLOWED`
  */
 export function checkMessage(userId: string, message: SendMessage, limits: Limits): void {
-  const { encrypted = false, envelope, linkPreview } = message;
+  const { encrypted = false, envelope, linkPreview, mentions, threadId, alsoInConversation } = message;
   const attachments = attachmentsOf(message);
   checkLength(message.content, limits);
   for (const attachment of attachments) checkAttachment(attachment, limits);
   if (encrypted !== (envelope !== undefined))
     throw invalid('envelope must be present if and only if encrypted is true');
   if (envelope !== undefined) checkSender(userId, envelope);
+  checkReadable(mentions, envelope);
+  if (alsoInConversation === true && threadId === undefined) throw invalid('alsoInConversation requires threadId');
   if (linkPreview !== undefined && (encrypted || !message.content.includes(linkPreview.url))) {
     throw invalid('linkPreview.url must be a link in content, which must not be encrypted');
   }
   if (attachments.length === 0 && envelope === undefined && message.content.trim() === '') {
     throw invalid('content must not be empty without an attachment or envelope');
+  }
+}
+
+/** Mentions of an encrypted message are in its envelope. @throws CommError `INVALID` */
+export function checkReadable(mentions: readonly string[] | undefined, envelope: object | undefined): void {
+  if (mentions !== undefined && mentions.length > 0 && envelope !== undefined) {
+    throw invalid('mentions of an encrypted message must be in its envelope');
   }
 }
 

@@ -8,6 +8,7 @@ import type {
   ReactToMessage,
 } from '../../../protocol/messages.ts';
 import { findIdempotencyKey, storeIdempotencyKey } from '../../store/queries/idempotency-keys.ts';
+import { isBlockedIn } from '../../store/queries/people/blocks.ts';
 import { takeRev } from '../../store/queries/counters.ts';
 import {
   deleteMessage,
@@ -18,13 +19,17 @@ import {
 } from '../../store/queries/message-changes.ts';
 import { type MessageRow, parseReactionEnvelopes } from '../../store/queries/rows.ts';
 import { mapMessage } from '../../store/queries/message-mapper.ts';
+import { changeMentions, isSameList, replyDeleted } from './thread-changes.ts';
+import { mentionsOf } from '../../store/queries/threads/mentions.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import { requireOwnMessage, isServerWritten, messageFor, messageIn } from './message-access.ts';
 import { checkRecipient, checkSender } from '../e2ee/check-envelope.ts';
-import { checkLength } from './check-message.ts';
+import { requireMentioned } from './check-mentions.ts';
+import { checkLength, checkReadable } from './check-message.ts';
+import { pushUpdated } from './push-updated.ts';
 import type { Caller } from '../ports.ts';
-import { conflict, forbidden, invalid } from '../errors.ts';
+import { conflict, forbidden, invalid, mayNotContact } from '../errors.ts';
 
 /** Maximum number of reactions of one user to one message. */
 const MAX_REACTIONS_PER_USER = 20;
@@ -40,6 +45,8 @@ const MAX_IDEMPOTENCY_KEYS_PER_USER = 20_000;
 interface Outcome {
   readonly message: Message;
   readonly changed: boolean;
+  /** The root of the thread of a deleted reply. */
+  readonly root?: Message | undefined;
 }
 
 /**
@@ -59,23 +66,32 @@ export class MessageService {
    * @throws CommError `FORBIDDEN` for a message of another sender, `CONFLICT` if it was deleted or if only one of
    * message and edit is encrypted, `MESSAGE_TOO_LONG`, `INVALID`, `NOT_FOUND`
    */
-  async edit(caller: Caller, { content: text, envelope, ...ref }: EditMessage & ChangeOnce): Promise<Message> {
+  async edit(
+    caller: Caller,
+    { content: text, envelope, mentions, ...ref }: EditMessage & ChangeOnce,
+  ): Promise<Message> {
     const { config, clock, store } = this.#deps;
     checkLength(text, config);
     if (envelope !== undefined) checkSender(caller.userId, envelope);
     else if (text.trim() === '') throw invalid('content must not be empty');
+    checkReadable(mentions, envelope);
     const content = envelope === undefined ? text : JSON.stringify(envelope);
     const apply = function* (row: MessageRow): Work<Outcome> {
       requireOwnMessage(caller.userId, row);
       if (row.deleted_at !== null) throw conflict('The message is deleted');
       if (isServerWritten(row)) throw forbidden('A message written by the server cannot be edited');
+      if (yield* isBlockedIn(row.conversation_id, caller.userId)) throw mayNotContact();
       if ((row.encrypted !== 0) !== (envelope !== undefined)) {
         throw conflict('envelope must be present if and only if the message is encrypted');
       }
-      if (row.content === content) return { message: yield* mapMessage(row), changed: false };
+      const mentioned = mentions !== undefined && !isSameList(mentions, mentionsOf(row)) ? mentions : undefined;
+      if (row.content === content && mentioned === undefined)
+        return { message: yield* mapMessage(row), changed: false };
+      if (mentioned !== undefined) yield* requireMentioned(row.conversation_id, mentioned);
       if (envelope !== undefined) yield* checkRecipient(row.conversation_id, envelope);
       const edited = yield* editMessage(row, content, isoNow(clock), yield* takeRev(row.conversation_id));
-      return { message: yield* mapMessage(edited), changed: true };
+      const result = mentioned === undefined ? edited : yield* changeMentions(edited, mentioned);
+      return { message: yield* mapMessage(result), changed: true };
     };
     const { message } = await store.write(
       () => this.#applyOnce(caller, ref, apply),
@@ -99,8 +115,10 @@ export class MessageService {
       if (row.deleted_at !== null) return { message: yield* mapMessage(row), changed: false };
       if (envelope !== undefined) yield* checkChange(row, envelope);
       const content = envelope === undefined ? '' : JSON.stringify(envelope);
+      if (row.mentions !== null) yield* changeMentions(row, []);
       const tombstone = yield* deleteMessage(row, content, isoNow(clock), yield* takeRev(row.conversation_id));
-      return { message: yield* mapMessage(tombstone), changed: true };
+      const root = yield* replyDeleted(tombstone);
+      return { message: yield* mapMessage(tombstone), changed: true, root };
     };
     const work = (): Work<Outcome> => this.#applyOnce(caller, ref, apply);
     const { message } = await store.write(work, (outcome) => {
@@ -109,6 +127,7 @@ export class MessageService {
       const data = { messageId, conversationId, deletedBy: userId, seq, rev };
       broadcaster.toConversation(conversationId, { event: 'message:deleted', data });
       this.#broadcastUpdated(outcome, userId);
+      pushUpdated(broadcaster, outcome.root);
     });
     return message;
   }
@@ -128,6 +147,7 @@ export class MessageService {
       const mine = yield* reactionsOf(row, userId);
       const has = mine.includes(emoji);
       const wanted = on ?? !has;
+      if (wanted && (yield* isBlockedIn(row.conversation_id, userId))) throw mayNotContact();
       if (envelope !== undefined) yield* checkChange(row, envelope);
       const envelopes = envelope && withReactionEnvelope(row, envelope);
       // The reaction may have been set without an envelope before.
@@ -173,9 +193,7 @@ export class MessageService {
   }
 
   #broadcastUpdated({ message, changed }: Outcome, editedBy: string): void {
-    if (!changed) return;
-    const data = { ...message, messageId: message.id, editedBy };
-    this.#deps.broadcaster.toConversation(message.conversationId, { event: 'message:updated', data });
+    if (changed) pushUpdated(this.#deps.broadcaster, message, editedBy);
   }
 }
 

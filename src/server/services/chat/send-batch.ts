@@ -7,15 +7,19 @@ import {
   messagesByIds,
   senderFacts,
   type ChosenColumns,
+  type PlacedColumns,
   type StoredMessage,
 } from '../../store/queries/message-batches.ts';
-import { mapMessage, mapNewMessage } from '../../store/queries/message-mapper.ts';
+import { mapMessage, mapMessages, mapNewMessage } from '../../store/queries/message-mapper.ts';
 import { findMessage } from '../../store/queries/messages.ts';
 import { storeAttachments, type Attachments } from '../../store/queries/stored-attachments.ts';
-import { rowIdOf, wireId } from '../../store/queries/rows.ts';
+import { rowIdOf, wireId, type MessageRow } from '../../store/queries/rows.ts';
+import { addMentions } from '../../store/queries/threads/mentions.ts';
+import { addReply, storeThread, threadOf, type Thread } from '../../store/queries/threads/threads.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { checkRecipient } from '../e2ee/check-envelope.ts';
-import { conflict, invalid, notFound } from '../errors.ts';
+import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
+import { requireMentioned } from './check-mentions.ts';
 
 /** What became of one message. `isNew` is false if it was stored before. */
 export type SendOutcome = { readonly message: Message; readonly isNew: boolean } | { readonly rejection: CommError };
@@ -31,38 +35,58 @@ export interface SendBatchOptions {
   readonly filesOf: (message: Attachments) => Work<readonly string[]>;
 }
 
+/** A message that is not inserted yet. */
+interface Accepted {
+  /** Its place among the outcomes. */
+  readonly place: number;
+  readonly columns: ChosenColumns;
+  readonly fileIds: readonly string[];
+  readonly reply: { readonly rootId: string; readonly isSide: boolean } | undefined;
+}
+
 /**
  * Stores messages of one sender in one conversation, in order. For plain messages the number of statements doesn't depend
  * on their number: what decides about them is read by one, the counters are advanced by one, and one inserts the rows.
- * Files, envelopes, replies within the batch and repeated messages take statements of their own. A message that is rejected
+ * Files, envelopes, mentions, threads, replies within the batch and repeated messages take statements of their own. A message that is rejected
  * doesn't affect the others.
  */
 export class SendBatch {
   readonly #options: SendBatchOptions;
   readonly #outcomes: SendOutcome[] = [];
   /** Accepted messages that are not inserted yet, with their places among the outcomes. */
-  #accepted: { place: number; columns: ChosenColumns; fileIds: readonly string[] }[] = [];
+  #accepted: Accepted[] = [];
   /** Places of the accepted messages by client id. */
   readonly #places = new Map<string, number>();
   /** The stored messages that the requests name, by client id and by id on the wire. */
   #own: ReadonlyMap<string, StoredMessage> = new Map();
   #named: ReadonlyMap<string, StoredMessage> = new Map();
   #isMember = false;
+  #isBlocked = false;
   #senderSeq = 0;
   /** Recipients of envelopes that were found valid. */
   readonly #recipients = new Set<string>();
+  /** Users who were found to be participants. */
+  readonly #mentioned = new Set<string>();
+  readonly #threads = new Map<string, Thread>();
+  readonly #roots: Message[] = [];
 
   constructor(options: SendBatchOptions) {
     this.#options = options;
   }
 
+  /** The roots of threads with new replies, each with its new revision, in the order of these. */
+  get roots(): readonly Message[] {
+    return this.#roots;
+  }
+
   /** Stores the messages and returns their outcomes, in the order of the requests. Call it once. */
   *store(): Work<readonly SendOutcome[]> {
     const { requests } = this.#options;
-    const replies = defined(requests.map(({ replyTo }) => replyTo));
+    const replies = defined(requests.flatMap(({ replyTo, threadId }) => [replyTo, threadId]));
     const clientIds = defined(requests.flatMap(({ clientId, afterClientId }) => [clientId, afterClientId]));
     const facts = yield* senderFacts(this.#options, [...clientIds, ...replies.filter(isClientId)]);
     this.#isMember = facts.isMember;
+    this.#isBlocked = facts.isBlocked;
     this.#senderSeq = facts.senderSeq;
     this.#own = facts.own;
     this.#named = yield* messagesByIds(replies);
@@ -72,7 +96,7 @@ export class SendBatch {
   }
 
   *#add(place: number, request: SendMessage): Work<void> {
-    const { clientId, replyTo } = request;
+    const { clientId, replyTo, threadId } = request;
     // Checked first: a stored message stays sent, even if its sender has left since.
     const duplicate = clientId === undefined ? undefined : this.#own.get(clientId);
     if (duplicate !== undefined) {
@@ -80,7 +104,7 @@ export class SendBatch {
       return;
     }
     const first = clientId === undefined ? undefined : this.#places.get(clientId);
-    const original = replyTo === undefined ? undefined : this.#places.get(replyTo);
+    const original = this.#places.get(replyTo ?? '') ?? this.#places.get(threadId ?? '');
     // An answer, or a reply, needs the ids of messages that are in this batch too.
     if (first !== undefined || original !== undefined) yield* this.#insert();
     const repeated = first === undefined ? undefined : this.#outcomes[first];
@@ -91,40 +115,66 @@ export class SendBatch {
     try {
       yield* this.#check(request);
       const fileIds = yield* this.#options.filesOf(request);
-      this.#accepted.push({ place, columns: columnsOf(request, this.#originalOf(request)), fileIds });
+      const rootId = threadId === undefined ? undefined : this.#rootOf(threadId);
+      const reply = rootId === undefined ? undefined : { rootId, isSide: request.alsoInConversation !== true };
+      this.#accepted.push({ place, columns: columnsOf(request, this.#originalOf(replyTo)), fileIds, reply });
       if (clientId !== undefined) this.#places.set(clientId, place);
     } catch (error) {
       this.#outcomes[place] = rejectionOf(error);
     }
   }
 
-  /** @throws CommError `NOT_FOUND`, `CONFLICT`, `INVALID` */
-  *#check({ afterClientId, replyTo, envelope }: SendMessage): Work<void> {
+  /** @throws CommError `NOT_FOUND`, `FORBIDDEN`, `CONFLICT`, `INVALID` */
+  *#check({ afterClientId, replyTo, threadId, mentions, envelope }: SendMessage): Work<void> {
     const { conversationId } = this.#options;
     if (!this.#isMember) throw notFound();
+    if (this.#isBlocked) throw mayNotContact();
     if (afterClientId !== undefined && !this.#places.has(afterClientId)) {
       const predecessor = this.#own.get(afterClientId);
       if (predecessor?.conversation_id !== conversationId) {
         throw conflict('The message named by afterClientId is not stored');
       }
     }
-    if (replyTo !== undefined && this.#originalOf({ replyTo }) === undefined) {
+    if (replyTo !== undefined && this.#originalOf(replyTo) === undefined) {
       throw invalid('replyTo must be a message of this conversation');
     }
+    if (threadId !== undefined && this.#rootOf(threadId) === undefined) {
+      throw invalid('threadId must be a message of this conversation');
+    }
+    if (mentions !== undefined) yield* requireMentioned(conversationId, mentions, this.#mentioned);
     if (envelope === undefined || this.#recipients.has(envelope.recipientId)) return;
     yield* checkRecipient(conversationId, envelope);
     this.#recipients.add(envelope.recipientId);
   }
 
   /** Returns the id on the wire of the message that is replied to, if it is in the conversation. */
-  #originalOf({ replyTo }: Pick<SendMessage, 'replyTo'>): string | undefined {
+  #originalOf(replyTo: string | undefined): string | undefined {
     if (replyTo === undefined) return undefined;
-    const { conversationId } = this.#options;
-    const here = (found: StoredMessage | undefined): string | undefined =>
-      found?.conversation_id === conversationId ? wireId(found) : undefined;
-    const inBatch = this.#outcomes[this.#places.get(replyTo) ?? -1];
+    const inBatch = this.#inBatch(replyTo);
     if (inBatch !== undefined) return 'message' in inBatch ? inBatch.message.id : undefined;
-    return here(this.#named.get(replyTo)) ?? here(this.#own.get(replyTo));
+    const stored = this.#storedHere(replyTo);
+    return stored && wireId(stored);
+  }
+
+  /** Returns the id on the wire of the root of the thread of a message, if it is in the conversation. */
+  #rootOf(messageId: string): string | undefined {
+    const inBatch = this.#inBatch(messageId);
+    if (inBatch !== undefined) {
+      return 'message' in inBatch ? (inBatch.message.threadId ?? inBatch.message.id) : undefined;
+    }
+    const stored = this.#storedHere(messageId);
+    return stored && (stored.thread_id ?? wireId(stored));
+  }
+
+  #inBatch(messageId: string): SendOutcome | undefined {
+    return this.#outcomes[this.#places.get(messageId) ?? -1];
+  }
+
+  #storedHere(messageId: string): StoredMessage | undefined {
+    const { conversationId } = this.#options;
+    return [this.#named.get(messageId), this.#own.get(messageId)].find(
+      (found) => found?.conversation_id === conversationId,
+    );
   }
 
   *#known(stored: StoredMessage): Work<SendOutcome> {
@@ -141,17 +191,78 @@ export class SendBatch {
     if (accepted.length === 0) return;
     this.#accepted = [];
     const { senderId, conversationId, createdAt } = this.#options;
-    const last = yield* takeSeq(conversationId, createdAt, accepted.length);
-    const messages = accepted.map(({ columns }) => columns);
-    const place = { senderId, conversationId, createdAt, senderSeq: this.#senderSeq };
-    const rows = yield* insertMessages({ ...place, ...last, messages });
-    this.#senderSeq += accepted.length;
+    const threads = yield* this.#threadsOf(accepted);
+    const sides = accepted.filter(({ reply }) => reply?.isSide === true);
+    const [firstSide] = sides;
+    const last = yield* takeSeq(
+      conversationId,
+      createdAt,
+      accepted.length,
+      threads.size === 0
+        ? undefined
+        : { roots: threads.size, sides: sides.length, firstSide: firstSide ? accepted.indexOf(firstSide) + 1 : 0 },
+    );
+    const messages = this.#place(accepted, last.sideSeq - sides.length);
+    const rows = yield* insertMessages({ senderId, conversationId, createdAt, ...last, messages });
+    this.#senderSeq += accepted.length - sides.length;
     for (const [index, row] of rows.entries()) {
       const at = accepted[index];
       if (at === undefined) continue;
       for (const fileId of at.fileIds) yield* referToFile(fileId, row.id);
+      const thread = at.reply && this.#threads.get(at.reply.rootId);
+      yield* addMentions(row, at.reply?.isSide === true && thread !== undefined ? thread.root.id : 0);
+      if (at.reply !== undefined && thread !== undefined) {
+        this.#threads.set(at.reply.rootId, yield* addReply(thread, row));
+      }
       this.#outcomes[at.place] = { message: mapNewMessage(row), isNew: true };
     }
+    yield* this.#storeThreads(threads, last.rev - accepted.length - threads.size);
+  }
+
+  /** Loads the threads of new replies. @returns their ids */
+  *#threadsOf(accepted: readonly Accepted[]): Work<ReadonlySet<string>> {
+    const ids = new Set(defined(accepted.map(({ reply }) => reply?.rootId)));
+    for (const id of ids) {
+      if (this.#threads.has(id)) continue;
+      const root = yield* findMessage(id);
+      if (root === undefined) throw new Error('The root of a thread is missing');
+      this.#threads.set(id, yield* threadOf(root));
+    }
+    return ids;
+  }
+
+  /** Returns the columns with the places of the messages. @param sideSeq - number of replies outside the main timeline before */
+  #place(accepted: readonly Accepted[], sideSeq: number): PlacedColumns[] {
+    const totals = new Map<string, number>();
+    let [sides, own] = [sideSeq, this.#senderSeq];
+    return accepted.map(({ columns, reply }) => {
+      const rootId = reply?.rootId ?? '';
+      const total = (totals.get(rootId) ?? this.#threads.get(rootId)?.total ?? 0) + 1;
+      totals.set(rootId, total);
+      if (reply?.isSide === true) sides += 1;
+      else own += 1;
+      return {
+        ...columns,
+        thread_id: reply?.rootId ?? null,
+        side: reply?.isSide === true ? 1 : 0,
+        side_seq: sides,
+        thread_seq: reply === undefined ? null : total,
+        sender_seq: own,
+      };
+    });
+  }
+
+  /** @param rev - revision before that of the first root */
+  *#storeThreads(ids: ReadonlySet<string>, rev: number): Work<void> {
+    const roots: MessageRow[] = [];
+    for (const id of ids) {
+      const thread = this.#threads.get(id);
+      if (thread === undefined) continue;
+      const root = yield* storeThread(thread, rev + roots.length + 1);
+      this.#threads.set(id, { ...thread, root });
+      roots.push(root);
+    }
+    this.#roots.push(...(yield* mapMessages(roots)));
   }
 }
 
@@ -174,7 +285,7 @@ function rejectionOf(error: unknown): SendOutcome {
 }
 
 function columnsOf(request: SendMessage, replyTo: string | undefined): ChosenColumns {
-  const { content, type, envelope, linkPreview, clientId } = request;
+  const { content, type, envelope, linkPreview, clientId, mentions = [] } = request;
   return {
     content: envelope === undefined ? content : JSON.stringify(envelope),
     type,
@@ -183,6 +294,7 @@ function columnsOf(request: SendMessage, replyTo: string | undefined): ChosenCol
     encrypted: envelope === undefined ? 0 : 1,
     client_id: clientId ?? null,
     link_preview: linkPreview === undefined ? null : JSON.stringify(linkPreview),
+    mentions: mentions.length === 0 ? null : JSON.stringify(mentions),
   };
 }
 

@@ -17,11 +17,12 @@ import { isServerWritten, messageFor } from './message-access.ts';
 import { checkLength, checkMessage } from './check-message.ts';
 import { readsCaptions, withoutFileName } from './file-names.ts';
 import type { Caller } from '../ports.ts';
-import { conflict, invalid, notFound } from '../errors.ts';
+import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
 import { pushStatuses } from './push-statuses.ts';
+import { pushUpdated } from './push-updated.ts';
 import { knownMessage, SendBatch, type SendOutcome } from './send-batch.ts';
 
-type Draft = Omit<NewMessage, 'seq' | 'rev' | 'createdAt'>;
+type Draft = Omit<NewMessage, 'seq' | 'rev' | 'sideSeq' | 'createdAt'>;
 
 /** A message that was stored, now or before; then nothing is pushed. */
 type Sent = Extract<SendOutcome, { readonly message: unknown }>;
@@ -30,9 +31,13 @@ type Sent = Extract<SendOutcome, { readonly message: unknown }>;
 interface Stored {
   readonly conversationId: string;
   readonly sent: readonly Sent[];
+  /** Root messages of threads with new replies, each with its new revision. */
+  readonly roots?: readonly Message[] | undefined;
   readonly delivered: readonly StatusChange[];
 }
 
+/** Rows that a reply counts as, besides its own: its thread, the root and who follows the thread. */
+const ROWS_PER_REPLY = 3;
 /** Rows that an attachment counts as: the server looks up its file and who may attach it, and refers to it. */
 const ROWS_PER_ATTACHMENT = 4;
 /** Rows above which messages of one batch are committed separately: more than the longest batch without attachments. */
@@ -66,7 +71,7 @@ export class SendService {
   /**
    * Stores a message and pushes it to the conversation. Idempotent: a repeated client id returns the stored message.
    *
-   * @throws CommError `NOT_FOUND` if the caller isn't a member, `CONFLICT` if `afterClientId` isn't stored or the
+   * @throws CommError `NOT_FOUND` if the caller isn't a member, `FORBIDDEN` if the other participant has blocked the caller, `CONFLICT` if `afterClientId` isn't stored or the
    * client id belongs to another message, `INVALID`, and the errors of {@link checkMessage}
    */
   async send(caller: Caller, request: SendMessage): Promise<Message> {
@@ -123,7 +128,7 @@ export class SendService {
       const sent = outcomes.filter((outcome) => 'message' in outcome);
       const last = sent.findLast(({ isNew }) => isNew)?.message.seq;
       const delivered = last === undefined ? [] : yield* deliver(conversationId, senderId, last);
-      return { conversationId, outcomes, sent, delivered };
+      return { conversationId, outcomes, sent, roots: batch.roots, delivered };
     };
     try {
       const rows = (): number => requests.reduce((sum, request) => sum + rowsOf(request), 0);
@@ -167,6 +172,7 @@ export class SendService {
       };
       budgets.chargeStoredBytes(caller, Buffer.byteLength(draft.content + (draft.attachment ?? '')));
       if (!facts.isMember) throw notFound();
+      if (facts.isBlocked) throw mayNotContact();
       return yield* append(draft);
     };
     const stored = await store.write(work, (committed) => {
@@ -236,9 +242,13 @@ export class SendService {
     return yield* statusChanges(conversationId, before, (yield* slowestMarkers(conversationId)).delivered);
   }
 
-  #broadcast(caller: Caller | undefined, { conversationId, sent, delivered }: Stored): void {
+  #broadcast(caller: Caller | undefined, { conversationId, sent, roots = [], delivered }: Stored): void {
     const { broadcaster } = this.#deps;
+    const rootsLeft = [...roots];
     for (const { message, isNew } of sent) {
+      // In the order of the revisions. The root of a thread precedes its replies.
+      const rev = isNew ? (message.rev ?? 0) : 0;
+      while ((rootsLeft[0]?.rev ?? Infinity) < rev) pushUpdated(broadcaster, rootsLeft.shift());
       if (caller?.socketId !== undefined && !caller.caps.has('ack')) {
         const { id: messageId, seq } = message;
         broadcaster.toSocket(caller.socketId, {
@@ -254,7 +264,9 @@ export class SendService {
 
 /** About how many rows a message takes. */
 function rowsOf(request: SendMessage): number {
-  return 1 + ROWS_PER_ATTACHMENT * attachmentsOf(request).length;
+  const { threadId, mentions = [] } = request;
+  const rows = ROWS_PER_ATTACHMENT * attachmentsOf(request).length + mentions.length;
+  return 1 + rows + (threadId === undefined ? 0 : ROWS_PER_REPLY);
 }
 
 /** Divides messages into parts of at most {@link MAX_BATCH_ROWS}, in order. */

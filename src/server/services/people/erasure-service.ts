@@ -39,6 +39,8 @@ export interface ErasureDeps extends Pick<ServiceDeps, 'store' | 'broadcaster'> 
   readonly departures: DepartureService;
   /** Ends the sockets of a user. */
   readonly disconnect: (userId: string) => void;
+  /** Clears the profile that the user or the app has stored, and pushes that. */
+  readonly clearProfile: (userId: string) => Promise<void>;
   /** Forgets what this process holds of a user in memory. */
   readonly forget: (userId: string) => void;
 }
@@ -62,8 +64,10 @@ export class ErasureService {
    * Works in steps between which other requests run. Leaving comes first, so that nothing is written meanwhile that is missed.
    */
   async erase(userId: string): Promise<Erasure> {
-    const { departures, disconnect, forget, store } = this.#deps;
+    const { departures, disconnect, clearProfile, forget, store } = this.#deps;
     disconnect(userId);
+    // While there are members who receive it.
+    await clearProfile(userId);
     const conversationIds = await store.read(() => conversationIdsOf(userId));
     for (const conversationId of conversationIds) await departures.leave(conversationId, userId);
     const messages = await this.#eachWindow(scanMessages, userId, (rows) => this.#deleteMessages(userId, rows));

@@ -7,7 +7,9 @@ import { writeMessages } from './message-mapper.ts';
 import { MESSAGE_COLUMNS } from './messages.ts';
 import { countWritten, type PageSize } from './page-size.ts';
 import { ParticipantMarkers } from './participant-markers.ts';
-import { slowestOther, unreadCount } from './receipts.ts';
+import { slowestOther } from './receipts.ts';
+import { lastMainSeq } from './threads/main-timeline.ts';
+import { toUnreadState, unreadColumns, type UnreadColumns } from './threads/unread-state.ts';
 import { isoTime, participantJson, quote, type MessageTuple } from './rows.ts';
 import { arrayStatement, type Params } from '../engine/statement.ts';
 import { all, first, type Work } from '../engine/work.ts';
@@ -73,20 +75,24 @@ type ConversationTuple = readonly [
   archived: number | null,
   flagsRev: number,
   unread: number,
+  unreadMentions: number,
+  firstUnread: string | null,
+  followed: string,
+  readSeq: number,
   ...lastMessage: MessageTuple | null[],
 ];
 /** Number of columns of {@link ConversationTuple} before those of the last message. */
-const OWN_COLUMNS = 13;
+const OWN_COLUMNS = 17;
 /** `cross join`, so that the query starts from the requested ids and not from all conversations of the user. */
 const selectRows = arrayStatement(
   (p: Params<{ userId: string; ids: string }>) => sql<ConversationTuple>`
     select c.id as c_id, c.type as c_type, c.name as c_name, c.created_at as c_created_at, c.updated_at as c_updated_at,
-      c.seq as c_seq, c.rev as c_rev, c.members_rev, p.muted, p.pinned, p.archived, p.flags_inbox_rev, ${unreadCount} as unread,
+      c.seq as c_seq, c.rev as c_rev, c.members_rev, p.muted, p.pinned, p.archived, p.flags_inbox_rev, ${unreadColumns},
       ${sql.join(MESSAGE_COLUMNS.map((column) => sql.ref(column)))}
     from json_each(${p.ids}) as wanted
     cross join conversation_participants as p on p.conversation_id = wanted.value and p.user_id = ${p.userId}
     cross join conversations as c on c.id = p.conversation_id
-    left join messages on messages.conversation_id = c.id and messages.seq = c.seq`,
+    left join messages on messages.conversation_id = c.id and messages.seq = ${lastMainSeq}`,
 );
 
 /** Conversations per statement, so that few of those that don't fit in a page are read. */
@@ -148,7 +154,8 @@ function conversationJson(
   members: ListedMembers | undefined,
   lastMessage: string | undefined,
 ): ConversationJson {
-  const [id, type, name, createdAt, updatedAt, seq, rev, membersRev, muted, pinned, archived, flagsRev, unread] = row;
+  const [id, type, name, createdAt, updatedAt, seq, rev, membersRev, muted, pinned, archived, flagsRev] = row;
+  const [, , , , , , , , , , , , unread, unread_mentions, first_unread, followed, read_seq] = row;
   const pieces: string[] = [];
   const userIds: string[] = [];
   let json = `{"id":${quote(id)},"type":"${conversationType(type)}"`;
@@ -166,8 +173,13 @@ function conversationJson(
     json += `,"reached":{"delivered":${slowestOther(reader, delivered)},"read":${slowestOther(reader, read)}}`;
   }
   if (lastMessage !== undefined) json += `,"lastMessage":${lastMessage}`;
-  json += `,"createdAt":${quote(isoTime(createdAt))},"updatedAt":${quote(isoTime(updatedAt))},"unreadCount":${unread}`;
+  json += `,"createdAt":${quote(isoTime(createdAt))},"updatedAt":${quote(isoTime(updatedAt))},${unreadJson({ unread, unread_mentions, first_unread, followed, read_seq })}`;
   json += `,"pinned":${pinned === 1},"muted":${muted === 1},"archived":${archived === 1},"flagsRev":${flagsRev}`;
   pieces.push(`${json},"head":{"seq":${seq},"rev":${rev}}}`);
   return { id, pieces, userIds };
+}
+
+/** Writes the fields of {@link toUnreadState}. */
+function unreadJson(row: UnreadColumns): string {
+  return JSON.stringify(toUnreadState(row)).slice(1, -1);
 }

@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
 import type { Conversation } from '../../../protocol/conversations.ts';
 import { takeInboxRev } from './counters.ts';
-import { slowestOther, unreadCount } from './receipts.ts';
+import { slowestOther } from './receipts.ts';
+import { lastMainSeq } from './threads/main-timeline.ts';
+import { toUnreadState, unreadColumns, type UnreadColumns } from './threads/unread-state.ts';
 import { listedMembers, type ListedMembers } from './members.ts';
 import { MESSAGE_COLUMNS } from './messages.ts';
 import { isoTime, toParticipant, type MessageRow } from './rows.ts';
@@ -10,7 +12,7 @@ import { all, first, run, type Work } from '../engine/work.ts';
 import { mapMessages } from './message-mapper.ts';
 import type { ConversationType } from '../../../protocol/constants.ts';
 
-interface ConversationRow {
+interface ConversationRow extends UnreadColumns {
   id: string;
   type: string;
   name: string | null;
@@ -24,13 +26,12 @@ interface ConversationRow {
   pinned: number | null;
   archived: number | null;
   flags_inbox_rev: number;
-  unread: number;
 }
 /** `cross join`, so that the query starts from the requested ids and not from all conversations of the user. */
 const selectRows = statement(
   (p: Params<{ userId: string; ids: string }>) => sql<ConversationRow>`
     select c.id, c.type, c.name, c.created_at, c.updated_at, c.seq, c.rev, c.members_rev, p.muted, p.pinned, p.archived,
-      p.flags_inbox_rev, ${unreadCount} as unread
+      p.flags_inbox_rev, ${unreadColumns}
     from json_each(${p.ids}) as wanted
     cross join conversation_participants as p on p.conversation_id = wanted.value and p.user_id = ${p.userId}
     join conversations as c on c.id = p.conversation_id
@@ -40,7 +41,7 @@ const selectLastMessages = statement((p: Params<{ ids: string }>) =>
   query
     .selectFrom('conversations as c')
     .innerJoin('messages', (join) =>
-      join.onRef('messages.conversation_id', '=', 'c.id').onRef('messages.seq', '=', 'c.seq'),
+      join.onRef('messages.conversation_id', '=', 'c.id').on('messages.seq', '=', lastMainSeq),
     )
     .select(MESSAGE_COLUMNS)
     .$narrowType<{ seq: number; rev: number }>()
@@ -89,7 +90,7 @@ export function* loadConversations(
       ...(lastMessage && { lastMessage }),
       createdAt: isoTime(row.created_at),
       updatedAt: isoTime(row.updated_at),
-      unreadCount: row.unread,
+      ...toUnreadState(row),
       pinned: row.pinned === 1,
       muted: row.muted === 1,
       archived: row.archived === 1,

@@ -19,7 +19,7 @@ async function startGroup() {
 test('a message that is sent as a user reaches all clients, and is stored once', async () => {
   await using group = await startGroup();
   const { api, ann, bob, base, conversationId } = group;
-  const wanted: SendAsUser = { conversationId, senderId: 'ann', content: 'sent by the backend', clientId: 'order-1' };
+  const wanted = { conversationId, senderId: 'ann', content: 'sent by the backend', clientId: 'order-1' };
   const sent = await api.messages.send(wanted);
   expect(sent).toMatchObject({ senderId: 'ann', content: 'sent by the backend', type: 'text', seq: 1, rev: 1 });
   for (const client of [ann, bob, base]) expect((await client.next('message:new')).id).toBe(sent.id);

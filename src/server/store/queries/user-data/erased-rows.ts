@@ -27,6 +27,12 @@ export const ROW_ERASERS: readonly RowEraser[] = [
   ofUser('comm_applied', 'place', -1),
   rows({ table: 'comm_mailbox', key: 'id', start: 0, where: 'recipient_id = ? or sender_id = ?' }),
   rows({ table: 'read_receipts', key: 'message_id', start: 0, where: 'user_id = ?' }),
+  ofUser('comm_thread_follows', 'conversation_id'),
+  ofUser('comm_mentions', 'conversation_id'),
+  rows({ table: 'comm_blocks', owner: 'blocker_id', key: 'blocked_id', start: '' }),
+  rows({ table: 'comm_blocks', owner: 'blocked_id', key: 'blocker_id', start: '' }),
+  ofUser('comm_profile_words', 'word'),
+  ofUser('comm_profiles'),
   ofUser('comm_departures', 'conversation_id'),
   ofUser('comm_users'),
 ];

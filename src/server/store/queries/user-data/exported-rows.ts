@@ -37,6 +37,24 @@ export const EXPORT_SECTIONS: readonly ExportSection[] = [
     start: '',
     columns: 'chosen_status as "chosenStatus", last_seen as "lastSeenAt"',
   }),
+  section(
+    'profile',
+    {
+      table: 'comm_profiles',
+      owner: 'user_id',
+      key: 'user_id',
+      start: '',
+      columns: `display_name as "displayName", avatar_url as "avatarUrl", metadata, sources, updated_at as "updatedAt"`,
+    },
+    (row) => ({ ...withoutNulls(row), ...parsedFields(row, ['metadata', 'sources']) }),
+  ),
+  section('block', {
+    table: 'comm_blocks',
+    owner: 'blocker_id',
+    key: 'blocked_id',
+    start: '',
+    columns: 'blocked_id as "userId", created_at as "createdAt"',
+  }),
   section('ban', {
     table: 'comm_user_bans',
     owner: 'user_id',
@@ -58,6 +76,20 @@ export const EXPORT_SECTIONS: readonly ExportSection[] = [
     key: 'conversation_id',
     start: '',
     columns: 'conversation_id as "conversationId"',
+  }),
+  section('thread', {
+    table: 'comm_thread_follows',
+    owner: 'user_id',
+    key: 'conversation_id',
+    start: '',
+    columns: 'conversation_id as "conversationId", cast(root_id as text) as "threadId", read_seq as "readSeq"',
+  }),
+  section('mention', {
+    table: 'comm_mentions',
+    owner: 'user_id',
+    key: 'conversation_id',
+    start: '',
+    columns: 'conversation_id as "conversationId", seq',
   }),
   section(
     'message',
@@ -127,7 +159,7 @@ export const EXPORT_SECTIONS: readonly ExportSection[] = [
       columns: 'sender_id as "senderId", recipient_id as "recipientId", stored_at as "storedAt", envelope',
       window: 250,
     },
-    (row) => ({ ...withoutNulls(row), envelope: JSON.parse(String(row['envelope'])) as unknown }),
+    (row) => ({ ...withoutNulls(row), ...parsedFields(row, ['envelope']) }),
   ),
 ];
 
@@ -139,6 +171,16 @@ function messageOf(row: MessageRow): object {
     ...message
   } = toMessage({ ...row, reaction_envelopes: null }, { status: 'sent', readBy: [], reactions: [] });
   return { ...message, id: wireId(row) };
+}
+
+/** Returns fields that the database has as JSON. */
+function parsedFields(row: Row, names: readonly string[]): Row {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = row[name];
+      return typeof value === 'string' ? [[name, JSON.parse(value) as unknown]] : [];
+    }),
+  );
 }
 
 function withoutNulls(row: Record<string, unknown>): object {
