@@ -18,6 +18,7 @@ export const PLAIN_CAPABILITIES = [
   'call-waiting',
   'batch',
   'threads',
+  'moderation',
   'profiles',
 ] as const;
 /**
@@ -118,6 +119,8 @@ export const REST_ROUTES = {
   listMembers: { method: 'GET', path: '/conversations/:id/members' },
   /** Returns a page of the messages of a conversation, newest first. */
   listMessages: { method: 'GET', path: '/conversations/:id/messages' },
+  /** Returns a page of the pinned messages of a conversation, the newest pin first. */
+  listPinned: { method: 'GET', path: '/conversations/:id/pinned' },
   /** Returns the messages of a conversation that have changed since a `rev`, in the order of their changes. */
   listChanges: { method: 'GET', path: '/conversations/:id/changes' },
   /** Searches the readable messages of the caller's conversations. Returns the newest first. */

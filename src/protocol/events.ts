@@ -6,6 +6,7 @@ import type * as files from './files.ts';
 import type { Hello, Ping, Pong } from './handshake.ts';
 import type * as receipts from './receipts.ts';
 import type * as messages from './messages.ts';
+import type * as moderation from './moderation.ts';
 import type * as presence from './presence.ts';
 import type * as threads from './threads.ts';
 import type * as users from './users.ts';
@@ -25,6 +26,8 @@ export interface Requests {
   'message:delete': { req: messages.DeleteMessage & messages.ChangeOnce; res: messages.Message };
   'message:forward': { req: messages.ForwardMessage; res: messages.Message };
   'thread:read': { req: threads.ReadThread; res: null };
+  'message:pin': { req: moderation.PinMessage & messages.ChangeOnce; res: messages.Message };
+  'message:report': { req: moderation.ReportMessage; res: null };
   'typing:start': { req: presence.ConversationRef; res: null };
   'typing:stop': { req: presence.ConversationRef; res: null };
   'presence:update': { req: presence.SetPresence; res: presence.PresenceUpdate };

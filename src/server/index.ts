@@ -21,10 +21,11 @@ export { createCommServer, type CommServer, type CommServerOptions } from './cre
 export { createCommunicationApi, type CommunicationApi } from './api/communication-api.ts';
 export type { ConversationsApi, NewConversation } from './api/conversations-api.ts';
 export type { MessagesApi, RemoveMessage, SendAsSystem, SendAsUser } from './api/messages-api.ts';
-export type { BanTarget, ModerationApi, NewBan } from './api/moderation-api.ts';
+export type { BanTarget, ModerationApi, NewBan, ReportPage, ResolveReport } from './api/moderation-api.ts';
 export type { UpsertUser, UsersApi } from './api/users-api.ts';
 export type { Erasure } from './services/people/erasure-service.ts';
 export type { UserRecord } from './services/people/export-service.ts';
+export type { ListReports, Resolution } from './services/moderation/report-service.ts';
 export type { UserBanPage } from './services/moderation/user-bans.ts';
 export type { UserBan } from './store/queries/user-data/user-bans.ts';
 
@@ -39,7 +40,7 @@ export type {
   MessageRateLimit,
   TurnConfig,
 } from './config.ts';
-export type { ReceivedFile, ResolvedUser, ServerHooks } from './hooks.ts';
+export type { ProposedMessage, ReceivedFile, Report, ResolvedUser, ServerHooks } from './hooks.ts';
 export {
   type ByteRange,
   type DirectUploads,

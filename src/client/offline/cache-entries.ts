@@ -56,13 +56,23 @@ function applyChange(held: Segment | undefined, change: Change): Segment | undef
   // Without `seq` a gap before the message can't be seen.
   if (change.kind === 'created' && message?.seq === undefined && !isHeld) return undefined;
   const restart =
-    change.kind === 'created' ? { messages: [change.message], hasOlder: change.message.seq !== 1 } : undefined;
+    change.kind === 'created' ? { messages: [change.message], hasOlder: !isFirst(change.message) } : undefined;
   if (held === undefined) return restart;
   const before = { ...emptyTimeline(change.conversationId, undefined), segments: [held], live: true };
   const after = reduceTimeline(before, change);
   // Messages are missing between the held ones and this one.
   if (after.generation !== before.generation) return restart;
   return after.segments[0] ?? held;
+}
+
+/** Returns whether a message is the first of its conversation. */
+export function isFirst({ timelineSeq, seq }: Message): boolean {
+  return (timelineSeq ?? seq) === 1;
+}
+
+/** Returns whether a message is a reply that only its thread shows. */
+export function isInThreadOnly({ threadId, alsoInConversation }: Message): boolean {
+  return threadId !== undefined && alsoInConversation !== true;
 }
 
 function newestOf(page: Segment, limits: { messages: number; size: number }): Segment {

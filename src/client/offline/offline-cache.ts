@@ -13,6 +13,8 @@ import type { Segment } from '../timeline/segments.ts';
 import {
   chooseRows,
   EMPTY_INDEX,
+  isFirst,
+  isInThreadOnly,
   parseIndex,
   parsePage,
   parseRow,
@@ -120,7 +122,7 @@ export class OfflineCache implements OfflineReading {
       if (page !== undefined) return { ...page, messages: page.messages.map(openMessage) };
       // At least the last message is known, and whether there are others.
       const last = row?.lastMessage;
-      if (last !== undefined) return { messages: [openMessage(last)], hasOlder: last.seq !== 1 };
+      if (last !== undefined) return { messages: [openMessage(last)], hasOlder: !isFirst(last) };
       return row?.head?.seq === 0 ? { messages: [], hasOlder: false } : undefined;
     });
   }
@@ -137,7 +139,7 @@ export class OfflineCache implements OfflineReading {
 
   /** Applies a change to the messages of its conversation. */
   apply(change: Change): void {
-    if (change.kind === 'conversation') return;
+    if (change.kind === 'conversation' || ('message' in change && isInThreadOnly(change.message))) return;
     const { pages } = this.#unstored;
     const update = pages.get(change.conversationId) ?? { changes: [] };
     update.changes.push(change);

@@ -56,6 +56,11 @@ export const REST_HANDLERS: RestHandlers = {
     const page = await services.history.page(caller.userId, parseInput(idSchema, id), wanted);
     return { json: paged === undefined ? page.messages : `{"messages":${page.messages},"hasMore":${page.hasMore}}` };
   },
+  async listPinned({ services, caller, id, query }) {
+    const page = parseInput(INPUT.listPinned.query, query);
+    services.budgets.chargeRequest(caller, pageWork(page.limit));
+    return { body: await services.history.pinned(caller.userId, parseInput(idSchema, id), page) };
+  },
   async listChanges({ services, caller, id, query }) {
     const page = parseInput(INPUT.listChanges.query, query);
     services.budgets.chargeRequest(caller, pageWork(page.limit));

@@ -208,7 +208,7 @@ test('with encryption nothing can be read in the file, and the next session read
   const bob = await encrypting(world, 'bob');
   const options = (): CommClientOptions => ({
     storage: fileStorage(file),
-    encryption: { atRest: { passphrase: 'a long passphrase' } },
+    encryption: { atRest: { key: new Uint8Array(32).fill(1) } },
   });
   const first = await encrypting(world, 'alice', options());
   const conversationId = await direct(first, bob);
@@ -228,7 +228,7 @@ test('with encryption nothing can be read in the file, and the next session read
   expect(contents(messages)).toEqual(['a sealed phrase', 'a readable phrase']);
   await second.client[Symbol.asyncDispose]();
 
-  const locked = offlineApp(world, file, { encryption: { atRest: { passphrase: 'another passphrase' } } });
+  const locked = offlineApp(world, file, { encryption: { atRest: { key: new Uint8Array(32).fill(2) } } });
   const refused = locked.client.conversations.open(conversationId);
   await locked.logged('The offline cache failed', { code: 'E2EE_LOCKED' });
   expect(refused.getSnapshot()).toMatchObject({ messages: [], stale: false });

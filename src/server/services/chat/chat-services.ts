@@ -1,4 +1,6 @@
 import { DepartureService } from './departure-service.ts';
+import { MessagePolicy } from '../moderation/message-policy.ts';
+import { ReportService } from '../moderation/report-service.ts';
 import { ConversationService } from './conversation-service.ts';
 import type { ServiceDeps } from '../service-deps.ts';
 import { HistoryService } from './history-service.ts';
@@ -13,6 +15,7 @@ import { ThreadService } from './thread-service.ts';
 export interface ChatServices {
   readonly sending: SendService;
   readonly messages: MessageService;
+  readonly reports: ReportService;
   readonly receipts: ReceiptService;
   readonly history: HistoryService;
   readonly conversations: ConversationService;
@@ -25,9 +28,11 @@ export interface ChatServices {
 /** Constructs the chat services. */
 export function createChatServices(deps: ServiceDeps): ChatServices {
   const conversations = new ConversationService(deps);
+  const policy = new MessagePolicy(deps);
   return {
-    sending: new SendService(deps),
-    messages: new MessageService(deps),
+    sending: new SendService(deps, policy),
+    messages: new MessageService(deps, policy),
+    reports: new ReportService(deps),
     receipts: new ReceiptService(deps),
     history: new HistoryService(deps),
     conversations,

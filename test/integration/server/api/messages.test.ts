@@ -44,7 +44,7 @@ test('a moderator deletes a message of any user, which all clients see', async (
   const { api, ann, bob, base, conversationId } = group;
   const { id: messageId } = await ann.ask('message:send', { conversationId, content: 'an insult', type: 'text' });
   const tombstone = await api.messages.delete({ conversationId, messageId, deletedBy: 'mod-7' });
-  expect(tombstone).toMatchObject({ id: messageId, content: '', rev: 2 });
+  expect(tombstone).toMatchObject({ id: messageId, content: '', rev: 2, deletedBy: 'mod-7' });
   expect(tombstone.deletedAt).toBeDefined();
   for (const client of [ann, bob, base]) {
     expect(await client.next('message:deleted')).toMatchObject({ messageId, deletedBy: 'mod-7' });

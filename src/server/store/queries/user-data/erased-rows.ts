@@ -27,6 +27,7 @@ export const ROW_ERASERS: readonly RowEraser[] = [
   ofUser('comm_applied', 'place', -1),
   rows({ table: 'comm_mailbox', key: 'id', start: 0, where: 'recipient_id = ? or sender_id = ?' }),
   rows({ table: 'read_receipts', key: 'message_id', start: 0, where: 'user_id = ?' }),
+  rows({ table: 'comm_reports', key: 'id', start: 0, where: 'reporter_id = ? or sender_id = ?' }),
   ofUser('comm_thread_follows', 'conversation_id'),
   ofUser('comm_mentions', 'conversation_id'),
   rows({ table: 'comm_blocks', owner: 'blocker_id', key: 'blocked_id', start: '' }),

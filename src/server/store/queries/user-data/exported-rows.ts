@@ -126,6 +126,14 @@ export const EXPORT_SECTIONS: readonly ExportSection[] = [
     },
     withMessageId,
   ),
+  section('report', {
+    table: 'comm_reports',
+    key: 'id',
+    start: 0,
+    where: 'reporter_id = ?',
+    columns: `cast(id as text) as "id", conversation_id as "conversationId", message_id as "messageId", reason, comment,
+      created_at as "createdAt"`,
+  }),
   section('file', {
     table: 'comm_files',
     key: 'id',
