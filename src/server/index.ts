@@ -21,7 +21,7 @@ export { createCommServer, type CommServer, type CommServerOptions } from './cre
 export { createCommunicationApi, type CommunicationApi } from './api/communication-api.ts';
 export type { ConversationsApi, NewConversation } from './api/conversations-api.ts';
 export type { MessagesApi, RemoveMessage, SendAsSystem, SendAsUser } from './api/messages-api.ts';
-export type { BanTarget, ModerationApi, NewBan, ReportPage, ResolveReport } from './api/moderation-api.ts';
+export type { BansPage, BanTarget, ModerationApi, NewBan, ReportPage, ResolveReport } from './api/moderation-api.ts';
 export type { UpsertUser, UsersApi } from './api/users-api.ts';
 export type { Erasure } from './services/people/erasure-service.ts';
 export type { UserRecord } from './services/people/export-service.ts';

@@ -11,6 +11,7 @@ import type {
   Reached,
 } from '../protocol/conversations.ts';
 import { type Message, type MessageAttachment, type Reaction, type ReadReceipt } from '../protocol/messages.ts';
+import type { JsonObject } from '../protocol/metadata.ts';
 import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
 import {
   CALL_TYPES,
@@ -18,6 +19,7 @@ import {
   MESSAGE_STATUSES,
   MESSAGE_TYPES,
   PRESENCE_STATUSES,
+  VISIBILITIES,
 } from '../protocol/constants.ts';
 import { fields, type Fields } from './fields.ts';
 
@@ -136,6 +138,12 @@ export function parseConversation(value: unknown): Conversation | undefined {
   };
   return assignDefined(conversation, {
     name: text(row['name']),
+    description: text(row['description']),
+    avatarUrl: text(row['avatarUrl']),
+    metadata: fields(row['metadata']) as JsonObject | undefined,
+    visibility: oneOf(VISIBILITIES, row['visibility']),
+    frozen: flag(row['frozen']),
+    slowModeSeconds: count(row['slowModeSeconds']),
     lastMessage: parseMessage(row['lastMessage']),
     pinned: flag(row['pinned']),
     muted: flag(row['muted']),

@@ -3,14 +3,13 @@ import { idSchema } from '../../protocol/common-schemas.ts';
 import {
   addParticipantsSchema,
   createConversationSchema,
-  renameSchema,
   setRoleSchema,
   type AddParticipants,
   type Conversation,
   type CreateConversation,
-  type RenameConversation,
   type SetRole,
 } from '../../protocol/conversations.ts';
+import { updateConversationSchema, type UpdateConversation } from '../../protocol/groups.ts';
 import { parseInput } from '../parse-input.ts';
 import type { ServerCore } from '../server-core.ts';
 import { invalid } from '../services/errors.ts';
@@ -31,8 +30,8 @@ export interface NewConversation extends CreateConversation {
 export interface ConversationsApi {
   /** Creates a group or a direct conversation. If the pair already has a direct conversation, returns it. */
   create(conversation: NewConversation): Promise<Conversation>;
-  /** Changes a group. */
-  update(change: RenameConversation): Promise<Conversation>;
+  /** Changes the name and the settings of a group. */
+  update(change: UpdateConversation): Promise<Conversation>;
   /**
    * Deletes a conversation with its messages and files: every member leaves it. Takes time in proportion to its messages, in steps
    * between which other requests run.
@@ -50,7 +49,7 @@ const creation = v.object({ ...createConversationSchema.entries, ownerId: v.opti
 
 /** Implements {@link ConversationsApi}. */
 export function conversationsApi(core: ServerCore): ConversationsApi {
-  const { conversations, membership, departures } = core.services;
+  const { conversations, groups, membership, departures } = core.services;
   return {
     async create(conversation) {
       const { ownerId, ...wanted } = parseInput(creation, conversation);
@@ -64,9 +63,9 @@ export function conversationsApi(core: ServerCore): ConversationsApi {
       );
     },
     async update(change) {
-      const request = parseInput(renameSchema, change);
+      const request = parseInput(updateConversationSchema, change);
       await core.ready();
-      return withoutMember(await conversations.rename(await ownerOf(core.store, request.conversationId), request));
+      return withoutMember(await groups.update(await ownerOf(core.store, request.conversationId), request));
     },
     async delete(conversationId) {
       const id = parseInput(idSchema, conversationId);

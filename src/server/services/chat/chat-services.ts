@@ -2,6 +2,7 @@ import { DepartureService } from './departure-service.ts';
 import { MessagePolicy } from '../moderation/message-policy.ts';
 import { ReportService } from '../moderation/report-service.ts';
 import { ConversationService } from './conversation-service.ts';
+import { GroupService } from './group-service.ts';
 import type { ServiceDeps } from '../service-deps.ts';
 import { HistoryService } from './history-service.ts';
 import { MembershipService } from './membership-service.ts';
@@ -21,6 +22,7 @@ export interface ChatServices {
   readonly conversations: ConversationService;
   readonly membership: MembershipService;
   readonly departures: DepartureService;
+  readonly groups: GroupService;
   readonly sync: SyncService;
   readonly threads: ThreadService;
 }
@@ -38,6 +40,7 @@ export function createChatServices(deps: ServiceDeps): ChatServices {
     conversations,
     membership: new MembershipService(deps, conversations),
     departures: new DepartureService(deps, conversations),
+    groups: new GroupService(deps, conversations),
     sync: new SyncService(deps),
     threads: new ThreadService(deps),
   };

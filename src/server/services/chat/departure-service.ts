@@ -1,24 +1,22 @@
-import type { Conversation, Participant } from '../../../protocol/conversations.ts';
 import { loadConversation } from '../../store/queries/conversations.ts';
 import { takeRev } from '../../store/queries/counters.ts';
-import { ensureOwner, memberPage, membershipOf, membersAmong, removeMember } from '../../store/queries/members.ts';
-import { toParticipant } from '../../store/queries/rows.ts';
+import { memberPage, membershipOf, removeMember } from '../../store/queries/members.ts';
 import { deleteConversation, deleteMessages, typeOfConversation } from '../../store/queries/user-data/erased-rows.ts';
+import type { HiddenPresence } from '../../store/queries/people/blocks.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { notFound } from '../errors.ts';
 import type { ServiceDeps } from '../service-deps.ts';
-import { applyPresence, present, toConversationUpdate } from './conversation-presence.ts';
+import type { PresenceOf } from './conversation-presence.ts';
 import type { ConversationService } from './conversation-service.ts';
-
-interface Left {
-  readonly rest: Conversation | undefined;
-  readonly changed: readonly Participant[];
-}
+import { hiddenIn, pushRemoval, removeFromGroup, type Removal } from './member-changes.ts';
+import { appCaller } from './owner-of.ts';
 
 /** Members that are removed in one transaction. */
 const MEMBERS_TOGETHER = 20;
 /** Messages that are deleted in one transaction, with what belongs to them. */
 const MESSAGES_TOGETHER = 100;
+/** No member is left whose presence would be pushed. */
+const NOBODY: PresenceOf = new Map();
 
 /** Removes users and conversations for the app: no membership and no role is required. */
 export class DepartureService {
@@ -32,26 +30,22 @@ export class DepartureService {
 
   /** Lets a user leave a conversation, a direct one too. Pushed as any departure. Idempotent. */
   async leave(conversationId: string, userId: string): Promise<void> {
-    const { store } = this.#deps;
+    const { store, broadcaster, budgets } = this.#deps;
     const statuses = await this.#conversations.statusesIn(conversationId);
-    const work = function* (): Work<Left | undefined> {
+    const work = function* (): Work<Removal | undefined> {
       const member = yield* membershipOf(conversationId, userId);
       if (member === undefined) return undefined;
+      if (member.type === 'group')
+        return yield* removeFromGroup(budgets, appCaller(userId), { conversationId, userId });
       yield* takeRev(conversationId);
       yield* removeMember(conversationId, userId);
-      const promoted = member.type === 'direct' ? undefined : yield* ensureOwner(conversationId);
       const [left] = yield* memberPage(conversationId, '', 1);
       const rest = left && (yield* loadConversation(left.user_id, conversationId));
-      const rows = yield* membersAmong(conversationId, promoted === undefined ? [] : [promoted]);
-      return { rest, changed: rows.map(toParticipant) };
+      const hidden: HiddenPresence = rest === undefined ? new Map() : yield* hiddenIn(rest, []);
+      return { conversationId, userId, rest, changed: [], hidden };
     };
-    await store.write(work, (left) => {
-      if (left === undefined) return;
-      this.#pushLeft(conversationId, userId);
-      if (left.rest === undefined) return;
-      const members = { changed: left.changed.map((each) => present(each, statuses)), left: [userId] };
-      const data = toConversationUpdate(applyPresence(left.rest, statuses), members);
-      this.#deps.broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
+    await store.write(work, (removal) => {
+      if (removal !== undefined) pushRemoval(broadcaster, removal, statuses);
     });
   }
 
@@ -74,7 +68,7 @@ export class DepartureService {
   }
 
   async #removeAll(conversationId: string): Promise<void> {
-    const { store } = this.#deps;
+    const { store, broadcaster } = this.#deps;
     const work = function* (): Work<readonly string[]> {
       const userIds = (yield* memberPage(conversationId, '', MEMBERS_TOGETHER)).map((row) => row.user_id);
       if (userIds.length > 0) yield* takeRev(conversationId);
@@ -82,16 +76,9 @@ export class DepartureService {
       return userIds;
     };
     const push = (userIds: readonly string[]): void => {
-      for (const userId of userIds) this.#pushLeft(conversationId, userId);
+      for (const userId of userIds)
+        pushRemoval(broadcaster, { conversationId, userId, rest: undefined, changed: [], hidden: new Map() }, NOBODY);
     };
     while ((await store.write(work, push, { rows: () => MEMBERS_TOGETHER })).length > 0);
-  }
-
-  #pushLeft(conversationId: string, userId: string): void {
-    const { broadcaster } = this.#deps;
-    const push = { event: 'conversation:left', data: { conversationId, userId } } as const;
-    broadcaster.toUser(userId, push);
-    broadcaster.removeUser(userId, conversationId);
-    broadcaster.toConversation(conversationId, push);
   }
 }

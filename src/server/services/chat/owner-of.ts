@@ -13,15 +13,17 @@ export function appCaller(userId: string): Caller {
 /**
  * Returns an owner of a group, as whom the app changes it: so the rules about owners and the pushes are those of every change.
  *
+ * @param except - prefers another owner than this user
  * @throws CommError `NOT_FOUND`, `FORBIDDEN` for a direct conversation
  */
-export async function ownerOf(store: Store, conversationId: string): Promise<Caller> {
-  const [owner] = await store.read(function* () {
+export async function ownerOf(store: Store, conversationId: string, except?: string): Promise<Caller> {
+  const owners = await store.read(function* () {
     const type = yield* typeOfConversation(conversationId);
     if (type === undefined) throw notFound();
     if (type === 'direct') throw forbidden('The participants and the name of a direct conversation cannot change');
     return yield* ownerIds(conversationId);
   });
+  const owner = owners.find((id) => id !== except) ?? owners[0];
   // A group whose members have all left.
   if (owner === undefined) throw notFound();
   return appCaller(owner);

@@ -37,7 +37,11 @@ test('name, members and roles of a group change for its connected members', asyn
   const { conversations } = server.server.api;
   const [ann, bob, cid] = [await server.connect('ann'), await server.connect('bob'), await server.connect('cid')];
   const { id: conversationId } = await conversations.create({ type: 'group', participantIds: ['ann', 'bob'] });
-  expect(await conversations.update({ conversationId, name: 'renamed' })).toMatchObject({ name: 'renamed' });
+  expect(await conversations.update({ conversationId, name: 'renamed', frozen: true })).toMatchObject({
+    name: 'renamed',
+    frozen: true,
+  });
+  await conversations.update({ conversationId, frozen: false });
   expect(await bob.next('conversation:updated')).toMatchObject({ id: conversationId, name: 'renamed' });
   await conversations.addMembers({ conversationId, userIds: ['cid', 'ann'] });
   expect((await cid.next('conversation:new')).id).toBe(conversationId);

@@ -78,3 +78,25 @@ test('bans are listed in pages, keep their time, and outlive the server', async 
   await expect(moderation.ban({ userId: 'x', reason: 'y'.repeat(1_001) })).rejects.toMatchObject({ code: 'INVALID' });
   await expect(moderation.bans({ limit: 0 })).rejects.toMatchObject({ code: 'INVALID' });
 });
+
+test('a user is banned from one group, the only owner too', async () => {
+  await using server = await startServer();
+  const { moderation, conversations } = server.server.api;
+  const [ann, bob] = [await server.connect('ann'), await server.connect('bob')];
+  const { id: conversationId } = await conversations.create({ type: 'group', participantIds: ['ann', 'bob', 'cid'] });
+  await moderation.ban({ conversationId, userId: 'ann', reason: 'spam in this group' });
+  expect(await ann.next('conversation:left')).toEqual({ conversationId, userId: 'ann' });
+  const left = await bob.next('conversation:updated', ({ memberCount }) => memberCount === 2);
+  expect(left.participants?.some(({ role }) => role === 'owner')).toBe(true);
+  expect(await moderation.bans({ conversationId })).toMatchObject({
+    bans: [{ userId: 'ann', reason: 'spam in this group' }],
+    hasMore: false,
+  });
+  const adding = { conversationId, userIds: ['ann'] };
+  await expect(conversations.addMembers(adding)).rejects.toMatchObject({ code: 'CONFLICT' });
+  expect(await moderation.isBanned('ann')).toBe(false);
+  await moderation.unban({ conversationId, userId: 'ann' });
+  await conversations.addMembers(adding);
+  await ann.settled();
+  await expect(moderation.ban({ conversationId: 'none', userId: 'ann' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});

@@ -62,6 +62,13 @@ export const EXPORT_SECTIONS: readonly ExportSection[] = [
     start: '',
     columns: 'banned_at as "bannedAt", reason',
   }),
+  section('groupBan', {
+    table: 'comm_bans',
+    owner: 'user_id',
+    key: 'conversation_id',
+    start: '',
+    columns: 'conversation_id as "conversationId", banned_at as "bannedAt", reason',
+  }),
   section('membership', {
     table: 'conversation_participants',
     owner: 'user_id',
