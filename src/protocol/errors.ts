@@ -200,10 +200,10 @@ export function commErrorFrom(body: unknown, cause?: unknown): CommError {
   const known = SERVER_ERROR_CODES.find((each) => each === code) ?? 'INTERNAL';
   return new CommError(
     known,
-    typeof message === 'string' ? message : 'The server rejected the request without a reason',
+    typeof message === 'string' ? message : 'The server gave no reason',
     {
       ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 && { retryAfterMs }),
-      ...(scope === 'conversation' && { scope }),
+      scope: scope === 'conversation' ? scope : undefined,
       cause,
     },
   );
