@@ -203,7 +203,7 @@ export function commErrorFrom(body: unknown, cause?: unknown): CommError {
     typeof message === 'string' ? message : 'The server gave no reason',
     {
       ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 && { retryAfterMs }),
-      scope: scope === 'conversation' ? scope : undefined,
+      scope: scope as RateScope | undefined,
       cause,
     },
   );
