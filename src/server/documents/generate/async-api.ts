@@ -36,8 +36,6 @@ const REQUEST_CAPABILITIES: { readonly [K in RequestName]?: Capability } = {
   'presence:watch': 'presence-watch',
   'presence:unwatch': 'presence-watch',
   'conversation:mark-unread': 'threads',
-  'message:pin': 'moderation',
-  'message:report': 'moderation',
   'thread:read': 'threads',
   'user:block': 'profiles',
   'user:blocked': 'profiles',
