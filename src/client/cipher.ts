@@ -3,9 +3,9 @@ import type { Lazy } from '../lib/lazy.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
 import type { ParsedPush } from '../transport/parse-push.ts';
 import type { Encryption } from './encryption/encryption.ts';
-import type { Operation, QueuedMessage } from './outbox/outbox-item.ts';
+import type { Operation, QueuedMessage, QueuedReport } from './outbox/outbox-item.ts';
 
-export type { QueuedMessage };
+export type { QueuedMessage, QueuedReport };
 
 /** What the server is told of an encrypted file besides its size. */
 export const SEALED_FILE = { mimeType: 'application/octet-stream', fileName: 'file' };

@@ -5,8 +5,8 @@ import type { Message } from '../../protocol/messages.ts';
 import type { ClientContext } from '../context.ts';
 import type { HistoryPage, HistoryQuery } from '../timeline/history-query.ts';
 import { requireFields, requireId, requireText } from '../validation.ts';
-import type { Enqueue, MessagesClient, SearchMessages } from './messages-client.ts';
-import type { Reading } from './outgoing-messages.ts';
+import type { MessagesClient, SearchMessages } from './messages-client.ts';
+import type { Enqueue, Reading } from './outgoing-messages.ts';
 
 /** Implements the methods of `MessagesClient` that read, and passes on those of moderation. In the chunk of the reader, because they need it. */
 export class MessageReads implements Pick<MessagesClient, 'list' | 'get' | 'search' | 'linkPreviews'> {

@@ -10,7 +10,7 @@ import type { SendMessageInput } from '../ports.ts';
 import type { HistoryPage, HistoryQuery } from '../timeline/history-query.ts';
 import { requireFields, requireId, requireObject, requireText } from '../validation.ts';
 import type { ReportOptions } from './moderation-requests.ts';
-import type { OutgoingMessages, PendingMessage, Reading } from './outgoing-messages.ts';
+import type { Enqueue, OutgoingMessages, PendingMessage, Reading } from './outgoing-messages.ts';
 
 /** A message to send and its conversation. */
 export interface SendOptions extends SendMessageInput {
@@ -104,9 +104,6 @@ const SEND_FIELDS = [
 
 /** The methods in the chunk that reads. */
 const READS = ['list', 'get', 'search', 'linkPreviews', 'pin', 'pinned', 'report'] as const;
-
-/** Puts a request into the outbox. */
-export type Enqueue = (lane: string, operation: Operation, signal: AbortSignal | undefined) => Promise<unknown>;
 
 /** The module of the methods that read. */
 interface ReadsModule {

@@ -4,8 +4,7 @@ import { BoundedMap } from '../../lib/bounded-map.ts';
 import type { Message, MessageRef } from '../../protocol/messages.ts';
 import type { ClientContext } from '../context.ts';
 import { requireBoolean, requireFields, requireId } from '../validation.ts';
-import type { Enqueue } from './messages-client.ts';
-import type { Reading } from './outgoing-messages.ts';
+import type { Enqueue, Reading } from './outgoing-messages.ts';
 
 /** A report about a message. */
 export interface ReportOptions extends MessageRef {
