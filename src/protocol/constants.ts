@@ -18,7 +18,6 @@ export const PLAIN_CAPABILITIES = [
   'call-waiting',
   'batch',
   'threads',
-  'moderation',
   'profiles',
 ] as const;
 /**
