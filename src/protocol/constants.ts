@@ -18,6 +18,7 @@ export const PLAIN_CAPABILITIES = [
   'call-waiting',
   'batch',
   'threads',
+  'moderation',
   'profiles',
 ] as const;
 /**
