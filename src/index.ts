@@ -100,6 +100,7 @@ export type {
   ReadReceipt,
   ReadReceiptUpdate,
 } from './protocol/messages.ts';
+export type { FollowedThread, ThreadSummary, UnreadState } from './protocol/threads.ts';
 export type { Call, CallParticipant, ConnectionQualityReport, MediaChanged } from './protocol/calls.ts';
 export type { PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
 export type {

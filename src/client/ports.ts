@@ -3,6 +3,7 @@ import type { AbortOptions } from '../lib/abort.ts';
 import type { Observable } from '../lib/observable.ts';
 import type { CommError } from '../protocol/errors.ts';
 import type { Message, MessageAttachment } from '../protocol/messages.ts';
+import type { ReadThread } from '../protocol/threads.ts';
 import type { SendableType } from '../protocol/constants.ts';
 
 /** The content of a message to send. */
@@ -28,6 +29,15 @@ export interface SendMessageInput {
    * @defaultValue false
    */
   ordered?: boolean | undefined;
+  /** Ids of participants whom the message mentions, at most 50, each once. */
+  mentions?: readonly string[] | undefined;
+  /** Id of the message to whose thread this one is a reply; of a reply, its thread. */
+  threadId?: string | undefined;
+  /**
+   * True shows the reply in the main timeline too.
+   * @defaultValue false
+   */
+  alsoInConversation?: boolean | undefined;
   /** A preview of a link in `content`, from `messages.linkPreviews()`. Not sent with the option `encryption`. */
   linkPreview?: LinkPreview | undefined;
   /**
@@ -70,6 +80,7 @@ export interface ViewParts {
   readonly messages: {
     send(input: SendMessageInput & { conversationId: string }, options?: AbortOptions): Promise<Message>;
     markRead(request: { conversationId: string; messageId: string }, options?: AbortOptions): Promise<void>;
+    markThreadRead(request: ReadThread, options?: AbortOptions): Promise<void>;
   };
   readonly typing: {
     start(conversationId: string): void;

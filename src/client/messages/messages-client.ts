@@ -2,6 +2,7 @@ import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import type { LinkPreview } from '../../protocol/link-previews.ts';
 import type { EditMessage, ForwardMessage, Message, MessageRef, ReactToMessage } from '../../protocol/messages.ts';
 import type { Lazy } from '../../lib/lazy.ts';
+import type { ReadThread } from '../../protocol/threads.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import type { Operation, QueuedMessage } from '../outbox/outbox-item.ts';
 import type { FileUploads } from '../outbox/pending-files.ts';
@@ -59,7 +60,7 @@ export interface MessagesClient {
    * @throws CommError `UNSUPPORTED` if the server makes no previews
    */
   linkPreviews(text: string, options?: AbortOptions): Promise<LinkPreview[]>;
-  /** Replaces the text of an own message. The last edit wins. */
+  /** Replaces the text of an own message, and its `mentions` if there are any in the request. The last edit wins. */
   edit(request: EditMessage, options?: AbortOptions): Promise<Message | undefined>;
   /** Deletes an own message; a tombstone takes its place. Idempotent. */
   delete(request: MessageRef, options?: AbortOptions): Promise<void>;
@@ -67,7 +68,7 @@ export interface MessagesClient {
   react(request: ReactToMessage, options?: AbortOptions): Promise<void>;
   /** Copies a message to another conversation. Encrypted and deleted messages are rejected. */
   forward(request: ForwardMessage, options?: AbortOptions): Promise<Message>;
-  /** Marks all messages up to and including this one as read, on all devices of the user. */
+  /** Marks all messages of the main timeline up to and including this one as read, on all devices of the user. */
   markRead(request: MessageRef, options?: AbortOptions): Promise<void>;
 }
 
@@ -80,6 +81,9 @@ const SEND_FIELDS = [
   'attachments',
   'ordered',
   'linkPreview',
+  'mentions',
+  'threadId',
+  'alsoInConversation',
   'encrypt',
   'clientId',
 ];
@@ -109,12 +113,16 @@ export class Messages implements MessagesClient {
       attachment,
       attachments,
       linkPreview,
+      mentions,
+      threadId,
+      alsoInConversation,
       clientId = this.#context.newId(),
       encrypt,
     } = message;
     requireId('conversationId', conversationId);
     requireId('clientId', clientId);
     requireText('content', content);
+    if (threadId !== undefined) requireId('threadId', threadId);
     if (attachment !== undefined) requireObject('attachment', attachment);
     signal?.throwIfAborted();
     const { cipher } = this.#context;
@@ -126,6 +134,9 @@ export class Messages implements MessagesClient {
       clientId,
       ...(replyTo !== undefined && { replyTo }),
       ...(attachment !== undefined && { attachment }),
+      ...(mentions && { mentions: [...mentions] }),
+      ...(threadId && { threadId }),
+      ...(alsoInConversation && { alsoInConversation }),
       // A preview would tell the server what an encrypted message links to.
       ...(linkPreview !== undefined && !cipher && { linkPreview }),
     };
@@ -170,7 +181,7 @@ export class Messages implements MessagesClient {
   }
 
   async list(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {
-    requireFields('messages.list()', query, ['conversationId', 'limit', 'before', 'after', 'around']);
+    requireFields('messages.list()', query, ['conversationId', 'threadId', 'limit', 'before', 'after', 'around']);
     requireId('conversationId', query.conversationId);
     await this.#context.whenConnected(options.signal);
     return (await this.#reading()).history.page(query, options);
@@ -198,7 +209,8 @@ export class Messages implements MessagesClient {
   }
 
   async edit(request: EditMessage, { signal }: AbortOptions = {}): Promise<Message | undefined> {
-    const clear = { ...refOf('messages.edit()', request), content: request.content };
+    const { content, mentions } = request;
+    const clear = { ...refOf('messages.edit()', request), content, ...(mentions && { mentions: [...mentions] }) };
     requireText('content', clear.content);
     const { cipher } = this.#context;
     const clientId = this.#context.newId();
@@ -237,6 +249,10 @@ export class Messages implements MessagesClient {
     await (queued === undefined
       ? this.#enqueue(lane, { name: 'message:read', payload }, signal)
       : abortable(this.#outgoing.outbox.retry(queued), signal));
+  }
+
+  async markThreadRead(payload: ReadThread, { signal }: AbortOptions = {}): Promise<void> {
+    await this.#enqueue(`${payload.conversationId} read`, { name: 'thread:read', payload }, signal);
   }
 
   async #read(answer: unknown): Promise<Message> {

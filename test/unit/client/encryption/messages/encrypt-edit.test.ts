@@ -25,7 +25,7 @@ test.each<[Message['status'], boolean]>([
   };
   let edited: Secret | undefined;
   const keystore = { records: { transact: () => Promise.resolve(undefined) } } as unknown as Keystore;
-  await encryptEdit(keystore, { messageId: 'm', conversationId: 'c', content: '' }, 'after', {
+  await encryptEdit(keystore, { messageId: 'm', conversationId: 'c', content: '' }, { content: 'after' }, {
     findMessage: () => Promise.resolve(message),
     refusePlaintext: () => Promise.resolve(),
     canEditEncrypted: () => true,
