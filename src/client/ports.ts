@@ -3,7 +3,6 @@ import type { AbortOptions } from '../lib/abort.ts';
 import type { Observable } from '../lib/observable.ts';
 import type { CommError } from '../protocol/errors.ts';
 import type { Message, MessageAttachment } from '../protocol/messages.ts';
-import type { ReadThread } from '../protocol/threads.ts';
 import type { SendableType } from '../protocol/constants.ts';
 
 /** The content of a message to send. */
@@ -79,8 +78,10 @@ export interface OpenTimeline extends Observable<TimelineSnapshot> {
 export interface ViewParts {
   readonly messages: {
     send(input: SendMessageInput & { conversationId: string }, options?: AbortOptions): Promise<Message>;
-    markRead(request: { conversationId: string; messageId: string }, options?: AbortOptions): Promise<void>;
-    markThreadRead(request: ReadThread, options?: AbortOptions): Promise<void>;
+    markRead(
+      request: { conversationId: string; messageId: string; threadId?: string },
+      options?: AbortOptions,
+    ): Promise<void>;
   };
   readonly typing: {
     start(conversationId: string): void;

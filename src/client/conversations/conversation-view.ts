@@ -63,7 +63,8 @@ export class ConversationViews {
   open(id: string, threadId?: string): ConversationView {
     // Ids contain no control characters.
     const key = threadId === undefined ? id : `${id}\n${threadId}`;
-    const shared = this.#open.get(key) ?? new SharedConversation(id, threadId, this.#context, this.#parts, this.#reader);
+    const shared =
+      this.#open.get(key) ?? new SharedConversation(id, threadId, this.#context, this.#parts, this.#reader);
     this.#open.set(key, shared);
     return shared.view(() => {
       this.#open.delete(key);
@@ -139,7 +140,11 @@ class SharedConversation {
       subscribe: this.#snapshot.subscribe,
       send: (content, options) =>
         messages.send(
-          { ...(threadId && { threadId }), ...(typeof content === 'string' ? { content } : content), conversationId: id },
+          {
+            ...(threadId && { threadId }),
+            ...(typeof content === 'string' ? { content } : content),
+            conversationId: id,
+          },
           options,
         ),
       loadOlder: async (options) => (await this.#conversation()).timeline.loadOlder(options),

@@ -299,7 +299,8 @@ function markRead(held: Conversation, mark: Extract<Mark, { kind: 'read' }>, own
   const isOwnEnd = mark.userId === ownId && atEnd;
   const unreadCount = isOwnEnd ? 0 : held.unreadCount;
   const isEnded = isOwnEnd && held.readSeq !== undefined && seq !== undefined && seq > held.readSeq;
-  const same = unreadCount === held.unreadCount && !isEnded && participants.every((each, at) => each === held.participants[at]);
+  const same =
+    unreadCount === held.unreadCount && !isEnded && participants.every((each, at) => each === held.participants[at]);
   return same ? held : { ...held, participants, unreadCount, ...(isEnded && { firstUnreadId: null, readSeq: seq }) };
 }
 

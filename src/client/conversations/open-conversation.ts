@@ -116,7 +116,7 @@ export class OpenConversation {
       const id = this.#thread.root.newest()?.id ?? this.#thread.id;
       const isUnread = conversation?.followedThreads?.find((each) => each.id === id)?.unread === true;
       const request = newest && { conversationId: this.#id, threadId: id, messageId: newest.id };
-      if (request !== undefined && isUnread) await this.#parts.messages.markThreadRead(request, options);
+      if (request !== undefined && isUnread) await this.#parts.messages.markRead(request, options);
       return;
     }
     if (newest === undefined || conversation?.unreadCount === 0) return;

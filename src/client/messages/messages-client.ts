@@ -2,7 +2,6 @@ import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import type { LinkPreview } from '../../protocol/link-previews.ts';
 import type { EditMessage, ForwardMessage, Message, MessageRef, ReactToMessage } from '../../protocol/messages.ts';
 import type { Lazy } from '../../lib/lazy.ts';
-import type { ReadThread } from '../../protocol/threads.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import type { Operation, QueuedMessage } from '../outbox/outbox-item.ts';
 import type { FileUploads } from '../outbox/pending-files.ts';
@@ -15,6 +14,12 @@ import type { OutgoingMessages, PendingMessage, Reading } from './outgoing-messa
 export interface SendOptions extends SendMessageInput {
   /** Id of the conversation to send to. */
   conversationId: string;
+}
+
+/** A message up to which messages are marked as read. */
+export interface MarkRead extends MessageRef {
+  /** Id of the root of the thread whose replies are marked as read. */
+  threadId?: string | undefined;
 }
 
 /** The parameters of a full-text search. */
@@ -68,8 +73,11 @@ export interface MessagesClient {
   react(request: ReactToMessage, options?: AbortOptions): Promise<void>;
   /** Copies a message to another conversation. Encrypted and deleted messages are rejected. */
   forward(request: ForwardMessage, options?: AbortOptions): Promise<Message>;
-  /** Marks all messages of the main timeline up to and including this one as read, on all devices of the user. */
-  markRead(request: MessageRef, options?: AbortOptions): Promise<void>;
+  /**
+   * Marks all messages of the main timeline up to and including this one as read, on all devices of the user. With `threadId`,
+   * marks the replies of that thread, if the user follows it.
+   */
+  markRead(request: MarkRead, options?: AbortOptions): Promise<void>;
 }
 
 const SEND_FIELDS = [
@@ -241,18 +249,20 @@ export class Messages implements MessagesClient {
     return this.#read(await this.#enqueue(toConversationId, { name: 'message:forward', payload }, signal, clientId));
   }
 
-  async markRead(request: MessageRef, { signal }: AbortOptions = {}): Promise<void> {
+  async markRead(request: MarkRead, { signal }: AbortOptions = {}): Promise<void> {
     const payload = refOf('messages.markRead()', request);
+    const { threadId } = request;
     // A lane of its own, so that receipts don't wait behind messages.
     const lane = `${payload.conversationId} read`;
+    if (threadId !== undefined) {
+      requireId('threadId', threadId);
+      await this.#enqueue(lane, { name: 'thread:read', payload: { ...payload, threadId } }, signal);
+      return;
+    }
     const queued = this.#outgoing.queuedReceipt(lane, payload);
     await (queued === undefined
       ? this.#enqueue(lane, { name: 'message:read', payload }, signal)
       : abortable(this.#outgoing.outbox.retry(queued), signal));
-  }
-
-  async markThreadRead(payload: ReadThread, { signal }: AbortOptions = {}): Promise<void> {
-    await this.#enqueue(`${payload.conversationId} read`, { name: 'thread:read', payload }, signal);
   }
 
   async #read(answer: unknown): Promise<Message> {

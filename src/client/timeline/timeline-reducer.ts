@@ -184,7 +184,10 @@ export function reduceTimeline(timeline: Timeline, event: TimelineEvent): Timeli
     case 'discarded':
       return mapPending(timeline, event.clientId, () => undefined);
     case 'cleared':
-      return { ...emptyTimeline(timeline.conversationId, timeline.ownId, timeline.placeOf), generation: timeline.generation + 1 };
+      return {
+        ...emptyTimeline(timeline.conversationId, timeline.ownId, timeline.placeOf),
+        generation: timeline.generation + 1,
+      };
     case 'invalidated':
       return invalidate(timeline);
     case 'unreadable':

@@ -156,14 +156,19 @@ export class MessageEncryptor {
     if (draft?.envelope !== undefined) return { ...payload, content: PLACEHOLDER, envelope: draft.envelope };
     const { content = payload.content, mentions } = draft?.secret ?? payload;
     const { encryptEdit } = await import('./encrypt-edit.ts');
-    const envelope = await encryptEdit(keystore, payload, { content, ...(mentions && { mentions }) }, {
-      findMessage: (id) => this.#ports.findMessage(id),
-      refusePlaintext: (id) => this.#refusePlaintext(id),
-      canEditEncrypted: () => this.#context.has('mailbox'),
-      now: () => this.#context.clock.now(),
-      encrypt: (messageClientId, secret, edit) =>
-        this.#encryptDraft(clientId, payload.conversationId, messageClientId, secret, edit),
-    });
+    const envelope = await encryptEdit(
+      keystore,
+      payload,
+      { content, ...(mentions && { mentions }) },
+      {
+        findMessage: (id) => this.#ports.findMessage(id),
+        refusePlaintext: (id) => this.#refusePlaintext(id),
+        canEditEncrypted: () => this.#context.has('mailbox'),
+        now: () => this.#context.clock.now(),
+        encrypt: (messageClientId, secret, edit) =>
+          this.#encryptDraft(clientId, payload.conversationId, messageClientId, secret, edit),
+      },
+    );
     if (envelope !== undefined) return { ...payload, content: PLACEHOLDER, envelope };
     return { ...payload, content, ...(mentions && { mentions }) };
   }
