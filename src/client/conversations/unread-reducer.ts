@@ -35,9 +35,11 @@ export function withRoot(held: Conversation, root: Message, ownId: string | unde
 }
 
 /** Returns whether the counts may include a message that was deleted, which its tombstone doesn't tell. */
-export function mayChangeUnread(held: Conversation, { threadId }: Message): boolean {
+export function mayChangeUnread(held: Conversation, message: Message): boolean {
+  const { threadId, seq = 0 } = message;
   const thread = held.followedThreads?.find(({ id }) => id === threadId);
-  return (held.unreadMentions ?? 0) > 0 || thread?.unread === true;
+  const isUnread = isSideReply(message) || seq > (held.readSeq ?? 0);
+  return ((held.unreadMentions ?? 0) > 0 && isUnread) || thread?.unread === true;
 }
 
 function withThread(

@@ -31,10 +31,10 @@ export class History {
   /** @param anchor - the message named by `before`, if held: a base server has no route for one message */
   async page(query: HistoryQuery, options: AbortOptions = {}, anchor?: Message): Promise<HistoryPage> {
     const limit = Math.min(Math.max(1, query.limit ?? PAGE_LIMITS.pageSize), MAX_LIMIT);
-    if (!this.#context.has('rev')) return (await this.#base()).page({ ...query, limit }, options, anchor);
     const { before, after, around, threadId } = query;
     const hasThreads = this.#context.has('threads');
     if (threadId !== undefined && !hasThreads) throw new CommError('UNSUPPORTED', 'This server has no threads');
+    if (!this.#context.has('rev')) return (await this.#base()).page({ ...query, limit }, options, anchor);
     const from = { threadId, timeline: threadId === undefined && hasThreads ? 'main' : undefined };
     const placeOf = threadId === undefined ? placeInConversation : placeInThread;
     const { messages, hasMore } = await this.#ours(

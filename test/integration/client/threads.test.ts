@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { Conversation, ConversationView } from '../../../src/index.ts';
 import { until, type App } from '../../helpers/client/app.ts';
 import { encrypting, serverSees } from '../../helpers/client/encryption.ts';
+import { connectRaw } from '../../helpers/raw-client.ts';
 import { chat, direct, group, sendNumbers, startWorld } from '../../helpers/client/world.ts';
 
 const contents = (view: ConversationView): string[] => view.getSnapshot().messages.map(({ content }) => content);
@@ -111,6 +112,19 @@ test('a long thread and a main timeline around it are paged without gaps', async
   expect(contents(thread)[0]).toBe('r1');
   while (thread.getSnapshot().hasNewer) await thread.loadNewer();
   expect(contents(thread)).toEqual(replies);
+});
+
+test('a base client receives replies as ordinary messages, and loses none', async () => {
+  const { server, alice, conversationId, sent } = await chat(1);
+  const base = await connectRaw(server.url, { userId: 'bob' });
+  onTestFinished(() => base.close());
+  await base.socket.emitWithAck('nk:conversation:join', { conversationId });
+  const rootId = sent[0]?.id ?? '';
+  await alice.client.messages.send({ conversationId, threadId: rootId, content: 'a reply' });
+  expect(await base.next('message:new')).toMatchObject({ content: 'a reply', threadId: rootId });
+  const url = `${server.url}/__nk_comm/conversations/${conversationId}/messages`;
+  const rows = (await (await fetch(url, { headers: { 'x-user-id': 'bob' } })).json()) as { content: string }[];
+  expect(rows.map(({ content }) => content)).toEqual(['a reply', 'message 1']);
 });
 
 test('a stranger and a removed member have no thread', async () => {
