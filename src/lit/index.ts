@@ -12,6 +12,7 @@ import {
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
@@ -148,6 +149,17 @@ export class ThreadController<S = ConversationState> extends ObservableControlle
     this.#id = id;
     this.#messageId = messageId;
     this.follow(threadSource(this.#client, id, messageId));
+  }
+}
+
+/** The messages of this user that the server has not stored yet, oldest first: waiting, being sent, or rejected (`failed`). */
+export class OutboxController<S = readonly PendingMessage[]> extends ObservableController<
+  readonly PendingMessage[],
+  S
+> {
+  /** @param selector - selects a part; the element updates only if that part changes */
+  constructor(host: ReactiveControllerHost, client: CommClient, selector?: Selector<readonly PendingMessage[], S>) {
+    super(host, client.messages.outbox, selector);
   }
 }
 

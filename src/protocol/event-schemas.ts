@@ -22,6 +22,7 @@ import * as receipts from './receipts.ts';
 import * as messages from './messages.ts';
 import * as presence from './presence.ts';
 import * as threads from './threads.ts';
+import * as users from './users.ts';
 
 /** Type of {@link REQUEST_SCHEMAS}. */
 export type RequestSchemas = {
@@ -107,6 +108,11 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'encryption:mailbox-ack': { req: encryption.mailboxAckSchema, res: emptySchema },
   'file:request-upload': { req: files.requestUploadSchema, res: files.uploadReadySchema },
   'file:sign': { req: files.signFilesSchema, res: files.signedFilesSchema },
+  'user:get': { req: users.getUsersSchema, res: users.userListSchema },
+  'user:search': { req: users.searchUsersSchema, res: users.userListSchema },
+  'user:update': { req: users.updateUserSchema, res: users.userSchema },
+  'user:block': { req: users.blockUserSchema, res: emptySchema },
+  'user:blocked': { req: pingSchema, res: users.blockedUsersSchema },
 };
 
 const refusedSchema = v.object({
@@ -152,4 +158,6 @@ export const PUSH_SCHEMAS: PushSchemas = {
   'encryption:keys-changed': encryption.keysChangedSchema,
   'file:upload-ready': files.uploadReadySchema,
   'file:upload-error': files.uploadErrorSchema,
+  'user:updated': users.userSchema,
+  'user:block-changed': users.blockUserSchema,
 };

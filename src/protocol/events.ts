@@ -8,6 +8,7 @@ import type * as receipts from './receipts.ts';
 import type * as messages from './messages.ts';
 import type * as presence from './presence.ts';
 import type * as threads from './threads.ts';
+import type * as users from './users.ts';
 
 /** Prefix of client-to-server events: `nk:<name>` with one object argument. */
 export const REQUEST_PREFIX = 'nk:';
@@ -69,6 +70,12 @@ export interface Requests {
   'encryption:mailbox-ack': { req: encryption.MailboxAck; res: null };
   'file:request-upload': { req: files.RequestUpload; res: files.UploadReady };
   'file:sign': { req: files.SignFiles; res: files.SignedFiles };
+  'user:get': { req: users.GetUsers; res: users.UserList };
+  'user:search': { req: users.SearchUsers; res: users.UserList };
+  'user:update': { req: users.UpdateUser; res: users.User };
+  'user:block': { req: users.BlockUser; res: null };
+  /** Returns the users whom the caller has blocked. */
+  'user:blocked': { req: Record<never, never>; res: users.BlockedUsers };
 }
 /** Name of a request. */
 export type RequestName = keyof Requests;
@@ -133,11 +140,17 @@ export interface Pushes {
   'encryption:keys-uploaded': encryption.KeysUploaded;
   'encryption:keys-response': encryption.KeyExchangeResponse | encryption.NoKeys;
   'encryption:session-init': encryption.SessionInitPush;
+  /** Reports that the recipient `senderId` has the first message of a session that the user has started. */
   'encryption:session-established': { sessionId: string; senderId: string };
+  /** Reports that few one-time prekeys of the user are left: the client uploads new ones. */
   'encryption:keys-depleted': { userId: string };
   'encryption:keys-changed': encryption.KeysChanged;
   'file:upload-ready': files.UploadReady;
   'file:upload-error': files.UploadError;
+  /** The profile of a user has changed. */
+  'user:updated': users.User;
+  /** The user has blocked or unblocked another user on some device. */
+  'user:block-changed': users.BlockUser;
 }
 /** Name of a push. */
 export type PushName = keyof Pushes;

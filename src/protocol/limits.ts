@@ -1,16 +1,29 @@
 import { BATCH_LIMITS } from './batches.ts';
+import { METADATA_LIMITS } from './metadata.ts';
 import { PAGE_LIMITS } from './page-limits.ts';
 
 /** All limits of the wire. Lengths are counted in UTF-16 code units, except for names that contain `bytes`. */
 export const LIMITS = {
   ...PAGE_LIMITS,
   ...BATCH_LIMITS,
+  ...METADATA_LIMITS,
   /** Length of user, conversation, message, call, session and client ids. */
   idLength: 256,
   /** Default of a server's `maxMessageLength`, which `comm:hello` announces. */
   messageLength: 10_000,
   emojiLength: 64,
   nameLength: 200,
+  /** Length of a user's name. */
+  displayNameLength: 100,
+  /** Length of the URL of a user's picture: participants carry it. */
+  avatarUrlLength: 512,
+  /** User ids in one `user:get`. */
+  requestedUsers: 200,
+  /** Users in one answer of `user:search`, and the length of its query. */
+  foundUsers: 50,
+  userSearchLength: 100,
+  /** Users whom one user blocks. */
+  blockedUsers: 1_000,
   /** Participants in a conversation's `participants`; further ones are paged through the members route. */
   listedParticipants: 100,
   /** User ids in one `conversation:create`, `conversation:add-participants` or `presence:watch`. */

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { idSchema } from './common-schemas.ts';
-import { linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
+import { linkPreviewsRequestSchema, linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
 import {
   changesSchema,
@@ -15,6 +15,7 @@ import {
   type CreateConversation,
 } from './conversations.ts';
 import { messagePageSchema, messageSchema, type Message, type MessagePage } from './messages.ts';
+import { userListSchema, userSchema, type User, type UserList } from './users.ts';
 import type { RestRouteName } from './constants.ts';
 
 /**
@@ -33,6 +34,8 @@ export interface RestAnswers {
   getMessage: Message;
   deleteMessage: Message;
   linkPreviews: LinkPreviews;
+  searchUsers: UserList;
+  getUser: User;
 }
 
 /** The schema of each route's answer. */
@@ -47,6 +50,8 @@ export const REST_ANSWER_SCHEMAS: { readonly [K in RestRouteName]: v.GenericSche
   getMessage: messageSchema,
   deleteMessage: messageSchema,
   linkPreviews: linkPreviewsSchema,
+  searchUsers: userListSchema,
+  getUser: userSchema,
 };
 
 /** Validates a number in a query string: digits only, without sign or whitespace. */
@@ -102,6 +107,12 @@ export interface SearchQuery extends PagedQuery {
   conversationId?: string | undefined;
 }
 
+/** Query of `searchUsers`. */
+export interface SearchUsersQuery {
+  query: string;
+  limit?: number | undefined;
+}
+
 /** Validates {@link ListConversationsQuery}. */
 export const listConversationsQuerySchema = v.object({
   limit,
@@ -141,5 +152,28 @@ export const searchQuerySchema = v.object({
   limit,
   paged,
 }) satisfies v.GenericSchema<unknown, SearchQuery>;
+/** Validates {@link SearchUsersQuery}. */
+export const searchUsersQuerySchema = v.object({
+  query: v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.userSearchLength)),
+  limit: digits(1, LIMITS.foundUsers),
+}) satisfies v.GenericSchema<unknown, SearchUsersQuery>;
 /** Validates {@link CreateConversation}. */
 export const createConversationBodySchema: v.GenericSchema<unknown, CreateConversation> = createConversationSchema;
+
+/** What each route reads besides its path: the schemas of its query parameters and of its JSON body. */
+export const REST_INPUT_SCHEMAS = {
+  listConversations: { query: listConversationsQuerySchema },
+  createConversation: { body: createConversationBodySchema },
+  getConversation: {},
+  listMembers: { query: listMembersQuerySchema },
+  listMessages: { query: listMessagesQuerySchema },
+  listChanges: { query: listChangesQuerySchema },
+  searchMessages: { query: searchQuerySchema },
+  getMessage: {},
+  deleteMessage: {},
+  linkPreviews: { body: linkPreviewsRequestSchema },
+  searchUsers: { query: searchUsersQuerySchema },
+  getUser: {},
+} as const satisfies {
+  readonly [K in RestRouteName]: { readonly query?: v.GenericSchema; readonly body?: v.GenericSchema };
+};

@@ -24,6 +24,7 @@ import {
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
@@ -101,6 +102,15 @@ export function useThread<S = ConversationState>(
   const client = useComm();
   const source = useMemo(() => threadSource(client, id, messageId), [client, id, messageId]);
   return useObservable(source, selector);
+}
+
+/**
+ * The messages of this user that the server has not stored yet, oldest first: waiting, being sent, or rejected (`failed`).
+ *
+ * @param selector - selects a part. The component renders again only if it changes.
+ */
+export function useOutbox<S = readonly PendingMessage[]>(selector?: Selector<readonly PendingMessage[], S>): S {
+  return useObservable(useComm().messages.outbox, selector);
 }
 
 /** Ids of the other users who are typing in a conversation, which is open while the component is mounted. */

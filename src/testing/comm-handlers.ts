@@ -85,6 +85,10 @@ async function answer(
       return { body: data.delete(userId, id) };
     case 'linkPreviews':
       return { body: { previews: [] } };
+    case 'searchUsers':
+      throw new CommError('UNSUPPORTED', 'The search for users is disabled');
+    case 'getUser':
+      return { body: data.user(userId, id) };
   }
 }
 

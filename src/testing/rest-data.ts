@@ -2,6 +2,7 @@ import type { Changes, Conversation, MemberPage } from '../protocol/conversation
 import { CommError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages.ts';
+import type { User } from '../protocol/users.ts';
 import { buildConversation, buildParticipant } from './builders.ts';
 
 /** The initial data of `commHandlers`. */
@@ -63,6 +64,15 @@ export class RestData {
     });
     this.#conversations.set(created.id, created);
     return created;
+  }
+
+  /** Returns the caller, or a user who shares a conversation, as their participants have them. */
+  user(userId: string, id: string): User {
+    const shared = [...this.#conversations.values()].filter((each) => isParticipant(each, userId));
+    const found = shared.flatMap(({ participants }) => participants).find((each) => each.userId === id);
+    if (found === undefined && id !== userId) throw new CommError('NOT_FOUND', 'Not found');
+    const { displayName = id, avatarUrl } = found ?? {};
+    return { id, displayName, ...(avatarUrl !== undefined && { avatarUrl }), updatedAt: new Date(0).toISOString() };
   }
 
   /** Returns a page of the participants, ordered by user id. */

@@ -26,6 +26,7 @@ import {
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
@@ -102,6 +103,16 @@ export function useThread<S = ConversationState>(
 ): State<S> {
   const client = useComm();
   return useObservable(() => threadSource(client, toValue(id), toValue(messageId)), selector);
+}
+
+/**
+ * The messages of this user that the server has not stored yet, oldest first: waiting, being sent, or rejected (`failed`).
+ *
+ * @param selector - selects a part. The ref changes only if it does.
+ */
+export function useOutbox<S = readonly PendingMessage[]>(selector?: Selector<readonly PendingMessage[], S>): State<S> {
+  const { outbox } = useComm().messages;
+  return useObservable(() => outbox, selector);
 }
 
 /** Ids of the other users who are typing in a conversation, which is open while the component is mounted. */

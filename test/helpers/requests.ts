@@ -141,4 +141,9 @@ export const REQUESTS: { readonly [K in RequestName]: RequestOf<K> } = {
   'encryption:mailbox-ack': { mailboxIds: ['1', '2'] },
   'file:request-upload': { ...inConversation, mimeType: 'image/png', size: 1, fileName: 'a.png' },
   'file:sign': { fileIds: ['f1'] },
+  'user:get': { userIds: ['bob'] },
+  'user:search': { query: 'bo', limit: 10 },
+  'user:update': { displayName: 'Alice', avatarUrl: '/alice.png', metadata: { team: 'red' } },
+  'user:block': { userId: 'bob', blocked: true },
+  'user:blocked': {},
 };

@@ -38,6 +38,7 @@ const LOADING: ConversationSnapshot = Object.freeze({
   hasOlder: false,
   hasNewer: false,
   loading: true,
+  stale: false,
 });
 
 interface ConversationOpener {

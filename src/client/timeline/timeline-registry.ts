@@ -2,10 +2,10 @@ import { isRetryable, retry } from '../../lib/retry.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { Change, Mark } from '../changes.ts';
 import type { ClientContext } from '../context.ts';
-import type { OpenTimeline } from '../ports.ts';
+import type { OfflineReading, OpenTimeline } from '../ports.ts';
 import type { History } from './history.ts';
 import { LiveTimeline, type TimelinePart } from './live-timeline.ts';
-import { placeInConversation, placeInThread } from './segments.ts';
+import { placeInConversation, placeInThread, type Segment } from './segments.ts';
 import type { TimelineEvent } from './timeline-reducer.ts';
 
 /** The timelines of an open thread: of its replies, and of the root alone. */
@@ -18,13 +18,21 @@ export interface OpenThread {
 export class TimelineRegistry {
   readonly #context: ClientContext;
   readonly #history: History;
+  readonly #offline: OfflineReading | undefined;
   readonly #pending: (conversationId: string) => readonly Message[];
   /** By conversation, or by conversation and part. */
   readonly #open = new Map<string, LiveTimeline>();
   /** The load of each timeline, with its retries. */
   readonly #loads = new Map<string, AbortController>();
 
-  constructor(context: ClientContext, history: History, pending: (conversationId: string) => readonly Message[]) {
+  /** @param offline - the messages of earlier sessions */
+  constructor(
+    context: ClientContext,
+    history: History,
+    pending: (conversationId: string) => readonly Message[],
+    offline?: OfflineReading,
+  ) {
+    this.#offline = offline;
     this.#context = context;
     this.#history = history;
     this.#pending = pending;
@@ -32,11 +40,18 @@ export class TimelineRegistry {
 
   /** Returns the main timeline of a conversation; a new one contains the pending messages. */
   open(conversationId: string): OpenTimeline {
-    return this.#opened(conversationId, conversationId, {
+    const held = this.#open.get(conversationId);
+    if (held !== undefined) return held;
+    const part: TimelinePart = {
       history: this.#history,
       placeOf: placeInConversation,
       accepts: ({ threadId, alsoInConversation }) => threadId === undefined || alsoInConversation === true,
-    });
+    };
+    const timeline = this.#opened(conversationId, conversationId, part, (end) =>
+      this.#offline?.keepPage(conversationId, end),
+    );
+    void this.#offline?.page(conversationId).then((page) => page && timeline.restore(page));
+    return timeline;
   }
 
   /** Returns the timelines of a thread. @param rootId - id or client id of the root */
@@ -104,6 +119,11 @@ export class TimelineRegistry {
     for (const [, timeline] of this.#of(conversationId)) timeline.leave();
   }
 
+  /** The server has refused to open the conversation. */
+  refused(conversationId: string): void {
+    this.#open.get(conversationId)?.dropRestored();
+  }
+
   /** The user is a participant of the conversation. If they had left it, the timeline is loaded again. */
   entered(conversationId: string): void {
     for (const [key, timeline] of this.#of(conversationId)) {
@@ -146,10 +166,11 @@ export class TimelineRegistry {
     });
   }
 
-  #opened(key: string, conversationId: string, part: TimelinePart): LiveTimeline {
+  /** @param keep - called with each state of the end */
+  #opened(key: string, conversationId: string, part: TimelinePart, keep?: (end: Segment) => void): LiveTimeline {
     const held = this.#open.get(key);
     if (held !== undefined) return held;
-    const timeline = new LiveTimeline(conversationId, this.#context, part, () => this.#loadNewest(key));
+    const timeline = new LiveTimeline(conversationId, this.#context, part, () => this.#loadNewest(key), keep);
     this.#open.set(key, timeline);
     for (const message of this.#pending(conversationId)) timeline.apply({ kind: 'pending', message });
     return timeline;

@@ -6,6 +6,7 @@ import type { RequestHandler } from './define-handler.ts';
 import * as encryption from './encryption.ts';
 import * as files from './files.ts';
 import * as messages from './messages.ts';
+import * as people from './people.ts';
 import * as presence from './presence.ts';
 import * as sync from './sync.ts';
 import * as threads from './threads.ts';
@@ -60,4 +61,9 @@ export const HANDLERS = {
   'encryption:mailbox-ack': encryption.onMailboxAck,
   'file:request-upload': files.onRequestUpload,
   'file:sign': files.onSignFiles,
+  'user:get': people.onUserGet,
+  'user:search': people.onUserSearch,
+  'user:update': people.onUserUpdate,
+  'user:block': people.onUserBlock,
+  'user:blocked': people.onUserBlocked,
 } as const satisfies { [K in RequestName]: RequestHandler<K> };

@@ -5,7 +5,7 @@ import type { Store } from '../store/store.ts';
 import type { ServerLimits } from './limits/server-limits.ts';
 import type { UserBudgets } from './limits/user-budgets.ts';
 import type { ContactPolicy } from './people/contact-policy.ts';
-import type { Broadcaster, PresenceReader, RunningCalls } from './ports.ts';
+import type { Broadcaster, PresenceReader, ProfileResolver, RunningCalls } from './ports.ts';
 
 /** Dependencies of the chat services. */
 export interface ServiceDeps {
@@ -19,6 +19,7 @@ export interface ServiceDeps {
   readonly contacts: ContactPolicy;
   readonly logger: Logger;
   readonly presence: PresenceReader;
+  readonly profiles: ProfileResolver;
   readonly runningCalls: RunningCalls;
   /** Returns whether the app stores files. */
   readonly storesFiles: () => boolean;

@@ -144,8 +144,19 @@ export class SocketBroadcaster implements Broadcaster {
     this.#emitToUsers(userIds, userIds.map(userRoom), push);
   }
 
+  toProfileSockets(userId: string, push: Push): void {
+    for (const { adapter, caps } of this.#byUser.get(userId) ?? []) if (caps.has('profiles')) adapter.push(push);
+  }
+
+  /** Pushes to the sockets in several rooms, each once, except those of base clients. */
+  toConversations(conversationIds: readonly string[], push: Push): void {
+    const rooms = conversationIds.flatMap((id) => [batchRoom(id), conversationRoom(id)]);
+    this.#release();
+    this.#emitNow(rooms, push, {}, [...this.baseSocketsIn(conversationIds)]);
+  }
+
   toConversation(conversationId: string, push: Push, options: PushOptions = {}): void {
-    const { exceptSocketId, exceptUserId, batch } = options;
+    const { exceptSocketId, exceptUserId, exceptUserIds, batch } = options;
     // Emitted at once, so that the commit can pause between its callbacks.
     if (batch !== true) this.#emitTo(conversationRoom(conversationId), push, options);
     if (batch === false || !this.#mayHave(batchRoom(conversationId))) return;
@@ -155,6 +166,7 @@ export class SocketBroadcaster implements Broadcaster {
       last !== undefined &&
       last.options.exceptSocketId === exceptSocketId &&
       last.options.exceptUserId === exceptUserId &&
+      last.options.exceptUserIds === exceptUserIds &&
       last.pushes.length < BATCH_LIMITS.batchEntries &&
       last.bytes + bytes <= BATCH_LIMITS.batchBytes
     ) {
@@ -340,11 +352,12 @@ export class SocketBroadcaster implements Broadcaster {
     exceptRooms: readonly string[] = [],
     managed = push,
   ): void {
-    const { exceptSocketId, exceptUserId } = options;
+    const { exceptSocketId, exceptUserId, exceptUserIds = [] } = options;
     const except = [
       ...exceptRooms,
       ...(exceptSocketId === undefined ? [] : [exceptSocketId]),
       ...(exceptUserId === undefined ? [] : [userRoom(exceptUserId)]),
+      ...exceptUserIds.map(userRoom),
     ];
     for (const rooms of this.#namespaces) rooms.emit(to, managed, except);
     const unmanaged = to
@@ -354,6 +367,7 @@ export class SocketBroadcaster implements Broadcaster {
           adapter.rooms === undefined &&
           adapter.id !== exceptSocketId &&
           userId !== exceptUserId &&
+          !exceptUserIds.includes(userId) &&
           !exceptRooms.some((each) => rooms.has(each)),
       );
     // A context without a namespace can only address a whole room, which is correct for a conversation push that

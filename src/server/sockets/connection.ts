@@ -66,7 +66,7 @@ export class Connection implements RequestSource {
   async open(identify: () => Identity | Promise<Identity>, { caps: offered }: HandshakeAuth): Promise<void> {
     try {
       const asked = identify();
-      const { userId, expiresAt } = asked instanceof Promise ? await asked : asked;
+      const { userId, expiresAt, profile } = asked instanceof Promise ? await asked : asked;
       if (this.#closed) return;
       this.#releaseSocket = this.#core.userSockets.take(userId);
       if (this.#output !== undefined) this.#output.userId = userId;
@@ -76,6 +76,7 @@ export class Connection implements RequestSource {
       this.#registeredCaller = caller;
       this.services.presence.register(caller);
       await this.#core.ready();
+      if (profile !== undefined) await this.services.profiles.claimed(userId, profile);
       if (!(await this.#joinRooms(caller))) return;
       if (offered !== undefined) this.#pushHello(caller);
       await this.services.presence.connected(caller);

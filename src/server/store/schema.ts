@@ -274,6 +274,26 @@ export interface MigrationsTable {
   applied_at: Generated<Time>;
 }
 
+interface ProfilesTable {
+  user_id: string;
+  display_name: string | null;
+  avatar_url: string | null;
+  metadata: string | null;
+  updated_at: string;
+  sources: string;
+}
+
+interface ProfileWordsTable {
+  word: string;
+  user_id: string;
+}
+
+interface BlocksTable {
+  blocker_id: string;
+  blocked_id: string;
+  created_at: string;
+}
+
 /** All tables. */
 export interface Tables {
   conversations: ConversationsTable;
@@ -289,6 +309,9 @@ export interface Tables {
   comm_departures: DeparturesTable;
   comm_applied: IdempotencyKeysTable;
   comm_calls: CallsTable;
+  comm_profiles: ProfilesTable;
+  comm_profile_words: ProfileWordsTable;
+  comm_blocks: BlocksTable;
   comm_search_state: SearchStateTable;
   comm_search_stale: SearchStaleTable;
   comm_files: FilesTable;

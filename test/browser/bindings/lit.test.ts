@@ -4,6 +4,7 @@ import {
   ConnectionController,
   ConversationController,
   InboxController,
+  OutboxController,
   PresenceController,
   ThreadController,
   TypingController,
@@ -23,6 +24,7 @@ class ChatApp extends Element {
   readonly #connection: ConnectionController<string>;
   readonly #inbox: InboxController;
   readonly #conversation: ConversationController;
+  readonly #outbox: OutboxController<string>;
   readonly #typing: TypingController;
   readonly #presence: PresenceController;
   readonly #bob: string;
@@ -33,6 +35,7 @@ class ChatApp extends Element {
     this.#connection = new ConnectionController(this, client, ({ status }) => status);
     this.#inbox = new InboxController(this, client);
     this.#conversation = new ConversationController(this, client, id);
+    this.#outbox = new OutboxController(this, client, (messages) => messages.map(({ content }) => content).join('|'));
     this.#typing = new TypingController(this, client, id);
     this.#presence = new PresenceController(this, client, [this.#bob]);
   }
@@ -48,7 +51,7 @@ class ChatApp extends Element {
     return html`
       ${part('connection', this.#connection.value)} ${part('inbox', loading ? 'loading' : String(conversations.length))}
       ${part('messages', this.#conversation.id === undefined ? 'none' : isLoading ? 'loading' : texts)}
-      ${part('typing', this.#typing.value.join())}
+      ${part('outbox', this.#outbox.value)} ${part('typing', this.#typing.value.join())}
       ${part('presence', this.#presence.value.get(this.#bob)?.status ?? 'unknown')}
       <button @click=${() => void send('Hello')}>Send</button>
     `;

@@ -7,6 +7,7 @@ import {
   useConnection,
   useConversation,
   useInbox,
+  useOutbox,
   usePresence,
   useThread,
   useTyping,
@@ -44,6 +45,13 @@ function Messages({ id }: Properties): ReactElement {
   );
 }
 
+function Outbox(): ReactElement {
+  return part(
+    'outbox',
+    useOutbox((messages) => messages.map(({ content }) => content).join('|')),
+  );
+}
+
 function Count({ id, rendered }: Properties): ReactElement {
   const count = useConversation(id, ({ messages }) => messages.length);
   rendered();
@@ -74,7 +82,7 @@ function threadApp(client: CommClient, id: string, messageId: string | undefined
 }
 
 function app(client: CommClient, properties: Properties): ReactElement {
-  const parts = [Connection, Inbox, Messages, Count, People].map((each) =>
+  const parts = [Connection, Inbox, Messages, Count, People, Outbox].map((each) =>
     createElement(each, { ...properties, key: each.name }),
   );
   return createElement(StrictMode, {}, createElement(CommProvider, { client }, ...parts));

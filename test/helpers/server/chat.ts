@@ -64,6 +64,7 @@ export async function startChat(options: ChatOptions = {}): Promise<Chat> {
     contacts: new ContactPolicy(options.hooks ?? {}, clock, silentLogger),
     logger: silentLogger,
     presence: options.presence ?? { presenceOf: () => new Map() },
+    profiles: { resolve: () => Promise.resolve(false) },
     runningCalls: { activeCalls: () => new Map() },
     storesFiles: () => false,
   });

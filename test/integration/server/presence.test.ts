@@ -60,6 +60,7 @@ class Office {
     this.chat = createChatServices({
       ...shared,
       presence: this.ephemera,
+      profiles: { resolve: () => Promise.resolve(false) },
       runningCalls: this.ephemera,
       storesFiles: () => false,
     });

@@ -70,8 +70,8 @@ describe('REST routes', () => {
     return `${response.status} ${body.error.code}`;
   };
 
-  /** Link previews are disabled here; link-previews.test.ts covers them. */
-  type TestedRoute = Exclude<RestRouteName, 'linkPreviews'>;
+  /** Link previews and the search for users are disabled here; link-previews.test.ts and profiles.test.ts cover them. */
+  type TestedRoute = Exclude<RestRouteName, 'linkPreviews' | 'searchUsers'>;
   const TARGETS: Record<TestedRoute, (id: string, message: string) => string> = {
     listConversations: () => 'GET /conversations',
     createConversation: () => 'POST /conversations',
@@ -82,6 +82,7 @@ describe('REST routes', () => {
     searchMessages: () => 'GET /messages/search?q=hello',
     getMessage: (_, message) => `GET /messages/${message}`,
     deleteMessage: (_, message) => `DELETE /messages/${message}`,
+    getUser: () => 'GET /users/bob',
   };
   const ROUTES = Object.keys(TARGETS) as TestedRoute[];
   const request = (name: TestedRoute, id = conversationId, message = messageId) => TARGETS[name](id, message);

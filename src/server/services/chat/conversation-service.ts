@@ -18,12 +18,27 @@ import {
   loadConversation,
   type Flag,
 } from '../../store/queries/conversations.ts';
-import { joinConversation, writeConversationPage } from '../../store/queries/conversation-json.ts';
+import {
+  joinConversation,
+  writeConversationPage,
+  type ConversationJsonPage,
+} from '../../store/queries/conversation-json.ts';
 import { addMembers, memberCount, memberIds, memberPage, membershipOf } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
-import { applyPresence, present, toConversationUpdate, withPresence } from './conversation-presence.ts';
+import {
+  applyPresence,
+  listedIds,
+  present,
+  pushConversation,
+  pushNewConversation,
+  toConversationUpdate,
+  visibleTo,
+  withPresence,
+} from './conversation-presence.ts';
 import { pushWork } from '../limits/request-work.ts';
-import { toParticipant } from '../../store/queries/rows.ts';
+import { toParticipant, type ParticipantRow } from '../../store/queries/rows.ts';
+import { hiddenPresence, type HiddenPresence } from '../../store/queries/people/blocks.ts';
+import { requireUnblocked } from '../people/block-service.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import type { Caller } from '../ports.ts';
 import { invalid, notFound } from '../errors.ts';
@@ -64,13 +79,19 @@ export class ConversationService {
    * large; `hasMore` then is true.
    */
   async page({ userId }: Caller, { limit, offset = 0 }: ListConversationsQuery = {}): Promise<ConversationPageJson> {
-    const { store, presence, runningCalls, config, limits } = this.#deps;
+    const { store, presence, profiles, runningCalls, config, limits } = this.#deps;
     const rows = Math.min(limit ?? config.pageSize, LIMITS.maxPageSize);
-    const { conversations, hasMore } = await readInbox(store, userId, () =>
-      writeConversationPage(userId, { limit: rows, bytes: limits.restAnswerBytes }, offset),
-    );
-    const userIds = new Set(conversations.flatMap((each) => each.userIds));
-    const statuses = await presence.presenceOf([...userIds]);
+    const read = (): Promise<ConversationJsonPage> =>
+      readInbox(store, userId, () =>
+        writeConversationPage(userId, { limit: rows, bytes: limits.restAnswerBytes }, offset),
+      );
+    const usersOf = (page: ConversationJsonPage): string[] => [
+      ...new Set(page.conversations.flatMap((each) => each.userIds)),
+    ];
+    let page = await read();
+    if (await profiles.resolve(usersOf(page))) page = await read();
+    const { conversations, hasMore } = page;
+    const statuses = await presence.presenceOf(usersOf(page), userId);
     const running = runningCalls.activeCalls();
     const written = conversations.map((each) => joinConversation(each, statuses, running.get(each.id)));
     return { conversations: `[${written.join(',')}]`, hasMore };
@@ -82,15 +103,20 @@ export class ConversationService {
     conversationId: string,
     { after = '', limit = LIMITS.listedParticipants }: ListMembersQuery = {},
   ): Promise<MemberPage> {
-    const { store, presence } = this.#deps;
+    const { store, presence, profiles } = this.#deps;
     const rows = Math.min(limit, LIMITS.maxPageSize);
-    const { found, count } = await store.read(function* () {
+    const work = function* (): Work<{ found: readonly ParticipantRow[]; count: number }> {
       if ((yield* membershipOf(conversationId, userId)) === undefined) throw notFound();
       // One row more than requested shows whether there are more.
       return { found: yield* memberPage(conversationId, after, rows + 1), count: yield* memberCount(conversationId) };
-    });
+    };
+    let { found, count } = await store.read(work);
+    if (await profiles.resolve(found.map((each) => each.user_id))) ({ found, count } = await store.read(work));
     const members = found.slice(0, rows).map(toParticipant);
-    const statuses = await presence.presenceOf(members.map((each) => each.userId));
+    const statuses = await presence.presenceOf(
+      members.map((each) => each.userId),
+      userId,
+    );
     return {
       members: members.map((each) => present(each, statuses)),
       memberCount: count,
@@ -100,9 +126,11 @@ export class ConversationService {
 
   /** Returns a conversation. @throws CommError `NOT_FOUND` */
   async get({ userId }: Caller, conversationId: string): Promise<Conversation> {
-    const { store } = this.#deps;
-    const found = await store.read(() => loadConversation(userId, conversationId));
-    const [conversation] = await withPresence(this.#deps, found === undefined ? [] : [found]);
+    const { store, profiles } = this.#deps;
+    const read = (): Promise<Conversation | undefined> => store.read(() => loadConversation(userId, conversationId));
+    let found = await read();
+    if (found !== undefined && (await profiles.resolve(listedIds([found])))) found = await read();
+    const [conversation] = await withPresence(this.#deps, userId, found === undefined ? [] : [found]);
     if (conversation === undefined) throw notFound();
     return conversation;
   }
@@ -116,7 +144,7 @@ export class ConversationService {
    */
   async create(caller: Caller, { type, name, participantIds }: CreateConversation): Promise<Created> {
     const { userId, socketId, caps } = caller;
-    const { store, broadcaster, clock, presence, budgets, contacts, limits } = this.#deps;
+    const { store, broadcaster, clock, presence, profiles, budgets, contacts, limits } = this.#deps;
     const others = [...new Set(participantIds)].filter((id) => id !== userId);
     const [other] = others;
     if (type === 'direct' && (other === undefined || others.length !== 1)) {
@@ -129,35 +157,44 @@ export class ConversationService {
     const existing =
       type === 'direct' && other !== undefined ? await store.read(() => findDirect(userId, other)) : undefined;
     if (existing === undefined) await contacts.require(caller, others);
+    await profiles.resolve(people);
     const statuses = await presence.presenceOf(people);
-    const work = function* (): Work<Created> {
+    const work = function* (): Work<Created & { hidden: HiddenPresence }> {
       const known = type === 'direct' && other !== undefined ? yield* findDirect(userId, other) : undefined;
       const id = known ?? uuidv7();
       const now = isoNow(clock);
-      if (known === undefined) budgets.chargeConversation(caller);
+      if (known === undefined) {
+        if (caller.trusted !== true) yield* requireUnblocked(userId, others);
+        budgets.chargeConversation(caller);
+      }
       if (known !== undefined) yield* rejoin(known, people, now);
       else if (type === 'direct' && other !== undefined) yield* createDirect(id, userId, other, now);
       else yield* createGroup(id, name, now);
       if (known === undefined) {
         yield* addMembers(id, people, { ownerId: type === 'group' ? userId : undefined, now });
       }
-      return { conversation: yield* requireConversation(userId, id), created: known === undefined };
+      const conversation = yield* requireConversation(userId, id);
+      return {
+        conversation,
+        created: known === undefined,
+        hidden: yield* hiddenPresence(id, listedIds([conversation])),
+      };
     };
-    const push = (made: Created): void => {
+    const push = (made: Created & { hidden: HiddenPresence }): void => {
       const data = applyPresence(made.conversation, statuses);
       if (socketId !== undefined) broadcaster.joinSocket(socketId, data.id);
       if (!made.created) {
         // A base client has no other answer to its request.
         if (socketId !== undefined && !caps.has('ack'))
-          broadcaster.toSocket(socketId, { event: 'conversation:new', data });
+          broadcaster.toSocket(socketId, { event: 'conversation:new', data: visibleTo(userId, data, made.hidden) });
         return;
       }
       for (const each of people) broadcaster.joinUser(each, data.id);
       // A new conversation has no unread messages and no flags, so the same push fits all members.
-      broadcaster.toUsers(people, { event: 'conversation:new', data });
+      pushNewConversation(broadcaster, people, data, made.hidden);
     };
-    const { conversation, created } = await store.write(work, push, { rows: () => people.length });
-    return { conversation: applyPresence(conversation, statuses), created };
+    const { conversation, created, hidden } = await store.write(work, push, { rows: () => people.length });
+    return { conversation: visibleTo(userId, applyPresence(conversation, statuses), hidden), created };
   }
 
   /**
@@ -196,26 +233,29 @@ export class ConversationService {
     const { store, broadcaster, budgets } = this.#deps;
     const { userId } = caller;
     const statuses = await this.statusesIn(conversationId);
-    const work = function* (): Work<{ conversation: Conversation; changed: boolean }> {
+    const work = function* (): Work<{ conversation: Conversation; changed: boolean; hidden: HiddenPresence }> {
       const member = yield* requireManager(conversationId, userId);
       const changed = member.name !== name;
       if (changed) {
         budgets.chargeRequest(caller, pushWork(yield* memberCount(conversationId)));
         yield* rename(conversationId, name);
       }
-      return { conversation: yield* requireConversation(userId, conversationId), changed };
+      const conversation = yield* requireConversation(userId, conversationId);
+      return { conversation, changed, hidden: yield* hiddenPresence(conversationId, listedIds([conversation])) };
     };
-    const { conversation } = await store.write(work, (renamed) => {
+    const { conversation, hidden } = await store.write(work, (renamed) => {
       const data = toConversationUpdate(applyPresence(renamed.conversation, statuses));
-      if (renamed.changed) broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
+      if (renamed.changed) pushConversation(broadcaster, data, renamed.hidden);
     });
-    return applyPresence(conversation, statuses);
+    return visibleTo(userId, applyPresence(conversation, statuses), hidden);
   }
 
   /** Returns the presence of the members. Read before a change, so that its push needn't wait. */
   async statusesIn(conversationId: string): Promise<Awaited<ReturnType<ServiceDeps['presence']['presenceOf']>>> {
-    const { store, presence } = this.#deps;
-    return await presence.presenceOf(await store.read(() => memberIds(conversationId)));
+    const { store, presence, profiles } = this.#deps;
+    const userIds = await store.read(() => memberIds(conversationId));
+    await profiles.resolve(userIds);
+    return await presence.presenceOf(userIds);
   }
 
   /** Sets the caller's own archived, muted or pinned flag. */

@@ -22,7 +22,18 @@ import {
 import { toParticipant } from '../../store/queries/rows.ts';
 import { loadConversation } from '../../store/queries/conversations.ts';
 import type { Work } from '../../store/engine/work.ts';
-import { applyPresence, present, toConversationUpdate, type PresenceOf } from './conversation-presence.ts';
+import { hiddenPresence, type HiddenPresence } from '../../store/queries/people/blocks.ts';
+import {
+  applyPresence,
+  listedIds,
+  present,
+  pushConversation,
+  pushNewConversation,
+  toConversationUpdate,
+  visibleTo,
+  type PresenceOf,
+} from './conversation-presence.ts';
+import { requireUnblocked } from '../people/block-service.ts';
 import { requireConversation, type ConversationService } from './conversation-service.ts';
 import { pushWork } from '../limits/request-work.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
@@ -36,6 +47,7 @@ interface Added {
   readonly added: readonly string[];
   /** The participants that are pushed to the others. */
   readonly changed: Participant[];
+  readonly hidden: HiddenPresence;
 }
 
 /**
@@ -61,25 +73,28 @@ export class MembershipService {
    * would be too large, `NOT_FOUND`
    */
   async add(caller: Caller, { conversationId, userIds }: AddParticipants): Promise<Conversation> {
-    const { store, broadcaster, clock, presence, contacts, limits, budgets } = this.#deps;
+    const { store, broadcaster, clock, presence, profiles, contacts, limits, budgets } = this.#deps;
     const { userId } = caller;
     await contacts.require(caller, userIds);
     const known = await this.#conversations.statusesIn(conversationId);
+    await profiles.resolve(userIds);
     const statuses: PresenceOf = new Map([...known, ...(await presence.presenceOf(userIds))]);
     const work = function* (): Work<Added> {
       yield* requireManager(conversationId, userId);
       const existing = new Set(yield* memberIds(conversationId));
       const added = [...new Set(userIds)].filter((id) => !existing.has(id));
       requireGroupSize(existing.size + added.length, limits);
+      if (caller.trusted !== true) yield* requireUnblocked(userId, added);
       budgets.chargeRequest(caller, pushWork(existing.size));
       if (added.length > 0) {
         yield* takeRev(conversationId);
         yield* addMembers(conversationId, added, { now: isoNow(clock) });
       }
       const changed = yield* participantsAmong(conversationId, added);
-      return { conversation: yield* requireConversation(userId, conversationId), added, changed };
+      const conversation = yield* requireConversation(userId, conversationId);
+      return { conversation, added, changed, hidden: yield* hiddenIn(conversation, changed) };
     };
-    const push = ({ conversation: now, added, changed }: Added): void => {
+    const push = ({ conversation: now, added, changed, hidden }: Added): void => {
       if (added.length === 0) return;
       const full = applyPresence(now, statuses);
       // The caller's view without the caller's own fields.
@@ -87,12 +102,12 @@ export class MembershipService {
       const none = { unreadCount: 0, unreadMentions: 0, unreadThreads: 0 };
       const data: Conversation = { ...shared, ...none, pinned: false, muted: false, archived: false, flagsRev: 0 };
       for (const each of added) broadcaster.joinUser(each, conversationId);
-      broadcaster.toUsers(added, { event: 'conversation:new', data });
+      pushNewConversation(broadcaster, added, data, hidden);
       const update = toConversationUpdate(full, { changed: changed.map((each) => present(each, statuses)), left: [] });
-      broadcaster.toConversation(conversationId, { event: 'conversation:updated', data: update });
+      pushConversation(broadcaster, update, hidden);
     };
-    const { conversation } = await store.write(work, push, { rows: () => userIds.length });
-    return applyPresence(conversation, statuses);
+    const { conversation, hidden } = await store.write(work, push, { rows: () => userIds.length });
+    return visibleTo(userId, applyPresence(conversation, statuses), hidden);
   }
 
   /**
@@ -104,7 +119,9 @@ export class MembershipService {
   async remove(caller: Caller, { conversationId, userId }: RemoveParticipant): Promise<null> {
     const { store, broadcaster, budgets } = this.#deps;
     const statuses = await this.#conversations.statusesIn(conversationId);
-    const work = function* (): Work<{ rest: Conversation; changed: Participant[] } | undefined> {
+    const work = function* (): Work<
+      { rest: Conversation; changed: Participant[]; hidden: HiddenPresence } | undefined
+    > {
       const actor = yield* requireGroupMember(conversationId, caller.userId);
       const target = yield* membershipOf(conversationId, userId);
       if (target === undefined) throw notFound();
@@ -118,7 +135,7 @@ export class MembershipService {
       const [left] = yield* memberPage(conversationId, '', 1);
       const rest = left && (yield* loadConversation(left.user_id, conversationId));
       const changed = yield* participantsAmong(conversationId, promoted === undefined ? [] : [promoted]);
-      return rest && { rest, changed };
+      return rest && { rest, changed, hidden: yield* hiddenIn(rest, changed) };
     };
     await store.write(work, (outcome) => {
       const push = { event: 'conversation:left', data: { conversationId, userId } } as const;
@@ -128,7 +145,7 @@ export class MembershipService {
       if (outcome === undefined) return;
       const changed = outcome.changed.map((each) => present(each, statuses));
       const data = toConversationUpdate(applyPresence(outcome.rest, statuses), { changed, left: [userId] });
-      broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
+      pushConversation(broadcaster, data, outcome.hidden);
     });
     return null;
   }
@@ -141,7 +158,7 @@ export class MembershipService {
   async setRole(caller: Caller, { conversationId, userId, role }: SetRole): Promise<Conversation> {
     const { store, broadcaster, budgets } = this.#deps;
     const statuses = await this.#conversations.statusesIn(conversationId);
-    const work = function* (): Work<{ conversation: Conversation; changed: Participant[] }> {
+    const work = function* (): Work<{ conversation: Conversation; changed: Participant[]; hidden: HiddenPresence }> {
       const actor = yield* requireManager(conversationId, caller.userId);
       const target = yield* membershipOf(conversationId, userId);
       if (target === undefined) throw notFound();
@@ -155,21 +172,26 @@ export class MembershipService {
         yield* takeRev(conversationId);
         yield* setRole(conversationId, userId, role);
       }
-      return {
-        conversation: yield* requireConversation(caller.userId, conversationId),
-        changed: changed ? yield* participantsAmong(conversationId, [userId]) : [],
-      };
+      const conversation = yield* requireConversation(caller.userId, conversationId);
+      const participants = changed ? yield* participantsAmong(conversationId, [userId]) : [];
+      return { conversation, changed: participants, hidden: yield* hiddenIn(conversation, participants) };
     };
-    const { conversation } = await store.write(work, (outcome) => {
+    const { conversation, hidden } = await store.write(work, (outcome) => {
       const changed = outcome.changed.map((each) => present(each, statuses));
       const data = toConversationUpdate(applyPresence(outcome.conversation, statuses), { changed, left: [] });
-      if (changed.length > 0) broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
+      if (changed.length > 0) pushConversation(broadcaster, data, outcome.hidden);
     });
-    return applyPresence(conversation, statuses);
+    return visibleTo(caller.userId, applyPresence(conversation, statuses), hidden);
   }
 }
 
 function* participantsAmong(conversationId: string, userIds: readonly string[]): Work<Participant[]> {
   // More are not pushed.
   return (yield* membersAmong(conversationId, userIds.slice(0, LIMITS.listedParticipants))).map(toParticipant);
+}
+
+/** Returns from whom the presence in the push of a change is hidden. */
+function* hiddenIn(conversation: Conversation, changed: readonly Participant[]): Work<HiddenPresence> {
+  const shown = new Set([...listedIds([conversation]), ...changed.map(({ userId }) => userId)]);
+  return yield* hiddenPresence(conversation.id, [...shown]);
 }

@@ -8,6 +8,7 @@ import type {
   ReactToMessage,
 } from '../../../protocol/messages.ts';
 import { findIdempotencyKey, storeIdempotencyKey } from '../../store/queries/idempotency-keys.ts';
+import { isBlockedIn } from '../../store/queries/people/blocks.ts';
 import { takeRev } from '../../store/queries/counters.ts';
 import {
   deleteMessage,
@@ -28,7 +29,7 @@ import { requireMentioned } from './check-mentions.ts';
 import { checkLength, checkReadable } from './check-message.ts';
 import { pushUpdated } from './push-updated.ts';
 import type { Caller } from '../ports.ts';
-import { conflict, forbidden, invalid } from '../errors.ts';
+import { conflict, forbidden, invalid, mayNotContact } from '../errors.ts';
 
 /** Maximum number of reactions of one user to one message. */
 const MAX_REACTIONS_PER_USER = 20;
@@ -79,6 +80,7 @@ export class MessageService {
       requireOwnMessage(caller.userId, row);
       if (row.deleted_at !== null) throw conflict('The message is deleted');
       if (isServerWritten(row)) throw forbidden('A message written by the server cannot be edited');
+      if (yield* isBlockedIn(row.conversation_id, caller.userId)) throw mayNotContact();
       if ((row.encrypted !== 0) !== (envelope !== undefined)) {
         throw conflict('envelope must be present if and only if the message is encrypted');
       }
@@ -145,6 +147,7 @@ export class MessageService {
       const mine = yield* reactionsOf(row, userId);
       const has = mine.includes(emoji);
       const wanted = on ?? !has;
+      if (wanted && (yield* isBlockedIn(row.conversation_id, userId))) throw mayNotContact();
       if (envelope !== undefined) yield* checkChange(row, envelope);
       const envelopes = envelope && withReactionEnvelope(row, envelope);
       // The reaction may have been set without an envelope before.

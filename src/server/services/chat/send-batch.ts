@@ -18,7 +18,7 @@ import { addMentions } from '../../store/queries/threads/mentions.ts';
 import { addReply, storeThread, threadOf, type Thread } from '../../store/queries/threads/threads.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { checkRecipient } from '../e2ee/check-envelope.ts';
-import { conflict, invalid, notFound } from '../errors.ts';
+import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
 import { requireMentioned } from './check-mentions.ts';
 
 /** What became of one message. `isNew` is false if it was stored before. */
@@ -61,6 +61,7 @@ export class SendBatch {
   #own: ReadonlyMap<string, StoredMessage> = new Map();
   #named: ReadonlyMap<string, StoredMessage> = new Map();
   #isMember = false;
+  #isBlocked = false;
   #senderSeq = 0;
   /** Recipients of envelopes that were found valid. */
   readonly #recipients = new Set<string>();
@@ -85,6 +86,7 @@ export class SendBatch {
     const clientIds = defined(requests.flatMap(({ clientId, afterClientId }) => [clientId, afterClientId]));
     const facts = yield* senderFacts(this.#options, [...clientIds, ...replies.filter(isClientId)]);
     this.#isMember = facts.isMember;
+    this.#isBlocked = facts.isBlocked;
     this.#senderSeq = facts.senderSeq;
     this.#own = facts.own;
     this.#named = yield* messagesByIds(replies);
@@ -122,10 +124,11 @@ export class SendBatch {
     }
   }
 
-  /** @throws CommError `NOT_FOUND`, `CONFLICT`, `INVALID` */
+  /** @throws CommError `NOT_FOUND`, `FORBIDDEN`, `CONFLICT`, `INVALID` */
   *#check({ afterClientId, replyTo, threadId, mentions, envelope }: SendMessage): Work<void> {
     const { conversationId } = this.#options;
     if (!this.#isMember) throw notFound();
+    if (this.#isBlocked) throw mayNotContact();
     if (afterClientId !== undefined && !this.#places.has(afterClientId)) {
       const predecessor = this.#own.get(afterClientId);
       if (predecessor?.conversation_id !== conversationId) {

@@ -16,7 +16,7 @@ import { isServerWritten, messageFor } from './message-access.ts';
 import { checkMessage } from './check-message.ts';
 import { readsCaptions, withoutFileName } from './file-names.ts';
 import type { Caller } from '../ports.ts';
-import { conflict, invalid, notFound } from '../errors.ts';
+import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
 import { pushStatuses } from './push-statuses.ts';
 import { pushUpdated } from './push-updated.ts';
 import { knownMessage, SendBatch, type SendOutcome } from './send-batch.ts';
@@ -67,7 +67,7 @@ export class SendService {
   /**
    * Stores a message and pushes it to the conversation. Idempotent: a repeated client id returns the stored message.
    *
-   * @throws CommError `NOT_FOUND` if the caller isn't a member, `CONFLICT` if `afterClientId` isn't stored or the
+   * @throws CommError `NOT_FOUND` if the caller isn't a member, `FORBIDDEN` if the other participant has blocked the caller, `CONFLICT` if `afterClientId` isn't stored or the
    * client id belongs to another message, `INVALID`, and the errors of {@link checkMessage}
    */
   async send(caller: Caller, request: SendMessage): Promise<Message> {
@@ -168,6 +168,7 @@ export class SendService {
       };
       budgets.chargeStoredBytes(caller, Buffer.byteLength(draft.content + (draft.attachment ?? '')));
       if (!facts.isMember) throw notFound();
+      if (facts.isBlocked) throw mayNotContact();
       return yield* append(draft);
     };
     const stored = await store.write(work, (committed) => {

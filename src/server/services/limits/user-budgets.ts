@@ -20,6 +20,7 @@ const JOINS: RateLimit = { burst: 10, perSecond: 0.5 };
  */
 export class UserBudgets {
   readonly #requests: KeyedLimit;
+  readonly #anonymousRequests: KeyedLimit;
   readonly #requestBytes: KeyedLimit;
   readonly #messages: KeyedLimit;
   readonly #messageBytes: KeyedLimit;
@@ -39,6 +40,7 @@ export class UserBudgets {
         () => clock.now(),
       );
     this.#requests = perKey(() => limits.requests);
+    this.#anonymousRequests = perKey(() => limits.requests);
     this.#requestBytes = perKey(() => limits.requestBytes);
     this.#messages = perKey(() => limits.messages);
     this.#messageBytes = perKey(() => perDay(limits.messageBytesPerDay));
@@ -54,6 +56,11 @@ export class UserBudgets {
   /** Charges a request. @param work - in units of a small request; more than the burst counts as the burst */
   chargeRequest({ userId, trusted }: Caller, work = 1): void {
     if (trusted !== true) this.#requests.take(userId, work);
+  }
+
+  /** Charges a request that needs no user. @param address - of the peer @param work - as of {@link chargeRequest} */
+  chargeAnonymousRequest(address: string, work = 1): void {
+    this.#anonymousRequests.take(address, work);
   }
 
   /** Charges received bytes. */

@@ -18,6 +18,7 @@ import { membersRevision } from './016-members-revision.ts';
 import { calls } from './017-calls.ts';
 import { threads } from './018-threads.ts';
 import { ownPositions } from './019-own-positions.ts';
+import { people } from './020-people.ts';
 
 /** A numbered schema change. */
 export interface Migration {
@@ -47,4 +48,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 17, name: 'calls', up: calls },
   { version: 18, name: 'threads', up: threads },
   { version: 19, name: 'own-positions', up: ownPositions },
+  { version: 20, name: 'people', up: people },
 ];

@@ -46,8 +46,10 @@ const selectOwners = statement((p: Params<{ conversationId: string }>) =>
     .where('conversation_id', '=', p.conversationId)
     .where('role', '=', 'owner'),
 );
-const PARTICIPANT_COLUMNS = sql`p.conversation_id, p.user_id, p.role, p.joined_at, p.last_read_seq, p.last_read_at,
+const MARKER_COLUMNS = sql`p.conversation_id, p.user_id, p.role, p.joined_at, p.last_read_seq, p.last_read_at,
   p.last_delivered_seq`;
+const PARTICIPANT_COLUMNS = sql`${MARKER_COLUMNS}, profile.display_name, profile.avatar_url`;
+const PROFILE = sql`left join comm_profiles as profile on profile.user_id = p.user_id`;
 /**
  * The first participants of each conversation by user id, so that an index ends the search. A BLOB is greater than every
  * text: a conversation with fewer participants has no last one.
@@ -59,12 +61,12 @@ const selectListed = arrayStatement(
       select user_id from conversation_participants
       where conversation_id = wanted.value order by user_id limit 1 offset ${p.most} - 1
     ), x'')
-    order by p.joined_at, p.user_id`,
+    ${PROFILE} order by p.joined_at, p.user_id`,
 );
 /** Those of {@link selectListed} who have read a position. The plus prevents the use of the marker index, which would visit all members. */
 const selectReaders = statement(
   (p: Params<{ conversationId: string; seq: number; most: number }>) => sql<ParticipantRow>`
-    select ${PARTICIPANT_COLUMNS} from conversation_participants as p
+    select ${MARKER_COLUMNS}, null as display_name, null as avatar_url from conversation_participants as p
     where p.conversation_id = ${p.conversationId} and p.user_id <= coalesce((
       select user_id from conversation_participants
       where conversation_id = ${p.conversationId} order by user_id limit 1 offset ${p.most} - 1
@@ -79,12 +81,12 @@ const selectCounts = statement(
 );
 const selectParticipant = statement(
   (p: Params<Pair>) => sql<ParticipantRow>`
-    select ${PARTICIPANT_COLUMNS} from conversation_participants as p
+    select ${PARTICIPANT_COLUMNS} from conversation_participants as p ${PROFILE}
     where p.conversation_id = ${p.conversationId} and p.user_id = ${p.userId}`,
 );
 const selectPage = statement(
   (p: Params<{ conversationId: string; after: string; limit: number }>) => sql<ParticipantRow>`
-    select ${PARTICIPANT_COLUMNS} from conversation_participants as p
+    select ${PARTICIPANT_COLUMNS} from conversation_participants as p ${PROFILE}
     where p.conversation_id = ${p.conversationId} and p.user_id > ${p.after} order by p.user_id limit ${p.limit}`,
 );
 

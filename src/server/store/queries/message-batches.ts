@@ -14,6 +14,7 @@ interface Sender {
 interface FactsRow extends Partial<StoredMessage> {
   member: number | null;
   sender_seq: number | null;
+  blocked: number | null;
 }
 
 /** The first row has the facts about the sender, the others are the sender's messages. */
@@ -23,9 +24,13 @@ const factsOf = (p: Params<Sender>, clientIds: RawBuilder<unknown>) => sql<Facts
         where conversation_id = ${p.conversationId} and user_id = ${p.senderId}) as member,
       (select sender_seq from messages
         where conversation_id = ${p.conversationId} and sender_id = ${p.senderId} order by seq desc limit 1) as sender_seq,
+      (select 1 from conversations as c
+        cross join conversation_participants as p on p.conversation_id = c.id
+        cross join comm_blocks as b on b.blocker_id = p.user_id and b.blocked_id = ${p.senderId}
+        where c.id = ${p.conversationId} and c.type = 'direct') as blocked,
       null as id, null as conversation_id, null as client_id, null as public_id, null as thread_id
     union all
-    select null, null, id, conversation_id, client_id, public_id, thread_id from messages
+    select null, null, null, id, conversation_id, client_id, public_id, thread_id from messages
     where sender_id = ${p.senderId} and client_id ${clientIds}`;
 const selectFacts = statement((p: Params<Sender & { clientIds: string }>) =>
   factsOf(p, sql`in ${listed(p.clientIds)}`),
@@ -87,6 +92,8 @@ const insertRow = statement((p: Params<Insertion & PlacedColumns>) => insertion(
 /** What decides about the messages of one sender in one conversation. */
 export interface SenderFacts {
   readonly isMember: boolean;
+  /** Whether the other participant of a direct conversation has blocked the sender. */
+  readonly isBlocked: boolean;
   /** Number of messages that the sender has sent in the main timeline of the conversation. */
   readonly senderSeq: number;
   /** The sender's messages with the given client ids, by client id, in any conversation. */
@@ -103,6 +110,7 @@ export function* senderFacts(sender: Sender, clientIds: readonly string[]): Work
   );
   return {
     isMember: facts?.member === 1,
+    isBlocked: facts?.blocked === 1,
     senderSeq: facts?.sender_seq ?? 0,
     own: new Map(own.map((row) => [row.client_id ?? '', row as StoredMessage])),
   };

@@ -75,6 +75,9 @@ export interface ParticipantRow {
   last_read_seq: number;
   last_read_at: string | null;
   last_delivered_seq: number;
+  /** Name and picture of the profile. */
+  display_name: string | null;
+  avatar_url: string | null;
 }
 
 /** A {@link ParticipantRow} as an array, in the order of its fields. */
@@ -86,12 +89,16 @@ export type ParticipantTuple = readonly [
   lastReadSeq: number,
   lastReadAt: string | null,
   lastDeliveredSeq: number,
+  displayName: string | null,
+  avatarUrl: string | null,
 ];
 
 /** Converts an array to a row. */
 export function toParticipantRow(row: ParticipantTuple): ParticipantRow {
   const [conversation_id, user_id, role, joined_at, last_read_seq, last_read_at, last_delivered_seq] = row;
-  return { conversation_id, user_id, role, joined_at, last_read_seq, last_read_at, last_delivered_seq };
+  const [, , , , , , , display_name, avatar_url] = row;
+  const markers = { last_read_seq, last_read_at, last_delivered_seq };
+  return { conversation_id, user_id, role, joined_at, ...markers, display_name, avatar_url };
 }
 
 /** Data of a message that isn't in its row. */
@@ -262,7 +269,8 @@ function field(name: string, value: object | undefined): string {
 export function toParticipant(row: ParticipantRow): Participant {
   return {
     userId: row.user_id,
-    displayName: row.user_id,
+    displayName: row.display_name ?? row.user_id,
+    ...(row.avatar_url !== null && { avatarUrl: row.avatar_url }),
     role: toRole(row.role),
     joinedAt: isoTime(row.joined_at),
     presence: 'offline',
@@ -275,9 +283,11 @@ export function toParticipant(row: ParticipantRow): Participant {
 /** Writes the JSON of {@link toParticipant} as the parts before and after the presence. */
 export function participantJson(row: ParticipantRow): { start: string; end: string } {
   const userId = quote(row.user_id);
+  const displayName = row.display_name === null ? userId : quote(row.display_name);
+  const avatarUrl = row.avatar_url === null ? '' : `,"avatarUrl":${quote(row.avatar_url)}`;
   const readAt = row.last_read_at === null ? '' : `,"lastReadAt":${quote(isoTime(row.last_read_at))}`;
   return {
-    start: `{"userId":${userId},"displayName":${userId},"role":"${toRole(row.role)}","joinedAt":${quote(isoTime(row.joined_at))},"presence":"`,
+    start: `{"userId":${userId},"displayName":${displayName}${avatarUrl},"role":"${toRole(row.role)}","joinedAt":${quote(isoTime(row.joined_at))},"presence":"`,
     end: `","lastReadSeq":${row.last_read_seq}${readAt},"lastDeliveredSeq":${row.last_delivered_seq}}`,
   };
 }

@@ -88,6 +88,8 @@ test('maps an unknown role to member', () => {
     last_read_seq: 0,
     last_read_at: null,
     last_delivered_seq: 0,
+    display_name: null,
+    avatar_url: null,
   };
   expect(toParticipant(participant).role).toBe('member');
 });
