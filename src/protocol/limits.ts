@@ -13,6 +13,14 @@ export const LIMITS = {
   messageLength: 10_000,
   emojiLength: 64,
   nameLength: 200,
+  /** Length of the description of a group. */
+  descriptionLength: 1_000,
+  /** Length of the `reason` of a ban. */
+  banReasonLength: 500,
+  /** Longest interval of the slow mode: a day. */
+  slowModeSeconds: 86_400,
+  /** Rows in one page of `conversation:browse`. */
+  browsePageSize: 50,
   /** Length of a user's name. */
   displayNameLength: 100,
   /** Length of the URL of a user's picture: participants carry it. */
@@ -44,6 +52,13 @@ export const LIMITS = {
   /** Parts in one answer about an upload to the storage of a server. */
   uploadParts: 50,
   urlLength: 4_096,
+  /** Pinned messages of one conversation. */
+  pinnedMessages: 100,
+  /** Reason and comment of a report. */
+  reasonLength: 100,
+  commentLength: 2_000,
+  /** Text of an encrypted message in a report. */
+  reportedLength: 16_384,
   /** Length of the base64 ciphertext of one envelope, including prekey header and padding. */
   ciphertextLength: 131_072,
   /** The same for the envelope of a deletion or reaction. */

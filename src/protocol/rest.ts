@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { idSchema } from './common-schemas.ts';
+import { idSchema, wellFormed } from './common-schemas.ts';
+import { banPageSchema, type BanPage } from './groups.ts';
 import { linkPreviewsRequestSchema, linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
 import {
@@ -28,7 +29,9 @@ export interface RestAnswers {
   createConversation: Conversation;
   getConversation: Conversation;
   listMembers: MemberPage;
+  listBans: BanPage;
   listMessages: Message[] | MessagePage;
+  listPinned: MessagePage;
   listChanges: Changes;
   searchMessages: Message[] | MessagePage;
   getMessage: Message;
@@ -44,7 +47,9 @@ export const REST_ANSWER_SCHEMAS: { readonly [K in RestRouteName]: v.GenericSche
   createConversation: conversationSchema,
   getConversation: conversationSchema,
   listMembers: memberPageSchema,
+  listBans: banPageSchema,
   listMessages: v.union([v.array(messageSchema), messagePageSchema]),
+  listPinned: messagePageSchema,
   listChanges: changesSchema,
   searchMessages: v.union([v.array(messageSchema), messagePageSchema]),
   getMessage: messageSchema,
@@ -66,6 +71,12 @@ const digits = (min: number, max: number) =>
     ),
   );
 const limit = digits(1, LIMITS.maxPageSize);
+const truth = v.optional(
+  v.pipe(
+    v.picklist(['true', 'false']),
+    v.transform((value) => value === 'true'),
+  ),
+);
 const paged = v.optional(v.literal('true'));
 
 /** Part of the query of a list. */
@@ -78,10 +89,16 @@ export interface PagedQuery {
 /** Query of `listConversations`. */
 export interface ListConversationsQuery extends PagedQuery {
   offset?: number | undefined;
+  /** Only conversations that the caller has archived (`true`) or not (`false`). */
+  archived?: boolean | undefined;
+  /** Only conversations with unread messages (`true`) or without (`false`). */
+  unread?: boolean | undefined;
+  /** Only conversations with this text in the name or in the name of another listed participant. */
+  query?: string | undefined;
 }
-/** Query of `listMembers`. */
+/** Query of `listMembers` and `listBans`. */
 export interface ListMembersQuery {
-  /** User id of the last member of the previous page. */
+  /** Last user id of the previous page. */
   after?: string | undefined;
   limit?: number | undefined;
 }
@@ -94,6 +111,12 @@ export interface ListMessagesQuery extends PagedQuery {
   threadId?: string | undefined;
   /** Requests only the main timeline: no replies that are shown in their threads only. Without it, a page has all messages. */
   timeline?: 'main' | undefined;
+}
+/** Query of `listPinned`. */
+export interface ListPinnedQuery {
+  limit?: number | undefined;
+  /** Number of messages to skip. */
+  offset?: number | undefined;
 }
 /** Query of `listChanges`. */
 export interface ListChangesQuery {
@@ -118,6 +141,9 @@ export const listConversationsQuerySchema = v.object({
   limit,
   paged,
   offset: digits(0, 1e9),
+  archived: truth,
+  unread: truth,
+  query: v.optional(v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.searchLength), wellFormed)),
 }) satisfies v.GenericSchema<unknown, ListConversationsQuery>;
 /** Validates {@link ListMembersQuery}. */
 export const listMembersQuerySchema = v.object({
@@ -140,6 +166,11 @@ export const listMessagesQuerySchema = v.pipe(
     'before, after and around cannot be combined',
   ),
 ) satisfies v.GenericSchema<unknown, ListMessagesQuery>;
+/** Validates {@link ListPinnedQuery}. */
+export const listPinnedQuerySchema = v.object({
+  limit,
+  offset: digits(0, LIMITS.pinnedMessages),
+}) satisfies v.GenericSchema<unknown, ListPinnedQuery>;
 /** Validates {@link ListChangesQuery}. */
 export const listChangesQuerySchema = v.object({
   after: v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'must be a whole number'), v.transform(Number)),
@@ -166,7 +197,9 @@ export const REST_INPUT_SCHEMAS = {
   createConversation: { body: createConversationBodySchema },
   getConversation: {},
   listMembers: { query: listMembersQuerySchema },
+  listBans: { query: listMembersQuerySchema },
   listMessages: { query: listMessagesQuerySchema },
+  listPinned: { query: listPinnedQuerySchema },
   listChanges: { query: listChangesQuerySchema },
   searchMessages: { query: searchQuerySchema },
   getMessage: {},

@@ -67,8 +67,12 @@ async function answer(
       return { body: data.conversation(userId, id) };
     case 'listMembers':
       return { body: data.members(userId, id, query) };
+    case 'listBans':
+      return { body: { bans: [], hasMore: false } };
     case 'listMessages':
       return { body: paged('messages', data.messages(userId, id, query), query) };
+    case 'listPinned':
+      return { body: data.pinned(userId, id, query) };
     case 'listChanges':
       return { body: data.changes(userId, id, Number(query['after'] ?? 0), query['limit']) };
     case 'searchMessages':

@@ -32,6 +32,7 @@ export const REST_HANDLERS: RestHandlers = {
   async listConversations({ services, caller, query }) {
     const { paged, ...wanted } = parseInput(INPUT.listConversations.query, query);
     services.budgets.chargeRequest(caller, pageWork(wanted.limit));
+    if (wanted.query !== undefined) services.budgets.chargeSearch(caller);
     const page = await services.conversations.page(caller, wanted);
     const { conversations, hasMore } = page;
     return { json: paged === undefined ? conversations : `{"conversations":${conversations},"hasMore":${hasMore}}` };
@@ -50,11 +51,21 @@ export const REST_HANDLERS: RestHandlers = {
     services.budgets.chargeRequest(caller, pageWork(page.limit));
     return { body: await services.conversations.members(caller, parseInput(idSchema, id), page) };
   },
+  async listBans({ services, caller, id, query }) {
+    const page = parseInput(INPUT.listBans.query, query);
+    services.budgets.chargeRequest(caller, pageWork(page.limit));
+    return { body: await services.groups.bans(caller, parseInput(idSchema, id), page) };
+  },
   async listMessages({ services, caller, id, query }) {
     const { paged, ...wanted } = parseInput(INPUT.listMessages.query, query);
     services.budgets.chargeRequest(caller, pageWork(wanted.limit));
     const page = await services.history.page(caller.userId, parseInput(idSchema, id), wanted);
     return { json: paged === undefined ? page.messages : `{"messages":${page.messages},"hasMore":${page.hasMore}}` };
+  },
+  async listPinned({ services, caller, id, query }) {
+    const page = parseInput(INPUT.listPinned.query, query);
+    services.budgets.chargeRequest(caller, pageWork(page.limit));
+    return { body: await services.history.pinned(caller.userId, parseInput(idSchema, id), page) };
   },
   async listChanges({ services, caller, id, query }) {
     const page = parseInput(INPUT.listChanges.query, query);

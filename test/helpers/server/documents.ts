@@ -47,6 +47,7 @@ export function operationsOf({ paths }: OpenApi): PlacedOperation[] {
 class Compiler {
   readonly #ajv = new Ajv2020({ strict: false, allErrors: true });
   readonly #components: Json;
+  readonly #compiled = new Map<object, ValidateFunction>();
 
   constructor(document: { readonly components: object }, strict: boolean) {
     (addFormats as unknown as (ajv: Ajv2020) => void)(this.#ajv);
@@ -54,13 +55,10 @@ class Compiler {
     this.#components = strict ? closed(components) : components;
   }
 
-  compile(schema: object): ValidateFunction {
-    return this.#ajv.compile({ ...schema, components: this.#components });
-  }
-
   /** Returns what is wrong with a value. */
   faults(schema: object, value: unknown): string[] {
-    const validate = this.compile(schema);
+    const validate = this.#compiled.get(schema) ?? this.#ajv.compile({ ...schema, components: this.#components });
+    this.#compiled.set(schema, validate);
     return validate(value)
       ? []
       : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message ?? ''}`);

@@ -1,4 +1,7 @@
+import { MessagePolicy } from '../moderation/message-policy.ts';
+import { ReportService } from '../moderation/report-service.ts';
 import { ConversationService } from './conversation-service.ts';
+import { GroupService } from './group-service.ts';
 import type { ServiceDeps } from '../service-deps.ts';
 import { HistoryService } from './history-service.ts';
 import { MembershipService } from './membership-service.ts';
@@ -12,10 +15,12 @@ import { ThreadService } from './thread-service.ts';
 export interface ChatServices {
   readonly sending: SendService;
   readonly messages: MessageService;
+  readonly reports: ReportService;
   readonly receipts: ReceiptService;
   readonly history: HistoryService;
   readonly conversations: ConversationService;
   readonly membership: MembershipService;
+  readonly groups: GroupService;
   readonly sync: SyncService;
   readonly threads: ThreadService;
 }
@@ -23,13 +28,16 @@ export interface ChatServices {
 /** Constructs the chat services. */
 export function createChatServices(deps: ServiceDeps): ChatServices {
   const conversations = new ConversationService(deps);
+  const policy = new MessagePolicy(deps);
   return {
-    sending: new SendService(deps),
-    messages: new MessageService(deps),
+    sending: new SendService(deps, policy),
+    messages: new MessageService(deps, policy),
+    reports: new ReportService(deps),
     receipts: new ReceiptService(deps),
     history: new HistoryService(deps),
     conversations,
     membership: new MembershipService(deps, conversations),
+    groups: new GroupService(deps, conversations),
     sync: new SyncService(deps),
     threads: new ThreadService(deps),
   };
