@@ -46,6 +46,7 @@ export type {
   VoiceRecorderSnapshot,
   VoiceRecording,
 } from './client/files/files-client.ts';
+export type { SearchUsersOptions, UsersClient } from './client/users/users-client.ts';
 export type { TypingClient } from './client/presence/typing-client.ts';
 export type { AbortOptions } from './lib/abort.ts';
 export type { Listener, ListenOptions } from './lib/emitter.ts';
@@ -102,6 +103,7 @@ export type {
 } from './protocol/messages.ts';
 export type { Call, CallParticipant, ConnectionQualityReport, MediaChanged } from './protocol/calls.ts';
 export type { PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
+export type { UpdateUser, User } from './protocol/users.ts';
 export type {
   CallEndDetail,
   CallEndReason,

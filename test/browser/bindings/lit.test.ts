@@ -5,6 +5,8 @@ import {
   ConversationController,
   InboxController,
   PresenceController,
+  UserController,
+  UsersController,
   TypingController,
 } from '../../../src/lit/index.ts';
 import { describeBinding, type Binding } from './behaviors.ts';
@@ -24,6 +26,8 @@ class ChatApp extends Element {
   readonly #conversation: ConversationController;
   readonly #typing: TypingController;
   readonly #presence: PresenceController;
+  readonly #profile: UserController;
+  readonly #users: UsersController;
   readonly #bob: string;
 
   constructor(client: CommClient, id: string | undefined) {
@@ -34,6 +38,8 @@ class ChatApp extends Element {
     this.#conversation = new ConversationController(this, client, id);
     this.#typing = new TypingController(this, client, id);
     this.#presence = new PresenceController(this, client, [this.#bob]);
+    this.#profile = new UserController(this, client, this.#bob);
+    this.#users = new UsersController(this, client, [this.#bob]);
   }
 
   show(id: string | undefined): void {
@@ -49,6 +55,8 @@ class ChatApp extends Element {
       ${part('messages', this.#conversation.id === undefined ? 'none' : isLoading ? 'loading' : texts)}
       ${part('typing', this.#typing.value.join())}
       ${part('presence', this.#presence.value.get(this.#bob)?.status ?? 'unknown')}
+      ${part('profile', this.#profile.value?.displayName ?? 'unknown')}
+      ${part('names', [...this.#users.value.values()].map(({ displayName }) => displayName).join())}
       <button @click=${() => void send('Hello')}>Send</button>
     `;
   }

@@ -8,6 +8,8 @@ import {
   useConversation,
   useInbox,
   usePresence,
+  useUser,
+  useUsers,
   useTyping,
 } from '../../../src/react/index.ts';
 import type { CommClient } from '../../../src/client/comm-client.ts';
@@ -52,7 +54,15 @@ function Count({ id, rendered }: Properties): ReactElement {
 function People({ id }: Properties): ReactElement {
   const bob = useComm().userId?.replace('alice', 'bob') ?? '';
   const presence = usePresence([bob]).get(bob)?.status ?? 'unknown';
-  return createElement('section', {}, part('typing', useTyping(id).join()), part('presence', presence));
+  const names = [...useUsers([bob]).values()].map(({ displayName }) => displayName);
+  return createElement(
+    'section',
+    {},
+    part('typing', useTyping(id).join()),
+    part('presence', presence),
+    part('profile', useUser(bob)?.displayName ?? 'unknown'),
+    part('names', names.join()),
+  );
 }
 
 function app(client: CommClient, properties: Properties): ReactElement {

@@ -42,6 +42,7 @@ function setUp() {
   const parts = {
     messages: { send: () => new Promise<never>(() => undefined), markRead: () => Promise.resolve() },
     typing: { start: () => undefined, stop: () => undefined },
+    blockedUsers: () => Promise.reject(new Error('No profiles')),
     sync: { join: () => Promise.resolve() },
   };
   const views = new ConversationViews(

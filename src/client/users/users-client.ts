@@ -1,0 +1,79 @@
+import type { AbortOptions } from '../../lib/abort.ts';
+import { lazyMethods, type Lazy } from '../../lib/lazy.ts';
+import { ObservableValue, type Observable } from '../../lib/observable.ts';
+import type { UpdateUser, User } from '../../protocol/users.ts';
+import type { ClientContext } from '../context.ts';
+import { requireIds } from '../validation.ts';
+import type { UserDirectory } from './user-directory.ts';
+
+/** Options of `users.search()`. */
+export interface SearchUsersOptions extends AbortOptions {
+  /** Number of users, at most 50. @defaultValue 20 */
+  readonly limit?: number | undefined;
+}
+
+/** Profiles of users, and who is blocked. The code is loaded with the first use. */
+export interface UsersClient {
+  /** Returns a known profile: of a watched user, or as a loaded conversation lists the participant. */
+  get(userId: string): User | undefined;
+  /**
+   * Returns the profiles of users by user id, kept up to date while there is a subscriber. Requests are combined. Users who
+   * share no conversation with this user are missing, unless the app lets this user contact them.
+   */
+  watch(userIds: readonly string[]): Observable<ReadonlyMap<string, User>>;
+  /**
+   * Returns users with a word of the name, or of the id, that begins with each word of `query`.
+   *
+   * @throws CommError `UNSUPPORTED` unless the server enables the search
+   */
+  search(query: string, options?: SearchUsersOptions): Promise<readonly User[]>;
+  /**
+   * Changes this user's profile. Absent fields stay unchanged, `null` clears.
+   *
+   * @throws CommError `FORBIDDEN` if the app or the token is the source of profiles, `INVALID`
+   */
+  update(change: UpdateUser, options?: AbortOptions): Promise<User>;
+  /** Blocks or unblocks a user on all devices. The user isn't told. Idempotent. */
+  block(userId: string, blocked: boolean, options?: AbortOptions): Promise<void>;
+  /** Returns the ids of the users whom this user has blocked. */
+  blocked(options?: AbortOptions): Promise<readonly string[]>;
+}
+
+const NO_USERS: ReadonlyMap<string, User> = new Map();
+
+/** Creates the part that apps call. */
+export function createUsersClient(context: ClientContext, directory: Lazy<UserDirectory>): UsersClient {
+  return Object.freeze({
+    get: (userId: string) => directory.current?.get(userId),
+    watch(userIds: readonly string[]) {
+      requireIds('userIds', userIds);
+      const value = new ObservableValue(NO_USERS, context.report);
+      let subscribers = 0;
+      let end: (() => void) | undefined;
+      const begin = (loaded: UserDirectory): void => {
+        if (subscribers > 0) end ??= loaded.follow(userIds, (users) => value.set(users));
+      };
+      return {
+        getSnapshot: value.getSnapshot,
+        getServerSnapshot: value.getServerSnapshot,
+        subscribe(listener: () => void) {
+          const stop = value.subscribe(listener);
+          subscribers += 1;
+          if (directory.current !== undefined) begin(directory.current);
+          else directory().then(begin, context.report);
+          let isSubscribed = true;
+          return () => {
+            stop();
+            if (!isSubscribed) return;
+            isSubscribed = false;
+            subscribers -= 1;
+            if (subscribers > 0) return;
+            end?.();
+            end = undefined;
+          };
+        },
+      };
+    },
+    ...lazyMethods(directory, ['search', 'update', 'block', 'blocked']),
+  });
+}
