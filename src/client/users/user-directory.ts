@@ -17,10 +17,11 @@ const MAX_KNOWN = 5_000;
 /** Time of a profile that is known from a participant only. */
 const UNKNOWN_TIME = new Date(0).toISOString();
 
+type Users = ReadonlyMap<string, User>;
+
 interface Follower {
   readonly ids: ReadonlySet<string>;
-  readonly set: (users: ReadonlyMap<string, User>) => void;
-  users: ReadonlyMap<string, User>;
+  readonly users: ObservableValue<Users>;
 }
 
 /** Holds profiles and the list of blocked users, and keeps both in step with the server. */
@@ -62,15 +63,34 @@ export class UserDirectory {
     return Object.freeze(avatarUrl === undefined ? user : { ...user, avatarUrl });
   }
 
-  /** Calls `set` with the profiles now and after each change. Returns a function that ends it. */
-  follow(userIds: readonly string[], set: (users: ReadonlyMap<string, User>) => void): () => void {
+  /** Returns the profiles of users, which are kept up to date while there is a subscriber. */
+  observe(userIds: readonly string[]): Observable<Users> {
     const ids = new Set(userIds);
-    const known = Array.from(ids, (id) => this.get(id)).filter((user) => user !== undefined);
-    const follower: Follower = { ids, set, users: new Map(known.map((user) => [user.id, user])) };
-    this.#followers.add(follower);
-    set(follower.users);
-    for (const id of ids) this.#request(id);
-    return () => void this.#followers.delete(follower);
+    const known = (): Users => new Map(Array.from(ids, (id) => [id, this.get(id)] as const).filter(isKnown));
+    const users = new ObservableValue(known(), this.#context.report);
+    const follower: Follower = { ids, users };
+    let subscribers = 0;
+    return {
+      getSnapshot: users.getSnapshot,
+      getServerSnapshot: users.getServerSnapshot,
+      subscribe: (listener) => {
+        const stop = users.subscribe(listener);
+        subscribers += 1;
+        if (subscribers === 1) {
+          users.set(known());
+          this.#followers.add(follower);
+          for (const id of ids) this.#request(id);
+        }
+        let isSubscribed = true;
+        return () => {
+          stop();
+          if (!isSubscribed) return;
+          isSubscribed = false;
+          subscribers -= 1;
+          if (subscribers === 0) this.#followers.delete(follower);
+        };
+      },
+    };
   }
 
   async search(query: string, { limit, signal }: SearchUsersOptions = {}): Promise<readonly User[]> {
@@ -142,10 +162,7 @@ export class UserDirectory {
   forget(): void {
     this.#known.clear();
     this.#blocked.set(new Set());
-    for (const follower of this.#followers) {
-      follower.users = new Map();
-      follower.set(follower.users);
-    }
+    for (const { users } of this.#followers) users.set(new Map());
   }
 
   async #require(signal: AbortSignal | undefined): Promise<void> {
@@ -198,11 +215,10 @@ export class UserDirectory {
   #take(user: User): void {
     const frozen = Object.freeze(user);
     this.#known.set(user.id, frozen);
-    for (const follower of this.#followers) {
-      if (!follower.ids.has(user.id)) continue;
-      if (JSON.stringify(follower.users.get(user.id)) === JSON.stringify(frozen)) continue;
-      follower.users = new Map([...follower.users, [user.id, frozen]]);
-      follower.set(follower.users);
+    for (const { ids, users } of this.#followers) {
+      const held = users.getSnapshot();
+      if (!ids.has(user.id) || JSON.stringify(held.get(user.id)) === JSON.stringify(frozen)) continue;
+      users.set(new Map([...held, [user.id, frozen]]));
     }
   }
 }
@@ -210,4 +226,8 @@ export class UserDirectory {
 function usersOf(answer: unknown): User[] {
   const listed = fields(answer)?.['users'];
   return Array.isArray(listed) ? listed.map(parseUser).filter((user) => user !== undefined) : [];
+}
+
+function isKnown(entry: readonly [string, User | undefined]): entry is readonly [string, User] {
+  return entry[1] !== undefined;
 }

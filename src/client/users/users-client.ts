@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../../lib/abort.ts';
 import { lazyMethods, type Lazy } from '../../lib/lazy.ts';
-import { ObservableValue, type Observable } from '../../lib/observable.ts';
+import type { Observable } from '../../lib/observable.ts';
 import type { UpdateUser, User } from '../../protocol/users.ts';
 import type { ClientContext } from '../context.ts';
 import { requireIds } from '../validation.ts';
@@ -39,7 +39,9 @@ export interface UsersClient {
   blocked(options?: AbortOptions): Promise<readonly string[]>;
 }
 
-const NO_USERS: ReadonlyMap<string, User> = new Map();
+type Users = ReadonlyMap<string, User>;
+
+const NO_USERS: Users = new Map();
 
 /** Creates the part that apps call. */
 export function createUsersClient(context: ClientContext, directory: Lazy<UserDirectory>): UsersClient {
@@ -47,29 +49,29 @@ export function createUsersClient(context: ClientContext, directory: Lazy<UserDi
     get: (userId: string) => directory.current?.get(userId),
     watch(userIds: readonly string[]) {
       requireIds('userIds', userIds);
-      const value = new ObservableValue(NO_USERS, context.report);
-      let subscribers = 0;
-      let end: (() => void) | undefined;
-      const begin = (loaded: UserDirectory): void => {
-        if (subscribers > 0) end ??= loaded.follow(userIds, (users) => value.set(users));
-      };
+      let source: Observable<Users> | undefined;
+      const sourceOf = (loaded: UserDirectory | undefined): typeof source => (source ??= loaded?.observe(userIds));
       return {
-        getSnapshot: value.getSnapshot,
-        getServerSnapshot: value.getServerSnapshot,
+        getSnapshot: () => sourceOf(directory.current)?.getSnapshot() ?? NO_USERS,
+        getServerSnapshot: () => NO_USERS,
         subscribe(listener: () => void) {
-          const stop = value.subscribe(listener);
-          subscribers += 1;
+          let isOpen = true;
+          let stop: (() => void) | undefined;
+          const begin = (loaded: UserDirectory): void => {
+            if (!isOpen) return;
+            stop = sourceOf(loaded)?.subscribe(listener);
+            listener();
+          };
           if (directory.current !== undefined) begin(directory.current);
-          else directory().then(begin, context.report);
-          let isSubscribed = true;
+          // If the chunk could not be fetched, it is loaded again once there is a connection.
+          else
+            directory()
+              .catch(() => context.untilConnected(undefined).then(directory))
+              .then(begin)
+              .catch(context.report);
           return () => {
-            stop();
-            if (!isSubscribed) return;
-            isSubscribed = false;
-            subscribers -= 1;
-            if (subscribers > 0) return;
-            end?.();
-            end = undefined;
+            isOpen = false;
+            stop?.();
           };
         },
       };
