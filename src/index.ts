@@ -1,5 +1,12 @@
 export { CommClient } from './client/comm-client.ts';
-export type { BaseServerOptions, CommClientOptions, EncryptionOptions, PresenceOptions } from './client/options.ts';
+export type {
+  BaseServerOptions,
+  CommClientOptions,
+  EncryptionOptions,
+  OfflineOptions,
+  PresenceOptions,
+} from './client/options.ts';
+export type { ForgetOptions } from './client/offline/forget.ts';
 export type { BaseServerFeature } from './transport/base-mode.ts';
 export type { CommEvents, FailedDecryption, FailedMessage } from './client/events.ts';
 export type { EncryptedAttachment, Encryption, ExportOptions } from './client/encryption/encryption.ts';

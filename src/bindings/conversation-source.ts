@@ -30,6 +30,7 @@ const CLOSED: ConversationSnapshot = Object.freeze({
   hasOlder: false,
   hasNewer: false,
   loading: false,
+  stale: false,
 });
 const OPENING: ConversationSnapshot = Object.freeze({ ...CLOSED, loading: true });
 

@@ -4,6 +4,7 @@ import type { ConnectionManager } from './connection/connection-manager.ts';
 import type { ServerInfo } from './connection/server-info.ts';
 import type { ServerRequester } from './connection/server-requester.ts';
 import type { ConversationViews } from './conversations/conversation-view.ts';
+import type { OfflineCache } from './offline/offline-cache.ts';
 import type { Outbox } from './outbox/outbox.ts';
 import type { PresenceTracker } from './presence/presence-tracker.ts';
 import type { TypingTracker } from './presence/typing-tracker.ts';
@@ -19,6 +20,8 @@ export interface ClientParts {
   readonly sync: LazySync;
   readonly outbox: Outbox;
   readonly reader: Lazy<Reader>;
+  /** `undefined` if nothing is kept for the next session. */
+  readonly offline: Lazy<OfflineCache | undefined>;
   readonly views: ConversationViews;
   readonly typing: Lazy<TypingTracker>;
   readonly presence: Lazy<PresenceTracker>;

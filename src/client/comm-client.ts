@@ -25,6 +25,8 @@ import type { Encryption } from './encryption/encryption.ts';
 import { ErrorReporter } from './error-reporter.ts';
 import { requireListener, type CommEvents } from './events.ts';
 import type { FilesClient } from './files/files-client.ts';
+import type { ForgetOptions } from './offline/forget.ts';
+import type { OfflineCache } from './offline/offline-cache.ts';
 import { Messages, type MessagesClient } from './messages/messages-client.ts';
 import { OutgoingMessages } from './messages/outgoing-messages.ts';
 import { resolveOptions, type CommClientOptions } from './options.ts';
@@ -67,6 +69,7 @@ export class CommClient {
   readonly #emitter: Emitter<CommEvents>;
   readonly #storage: CommStorage;
   readonly #parts: ClientParts;
+  readonly #forget: (options: ForgetOptions) => Promise<void>;
   readonly #pageWatcher: PageWatcher;
 
   /** @throws TypeError if an option is invalid */
@@ -82,6 +85,10 @@ export class CommClient {
     const cipher = encryption === undefined ? undefined : lazyPart<Cipher>();
     const reader = lazyPart<Reader>();
     const router = lazyPart<PushRouter>();
+    const offline = lazy<OfflineCache | undefined>(async () => {
+      const { loadOffline } = await connected();
+      return loadOffline(context, storage, resolved).catch(() => undefined);
+    });
     const typing = lazy(async () => new (await connected()).TypingTracker(context, () => server.typingTimeoutMs));
     const presence = lazy(async () => new (await connected()).PresenceTracker(context));
     const storage = lazyStorage(async () => {
@@ -163,6 +170,7 @@ export class CommClient {
       sync,
       outbox,
       reader,
+      offline,
       views,
       typing,
       presence,
@@ -172,11 +180,18 @@ export class CommClient {
 
     // Connections between the parts.
     reader.connect(async () => {
-      const [{ createReader }, tracker] = await Promise.all([loadReader(), typing()]);
-      return createReader(context, resolved, tokens, outgoing, tracker, () => server.isBase);
+      const [{ createReader }, tracker, cache] = await Promise.all([loadReader(), typing(), offline()]);
+      return createReader(context, resolved, tokens, outgoing, tracker, () => server.isBase, cache);
     });
     router.connect(async () => {
-      const [{ createPushRouter }] = await Promise.all([connected(), rows(), typing(), presence(), cipher?.()]);
+      const [{ createPushRouter }] = await Promise.all([
+        connected(),
+        rows(),
+        typing(),
+        presence(),
+        cipher?.(),
+        offline(),
+      ]);
       return createPushRouter(context, storage, parts);
     });
     cipher?.connect(async () => {
@@ -205,6 +220,10 @@ export class CommClient {
       return (await cipher()).api;
     });
     this.files = lazyMethods(async () => (await uploads()).client, ['upload', 'download', 'url', 'recordVoice']);
+    this.#forget = async (what) => {
+      const { forgetUser } = await import('./offline/forget.ts');
+      await forgetUser({ context, storage, options: resolved, parts, disconnect: () => this.disconnect() }, what);
+    };
     this.#emitter = emitter;
     this.#storage = storage;
     this.#parts = parts;
@@ -256,6 +275,16 @@ export class CommClient {
     connection.disconnect();
     await outbox.settled();
     await sync.save();
+    await this.#parts.offline.current?.flush();
+  }
+
+  /**
+   * Signs the user out on this device: disconnects, and deletes what this client has stored of the user, with unsent messages,
+   * whose promises reject with `CANCELLED`. Keys of encryption stay unless the options say otherwise. Other clients of the user,
+   * for example in other tabs, have to be disconnected as well.
+   */
+  async forget(options: ForgetOptions = {}): Promise<void> {
+    await this.#forget(options);
   }
 
   /** Adds a listener. @returns a function that removes it; aborting `signal` does the same */

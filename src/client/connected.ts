@@ -2,7 +2,12 @@
  * What the client loads when it connects, or with the first message before that: one chunk, so that one request fetches it
  * during the handshake. It also loads the chunks below, so that bundlers know that these can share its modules.
  */
+import { isVolatile } from '../storage/memory-storage.ts';
+import type { ClientStorage } from '../storage/resilient-storage.ts';
 import { parseMessage, parsePresence } from '../transport/parse-rows.ts';
+import type { ClientContext } from './context.ts';
+import type { OfflineCache } from './offline/offline-cache.ts';
+import type { ResolvedOptions } from './options.ts';
 
 export { openStorage } from '../storage/open-storage.ts';
 export { watchPage } from './connection/page-events.ts';
@@ -15,6 +20,16 @@ export { createPushRouter } from './state-updater.ts';
 export const rows = { parseMessage, parsePresence };
 /** Loads the parts of the client that read. */
 export const loadReader = (): Promise<typeof import('./reader.ts')> => import('./reader.ts');
+/** Opens what is kept for the next session without a network. Resolves with `undefined` if nothing is kept. */
+export async function loadOffline(
+  context: ClientContext,
+  storage: ClientStorage,
+  { offline, storage: given }: Pick<ResolvedOptions, 'offline' | 'storage'>,
+): Promise<OfflineCache | undefined> {
+  if (offline === false || (given === undefined ? !('indexedDB' in globalThis) : isVolatile(given))) return undefined;
+  const { openOfflineCache } = await import('./offline/offline-cache.ts');
+  return openOfflineCache(context, storage, offline);
+}
 /** Loads what determines why an attempt to connect failed. */
 export const loadDiagnosis = (): Promise<typeof import('./connection/diagnose.ts')> =>
   import('./connection/diagnose.ts');

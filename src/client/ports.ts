@@ -2,8 +2,10 @@ import type { LinkPreview } from '../protocol/link-previews.ts';
 import type { AbortOptions } from '../lib/abort.ts';
 import type { Observable } from '../lib/observable.ts';
 import type { CommError } from '../protocol/errors.ts';
+import type { Conversation } from '../protocol/conversations.ts';
 import type { Message, MessageAttachment } from '../protocol/messages.ts';
 import type { SendableType } from '../protocol/constants.ts';
+import type { Segment } from './timeline/segments.ts';
 
 /** The content of a message to send. */
 export interface SendMessageInput {
@@ -50,7 +52,32 @@ export interface TimelineSnapshot {
   readonly hasOlder: boolean;
   readonly hasNewer: boolean;
   readonly loading: boolean;
+  /** True while `messages` are those of an earlier session. */
+  readonly stale: boolean;
   readonly error?: CommError | undefined;
+}
+
+/** The conversations that the inbox holds. */
+export interface KnownConversations {
+  /** Newest activity first. */
+  readonly conversations: readonly Conversation[];
+  readonly hasMore: boolean;
+  /** True if the first page was read from the server, so that conversations not among them are gone or older. */
+  readonly isComplete: boolean;
+}
+
+/** The conversations and messages of earlier sessions, as the parts that read use them. Methods never reject. */
+export interface OfflineReading {
+  /** Returns the stored list of conversations. */
+  conversations(): Promise<KnownConversations | undefined>;
+  /** Returns the newest messages of a conversation that are stored. */
+  page(id: string): Promise<Segment | undefined>;
+  /** Stores the list of conversations soon. */
+  keepConversations(list: KnownConversations): void;
+  /** Stores the newest messages of a conversation soon. */
+  keepPage(id: string, page: Segment): void;
+  /** The user is no participant: deletes the conversation now. */
+  remove(id: string): void;
 }
 
 /** The messages of one open conversation, kept in step with the server. */

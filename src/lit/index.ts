@@ -14,6 +14,7 @@ import {
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 import type { User } from '../protocol/users.ts';
 
@@ -116,6 +117,17 @@ export class ConversationController<S = ConversationState> extends ObservableCon
     if (id === this.#id) return;
     this.#id = id;
     this.follow(conversationSource(this.#client, id));
+  }
+}
+
+/** The messages of this user that the server has not stored yet, oldest first: waiting, being sent, or rejected (`failed`). */
+export class OutboxController<S = readonly PendingMessage[]> extends ObservableController<
+  readonly PendingMessage[],
+  S
+> {
+  /** @param selector - selects a part; the element updates only if that part changes */
+  constructor(host: ReactiveControllerHost, client: CommClient, selector?: Selector<readonly PendingMessage[], S>) {
+    super(host, client.messages.outbox, selector);
   }
 }
 

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { LIMITS } from './limits.ts';
+import { isMetadata, type JsonObject } from './metadata.ts';
 
 /**
  * Validates an id: an opaque, non-empty string without control characters. Lone surrogates are rejected, because UTF-8
@@ -17,6 +18,12 @@ export const idSchema = v.pipe(
 export const wellFormed = v.transform(function toWellFormed(text: string): string {
   return text.toWellFormed();
 });
+
+/** Validates an app's own data. */
+export const metadataSchema = v.custom<JsonObject>(
+  isMetadata,
+  `must be a JSON object of at most ${LIMITS.metadataBytes} bytes and ${LIMITS.metadataDepth} levels`,
+);
 
 /** Validates a MIME type without parameters. */
 export const mimeTypeSchema = v.pipe(

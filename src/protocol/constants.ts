@@ -18,6 +18,7 @@ export const PLAIN_CAPABILITIES = [
   'call-waiting',
   'batch',
   'threads',
+  'moderation',
   'profiles',
 ] as const;
 /**
@@ -103,19 +104,36 @@ export type CallEndDetail = (typeof CALL_END_DETAILS)[number];
 /** One of {@link QUALITY_LEVELS}. */
 export type QualityLevel = (typeof QUALITY_LEVELS)[number];
 
-/** All REST routes, relative to the REST path (`/__nk_comm`). `:id` is one percent-encoded path segment. */
+/**
+ * All REST routes, relative to the REST path (`/__nk_comm`). `:id` is one percent-encoded path segment. The comments are the
+ * descriptions in the OpenAPI document.
+ */
 export const REST_ROUTES = {
+  /** Returns a page of the caller's conversations, the latest activity first. */
   listConversations: { method: 'GET', path: '/conversations' },
+  /** Creates a conversation, or returns the existing direct conversation of the two users. */
   createConversation: { method: 'POST', path: '/conversations' },
+  /** Returns a conversation of the caller. */
   getConversation: { method: 'GET', path: '/conversations/:id' },
+  /** Returns a page of the members of a conversation, by user id. */
   listMembers: { method: 'GET', path: '/conversations/:id/members' },
+  /** Returns a page of the messages of a conversation, newest first. */
   listMessages: { method: 'GET', path: '/conversations/:id/messages' },
+  /** Returns a page of the pinned messages of a conversation, the newest pin first. */
+  listPinned: { method: 'GET', path: '/conversations/:id/pinned' },
+  /** Returns the messages of a conversation that have changed since a `rev`, in the order of their changes. */
   listChanges: { method: 'GET', path: '/conversations/:id/changes' },
+  /** Searches the readable messages of the caller's conversations. Returns the newest first. */
   searchMessages: { method: 'GET', path: '/messages/search' },
+  /** Returns a message of one of the caller's conversations. */
   getMessage: { method: 'GET', path: '/messages/:id' },
+  /** Deletes a message of the caller. Returns its tombstone. */
   deleteMessage: { method: 'DELETE', path: '/messages/:id' },
+  /** Makes previews of the links in a text. Disabled (`UNSUPPORTED`) unless the server's operator enables it. */
   linkPreviews: { method: 'POST', path: '/link-preview' },
+  /** Searches users by name or id. Disabled (`UNSUPPORTED`) unless the server's operator enables it. */
   searchUsers: { method: 'GET', path: '/users/search' },
+  /** Returns the profile of a user whom the caller may see. */
   getUser: { method: 'GET', path: '/users/:id' },
 } as const;
 /** Name of a route in {@link REST_ROUTES}. */

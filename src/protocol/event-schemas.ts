@@ -20,6 +20,7 @@ import { emptySchema } from './common-schemas.ts';
 import { helloSchema, pingSchema, pongSchema } from './handshake.ts';
 import * as receipts from './receipts.ts';
 import * as messages from './messages.ts';
+import * as moderation from './moderation.ts';
 import * as presence from './presence.ts';
 import * as threads from './threads.ts';
 import * as users from './users.ts';
@@ -68,6 +69,8 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'message:delete': { req: messages.deleteMessageSchema, res: messages.messageSchema },
   'message:forward': { req: messages.forwardMessageSchema, res: messages.messageSchema },
   'thread:read': { req: threads.readThreadSchema, res: emptySchema },
+  'message:pin': { req: moderation.pinMessageSchema, res: messages.messageSchema },
+  'message:report': { req: moderation.reportMessageSchema, res: emptySchema },
   'typing:start': { req: presence.conversationRefSchema, res: emptySchema },
   'typing:stop': { req: presence.conversationRefSchema, res: emptySchema },
   'presence:update': { req: presence.setPresenceSchema, res: presence.presenceUpdateSchema },

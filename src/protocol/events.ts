@@ -6,6 +6,7 @@ import type * as files from './files.ts';
 import type { Hello, Ping, Pong } from './handshake.ts';
 import type * as receipts from './receipts.ts';
 import type * as messages from './messages.ts';
+import type * as moderation from './moderation.ts';
 import type * as presence from './presence.ts';
 import type * as threads from './threads.ts';
 import type * as users from './users.ts';
@@ -25,6 +26,8 @@ export interface Requests {
   'message:delete': { req: messages.DeleteMessage & messages.ChangeOnce; res: messages.Message };
   'message:forward': { req: messages.ForwardMessage; res: messages.Message };
   'thread:read': { req: threads.ReadThread; res: null };
+  'message:pin': { req: moderation.PinMessage & messages.ChangeOnce; res: messages.Message };
+  'message:report': { req: moderation.ReportMessage; res: null };
   'typing:start': { req: presence.ConversationRef; res: null };
   'typing:stop': { req: presence.ConversationRef; res: null };
   'presence:update': { req: presence.SetPresence; res: presence.PresenceUpdate };
@@ -74,6 +77,7 @@ export interface Requests {
   'user:search': { req: users.SearchUsers; res: users.UserList };
   'user:update': { req: users.UpdateUser; res: users.User };
   'user:block': { req: users.BlockUser; res: null };
+  /** Returns the users whom the caller has blocked. */
   'user:blocked': { req: Record<never, never>; res: users.BlockedUsers };
 }
 /** Name of a request. */
@@ -139,7 +143,9 @@ export interface Pushes {
   'encryption:keys-uploaded': encryption.KeysUploaded;
   'encryption:keys-response': encryption.KeyExchangeResponse | encryption.NoKeys;
   'encryption:session-init': encryption.SessionInitPush;
+  /** Reports that the recipient `senderId` has the first message of a session that the user has started. */
   'encryption:session-established': { sessionId: string; senderId: string };
+  /** Reports that few one-time prekeys of the user are left: the client uploads new ones. */
   'encryption:keys-depleted': { userId: string };
   'encryption:keys-changed': encryption.KeysChanged;
   'file:upload-ready': files.UploadReady;

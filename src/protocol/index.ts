@@ -18,6 +18,7 @@ export * from './limits.ts';
 export * from './link-previews.ts';
 export * from './messages.ts';
 export * from './metadata.ts';
+export * from './moderation.ts';
 export * from './presence.ts';
 export * from './receipts.ts';
 export * from './rest.ts';

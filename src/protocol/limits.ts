@@ -44,6 +44,13 @@ export const LIMITS = {
   /** Parts in one answer about an upload to the storage of a server. */
   uploadParts: 50,
   urlLength: 4_096,
+  /** Pinned messages of one conversation. */
+  pinnedMessages: 100,
+  /** Reason and comment of a report. */
+  reasonLength: 100,
+  commentLength: 2_000,
+  /** Text of an encrypted message in a report. */
+  reportedLength: 16_384,
   /** Length of the base64 ciphertext of one envelope, including prekey header and padding. */
   ciphertextLength: 131_072,
   /** The same for the envelope of a deletion or reaction. */

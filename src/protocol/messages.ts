@@ -1,10 +1,11 @@
 import * as v from 'valibot';
 import { isAttachmentUrl } from './attachment-url.ts';
 import { changeEnvelopeSchema, envelopeSchema, type DecryptionFailure, type EncryptedEnvelope } from './encryption.ts';
-import { counterSchema, idSchema, mimeTypeSchema, timeSchema, wellFormed } from './common-schemas.ts';
+import { counterSchema, idSchema, metadataSchema, mimeTypeSchema, timeSchema, wellFormed } from './common-schemas.ts';
 import { linkPreviewSchema, type LinkPreview } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
 import { mentionsSchema, threadSummarySchema, type ThreadSummary } from './threads.ts';
+import type { JsonObject } from './metadata.ts';
 import {
   MESSAGE_STATUSES,
   MESSAGE_TYPES,
@@ -69,6 +70,12 @@ export interface Reaction {
   unauthenticated?: string[] | undefined;
 }
 
+/** Who pinned a message, and when (ISO 8601). */
+export interface Pin {
+  by: string;
+  at: string;
+}
+
 /** The original of a forwarded message. */
 export interface ForwardedFrom {
   conversationId: string;
@@ -126,8 +133,14 @@ export interface Message {
   timelineSeq?: number | undefined;
   /** The replies to this message. */
   thread?: ThreadSummary | undefined;
+  /** Data of the app. */
+  metadata?: JsonObject | undefined;
+  /** Set while the message is pinned in its conversation. Only the server says so, of an encrypted message too. */
+  pinned?: Pin | undefined;
   /** When the message was deleted. */
   deletedAt?: string | undefined;
+  /** Who deleted the message; absent in tombstones of earlier versions, which only senders could make. */
+  deletedBy?: string | undefined;
   /**
    * True if only the server says that this encrypted message was deleted: its content stays on this device. Set by the client;
    * never on the wire.
@@ -192,6 +205,9 @@ export const reactionSchema = v.object({
   users: v.array(v.string()),
 }) satisfies v.GenericSchema<unknown, Reaction>;
 
+/** Validates {@link Pin}. */
+export const messagePinSchema = v.object({ by: v.string(), at: timeSchema }) satisfies v.GenericSchema<unknown, Pin>;
+
 /** Validates {@link Message}. */
 export const messageSchema = v.object({
   id: v.string(),
@@ -221,7 +237,10 @@ export const messageSchema = v.object({
   threadSeq: v.optional(counterSchema),
   timelineSeq: v.optional(counterSchema),
   thread: v.optional(threadSummarySchema),
+  metadata: v.optional(metadataSchema),
+  pinned: v.optional(messagePinSchema),
   deletedAt: v.optional(timeSchema),
+  deletedBy: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, Message>;
 
 // Requests
@@ -246,6 +265,8 @@ export interface SendMessage {
   threadId?: string | undefined;
   /** Shows the reply in the main timeline too. */
   alsoInConversation?: boolean | undefined;
+  /** Data of the app, at most `LIMITS.metadataBytes` of JSON; an empty object is none. Not in encrypted messages, whose envelope has it. */
+  metadata?: JsonObject | undefined;
   /** A UUIDv7 that the client chooses. A repeated id is answered with the message already stored. */
   clientId?: string | undefined;
   /**
@@ -276,6 +297,7 @@ export const sendMessageSchema = v.object({
   mentions: v.optional(mentionsSchema),
   threadId: v.optional(idSchema),
   alsoInConversation: v.optional(v.boolean()),
+  metadata: v.optional(metadataSchema),
   clientId: v.optional(idSchema),
   afterClientId: v.optional(idSchema),
 }) satisfies v.GenericSchema<unknown, SendMessage>;
@@ -294,12 +316,14 @@ export interface ChangeOnce {
 export interface EditMessage extends MessageRef {
   /** The new text, or a placeholder for an encrypted message. */
   content: string;
+  /** Replaces the data of the app; an empty object removes it. If absent, it stays. Not for encrypted messages. */
+  metadata?: JsonObject | undefined;
   /** The new text, encrypted. Required for encrypted messages, not allowed for others. */
   envelope?: EncryptedEnvelope | undefined;
   /** Replaces the mentions. If absent, they stay. */
   mentions?: string[] | undefined;
 }
-/** Deletes one of the caller's own messages. */
+/** Deletes one of the caller's own messages or, as owner or admin of a group, any message in it. */
 export interface DeleteMessage extends MessageRef {
   /** The encrypted deletion, by which readers of an encrypted message recognise a genuine one. Not allowed for others. */
   envelope?: EncryptedEnvelope | undefined;
@@ -334,6 +358,7 @@ export const deleteMessageSchema = v.object({
 export const editMessageSchema = v.object({
   ...changed,
   content: v.pipe(v.string(), v.nonEmpty(), v.maxLength(LIMITS.bodyBytes), wellFormed),
+  metadata: v.optional(metadataSchema),
   envelope: v.optional(envelopeSchema),
   mentions: v.optional(mentionsSchema),
 }) satisfies v.GenericSchema<unknown, EditMessage & ChangeOnce>;

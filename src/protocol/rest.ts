@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { idSchema } from './common-schemas.ts';
-import { linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
+import { linkPreviewsRequestSchema, linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
 import {
   changesSchema,
@@ -29,6 +29,7 @@ export interface RestAnswers {
   getConversation: Conversation;
   listMembers: MemberPage;
   listMessages: Message[] | MessagePage;
+  listPinned: MessagePage;
   listChanges: Changes;
   searchMessages: Message[] | MessagePage;
   getMessage: Message;
@@ -45,6 +46,7 @@ export const REST_ANSWER_SCHEMAS: { readonly [K in RestRouteName]: v.GenericSche
   getConversation: conversationSchema,
   listMembers: memberPageSchema,
   listMessages: v.union([v.array(messageSchema), messagePageSchema]),
+  listPinned: messagePageSchema,
   listChanges: changesSchema,
   searchMessages: v.union([v.array(messageSchema), messagePageSchema]),
   getMessage: messageSchema,
@@ -95,6 +97,12 @@ export interface ListMessagesQuery extends PagedQuery {
   /** Requests only the main timeline: no replies that are shown in their threads only. Without it, a page has all messages. */
   timeline?: 'main' | undefined;
 }
+/** Query of `listPinned`. */
+export interface ListPinnedQuery {
+  limit?: number | undefined;
+  /** Number of messages to skip. */
+  offset?: number | undefined;
+}
 /** Query of `listChanges`. */
 export interface ListChangesQuery {
   /** Only changes with a greater `rev` are returned. */
@@ -140,6 +148,11 @@ export const listMessagesQuerySchema = v.pipe(
     'before, after and around cannot be combined',
   ),
 ) satisfies v.GenericSchema<unknown, ListMessagesQuery>;
+/** Validates {@link ListPinnedQuery}. */
+export const listPinnedQuerySchema = v.object({
+  limit,
+  offset: digits(0, LIMITS.pinnedMessages),
+}) satisfies v.GenericSchema<unknown, ListPinnedQuery>;
 /** Validates {@link ListChangesQuery}. */
 export const listChangesQuerySchema = v.object({
   after: v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'must be a whole number'), v.transform(Number)),
@@ -159,3 +172,22 @@ export const searchUsersQuerySchema = v.object({
 }) satisfies v.GenericSchema<unknown, SearchUsersQuery>;
 /** Validates {@link CreateConversation}. */
 export const createConversationBodySchema: v.GenericSchema<unknown, CreateConversation> = createConversationSchema;
+
+/** What each route reads besides its path: the schemas of its query parameters and of its JSON body. */
+export const REST_INPUT_SCHEMAS = {
+  listConversations: { query: listConversationsQuerySchema },
+  createConversation: { body: createConversationBodySchema },
+  getConversation: {},
+  listMembers: { query: listMembersQuerySchema },
+  listMessages: { query: listMessagesQuerySchema },
+  listPinned: { query: listPinnedQuerySchema },
+  listChanges: { query: listChangesQuerySchema },
+  searchMessages: { query: searchQuerySchema },
+  getMessage: {},
+  deleteMessage: {},
+  linkPreviews: { body: linkPreviewsRequestSchema },
+  searchUsers: { query: searchUsersQuerySchema },
+  getUser: {},
+} as const satisfies {
+  readonly [K in RestRouteName]: { readonly query?: v.GenericSchema; readonly body?: v.GenericSchema };
+};

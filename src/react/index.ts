@@ -26,6 +26,7 @@ import {
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 import type { User } from '../protocol/users.ts';
 
@@ -87,6 +88,15 @@ export function useConversation<S = ConversationState>(
   const client = useComm();
   const source = useMemo(() => conversationSource(client, id), [client, id]);
   return useObservable(source, selector);
+}
+
+/**
+ * The messages of this user that the server has not stored yet, oldest first: waiting, being sent, or rejected (`failed`).
+ *
+ * @param selector - selects a part. The component renders again only if it changes.
+ */
+export function useOutbox<S = readonly PendingMessage[]>(selector?: Selector<readonly PendingMessage[], S>): S {
+  return useObservable(useComm().messages.outbox, selector);
 }
 
 /** Ids of the other users who are typing in a conversation, which is open while the component is mounted. */

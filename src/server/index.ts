@@ -30,7 +30,7 @@ export type {
   MessageRateLimit,
   TurnConfig,
 } from './config.ts';
-export type { ReceivedFile, ResolvedUser, ServerHooks } from './hooks.ts';
+export type { ProposedMessage, ReceivedFile, Report, ResolvedUser, ServerHooks } from './hooks.ts';
 export {
   type ByteRange,
   type DirectUploads,

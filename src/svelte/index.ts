@@ -15,6 +15,7 @@ import {
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 import type { User } from '../protocol/users.ts';
 
@@ -64,6 +65,17 @@ export function useConversation<S = ConversationState>(
   selector?: Selector<ConversationState, S>,
 ): Readable<S> {
   return toStore(conversationSource(useComm(), id), selector);
+}
+
+/**
+ * The messages of this user that the server has not stored yet, oldest first: waiting, being sent, or rejected (`failed`).
+ *
+ * @param selector - selects a part. Subscribers are called only if it changes.
+ */
+export function useOutbox<S = readonly PendingMessage[]>(
+  selector?: Selector<readonly PendingMessage[], S>,
+): Readable<S> {
+  return toStore(useComm().messages.outbox, selector);
 }
 
 /** Ids of the other users who are typing in a conversation, which is open while the store has subscribers. */

@@ -69,6 +69,8 @@ async function answer(
       return { body: data.members(userId, id, query) };
     case 'listMessages':
       return { body: paged('messages', data.messages(userId, id, query), query) };
+    case 'listPinned':
+      return { body: data.pinned(userId, id, query) };
     case 'listChanges':
       return { body: data.changes(userId, id, Number(query['after'] ?? 0), query['limit']) };
     case 'searchMessages':

@@ -1,7 +1,7 @@
 import type { Changes, Conversation, MemberPage } from '../protocol/conversations.ts';
 import { CommError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import type { Message } from '../protocol/messages.ts';
+import type { Message, MessagePage } from '../protocol/messages.ts';
 import type { User } from '../protocol/users.ts';
 import { buildConversation, buildParticipant } from './builders.ts';
 
@@ -101,6 +101,16 @@ export class RestData {
     return all.slice(Math.max(0, end - size), end).reverse();
   }
 
+  /** Returns pinned messages, the newest pin first. */
+  pinned(userId: string, id: string, { limit, offset = '0' }: PageQuery): MessagePage {
+    this.conversation(userId, id);
+    const all = this.#messages
+      .filter(({ conversationId, pinned }) => conversationId === id && pinned !== undefined)
+      .toSorted((a, b) => ((a.pinned?.at ?? '') < (b.pinned?.at ?? '') ? 1 : -1));
+    const messages = all.slice(Number(offset), Number(offset) + pageSize(limit));
+    return { messages, hasMore: all.length > Number(offset) + messages.length };
+  }
+
   changes(userId: string, id: string, after: number, limit: string | undefined): Changes {
     const conversation = this.conversation(userId, id);
     const changed = this.#messages
@@ -133,6 +143,8 @@ export class RestData {
     const found = this.message(userId, id);
     if (found.senderId !== userId) throw new CommError('FORBIDDEN', 'Only the sender can delete a message');
     const {
+      metadata: _metadata,
+      pinned: _pinned,
       attachment: _attachment,
       attachments: _attachments,
       envelope: _envelope,
@@ -140,7 +152,13 @@ export class RestData {
       ...rest
     } = found;
     const rev = this.#head(found.conversationId).rev + 1;
-    const tombstone: Message = { ...rest, content: '', deletedAt: found.deletedAt ?? found.createdAt, rev };
+    const tombstone: Message = {
+      ...rest,
+      content: '',
+      deletedAt: found.deletedAt ?? found.createdAt,
+      deletedBy: userId,
+      rev,
+    };
     this.#messages[this.#messages.indexOf(found)] = tombstone;
     return tombstone;
   }

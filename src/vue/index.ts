@@ -28,6 +28,7 @@ import {
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 import type { User } from '../protocol/users.ts';
 
@@ -89,6 +90,16 @@ export function useConversation<S = ConversationState>(
 ): State<S> {
   const client = useComm();
   return useObservable(() => conversationSource(client, toValue(id)), selector);
+}
+
+/**
+ * The messages of this user that the server has not stored yet, oldest first: waiting, being sent, or rejected (`failed`).
+ *
+ * @param selector - selects a part. The ref changes only if it does.
+ */
+export function useOutbox<S = readonly PendingMessage[]>(selector?: Selector<readonly PendingMessage[], S>): State<S> {
+  const { outbox } = useComm().messages;
+  return useObservable(() => outbox, selector);
 }
 
 /** Ids of the other users who are typing in a conversation, which is open while the component is mounted. */

@@ -92,7 +92,7 @@ export class Timeline {
   }
 
   #render(): void {
-    const { messages, conversation, hasOlder, hasNewer, loading } = this.#view.getSnapshot();
+    const { messages, conversation, hasOlder, hasNewer, loading, stale } = this.#view.getSnapshot();
     const { userId } = this.#session;
     if (this.#readSeq === null && !loading && conversation !== undefined) {
       const own = conversation.participants.find((each) => each.userId === userId);
@@ -103,7 +103,7 @@ export class Timeline {
       this.#pager.render();
       this.#list.render(rows);
     });
-    if (!loading && !this.#isSettled && messages.length > 0) {
+    if ((!loading || stale) && !this.#isSettled && messages.length > 0) {
       this.#isSettled = true;
       this.#anchor.showStart(this.#rows.querySelector<HTMLElement>('.divider-unread'));
     }

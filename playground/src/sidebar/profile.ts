@@ -67,8 +67,14 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
         .map((id) => ({ label: `Open another window as ${nameOf(id)}`, icon: 'window' as const, href: addressOf(id) })),
       'separator',
       { label: 'Developer tools', icon: 'code', select: actions.toggleDrawer },
-      { label: 'Sign out', icon: 'leave', select: () => location.assign(location.pathname) },
+      { label: 'Sign out', icon: 'leave', select: signOut },
     ];
+  }
+
+  /** Deletes what is stored of the user; the keys of encryption stay in this browser. */
+  function signOut(): void {
+    const leave = (): void => location.assign(location.pathname);
+    client.forget().then(leave, leave);
   }
   return element;
 }

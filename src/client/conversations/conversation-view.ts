@@ -36,6 +36,7 @@ const LOADING: ConversationSnapshot = Object.freeze({
   hasOlder: false,
   hasNewer: false,
   loading: true,
+  stale: false,
 });
 
 interface ConversationOpener {

@@ -18,6 +18,8 @@ export type InboxEvent =
   | Mark
   /** A page of the list was loaded. The first page replaces the loaded ones. */
   | { kind: 'listed'; conversations: readonly Conversation[]; first: boolean; hasMore: boolean }
+  /** Conversations of an earlier session, none of which is held. */
+  | { kind: 'restored'; conversations: readonly Conversation[]; hasMore: boolean }
   /**
    * A conversation was read from the server.
    * @param asked - true if it was requested: it is newer than the held state, and later events are applied after it
@@ -35,6 +37,12 @@ export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
   switch (event.kind) {
     case 'listed':
       return list(inbox, event);
+    case 'restored':
+      return {
+        ...inbox,
+        conversations: sorted([...inbox.conversations, ...event.conversations]),
+        hasMore: event.hasMore,
+      };
     case 'known':
       return put(inbox, event);
     case 'left':

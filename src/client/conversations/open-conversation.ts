@@ -25,6 +25,8 @@ export interface ConversationSnapshot {
   readonly hasNewer: boolean;
   /** True until the newest page has loaded and while another page loads. */
   readonly loading: boolean;
+  /** True while `messages` are those of an earlier session: shown until the newest page has loaded. */
+  readonly stale: boolean;
   /** `NOT_FOUND` while the user is not a participant; `messages` are those that were loaded before. */
   readonly error?: CommError | undefined;
 }
@@ -51,6 +53,7 @@ export class OpenConversation {
   /** Aborts when the connection is lost: a retry would fail, and no timer may run on. */
   #connection = new AbortController();
   readonly #onClose: () => void;
+  readonly #onRefused: () => void;
   #snapshot: ConversationSnapshot | undefined;
   #show: (snapshot: ConversationSnapshot) => void = () => undefined;
   #error: CommError | undefined;
@@ -60,18 +63,23 @@ export class OpenConversation {
   /** True if the conversation is in the inbox, which shows that the user is a participant. */
   #isKnown = false;
 
-  /** @param onClose - closes the timeline */
+  /**
+   * @param onClose - closes the timeline
+   * @param onRefused - the server says that the user may not read the conversation
+   */
   constructor(
     id: string,
     context: ClientContext,
     parts: ViewParts,
     { timeline, inbox, typing }: SnapshotSources,
     onClose: () => void,
+    onRefused: () => void = () => undefined,
   ) {
     this.#id = id;
     this.#context = context;
     this.#parts = parts;
     this.#onClose = onClose;
+    this.#onRefused = onRefused;
     this.timeline = timeline;
     this.#inbox = inbox;
     this.#typing = typing;
@@ -124,6 +132,7 @@ export class OpenConversation {
     } catch (error) {
       this.#error = error instanceof CommError ? error : new CommError('INTERNAL', 'The conversation did not open');
       this.#ready.reject(error);
+      if (this.#error.code === 'NOT_FOUND' || this.#error.code === 'FORBIDDEN') this.#onRefused();
     } finally {
       this.#opening = false;
       this.#refresh();
@@ -168,7 +177,7 @@ export class OpenConversation {
     if (this.#error?.retryable === false && this.#isKnown && !wasKnown) void this.#open();
     // A later attempt has succeeded.
     if (this.#error?.retryable === true && this.timeline.newest() !== undefined) this.#error = undefined;
-    const { messages, hasOlder, hasNewer, loading, error } = this.timeline.getSnapshot();
+    const { messages, hasOlder, hasNewer, loading, stale, error } = this.timeline.getSnapshot();
     const failed = this.#error ?? error;
     const next: ConversationSnapshot = {
       conversation: this.#inbox.find(this.#id),
@@ -177,6 +186,7 @@ export class OpenConversation {
       hasOlder,
       hasNewer,
       loading: loading || this.#opening,
+      stale,
       ...(failed !== undefined && { error: failed }),
     };
     if (this.#snapshot !== undefined && isSameSnapshot(this.#snapshot, next)) return;

@@ -8,7 +8,7 @@ import { isVolatile } from '../../storage/memory-storage.ts';
 import type { ClientStorage } from '../../storage/resilient-storage.ts';
 import { fields, type Fields } from '../../transport/fields.ts';
 import type { ParsedPush } from '../../transport/parse-push.ts';
-import type { Cipher, Outgoing, QueuedMessage, Secret } from '../cipher.ts';
+import type { Cipher, Outgoing, QueuedMessage, SealedRecords, Secret } from '../cipher.ts';
 import type { ClientContext } from '../context.ts';
 import type { EncryptionOptions } from '../options.ts';
 import type { Encryption } from './encryption.ts';
@@ -321,6 +321,16 @@ export class Engine implements Cipher {
   async search(search: SearchQuery, found: Message[]): Promise<Message[]> {
     const { searchPlaintexts } = await import('./messages/search-plaintexts.ts');
     return searchPlaintexts((await this.#keystores.get()).records, search, found);
+  }
+
+  async sealedRecords(storage: CommStorage): Promise<SealedRecords> {
+    return (await this.#keystores.get()).records.over(storage);
+  }
+
+  forget(): void {
+    this.#userId = undefined;
+    this.#keystores.forget();
+    this.#forgetStored();
   }
 
   async #revertReaction(payload: ReactToMessage): Promise<void> {

@@ -2,6 +2,7 @@ import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import type { LinkPreview } from '../../protocol/link-previews.ts';
 import type { EditMessage, ForwardMessage, Message, MessageRef, ReactToMessage } from '../../protocol/messages.ts';
 import type { Lazy } from '../../lib/lazy.ts';
+import type { Observable } from '../../lib/observable.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import type { Operation, QueuedMessage } from '../outbox/outbox-item.ts';
 import type { FileUploads } from '../outbox/pending-files.ts';
@@ -40,8 +41,8 @@ export interface MessagesClient {
    * in the outbox and is sent in the next session
    */
   send(message: SendOptions, options?: AbortOptions): Promise<Message>;
-  /** Returns the messages that are not stored yet, oldest first. */
-  outbox(): readonly PendingMessage[];
+  /** Returns the messages that are not stored yet, oldest first. Also an observable of them. */
+  readonly outbox: (() => readonly PendingMessage[]) & Observable<readonly PendingMessage[]>;
   /** Sends a failed message again with the same client id. @throws CommError as `send()`; `NOT_FOUND` if there is none */
   retry(clientId: string, options?: AbortOptions): Promise<Message>;
   /** Removes a message from the outbox and the timeline. The server may still store it if it was being sent. */
@@ -86,6 +87,7 @@ const SEND_FIELDS = [
 
 /** Validates, then puts requests into the outbox or asks the history. */
 export class Messages implements MessagesClient {
+  readonly outbox: MessagesClient['outbox'];
   readonly #context: ClientContext;
   readonly #outgoing: OutgoingMessages;
   readonly #reading: Reading;
@@ -96,6 +98,7 @@ export class Messages implements MessagesClient {
     this.#context = context;
     this.#uploads = uploads;
     this.#outgoing = outgoing;
+    this.outbox = Object.assign(() => outgoing.pending(), outgoing.observable);
     this.#reading = reading;
   }
 
@@ -153,10 +156,6 @@ export class Messages implements MessagesClient {
     const ended = held.then(end, end);
     holds.set(conversationId, ended);
     return this.#read(await (await held).answer);
-  }
-
-  outbox(): readonly PendingMessage[] {
-    return this.#outgoing.pending();
   }
 
   async retry(clientId: string, { signal }: AbortOptions = {}): Promise<Message> {

@@ -17,8 +17,15 @@ import {
   type TimelineEvent,
   type TimelineWindow,
 } from './timeline-reducer.ts';
+import type { Segment } from './segments.ts';
 
-const NOTHING: TimelineSnapshot = Object.freeze({ messages: [], hasOlder: false, hasNewer: false, loading: false });
+const NOTHING: TimelineSnapshot = Object.freeze({
+  messages: [],
+  hasOlder: false,
+  hasNewer: false,
+  loading: false,
+  stale: false,
+});
 
 /** Events about stored messages. Applying one twice changes nothing: each carries a state. */
 const REPEATABLE: ReadonlySet<TimelineEvent['kind']> = new Set([
@@ -45,6 +52,7 @@ export class LiveTimeline implements OpenTimeline {
   readonly #context: ClientContext;
   readonly #history: History;
   readonly #onGap: () => void;
+  readonly #keep: (end: Segment) => void;
   readonly #snapshot: ObservableValue<TimelineSnapshot>;
   readonly #loads = new Map<string, Promise<void>>();
   /** Events since the oldest pending load began, which its page may not contain. */
@@ -54,12 +62,22 @@ export class LiveTimeline implements OpenTimeline {
   /** Set while the user is no participant of the conversation. */
   #left: CommError | undefined;
 
-  /** @param onGap - called when an event shows that changes were missed, which has invalidated the timeline */
-  constructor(conversationId: string, context: ClientContext, history: History, onGap: () => void) {
+  /**
+   * @param onGap - called when an event shows that changes were missed, which has invalidated the timeline
+   * @param keep - called with each state of the end of the conversation
+   */
+  constructor(
+    conversationId: string,
+    context: ClientContext,
+    history: History,
+    onGap: () => void,
+    keep: (end: Segment) => void = () => undefined,
+  ) {
     this.#conversationId = conversationId;
     this.#context = context;
     this.#history = history;
     this.#onGap = onGap;
+    this.#keep = keep;
     this.#snapshot = new ObservableValue(NOTHING, context.report);
     this.#timeline = emptyTimeline(conversationId, context.userId());
   }
@@ -80,6 +98,16 @@ export class LiveTimeline implements OpenTimeline {
     this.#take([event]);
   }
 
+  /** Shows the messages of an earlier session until the newest page has loaded. */
+  restore(page: Segment): void {
+    if (this.#left === undefined) this.#reduce([{ kind: 'restored', page }]);
+  }
+
+  /** Hides the messages of an earlier session: the user may not read them any longer. */
+  dropRestored(): void {
+    if (this.#timeline.stale?.isRestored === true) this.#reduce([{ kind: 'unreadable' }]);
+  }
+
   /** Changes were missed and can't be fetched: everything held has to be loaded again. */
   invalidate(): void {
     this.#reduce([{ kind: 'invalidated' }]);
@@ -96,6 +124,7 @@ export class LiveTimeline implements OpenTimeline {
   /** The user is no participant any more: the server sends no changes and rejects reads. */
   leave(): void {
     this.#left = new CommError('NOT_FOUND', 'The user is no longer in this conversation');
+    this.dropRestored();
     this.#reduce([{ kind: 'invalidated' }]);
     this.#publish();
   }
@@ -236,7 +265,10 @@ export class LiveTimeline implements OpenTimeline {
     this.#timeline = events.reduce(reduceTimeline, before.ownId === ownId ? before : { ...before, ownId });
     // Pages loaded after an invalidation contain these events.
     if (this.#timeline.generation !== before.generation) this.#sinceLoad.length = 0;
-    if (this.#timeline !== before) this.#publish();
+    if (this.#timeline === before) return;
+    this.#publish();
+    const end = this.#timeline.live ? this.#timeline.segments.at(-1) : undefined;
+    if (end !== undefined && end !== before.segments.at(-1)) this.#keep(end);
   }
 
   #publish(): void {
@@ -244,7 +276,9 @@ export class LiveTimeline implements OpenTimeline {
     const { messages, hasOlder, hasNewer } = this.#window();
     const loading = this.#loads.size > 0;
     const error = this.#left ?? this.#error;
-    const next: TimelineSnapshot = { messages, hasOlder, hasNewer, loading, ...(error !== undefined && { error }) };
+    const stale = this.#timeline.stale?.isRestored === true;
+    const state = { messages, hasOlder, hasNewer, loading, stale };
+    const next: TimelineSnapshot = { ...state, ...(error !== undefined && { error }) };
     if (isSameSnapshot(held, next)) return;
     Object.freeze(messages);
     this.#snapshot.set(Object.freeze(next));

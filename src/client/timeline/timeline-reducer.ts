@@ -52,6 +52,8 @@ export interface Timeline {
 export interface Stale extends Segment {
   /** True if it reached the end: it is replaced by the newest page. Otherwise the same stretch is loaded again. */
   readonly atEnd: boolean;
+  /** True if it comes from an earlier session. */
+  readonly isRestored?: boolean | undefined;
 }
 
 /** Everything that changes a timeline. */
@@ -63,6 +65,8 @@ export type TimelineEvent =
    * the others were requested by the user.
    */
   | { kind: 'loaded'; from: 'newest' | 'older' | 'newer' | 'around' | 'again'; page: Page; atEnd: boolean }
+  /** The end of the conversation as an earlier session has stored it. No effect once anything is loaded. */
+  | { kind: 'restored'; page: Segment }
   | { kind: 'pending'; message: Message }
   | { kind: 'failed' | 'retried' | 'discarded'; clientId: string }
   /** The server has stored the message; the push adds it to a segment. */
@@ -102,12 +106,14 @@ export interface TimelineWindow {
 export function windowOf(timeline: Timeline): TimelineWindow {
   const { stale, pending } = timeline;
   const segment = stale ?? timeline.segments[timeline.shown];
-  if (segment === undefined) return { ...EMPTY_WINDOW, messages: pending };
+  // Whether messages precede the pending ones is not known.
+  if (segment === undefined) return { ...EMPTY_WINDOW, messages: pending, hasOlder: pending.length > 0 };
   const atEnd = stale?.atEnd ?? showsEnd(timeline);
   return {
     messages: atEnd && pending.length > 0 ? [...segment.messages, ...pending] : segment.messages,
     hasOlder: segment.hasOlder,
-    hasNewer: !atEnd || stale !== undefined,
+    // As while disconnected: what was sent since is not known.
+    hasNewer: !atEnd || (stale !== undefined && stale.isRestored !== true),
   };
 }
 
@@ -166,6 +172,8 @@ export function reduceTimeline(timeline: Timeline, event: TimelineEvent): Timeli
     case 'read':
     case 'status':
       return amendAll(remember(timeline, event), (held) => marked(held, event, timeline.ownId));
+    case 'restored':
+      return restore(timeline, event.page);
     case 'pending':
       return has(timeline, event.message) ? timeline : { ...timeline, pending: [...timeline.pending, event.message] };
     case 'failed':
@@ -279,6 +287,15 @@ function invalidate(timeline: Timeline): Timeline {
   const isEmpty = shown === undefined || shown.messages.length === 0;
   const stale = timeline.stale ?? (isEmpty ? undefined : { ...shown, atEnd: showsEnd(timeline) });
   return { ...timeline, segments: [], shown: 0, live: false, stale, generation: timeline.generation + 1 };
+}
+
+/** Shows the messages of an earlier session until the newest page has loaded. */
+function restore(timeline: Timeline, page: Segment): Timeline {
+  const { segments, stale, generation } = timeline;
+  if (segments.length > 0 || stale !== undefined || generation > 0) return timeline;
+  const stored = new Set(page.messages.map((each) => ownClientId(timeline, each)));
+  const pending = timeline.pending.filter(({ clientId }) => !stored.has(clientId));
+  return { ...timeline, pending, stale: { ...page, atEnd: true, isRestored: true } };
 }
 
 /** Merges a page into the segments and decides what is shown. */

@@ -2,7 +2,7 @@ import { isRetryable, retry } from '../../lib/retry.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { Change, Mark } from '../changes.ts';
 import type { ClientContext } from '../context.ts';
-import type { OpenTimeline } from '../ports.ts';
+import type { OfflineReading, OpenTimeline } from '../ports.ts';
 import type { History } from './history.ts';
 import { LiveTimeline } from './live-timeline.ts';
 import type { TimelineEvent } from './timeline-reducer.ts';
@@ -11,12 +11,20 @@ import type { TimelineEvent } from './timeline-reducer.ts';
 export class TimelineRegistry {
   readonly #context: ClientContext;
   readonly #history: History;
+  readonly #offline: OfflineReading | undefined;
   readonly #pending: (conversationId: string) => readonly Message[];
   readonly #open = new Map<string, LiveTimeline>();
   /** The load of each conversation, with its retries. */
   readonly #loads = new Map<string, AbortController>();
 
-  constructor(context: ClientContext, history: History, pending: (conversationId: string) => readonly Message[]) {
+  /** @param offline - the messages of earlier sessions */
+  constructor(
+    context: ClientContext,
+    history: History,
+    pending: (conversationId: string) => readonly Message[],
+    offline?: OfflineReading,
+  ) {
+    this.#offline = offline;
     this.#context = context;
     this.#history = history;
     this.#pending = pending;
@@ -26,11 +34,16 @@ export class TimelineRegistry {
   open(conversationId: string): OpenTimeline {
     const held = this.#open.get(conversationId);
     if (held !== undefined) return held;
-    const timeline = new LiveTimeline(conversationId, this.#context, this.#history, () =>
-      this.#loadNewest(conversationId),
+    const timeline = new LiveTimeline(
+      conversationId,
+      this.#context,
+      this.#history,
+      () => this.#loadNewest(conversationId),
+      (end) => this.#offline?.keepPage(conversationId, end),
     );
     this.#open.set(conversationId, timeline);
     for (const message of this.#pending(conversationId)) timeline.apply({ kind: 'pending', message });
+    void this.#offline?.page(conversationId).then((page) => page && timeline.restore(page));
     return timeline;
   }
 
@@ -74,6 +87,11 @@ export class TimelineRegistry {
   /** The user is no participant of the conversation any more. */
   left(conversationId: string): void {
     this.#open.get(conversationId)?.leave();
+  }
+
+  /** The server has refused to open the conversation. */
+  refused(conversationId: string): void {
+    this.#open.get(conversationId)?.dropRestored();
   }
 
   /** The user is a participant of the conversation. If they had left it, the timeline is loaded again. */

@@ -21,6 +21,8 @@ export const HANDLERS = {
   'message:delete': messages.onMessageDelete,
   'message:forward': messages.onMessageForward,
   'thread:read': threads.onThreadRead,
+  'message:pin': messages.onMessagePin,
+  'message:report': messages.onMessageReport,
   'typing:start': presence.onTypingStart,
   'typing:stop': presence.onTypingStop,
   'presence:update': presence.onPresenceUpdate,

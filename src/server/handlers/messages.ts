@@ -36,6 +36,17 @@ export const onMessageReact = defineHandler('message:react', ({ caller, services
   services.messages.react(caller, request),
 );
 
+/** Handles `message:pin`: pins a message or ends that. */
+export const onMessagePin = defineHandler('message:pin', ({ caller, services }, request) =>
+  services.messages.pin(caller, request),
+);
+
+/** Handles `message:report`: stores a report. */
+export const onMessageReport = defineHandler('message:report', async ({ caller, services }, request) => {
+  await services.reports.report(caller, request);
+  return null;
+});
+
 /** Handles `message:read`: advances the caller's read marker. */
 export const onMessageRead = defineHandler('message:read', ({ caller, services }, request) =>
   services.receipts.read(caller, request),

@@ -6,6 +6,7 @@ import type { ServerCore } from '../server-core.ts';
 import { answerFor, jsonAnswerFor } from '../services/chat/file-names.ts';
 import type { RestDispatcher, RestRequest, RestResponse } from './rest-request.ts';
 import { handleFileRoute, matchFileRoute } from './file-routes.ts';
+import { documentResponse, matchDocument } from './document-routes.ts';
 import { REST_HANDLERS } from './route-handlers.ts';
 import { matchRoute } from './match-route.ts';
 
@@ -30,6 +31,8 @@ export function createRestDispatcher(core: ServerCore, identify: Identify): Rest
 
 async function dispatch(core: ServerCore, identify: Identify, request: RestRequest): Promise<RestResponse> {
   const { method, url, headers } = request;
+  const document = matchDocument(method, url.pathname, core.config.restPath);
+  if (document !== undefined) return await documentResponse(core, request, document);
   const fileRoute = matchFileRoute(url.pathname, core.config.restPath);
   const route = matchRoute(method, url.pathname, core.config.restPath);
   if (route === undefined && fileRoute === undefined) throw new CommError('NOT_FOUND', 'Not found');

@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { ResolvedConfig } from '../config.ts';
+import type { ServerHooks } from '../hooks.ts';
 import type { Store } from '../store/store.ts';
 import type { ServerLimits } from './limits/server-limits.ts';
 import type { UserBudgets } from './limits/user-budgets.ts';
@@ -17,6 +18,8 @@ export interface ServiceDeps {
   readonly limits: Readonly<ServerLimits>;
   readonly budgets: UserBudgets;
   readonly contacts: ContactPolicy;
+  /** Filled in when the app configures the core: read each hook when it is called. */
+  readonly hooks: Readonly<ServerHooks>;
   readonly logger: Logger;
   readonly presence: PresenceReader;
   readonly profiles: ProfileResolver;

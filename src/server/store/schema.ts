@@ -101,6 +101,14 @@ export interface MessagesTable {
   thread: string | null;
   /** JSON array of user ids. */
   mentions: string | null;
+  /** JSON object of the app. */
+  metadata: string | null;
+  /** User who pinned the message, when, and the conversation's `rev` then; null if it isn't pinned. */
+  pinned_by: string | null;
+  pinned_at: Time | null;
+  pinned_rev: number | null;
+  /** Null for tombstones of earlier versions, which only senders could make. */
+  deleted_by: string | null;
 }
 
 /** Receipts per message, as LumenJS writes and reads them. */
@@ -184,6 +192,28 @@ export interface IdempotencyKeysTable {
   /** Position among the user's keys. */
   place: number;
   applied_at: Time;
+}
+
+/** Reports about messages. */
+export interface ReportsTable {
+  id: Generated<number>;
+  conversation_id: string;
+  /** Id on the wire. */
+  message_id: string;
+  /** Sender of the message. */
+  sender_id: string;
+  reporter_id: string;
+  reason: string;
+  comment: string | null;
+  /** JSON of the message as the server had it at the time of the report. */
+  message: string;
+  /** Text of an encrypted message, as the reporter claims it. */
+  content: string | null;
+  created_at: Time;
+  /** Null while the report is open. */
+  resolved_at: Time | null;
+  resolved_by: string | null;
+  resolution: string | null;
 }
 
 /** Calls that have not ended, and ended ones without a log message. */
@@ -309,6 +339,7 @@ export interface Tables {
   comm_departures: DeparturesTable;
   comm_applied: IdempotencyKeysTable;
   comm_calls: CallsTable;
+  comm_reports: ReportsTable;
   comm_profiles: ProfilesTable;
   comm_profile_words: ProfileWordsTable;
   comm_blocks: BlocksTable;

@@ -3,7 +3,16 @@ import { CommClient } from '../../../src/client/comm-client.ts';
 import { memoryStorage } from '../../../src/storage/memory-storage.ts';
 
 /** The parts of the app under test. Each is an element with the attribute `data-part`, and shows one hook's value. */
-export type Part = 'connection' | 'inbox' | 'messages' | 'count' | 'typing' | 'presence' | 'profile' | 'names';
+export type Part =
+  | 'connection'
+  | 'inbox'
+  | 'messages'
+  | 'count'
+  | 'typing'
+  | 'presence'
+  | 'outbox'
+  | 'profile'
+  | 'names';
 
 /** An app that shows one conversation of a client. */
 export interface App {
@@ -17,7 +26,8 @@ export interface Binding {
   readonly name: string;
   /**
    * Mounts the app: the status of the connection, the number of conversations in the inbox or `loading`, the texts of the
-   * messages or `loading` or `none`, and by selectors the number of messages, who is typing, whether Bob is online, and Bob's name by one user and by a list. A
+   * messages or `loading` or `none`, the texts of unsent messages, and by selectors the number of messages, who is typing,
+   * whether Bob is online, and Bob's name by one user and by a list. A
    * button sends `Hello`.
    *
    * @param rendered - called by the part that shows the number of messages each time it renders
@@ -125,6 +135,22 @@ export function describeBinding(binding: Binding): void {
       expect(await received).toBe('Hello');
       await shows('messages', 'Hello');
       await expect.poll(() => alice.messages.outbox()).toEqual([]);
+      app.unmount();
+    });
+
+    test('shows what waits in the outbox until it is sent', async () => {
+      const { alice, bob, id } = await chat();
+      const app = mount(alice, id);
+      await shows('messages', '');
+      await shows('outbox', '');
+      await alice.disconnect();
+      const sending = alice.messages.send({ conversationId: id, content: 'Waits' });
+      await shows('outbox', 'Waits');
+      const received = new Promise<string>((resolve) => bob.once('message:new', ({ content }) => resolve(content)));
+      await alice.connect();
+      await sending;
+      expect(await received).toBe('Waits');
+      await shows('outbox', '');
       app.unmount();
     });
 

@@ -4,6 +4,7 @@ import {
   ConnectionController,
   ConversationController,
   InboxController,
+  OutboxController,
   PresenceController,
   UserController,
   UsersController,
@@ -24,6 +25,7 @@ class ChatApp extends Element {
   readonly #connection: ConnectionController<string>;
   readonly #inbox: InboxController;
   readonly #conversation: ConversationController;
+  readonly #outbox: OutboxController<string>;
   readonly #typing: TypingController;
   readonly #presence: PresenceController;
   readonly #profile: UserController;
@@ -36,6 +38,7 @@ class ChatApp extends Element {
     this.#connection = new ConnectionController(this, client, ({ status }) => status);
     this.#inbox = new InboxController(this, client);
     this.#conversation = new ConversationController(this, client, id);
+    this.#outbox = new OutboxController(this, client, (messages) => messages.map(({ content }) => content).join('|'));
     this.#typing = new TypingController(this, client, id);
     this.#presence = new PresenceController(this, client, [this.#bob]);
     this.#profile = new UserController(this, client, this.#bob);
@@ -53,7 +56,7 @@ class ChatApp extends Element {
     return html`
       ${part('connection', this.#connection.value)} ${part('inbox', loading ? 'loading' : String(conversations.length))}
       ${part('messages', this.#conversation.id === undefined ? 'none' : isLoading ? 'loading' : texts)}
-      ${part('typing', this.#typing.value.join())}
+      ${part('outbox', this.#outbox.value)} ${part('typing', this.#typing.value.join())}
       ${part('presence', this.#presence.value.get(this.#bob)?.status ?? 'unknown')}
       ${part('profile', this.#profile.value?.displayName ?? 'unknown')}
       ${part('names', [...this.#users.value.values()].map(({ displayName }) => displayName).join())}

@@ -7,6 +7,7 @@ import {
   useConnection,
   useConversation,
   useInbox,
+  useOutbox,
   usePresence,
   useUser,
   useUsers,
@@ -45,6 +46,13 @@ function Messages({ id }: Properties): ReactElement {
   );
 }
 
+function Outbox(): ReactElement {
+  return part(
+    'outbox',
+    useOutbox((messages) => messages.map(({ content }) => content).join('|')),
+  );
+}
+
 function Count({ id, rendered }: Properties): ReactElement {
   const count = useConversation(id, ({ messages }) => messages.length);
   rendered();
@@ -66,7 +74,7 @@ function People({ id }: Properties): ReactElement {
 }
 
 function app(client: CommClient, properties: Properties): ReactElement {
-  const parts = [Connection, Inbox, Messages, Count, People].map((each) =>
+  const parts = [Connection, Inbox, Messages, Count, People, Outbox].map((each) =>
     createElement(each, { ...properties, key: each.name }),
   );
   return createElement(StrictMode, {}, createElement(CommProvider, { client }, ...parts));

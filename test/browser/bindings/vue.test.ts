@@ -5,6 +5,7 @@ import {
   useConnection,
   useConversation,
   useInbox,
+  useOutbox,
   usePresence,
   useUser,
   useUsers,
@@ -38,6 +39,11 @@ const Messages = defineComponent({
       ]);
     };
   },
+});
+
+const Outbox = defineComponent(() => {
+  const texts = useOutbox((messages) => messages.map(({ content }) => content).join('|'));
+  return () => part('outbox', texts.value);
 });
 
 const Count = defineComponent({
@@ -77,7 +83,7 @@ const vue: Binding = {
   mount(target, client, id, rendered) {
     const shown = shallowRef(id);
     const app = createApp(() =>
-      [Connection, Inbox, Messages, Count, People].map((each) => h(each, { id: shown.value, rendered })),
+      [Connection, Inbox, Messages, Count, People, Outbox].map((each) => h(each, { id: shown.value, rendered })),
     );
     app.use(createComm(client));
     app.mount(target);

@@ -64,6 +64,15 @@ describe('no request scans a whole table', () => {
     },
     'answer by its client id': () => chat.say('ada', conversationId, 'and', { replyTo: 'c-2' }),
     'edit once more': () => chat.messages.edit(caller('ada'), { ...ref(), content: 'edited', clientId: 'change-1' }),
+    pin: () => chat.messages.pin(caller('ada'), { ...ref(), pinned: true }),
+    'list pins': () => chat.history.pinned('ada', conversationId, {}),
+    unpin: () => chat.messages.pin(caller('ada'), { ...ref(), pinned: false }),
+    'report, list and resolve': async () => {
+      await chat.reports.report(caller('bob'), { ...ref(), reason: 'spam' });
+      await chat.reports.list();
+      await chat.reports.list({ state: 'all' });
+      await chat.reports.resolve('1', { by: 'mod' });
+    },
     react: () => chat.messages.react(caller('ada'), { ...ref(), emoji: '👍', clientId: 'change-2' }),
     'forget what was changed': () =>
       chat.store.write(() =>

@@ -78,6 +78,7 @@ describe('REST routes', () => {
     getConversation: (id) => `GET /conversations/${id}`,
     listMembers: (id) => `GET /conversations/${id}/members`,
     listMessages: (id) => `GET /conversations/${id}/messages?limit=10`,
+    listPinned: (id) => `GET /conversations/${id}/pinned?limit=10`,
     listChanges: (id) => `GET /conversations/${id}/changes?after=0`,
     searchMessages: () => 'GET /messages/search?q=hello',
     getMessage: (_, message) => `GET /messages/${message}`,

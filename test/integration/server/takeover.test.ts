@@ -64,6 +64,7 @@ describe('a database created by LumenJS', () => {
     db.exec('ALTER TABLE comm_mailbox DROP COLUMN session_id');
     db.exec('DROP TRIGGER comm_file_message_deleted; DROP TABLE comm_file_references');
     db.exec('DROP TABLE comm_files; DROP TABLE comm_file_secret; DROP TABLE comm_calls');
+    db.exec('DROP INDEX comm_messages_pinned; DROP TABLE comm_reports');
     db.exec('DROP TABLE comm_profiles; DROP TABLE comm_profile_words; DROP TABLE comm_blocks');
     db.exec('DROP INDEX comm_participants_active; DROP TRIGGER comm_participant_active');
     for (const change of ['active', 'created', 'deleted']) db.exec(`DROP TRIGGER comm_conversation_${change}`);

@@ -33,6 +33,7 @@ test.each<[title: string, object: object, names: readonly string[]]>([
       'disconnect',
       'encryption',
       'files',
+      'forget',
       'guarantees',
       'messages',
       'off',

@@ -1,5 +1,6 @@
 import { toBase64 } from '../../../lib/base64.ts';
 import { decodeUtf8, encodeUtf8 } from '../../../lib/bytes.ts';
+import type { Json, JsonObject } from '../../../protocol/metadata.ts';
 import { decodeKey } from './envelope.ts';
 
 /** P: the plaintext of an envelope, before padding. */
@@ -76,13 +77,6 @@ export interface SenderKeyDistribution {
 export interface SenderKeyRequest {
   readonly cid: string;
   readonly chainId: number;
-}
-
-/** A JSON value. */
-type Json = null | boolean | number | string | readonly Json[] | JsonObject;
-/** A JSON object. `undefined` values are left out. */
-export interface JsonObject {
-  readonly [key: string]: Json | undefined;
 }
 
 const VERSION = 1;

@@ -1,3 +1,5 @@
+import { MessagePolicy } from '../moderation/message-policy.ts';
+import { ReportService } from '../moderation/report-service.ts';
 import { ConversationService } from './conversation-service.ts';
 import type { ServiceDeps } from '../service-deps.ts';
 import { HistoryService } from './history-service.ts';
@@ -12,6 +14,7 @@ import { ThreadService } from './thread-service.ts';
 export interface ChatServices {
   readonly sending: SendService;
   readonly messages: MessageService;
+  readonly reports: ReportService;
   readonly receipts: ReceiptService;
   readonly history: HistoryService;
   readonly conversations: ConversationService;
@@ -23,9 +26,11 @@ export interface ChatServices {
 /** Constructs the chat services. */
 export function createChatServices(deps: ServiceDeps): ChatServices {
   const conversations = new ConversationService(deps);
+  const policy = new MessagePolicy(deps);
   return {
-    sending: new SendService(deps),
-    messages: new MessageService(deps),
+    sending: new SendService(deps, policy),
+    messages: new MessageService(deps, policy),
+    reports: new ReportService(deps),
     receipts: new ReceiptService(deps),
     history: new HistoryService(deps),
     conversations,

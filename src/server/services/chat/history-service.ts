@@ -1,9 +1,10 @@
 import { LIMITS } from '../../../protocol/limits.ts';
 import type { Message, MessagePage } from '../../../protocol/messages.ts';
-import type { ListMessagesQuery, SearchQuery } from '../../../protocol/rest.ts';
+import type { ListMessagesQuery, ListPinnedQuery, SearchQuery } from '../../../protocol/rest.ts';
 import { pageAfter, pageBefore, seqAtTime, type HistoryPage, type Timeline } from '../../store/queries/history.ts';
 import { markersFrom, membershipOf } from '../../store/queries/members.ts';
 import { findMessage } from '../../store/queries/messages.ts';
+import { pinnedRows } from '../../store/queries/moderation/pins.ts';
 import { countWritten, type PageSize } from '../../store/queries/page-size.ts';
 import { rowIdOf, wireId } from '../../store/queries/rows.ts';
 import { conversationCountOf } from '../../store/queries/users.ts';
@@ -84,6 +85,25 @@ export class HistoryService {
       return yield* older(timeline, seq, size);
     });
     return { messages: `[${messages.join(',')}]`, hasMore };
+  }
+
+  /**
+   * Returns pinned messages of a conversation, the newest pin first. The page ends before its limit if the messages are large;
+   * `hasMore` then is true.
+   *
+   * @throws CommError `NOT_FOUND`
+   */
+  async pinned(
+    reader: Reader,
+    conversationId: string,
+    { limit: asked, offset = 0 }: ListPinnedQuery,
+  ): Promise<MessagePage> {
+    const size = { limit: this.#limit(asked), bytes: this.#deps.limits.restAnswerBytes };
+    return await this.#deps.store.read(function* (): Work<MessagePage> {
+      yield* requireReadAccess(reader, conversationId);
+      const { rows, hasMore } = yield* pinnedRows(conversationId, offset, size);
+      return cutToSize(yield* mapMessages(rows), hasMore, size);
+    });
   }
 
   /** Returns the messages of {@link searchPage}. */

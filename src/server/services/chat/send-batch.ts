@@ -18,6 +18,7 @@ import { addMentions } from '../../store/queries/threads/mentions.ts';
 import { addReply, storeThread, threadOf, type Thread } from '../../store/queries/threads/threads.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { checkRecipient } from '../e2ee/check-envelope.ts';
+import { writeMetadata } from './metadata.ts';
 import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
 import { requireMentioned } from './check-mentions.ts';
 
@@ -285,7 +286,7 @@ function rejectionOf(error: unknown): SendOutcome {
 }
 
 function columnsOf(request: SendMessage, replyTo: string | undefined): ChosenColumns {
-  const { content, type, envelope, linkPreview, clientId, mentions = [] } = request;
+  const { content, type, envelope, linkPreview, metadata, clientId, mentions = [] } = request;
   return {
     content: envelope === undefined ? content : JSON.stringify(envelope),
     type,
@@ -295,6 +296,7 @@ function columnsOf(request: SendMessage, replyTo: string | undefined): ChosenCol
     client_id: clientId ?? null,
     link_preview: linkPreview === undefined ? null : JSON.stringify(linkPreview),
     mentions: mentions.length === 0 ? null : JSON.stringify(mentions),
+    metadata: writeMetadata(metadata),
   };
 }
 

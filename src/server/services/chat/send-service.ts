@@ -15,6 +15,8 @@ import { attachableFiles } from '../files/attachable-files.ts';
 import { isServerWritten, messageFor } from './message-access.ts';
 import { checkMessage } from './check-message.ts';
 import { readsCaptions, withoutFileName } from './file-names.ts';
+import { writeMetadata } from './metadata.ts';
+import type { MessagePolicy } from '../moderation/message-policy.ts';
 import type { Caller } from '../ports.ts';
 import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
 import { pushStatuses } from './push-statuses.ts';
@@ -59,9 +61,12 @@ export interface ServerMessage {
 /** Stores new messages, acknowledges them and pushes them in the order of their `seq`. */
 export class SendService {
   readonly #deps: ServiceDeps;
+  readonly #policy: MessagePolicy;
 
-  constructor(deps: ServiceDeps) {
+  /** @param policy - decides about messages before they are stored */
+  constructor(deps: ServiceDeps, policy: MessagePolicy) {
     this.#deps = deps;
+    this.#policy = policy;
   }
 
   /**
@@ -97,9 +102,12 @@ export class SendService {
     }
     const sending = Array.from(conversations, async ([conversationId, places]) => {
       const wanted = places.flatMap((place) => requests[place] ?? []);
-      const batches = batchesOf(readsCaptions(caller) ? wanted : wanted.map(withoutFileName));
-      // All are queued now, so that they are stored before what is sent later.
-      const settled = (await Promise.all(batches.map((batch) => this.#sendInto(conversationId, caller, batch)))).flat();
+      const normalized = readsCaptions(caller) ? wanted : wanted.map(withoutFileName);
+      const settled = await this.#policy.send(caller, conversationId, normalized, async (accepted) => {
+        // All are queued now, so that they are stored before what is sent later.
+        const batches = batchesOf(accepted).map((batch) => this.#sendInto(conversationId, caller, batch));
+        return (await Promise.all(batches)).flat();
+      });
       for (const [index, place] of places.entries()) {
         const result = settled[index];
         if (result !== undefined) results[place] = result;
@@ -143,6 +151,15 @@ export class SendService {
 
   /** Sends a copy of a message to another conversation. Idempotent if the request has a client id. */
   async forward(caller: Caller, request: ForwardMessage): Promise<Message> {
+    return await this.#policy.forward(caller, request, (reviewed) => this.#forward(caller, request, reviewed));
+  }
+
+  /** @param reviewed - replaces what the original has */
+  async #forward(
+    caller: Caller,
+    request: ForwardMessage,
+    reviewed: Pick<SendMessage, 'content' | 'metadata'> | undefined,
+  ): Promise<Message> {
     const { userId: senderId } = caller;
     const { budgets, broadcaster, store } = this.#deps;
     const { messageId, fromConversationId, toConversationId: conversationId, clientId } = request;
@@ -151,22 +168,29 @@ export class SendService {
       const facts = yield* senderFacts({ conversationId, senderId }, clientId === undefined ? [] : [clientId]);
       const known = clientId === undefined ? undefined : facts.own.get(clientId);
       if (known !== undefined) return alone(yield* knownMessage(known, conversationId, facts.isMember), false);
-      const original = yield* messageFor(senderId, { conversationId: fromConversationId, messageId });
+      const original = yield* messageFor(senderId, { conversationId: fromConversationId, messageId }, 'forward');
       if (original.deleted_at !== null) throw conflict('The message is deleted');
       if (original.encrypted !== 0) throw invalid('The server cannot forward an encrypted message');
       if (isServerWritten(original)) throw invalid('A message written by the server cannot be forwarded');
       const draft: Draft = {
         conversationId,
         senderId,
-        content: original.content,
+        content: reviewed?.content ?? original.content,
+        metadata: (reviewed === undefined ? original.metadata : writeMetadata(reviewed.metadata)) ?? undefined,
         type: original.type,
         attachment: original.attachment ?? undefined,
-        linkPreview: original.link_preview ?? undefined,
+        linkPreview:
+          (reviewed?.content ?? original.content) === original.content
+            ? (original.link_preview ?? undefined)
+            : undefined,
         encrypted: false,
         clientId,
         forwardedFrom: { conversationId: fromConversationId, messageId: wireId(original) },
       };
-      budgets.chargeStoredBytes(caller, Buffer.byteLength(draft.content + (draft.attachment ?? '')));
+      budgets.chargeStoredBytes(
+        caller,
+        Buffer.byteLength(draft.content + (draft.attachment ?? '') + (draft.metadata ?? '')),
+      );
       if (!facts.isMember) throw notFound();
       if (facts.isBlocked) throw mayNotContact();
       return yield* append(draft);

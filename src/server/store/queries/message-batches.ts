@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely';
+import { UNCHANGED } from './messages.ts';
 import { rowIdOf, type MessageRow } from './rows.ts';
 import { listed, query, statement, type Params } from '../engine/statement.ts';
 import { all, type Work } from '../engine/work.ts';
@@ -52,6 +53,7 @@ const CHOSEN = [
   'encrypted',
   'client_id',
   'link_preview',
+  'metadata',
   'mentions',
   'thread_id',
   'side',
@@ -132,7 +134,7 @@ export function* messagesByIds(messageIds: readonly string[]): Work<Map<string, 
 /** The columns of a new message that its sender chose. */
 export type ChosenColumns = Pick<
   MessageRow,
-  'content' | 'type' | 'reply_to' | 'attachment' | 'encrypted' | 'client_id' | 'link_preview' | 'mentions'
+  'content' | 'type' | 'reply_to' | 'attachment' | 'encrypted' | 'client_id' | 'link_preview' | 'metadata' | 'mentions'
 >;
 
 /** The columns of a new message, with its places in the main timeline and in its thread. */
@@ -171,18 +173,16 @@ export function* insertMessages(batch: NewMessages): Work<MessageRow[]> {
     if (id === undefined) throw new Error('INSERT returned no id');
     return {
       ...message,
+      ...UNCHANGED,
       id,
       conversation_id: conversationId,
       sender_id: senderId,
       created_at: createdAt,
-      updated_at: null,
       seq: place,
       rev: rev + index + 1,
       public_id: null,
-      deleted_at: null,
       forwarded_from_conversation_id: null,
       forwarded_from_message_id: null,
-      reaction_envelopes: null,
       thread: null,
     };
   });

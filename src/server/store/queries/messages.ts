@@ -31,6 +31,10 @@ export const MESSAGE_COLUMNS = [
   'messages.thread_seq',
   'messages.thread',
   'messages.mentions',
+  'messages.metadata',
+  'messages.pinned_by',
+  'messages.pinned_at',
+  'messages.deleted_by',
 ] as const;
 
 /** Every row has `seq` and `rev`, set by the server, a migration or a trigger. */
@@ -74,6 +78,8 @@ export interface NewMessage {
   readonly forwardedFrom?: ForwardedFrom | undefined;
   /** JSON. */
   readonly linkPreview?: string | undefined;
+  /** JSON. */
+  readonly metadata?: string | undefined;
   readonly createdAt: string;
   readonly seq: number;
   readonly rev: number;
@@ -81,17 +87,18 @@ export interface NewMessage {
   readonly sideSeq: number;
 }
 
-/** The columns that a new message of the server doesn't have. */
-const LATER = {
+/** Columns that only changes set. */
+export const UNCHANGED = {
   updated_at: null,
   deleted_at: null,
   reaction_envelopes: null,
-  thread_id: null,
-  side: 0,
-  thread_seq: null,
-  thread: null,
-  mentions: null,
+  pinned_by: null,
+  pinned_at: null,
+  deleted_by: null,
 } as const;
+
+/** The columns that a new message of the server doesn't have. */
+const LATER = { ...UNCHANGED, thread_id: null, side: 0, thread_seq: null, thread: null, mentions: null } as const;
 
 const insert = statement((p: Params<Omit<MessageRow, keyof typeof LATER | 'id'>>) =>
   query
@@ -116,6 +123,7 @@ const insert = statement((p: Params<Omit<MessageRow, keyof typeof LATER | 'id'>>
       forwarded_from_conversation_id: p.forwarded_from_conversation_id,
       forwarded_from_message_id: p.forwarded_from_message_id,
       link_preview: p.link_preview,
+      metadata: p.metadata,
       side_seq: p.side_seq,
     })
     .returning('id'),
@@ -139,6 +147,7 @@ export function* insertMessage(message: NewMessage): Work<MessageRow> {
     forwarded_from_conversation_id: message.forwardedFrom?.conversationId ?? null,
     forwarded_from_message_id: message.forwardedFrom?.messageId ?? null,
     link_preview: message.linkPreview ?? null,
+    metadata: message.metadata ?? null,
     side_seq: message.sideSeq,
   };
   const row = yield* first(insert(values));

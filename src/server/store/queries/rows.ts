@@ -1,4 +1,5 @@
 import { linkPreviewSchema } from '../../../protocol/link-previews.ts';
+import { metadataSchema } from '../../../protocol/common-schemas.ts';
 import * as v from 'valibot';
 import { type Participant } from '../../../protocol/conversations.ts';
 import { envelopeSchema, type EncryptedEnvelope } from '../../../protocol/encryption.ts';
@@ -34,6 +35,10 @@ export interface MessageRow {
   thread_seq: number | null;
   thread: string | null;
   mentions: string | null;
+  metadata: string | null;
+  pinned_by: string | null;
+  pinned_at: string | null;
+  deleted_by: string | null;
 }
 
 /** A {@link MessageRow} as an array, in the order of `MESSAGE_COLUMNS`, with its stored size where it was asked for. */
@@ -63,6 +68,10 @@ export type MessageTuple = [
   threadSeq: number | null,
   thread: string | null,
   mentions: string | null,
+  metadata: string | null,
+  pinnedBy: string | null,
+  pinnedAt: string | null,
+  deletedBy: string | null,
   bytes?: number,
 ];
 
@@ -173,7 +182,15 @@ export function toMessage(row: MessageRow, { status, readBy, reactions }: Messag
   }
   if (row.side === 0 && row.side_seq > 0) message.timelineSeq = row.seq - row.side_seq;
   if (row.thread !== null) message.thread = JSON.parse(row.thread) as ThreadSummary;
+  if (row.metadata !== null && !deleted) {
+    const metadata = parsed(metadataSchema, row.metadata);
+    if (metadata !== undefined) message.metadata = metadata;
+  }
+  if (row.pinned_by !== null && row.pinned_at !== null) {
+    message.pinned = { by: row.pinned_by, at: isoTime(row.pinned_at) };
+  }
   if (row.deleted_at !== null) message.deletedAt = isoTime(row.deleted_at);
+  if (deleted && row.deleted_by !== null) message.deletedBy = row.deleted_by;
   return message;
 }
 
@@ -225,6 +242,10 @@ export function messageJson(row: MessageTuple, { status, readBy, reactions }: Me
     threadSeq,
     thread,
     mentions,
+    metadata,
+    pinnedBy,
+    pinnedAt,
+    deletedBy,
   ] = row;
   const deleted = deletedAt !== null;
   const envelope = encrypted !== 0 && content !== '' ? parsed(envelopeSchema, content) : undefined;
@@ -257,7 +278,12 @@ export function messageJson(row: MessageTuple, { status, readBy, reactions }: Me
   }
   if (side === 0 && sideSeq > 0) json += `,"timelineSeq":${seq - sideSeq}`;
   if (thread !== null) json += `,"thread":${thread}`;
+  if (metadata !== null && !deleted) json += field('metadata', parsed(metadataSchema, metadata));
+  if (pinnedBy !== null && pinnedAt !== null) {
+    json += `,"pinned":{"by":${quote(pinnedBy)},"at":${quote(isoTime(pinnedAt))}}`;
+  }
   if (deletedAt !== null) json += `,"deletedAt":${quote(isoTime(deletedAt))}`;
+  if (deleted && deletedBy !== null) json += `,"deletedBy":${quote(deletedBy)}`;
   return `${json}}`;
 }
 

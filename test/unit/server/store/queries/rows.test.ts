@@ -33,6 +33,10 @@ const row: MessageRow = {
   thread_seq: null,
   thread: null,
   mentions: null,
+  metadata: null,
+  pinned_by: null,
+  pinned_at: null,
+  deleted_by: null,
 };
 const context = { status: 'sent' as const, readBy: [], reactions: [] };
 const message = (changes: Partial<MessageRow> = {}) => toMessage({ ...row, ...changes }, context);
