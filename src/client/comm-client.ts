@@ -157,10 +157,7 @@ export class CommClient {
     const messages = new Messages(context, outgoing, reader, uploads);
     const calls = lazyCallManager(context, resolved.calls);
     const typingClient = createTypingClient(typing);
-    const users = lazy(async () => {
-      const { UserDirectory } = await import('./users/user-directory.ts');
-      return new UserDirectory(context, (id) => reader.current?.inbox.participant(id));
-    });
+    const users = lazy(async () => (await connected()).createUserDirectory(context, reader));
     const blockedUsers = async () => (await users()).followBlocked();
     const views = new ConversationViews(context, { messages, typing: typingClient, sync, blockedUsers }, reader);
     const parts: ClientParts = {

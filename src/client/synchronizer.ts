@@ -22,7 +22,7 @@ export class Synchronizer implements ConnectionHandler {
   }
 
   async resync(isCurrent: () => boolean): Promise<void> {
-    const { server, requester, sync, presence, outbox, reader, users } = this.#parts;
+    const { server, requester, sync, presence, outbox, reader } = this.#parts;
     const { userId } = server;
     await requester.prepare();
     await sync.resync(isCurrent);
@@ -33,7 +33,6 @@ export class Synchronizer implements ConnectionHandler {
     outbox.online();
     reader.current?.timelines.resume();
     reader.current?.inbox.reload();
-    users.current?.restore();
   }
 
   pushed(frame: PushFrame): void {
@@ -41,7 +40,7 @@ export class Synchronizer implements ConnectionHandler {
   }
 
   connectionLost(): void {
-    const { requester, sync, outbox, typing, reader, views, users } = this.#parts;
+    const { requester, sync, outbox, typing, reader, views } = this.#parts;
     requester.connectionLost();
     this.#context.cipher?.current?.connectionLost();
     sync.connectionLost();
@@ -49,7 +48,6 @@ export class Synchronizer implements ConnectionHandler {
     typing.current?.connectionLost();
     reader.current?.timelines.connectionLost();
     reader.current?.inbox.connectionLost();
-    users.current?.connectionLost();
     views.connectionLost();
   }
 

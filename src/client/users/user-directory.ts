@@ -45,6 +45,10 @@ export class UserDirectory {
     this.#context = context;
     this.#participant = participant;
     this.#blocked = new ObservableValue<ReadonlySet<string>>(new Set(), context.report);
+    context.emitter.on('status', (status) => {
+      if (status === 'connected') this.#restore();
+      else this.#connectionLost();
+    });
   }
 
   /** Returns the blocked users, whose list is loaded in the background. */
@@ -148,12 +152,12 @@ export class UserDirectory {
   }
 
   /** Requests the profiles of watched users again: changes while the client was disconnected were missed. */
-  restore(): void {
+  #restore(): void {
     for (const { ids } of this.#followers) for (const id of ids) this.#request(id);
     if (this.#context.has('profiles')) this.loadBlocked().catch(this.#context.report);
   }
 
-  connectionLost(): void {
+  #connectionLost(): void {
     this.#asked.clear();
     this.#blockedLoad = undefined;
   }

@@ -50,28 +50,24 @@ export function createUsersClient(context: ClientContext, directory: Lazy<UserDi
     watch(userIds: readonly string[]) {
       requireIds('userIds', userIds);
       let source: Observable<Users> | undefined;
-      const sourceOf = (loaded: UserDirectory | undefined): typeof source => (source ??= loaded?.observe(userIds));
       return {
-        getSnapshot: () => sourceOf(directory.current)?.getSnapshot() ?? NO_USERS,
+        getSnapshot: () => source?.getSnapshot() ?? NO_USERS,
         getServerSnapshot: () => NO_USERS,
         subscribe(listener: () => void) {
-          let isOpen = true;
-          let stop: (() => void) | undefined;
-          const begin = (loaded: UserDirectory): void => {
-            if (!isOpen) return;
-            stop = sourceOf(loaded)?.subscribe(listener);
-            listener();
-          };
-          if (directory.current !== undefined) begin(directory.current);
-          // If the chunk could not be fetched, it is loaded again once there is a connection.
-          else
-            directory()
-              .catch(() => context.untilConnected(undefined).then(directory))
-              .then(begin)
-              .catch(context.report);
+          let stop: (() => void) | undefined | null;
+          directory()
+            // If the chunk could not be fetched, it is loaded again once there is a connection.
+            .catch(() => context.untilConnected(undefined).then(directory))
+            .then((loaded) => {
+              if (stop === null) return;
+              source ??= loaded.observe(userIds);
+              stop = source.subscribe(listener);
+              listener();
+            })
+            .catch(context.report);
           return () => {
-            isOpen = false;
             stop?.();
+            stop = null;
           };
         },
       };
