@@ -21,6 +21,7 @@ import {
   MESSAGE_STATUSES,
   MESSAGE_TYPES,
   PRESENCE_STATUSES,
+  VISIBILITIES,
 } from '../protocol/constants.ts';
 import { fields, type Fields } from './fields.ts';
 
@@ -139,6 +140,12 @@ export function parseConversation(value: unknown): Conversation | undefined {
   };
   return assignDefined(conversation, {
     name: text(row['name']),
+    description: text(row['description']),
+    avatarUrl: text(row['avatarUrl']),
+    metadata: fields(row['metadata']) as JsonObject | undefined,
+    visibility: oneOf(VISIBILITIES, row['visibility']),
+    frozen: flag(row['frozen']),
+    slowModeSeconds: count(row['slowModeSeconds']),
     lastMessage: parseMessage(row['lastMessage']),
     pinned: flag(row['pinned']),
     muted: flag(row['muted']),
