@@ -54,7 +54,8 @@ export type {
   VoiceRecorderSnapshot,
   VoiceRecording,
 } from './client/files/files-client.ts';
-export type { SearchUsersOptions, UsersClient } from './client/users/users-client.ts';
+export type { SearchUsersOptions } from './client/users/user-directory.ts';
+export type { UsersClient } from './client/users/users-client.ts';
 export type { TypingClient } from './client/presence/typing-client.ts';
 export type { AbortOptions } from './lib/abort.ts';
 export type { Listener, ListenOptions } from './lib/emitter.ts';

@@ -6,6 +6,7 @@ import type { Observable } from '../lib/observable.ts';
 import { conversationSource } from './conversation-source.ts';
 import { derive, openOnUse } from './source.ts';
 
+export type { User } from '../protocol/users.ts';
 export { conversationSource, type ConversationActions, type ConversationState } from './conversation-source.ts';
 
 /** The list of conversations, and the function that loads its next page. */

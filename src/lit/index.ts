@@ -10,13 +10,13 @@ import {
   type ConversationState,
   type InboxState,
   type Presences,
+  type User,
   type Users,
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
 import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
-import type { User } from '../protocol/users.ts';
 
 export type { Selector } from '../bindings/source.ts';
 export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';

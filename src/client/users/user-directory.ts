@@ -8,7 +8,12 @@ import { fields } from '../../transport/fields.ts';
 import { parseUser } from '../../transport/parse-rows.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import { requireBoolean, requireFields, requireId } from '../validation.ts';
-import type { SearchUsersOptions } from './users-client.ts';
+
+/** Options of `users.search()`. */
+export interface SearchUsersOptions extends AbortOptions {
+  /** Number of users, at most 50. @defaultValue 20 */
+  readonly limit?: number | undefined;
+}
 
 /** Users per `user:get`, the server's limit. */
 const USERS_PER_REQUEST = 200;

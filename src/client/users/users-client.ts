@@ -4,13 +4,7 @@ import type { Observable } from '../../lib/observable.ts';
 import type { UpdateUser, User } from '../../protocol/users.ts';
 import type { ClientContext } from '../context.ts';
 import { requireIds } from '../validation.ts';
-import type { UserDirectory } from './user-directory.ts';
-
-/** Options of `users.search()`. */
-export interface SearchUsersOptions extends AbortOptions {
-  /** Number of users, at most 50. @defaultValue 20 */
-  readonly limit?: number | undefined;
-}
+import type { SearchUsersOptions, UserDirectory } from './user-directory.ts';
 
 /** Profiles of users, and who is blocked. The code is loaded with the first use. */
 export interface UsersClient {
