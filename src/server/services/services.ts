@@ -137,6 +137,7 @@ export function createServices(deps: ServicesDeps): Services {
         await profiles.upsert(userId, { displayName: null, avatarUrl: null, metadata: null });
       },
       forget: (userId) => {
+        services.presence.forget(userId);
         profiles.forget(userId);
         ephemera.removeKeyBundle(userId);
       },

@@ -72,8 +72,9 @@ export class ErasureService {
     for (const conversationId of conversationIds) await departures.leave(conversationId, userId);
     const messages = await this.#eachWindow(scanMessages, userId, (rows) => this.#deleteMessages(userId, rows));
     const reactions = await this.#eachWindow(scanReactions, userId, (rows) => this.#removeReactions(userId, rows));
-    for (const eraser of [FILE_RELEASER, ...ROW_ERASERS]) await this.#eraseRows(eraser, userId);
+    // What is in memory would be stored again.
     forget(userId);
+    for (const eraser of [FILE_RELEASER, ...ROW_ERASERS]) await this.#eraseRows(eraser, userId);
     return { messages, reactions, conversations: conversationIds.length };
   }
 

@@ -51,7 +51,7 @@ test('the client of a banned user stops and says why', async () => {
   await client.connect();
   await moderation.ban({ userId: 'eve' });
   await expect.poll(() => client.status).toBe('unauthenticated');
-  expect(client.connection.getSnapshot().lastError).toMatchObject({ reason: 'user-banned' });
+  await expect.poll(() => client.connection.getSnapshot().lastError?.reason).toBe('user-banned');
   await expect(client.connect()).rejects.toMatchObject({ code: 'UNAUTHENTICATED', reason: 'user-banned' });
   await moderation.unban({ userId: 'eve' });
   await client.connect();
