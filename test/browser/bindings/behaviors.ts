@@ -3,7 +3,20 @@ import { CommClient } from '../../../src/client/comm-client.ts';
 import { memoryStorage } from '../../../src/storage/memory-storage.ts';
 
 /** The parts of the app under test. Each is an element with the attribute `data-part`, and shows one hook's value. */
+<<<<<<< HEAD
 export type Part = 'connection' | 'inbox' | 'messages' | 'count' | 'typing' | 'presence' | 'outbox' | 'thread';
+=======
+export type Part =
+  | 'connection'
+  | 'inbox'
+  | 'messages'
+  | 'count'
+  | 'typing'
+  | 'presence'
+  | 'outbox'
+  | 'profile'
+  | 'names';
+>>>>>>> next
 
 /** An app that shows one conversation of a client. */
 export interface App {
@@ -17,8 +30,8 @@ export interface Binding {
   readonly name: string;
   /**
    * Mounts the app: the status of the connection, the number of conversations in the inbox or `loading`, the texts of the
-   * messages or `loading` or `none`, the texts of unsent messages, and by selectors the number of messages, who is typing and whether
-   * Bob is online. A
+   * messages or `loading` or `none`, the texts of unsent messages, and by selectors the number of messages, who is typing,
+   * whether Bob is online, and Bob's name by one user and by a list. A
    * button sends `Hello`.
    *
    * @param rendered - called by the part that shows the number of messages each time it renders
@@ -108,6 +121,17 @@ export function describeBinding(binding: Binding): void {
       await bob.messages.send({ conversationId: id, content: 'Two' });
       await shows('messages', 'One|Two');
       await shows('typing', '');
+      app.unmount();
+    });
+
+    test('shows the name of a user, and a new one at once', async () => {
+      const { alice, bob, id } = await chat();
+      const app = mount(alice, id);
+      await shows('profile', userOf('bob'));
+      await shows('names', userOf('bob'));
+      await bob.users.update({ displayName: 'Bob the Builder' });
+      await shows('profile', 'Bob the Builder');
+      await shows('names', 'Bob the Builder');
       app.unmount();
     });
 

@@ -6,7 +6,12 @@ import {
   InboxController,
   OutboxController,
   PresenceController,
+<<<<<<< HEAD
   ThreadController,
+=======
+  UserController,
+  UsersController,
+>>>>>>> next
   TypingController,
 } from '../../../src/lit/index.ts';
 import { describeBinding, type Binding } from './behaviors.ts';
@@ -27,6 +32,8 @@ class ChatApp extends Element {
   readonly #outbox: OutboxController<string>;
   readonly #typing: TypingController;
   readonly #presence: PresenceController;
+  readonly #profile: UserController;
+  readonly #users: UsersController;
   readonly #bob: string;
 
   constructor(client: CommClient, id: string | undefined) {
@@ -38,6 +45,8 @@ class ChatApp extends Element {
     this.#outbox = new OutboxController(this, client, (messages) => messages.map(({ content }) => content).join('|'));
     this.#typing = new TypingController(this, client, id);
     this.#presence = new PresenceController(this, client, [this.#bob]);
+    this.#profile = new UserController(this, client, this.#bob);
+    this.#users = new UsersController(this, client, [this.#bob]);
   }
 
   show(id: string | undefined): void {
@@ -53,6 +62,8 @@ class ChatApp extends Element {
       ${part('messages', this.#conversation.id === undefined ? 'none' : isLoading ? 'loading' : texts)}
       ${part('outbox', this.#outbox.value)} ${part('typing', this.#typing.value.join())}
       ${part('presence', this.#presence.value.get(this.#bob)?.status ?? 'unknown')}
+      ${part('profile', this.#profile.value?.displayName ?? 'unknown')}
+      ${part('names', [...this.#users.value.values()].map(({ displayName }) => displayName).join())}
       <button @click=${() => void send('Hello')}>Send</button>
     `;
   }

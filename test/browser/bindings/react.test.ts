@@ -9,7 +9,12 @@ import {
   useInbox,
   useOutbox,
   usePresence,
+<<<<<<< HEAD
   useThread,
+=======
+  useUser,
+  useUsers,
+>>>>>>> next
   useTyping,
 } from '../../../src/react/index.ts';
 import type { CommClient } from '../../../src/client/comm-client.ts';
@@ -61,7 +66,15 @@ function Count({ id, rendered }: Properties): ReactElement {
 function People({ id }: Properties): ReactElement {
   const bob = useComm().userId?.replace('alice', 'bob') ?? '';
   const presence = usePresence([bob]).get(bob)?.status ?? 'unknown';
-  return createElement('section', {}, part('typing', useTyping(id).join()), part('presence', presence));
+  const names = [...useUsers([bob]).values()].map(({ displayName }) => displayName);
+  return createElement(
+    'section',
+    {},
+    part('typing', useTyping(id).join()),
+    part('presence', presence),
+    part('profile', useUser(bob)?.displayName ?? 'unknown'),
+    part('names', names.join()),
+  );
 }
 
 function Thread({ id, messageId }: { readonly id: string; readonly messageId: string | undefined }): ReactElement {

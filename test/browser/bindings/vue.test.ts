@@ -7,7 +7,12 @@ import {
   useInbox,
   useOutbox,
   usePresence,
+<<<<<<< HEAD
   useThread,
+=======
+  useUser,
+  useUsers,
+>>>>>>> next
   useTyping,
 } from '../../../src/vue/index.ts';
 import { describeBinding, type Binding } from './behaviors.ts';
@@ -65,10 +70,14 @@ const People = defineComponent({
     const bob = useComm().userId?.replace('alice', 'bob') ?? '';
     const typing = useTyping(() => props.id);
     const presences = usePresence(() => [bob]);
+    const profile = useUser(() => bob);
+    const users = useUsers(() => [bob]);
     return () =>
       h('section', [
         part('typing', typing.value.join()),
         part('presence', presences.value.get(bob)?.status ?? 'unknown'),
+        part('profile', profile.value?.displayName ?? 'unknown'),
+        part('names', [...users.value.values()].map(({ displayName }) => displayName).join()),
       ]);
   },
 });
