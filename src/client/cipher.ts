@@ -11,7 +11,10 @@ export type { QueuedMessage, QueuedReport };
 export const SEALED_FILE = { mimeType: 'application/octet-stream', fileName: 'file' };
 
 /** The encrypted part of a message. */
-export type Secret = Pick<Message, 'content' | 'type' | 'replyTo' | 'attachment' | 'attachments' | 'metadata'>;
+export type Secret = Pick<
+  Message,
+  'content' | 'type' | 'replyTo' | 'attachment' | 'attachments' | 'mentions' | 'metadata'
+>;
 
 /** Encrypts and decrypts files, and keeps the keys to those of messages in the outbox. */
 export interface FileCipher {

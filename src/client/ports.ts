@@ -31,6 +31,15 @@ export interface SendMessageInput {
    * @defaultValue false
    */
   ordered?: boolean | undefined;
+  /** Ids of participants whom the message mentions, at most 50, each once. */
+  mentions?: readonly string[] | undefined;
+  /** Id of the message to whose thread this one is a reply; of a reply, its thread. */
+  threadId?: string | undefined;
+  /**
+   * True shows the reply in the main timeline too.
+   * @defaultValue false
+   */
+  alsoInConversation?: boolean | undefined;
   /** A preview of a link in `content`, from `messages.linkPreviews()`. Not sent with the option `encryption`. */
   linkPreview?: LinkPreview | undefined;
   /**
@@ -102,7 +111,10 @@ export interface OpenTimeline extends Observable<TimelineSnapshot> {
 export interface ViewParts {
   readonly messages: {
     send(input: SendMessageInput & { conversationId: string }, options?: AbortOptions): Promise<Message>;
-    markRead(request: { conversationId: string; messageId: string }, options?: AbortOptions): Promise<void>;
+    markRead(
+      request: { conversationId: string; messageId: string; threadId?: string },
+      options?: AbortOptions,
+    ): Promise<void>;
   };
   readonly typing: {
     start(conversationId: string): void;
@@ -112,4 +124,6 @@ export interface ViewParts {
     /** Joins the room of the conversation and applies its state. */
     join(conversationId: string): Promise<void>;
   };
+  /** Returns the ids of the users whom this user has blocked, which load in the background. */
+  readonly blockedUsers: () => Promise<Observable<ReadonlySet<string>>>;
 }

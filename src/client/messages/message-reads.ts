@@ -29,7 +29,7 @@ export class MessageReads implements Pick<MessagesClient, 'list' | 'get' | 'sear
   }
 
   async list(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {
-    requireFields('messages.list()', query, ['conversationId', 'limit', 'before', 'after', 'around']);
+    requireFields('messages.list()', query, ['conversationId', 'threadId', 'limit', 'before', 'after', 'around']);
     requireId('conversationId', query.conversationId);
     await this.#context.whenConnected(options.signal);
     return (await this.#reading()).history.page(query, options);

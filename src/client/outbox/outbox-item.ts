@@ -12,7 +12,8 @@ export type OperationName =
   | 'message:forward'
   | 'message:pin'
   | 'message:report'
-  | 'message:read';
+  | 'message:read'
+  | 'thread:read';
 
 /** A file of a message in the outbox, which is uploaded before the message is sent. */
 export interface QueuedFile {

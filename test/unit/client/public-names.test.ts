@@ -43,6 +43,7 @@ test.each<[title: string, object: object, names: readonly string[]]>([
       'status',
       'typing',
       'userId',
+      'users',
       'Symbol(Symbol.asyncDispose)',
     ],
   ],
@@ -90,6 +91,9 @@ test.each<[title: string, object: object, names: readonly string[]]>([
       'pin',
       'removeParticipant',
       'setRole',
+      'openThread',
+      'markUnread',
+      'markAllRead',
       'update',
     ],
   ],
@@ -97,10 +101,23 @@ test.each<[title: string, object: object, names: readonly string[]]>([
   [
     'a view',
     view,
-    [...OBSERVABLE, 'close', 'id', 'jumpTo', 'loadNewer', 'loadOlder', 'markRead', 'ready', 'send', 'setTyping'],
+    [
+      ...OBSERVABLE,
+      'close',
+      'id',
+      'jumpTo',
+      'jumpToFirstUnread',
+      'loadNewer',
+      'loadOlder',
+      'markRead',
+      'ready',
+      'send',
+      'setTyping',
+    ],
   ],
   ['client.typing', client.typing, ['in', 'start', 'stop']],
   ['client.presence', client.presence, ['get', 'set', 'watch']],
+  ['client.users', client.users, ['block', 'blocked', 'get', 'search', 'update', 'watch']],
 ])('%s has the documented members and no others', (_title, object, names) => {
   expect(namesOf(object)).toEqual(names.toSorted());
 });

@@ -97,14 +97,26 @@ export function refuseInvalidMetadata({ metadata }: Pick<Secret, 'metadata'>): v
 }
 
 /** Picks the fields of a message that only its readers see. */
-export function pickSecret({ content, type, replyTo, attachment, attachments, metadata }: Secret): Secret {
+export function pickSecret({ content, type, replyTo, attachment, attachments, mentions, metadata }: Secret): Secret {
   return {
     content,
     type,
     ...(replyTo !== undefined && { replyTo }),
     ...(attachment !== undefined && { attachment }),
     ...(attachments !== undefined && { attachments }),
+    ...(mentions !== undefined && { mentions }),
     ...(metadata !== undefined && Object.keys(metadata).length > 0 && { metadata }),
+  };
+}
+
+/** Picks what the server has to know of an encrypted reply: it routes by it. */
+export function threadOf({
+  threadId,
+  alsoInConversation,
+}: Pick<Message, 'threadId' | 'alsoInConversation'>): Pick<Message, 'threadId' | 'alsoInConversation'> {
+  return {
+    ...(threadId !== undefined && { threadId }),
+    ...(alsoInConversation !== undefined && { alsoInConversation }),
   };
 }
 
@@ -113,7 +125,7 @@ export function pickSecret({ content, type, replyTo, attachment, attachments, me
  * are dropped if one of them is malformed or has an unsafe URL, or if there are too many. So is metadata above its limits.
  */
 export function secretFromPayload(payload: MessagePayload): Secret {
-  const { content, type, replyTo, attachment, attachments, metadata } = payload;
+  const { content, type, replyTo, attachment, attachments, mentions, metadata } = payload;
   const claimed = attachments ?? (attachment === undefined ? [] : [attachment]);
   const files = claimed.map(parseAttachment).filter((each) => each !== undefined);
   const isSafe = files.length > 0 && files.length === claimed.length && files.length <= LIMITS.attachments;
@@ -121,6 +133,7 @@ export function secretFromPayload(payload: MessagePayload): Secret {
     content,
     type: SENDABLE_TYPES.find((each) => each === type) ?? 'text',
     replyTo,
+    ...(mentions !== undefined && { mentions: [...new Set(mentions)].slice(0, LIMITS.mentions) }),
     ...(isSafe && { attachment: files[0], attachments: attachments && files }),
     ...(isMetadata(metadata) && { metadata }),
   });

@@ -15,6 +15,7 @@ import {
   pickSecret,
   type Plaintext,
   refuseReadableFiles,
+  threadOf,
 } from '../keystore/plaintexts.ts';
 import type { RecordTransaction } from '../keystore/record-store.ts';
 import { sealedSize } from '../nkc1/attachment-segments.ts';
@@ -135,7 +136,8 @@ export class MessageEncryptor {
     }
     const outer = this.#outerFiles((await this.#drafts.load(await this.#ports.keystore(), clientId))?.secret);
     const envelope = await this.#encryptDraft(clientId, conversationId, clientId);
-    return { conversationId, content: PLACEHOLDER, type: 'text', clientId, encrypted: true, envelope, ...outer };
+    const sealed = { conversationId, content: PLACEHOLDER, type: 'text', clientId, encrypted: true, envelope } as const;
+    return { ...sealed, ...outer, ...threadOf(payload) };
   }
 
   /**
@@ -158,12 +160,12 @@ export class MessageEncryptor {
     const keystore = await this.#ports.keystore();
     const draft = await this.#drafts.load(keystore, clientId);
     if (draft?.envelope !== undefined) return { ...payload, content: PLACEHOLDER, envelope: draft.envelope };
-    const { content, metadata } = draft?.secret ?? payload;
+    const { content = payload.content, mentions, metadata } = draft?.secret ?? payload;
     const { encryptEdit } = await import('./encrypt-edit.ts');
     const envelope = await encryptEdit(
       keystore,
       payload,
-      { content, metadata },
+      { content, ...(mentions && { mentions }), ...(metadata && { metadata }) },
       {
         findMessage: (id) => this.#ports.findMessage(id),
         refusePlaintext: (id) => this.#refusePlaintext(id),
@@ -173,10 +175,10 @@ export class MessageEncryptor {
           this.#encryptDraft(clientId, payload.conversationId, messageClientId, secret, edit),
       },
     );
+    if (envelope === undefined)
+      return { ...payload, content, ...(mentions && { mentions }), ...(metadata && { metadata }) };
     const { metadata: _metadata, ...rest } = payload;
-    return envelope === undefined
-      ? { ...rest, content, ...(metadata !== undefined && { metadata }) }
-      : { ...rest, content: PLACEHOLDER, envelope };
+    return { ...rest, content: PLACEHOLDER, envelope };
   }
 
   /** Adds the text of an encrypted message to a report, if the user has asked for it. */
