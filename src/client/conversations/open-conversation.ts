@@ -209,15 +209,10 @@ export class OpenConversation {
     const root = this.#thread?.root.getSnapshot().messages[0];
     const firstUnreadId = this.#thread === undefined ? (conversation?.firstUnreadId ?? undefined) : undefined;
     const next: ConversationSnapshot = {
-<<<<<<< HEAD
       conversation,
-      messages,
+      messages: this.#flagged.apply(messages, this.#blocked?.getSnapshot()),
       ...(root !== undefined && { root }),
       ...(firstUnreadId !== undefined && { firstUnreadId }),
-=======
-      conversation: this.#inbox.find(this.#id),
-      messages: this.#flagged.apply(messages, this.#blocked?.getSnapshot()),
->>>>>>> next
       typing: this.#typing.getSnapshot(),
       hasOlder,
       hasNewer,

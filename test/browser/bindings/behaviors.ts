@@ -3,9 +3,6 @@ import { CommClient } from '../../../src/client/comm-client.ts';
 import { memoryStorage } from '../../../src/storage/memory-storage.ts';
 
 /** The parts of the app under test. Each is an element with the attribute `data-part`, and shows one hook's value. */
-<<<<<<< HEAD
-export type Part = 'connection' | 'inbox' | 'messages' | 'count' | 'typing' | 'presence' | 'outbox' | 'thread';
-=======
 export type Part =
   | 'connection'
   | 'inbox'
@@ -14,9 +11,9 @@ export type Part =
   | 'typing'
   | 'presence'
   | 'outbox'
+  | 'thread'
   | 'profile'
   | 'names';
->>>>>>> next
 
 /** An app that shows one conversation of a client. */
 export interface App {

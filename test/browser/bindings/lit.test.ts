@@ -6,12 +6,9 @@ import {
   InboxController,
   OutboxController,
   PresenceController,
-<<<<<<< HEAD
   ThreadController,
-=======
   UserController,
   UsersController,
->>>>>>> next
   TypingController,
 } from '../../../src/lit/index.ts';
 import { describeBinding, type Binding } from './behaviors.ts';

@@ -9,12 +9,9 @@ import {
   useInbox,
   useOutbox,
   usePresence,
-<<<<<<< HEAD
   useThread,
-=======
   useUser,
   useUsers,
->>>>>>> next
   useTyping,
 } from '../../../src/react/index.ts';
 import type { CommClient } from '../../../src/client/comm-client.ts';

@@ -7,12 +7,9 @@ import {
   useInbox,
   useOutbox,
   usePresence,
-<<<<<<< HEAD
   useThread,
-=======
   useUser,
   useUsers,
->>>>>>> next
   useTyping,
 } from '../../../src/vue/index.ts';
 import { describeBinding, type Binding } from './behaviors.ts';
