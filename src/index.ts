@@ -14,7 +14,8 @@ export type { MembersChange } from './client/encryption/groups/member-pin.ts';
 export type { IdentityChange, OpenIdentityChange, TrustState } from './client/encryption/nkc1/identity-trust.ts';
 export type { ConnectionSnapshot } from './client/connection/connection-reporter.ts';
 export type { Guarantees } from './client/connection/server-info.ts';
-export type { MessagesClient, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
+export type { ReportOptions } from './client/messages/moderation-requests.ts';
+export type { MarkRead, MessagesClient, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
 export type { PendingMessage } from './client/messages/outgoing-messages.ts';
 export type { UploadProgress } from './client/outbox/pending-files.ts';
 export type { HistoryPage, HistoryQuery } from './client/timeline/history-query.ts';
@@ -54,6 +55,8 @@ export type {
   VoiceRecorderSnapshot,
   VoiceRecording,
 } from './client/files/files-client.ts';
+export type { SearchUsersOptions } from './client/users/user-directory.ts';
+export type { UsersClient } from './client/users/users-client.ts';
 export type { TypingClient } from './client/presence/typing-client.ts';
 export type { AbortOptions } from './lib/abort.ts';
 export type { Listener, ListenOptions } from './lib/emitter.ts';
@@ -105,14 +108,17 @@ export type {
   MessageDeleted,
   MessageRef,
   MessageStatusUpdate,
+  Pin,
   Reaction,
   ReactionUpdate,
   ReactToMessage,
   ReadReceipt,
   ReadReceiptUpdate,
 } from './protocol/messages.ts';
+export type { FollowedThread, ThreadSummary, UnreadState } from './protocol/threads.ts';
 export type { Call, CallParticipant, ConnectionQualityReport, MediaChanged } from './protocol/calls.ts';
 export type { PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
+export type { UpdateUser, User } from './protocol/users.ts';
 export type {
   CallEndDetail,
   CallEndReason,

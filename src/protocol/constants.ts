@@ -17,7 +17,6 @@ export const PLAIN_CAPABILITIES = [
   'uploads',
   'call-waiting',
   'batch',
-  'moderation',
   'threads',
   'moderation',
   'profiles',

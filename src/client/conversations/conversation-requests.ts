@@ -17,14 +17,20 @@ import {
   requireOneOf,
 } from '../validation.ts';
 import type { Directory, ListConversations, ListMembers } from './directory.ts';
+import type { History } from '../timeline/history.ts';
 import type { BanOptions, BrowsePublicGroups } from './group-requests.ts';
 import type { LiveInbox } from './live-inbox.ts';
+import { markConversationsRead } from './mark-all-read.ts';
 
 /** The fields of a group that `update()` changes: absent ones stay as they are, `null` clears. */
 export type UpdateConversation = Omit<UpdateRequest, 'conversationId'>;
 
 /** The reading parts of the client. */
-export type Reading = Lazy<{ readonly directory: Directory; readonly inbox: LiveInbox }>;
+export type Reading = Lazy<{
+  readonly directory: Directory;
+  readonly inbox: LiveInbox;
+  readonly history: Pick<History, 'page'>;
+}>;
 
 /** Validates requests about conversations and sends them. */
 export class ConversationRequests {
@@ -132,6 +138,27 @@ export class ConversationRequests {
     requireId('userId', userId);
     requireOneOf('role', ROLES, role);
     return this.#known(await this.#request('conversation:set-role', { conversationId: id, userId, role }, options));
+  }
+
+  async markUnread(id: string, messageId?: string, options?: AbortOptions): Promise<void> {
+    requireId('id', id);
+    if (messageId !== undefined) requireId('messageId', messageId);
+    await this.#supported(options);
+    const { directory, inbox } = await this.#reading();
+    const last = messageId ?? (inbox.find(id) ?? (await directory.get(id, options))).lastMessage?.id;
+    if (last === undefined) return;
+    await this.#request('conversation:mark-unread', { conversationId: id, messageId: last }, options);
+  }
+
+  async markAllRead(options: AbortOptions = {}): Promise<void> {
+    await this.#connected(options);
+    const { directory, history } = await this.#reading();
+    await markConversationsRead(this.#context, directory, history, options);
+  }
+
+  async #supported(options: AbortOptions | undefined): Promise<void> {
+    await this.#connected(options);
+    if (!this.#context.has('threads')) throw new CommError('UNSUPPORTED', 'This server does not support it');
   }
 
   #connected({ signal }: AbortOptions = {}): Promise<void> {
