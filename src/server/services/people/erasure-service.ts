@@ -11,6 +11,7 @@ import {
   removeReactions,
   ROW_ERASERS,
   scanMessages,
+  scanReactionEnvelopes,
   scanReactions,
 } from '../../store/queries/user-data/erased-rows.ts';
 import type { ScanKey, ScanStep } from '../../store/queries/user-data/scan.ts';
@@ -72,6 +73,7 @@ export class ErasureService {
     for (const conversationId of conversationIds) await departures.leave(conversationId, userId);
     const messages = await this.#eachWindow(scanMessages, userId, (rows) => this.#deleteMessages(userId, rows));
     const reactions = await this.#eachWindow(scanReactions, userId, (rows) => this.#removeReactions(userId, rows));
+    await this.#eachWindow(scanReactionEnvelopes, userId, (rows) => this.#removeReactions(userId, rows));
     // What is in memory would be stored again.
     forget(userId);
     for (const eraser of [FILE_RELEASER, ...ROW_ERASERS]) await eraseRows(store, eraser, userId);

@@ -56,6 +56,20 @@ export const scanReactions = scanner({
   columns: 'distinct message_id',
 });
 
+/**
+ * Messages with an encrypted reaction of a user, in one window of all messages. The envelope in which a user has removed a reaction
+ * stays after the reaction.
+ */
+export const scanReactionEnvelopes = scanner({
+  table: 'messages',
+  key: 'messages.id',
+  start: 0,
+  where: `reaction_envelopes is not null and exists (
+    select 1 from json_each(iif(json_valid(reaction_envelopes), reaction_envelopes, '[]')) where value ->> 'senderId' = ?
+  )`,
+  columns: 'messages.id as message_id',
+});
+
 const selectMessage = statement(
   (p: Params<{ id: number }>) => sql<MessageRow>`
     select ${sql.raw(MESSAGE_COLUMNS.join(', '))} from messages where messages.id = ${p.id}`,
