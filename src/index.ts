@@ -14,7 +14,7 @@ export type { MembersChange } from './client/encryption/groups/member-pin.ts';
 export type { IdentityChange, OpenIdentityChange, TrustState } from './client/encryption/nkc1/identity-trust.ts';
 export type { ConnectionSnapshot } from './client/connection/connection-reporter.ts';
 export type { Guarantees } from './client/connection/server-info.ts';
-export type { MessagesClient, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
+export type { MarkRead, MessagesClient, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
 export type { PendingMessage } from './client/messages/outgoing-messages.ts';
 export type { UploadProgress } from './client/outbox/pending-files.ts';
 export type { HistoryPage, HistoryQuery } from './client/timeline/history-query.ts';
@@ -107,6 +107,7 @@ export type {
   ReadReceipt,
   ReadReceiptUpdate,
 } from './protocol/messages.ts';
+export type { FollowedThread, ThreadSummary, UnreadState } from './protocol/threads.ts';
 export type { Call, CallParticipant, ConnectionQualityReport, MediaChanged } from './protocol/calls.ts';
 export type { PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
 export type {

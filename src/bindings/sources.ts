@@ -2,7 +2,7 @@ import type { CommClient } from '../client/comm-client.ts';
 import type { Inbox, InboxSnapshot } from '../client/conversations/inbox.ts';
 import type { PresenceUpdate } from '../protocol/presence.ts';
 import type { Observable } from '../lib/observable.ts';
-import { conversationSource } from './conversation-source.ts';
+import { conversationSource, type ConversationState } from './conversation-source.ts';
 import { derive, openOnUse } from './source.ts';
 
 export { conversationSource, type ConversationActions, type ConversationState } from './conversation-source.ts';
@@ -22,6 +22,15 @@ const NO_PRESENCES: Presences = new Map();
 export function inboxSource({ conversations: { inbox } }: CommClient): Observable<InboxState> {
   const loadMore = (): Promise<void> => inbox.loadMore();
   return derive(inbox, (snapshot) => Object.freeze({ ...snapshot, loadMore }));
+}
+
+/** The thread of a message. @param id, messageId - `undefined`: no thread is selected */
+export function threadSource(
+  client: CommClient,
+  id: string | undefined,
+  messageId: string | undefined,
+): Observable<ConversationState> {
+  return conversationSource(client, messageId === undefined ? undefined : id, { messageId });
 }
 
 /** Ids of the other users who are typing in a conversation. */

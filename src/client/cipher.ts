@@ -11,7 +11,7 @@ export type { QueuedMessage };
 export const SEALED_FILE = { mimeType: 'application/octet-stream', fileName: 'file' };
 
 /** The encrypted part of a message. */
-export type Secret = Pick<Message, 'content' | 'type' | 'replyTo' | 'attachment' | 'attachments'>;
+export type Secret = Pick<Message, 'content' | 'type' | 'replyTo' | 'attachment' | 'attachments' | 'mentions'>;
 
 /** Encrypts and decrypts files, and keeps the keys to those of messages in the outbox. */
 export interface FileCipher {

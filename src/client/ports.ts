@@ -30,6 +30,15 @@ export interface SendMessageInput {
    * @defaultValue false
    */
   ordered?: boolean | undefined;
+  /** Ids of participants whom the message mentions, at most 50, each once. */
+  mentions?: readonly string[] | undefined;
+  /** Id of the message to whose thread this one is a reply; of a reply, its thread. */
+  threadId?: string | undefined;
+  /**
+   * True shows the reply in the main timeline too.
+   * @defaultValue false
+   */
+  alsoInConversation?: boolean | undefined;
   /** A preview of a link in `content`, from `messages.linkPreviews()`. Not sent with the option `encryption`. */
   linkPreview?: LinkPreview | undefined;
   /**
@@ -96,7 +105,10 @@ export interface OpenTimeline extends Observable<TimelineSnapshot> {
 export interface ViewParts {
   readonly messages: {
     send(input: SendMessageInput & { conversationId: string }, options?: AbortOptions): Promise<Message>;
-    markRead(request: { conversationId: string; messageId: string }, options?: AbortOptions): Promise<void>;
+    markRead(
+      request: { conversationId: string; messageId: string; threadId?: string },
+      options?: AbortOptions,
+    ): Promise<void>;
   };
   readonly typing: {
     start(conversationId: string): void;

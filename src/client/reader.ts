@@ -68,15 +68,24 @@ export class Reader {
     return this.timelines.find(id) ?? this.history.get(id);
   }
 
-  openConversation(id: string, parts: ViewParts): OpenConversation {
+  /** @param threadId - opens the thread of this message in place of the main timeline */
+  openConversation(id: string, parts: ViewParts, threadId?: string): OpenConversation {
     const { timelines, inbox } = this;
-    const sources = { timeline: timelines.open(id), inbox, typing: this.#typing.observe(id) };
+    const opened = threadId === undefined ? undefined : timelines.openThread(id, threadId);
+    const sources = {
+      timeline: opened?.replies ?? timelines.open(id),
+      thread: opened && threadId !== undefined ? { id: threadId, root: opened.root } : undefined,
+      inbox,
+      typing: this.#typing.observe(id),
+    };
     const onRefused = (): void => {
+      // A thread is refused too if its root doesn't exist.
+      if (threadId !== undefined) return;
       timelines.refused(id);
       if (inbox.isRestored(id)) inbox.apply({ kind: 'left', conversationId: id });
       this.#offline?.remove(id);
     };
-    return new OpenConversation(id, this.#context, parts, sources, () => timelines.close(id), onRefused);
+    return new OpenConversation(id, this.#context, parts, sources, () => timelines.close(id, threadId), onRefused);
   }
 }
 

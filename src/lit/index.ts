@@ -4,6 +4,7 @@ import {
   conversationSource,
   inboxSource,
   presenceSource,
+  threadSource,
   typingSource,
   type ConversationState,
   type InboxState,
@@ -113,6 +114,41 @@ export class ConversationController<S = ConversationState> extends ObservableCon
     if (id === this.#id) return;
     this.#id = id;
     this.follow(conversationSource(this.#client, id));
+  }
+}
+
+/**
+ * The thread of a message and what can be done with it: `messages` are the replies, `root` is the message. It is open while the
+ * element is connected.
+ */
+export class ThreadController<S = ConversationState> extends ObservableController<ConversationState, S> {
+  readonly #client: CommClient;
+  #id: string | undefined;
+  #messageId: string | undefined;
+
+  /**
+   * @param id, messageId - `undefined` while no thread is selected
+   * @param selector - selects a part; the element updates only if that part changes
+   */
+  constructor(
+    host: ReactiveControllerHost,
+    client: CommClient,
+    id: string | undefined,
+    messageId: string | undefined,
+    selector?: (thread: ConversationState) => S,
+  ) {
+    super(host, threadSource(client, id, messageId), selector);
+    this.#client = client;
+    this.#id = id;
+    this.#messageId = messageId;
+  }
+
+  /** Shows another thread, for example in `willUpdate()`. */
+  show(id: string | undefined, messageId: string | undefined): void {
+    if (id === this.#id && messageId === this.#messageId) return;
+    this.#id = id;
+    this.#messageId = messageId;
+    this.follow(threadSource(this.#client, id, messageId));
   }
 }
 

@@ -16,6 +16,7 @@ import {
   conversationSource,
   inboxSource,
   presenceSource,
+  threadSource,
   typingSource,
   type ConversationState,
   type InboxState,
@@ -83,6 +84,23 @@ export function useConversation<S = ConversationState>(
 ): S {
   const client = useComm();
   const source = useMemo(() => conversationSource(client, id), [client, id]);
+  return useObservable(source, selector);
+}
+
+/**
+ * The thread of a message and what can be done with it: `messages` are the replies, `root` is the message. It is open while a
+ * component shows it.
+ *
+ * @param id, messageId - `undefined` while no thread is selected
+ * @param selector - selects a part. The component renders again only if it changes.
+ */
+export function useThread<S = ConversationState>(
+  id: string | undefined,
+  messageId: string | undefined,
+  selector?: Selector<ConversationState, S>,
+): S {
+  const client = useComm();
+  const source = useMemo(() => threadSource(client, id, messageId), [client, id, messageId]);
   return useObservable(source, selector);
 }
 

@@ -5,6 +5,7 @@ import {
   conversationSource,
   inboxSource,
   presenceSource,
+  threadSource,
   typingSource,
   type ConversationState,
   type InboxState,
@@ -61,6 +62,21 @@ export function useConversation<S = ConversationState>(
   selector?: Selector<ConversationState, S>,
 ): Readable<S> {
   return toStore(conversationSource(useComm(), id), selector);
+}
+
+/**
+ * The thread of a message and what can be done with it: `messages` are the replies, `root` is the message. It is open while the
+ * store has subscribers.
+ *
+ * @param id, messageId - `undefined` while no thread is selected
+ * @param selector - selects a part. Subscribers are called only if it changes.
+ */
+export function useThread<S = ConversationState>(
+  id: string | undefined,
+  messageId: string | undefined,
+  selector?: Selector<ConversationState, S>,
+): Readable<S> {
+  return toStore(threadSource(useComm(), id, messageId), selector);
 }
 
 /**

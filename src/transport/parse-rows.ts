@@ -11,6 +11,7 @@ import type {
   Reached,
 } from '../protocol/conversations.ts';
 import { type Message, type MessageAttachment, type Reaction, type ReadReceipt } from '../protocol/messages.ts';
+import type { ThreadSummary, UnreadState } from '../protocol/threads.ts';
 import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
 import {
   CALL_TYPES,
@@ -88,8 +89,46 @@ export function parseMessage(value: unknown): Message | undefined {
             conversationId: text(forwardedFrom['conversationId']) ?? '',
             messageId: parseId(forwardedFrom['messageId']) ?? '',
           },
+    // Those of an encrypted message are part of its ciphertext.
+    mentions: encrypted ? undefined : parseIds(row['mentions']),
+    threadId: parseId(row['threadId']),
+    alsoInConversation: row['alsoInConversation'] === true || undefined,
+    threadSeq: count(row['threadSeq']),
+    timelineSeq: count(row['timelineSeq']),
+    thread: parseThread(row['thread']),
     deletedAt,
   });
+}
+
+function parseIds(value: unknown): string[] | undefined {
+  return Array.isArray(value) ? list(value, text) : undefined;
+}
+
+function parseThread(value: unknown): ThreadSummary | undefined {
+  const row = fields(value);
+  return (
+    row && {
+      replyCount: count(row['replyCount']) ?? 0,
+      lastReplyAt: parseTime(row['lastReplyAt']) ?? '',
+      participantIds: list(row['participantIds'], text),
+    }
+  );
+}
+
+/** Parses what is unread besides `unreadCount`. A server that sends any of it omits what is empty. */
+export function parseUnread(row: Fields): UnreadState {
+  const unreadMentions = count(row['unreadMentions']);
+  if (unreadMentions === undefined) return {};
+  return {
+    unreadMentions,
+    unreadThreads: count(row['unreadThreads']) ?? 0,
+    followedThreads: list(row['followedThreads'], (each) => {
+      const { id, unread } = fields(each) ?? {};
+      return typeof id === 'string' ? { id, unread: unread === true } : undefined;
+    }),
+    firstUnreadId: text(row['firstUnreadId']) ?? null,
+    readSeq: count(row['readSeq']),
+  };
 }
 
 function parseList(value: unknown): unknown[] | undefined {
@@ -135,6 +174,7 @@ export function parseConversation(value: unknown): Conversation | undefined {
     unreadCount: count(row['unreadCount'] ?? row['unread_count']) ?? 0,
   };
   return assignDefined(conversation, {
+    ...parseUnread(row),
     name: text(row['name']),
     lastMessage: parseMessage(row['lastMessage']),
     pinned: flag(row['pinned']),

@@ -18,6 +18,7 @@ import {
   conversationSource,
   inboxSource,
   presenceSource,
+  threadSource,
   typingSource,
   type ConversationState,
   type InboxState,
@@ -86,6 +87,22 @@ export function useConversation<S = ConversationState>(
 ): State<S> {
   const client = useComm();
   return useObservable(() => conversationSource(client, toValue(id)), selector);
+}
+
+/**
+ * The thread of a message and what can be done with it: `messages` are the replies, `root` is the message. It is open while a
+ * component shows it.
+ *
+ * @param id, messageId - `undefined` while no thread is selected
+ * @param selector - selects a part. The ref changes only if it does.
+ */
+export function useThread<S = ConversationState>(
+  id: MaybeRefOrGetter<string | undefined>,
+  messageId: MaybeRefOrGetter<string | undefined>,
+  selector?: Selector<ConversationState, S>,
+): State<S> {
+  const client = useComm();
+  return useObservable(() => threadSource(client, toValue(id), toValue(messageId)), selector);
 }
 
 /**

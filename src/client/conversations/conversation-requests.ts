@@ -8,7 +8,9 @@ import { ROLES, type Role } from '../../protocol/constants.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import { kindOf, requireBoolean, requireFields, requireId, requireIds, requireOneOf } from '../validation.ts';
 import type { Directory, ListConversations, ListMembers } from './directory.ts';
+import type { History } from '../timeline/history.ts';
 import type { LiveInbox } from './live-inbox.ts';
+import { markConversationsRead } from './mark-all-read.ts';
 
 /** The fields of a conversation that `update()` changes. */
 export interface UpdateConversation {
@@ -17,7 +19,11 @@ export interface UpdateConversation {
 }
 
 /** The reading parts of the client. */
-export type Reading = Lazy<{ readonly directory: Directory; readonly inbox: LiveInbox }>;
+export type Reading = Lazy<{
+  readonly directory: Directory;
+  readonly inbox: LiveInbox;
+  readonly history: Pick<History, 'page'>;
+}>;
 
 /** Validates requests about conversations and sends them. */
 export class ConversationRequests {
@@ -101,6 +107,27 @@ export class ConversationRequests {
     requireId('userId', userId);
     requireOneOf('role', ROLES, role);
     return this.#known(await this.#request('conversation:set-role', { conversationId: id, userId, role }, options));
+  }
+
+  async markUnread(id: string, messageId?: string, options?: AbortOptions): Promise<void> {
+    requireId('id', id);
+    if (messageId !== undefined) requireId('messageId', messageId);
+    await this.#supported(options);
+    const { directory, inbox } = await this.#reading();
+    const last = messageId ?? (inbox.find(id) ?? (await directory.get(id, options))).lastMessage?.id;
+    if (last === undefined) return;
+    await this.#request('conversation:mark-unread', { conversationId: id, messageId: last }, options);
+  }
+
+  async markAllRead(options: AbortOptions = {}): Promise<void> {
+    await this.#connected(options);
+    const { directory, history } = await this.#reading();
+    await markConversationsRead(this.#context, directory, history, options);
+  }
+
+  async #supported(options: AbortOptions | undefined): Promise<void> {
+    await this.#connected(options);
+    if (!this.#context.has('threads')) throw new CommError('UNSUPPORTED', 'This server does not support it');
   }
 
   #connected({ signal }: AbortOptions = {}): Promise<void> {

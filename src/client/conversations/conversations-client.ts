@@ -48,6 +48,16 @@ export interface ConversationsClient {
    * the last `close()` ends it.
    */
   open(id: string): ConversationView;
+  /** Opens the thread of a message, as `open()` does a conversation: `messages` are the replies, `root` is the message. */
+  openThread(id: string, messageId: string): ConversationView;
+  /**
+   * Marks a message of the main timeline and all later ones as unread for the user, on all devices. What others see as read stays.
+   *
+   * @param messageId - default: the last message
+   */
+  markUnread(id: string, messageId?: string, options?: AbortOptions): Promise<void>;
+  /** Marks all messages and threads of all conversations as read. Conversations are requested page by page. */
+  markAllRead(options?: AbortOptions): Promise<void>;
 }
 
 /** The module of the requests. */
@@ -74,6 +84,11 @@ export function createConversationsClient(
       requireId('id', id);
       return views.open(id);
     },
+    openThread(id, messageId) {
+      requireId('id', id);
+      requireId('messageId', messageId);
+      return views.open(id, messageId);
+    },
     ...lazyMethods(requests, [
       'list',
       'get',
@@ -87,6 +102,8 @@ export function createConversationsClient(
       'addParticipants',
       'removeParticipant',
       'setRole',
+      'markUnread',
+      'markAllRead',
     ]),
   };
 }

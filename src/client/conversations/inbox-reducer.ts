@@ -3,6 +3,7 @@ import type { Message } from '../../protocol/messages.ts';
 import { MESSAGE_STATUSES } from '../../protocol/constants.ts';
 import { assignDefined } from '../../transport/parse-rows.ts';
 import { isIncomplete, type Change, type Mark } from '../changes.ts';
+import { isSideReply, mayChangeUnread, withReply, withRoot } from './unread-reducer.ts';
 
 /** The loaded part of the list of conversations, newest activity first. */
 export interface InboxState {
@@ -49,7 +50,9 @@ export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
     case 'created':
       return arrive(inbox, event);
     case 'updated':
-      return amend(inbox, event.conversationId, (held) => revise(held, event.message, inbox.ownId));
+      return amend(inbox, event.conversationId, (held) =>
+        withRoot(revise(held, event.message, inbox.ownId), event.message, inbox.ownId),
+      );
     case 'deleted':
       return amend(inbox, event.conversationId, (held) => withLast(held, event));
     case 'reactions':
@@ -157,7 +160,7 @@ function furthest(one: Participant, other: Participant): Participant {
 /** Returns the ids of conversations that have to be requested: their unread count can't be derived from the event. */
 export function outdatedBy(inbox: InboxState, event: InboxEvent): string[] {
   const doubted = snapshotsIn(event).filter((read) => isOvertaken(inbox, read));
-  return isAhead(inbox, event) ? [event.conversationId] : doubted.map(({ id }) => id);
+  return isAhead(inbox, event) || isUncounted(inbox, event) ? [event.conversationId] : doubted.map(({ id }) => id);
 }
 
 /** Conversations in an event that were read from the server and may be older than applied pushes. */
@@ -182,6 +185,13 @@ function isOvertaken(inbox: InboxState, { id, participants, unreadCount, head }:
   return readSeq(held, inbox.ownId) > readSeq({ participants }, inbox.ownId);
 }
 
+/** Returns whether a deletion may change counts that can't be derived from it. */
+function isUncounted(inbox: InboxState, event: InboxEvent): event is Change {
+  if (event.kind !== 'updated' || event.message.deletedAt === undefined) return false;
+  const held = findConversation(inbox, event.conversationId);
+  return held !== undefined && isNews(held, event.message) && mayChangeUnread(held, event.message);
+}
+
 /** Returns whether revisions are missing between the held state and the event. */
 function isAhead(inbox: InboxState, event: InboxEvent): event is Change {
   if (!('rev' in event) || event.rev === undefined) return false;
@@ -193,6 +203,11 @@ function isAhead(inbox: InboxState, event: InboxEvent): event is Change {
 
 function readSeq({ participants }: Pick<Conversation, 'participants'>, ownId: string | undefined): number {
   return participants.find(({ userId }) => userId === ownId)?.lastReadSeq ?? 0;
+}
+
+/** Returns the user's position, which may be behind the marker that others see. */
+function ownPosition(held: Conversation, ownId: string | undefined): number {
+  return held.readSeq ?? readSeq(held, ownId);
 }
 
 function amend(inbox: InboxState, id: string, change: (held: Conversation) => Conversation): InboxState {
@@ -208,17 +223,19 @@ function arrive(inbox: InboxState, { conversationId, message }: Extract<Change, 
     const { lastMessage: last, head } = held;
     const isKnown = head === undefined || message.rev === undefined ? last?.id === message.id : !isNews(held, message);
     // After a reconnect an edited message comes after later ones.
-    const isLast = last?.seq === undefined || message.seq === undefined || message.seq > last.seq;
+    const isSide = isSideReply(message);
+    const isLast = !isSide && (last?.seq === undefined || message.seq === undefined || message.seq > last.seq);
     if (isKnown && !isLast) return withLast(held, { kind: 'updated', message });
     const isUnread =
-      !isKnown && message.senderId !== inbox.ownId && (message.seq ?? Infinity) > readSeq(held, inbox.ownId);
+      !isKnown && message.senderId !== inbox.ownId && (message.seq ?? Infinity) > ownPosition(held, inbox.ownId);
     const next = {
       ...held,
       ...(isLast && { lastMessage: message }),
       updatedAt: message.createdAt > held.updatedAt ? message.createdAt : held.updatedAt,
-      unreadCount: held.unreadCount + (isUnread ? 1 : 0),
+      unreadCount: held.unreadCount + (isUnread && !isSide ? 1 : 0),
+      ...(isUnread && !isSide && held.firstUnreadId === null && { firstUnreadId: message.id }),
     };
-    return advance(next, message);
+    return advance(isKnown ? next : withReply(next, message, { isUnread, ownId: inbox.ownId }), message);
   });
 }
 
@@ -229,8 +246,9 @@ function revise(held: Conversation, message: Message, ownId: string | undefined)
   const wasUnread =
     message.deletedAt !== undefined &&
     message.senderId !== ownId &&
+    !isSideReply(message) &&
     message.seq !== undefined &&
-    message.seq > readSeq(held, ownId) &&
+    message.seq > ownPosition(held, ownId) &&
     // A message that was sent and deleted while offline was never counted.
     message.seq <= (held.head?.seq ?? 0);
   const next = withLast(held, change);
@@ -286,9 +304,12 @@ function markRead(held: Conversation, mark: Extract<Mark, { kind: 'read' }>, own
   );
   // The count is 0 at the end of the conversation; in between the server counts and pushes `conversation:updated`.
   const atEnd = seq === undefined ? held.lastMessage?.id === mark.messageId : seq >= (held.lastMessage?.seq ?? 0);
-  const unreadCount = mark.userId === ownId && atEnd ? 0 : held.unreadCount;
-  const same = unreadCount === held.unreadCount && participants.every((each, at) => each === held.participants[at]);
-  return same ? held : { ...held, participants, unreadCount };
+  const isOwnEnd = mark.userId === ownId && atEnd;
+  const unreadCount = isOwnEnd ? 0 : held.unreadCount;
+  const isEnded = isOwnEnd && held.readSeq !== undefined && seq !== undefined && seq > held.readSeq;
+  const same =
+    unreadCount === held.unreadCount && !isEnded && participants.every((each, at) => each === held.participants[at]);
+  return same ? held : { ...held, participants, unreadCount, ...(isEnded && { firstUnreadId: null, readSeq: seq }) };
 }
 
 /** Advances the status of the last message. */

@@ -16,6 +16,10 @@ export interface ConversationSnapshot {
   readonly conversation: Conversation | undefined;
   /** Oldest first; the user's own messages that are not stored yet come last. */
   readonly messages: readonly Message[];
+  /** Of a thread: its root, once it has loaded. */
+  readonly root?: Message | undefined;
+  /** Id of the first unread message; absent if there is none, and for a thread. */
+  readonly firstUnreadId?: string | undefined;
   /** Ids of the other users who are typing. */
   readonly typing: readonly string[];
   /** True if the conversation has messages before the first of `messages`. */
@@ -33,12 +37,14 @@ export interface ConversationSnapshot {
 /** What a snapshot is made of. */
 interface SnapshotSources {
   readonly timeline: OpenTimeline;
+  /** Of a thread: the id of its root and the timeline of the root alone. */
+  readonly thread?: { readonly id: string; readonly root: OpenTimeline } | undefined;
   readonly inbox: LiveInbox;
   /** Ids of the other users who are typing. */
   readonly typing: Observable<readonly string[]>;
 }
 
-/** Combines a conversation's row, timeline and typing indicators into one snapshot. */
+/** Combines the row of a conversation, the timeline of the conversation or of a thread, and typing indicators into one snapshot. */
 export class OpenConversation {
   readonly timeline: OpenTimeline;
   readonly #id: string;
@@ -46,6 +52,7 @@ export class OpenConversation {
   readonly #parts: ViewParts;
   readonly #inbox: LiveInbox;
   readonly #typing: Observable<readonly string[]>;
+  readonly #thread: SnapshotSources['thread'];
   readonly #ready: Deferred<void> = deferred();
   readonly #closed = new AbortController();
   readonly #stops: (() => void)[] = [];
@@ -68,7 +75,7 @@ export class OpenConversation {
     id: string,
     context: ClientContext,
     parts: ViewParts,
-    { timeline, inbox, typing }: SnapshotSources,
+    { timeline, thread, inbox, typing }: SnapshotSources,
     onClose: () => void,
     onRefused: () => void = () => undefined,
   ) {
@@ -78,6 +85,7 @@ export class OpenConversation {
     this.#onClose = onClose;
     this.#onRefused = onRefused;
     this.timeline = timeline;
+    this.#thread = thread;
     this.#inbox = inbox;
     this.#typing = typing;
   }
@@ -94,16 +102,32 @@ export class OpenConversation {
       this.timeline.subscribe(this.#refresh),
       this.#typing.subscribe(this.#refresh),
       this.#inbox.watch(this.#id, this.#refresh),
+      this.#thread?.root.subscribe(this.#refresh) ?? (() => undefined),
     );
     // Shows pending messages before the first page has loaded.
     this.#refresh();
     void this.#open();
   }
 
+  /** Shows the messages around the first unread one. Waits until the conversation is open. */
+  async jumpToFirstUnread(options: AbortOptions | undefined): Promise<void> {
+    await abortable(this.ready, options?.signal);
+    const id = this.#thread === undefined ? this.#inbox.find(this.#id)?.firstUnreadId : undefined;
+    if (typeof id === 'string') await this.timeline.jumpTo(id, options);
+  }
+
   /** Marks the newest message as read unless nothing is unread. */
   async markRead(options: AbortOptions | undefined): Promise<void> {
     const newest = this.timeline.newest();
-    if (newest === undefined || this.#inbox.find(this.#id)?.unreadCount === 0) return;
+    const conversation = this.#inbox.find(this.#id);
+    if (this.#thread !== undefined) {
+      const id = this.#thread.root.newest()?.id ?? this.#thread.id;
+      const isUnread = conversation?.followedThreads?.find((each) => each.id === id)?.unread === true;
+      const request = newest && { conversationId: this.#id, threadId: id, messageId: newest.id };
+      if (request !== undefined && isUnread) await this.#parts.messages.markRead(request, options);
+      return;
+    }
+    if (newest === undefined || conversation?.unreadCount === 0) return;
     await this.#parts.messages.markRead({ conversationId: this.#id, messageId: newest.id }, options);
   }
 
@@ -143,6 +167,8 @@ export class OpenConversation {
       const connection = (this.#connection = new AbortController());
       const attempt = async (): Promise<void> => {
         await abortable(this.#parts.sync.join(this.#id), signal);
+        // First, because its id tells which messages are replies to it.
+        await abortable(this.#thread?.root.loadNewest() ?? Promise.resolve(), signal);
         await abortable(this.timeline.loadNewest(), signal);
       };
       const shouldRetry = (error: unknown): boolean => isRetryable(error) && this.#context.online();
@@ -164,9 +190,14 @@ export class OpenConversation {
     if (this.#error?.retryable === true && this.timeline.newest() !== undefined) this.#error = undefined;
     const { messages, hasOlder, hasNewer, loading, stale, error } = this.timeline.getSnapshot();
     const failed = this.#error ?? error;
+    const conversation = this.#inbox.find(this.#id);
+    const root = this.#thread?.root.getSnapshot().messages[0];
+    const firstUnreadId = this.#thread === undefined ? (conversation?.firstUnreadId ?? undefined) : undefined;
     const next: ConversationSnapshot = {
-      conversation: this.#inbox.find(this.#id),
+      conversation,
       messages,
+      ...(root !== undefined && { root }),
+      ...(firstUnreadId !== undefined && { firstUnreadId }),
       typing: this.#typing.getSnapshot(),
       hasOlder,
       hasNewer,

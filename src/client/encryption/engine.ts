@@ -21,7 +21,7 @@ import { DraftStore } from './keystore/draft-store.ts';
 import { checkKeyOwner } from './keystore/key-owner.ts';
 import { KeystoreProvider } from './keystore/keystore-provider.ts';
 import { DISTRIBUTED_KEYS, type Keystore, RECEIVING_CHAINS, RECORDS, RESENT_COPIES } from './keystore/keystore.ts';
-import { pickSecret, refuseReadableFiles, refuseSealedFiles } from './keystore/plaintexts.ts';
+import { pickSecret, refuseReadableFiles, refuseSealedFiles, threadOf } from './keystore/plaintexts.ts';
 import { RequiredConversations } from './keystore/required-conversations.ts';
 import type { Backlog, BacklogPorts } from './messages/backlog.ts';
 import { findMessageRows, replaceRows } from './messages/message-rows.ts';
@@ -275,13 +275,15 @@ export class Engine implements Cipher {
     if (this.#context.has('uploads')) refuseReadableFiles(payload, this.#filesPath);
     this.#drafts.add(clientId, { secret: pickSecret(payload), ts: this.#context.clock.now() });
     const { files } = payload;
-    return { conversationId, content: '', type: 'text', clientId, encrypted: true, ...(files && { files }) };
+    const draft = { conversationId, content: '', type: 'text', clientId, encrypted: true } as const;
+    return { ...draft, ...threadOf(payload), ...(files && { files }) };
   }
 
   draftEdit(payload: EditMessage, clientId: string): EditMessage {
-    const secret: Secret = { content: payload.content, type: 'text' };
+    const { mentions, ...outer } = payload;
+    const secret: Secret = { content: payload.content, type: 'text', ...(mentions && { mentions }) };
     this.#drafts.add(clientId, { secret, ts: this.#context.clock.now() });
-    return { ...payload, content: '' };
+    return { ...outer, content: '' };
   }
 
   secretOf(clientId: string): Secret | undefined {

@@ -124,8 +124,8 @@ export class PendingUploads implements FileUploads {
 
   laneOf(clientId: string, { name, payload }: Operation, lane: string): string {
     // That of an encrypted message is part of its secret.
-    const { replyTo } = { ...payload, ...this.#context.cipher?.current?.secretOf(clientId) } as QueuedMessage;
-    const messageId = 'messageId' in payload ? payload.messageId : replyTo;
+    const { replyTo, threadId } = { ...payload, ...this.#context.cipher?.current?.secretOf(clientId) } as QueuedMessage;
+    const messageId = 'messageId' in payload ? payload.messageId : this.#lanes.has(threadId ?? '') ? threadId : replyTo;
     const isApart = name === 'message:send' && lane !== payload.conversationId;
     const found =
       this.#lanes.get(messageId ?? '') ??

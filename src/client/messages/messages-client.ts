@@ -17,6 +17,12 @@ export interface SendOptions extends SendMessageInput {
   conversationId: string;
 }
 
+/** A message up to which messages are marked as read. */
+export interface MarkRead extends MessageRef {
+  /** Id of the root of the thread whose replies are marked as read. */
+  threadId?: string | undefined;
+}
+
 /** The parameters of a full-text search. */
 export interface SearchMessages {
   /** Words, at most 200 characters; the last one may be a prefix. Never interpreted as query syntax. */
@@ -60,7 +66,7 @@ export interface MessagesClient {
    * @throws CommError `UNSUPPORTED` if the server makes no previews
    */
   linkPreviews(text: string, options?: AbortOptions): Promise<LinkPreview[]>;
-  /** Replaces the text of an own message. The last edit wins. */
+  /** Replaces the text of an own message, and its `mentions` if there are any in the request. The last edit wins. */
   edit(request: EditMessage, options?: AbortOptions): Promise<Message | undefined>;
   /** Deletes an own message; a tombstone takes its place. Idempotent. */
   delete(request: MessageRef, options?: AbortOptions): Promise<void>;
@@ -68,8 +74,11 @@ export interface MessagesClient {
   react(request: ReactToMessage, options?: AbortOptions): Promise<void>;
   /** Copies a message to another conversation. Encrypted and deleted messages are rejected. */
   forward(request: ForwardMessage, options?: AbortOptions): Promise<Message>;
-  /** Marks all messages up to and including this one as read, on all devices of the user. */
-  markRead(request: MessageRef, options?: AbortOptions): Promise<void>;
+  /**
+   * Marks all messages of the main timeline up to and including this one as read, on all devices of the user. With `threadId`,
+   * marks the replies of that thread, if the user follows it.
+   */
+  markRead(request: MarkRead, options?: AbortOptions): Promise<void>;
 }
 
 const SEND_FIELDS = [
@@ -81,6 +90,9 @@ const SEND_FIELDS = [
   'attachments',
   'ordered',
   'linkPreview',
+  'mentions',
+  'threadId',
+  'alsoInConversation',
   'encrypt',
   'clientId',
 ];
@@ -112,12 +124,16 @@ export class Messages implements MessagesClient {
       attachment,
       attachments,
       linkPreview,
+      mentions,
+      threadId,
+      alsoInConversation,
       clientId = this.#context.newId(),
       encrypt,
     } = message;
     requireId('conversationId', conversationId);
     requireId('clientId', clientId);
     requireText('content', content);
+    if (threadId !== undefined) requireId('threadId', threadId);
     if (attachment !== undefined) requireObject('attachment', attachment);
     signal?.throwIfAborted();
     const { cipher } = this.#context;
@@ -129,6 +145,9 @@ export class Messages implements MessagesClient {
       clientId,
       ...(replyTo !== undefined && { replyTo }),
       ...(attachment !== undefined && { attachment }),
+      ...(mentions && { mentions: [...mentions] }),
+      ...(threadId && { threadId }),
+      ...(alsoInConversation && { alsoInConversation }),
       // A preview would tell the server what an encrypted message links to.
       ...(linkPreview !== undefined && !cipher && { linkPreview }),
     };
@@ -169,7 +188,7 @@ export class Messages implements MessagesClient {
   }
 
   async list(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {
-    requireFields('messages.list()', query, ['conversationId', 'limit', 'before', 'after', 'around']);
+    requireFields('messages.list()', query, ['conversationId', 'threadId', 'limit', 'before', 'after', 'around']);
     requireId('conversationId', query.conversationId);
     await this.#context.whenConnected(options.signal);
     return (await this.#reading()).history.page(query, options);
@@ -197,7 +216,8 @@ export class Messages implements MessagesClient {
   }
 
   async edit(request: EditMessage, { signal }: AbortOptions = {}): Promise<Message | undefined> {
-    const clear = { ...refOf('messages.edit()', request), content: request.content };
+    const { content, mentions } = request;
+    const clear = { ...refOf('messages.edit()', request), content, ...(mentions && { mentions: [...mentions] }) };
     requireText('content', clear.content);
     const { cipher } = this.#context;
     const clientId = this.#context.newId();
@@ -228,10 +248,16 @@ export class Messages implements MessagesClient {
     return this.#read(await this.#enqueue(toConversationId, { name: 'message:forward', payload }, signal, clientId));
   }
 
-  async markRead(request: MessageRef, { signal }: AbortOptions = {}): Promise<void> {
+  async markRead(request: MarkRead, { signal }: AbortOptions = {}): Promise<void> {
     const payload = refOf('messages.markRead()', request);
+    const { threadId } = request;
     // A lane of its own, so that receipts don't wait behind messages.
     const lane = `${payload.conversationId} read`;
+    if (threadId !== undefined) {
+      requireId('threadId', threadId);
+      await this.#enqueue(lane, { name: 'thread:read', payload: { ...payload, threadId } }, signal);
+      return;
+    }
     const queued = this.#outgoing.queuedReceipt(lane, payload);
     await (queued === undefined
       ? this.#enqueue(lane, { name: 'message:read', payload }, signal)

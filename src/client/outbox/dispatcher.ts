@@ -226,6 +226,7 @@ export class Dispatcher {
     const connection = this.#connection;
     const { cipher } = this.#context;
     try {
+      if (isUnsupported(operation, this.#context)) throw new CommError('UNSUPPORTED', 'This server has no threads');
       const ready = filesOf(item) ? await (await this.#ports.uploads()).upload(item) : item;
       const payload = cipher === undefined ? ready.operation.payload : await (await cipher()).seal(ready);
       const mayBeStored = this.#sent.has(clientId) && !this.#context.has('client-id');
@@ -337,4 +338,9 @@ export class Dispatcher {
     this.#failures.forget(item.clientId);
     void this.#storage.delete(item);
   }
+}
+
+/** A server without threads would store a reply as a message of the main timeline. */
+function isUnsupported({ name, payload }: OutboxItem['operation'], { has }: ClientContext): boolean {
+  return !has('threads') && (name === 'thread:read' || (name === 'message:send' && payload.threadId !== undefined));
 }

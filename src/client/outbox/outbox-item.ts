@@ -9,7 +9,8 @@ export type OperationName =
   | 'message:delete'
   | 'message:react'
   | 'message:forward'
-  | 'message:read';
+  | 'message:read'
+  | 'thread:read';
 
 /** A file of a message in the outbox, which is uploaded before the message is sent. */
 export interface QueuedFile {

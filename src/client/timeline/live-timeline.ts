@@ -17,7 +17,7 @@ import {
   type TimelineEvent,
   type TimelineWindow,
 } from './timeline-reducer.ts';
-import type { Segment } from './segments.ts';
+import type { PlaceOf, Segment } from './segments.ts';
 
 const NOTHING: TimelineSnapshot = Object.freeze({
   messages: [],
@@ -46,11 +46,18 @@ interface Load {
   retry: () => Promise<void>;
 }
 
-/** Runs the timeline reducer for one open conversation: applies events, loads pages, publishes snapshots. */
+/** What of a conversation a timeline has: its main timeline, the replies of a thread, or one message. */
+export interface TimelinePart {
+  readonly history: Pick<History, 'page'>;
+  readonly placeOf: PlaceOf;
+  readonly accepts: (message: Message) => boolean;
+}
+
+/** Runs the timeline reducer for one open conversation or thread: applies events, loads pages, publishes snapshots. */
 export class LiveTimeline implements OpenTimeline {
   readonly #conversationId: string;
   readonly #context: ClientContext;
-  readonly #history: History;
+  readonly #part: TimelinePart;
   readonly #onGap: () => void;
   readonly #keep: (end: Segment) => void;
   readonly #snapshot: ObservableValue<TimelineSnapshot>;
@@ -69,22 +76,26 @@ export class LiveTimeline implements OpenTimeline {
   constructor(
     conversationId: string,
     context: ClientContext,
-    history: History,
+    part: TimelinePart,
     onGap: () => void,
     keep: (end: Segment) => void = () => undefined,
   ) {
     this.#conversationId = conversationId;
     this.#context = context;
-    this.#history = history;
+    this.#part = part;
     this.#onGap = onGap;
     this.#keep = keep;
     this.#snapshot = new ObservableValue(NOTHING, context.report);
-    this.#timeline = emptyTimeline(conversationId, context.userId());
+    this.#timeline = emptyTimeline(conversationId, context.userId(), part.placeOf);
   }
 
   readonly getSnapshot = (): TimelineSnapshot => this.#snapshot.getSnapshot();
   readonly getServerSnapshot = (): TimelineSnapshot => NOTHING;
   readonly subscribe = (listener: () => void): (() => void) => this.#snapshot.subscribe(listener);
+
+  get conversationId(): string {
+    return this.#conversationId;
+  }
 
   /** True while the user is no participant. */
   get hasLeft(): boolean {
@@ -93,6 +104,7 @@ export class LiveTimeline implements OpenTimeline {
 
   /** Applies an event and publishes what changed. */
   apply(event: TimelineEvent): void {
+    if ('message' in event && !this.#part.accepts(event.message)) return;
     // A pending page may have been read before this event, so the event is applied again after the page.
     if (this.#loads.size > 0 && REPEATABLE.has(event.kind)) this.#sinceLoad.push(event);
     this.#take([event]);
@@ -149,7 +161,8 @@ export class LiveTimeline implements OpenTimeline {
   /** Loads the newest page unless the end is loaded, and the stale segment if one is shown. */
   async loadNewest(options: AbortOptions = {}): Promise<void> {
     const { live, stale } = this.#timeline;
-    const source = { history: this.#history, conversationId: this.#conversationId };
+    const { history, placeOf } = this.#part;
+    const source = { history, placeOf, conversationId: this.#conversationId };
     const retry = (): Promise<void> => this.loadNewest();
     const loads: Promise<void>[] = [];
     if (!live || stale?.atEnd === true) {
@@ -209,7 +222,7 @@ export class LiveTimeline implements OpenTimeline {
   }
 
   #page(anchor: { before?: string; after?: string; around?: string }, held?: Message): Promise<HistoryPage> {
-    return this.#history.page({ conversationId: this.#conversationId, ...anchor }, {}, held);
+    return this.#part.history.page({ conversationId: this.#conversationId, ...anchor }, {}, held);
   }
 
   /** Loads a page. Concurrent loads of the same page share one request; aborting ends only the caller's wait. */

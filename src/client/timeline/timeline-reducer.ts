@@ -7,10 +7,12 @@ import {
   evictSegments,
   isAfter,
   mergePage,
+  placeInConversation,
   trimAround,
   trimOldest,
   WINDOW,
   type Page,
+  type PlaceOf,
   type Segment,
 } from './segments.ts';
 
@@ -26,10 +28,11 @@ import {
  * stays visible as `stale` until it has been loaded again, and is never merged with pages loaded since.
  */
 
-/** The state of one conversation's timeline. */
+/** The state of the timeline of one conversation or thread. */
 export interface Timeline {
   readonly conversationId: string;
   readonly ownId: string | undefined;
+  readonly placeOf: PlaceOf;
   /** Oldest first. */
   readonly segments: readonly Segment[];
   /** Shown in place of a segment after an invalidation. */
@@ -89,9 +92,13 @@ const STATUS_ORDER: Readonly<Record<MessageStatus, number>> = {
 const MAX_READERS = 50;
 
 /** Returns a timeline that holds nothing. */
-export function emptyTimeline(conversationId: string, ownId: string | undefined): Timeline {
+export function emptyTimeline(
+  conversationId: string,
+  ownId: string | undefined,
+  placeOf: PlaceOf = placeInConversation,
+): Timeline {
   const nothing = { segments: [], shown: 0, live: false, stale: undefined, generation: 0 };
-  return { conversationId, ownId, ...nothing, keep: WINDOW, pending: [], marks: new Map() };
+  return { conversationId, ownId, placeOf, ...nothing, keep: WINDOW, pending: [], marks: new Map() };
 }
 
 /** The shown part of a timeline. */
@@ -185,7 +192,10 @@ export function reduceTimeline(timeline: Timeline, event: TimelineEvent): Timeli
     case 'discarded':
       return mapPending(timeline, event.clientId, () => undefined);
     case 'cleared':
-      return { ...emptyTimeline(timeline.conversationId, timeline.ownId), generation: timeline.generation + 1 };
+      return {
+        ...emptyTimeline(timeline.conversationId, timeline.ownId, timeline.placeOf),
+        generation: timeline.generation + 1,
+      };
     case 'invalidated':
       return invalidate(timeline);
     case 'unreadable':
@@ -213,11 +223,11 @@ function create(timeline: Timeline, pushed: Message): Timeline {
   const last = settled.segments.at(-1);
   if (!settled.live || last === undefined) return settled;
   const lastMessage = last.messages.at(-1);
-  if (isBeyond(message, lastMessage)) return invalidate(timeline);
+  if (isBeyond(timeline, message, lastMessage)) return invalidate(timeline);
   if (lastMessage !== undefined && !isAfter(message, lastMessage)) {
     // A new message adjoins the live segment even if its time is earlier: a base server's clock may have been set back.
     const page = { messages: [message], hasOlder: true, adjoins: lastMessage.id };
-    const { segments } = mergePage(settled.segments, page, newer);
+    const { segments } = mergePage(settled.segments, page, newer, timeline.placeOf);
     return { ...settled, ...keepShown(settled, segments) };
   }
   const grown = trimOldest({ ...last, messages: [...last.messages, message] }, settled.keep);
@@ -235,9 +245,10 @@ function revise(timeline: Timeline, message: Message): Timeline {
 }
 
 /** Returns whether messages are missing between the last one and this. With a base server, without `seq`, never. */
-function isBeyond({ seq }: Message, last: Message | undefined): boolean {
-  const end = last === undefined ? 0 : last.seq;
-  return seq !== undefined && end !== undefined && seq > end + 1;
+function isBeyond({ placeOf }: Timeline, message: Message, last: Message | undefined): boolean {
+  const place = placeOf(message);
+  const end = last === undefined ? 0 : placeOf(last);
+  return place !== undefined && end !== undefined && place > end + 1;
 }
 
 /** Removes the pending message that this stored one replaces. */
@@ -305,7 +316,7 @@ function load(timeline: Timeline, event: Extract<TimelineEvent, { kind: 'loaded'
   // The user has jumped elsewhere in the meantime.
   if (from === 'again' && stale === undefined) return timeline;
   const page = stale === undefined ? event.page : renew(stale, event.page);
-  const { segments, at } = mergePage(timeline.segments, page, newer);
+  const { segments, at } = mergePage(timeline.segments, page, newer, timeline.placeOf);
   const followsEnd = stale?.atEnd ?? (timeline.segments.length === 0 || showsEnd(timeline));
   const isAskedFor = from === 'around' || from === 'again' || (from === 'newest' && followsEnd);
   // Scrolling keeps the shown segment, which the page extends unless the user has jumped elsewhere.

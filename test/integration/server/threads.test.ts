@@ -1,3 +1,4 @@
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Conversation } from '../../../src/protocol/conversations.ts';
 import type { Message, SendMessage } from '../../../src/protocol/messages.ts';
@@ -206,27 +207,59 @@ describe('threads', () => {
     expect(chat.broadcaster.take()).toEqual([]);
     expect(await chat.history.get('bob', first?.id ?? '')).toMatchObject({ thread: { replyCount: 2 } });
   });
+});
 
-  test('a reply costs the same number of statements and rows, however many users follow the thread', async () => {
-    const costOf = async (followers: number): Promise<number> => {
-      const users = Array.from({ length: followers }, (_, at) => `follower-${at}`);
-      const { id: group } = await chat.group('ada', 'bob', ...users);
-      const { id: threadId } = await chat.say('ada', group, 'a root');
-      for (const userId of users) await chat.say(userId, group, 'I follow', { threadId });
-      await chat.say('bob', group, 'first', { threadId });
-      let statements = 0;
-      const rows = (): number =>
-        Number(chat.sqlite.prepare('select total_changes() as changes').get()?.['changes'] ?? 0);
-      const before = rows();
-      watchStatements(chat.sqlite, () => (statements += 1));
-      await chat.say('bob', group, 'again', { threadId });
-      return statements * 1_000 + rows() - before;
-    };
-    const few = await costOf(1);
-    chat.sqlite.close();
-    chat = await startChat();
-    expect(await costOf(300)).toBe(few);
-  });
+/** The chat services on a database whose statements are counted. */
+async function startCounted(): Promise<{ chat: Chat; db: DatabaseSync; count: () => number }> {
+  const db = new DatabaseSync(':memory:');
+  let statements = 0;
+  watchStatements(db, () => (statements += 1));
+  const chat = await startChat({ db });
+  chat.sqlite.close();
+  return { chat, db, count: () => statements };
+}
+
+test('a reply costs the same number of statements and rows, however many users follow the thread', async () => {
+  const costOf = async (followers: number): Promise<[statements: number, rows: number]> => {
+    const { chat, db, count } = await startCounted();
+    const users = Array.from({ length: 300 }, (_, at) => `user-${at}`);
+    const { id } = await chat.group('ada', 'bob', ...users);
+    const { id: threadId } = await chat.say('ada', id, 'a root');
+    for (const userId of users.slice(0, followers)) await chat.say(userId, id, 'I follow', { threadId });
+    await chat.say('bob', id, 'first', { threadId });
+    const rows = (): number => Number(db.prepare('select total_changes() as changes').get()?.['changes']);
+    const before = { statements: count(), rows: rows() };
+    await chat.say('bob', id, 'again', { threadId });
+    const cost: [number, number] = [count() - before.statements, rows() - before.rows];
+    db.close();
+    return cost;
+  };
+  const few = await costOf(6);
+  expect(few[0]).toBeGreaterThan(5);
+  expect(await costOf(300)).toEqual(few);
+});
+
+test('an inbox with threads and mentions takes as many statements as one without', async () => {
+  const costOf = async (isFull: boolean): Promise<number> => {
+    const { chat, db, count } = await startCounted();
+    for (let at = 0; at < 50; at += 1) {
+      const { id } = await chat.group('ada', 'bob');
+      const { id: threadId } = await chat.say('ada', id, 'a root');
+      if (isFull) await chat.say('bob', id, 'a reply', { threadId, mentions: ['ada'] });
+    }
+    const before = count();
+    const listed = await chat.conversations.list(caller('ada'));
+    const statements = count() - before;
+    expect(listed).toHaveLength(50);
+    expect(listed.every(({ unreadMentions: mentions, unreadThreads }) => mentions === 1 && unreadThreads === 1)).toBe(
+      isFull,
+    );
+    db.close();
+    return statements;
+  };
+  const without = await costOf(false);
+  expect(without).toBeGreaterThan(3);
+  expect(await costOf(true)).toBe(without);
 });
 
 describe('mentions', () => {

@@ -86,13 +86,25 @@ export function refuseReadableFiles(message: Files, filesPath: string): void {
 }
 
 /** Picks the fields of a message that only its readers see. */
-export function pickSecret({ content, type, replyTo, attachment, attachments }: Secret): Secret {
+export function pickSecret({ content, type, replyTo, attachment, attachments, mentions }: Secret): Secret {
   return {
     content,
     type,
     ...(replyTo !== undefined && { replyTo }),
     ...(attachment !== undefined && { attachment }),
     ...(attachments !== undefined && { attachments }),
+    ...(mentions !== undefined && { mentions }),
+  };
+}
+
+/** Picks what the server has to know of an encrypted reply: it routes by it. */
+export function threadOf({
+  threadId,
+  alsoInConversation,
+}: Pick<Message, 'threadId' | 'alsoInConversation'>): Pick<Message, 'threadId' | 'alsoInConversation'> {
+  return {
+    ...(threadId !== undefined && { threadId }),
+    ...(alsoInConversation !== undefined && { alsoInConversation }),
   };
 }
 
@@ -100,7 +112,14 @@ export function pickSecret({ content, type, replyTo, attachment, attachments }: 
  * Converts a payload to message fields. The sender is authenticated but not trusted: an unknown type becomes `text`, and files
  * are dropped if one of them is malformed or has an unsafe URL, or if there are too many.
  */
-export function secretFromPayload({ content, type, replyTo, attachment, attachments }: MessagePayload): Secret {
+export function secretFromPayload({
+  content,
+  type,
+  replyTo,
+  attachment,
+  attachments,
+  mentions,
+}: MessagePayload): Secret {
   const claimed = attachments ?? (attachment === undefined ? [] : [attachment]);
   const files = claimed.map(parseAttachment).filter((each) => each !== undefined);
   const isSafe = files.length > 0 && files.length === claimed.length && files.length <= LIMITS.attachments;
@@ -108,6 +127,7 @@ export function secretFromPayload({ content, type, replyTo, attachment, attachme
     content,
     type: SENDABLE_TYPES.find((each) => each === type) ?? 'text',
     replyTo,
+    ...(mentions !== undefined && { mentions: [...new Set(mentions)].slice(0, LIMITS.mentions) }),
     ...(isSafe && { attachment: files[0], attachments: attachments && files }),
   });
 }

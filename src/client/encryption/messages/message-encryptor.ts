@@ -13,6 +13,7 @@ import {
   pickSecret,
   type Plaintext,
   refuseReadableFiles,
+  threadOf,
 } from '../keystore/plaintexts.ts';
 import type { RecordTransaction } from '../keystore/record-store.ts';
 import { sealedSize } from '../nkc1/attachment-segments.ts';
@@ -129,7 +130,8 @@ export class MessageEncryptor {
     }
     const outer = this.#outerFiles((await this.#drafts.load(await this.#ports.keystore(), clientId))?.secret);
     const envelope = await this.#encryptDraft(clientId, conversationId, clientId);
-    return { conversationId, content: PLACEHOLDER, type: 'text', clientId, encrypted: true, envelope, ...outer };
+    const sealed = { conversationId, content: PLACEHOLDER, type: 'text', clientId, encrypted: true, envelope } as const;
+    return { ...sealed, ...outer, ...threadOf(payload) };
   }
 
   /**
@@ -152,17 +154,23 @@ export class MessageEncryptor {
     const keystore = await this.#ports.keystore();
     const draft = await this.#drafts.load(keystore, clientId);
     if (draft?.envelope !== undefined) return { ...payload, content: PLACEHOLDER, envelope: draft.envelope };
-    const content = draft?.secret.content ?? payload.content;
+    const { content = payload.content, mentions } = draft?.secret ?? payload;
     const { encryptEdit } = await import('./encrypt-edit.ts');
-    const envelope = await encryptEdit(keystore, payload, content, {
-      findMessage: (id) => this.#ports.findMessage(id),
-      refusePlaintext: (id) => this.#refusePlaintext(id),
-      canEditEncrypted: () => this.#context.has('mailbox'),
-      now: () => this.#context.clock.now(),
-      encrypt: (messageClientId, secret, edit) =>
-        this.#encryptDraft(clientId, payload.conversationId, messageClientId, secret, edit),
-    });
-    return envelope === undefined ? { ...payload, content } : { ...payload, content: PLACEHOLDER, envelope };
+    const envelope = await encryptEdit(
+      keystore,
+      payload,
+      { content, ...(mentions && { mentions }) },
+      {
+        findMessage: (id) => this.#ports.findMessage(id),
+        refusePlaintext: (id) => this.#refusePlaintext(id),
+        canEditEncrypted: () => this.#context.has('mailbox'),
+        now: () => this.#context.clock.now(),
+        encrypt: (messageClientId, secret, edit) =>
+          this.#encryptDraft(clientId, payload.conversationId, messageClientId, secret, edit),
+      },
+    );
+    if (envelope !== undefined) return { ...payload, content: PLACEHOLDER, envelope };
+    return { ...payload, content, ...(mentions && { mentions }) };
   }
 
   /**

@@ -36,6 +36,8 @@ export interface MessagePayload extends PayloadBase {
   readonly attachment?: object | undefined;
   /** All files, if the message was sent with this field. */
   readonly attachments?: readonly object[] | undefined;
+  /** Ids of the users whom the message mentions. */
+  readonly mentions?: readonly string[] | undefined;
   /** The ids of all members but the sender, sorted. The receiver compares them with the members that the server reports. */
   readonly to?: readonly string[] | undefined;
 }
@@ -91,8 +93,8 @@ export function encodePayload(payload: Payload): Uint8Array {
 
 function bodyOf(payload: Payload): Record<string, unknown> {
   if (payload.kind === 'message' || payload.kind === 'edit') {
-    const { cid, type, content, replyTo, attachment, attachments, to, edits, n } = payload;
-    return { cid, type, content, replyTo, attachment, attachments, to, edits, n };
+    const { cid, type, content, replyTo, attachment, attachments, mentions, to, edits, n } = payload;
+    return { cid, type, content, replyTo, attachment, attachments, mentions, to, edits, n };
   }
   if (payload.kind === 'delete' || payload.kind === 'reaction') {
     const { cid, edits, n, reactions } = payload;
@@ -147,7 +149,9 @@ function readMessage(
   if (attachments !== undefined && !isObjects(attachments)) return undefined;
   const to = read['to'] ?? undefined;
   if (to !== undefined && !isStrings(to)) return undefined;
-  return { ...common, type, content, replyTo, attachment, attachments, to };
+  const mentions = read['mentions'] ?? undefined;
+  if (mentions !== undefined && !isStrings(mentions)) return undefined;
+  return { ...common, type, content, replyTo, attachment, attachments, mentions, to };
 }
 
 function readEdit(

@@ -40,7 +40,10 @@ function setUp() {
   const reader = new CountingReader(context, rest, () => [], new TypingTracker(context, () => undefined));
   const chunk = deferred<CountingReader>();
   const parts = {
-    messages: { send: () => new Promise<never>(() => undefined), markRead: () => Promise.resolve() },
+    messages: {
+      send: () => new Promise<never>(() => undefined),
+      markRead: () => Promise.resolve(),
+    },
     typing: { start: () => undefined, stop: () => undefined },
     sync: { join: () => Promise.resolve() },
   };
