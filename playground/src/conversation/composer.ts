@@ -15,6 +15,17 @@ import { childAbort } from '../lib/watch.ts';
 /** Errors of messages that are gone for a reason: the user has discarded them, or they wait for the next session. */
 const EXPECTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CANCELLED', 'DISCONNECTED']);
 
+export interface ComposerOptions {
+  /** What is written, for the label. @defaultValue 'Message' */
+  readonly label?: string | undefined;
+  /** Where the draft is kept. @defaultValue the conversation */
+  readonly draftKey?: string | undefined;
+  /** Returns fields of the next message. */
+  readonly fields?: (() => Partial<SendMessageInput>) | undefined;
+  /** Shown below the input. */
+  readonly footer?: HTMLElement | undefined;
+}
+
 type Mode = { kind: 'new' } | { kind: 'reply' | 'edit'; message: Message };
 
 /** The message input: Enter sends, Shift+Enter inserts a line break, Escape cancels, Arrow Up edits the last own message. */
@@ -36,6 +47,9 @@ export class Composer {
   readonly #about = h('div', { class: 'composer-about', hidden: true });
   /** Aborts when the recording has ended. */
   #recording: AbortController | undefined;
+  readonly #draftKey: string;
+  readonly #what: string;
+  readonly #fields: () => Partial<SendMessageInput>;
   #mode: Mode = { kind: 'new' };
 
   /**
@@ -43,8 +57,18 @@ export class Composer {
    * @param sent - called when a message was sent
    * @param signal - aborts when the conversation is closed
    */
-  constructor(session: Session, view: ConversationView, drafts: Drafts, sent: () => void, signal: AbortSignal) {
+  constructor(
+    session: Session,
+    view: ConversationView,
+    drafts: Drafts,
+    sent: () => void,
+    signal: AbortSignal,
+    { label = 'Message', draftKey = view.id, fields = () => ({}), footer }: ComposerOptions = {},
+  ) {
     this.#signal = signal;
+    this.#what = label.toLowerCase();
+    this.#draftKey = draftKey;
+    this.#fields = fields;
     this.#session = session;
     this.#view = view;
     this.#previews = new LinkPreviewer(session.client);
@@ -53,8 +77,8 @@ export class Composer {
     this.#input = h('textarea', {
       class: 'composer-input',
       rows: 1,
-      'aria-label': 'Message',
-      placeholder: 'Write a message',
+      'aria-label': label,
+      placeholder: `Write a ${this.#what}`,
       dir: 'auto',
       enterkeyhint: 'send',
     });
@@ -71,7 +95,7 @@ export class Composer {
     const attach = iconButton({ label: 'Attach files', icon: 'attach' }, () => picker.click());
     this.#record = iconButton({ label: 'Record a voice message', icon: 'mic' }, () => void this.#startRecording());
     this.#row = h('div', { class: 'composer-row' }, picker, attach, this.#input, this.#record, this.#send);
-    const form = h('form', { class: 'composer' }, this.#about, this.#tray.element, this.#row);
+    const form = h('form', { class: 'composer' }, this.#about, this.#tray.element, this.#row, footer);
     this.element = form;
     on(form, 'submit', (event) => {
       event.preventDefault();
@@ -89,11 +113,11 @@ export class Composer {
     on(this.#input, 'keydown', (event) => this.#key(event));
     on(this.#input, 'input', () => this.#changed());
     on(this.#input, 'blur', () => view.setTyping(false));
-    const { text, files } = drafts.get(view.id);
+    const { text, files } = drafts.get(draftKey);
     this.#input.value = text;
     this.#tray.add(files);
     this.#tray.onChange = () => {
-      drafts.set(view.id, { files: this.#tray.files });
+      drafts.set(draftKey, { files: this.#tray.files });
       this.#fit();
     };
     signal.addEventListener('abort', () => this.#tray.dispose());
@@ -102,7 +126,7 @@ export class Composer {
 
   /** Shows in the placeholder whether messages are encrypted. */
   setEncrypted(isEncrypted: boolean): void {
-    this.#input.placeholder = isEncrypted ? 'Write an encrypted message' : 'Write a message';
+    this.#input.placeholder = `Write ${isEncrypted ? 'an encrypted' : 'a'} ${this.#what}`;
   }
 
   focus(): void {
@@ -110,7 +134,7 @@ export class Composer {
   }
 
   reply(message: Message): void {
-    if (this.#mode.kind === 'edit') this.#input.value = this.#drafts.get(this.#view.id).text;
+    if (this.#mode.kind === 'edit') this.#input.value = this.#drafts.get(this.#draftKey).text;
     this.#setMode({ kind: 'reply', message });
   }
 
@@ -216,7 +240,7 @@ export class Composer {
       void attempt('The message was not edited', edit);
       return;
     }
-    this.#drafts.set(id, { text: '' });
+    this.#drafts.set(this.#draftKey, { text: '' });
     this.#input.value = '';
     if (files.length > 0) {
       this.#tray.clear();
@@ -236,7 +260,7 @@ export class Composer {
     const { client } = this.#session;
     const mode = this.#mode;
     const clientId = newId();
-    const sending = this.#view.send({ ...message, clientId, ...this.#takeReply() });
+    const sending = this.#view.send({ ...message, ...this.#fields(), clientId, ...this.#takeReply() });
     sending.catch((error: unknown) => {
       // A message in the outbox shows its own failure. One that the client rejects is never shown.
       if (isCommError(error) && EXPECTED.has(error.code)) return;
@@ -249,7 +273,7 @@ export class Composer {
   }
 
   #putBack(draft: Draft, mode: Mode): void {
-    const { text, files } = this.#drafts.restore(this.#view.id, draft);
+    const { text, files } = this.#drafts.restore(this.#draftKey, draft);
     if (this.#signal.aborted) return;
     if (this.#mode.kind !== 'edit') this.#input.value = text;
     this.#tray.clear();
@@ -268,13 +292,13 @@ export class Composer {
     const { value } = this.#input;
     this.#fit();
     if (this.#mode.kind === 'edit') return;
-    this.#drafts.set(this.#view.id, { text: value });
+    this.#drafts.set(this.#draftKey, { text: value });
     this.#previews.prepare(value);
     this.#view.setTyping(value.trim() !== '');
   }
 
   #cancel(): void {
-    if (this.#mode.kind === 'edit') this.#input.value = this.#drafts.get(this.#view.id).text;
+    if (this.#mode.kind === 'edit') this.#input.value = this.#drafts.get(this.#draftKey).text;
     this.#setMode({ kind: 'new' });
   }
 

@@ -21,9 +21,16 @@ export interface MessageCommands {
   readonly rewrite: (message: Message) => void;
   readonly discard: (message: Message) => void;
   readonly openMenu: (message: Message, anchor: HTMLElement) => void;
+  /** Absent in a thread. */
+  readonly openThread?: ((messageId: string) => void) | undefined;
 }
 
-export function messageCommands(session: Session, view: ConversationView, composer: Composer): MessageCommands {
+export function messageCommands(
+  session: Session,
+  view: ConversationView,
+  composer: Composer,
+  openThread?: (messageId: string) => void,
+): MessageCommands {
   const { client, userId, outbox } = session;
   const refOf = ({ id }: Message): { conversationId: string; messageId: string } => ({
     conversationId: view.id,
@@ -51,6 +58,12 @@ export function messageCommands(session: Session, view: ConversationView, compos
     const isOwn = message.senderId === userId;
     const isReadable = !isUnreadable(message);
     const items: MenuItem[] = [{ label: 'Reply', icon: 'reply', select: () => composer.reply(message) }];
+    if (openThread !== undefined)
+      items.push({
+        label: 'Reply in thread',
+        icon: 'thread',
+        select: () => openThread(message.threadId ?? message.id),
+      });
     if (isReadable)
       items.push(
         { label: 'Forward', icon: 'forward', select: () => forwardMessage(session, message) },
@@ -85,6 +98,7 @@ export function messageCommands(session: Session, view: ConversationView, compos
       composer.restore(message.content);
     },
     discard,
+    openThread,
     openMenu: (message, anchor) => openMenu(anchor, 'This message', menuOf(message)),
   };
   return commands;

@@ -16,6 +16,7 @@ import { quoteView } from './quote-view.ts';
 import { reactionBar } from './reaction-bar.ts';
 import { isNotice, type MessageRowData } from './rows.ts';
 import { statusIcon } from './status-icon.ts';
+import { threadLink } from './thread-link.ts';
 
 /** The row of a message. Updates only the parts that changed. */
 export function messageView(
@@ -43,6 +44,7 @@ export function messageView(
   const meta = h('span', { class: 'message-meta' }, lock, edited, time, status);
   const bubble = h('div', { class: 'bubble' }, forwarded, quote.element, files.element, content, meta);
   const reactions = reactionBar(userId, commands);
+  const thread = threadLink(commands.openThread);
   const failure = h('div', { class: 'message-failure', role: 'alert', hidden: true });
   const readers = h('div', { class: 'message-readers', hidden: true });
   const body = h(
@@ -51,6 +53,7 @@ export function messageView(
     sender,
     h('div', { class: 'bubble-line' }, picture, bubble),
     reactions.element,
+    thread.element,
     failure,
     readers,
   );
@@ -108,6 +111,7 @@ export function messageView(
       statusMark.update(message.status);
       setChildren(status, isOwn && !isDeleted && !isPlain && !isSealed && statusMark.element);
       reactions.update(message);
+      thread.update(message, row.threadUnread);
       showFailure(failure, message, session, commands);
       showReaders(readers, row.readers);
     },
@@ -119,6 +123,7 @@ function isSame(one: MessageRowData, other: MessageRowData): boolean {
     one.message === other.message &&
     one.first === other.first &&
     one.last === other.last &&
+    one.threadUnread === other.threadUnread &&
     one.readers.join() === other.readers.join()
   );
 }
