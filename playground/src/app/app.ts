@@ -4,6 +4,7 @@ import { callerOf } from '../call/incoming-call.ts';
 import { ConversationArea } from '../conversation/area.ts';
 import { Drawer } from '../developer/drawer.ts';
 import { h, on, setAttributes } from '../lib/dom.ts';
+import { onProfile } from '../lib/profiles.ts';
 import { nameOf, summaryOf, titleOf } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
 import { sidebar } from '../sidebar/sidebar.ts';
@@ -55,7 +56,7 @@ function showUnreadInTitle(session: Session): void {
   const { client, userId, calls, signal } = session;
   const { inbox } = client.conversations;
   watch(
-    [inbox.subscribe, calls.ringing.subscribe],
+    [inbox.subscribe, calls.ringing.subscribe, onProfile],
     () => {
       const [ringing] = calls.ringing.value;
       if (ringing !== undefined) {

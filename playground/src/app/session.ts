@@ -3,6 +3,7 @@ import { CallStore } from '../call/call-store.ts';
 import { KeyRing } from '../encryption/key-ring.ts';
 import { reasonOf } from '../ui/toast.ts';
 import { EventLog } from './event-log.ts';
+import { followProfiles } from './follow-profiles.ts';
 import { FaultyConnection } from './faulty-connection.ts';
 import { OutboxWatch } from './outbox-watch.ts';
 import { PresenceTracker } from './presence-tracker.ts';
@@ -31,6 +32,7 @@ export function startSession(userId: string, signal: AbortSignal): Session {
   const connection = new FaultyConnection();
   const client = new CommClient({ userId, socket: connection, encryption: {} });
   connection.attach(client, signal);
+  followProfiles(client, userId, signal);
   const log = new EventLog();
   log.attach(client, signal);
   const refusals = new Map<string, string>();

@@ -4,7 +4,7 @@ import { h, setText } from '../lib/dom.ts';
 import { lastSeen } from '../lib/format.ts';
 import type { ItemView } from '../lib/keyed-list.ts';
 import { nameOf, PRESENCE_LABELS } from '../lib/people.ts';
-import { avatar, presenceDot, setAvatar } from '../ui/avatar.ts';
+import { avatar, presenceDot, showPerson } from '../ui/avatar.ts';
 import { iconButton } from '../ui/button.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
 import { attempt } from '../ui/toast.ts';
@@ -46,7 +46,7 @@ export function memberRow(session: Session): ItemView<Member> {
       held = member;
       const { participant } = member;
       const shown = presence.of(participant);
-      setAvatar(picture, nameOf(participant.userId));
+      showPerson(picture, participant.userId);
       dot.update(shown);
       setText(name, participant.userId === userId ? `${nameOf(userId)} (you)` : nameOf(participant.userId));
       const seen = presence.update(participant.userId)?.lastSeen;

@@ -7,7 +7,7 @@ import { exactTime, listNames, timeOfDay } from '../lib/format.ts';
 import { icon } from '../lib/icons.ts';
 import type { ItemView } from '../lib/keyed-list.ts';
 import { nameOf } from '../lib/people.ts';
-import { avatar } from '../ui/avatar.ts';
+import { personAvatar, showName } from '../ui/avatar.ts';
 import { button } from '../ui/button.ts';
 import type { MessageCommands } from './message-commands.ts';
 import { contentOf } from './message-content.ts';
@@ -28,6 +28,7 @@ export function messageView(
   const { userId } = session;
   const picture = h('span', { class: 'message-avatar' });
   const sender = h('span', { class: 'message-sender' });
+  const you = hiddenText('You');
   const forwarded = h('span', { class: 'message-forwarded', hidden: true }, icon('forward', 14), 'Forwarded');
   const quote = quoteView(session, commands);
   const files = messageFiles(session, commands.discard, signal);
@@ -90,9 +91,9 @@ export function messageView(
         'data-status': isOwn && !isSealed ? message.status : undefined,
         'data-message-id': message.id,
       });
-      const name = nameOf(message.senderId);
-      if (picture.childElementCount === 0 && !isOwn) picture.append(avatar(name, 'small'));
-      setChildren(sender, isOwn ? hiddenText('You') : name);
+      if (picture.childElementCount === 0 && !isOwn) picture.append(personAvatar(message.senderId, 'small'));
+      if (isOwn) setChildren(sender, you);
+      else showName(sender, message.senderId);
       sender.dataset['shown'] = String(first && !isOwn);
       forwarded.hidden = message.forwardedFrom === undefined || isDeleted;
       quote.update(isDeleted ? undefined : message.replyTo);
@@ -151,7 +152,7 @@ function showReaders(element: HTMLElement, readers: readonly string[]): void {
   const names = readers.map(nameOf);
   const label = `Read by ${listNames(names, MOST_READERS)}`;
   setAttributes(element, { title: label });
-  const pictures = names.slice(0, MOST_READERS).map((name) => avatar(name, 'small'));
+  const pictures = readers.slice(0, MOST_READERS).map((each) => personAvatar(each, 'small'));
   const more = names.length > MOST_READERS && h('span', { 'aria-hidden': 'true' }, `+${names.length - MOST_READERS}`);
   setChildren(element, hiddenText(names.length === 0 ? '' : label), ...pictures, more);
 }

@@ -2,8 +2,7 @@ import type { Message } from 'lumen-comm';
 import { h, hiddenText, on, setChildren } from '../lib/dom.ts';
 import { count, exactTime, listTime } from '../lib/format.ts';
 import { icon } from '../lib/icons.ts';
-import { nameOf } from '../lib/people.ts';
-import { avatar } from '../ui/avatar.ts';
+import { personAvatar } from '../ui/avatar.ts';
 
 const MOST_PICTURES = 3;
 
@@ -31,7 +30,7 @@ export function threadLink(open: ((messageId: string) => void) | undefined): Thr
       shown = key;
       if (thread === undefined || replies === 0) return setChildren(element, icon('thread', 15), 'Reply in a thread');
       const { participantIds, lastReplyAt } = thread;
-      const pictures = participantIds.slice(0, MOST_PICTURES).map((each) => avatar(nameOf(each), 'small'));
+      const pictures = participantIds.slice(0, MOST_PICTURES).map((each) => personAvatar(each, 'small'));
       setChildren(
         element,
         h('span', { class: 'thread-people' }, ...pictures),

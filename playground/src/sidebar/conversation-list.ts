@@ -5,6 +5,7 @@ import { h, setAttributes, setChildren, setText } from '../lib/dom.ts';
 import { icon } from '../lib/icons.ts';
 import { KeyedList } from '../lib/keyed-list.ts';
 import { nameOf, SUGGESTED_PEOPLE, titleOf } from '../lib/people.ts';
+import { onProfile } from '../lib/profiles.ts';
 import { watch, type Cell } from '../lib/watch.ts';
 import { button } from '../ui/button.ts';
 import { attempt } from '../ui/toast.ts';
@@ -69,6 +70,7 @@ export function conversationList(
     query.subscribe,
     route.place.subscribe,
     presence.subscribe,
+    onProfile,
     outbox.waiting.subscribe,
     onStatus,
     onTyping,
