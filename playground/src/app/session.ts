@@ -1,4 +1,5 @@
 import { CommClient, type Message } from 'lumen-comm';
+import { BlockList } from '../people/block-list.ts';
 import { CallStore } from '../call/call-store.ts';
 import { KeyRing } from '../encryption/key-ring.ts';
 import { reasonOf } from '../ui/toast.ts';
@@ -19,6 +20,7 @@ export interface Session {
   readonly presence: PresenceTracker;
   readonly route: Route;
   readonly calls: CallStore;
+  readonly blocks: BlockList;
   readonly keys: KeyRing;
   /** Failure reasons of messages, by client id. */
   readonly refusals: ReadonlyMap<string, string>;
@@ -48,6 +50,7 @@ export function startSession(userId: string, signal: AbortSignal): Session {
     presence: new PresenceTracker(client, userId, signal),
     route: new Route(signal),
     calls: new CallStore(client, userId, signal),
+    blocks: new BlockList(client, signal),
     keys: new KeyRing(client, userId, signal),
     refusals,
     quotes: new Quotes(client),

@@ -1,4 +1,11 @@
-import { isCommError, type ConversationView, type ErrorCode, type Message, type SendMessageInput } from 'lumen-comm';
+import {
+  isCommError,
+  type ConversationView,
+  type ErrorCode,
+  type Message,
+  type Participant,
+  type SendMessageInput,
+} from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { AttachmentTray } from '../attachments/attachment-tray.ts';
 import { typeOf } from '../attachments/message-files.ts';
@@ -7,6 +14,8 @@ import { h, on, setAttributes, setChildren } from '../lib/dom.ts';
 import { icon, setIcon } from '../lib/icons.ts';
 import { isUnreadable, nameOf, summaryOf } from '../lib/people.ts';
 import type { Draft, Drafts } from './drafts.ts';
+import { MentionList } from './mention-list.ts';
+import { mentionsIn } from './mentions.ts';
 import { LinkPreviewer } from './link-previewer.ts';
 import { iconButton } from '../ui/button.ts';
 import { attempt, reasonOf, toast } from '../ui/toast.ts';
@@ -47,6 +56,7 @@ export class Composer {
   readonly #about = h('div', { class: 'composer-about', hidden: true });
   /** Aborts when the recording has ended. */
   #recording: AbortController | undefined;
+  readonly #mentions: MentionList;
   readonly #draftKey: string;
   readonly #what: string;
   readonly #fields: () => Partial<SendMessageInput>;
@@ -82,6 +92,7 @@ export class Composer {
       dir: 'auto',
       enterkeyhint: 'send',
     });
+    this.#mentions = new MentionList(this.#input, () => this.#others());
     this.#send = h(
       'button',
       { type: 'submit', class: 'composer-send', 'aria-label': 'Send', title: 'Send (Enter)' },
@@ -95,7 +106,15 @@ export class Composer {
     const attach = iconButton({ label: 'Attach files', icon: 'attach' }, () => picker.click());
     this.#record = iconButton({ label: 'Record a voice message', icon: 'mic' }, () => void this.#startRecording());
     this.#row = h('div', { class: 'composer-row' }, picker, attach, this.#input, this.#record, this.#send);
-    const form = h('form', { class: 'composer' }, this.#about, this.#tray.element, this.#row, footer);
+    const form = h(
+      'form',
+      { class: 'composer' },
+      this.#about,
+      this.#tray.element,
+      this.#mentions.element,
+      this.#row,
+      footer,
+    );
     this.element = form;
     on(form, 'submit', (event) => {
       event.preventDefault();
@@ -127,6 +146,11 @@ export class Composer {
   /** Shows in the placeholder whether messages are encrypted. */
   setEncrypted(isEncrypted: boolean): void {
     this.#input.placeholder = `Write ${isEncrypted ? 'an encrypted' : 'a'} ${this.#what}`;
+  }
+
+  /** Hides the input from members of a frozen group. */
+  setFrozen(isFrozen: boolean): void {
+    this.element.hidden = isFrozen;
   }
 
   focus(): void {
@@ -201,7 +225,7 @@ export class Composer {
 
   #key(event: KeyboardEvent): void {
     // During IME composition Enter confirms a candidate.
-    if (event.isComposing) return;
+    if (event.isComposing || this.#mentions.key(event)) return;
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault();
       this.#submit();
@@ -214,6 +238,11 @@ export class Composer {
       if (last === undefined) this.onLeave();
       else this.edit(last);
     }
+  }
+
+  #others(): readonly Participant[] {
+    const { participants = [] } = this.#view.getSnapshot().conversation ?? {};
+    return participants.filter(({ userId }) => userId !== this.#session.userId);
   }
 
   #lastOwn(): Message | undefined {
@@ -236,7 +265,10 @@ export class Composer {
       const { id: messageId, content: before } = mode.message;
       this.#cancel();
       if (content === before) return;
-      const edit = this.#session.client.messages.edit({ conversationId: id, messageId, content });
+      const mentions = mentionsIn(content, this.#others());
+      const isMentioning = mentions.length > 0 || mode.message.mentions !== undefined;
+      const request = { conversationId: id, messageId, content, ...(isMentioning && { mentions }) };
+      const edit = this.#session.client.messages.edit(request);
       void attempt('The message was not edited', edit);
       return;
     }
@@ -260,7 +292,14 @@ export class Composer {
     const { client } = this.#session;
     const mode = this.#mode;
     const clientId = newId();
-    const sending = this.#view.send({ ...message, ...this.#fields(), clientId, ...this.#takeReply() });
+    const mentions = mentionsIn(draft.text, this.#others());
+    const sending = this.#view.send({
+      ...message,
+      ...this.#fields(),
+      ...(mentions.length > 0 && { mentions }),
+      clientId,
+      ...this.#takeReply(),
+    });
     sending.catch((error: unknown) => {
       // A message in the outbox shows its own failure. One that the client rejects is never shown.
       if (isCommError(error) && EXPECTED.has(error.code)) return;
@@ -291,6 +330,7 @@ export class Composer {
   #changed(): void {
     const { value } = this.#input;
     this.#fit();
+    this.#mentions.look();
     if (this.#mode.kind === 'edit') return;
     this.#drafts.set(this.#draftKey, { text: value });
     this.#previews.prepare(value);

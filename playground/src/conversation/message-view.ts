@@ -42,7 +42,12 @@ export function messageView(
     { class: 'message-lock', role: 'img', 'aria-label': 'Encrypted', title: 'Encrypted end to end', hidden: true },
     icon('lock', 13),
   );
-  const meta = h('span', { class: 'message-meta' }, lock, edited, time, status);
+  const pinned = h(
+    'span',
+    { class: 'message-lock', role: 'img', 'aria-label': 'Pinned', title: 'Pinned', hidden: true },
+    icon('pin', 13),
+  );
+  const meta = h('span', { class: 'message-meta' }, pinned, lock, edited, time, status);
   const bubble = h('div', { class: 'bubble' }, forwarded, quote.element, files.element, content, meta);
   const reactions = reactionBar(userId, commands);
   const thread = threadLink(commands.openThread);
@@ -52,7 +57,7 @@ export function messageView(
     'div',
     { class: 'message-body' },
     sender,
-    h('div', { class: 'bubble-line' }, picture, bubble),
+    h('div', { class: 'bubble-line' }, picture, collapsed.element, bubble),
     reactions.element,
     thread.element,
     failure,
@@ -63,6 +68,7 @@ export function messageView(
   on(bubble, 'click', () => {
     if (window.matchMedia('(hover: none)').matches) element.focus({ preventScroll: true });
   });
+  const collapsed = collapsedNote(bubble);
   let held: MessageRowData | undefined;
   let heldContent: string | undefined;
 
@@ -97,14 +103,16 @@ export function messageView(
       sender.dataset['shown'] = String(first && !isOwn);
       forwarded.hidden = message.forwardedFrom === undefined || isDeleted;
       quote.update(isDeleted ? undefined : message.replyTo);
-      const key = `${isDeleted} ${message.deletionUnauthenticated} ${message.type} ${message.encrypted} ${message.undecrypted} ${filesOf(message)[0]?.fileName} ${message.content}`;
+      const key = `${isDeleted} ${message.deletionUnauthenticated} ${message.type} ${message.encrypted} ${message.undecrypted} ${filesOf(message)[0]?.fileName} ${message.mentions?.join()} ${message.content}`;
       if (key !== heldContent) {
         heldContent = key;
         setChildren(content, ...contentOf(session, message));
         setAttributes(bubble, { 'data-emoji': content.querySelector('.emoji-only') !== null });
       }
+      collapsed.update(message);
       files.update(message);
       setAttributes(bubble, { 'data-files': !files.element.hidden });
+      pinned.hidden = message.pinned === undefined || isDeleted;
       lock.hidden = message.encrypted !== true || isDeleted;
       edited.hidden = message.updatedAt === undefined || isDeleted;
       setText(time, timeOfDay(message.createdAt));
@@ -115,6 +123,24 @@ export function messageView(
       thread.update(message, row.threadUnread);
       showFailure(failure, message, session, commands);
       showReaders(readers, row.readers);
+    },
+  };
+}
+
+/** Stands for the message of a person whom the user has blocked, until the user asks for it. */
+function collapsedNote(bubble: HTMLElement): { element: HTMLElement; update(message: Message): void } {
+  let isRevealed = false;
+  const show = button({ label: 'Show', class: 'button-link' }, () => {
+    isRevealed = true;
+    element.hidden = true;
+    bubble.hidden = false;
+  });
+  const element = h('div', { class: 'message-blocked', hidden: true }, 'Message of a person you have blocked', show);
+  return {
+    element,
+    update({ fromBlocked }) {
+      element.hidden = fromBlocked !== true || isRevealed;
+      bubble.hidden = !element.hidden;
     },
   };
 }

@@ -8,6 +8,7 @@ import { attempt, reasonOf } from '../ui/toast.ts';
 import { Composer } from './composer.ts';
 import { detailsPanel } from './details.ts';
 import type { Drafts } from './drafts.ts';
+import { composerNote } from './composer-note.ts';
 import { conversationHeader } from './header.ts';
 import { markWhenSeen } from './mark-when-seen.ts';
 import { messageCommands } from './message-commands.ts';
@@ -32,8 +33,19 @@ export function conversationPane(session: Session, id: string, drafts: Drafts, s
   const header = conversationHeader(session, view, side, signal);
   const notices = keyNotices(session, view, signal);
   const typing = typingLine(view, signal);
+  const rules = composerNote(session, view, composer, signal);
   const problem = h('div', { class: 'pane-problem', role: 'alert', hidden: true });
-  const body = h('div', { class: 'pane-main' }, problem, header, notices, timeline.element, typing, composer.element);
+  const body = h(
+    'div',
+    { class: 'pane-main' },
+    problem,
+    header,
+    notices,
+    timeline.element,
+    typing,
+    rules,
+    composer.element,
+  );
   const pane = h('div', { class: 'pane' }, body);
 
   takeDrops(body, (files) => composer.drop(files));

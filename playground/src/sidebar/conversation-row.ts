@@ -24,6 +24,8 @@ export function conversationRow(session: Session): ItemView<Conversation> {
   const marks = h('span', { class: 'row-marks' });
   const mutedMark = mark('bell-off', 'Muted');
   const pinnedMark = mark('pin', 'Pinned');
+  const repliesMark = mark('thread', 'Unread replies');
+  const mentionMark = mentionBadge();
   const badge = unreadBadge();
   const row = h(
     'button',
@@ -69,9 +71,16 @@ export function conversationRow(session: Session): ItemView<Conversation> {
       const hasStatus = typing.length === 0 && last !== undefined && showsStatus(last, userId);
       if (hasStatus) status.update(last.status);
       setChildren(preview, hasStatus && status.element, previewText);
-      const { muted, pinned, unreadCount } = conversation;
+      const { muted, pinned, unreadCount, unreadMentions = 0, unreadThreads = 0 } = conversation;
       badge.update(unreadCount);
-      setChildren(marks, muted === true && mutedMark, pinned === true && pinnedMark, unreadCount > 0 && badge.element);
+      setChildren(
+        marks,
+        muted === true && mutedMark,
+        pinned === true && pinnedMark,
+        unreadThreads > 0 && repliesMark,
+        unreadMentions > 0 && mentionMark,
+        unreadCount > 0 && badge.element,
+      );
     },
   };
 }
@@ -114,6 +123,11 @@ function unreadBadge(): { element: HTMLElement; update(unread: number): void } {
   };
 }
 
-function mark(name: 'bell-off' | 'pin', label: string): HTMLElement {
+function mentionBadge(): HTMLElement {
+  const label = 'You are mentioned';
+  return h('span', { class: 'badge', title: label }, h('span', { 'aria-hidden': 'true' }, '@'), hiddenText(label));
+}
+
+function mark(name: 'bell-off' | 'pin' | 'thread', label: string): HTMLElement {
   return h('span', { class: 'row-mark', title: label }, icon(name, 15), hiddenText(label));
 }

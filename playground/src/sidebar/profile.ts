@@ -63,6 +63,7 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
       })),
       'separator',
       { label: 'Edit profile', icon: 'person', select: () => void openPanel(editing(), 'Your profile') },
+      { label: 'Blocked people', icon: 'block', select: () => void openPanel(blocked(), 'The list') },
       'separator',
       ...THEMES.map((each) => ({ label: THEME_LABELS[each], checked: each === theme, select: () => setTheme(each) })),
       'separator',
@@ -78,6 +79,11 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
   async function editing(): Promise<void> {
     const { editProfile } = await import('../people/profile-dialog.ts');
     editProfile(session);
+  }
+
+  async function blocked(): Promise<void> {
+    const { showBlocked } = await import('../people/blocked-dialog.ts');
+    showBlocked(session);
   }
 
   /** Deletes what is stored of the user; the keys of encryption stay in this browser. */
