@@ -20,6 +20,7 @@ export type { UploadProgress } from './client/outbox/pending-files.ts';
 export type { HistoryPage, HistoryQuery } from './client/timeline/history-query.ts';
 export type { UpdateConversation } from './client/conversations/conversation-requests.ts';
 export type { ConversationsClient } from './client/conversations/conversations-client.ts';
+export type { BanOptions, BrowsePublicGroups } from './client/conversations/group-requests.ts';
 export type { ListConversations, ListMembers } from './client/conversations/directory.ts';
 export type { ConversationView } from './client/conversations/conversation-view.ts';
 export type { ConversationSnapshot } from './client/conversations/open-conversation.ts';
@@ -80,6 +81,7 @@ export {
   type CommErrorOptions,
   type ConnectFailureReason,
   type ErrorCode,
+  type RateScope,
 } from './protocol/errors.ts';
 export type { Hello } from './protocol/handshake.ts';
 export type { DecryptionFailure, EncryptedEnvelope } from './protocol/encryption.ts';
@@ -91,6 +93,8 @@ export type {
   Head,
   Participant,
 } from './protocol/conversations.ts';
+export type { Ban, BanPage, ConversationSettings, PublicConversation } from './protocol/groups.ts';
+export type { Json, JsonObject } from './protocol/metadata.ts';
 export type {
   AttachmentKeys,
   EditMessage,
@@ -123,4 +127,5 @@ export type {
   QualityLevel,
   Role,
   SendableType,
+  Visibility,
 } from './protocol/constants.ts';

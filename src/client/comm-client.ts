@@ -151,7 +151,7 @@ export class CommClient {
     });
     const outgoing: OutgoingMessages = new OutgoingMessages(context, storage, reader, connected, uploads);
     const { outbox } = outgoing;
-    const messages = new Messages(context, outgoing, reader, uploads);
+    const messages = new Messages(context, outgoing, reader, uploads, loadReader);
     const calls = lazyCallManager(context, resolved.calls);
     const typingClient = createTypingClient(typing);
     const views = new ConversationViews(context, { messages, typing: typingClient, sync }, reader);

@@ -91,6 +91,7 @@ export class Reader {
 
 // In the same chunk: apps that send these requests also read.
 export { ConversationRequests } from './conversations/conversation-requests.ts';
+export { MessageReads } from './messages/message-reads.ts';
 
 /** Creates the reader with its REST client. */
 export function createReader(

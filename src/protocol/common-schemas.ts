@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { isAttachmentUrl } from './attachment-url.ts';
 import { LIMITS } from './limits.ts';
 import { isMetadata, type JsonObject } from './metadata.ts';
 
@@ -23,6 +24,17 @@ export const wellFormed = v.transform(function toWellFormed(text: string): strin
 export const metadataSchema = v.custom<JsonObject>(
   isMetadata,
   `must be a JSON object of at most ${LIMITS.metadataBytes} bytes and ${LIMITS.metadataDepth} levels`,
+);
+
+/** Validates the URL of a file or picture: http(s), or relative to the page. */
+export const safeUrlSchema: v.GenericSchema<string> = v.pipe(
+  v.string(),
+  v.maxLength(LIMITS.urlLength),
+  // Relative or http(s) only: a javascript: or data: URL would be executed in the reader's page.
+  v.check(isAttachmentUrl, ({ input }) => {
+    const scheme = /^(?!https?:)([a-z][a-z0-9+.-]{0,19}):/i.exec(input)?.[1];
+    return `must be an http(s) or relative URL${scheme === undefined ? '' : `; got a ${scheme}: URL`}`;
+  }),
 );
 
 /** Validates a MIME type without parameters. */

@@ -17,6 +17,7 @@ export const PLAIN_CAPABILITIES = [
   'uploads',
   'call-waiting',
   'batch',
+  'moderation',
   'threads',
   'moderation',
   'profiles',
@@ -61,10 +62,14 @@ export type PresenceStatus = (typeof PRESENCE_STATUSES)[number];
 
 /** All conversation types. */
 export const CONVERSATION_TYPES = ['direct', 'group'] as const;
+/** Who may enter a group: `private`, whom an owner or admin adds; `public`, every user. */
+export const VISIBILITIES = ['private', 'public'] as const;
 /** All roles in a group, highest first. */
 export const ROLES = ['owner', 'admin', 'member'] as const;
 /** `direct`: exactly two participants; `group`: any number. */
 export type ConversationType = (typeof CONVERSATION_TYPES)[number];
+/** One of {@link VISIBILITIES}. */
+export type Visibility = (typeof VISIBILITIES)[number];
 /** Role of a participant. Owners and admins manage a group; roles have no effect in direct conversations. */
 export type Role = (typeof ROLES)[number];
 
@@ -117,6 +122,8 @@ export const REST_ROUTES = {
   getConversation: { method: 'GET', path: '/conversations/:id' },
   /** Returns a page of the members of a conversation, by user id. */
   listMembers: { method: 'GET', path: '/conversations/:id/members' },
+  /** Returns a page of the bans of a group, ordered by user id. For its owner and admins. */
+  listBans: { method: 'GET', path: '/conversations/:id/bans' },
   /** Returns a page of the messages of a conversation, newest first. */
   listMessages: { method: 'GET', path: '/conversations/:id/messages' },
   /** Returns a page of the pinned messages of a conversation, the newest pin first. */

@@ -1,9 +1,11 @@
 import * as v from 'valibot';
-import { counterSchema, idSchema, timeSchema, userIdsSchema, wellFormed } from './common-schemas.ts';
+import { counterSchema, idSchema, timeSchema, userIdsSchema } from './common-schemas.ts';
 import { activeCallSchema, type ActiveCall } from './calls.ts';
+import { conversationSettings, initialSettings, nameSchema, type ConversationSettings } from './groups.ts';
 import { LIMITS } from './limits.ts';
 import { readMarkerSchema, type ReadMarker } from './receipts.ts';
 import { messageSchema, type Message } from './messages.ts';
+import type { JsonObject } from './metadata.ts';
 import { unreadStateEntries, type UnreadState } from './threads.ts';
 import {
   CONVERSATION_TYPES,
@@ -12,6 +14,7 @@ import {
   type ConversationType,
   type PresenceStatus,
   type Role,
+  type Visibility,
 } from './constants.ts';
 
 /** A participant of a conversation, with their read and delivery positions. */
@@ -42,7 +45,7 @@ export interface Reached {
 }
 
 /** A conversation as one user sees it. */
-export interface Conversation extends UnreadState {
+export interface Conversation extends ConversationSettings, UnreadState {
   id: string;
   type: ConversationType;
   name?: string | undefined;
@@ -111,6 +114,7 @@ export const conversationSchema = v.object({
   id: v.string(),
   type: v.picklist(CONVERSATION_TYPES),
   name: v.optional(v.string()),
+  ...conversationSettings,
   participants: v.array(participantSchema),
   memberCount: v.optional(counterSchema),
   membersRev: v.optional(counterSchema),
@@ -139,7 +143,6 @@ export const conversationUpdateSchema = v.intersect([
 
 // Requests
 
-const nameSchema = v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.nameLength), wellFormed);
 const participantIds = v.pipe(v.array(idSchema), v.maxLength(LIMITS.userIds));
 
 /**
@@ -151,6 +154,13 @@ export interface CreateConversation {
   name?: string | undefined;
   /** The other participants. The caller is always one and may be omitted. */
   participantIds: readonly string[];
+  /** At most 1,000 characters; groups only, as all further fields. */
+  description?: string | undefined;
+  avatarUrl?: string | undefined;
+  /** Data of the app: at most 4 KiB of JSON, nested at most 8 deep. */
+  metadata?: JsonObject | undefined;
+  /** @defaultValue `private` */
+  visibility?: Visibility | undefined;
 }
 /** Archives or restores a conversation for the caller. */
 export interface ArchiveConversation {
@@ -166,11 +176,6 @@ export interface MuteConversation {
 export interface PinConversation {
   conversationId: string;
   pinned: boolean;
-}
-/** Renames a group. */
-export interface RenameConversation {
-  conversationId: string;
-  name: string;
 }
 /** Adds users to a group. */
 export interface AddParticipants {
@@ -192,6 +197,7 @@ export const createConversationSchema = v.object({
   type: v.picklist(CONVERSATION_TYPES),
   name: v.optional(nameSchema),
   participantIds,
+  ...initialSettings,
 }) satisfies v.GenericSchema<unknown, CreateConversation>;
 /** Validates {@link ArchiveConversation}. */
 export const archiveSchema = v.object({ conversationId: idSchema, archived: v.boolean() }) satisfies v.GenericSchema<
@@ -207,11 +213,6 @@ export const muteSchema = v.object({ conversationId: idSchema, muted: v.boolean(
 export const pinSchema = v.object({ conversationId: idSchema, pinned: v.boolean() }) satisfies v.GenericSchema<
   unknown,
   PinConversation
->;
-/** Validates {@link RenameConversation}. */
-export const renameSchema = v.object({ conversationId: idSchema, name: nameSchema }) satisfies v.GenericSchema<
-  unknown,
-  RenameConversation
 >;
 /** Validates {@link AddParticipants}. */
 export const addParticipantsSchema = v.object({

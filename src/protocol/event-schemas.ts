@@ -3,7 +3,7 @@ import { BATCH_LIMITS } from './batches.ts';
 import * as calls from './calls.ts';
 import * as conversations from './conversations.ts';
 import * as encryption from './encryption.ts';
-import { CREDENTIAL_FAULTS, SERVER_ERROR_CODES, type ErrorBody } from './errors.ts';
+import { CREDENTIAL_FAULTS, RATE_SCOPES, SERVER_ERROR_CODES, type ErrorBody } from './errors.ts';
 import type {
   Batch,
   PushBatch,
@@ -16,6 +16,7 @@ import type {
   ResponseOf,
 } from './events.ts';
 import * as files from './files.ts';
+import * as groups from './groups.ts';
 import { emptySchema } from './common-schemas.ts';
 import { helloSchema, pingSchema, pongSchema } from './handshake.ts';
 import * as receipts from './receipts.ts';
@@ -41,6 +42,7 @@ export const errorBodySchema = v.object({
   message: v.string(),
   retryAfterMs: v.optional(v.number()),
   reason: v.optional(v.picklist(CREDENTIAL_FAULTS)),
+  scope: v.optional(v.picklist(RATE_SCOPES)),
 }) satisfies v.GenericSchema<unknown, ErrorBody>;
 
 /** Validates {@link Batch}. The payloads are validated one by one. */
@@ -83,7 +85,10 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'conversation:mute': { req: conversations.muteSchema, res: emptySchema },
   'conversation:pin': { req: conversations.pinSchema, res: emptySchema },
   'conversation:mark-unread': { req: threads.markUnreadSchema, res: receipts.readMarkerSchema },
-  'conversation:update': { req: conversations.renameSchema, res: conversations.conversationSchema },
+  'conversation:update': { req: groups.updateConversationSchema, res: conversations.conversationSchema },
+  'conversation:browse': { req: groups.browseSchema, res: groups.browsePageSchema },
+  'conversation:enter': { req: groups.enterSchema, res: conversations.conversationSchema },
+  'conversation:ban': { req: groups.banSchema, res: emptySchema },
   'conversation:add-participants': { req: conversations.addParticipantsSchema, res: conversations.conversationSchema },
   'conversation:remove-participant': { req: conversations.removeParticipantSchema, res: emptySchema },
   'conversation:set-role': { req: conversations.setRoleSchema, res: conversations.conversationSchema },

@@ -3,6 +3,7 @@ import type * as conversations from './conversations.ts';
 import type * as encryption from './encryption.ts';
 import type { ErrorBody } from './errors.ts';
 import type * as files from './files.ts';
+import type * as groups from './groups.ts';
 import type { Hello, Ping, Pong } from './handshake.ts';
 import type * as receipts from './receipts.ts';
 import type * as messages from './messages.ts';
@@ -40,7 +41,13 @@ export interface Requests {
   'conversation:mute': { req: conversations.MuteConversation; res: null };
   'conversation:pin': { req: conversations.PinConversation; res: null };
   'conversation:mark-unread': { req: threads.MarkUnread; res: receipts.ReadMarker };
-  'conversation:update': { req: conversations.RenameConversation; res: conversations.Conversation };
+  'conversation:update': { req: groups.UpdateConversation; res: conversations.Conversation };
+  /** Lists public groups, newest first. */
+  'conversation:browse': { req: groups.BrowseConversations; res: groups.BrowsePage };
+  /** Makes the caller a member of a public group. */
+  'conversation:enter': { req: groups.EnterConversation; res: conversations.Conversation };
+  /** Bans a user from a group, or lifts the ban. */
+  'conversation:ban': { req: groups.BanUser; res: null };
   'conversation:add-participants': { req: conversations.AddParticipants; res: conversations.Conversation };
   'conversation:remove-participant': { req: conversations.RemoveParticipant; res: null };
   'conversation:set-role': { req: conversations.SetRole; res: conversations.Conversation };

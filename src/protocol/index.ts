@@ -13,6 +13,7 @@ export * from './errors.ts';
 export * from './event-schemas.ts';
 export * from './events.ts';
 export * from './files.ts';
+export * from './groups.ts';
 export * from './handshake.ts';
 export * from './limits.ts';
 export * from './link-previews.ts';

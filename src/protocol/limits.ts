@@ -13,6 +13,14 @@ export const LIMITS = {
   messageLength: 10_000,
   emojiLength: 64,
   nameLength: 200,
+  /** Length of the description of a group. */
+  descriptionLength: 1_000,
+  /** Length of the `reason` of a ban. */
+  banReasonLength: 500,
+  /** Longest interval of the slow mode: a day. */
+  slowModeSeconds: 86_400,
+  /** Rows in one page of `conversation:browse`. */
+  browsePageSize: 50,
   /** Length of a user's name. */
   displayNameLength: 100,
   /** Length of the URL of a user's picture: participants carry it. */

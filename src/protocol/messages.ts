@@ -1,7 +1,14 @@
 import * as v from 'valibot';
-import { isAttachmentUrl } from './attachment-url.ts';
 import { changeEnvelopeSchema, envelopeSchema, type DecryptionFailure, type EncryptedEnvelope } from './encryption.ts';
-import { counterSchema, idSchema, metadataSchema, mimeTypeSchema, timeSchema, wellFormed } from './common-schemas.ts';
+import {
+  counterSchema,
+  idSchema,
+  metadataSchema,
+  mimeTypeSchema,
+  safeUrlSchema,
+  timeSchema,
+  wellFormed,
+} from './common-schemas.ts';
 import { linkPreviewSchema, type LinkPreview } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
 import { mentionsSchema, threadSummarySchema, type ThreadSummary } from './threads.ts';
@@ -159,27 +166,18 @@ export interface MessagePage {
   hasMore: boolean;
 }
 
-const attachmentUrl: v.GenericSchema<string> = v.pipe(
-  v.string(),
-  v.maxLength(LIMITS.urlLength),
-  // Relative or http(s) only: a javascript: or data: URL would be executed in the reader's page.
-  v.check(isAttachmentUrl, ({ input }) => {
-    const scheme = /^(?!https?:)([a-z][a-z0-9+.-]{0,19}):/i.exec(input)?.[1];
-    return `must be an http(s) or relative URL${scheme === undefined ? '' : `; got a ${scheme}: URL`}`;
-  }),
-);
 const size = v.pipe(v.number(), v.minValue(0), v.finite());
 
 /** Validates {@link MessageAttachment}. */
 export const attachmentSchema = v.object({
-  url: attachmentUrl,
+  url: safeUrlSchema,
   mimeType: mimeTypeSchema,
   fileName: v.pipe(v.string(), v.nonEmpty(), v.maxLength(LIMITS.fileNameLength)),
   fileSize: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   width: v.optional(size),
   height: v.optional(size),
   duration: v.optional(size),
-  thumbnailUrl: v.optional(attachmentUrl),
+  thumbnailUrl: v.optional(safeUrlSchema),
   placeholder: v.optional(v.pipe(v.string(), v.maxLength(LIMITS.placeholderLength), v.regex(/^[\w+/]*={0,2}$/))),
   waveform: v.optional(
     v.pipe(

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { idSchema } from './common-schemas.ts';
+import { idSchema, wellFormed } from './common-schemas.ts';
+import { banPageSchema, type BanPage } from './groups.ts';
 import { linkPreviewsRequestSchema, linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
 import {
@@ -28,6 +29,7 @@ export interface RestAnswers {
   createConversation: Conversation;
   getConversation: Conversation;
   listMembers: MemberPage;
+  listBans: BanPage;
   listMessages: Message[] | MessagePage;
   listPinned: MessagePage;
   listChanges: Changes;
@@ -45,6 +47,7 @@ export const REST_ANSWER_SCHEMAS: { readonly [K in RestRouteName]: v.GenericSche
   createConversation: conversationSchema,
   getConversation: conversationSchema,
   listMembers: memberPageSchema,
+  listBans: banPageSchema,
   listMessages: v.union([v.array(messageSchema), messagePageSchema]),
   listPinned: messagePageSchema,
   listChanges: changesSchema,
@@ -68,6 +71,12 @@ const digits = (min: number, max: number) =>
     ),
   );
 const limit = digits(1, LIMITS.maxPageSize);
+const truth = v.optional(
+  v.pipe(
+    v.picklist(['true', 'false']),
+    v.transform((value) => value === 'true'),
+  ),
+);
 const paged = v.optional(v.literal('true'));
 
 /** Part of the query of a list. */
@@ -80,10 +89,16 @@ export interface PagedQuery {
 /** Query of `listConversations`. */
 export interface ListConversationsQuery extends PagedQuery {
   offset?: number | undefined;
+  /** Only conversations that the caller has archived (`true`) or not (`false`). */
+  archived?: boolean | undefined;
+  /** Only conversations with unread messages (`true`) or without (`false`). */
+  unread?: boolean | undefined;
+  /** Only conversations with this text in the name or in the name of another listed participant. */
+  query?: string | undefined;
 }
-/** Query of `listMembers`. */
+/** Query of `listMembers` and `listBans`. */
 export interface ListMembersQuery {
-  /** User id of the last member of the previous page. */
+  /** Last user id of the previous page. */
   after?: string | undefined;
   limit?: number | undefined;
 }
@@ -126,6 +141,9 @@ export const listConversationsQuerySchema = v.object({
   limit,
   paged,
   offset: digits(0, 1e9),
+  archived: truth,
+  unread: truth,
+  query: v.optional(v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.searchLength), wellFormed)),
 }) satisfies v.GenericSchema<unknown, ListConversationsQuery>;
 /** Validates {@link ListMembersQuery}. */
 export const listMembersQuerySchema = v.object({
@@ -179,6 +197,7 @@ export const REST_INPUT_SCHEMAS = {
   createConversation: { body: createConversationBodySchema },
   getConversation: {},
   listMembers: { query: listMembersQuerySchema },
+  listBans: { query: listMembersQuerySchema },
   listMessages: { query: listMessagesQuerySchema },
   listPinned: { query: listPinnedQuerySchema },
   listChanges: { query: listChangesQuerySchema },

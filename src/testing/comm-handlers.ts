@@ -67,6 +67,8 @@ async function answer(
       return { body: data.conversation(userId, id) };
     case 'listMembers':
       return { body: data.members(userId, id, query) };
+    case 'listBans':
+      return { body: { bans: [], hasMore: false } };
     case 'listMessages':
       return { body: paged('messages', data.messages(userId, id, query), query) };
     case 'listPinned':

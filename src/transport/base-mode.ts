@@ -95,6 +95,9 @@ const NOTHING: unknown = null;
 /** Requests that base servers don't implement. */
 const MISSING: ReadonlySet<RequestName> = new Set<RequestName>([
   'conversation:update',
+  'conversation:browse',
+  'conversation:enter',
+  'conversation:ban',
   'conversation:add-participants',
   'conversation:remove-participant',
   'conversation:set-role',

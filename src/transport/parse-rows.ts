@@ -12,6 +12,7 @@ import type {
 } from '../protocol/conversations.ts';
 import { type Message, type MessageAttachment, type Reaction, type ReadReceipt } from '../protocol/messages.ts';
 import type { ThreadSummary, UnreadState } from '../protocol/threads.ts';
+import type { JsonObject } from '../protocol/metadata.ts';
 import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
 import {
   CALL_TYPES,
@@ -19,6 +20,7 @@ import {
   MESSAGE_STATUSES,
   MESSAGE_TYPES,
   PRESENCE_STATUSES,
+  VISIBILITIES,
 } from '../protocol/constants.ts';
 import { fields, type Fields } from './fields.ts';
 
@@ -176,6 +178,12 @@ export function parseConversation(value: unknown): Conversation | undefined {
   return assignDefined(conversation, {
     ...parseUnread(row),
     name: text(row['name']),
+    description: text(row['description']),
+    avatarUrl: text(row['avatarUrl']),
+    metadata: fields(row['metadata']) as JsonObject | undefined,
+    visibility: oneOf(VISIBILITIES, row['visibility']),
+    frozen: flag(row['frozen']),
+    slowModeSeconds: count(row['slowModeSeconds']),
     lastMessage: parseMessage(row['lastMessage']),
     pinned: flag(row['pinned']),
     muted: flag(row['muted']),

@@ -64,7 +64,7 @@ export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
         const { update } = event;
         const merged =
           update.head === undefined
-            ? assignDefined({ ...held }, { ...update, ...laterFlags(held, update) })
+            ? assignDefined(withoutSettings(held, update), { ...update, ...laterFlags(held, update) })
             : adopt(held, update);
         return JSON.stringify(held) === JSON.stringify(merged) ? held : merged;
       });
@@ -119,7 +119,21 @@ function adopt(held: Conversation, { members, ...read }: ConversationUpdate, isL
     const known = held.participants.find(({ userId }) => userId === each.userId);
     return known === undefined ? each : furthest(each, known);
   });
-  return assignDefined({ ...held }, { ...read, ...flags, participants });
+  return assignDefined(withoutSettings(held, read), { ...read, ...flags, participants });
+}
+
+/** Returns a copy, without the settings if `read` has all of them: those that are absent there are not set any more. */
+function withoutSettings(held: Conversation, { visibility }: ConversationUpdate): Conversation {
+  if (visibility === undefined) return { ...held };
+  const {
+    description: _description,
+    avatarUrl: _avatarUrl,
+    metadata: _metadata,
+    frozen: _frozen,
+    slowModeSeconds: _slowModeSeconds,
+    ...rest
+  } = held;
+  return rest;
 }
 
 /** Applies the changed members of a large group. Of one that isn't listed completely, only listed ones change. */

@@ -1,14 +1,14 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import type { LinkPreview } from '../../protocol/link-previews.ts';
 import type { EditMessage, ForwardMessage, Message, MessageRef, ReactToMessage } from '../../protocol/messages.ts';
-import type { Lazy } from '../../lib/lazy.ts';
+import { lazy, lazyMethods, type Lazy } from '../../lib/lazy.ts';
 import type { Observable } from '../../lib/observable.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import type { Operation, QueuedMessage } from '../outbox/outbox-item.ts';
 import type { FileUploads } from '../outbox/pending-files.ts';
 import type { SendMessageInput } from '../ports.ts';
 import type { HistoryPage, HistoryQuery } from '../timeline/history-query.ts';
-import { kindOf, requireFields, requireId, requireObject } from '../validation.ts';
+import { requireFields, requireId, requireObject, requireText } from '../validation.ts';
 import type { OutgoingMessages, PendingMessage, Reading } from './outgoing-messages.ts';
 
 /** A message to send and its conversation. */
@@ -97,21 +97,43 @@ const SEND_FIELDS = [
   'clientId',
 ];
 
-/** Validates, then puts requests into the outbox or asks the history. */
+/** The module of the methods that read. */
+interface ReadsModule {
+  readonly MessageReads: new (
+    context: ClientContext,
+    reading: Reading,
+  ) => Pick<MessagesClient, 'list' | 'get' | 'search' | 'linkPreviews'>;
+}
+
+/** Validates, then puts requests into the outbox, or passes them to the parts that read. */
 export class Messages implements MessagesClient {
   readonly outbox: MessagesClient['outbox'];
+  readonly list: MessagesClient['list'];
+  readonly get: MessagesClient['get'];
+  readonly search: MessagesClient['search'];
+  readonly linkPreviews: MessagesClient['linkPreviews'];
   readonly #context: ClientContext;
   readonly #outgoing: OutgoingMessages;
-  readonly #reading: Reading;
   readonly #uploads: Lazy<FileUploads>;
 
-  /** @param uploads - loads what files of this device need */
-  constructor(context: ClientContext, outgoing: OutgoingMessages, reading: Reading, uploads: Lazy<FileUploads>) {
+  /**
+   * @param uploads - loads what files of this device need
+   * @param loadReads - loads the chunk that reads
+   */
+  constructor(
+    context: ClientContext,
+    outgoing: OutgoingMessages,
+    reading: Reading,
+    uploads: Lazy<FileUploads>,
+    loadReads: () => Promise<ReadsModule>,
+  ) {
     this.#context = context;
     this.#uploads = uploads;
     this.#outgoing = outgoing;
     this.outbox = Object.assign(() => outgoing.pending(), outgoing.observable);
-    this.#reading = reading;
+    const reads = lazy(async () => new (await loadReads()).MessageReads(context, reading));
+    const methods = lazyMethods(reads, ['list', 'get', 'search', 'linkPreviews']);
+    ({ list: this.list, get: this.get, search: this.search, linkPreviews: this.linkPreviews } = methods);
   }
 
   async send(message: SendOptions, { signal }: AbortOptions = {}): Promise<Message> {
@@ -185,34 +207,6 @@ export class Messages implements MessagesClient {
   discard(clientId: string): void {
     requireId('clientId', clientId);
     this.#outgoing.outbox.discard(clientId);
-  }
-
-  async list(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {
-    requireFields('messages.list()', query, ['conversationId', 'threadId', 'limit', 'before', 'after', 'around']);
-    requireId('conversationId', query.conversationId);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).history.page(query, options);
-  }
-
-  async get(id: string, options: AbortOptions = {}): Promise<Message> {
-    requireId('id', id);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).history.get(id, options);
-  }
-
-  async search(search: SearchMessages, options: AbortOptions = {}): Promise<Message[]> {
-    requireFields('messages.search()', search, ['query', 'conversationId', 'limit']);
-    requireText('query', search.query);
-    const query = search.query.trim();
-    if (query === '') return [];
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).history.search({ ...search, query }, options);
-  }
-
-  async linkPreviews(text: string, options: AbortOptions = {}): Promise<LinkPreview[]> {
-    requireText('text', text);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).history.linkPreviews(text, options);
   }
 
   async edit(request: EditMessage, { signal }: AbortOptions = {}): Promise<Message | undefined> {
@@ -304,8 +298,4 @@ function refOf(what: string, request: MessageRef): MessageRef {
   requireId('conversationId', conversationId);
   requireId('messageId', messageId);
   return { conversationId, messageId };
-}
-
-function requireText(name: string, value: unknown): asserts value is string {
-  if (typeof value !== 'string') throw new TypeError(`${name} must be a string; got ${kindOf(value)}`);
 }

@@ -253,8 +253,9 @@ export class Dispatcher {
     const item = this.#queue.find(clientId);
     if (!item) return;
     const error = cause instanceof CommError ? cause : new CommError('INTERNAL', 'The request failed', { cause });
-    const { code, retryable, retryAfterMs } = error;
+    const { code, retryable, retryAfterMs, scope } = error;
     if (code === 'CONFLICT' && hadPredecessor) return this.#run(this.#queue.overtook(clientId));
+    if (scope === 'conversation') return this.#run(this.#queue.slowDown(clientId, retryAfterMs));
     if (code === 'RATE_LIMITED') return this.#run(this.#queue.throttle(clientId, retryAfterMs));
     if (retryable && !this.#failures.isPermanent(clientId, error, this.#context.has('ack'))) {
       return this.#run(this.#queue.postpone(clientId, retryAfterMs));

@@ -32,6 +32,7 @@ export const REST_HANDLERS: RestHandlers = {
   async listConversations({ services, caller, query }) {
     const { paged, ...wanted } = parseInput(INPUT.listConversations.query, query);
     services.budgets.chargeRequest(caller, pageWork(wanted.limit));
+    if (wanted.query !== undefined) services.budgets.chargeSearch(caller);
     const page = await services.conversations.page(caller, wanted);
     const { conversations, hasMore } = page;
     return { json: paged === undefined ? conversations : `{"conversations":${conversations},"hasMore":${hasMore}}` };
@@ -49,6 +50,11 @@ export const REST_HANDLERS: RestHandlers = {
     const page = parseInput(INPUT.listMembers.query, query);
     services.budgets.chargeRequest(caller, pageWork(page.limit));
     return { body: await services.conversations.members(caller, parseInput(idSchema, id), page) };
+  },
+  async listBans({ services, caller, id, query }) {
+    const page = parseInput(INPUT.listBans.query, query);
+    services.budgets.chargeRequest(caller, pageWork(page.limit));
+    return { body: await services.groups.bans(caller, parseInput(idSchema, id), page) };
   },
   async listMessages({ services, caller, id, query }) {
     const { paged, ...wanted } = parseInput(INPUT.listMessages.query, query);

@@ -25,6 +25,14 @@ export interface ConversationsTable {
   side_start: number | null;
   /** Sorted pair of a direct conversation, unique; null for groups. */
   direct_key: string | null;
+  description: string | null;
+  avatar_url: string | null;
+  /** JSON. */
+  metadata: string | null;
+  /** `private` or `public`. */
+  visibility: Generated<string | null>;
+  frozen: Generated<Flag | null>;
+  slow_mode_seconds: Generated<number | null>;
 }
 
 /** Members of conversations with their markers and flags. */
@@ -53,6 +61,15 @@ export interface ParticipantsTable {
   joined_rev: Generated<number | null>;
   /** Hour of the conversation's last activity, `YYYY-MM-DDTHH`. Maintained by triggers. */
   active_hour: Generated<string | null>;
+}
+
+/** Users who may not be members of a group. */
+export interface BansTable {
+  conversation_id: string;
+  user_id: string;
+  banned_by: string;
+  banned_at: Time;
+  reason: string | null;
 }
 
 /** Messages and tombstones. */
@@ -328,6 +345,7 @@ interface BlocksTable {
 export interface Tables {
   conversations: ConversationsTable;
   conversation_participants: ParticipantsTable;
+  comm_bans: BansTable;
   messages: MessagesTable;
   read_receipts: ReadReceiptsTable;
   encryption_keys: EncryptionKeysTable;

@@ -89,6 +89,7 @@ describe('the OpenAPI document describes what the server answers', () => {
     message = await ann.ask('message:send', { conversationId, content: 'hello there', type: 'text' });
     await files.bob.ask('message:react', { conversationId, messageId: message.id, emoji: '👍', on: true });
     await files.bob.ask('message:read', { conversationId, messageId: message.id });
+    await ann.ask('message:pin', { conversationId, messageId: message.id, pinned: true });
   });
   afterAll(() => files[Symbol.asyncDispose]());
 
@@ -121,9 +122,12 @@ describe('the OpenAPI document describes what the server answers', () => {
       ['POST', '/conversations', { json: { type: 'direct', participantIds: ['bob'] } }],
       ['GET', `/conversations/${conversationId}`],
       ['GET', `/conversations/${conversationId}/members?limit=1`],
+      ['GET', `/conversations/${conversationId}/bans?limit=1`],
+      ['GET', `/conversations/${conversationId}/pinned`],
       ['GET', `/conversations/${conversationId}/messages?limit=50`],
       ['GET', `/conversations/${conversationId}/messages?paged=true&around=${message.id}`],
       ['GET', `/conversations/${conversationId}/changes?after=0`],
+      ['GET', `/conversations/${conversationId}/pinned?limit=5`],
       ['GET', '/messages/search?q=hello&paged=true'],
       ['GET', `/messages/search?q=hello&conversationId=${conversationId}`],
       ['GET', `/messages/${message.id}`],
@@ -271,6 +275,16 @@ describe('the AsyncAPI document describes what the server sends', () => {
     await bob.next('message:updated');
     await ask(ann, 'typing:start', { conversationId });
     await bob.next('typing:update');
+    const reply = { conversationId, content: 'in a thread', type: 'text', threadId: messageId } as const;
+    const { id: replyId } = await ask(ann, 'message:send', { ...reply, mentions: ['bob'], metadata: { tag: 1 } });
+    await bob.next('message:new', ({ id }) => id === replyId);
+    await ask(bob, 'thread:read', { conversationId, threadId: messageId, messageId: replyId });
+    await ask(bob, 'conversation:mark-unread', { conversationId, messageId });
+    await ask(ann, 'message:pin', { conversationId, messageId, pinned: true });
+    await ask(bob, 'message:report', { conversationId, messageId, reason: 'spam' });
+    await ask(bob, 'user:get', { userIds: ['ann'] });
+    await ask(bob, 'user:block', { userId: 'cem', blocked: true });
+    await bob.next('user:block-changed');
     await ask(ann, 'conversation:set-role', { conversationId, userId: 'bob', role: 'admin' });
     await bob.next('conversation:updated');
     await ask(ann, 'sync', { cursors: { [conversationId]: 0 }, inboxRev: 0 });

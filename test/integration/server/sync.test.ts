@@ -58,7 +58,7 @@ describe('SyncService', () => {
 
     test('changes of members and name are contained in the conversation', async () => {
       await say(1);
-      await chat.conversations.rename(caller('ada'), { conversationId, name: 'New' });
+      await chat.groups.update(caller('ada'), { conversationId, name: 'New' });
       await chat.membership.add(caller('ada'), { conversationId, userIds: ['cleo'] });
       const found = await changes(1);
       expect(found).toMatchObject({ changes: [], head: { seq: 1, rev: 3 }, hasMore: false });

@@ -72,9 +72,13 @@ test.each<[title: string, object: object, names: readonly string[]]>([
     [
       'addParticipants',
       'archive',
+      'ban',
+      'bans',
+      'browse',
       'create',
       'get',
       'inbox',
+      'join',
       'leave',
       'list',
       'members',

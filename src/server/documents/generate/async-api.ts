@@ -31,11 +31,11 @@ export interface AsyncApi {
 /** The capability without which a client doesn't send a request. */
 const REQUEST_CAPABILITIES: { readonly [K in RequestName]?: Capability } = {
   'message:delivered': 'delivered',
+  'message:pin': 'moderation',
+  'message:report': 'moderation',
   'presence:watch': 'presence-watch',
   'presence:unwatch': 'presence-watch',
   'conversation:mark-unread': 'threads',
-  'message:pin': 'moderation',
-  'message:report': 'moderation',
   'thread:read': 'threads',
   'user:block': 'profiles',
   'user:blocked': 'profiles',

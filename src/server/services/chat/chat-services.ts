@@ -1,6 +1,7 @@
 import { MessagePolicy } from '../moderation/message-policy.ts';
 import { ReportService } from '../moderation/report-service.ts';
 import { ConversationService } from './conversation-service.ts';
+import { GroupService } from './group-service.ts';
 import type { ServiceDeps } from '../service-deps.ts';
 import { HistoryService } from './history-service.ts';
 import { MembershipService } from './membership-service.ts';
@@ -19,6 +20,7 @@ export interface ChatServices {
   readonly history: HistoryService;
   readonly conversations: ConversationService;
   readonly membership: MembershipService;
+  readonly groups: GroupService;
   readonly sync: SyncService;
   readonly threads: ThreadService;
 }
@@ -35,6 +37,7 @@ export function createChatServices(deps: ServiceDeps): ChatServices {
     history: new HistoryService(deps),
     conversations,
     membership: new MembershipService(deps, conversations),
+    groups: new GroupService(deps, conversations),
     sync: new SyncService(deps),
     threads: new ThreadService(deps),
   };

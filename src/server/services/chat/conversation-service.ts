@@ -1,11 +1,5 @@
 import { uuidv7 } from '../../../lib/ids.ts';
-import type {
-  Conversation,
-  CreateConversation,
-  Joined,
-  MemberPage,
-  RenameConversation,
-} from '../../../protocol/conversations.ts';
+import type { Conversation, CreateConversation, Joined, MemberPage } from '../../../protocol/conversations.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
 import type { ConversationRef } from '../../../protocol/presence.ts';
 import type { ListConversationsQuery, ListMembersQuery } from '../../../protocol/rest.ts';
@@ -13,7 +7,6 @@ import {
   createDirect,
   createGroup,
   findDirect,
-  rename,
   setFlag,
   loadConversation,
   type Flag,
@@ -23,19 +16,18 @@ import {
   writeConversationPage,
   type ConversationJsonPage,
 } from '../../store/queries/conversation-json.ts';
+import { changedSettings, NO_SETTINGS } from '../../store/queries/groups/settings.ts';
 import { addMembers, memberCount, memberIds, memberPage, membershipOf } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
 import {
   applyPresence,
   listedIds,
   present,
-  pushConversation,
   pushNewConversation,
-  toConversationUpdate,
   visibleTo,
   withPresence,
 } from './conversation-presence.ts';
-import { pushWork } from '../limits/request-work.ts';
+import { payloadBytes } from '../limits/request-work.ts';
 import { toParticipant, type ParticipantRow } from '../../store/queries/rows.ts';
 import { hiddenPresence, type HiddenPresence } from '../../store/queries/people/blocks.ts';
 import { requireUnblocked } from '../people/block-service.ts';
@@ -43,7 +35,6 @@ import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import type { Caller } from '../ports.ts';
 import { invalid, notFound } from '../errors.ts';
 import { readInbox } from './read-inbox.ts';
-import { requireManager } from './roles.ts';
 import { requireGroupSize } from './group-size.ts';
 
 /** A page of conversations that is already written as JSON. */
@@ -52,6 +43,8 @@ export interface ConversationPageJson {
   readonly conversations: string;
   readonly hasMore: boolean;
 }
+
+type InitialSettings = Omit<CreateConversation, 'type' | 'name' | 'participantIds'>;
 
 /** Result of {@link ConversationService.create}. */
 export interface Created {
@@ -75,16 +68,20 @@ export class ConversationService {
   }
 
   /**
-   * Returns the caller's conversations, newest activity first. A page ends before its limit if the conversations are
+   * Returns the caller's conversations: newest activity first, and with a filter pinned ones before all others. A page ends before its limit if the conversations are
    * large; `hasMore` then is true.
    */
-  async page({ userId }: Caller, { limit, offset = 0 }: ListConversationsQuery = {}): Promise<ConversationPageJson> {
+  async page(
+    { userId }: Caller,
+    { limit, offset = 0, ...filter }: ListConversationsQuery = {},
+  ): Promise<ConversationPageJson> {
     const { store, presence, profiles, runningCalls, config, limits } = this.#deps;
     const rows = Math.min(limit ?? config.pageSize, LIMITS.maxPageSize);
-    const read = (): Promise<ConversationJsonPage> =>
-      readInbox(store, userId, () =>
-        writeConversationPage(userId, { limit: rows, bytes: limits.restAnswerBytes }, offset),
-      );
+    // A search compares the names of all participants.
+    const isLong = filter.query !== undefined;
+    const work = (): Work<ConversationJsonPage> =>
+      writeConversationPage(userId, { limit: rows, bytes: limits.restAnswerBytes }, offset, filter);
+    const read = (): Promise<ConversationJsonPage> => readInbox(store, userId, work, { isLong });
     const usersOf = (page: ConversationJsonPage): string[] => [
       ...new Set(page.conversations.flatMap((each) => each.userIds)),
     ];
@@ -139,10 +136,10 @@ export class ConversationService {
    * Creates a group with the caller as its owner, or a direct conversation. If the pair already has a direct
    * conversation, returns it. Adds the caller's socket to the conversation's room.
    *
-   * @throws CommError `INVALID` for a direct conversation that doesn't have exactly one other participant and for a group
-   * that is too large, `FORBIDDEN` if the caller may not contact a participant, `RATE_LIMITED`
+   * @throws CommError `INVALID` for a direct conversation that has settings or not exactly one other participant, and for a
+   * group that is too large, `FORBIDDEN` if the caller may not contact a participant, `RATE_LIMITED`
    */
-  async create(caller: Caller, { type, name, participantIds }: CreateConversation): Promise<Created> {
+  async create(caller: Caller, { type, name, participantIds, ...settings }: CreateConversation): Promise<Created> {
     const { userId, socketId, caps } = caller;
     const { store, broadcaster, clock, presence, profiles, budgets, contacts, limits } = this.#deps;
     const others = [...new Set(participantIds)].filter((id) => id !== userId);
@@ -152,6 +149,7 @@ export class ConversationService {
         `participantIds must contain one user besides the caller in a direct conversation; got ${others.length}`,
       );
     }
+    if (type === 'direct') requireNoSettings(settings);
     const people = [userId, ...others];
     requireGroupSize(people.length, limits);
     const existing =
@@ -166,10 +164,11 @@ export class ConversationService {
       if (known === undefined) {
         if (caller.trusted !== true) yield* requireUnblocked(userId, others);
         budgets.chargeConversation(caller);
+        budgets.chargeStoredBytes(caller, payloadBytes(settings));
       }
       if (known !== undefined) yield* rejoin(known, people, now);
       else if (type === 'direct' && other !== undefined) yield* createDirect(id, userId, other, now);
-      else yield* createGroup(id, name, now);
+      else yield* createGroup(id, name, changedSettings(NO_SETTINGS, settings), now);
       if (known === undefined) {
         yield* addMembers(id, people, { ownerId: type === 'group' ? userId : undefined, now });
       }
@@ -225,31 +224,6 @@ export class ConversationService {
     return null;
   }
 
-  /**
-   * Renames a group. @throws CommError `FORBIDDEN` for direct conversations and for members who aren't owner or admin,
-   * `NOT_FOUND`
-   */
-  async rename(caller: Caller, { conversationId, name }: RenameConversation): Promise<Conversation> {
-    const { store, broadcaster, budgets } = this.#deps;
-    const { userId } = caller;
-    const statuses = await this.statusesIn(conversationId);
-    const work = function* (): Work<{ conversation: Conversation; changed: boolean; hidden: HiddenPresence }> {
-      const member = yield* requireManager(conversationId, userId);
-      const changed = member.name !== name;
-      if (changed) {
-        budgets.chargeRequest(caller, pushWork(yield* memberCount(conversationId)));
-        yield* rename(conversationId, name);
-      }
-      const conversation = yield* requireConversation(userId, conversationId);
-      return { conversation, changed, hidden: yield* hiddenPresence(conversationId, listedIds([conversation])) };
-    };
-    const { conversation, hidden } = await store.write(work, (renamed) => {
-      const data = toConversationUpdate(applyPresence(renamed.conversation, statuses));
-      if (renamed.changed) pushConversation(broadcaster, data, renamed.hidden);
-    });
-    return visibleTo(userId, applyPresence(conversation, statuses), hidden);
-  }
-
   /** Returns the presence of the members. Read before a change, so that its push needn't wait. */
   async statusesIn(conversationId: string): Promise<Awaited<ReturnType<ServiceDeps['presence']['presenceOf']>>> {
     const { store, presence, profiles } = this.#deps;
@@ -272,6 +246,13 @@ export class ConversationService {
     });
     return null;
   }
+}
+
+/** @throws CommError `INVALID` */
+function requireNoSettings({ description, avatarUrl, metadata, visibility = 'private' }: InitialSettings): void {
+  if (description === undefined && avatarUrl === undefined && metadata === undefined && visibility === 'private')
+    return;
+  throw invalid('description, avatarUrl, metadata and visibility must be absent in a direct conversation');
 }
 
 /** Restores a member whose row was deleted by the app's own SQL. */

@@ -31,6 +31,7 @@ import { checkRecipient, checkSender } from '../e2ee/check-envelope.ts';
 import { requireMentioned } from './check-mentions.ts';
 import { checkEdit } from './check-message.ts';
 import { writeMetadata } from './metadata.ts';
+import { requireUnfrozenFor } from './posting-rules.ts';
 import { pushUpdated } from './push-updated.ts';
 import type { MessagePolicy } from '../moderation/message-policy.ts';
 import type { Caller } from '../ports.ts';
@@ -71,7 +72,7 @@ export class MessageService {
   /**
    * Replaces the content of a message and, if given, its metadata.
    *
-   * @throws CommError `FORBIDDEN` for a message of another sender, `CONFLICT` if it was deleted or if only one of
+   * @throws CommError `FORBIDDEN` for a message of another sender and in a frozen conversation, `CONFLICT` if it was deleted or if only one of
    * message and edit is encrypted, `MESSAGE_TOO_LONG`, `INVALID`, `NOT_FOUND`
    */
   async edit(caller: Caller, request: EditMessage & ChangeOnce): Promise<Message> {
@@ -94,6 +95,7 @@ export class MessageService {
       const mentioned = mentions !== undefined && !isSameList(mentions, mentionsOf(row)) ? mentions : undefined;
       if (row.content === content && row.metadata === columns.metadata && mentioned === undefined)
         return { message: yield* mapMessage(row), changed: false };
+      yield* requireUnfrozenFor(caller, row.conversation_id);
       if (mentioned !== undefined) yield* requireMentioned(row.conversation_id, mentioned);
       if (envelope !== undefined) yield* checkRecipient(row.conversation_id, envelope);
       const edited = yield* editMessage(row, columns, isoNow(clock), yield* takeRev(row.conversation_id));

@@ -6,14 +6,27 @@ import type { Store } from '../../store/store.ts';
 const MANY_CONVERSATIONS = 1_000;
 const DEADLINE_MS = 10_000;
 
+interface InboxRead {
+  /** Number of conversations that the request names. */
+  readonly asked?: number;
+  /** True for a read that takes long for few conversations too. */
+  readonly isLong?: boolean;
+}
+
 /**
  * Reads something about all conversations of a user, beside the event loop if they are many.
  *
- * @param asked - number of conversations that the request names
  * @throws CommError `UNAVAILABLE` if it takes too long
  */
-export async function readInbox<T>(store: Store, userId: string, work: () => Work<T>, asked = 0): Promise<T> {
+export async function readInbox<T>(
+  store: Store,
+  userId: string,
+  work: () => Work<T>,
+  { asked = 0, isLong: isAlwaysLong = false }: InboxRead = {},
+): Promise<T> {
   const isLong =
-    asked > MANY_CONVERSATIONS || (await store.read(() => conversationCountOf(userId))) > MANY_CONVERSATIONS;
+    isAlwaysLong ||
+    asked > MANY_CONVERSATIONS ||
+    (await store.read(() => conversationCountOf(userId))) > MANY_CONVERSATIONS;
   return isLong ? await store.readLong(work, { userId, deadlineMs: DEADLINE_MS }) : await store.read(work);
 }

@@ -8,6 +8,7 @@ import {
   senderFacts,
   type ChosenColumns,
   type PlacedColumns,
+  type SenderFacts,
   type StoredMessage,
 } from '../../store/queries/message-batches.ts';
 import { mapMessage, mapMessages, mapNewMessage } from '../../store/queries/message-mapper.ts';
@@ -21,6 +22,7 @@ import { checkRecipient } from '../e2ee/check-envelope.ts';
 import { writeMetadata } from './metadata.ts';
 import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
 import { requireMentioned } from './check-mentions.ts';
+import { requireSlowMode, requireUnfrozen } from './posting-rules.ts';
 
 /** What became of one message. `isNew` is false if it was stored before. */
 export type SendOutcome = { readonly message: Message; readonly isNew: boolean } | { readonly rejection: CommError };
@@ -32,6 +34,8 @@ export interface SendBatchOptions {
   readonly requests: readonly SendMessage[];
   /** Time of the messages. */
   readonly createdAt: string;
+  /** True for code of the app, which may always write. */
+  readonly isTrusted: boolean;
   /** Returns the files of this server in a message. @throws CommError `INVALID` if the sender may not attach them */
   readonly filesOf: (message: Attachments) => Work<readonly string[]>;
 }
@@ -62,6 +66,9 @@ export class SendBatch {
   #own: ReadonlyMap<string, StoredMessage> = new Map();
   #named: ReadonlyMap<string, StoredMessage> = new Map();
   #isMember = false;
+  #posting: SenderFacts['posting'];
+  /** Time of the sender's last message, for the slow mode. */
+  #lastSentAt: string | null = null;
   #isBlocked = false;
   #senderSeq = 0;
   /** Recipients of envelopes that were found valid. */
@@ -87,6 +94,8 @@ export class SendBatch {
     const clientIds = defined(requests.flatMap(({ clientId, afterClientId }) => [clientId, afterClientId]));
     const facts = yield* senderFacts(this.#options, [...clientIds, ...replies.filter(isClientId)]);
     this.#isMember = facts.isMember;
+    this.#posting = this.#options.isTrusted ? undefined : facts.posting;
+    this.#lastSentAt = facts.lastSentAt;
     this.#isBlocked = facts.isBlocked;
     this.#senderSeq = facts.senderSeq;
     this.#own = facts.own;
@@ -118,6 +127,7 @@ export class SendBatch {
       const fileIds = yield* this.#options.filesOf(request);
       const rootId = threadId === undefined ? undefined : this.#rootOf(threadId);
       const reply = rootId === undefined ? undefined : { rootId, isSide: request.alsoInConversation !== true };
+      this.#lastSentAt = this.#options.createdAt;
       this.#accepted.push({ place, columns: columnsOf(request, this.#originalOf(replyTo)), fileIds, reply });
       if (clientId !== undefined) this.#places.set(clientId, place);
     } catch (error) {
@@ -125,11 +135,12 @@ export class SendBatch {
     }
   }
 
-  /** @throws CommError `NOT_FOUND`, `FORBIDDEN`, `CONFLICT`, `INVALID` */
+  /** @throws CommError `NOT_FOUND`, `FORBIDDEN`, `CONFLICT`, `INVALID`, `RATE_LIMITED` */
   *#check({ afterClientId, replyTo, threadId, mentions, envelope }: SendMessage): Work<void> {
     const { conversationId } = this.#options;
     if (!this.#isMember) throw notFound();
     if (this.#isBlocked) throw mayNotContact();
+    if (this.#posting !== undefined) requireUnfrozen(this.#posting);
     if (afterClientId !== undefined && !this.#places.has(afterClientId)) {
       const predecessor = this.#own.get(afterClientId);
       if (predecessor?.conversation_id !== conversationId) {
@@ -143,9 +154,12 @@ export class SendBatch {
       throw invalid('threadId must be a message of this conversation');
     }
     if (mentions !== undefined) yield* requireMentioned(conversationId, mentions, this.#mentioned);
-    if (envelope === undefined || this.#recipients.has(envelope.recipientId)) return;
-    yield* checkRecipient(conversationId, envelope);
-    this.#recipients.add(envelope.recipientId);
+    if (envelope !== undefined && !this.#recipients.has(envelope.recipientId)) {
+      yield* checkRecipient(conversationId, envelope);
+      this.#recipients.add(envelope.recipientId);
+    }
+    // Last: a message that is rejected for good is not worth the wait.
+    if (this.#posting !== undefined) requireSlowMode(this.#posting, this.#lastSentAt, this.#options.createdAt);
   }
 
   /** Returns the id on the wire of the message that is replied to, if it is in the conversation. */

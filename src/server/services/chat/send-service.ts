@@ -20,6 +20,7 @@ import type { MessagePolicy } from '../moderation/message-policy.ts';
 import type { Caller } from '../ports.ts';
 import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
 import { pushStatuses } from './push-statuses.ts';
+import { requireSlowMode, requireUnfrozen } from './posting-rules.ts';
 import { pushUpdated } from './push-updated.ts';
 import { knownMessage, SendBatch, type SendOutcome } from './send-batch.ts';
 
@@ -123,11 +124,11 @@ export class SendService {
     requests: readonly SendMessage[],
   ): Promise<readonly PromiseSettledResult<Message>[]> {
     const { store, clock } = this.#deps;
-    const { userId: senderId } = caller;
+    const { userId: senderId, trusted: isTrusted = false } = caller;
     const deliver = this.#deliverToBase.bind(this);
     const filesOf = this.#attachableFiles.bind(this, conversationId, senderId);
     const work = function* (): Work<Stored & { outcomes: readonly SendOutcome[] }> {
-      const batch = new SendBatch({ conversationId, senderId, requests, createdAt: isoNow(clock), filesOf });
+      const batch = new SendBatch({ conversationId, senderId, isTrusted, requests, createdAt: isoNow(clock), filesOf });
       const outcomes = yield* batch.store();
       const sent = outcomes.filter((outcome) => 'message' in outcome);
       const last = sent.findLast(({ isNew }) => isNew)?.message.seq;
@@ -161,7 +162,7 @@ export class SendService {
     reviewed: Pick<SendMessage, 'content' | 'metadata'> | undefined,
   ): Promise<Message> {
     const { userId: senderId } = caller;
-    const { budgets, broadcaster, store } = this.#deps;
+    const { budgets, broadcaster, clock, store } = this.#deps;
     const { messageId, fromConversationId, toConversationId: conversationId, clientId } = request;
     const append = this.#append.bind(this);
     const work = function* (): Work<Stored> {
@@ -191,8 +192,13 @@ export class SendService {
         caller,
         Buffer.byteLength(draft.content + (draft.attachment ?? '') + (draft.metadata ?? '')),
       );
-      if (!facts.isMember) throw notFound();
+      const { posting } = facts;
+      if (posting === undefined) throw notFound();
       if (facts.isBlocked) throw mayNotContact();
+      if (caller.trusted !== true) {
+        requireUnfrozen(posting);
+        requireSlowMode(posting, facts.lastSentAt, isoNow(clock));
+      }
       return yield* append(draft);
     };
     const stored = await store.write(work, (committed) => {

@@ -64,7 +64,8 @@ export class SyncService {
       if (after !== undefined) return collectHeads(userId, after, inboxRev);
       return rest ? collectRemaining(userId, cursors, size) : collectChanges(userId, request, size);
     };
-    const read = (): Promise<SyncResult> => readInbox(store, userId, work, Object.keys(cursors).length);
+    const asked = Object.keys(cursors).length;
+    const read = (): Promise<SyncResult> => readInbox(store, userId, work, { asked });
     let found = await read();
     if (await profiles.resolve(listedIds(conversationsOf(found)))) found = await read();
     const all = await withPresence(this.#deps, userId, conversationsOf(found));

@@ -19,6 +19,7 @@ import { calls } from './017-calls.ts';
 import { threads } from './018-threads.ts';
 import { ownPositions } from './019-own-positions.ts';
 import { people } from './020-people.ts';
+import { groups } from './021-groups.ts';
 import { moderation } from './022-moderation.ts';
 
 /** A numbered schema change. */
@@ -50,5 +51,6 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 18, name: 'threads', up: threads },
   { version: 19, name: 'own-positions', up: ownPositions },
   { version: 20, name: 'people', up: people },
+  { version: 21, name: 'groups', up: groups },
   { version: 22, name: 'moderation', up: moderation },
 ];

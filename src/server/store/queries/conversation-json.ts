@@ -2,6 +2,8 @@ import { sql } from 'kysely';
 import type { ActiveCall } from '../../../protocol/calls.ts';
 import type { PresenceStatus } from '../../../protocol/constants.ts';
 import { conversationType } from './conversations.ts';
+import { filteredIds, isFiltered, type InboxFilter } from './groups/filtered-inbox.ts';
+import { SETTINGS_COLUMNS, SETTINGS_COUNT, settingsJson, type SettingsTuple } from './groups/settings.ts';
 import { listedMembers, type ListedMembers } from './members.ts';
 import { writeMessages } from './message-mapper.ts';
 import { MESSAGE_COLUMNS } from './messages.ts';
@@ -79,15 +81,17 @@ type ConversationTuple = readonly [
   firstUnread: string | null,
   followed: string,
   readSeq: number,
-  ...lastMessage: MessageTuple | null[],
+  ...settingsAndLastMessage: (string | number | null)[],
 ];
-/** Number of columns of {@link ConversationTuple} before those of the last message. */
+/** Number of columns of {@link ConversationTuple} before the settings, and before the last message. */
 const OWN_COLUMNS = 17;
+const BEFORE_MESSAGE = OWN_COLUMNS + SETTINGS_COUNT;
 /** `cross join`, so that the query starts from the requested ids and not from all conversations of the user. */
 const selectRows = arrayStatement(
   (p: Params<{ userId: string; ids: string }>) => sql<ConversationTuple>`
     select c.id as c_id, c.type as c_type, c.name as c_name, c.created_at as c_created_at, c.updated_at as c_updated_at,
       c.seq as c_seq, c.rev as c_rev, c.members_rev, p.muted, p.pinned, p.archived, p.flags_inbox_rev, ${unreadColumns},
+      ${SETTINGS_COLUMNS},
       ${sql.join(MESSAGE_COLUMNS.map((column) => sql.ref(column)))}
     from json_each(${p.ids}) as wanted
     cross join conversation_participants as p on p.conversation_id = wanted.value and p.user_id = ${p.userId}
@@ -98,15 +102,33 @@ const selectRows = arrayStatement(
 /** Conversations per statement, so that few of those that don't fit in a page are read. */
 const BATCH_SIZE = 50;
 
-/** Returns a page of the user's conversations, newest activity first, and whether there are more. */
-export function* writeConversationPage(userId: string, size: PageSize, offset: number): Work<ConversationJsonPage> {
+/** Returns a page of the user's conversations and whether there are more: newest activity first, or filtered. */
+export function* writeConversationPage(
+  userId: string,
+  size: PageSize,
+  offset: number,
+  filter: InboxFilter = {},
+): Work<ConversationJsonPage> {
+  if (isFiltered(filter)) {
+    const ids = yield* filteredIds(userId, filter, { limit: size.limit + 1, offset });
+    return yield* writePage(userId, ids, size);
+  }
   const hours = yield* first(selectHours({ userId, offset, end: offset + size.limit }));
   const [from, to, later] = hours ?? [null, null, 0];
   if (from === null) return { conversations: [], hasMore: false };
   // One row more than requested shows whether there are more.
   const limit = size.limit + 1;
   const found = yield* all(selectPage({ userId, first: from, last: to ?? '', limit, offset: offset - later }));
-  const ids = found.slice(0, size.limit).map(([id]) => id);
+  return yield* writePage(
+    userId,
+    found.map(([id]) => id),
+    size,
+  );
+}
+
+/** @param found - ids of the page and, if there are more, of the next conversation */
+function* writePage(userId: string, found: readonly string[], size: PageSize): Work<ConversationJsonPage> {
+  const ids = found.slice(0, size.limit);
   const conversations: ConversationJson[] = [];
   for (let at = 0; at < ids.length; at += BATCH_SIZE) {
     conversations.push(...(yield* writeConversations(userId, ids.slice(at, at + BATCH_SIZE))));
@@ -139,7 +161,9 @@ function* writeConversations(userId: string, ids: readonly string[]): Work<Conve
   const rows = new Map((yield* all(selectRows({ userId, ids: JSON.stringify(ids) }))).map((row) => [row[0], row]));
   const people = yield* listedMembers([...rows.keys()], userId);
   const last: MessageTuple[] = [];
-  for (const row of rows.values()) if (row[OWN_COLUMNS] !== null) last.push(row.slice(OWN_COLUMNS) as MessageTuple);
+  for (const row of rows.values()) {
+    if (row[BEFORE_MESSAGE] !== null) last.push(row.slice(BEFORE_MESSAGE) as unknown as MessageTuple);
+  }
   const written = yield* writeMessages(last, (id) => new ParticipantMarkers(people.get(id)));
   const lastMessages = new Map(last.map((row, at) => [row[1], written[at] ?? '']));
   return ids.flatMap((id) => {
@@ -160,6 +184,7 @@ function conversationJson(
   const userIds: string[] = [];
   let json = `{"id":${quote(id)},"type":"${conversationType(type)}"`;
   if (name !== null) json += `,"name":${quote(name)}`;
+  json += settingsJson(type, row.slice(OWN_COLUMNS, BEFORE_MESSAGE) as unknown as SettingsTuple);
   json += ',"participants":[';
   for (const participant of members?.rows ?? []) {
     const { start, end } = participantJson(participant);

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Conversation } from '../../../protocol/conversations.ts';
 import { takeInboxRev } from './counters.ts';
+import { SETTINGS_COLUMNS, toSettings, type SettingsRow } from './groups/settings.ts';
 import { slowestOther } from './receipts.ts';
 import { lastMainSeq } from './threads/main-timeline.ts';
 import { toUnreadState, unreadColumns, type UnreadColumns } from './threads/unread-state.ts';
@@ -12,7 +13,7 @@ import { all, first, run, type Work } from '../engine/work.ts';
 import { mapMessages } from './message-mapper.ts';
 import type { ConversationType } from '../../../protocol/constants.ts';
 
-interface ConversationRow extends UnreadColumns {
+interface ConversationRow extends SettingsRow, UnreadColumns {
   id: string;
   type: string;
   name: string | null;
@@ -31,7 +32,7 @@ interface ConversationRow extends UnreadColumns {
 const selectRows = statement(
   (p: Params<{ userId: string; ids: string }>) => sql<ConversationRow>`
     select c.id, c.type, c.name, c.created_at, c.updated_at, c.seq, c.rev, c.members_rev, p.muted, p.pinned, p.archived,
-      p.flags_inbox_rev, ${unreadColumns}
+      p.flags_inbox_rev, ${unreadColumns}, ${SETTINGS_COLUMNS}
     from json_each(${p.ids}) as wanted
     cross join conversation_participants as p on p.conversation_id = wanted.value and p.user_id = ${p.userId}
     join conversations as c on c.id = p.conversation_id
@@ -78,6 +79,7 @@ export function* loadConversations(
       id: row.id,
       type: conversationType(row.type),
       ...(row.name !== null && { name: row.name }),
+      ...toSettings(row.type, row),
       participants: (members?.rows ?? []).map(toParticipant),
       memberCount: members?.count ?? 0,
       membersRev: row.members_rev,
@@ -121,16 +123,18 @@ const insertDirect = statement(
     insert into conversations (id, type, created_at, updated_at, direct_key)
     values (${p.id}, 'direct', ${p.now}, ${p.now}, ${directKey(p)})`,
 );
-const insertGroup = statement((p: Params<{ id: string; name: string | null; now: string }>) =>
-  query
-    .insertInto('conversations')
-    .values({ id: p.id, type: 'group', name: p.name, created_at: p.now, updated_at: p.now }),
-);
-const updateName = statement((p: Params<{ id: string; name: string }>) =>
-  query
-    .updateTable('conversations')
-    .set((each) => ({ name: p.name, rev: each('rev', '+', 1) }))
-    .where('id', '=', p.id),
+const insertGroup = statement((p: Params<{ id: string; name: string | null; now: string } & NewGroup>) =>
+  query.insertInto('conversations').values({
+    id: p.id,
+    type: 'group',
+    name: p.name,
+    created_at: p.now,
+    updated_at: p.now,
+    description: p.description,
+    avatar_url: p.avatar_url,
+    metadata: p.metadata,
+    visibility: p.visibility,
+  }),
 );
 const selectFlags = statement((p: Params<{ id: string; userId: string }>) =>
   query
@@ -169,14 +173,13 @@ export function* createDirect(id: string, one: string, other: string, now: strin
   yield* run(insertDirect({ id, one, other, now }));
 }
 
-/** Inserts a group. Its members are added by `addMembers`. */
-export function* createGroup(id: string, name: string | undefined, now: string): Work<void> {
-  yield* run(insertGroup({ id, name: name ?? null, now }));
-}
+/** The settings with which a group can be created. */
+type NewGroup = Pick<SettingsRow, 'description' | 'avatar_url' | 'metadata' | 'visibility'>;
 
-/** Renames a conversation and advances its `rev`. */
-export function* rename(id: string, name: string): Work<void> {
-  yield* run(updateName({ id, name }));
+/** Inserts a group. Its members are added by `addMembers`. */
+export function* createGroup(id: string, name: string | undefined, settings: NewGroup, now: string): Work<void> {
+  const { description, avatar_url, metadata, visibility } = settings;
+  yield* run(insertGroup({ id, name: name ?? null, now, description, avatar_url, metadata, visibility }));
 }
 
 /** A flag that each member sets for themselves. */

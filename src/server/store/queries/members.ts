@@ -17,17 +17,27 @@ export interface Membership {
   readonly type: ConversationType;
   readonly name: string | null;
   readonly role: Role;
+  /** True: only owners and admins may send. */
+  readonly frozen: boolean;
   readonly seq: number;
   readonly rev: number;
   /** `seq` of the first reply that is shown in its thread only. */
   readonly side_start: number | null;
 }
 
+/** What decides whether a member may send. */
+export interface PostingFacts {
+  readonly role: Role;
+  readonly frozen: boolean;
+  /** 0 without slow mode. */
+  readonly slowModeSeconds: number;
+}
+
 const selectMembership = statement((p: Params<Pair>) =>
   query
     .selectFrom('conversation_participants as p')
     .innerJoin('conversations as c', 'c.id', 'p.conversation_id')
-    .select(['c.type', 'c.name', 'p.role', 'c.seq', 'c.rev', 'c.side_start'])
+    .select(['c.type', 'c.name', 'p.role', 'c.frozen', 'c.seq', 'c.rev', 'c.side_start'])
     .where('p.conversation_id', '=', p.conversationId)
     .where('p.user_id', '=', p.userId),
 );
@@ -94,7 +104,7 @@ const selectPage = statement(
 export function* membershipOf(conversationId: string, userId: string): Work<Membership | undefined> {
   const row = yield* first(selectMembership({ conversationId, userId }));
   if (row === undefined) return undefined;
-  return { ...row, type: row.type === 'direct' ? 'direct' : 'group', role: toRole(row.role) };
+  return { ...row, type: row.type === 'direct' ? 'direct' : 'group', role: toRole(row.role), frozen: row.frozen === 1 };
 }
 
 /** Returns the members in the order in which they joined. */

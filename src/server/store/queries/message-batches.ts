@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely';
+import type { PostingFacts } from './members.ts';
 import { UNCHANGED } from './messages.ts';
-import { rowIdOf, type MessageRow } from './rows.ts';
+import { isoTime, rowIdOf, toRole, type MessageRow } from './rows.ts';
 import { listed, query, statement, type Params } from '../engine/statement.ts';
 import { all, type Work } from '../engine/work.ts';
 
@@ -13,25 +14,31 @@ interface Sender {
 }
 
 interface FactsRow extends Partial<StoredMessage> {
-  member: number | null;
+  role: string | null;
+  frozen: number | null;
+  slow_mode_seconds: number | null;
   sender_seq: number | null;
+  last_sent_at: string | null;
   blocked: number | null;
 }
 
 /** The first row has the facts about the sender, the others are the sender's messages. */
 const factsOf = (p: Params<Sender>, clientIds: RawBuilder<unknown>) => sql<FactsRow>`
-    select
-      (select 1 from conversation_participants
-        where conversation_id = ${p.conversationId} and user_id = ${p.senderId}) as member,
+    select p.role, c.frozen, c.slow_mode_seconds,
       (select sender_seq from messages
         where conversation_id = ${p.conversationId} and sender_id = ${p.senderId} order by seq desc limit 1) as sender_seq,
-      (select 1 from conversations as c
-        cross join conversation_participants as p on p.conversation_id = c.id
-        cross join comm_blocks as b on b.blocker_id = p.user_id and b.blocked_id = ${p.senderId}
-        where c.id = ${p.conversationId} and c.type = 'direct') as blocked,
+      case when c.slow_mode_seconds > 0 then (select created_at from messages
+        where conversation_id = ${p.conversationId} and sender_id = ${p.senderId} and type not in ('call', 'system')
+        order by seq desc limit 1) end as last_sent_at,
+      case when c.type = 'direct' then (select 1 from conversation_participants as o
+        cross join comm_blocks as b on b.blocker_id = o.user_id and b.blocked_id = ${p.senderId}
+        where o.conversation_id = c.id) end as blocked,
       null as id, null as conversation_id, null as client_id, null as public_id, null as thread_id
+    from (select 1)
+    left join conversation_participants as p on p.conversation_id = ${p.conversationId} and p.user_id = ${p.senderId}
+    left join conversations as c on c.id = p.conversation_id
     union all
-    select null, null, null, id, conversation_id, client_id, public_id, thread_id from messages
+    select null, null, null, null, null, null, id, conversation_id, client_id, public_id, thread_id from messages
     where sender_id = ${p.senderId} and client_id ${clientIds}`;
 const selectFacts = statement((p: Params<Sender & { clientIds: string }>) =>
   factsOf(p, sql`in ${listed(p.clientIds)}`),
@@ -94,6 +101,10 @@ const insertRow = statement((p: Params<Insertion & PlacedColumns>) => insertion(
 /** What decides about the messages of one sender in one conversation. */
 export interface SenderFacts {
   readonly isMember: boolean;
+  /** Whether and when the sender may send; `undefined` for users who aren't members. */
+  readonly posting: PostingFacts | undefined;
+  /** ISO time of the sender's last message; null without slow mode. */
+  readonly lastSentAt: string | null;
   /** Whether the other participant of a direct conversation has blocked the sender. */
   readonly isBlocked: boolean;
   /** Number of messages that the sender has sent in the main timeline of the conversation. */
@@ -110,8 +121,15 @@ export function* senderFacts(sender: Sender, clientIds: readonly string[]): Work
       ? selectFactsOfOne({ ...sender, clientId })
       : selectFacts({ ...sender, clientIds: JSON.stringify(clientIds) }),
   );
+  const role = facts?.role ?? null;
+  const lastSentAt = facts?.last_sent_at ?? null;
   return {
-    isMember: facts?.member === 1,
+    isMember: role !== null,
+    posting:
+      role === null
+        ? undefined
+        : { role: toRole(role), frozen: facts?.frozen === 1, slowModeSeconds: facts?.slow_mode_seconds ?? 0 },
+    lastSentAt: lastSentAt === null ? null : isoTime(lastSentAt),
     isBlocked: facts?.blocked === 1,
     senderSeq: facts?.sender_seq ?? 0,
     own: new Map(own.map((row) => [row.client_id ?? '', row as StoredMessage])),
