@@ -198,13 +198,9 @@ export function commErrorFrom(body: unknown, cause?: unknown): CommError {
     unknown
   >;
   const known = SERVER_ERROR_CODES.find((each) => each === code) ?? 'INTERNAL';
-  return new CommError(
-    known,
-    typeof message === 'string' ? message : 'The server rejected the request without a reason',
-    {
-      ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 && { retryAfterMs }),
-      ...(scope === 'conversation' && { scope }),
-      cause,
-    },
-  );
+  return new CommError(known, typeof message === 'string' ? message : 'The server gave no reason', {
+    ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 && { retryAfterMs }),
+    scope: scope as RateScope | undefined,
+    cause,
+  });
 }

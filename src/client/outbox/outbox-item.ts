@@ -57,7 +57,7 @@ export function discarded(): CommError {
 
 /** The error of sends that wait when the client is disposed of. */
 export function closed(): CommError {
-  return new CommError('DISCONNECTED', 'The client was disposed of; stored messages are sent next time');
+  return new CommError('DISCONNECTED', 'The client was disposed of');
 }
 
 /** The error of a send that finds no room in the outbox. */

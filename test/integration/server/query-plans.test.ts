@@ -57,6 +57,25 @@ describe('no request scans a whole table', () => {
       chat.broadcaster.base.set(conversationId, ['bob']);
       return chat.sending.send(baseCaller('ada', 's1'), { conversationId, content: 'hi', type: 'text' });
     },
+    'change settings': () =>
+      chat.groups.update(caller('ada'), { conversationId, visibility: 'public', slowModeSeconds: 9 }),
+    'send in slow mode': () => chat.say('bob', conversationId, 'slow'),
+    browse: () => chat.groups.browse(caller('eve'), {}),
+    'browse by name': async () => {
+      await chat.groups.browse(caller('eve'), { query: 'über' });
+      await chat.groups.browse(caller('eve'), { query: 'friends', cursor: conversationId });
+    },
+    enter: () => chat.groups.enter(caller('eve'), { conversationId }),
+    'ban, list and lift': async () => {
+      await chat.groups.ban(caller('ada'), { conversationId, userId: 'eve', banned: true });
+      await chat.groups.bans(caller('ada'), conversationId, { after: 'a' });
+      await chat.groups.ban(caller('ada'), { conversationId, userId: 'eve', banned: false });
+      await chat.groups.update(caller('ada'), { conversationId, slowModeSeconds: null });
+    },
+    'filter the inbox': async () => {
+      await chat.conversations.list(caller('ada'), { archived: false, unread: true });
+      await chat.conversations.list(caller('ada'), { query: 'friend' });
+    },
     edit: () => chat.messages.edit(caller('ada'), { ...ref(), content: 'edited', clientId: 'change-1' }),
     'edit by its client id': async () => {
       await chat.say('ada', conversationId, 'mine', { clientId: 'c-2' });

@@ -34,11 +34,11 @@ const selectFiltered = arrayStatement(
       and (${p.unread} is null or (c.seq > ${readSeq} and ${unreadCount} > 0) = ${p.unread})
       and (${p.patterns} is null or ${matchesName(sql`c.name`, p.patterns)} or exists (
         select 1 from (
-          select user_id from conversation_participants where conversation_id = c.id
+          select user_id as member_id from conversation_participants where conversation_id = c.id
           order by user_id limit ${LIMITS.listedParticipants}
-        ) as other left join comm_profiles as profile on profile.user_id = other.user_id
-        where other.user_id <> p.user_id
-          and ${matchesName(sql`coalesce(profile.display_name, other.user_id)`, p.patterns)}
+        ) left join comm_profiles as profile on profile.user_id = member_id
+        where member_id <> p.user_id
+          and ${matchesName(sql`coalesce(profile.display_name, member_id)`, p.patterns)}
       ))
     order by coalesce(p.pinned, 0) = 1 desc, replace(c.updated_at, ' ', 'T') desc, c.id
     limit ${p.limit} offset ${p.offset}`,

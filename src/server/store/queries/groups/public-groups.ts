@@ -18,17 +18,17 @@ interface Page {
 const after = (p: Params<Pick<Page, 'before'>>) => sql`
   from conversations where visibility = 'public' and type = 'group' and id < coalesce(${p.before}, x'') order by id desc`;
 const mayEnter = (p: Params<Pick<Page, 'userId'>>) => sql`
-  not exists (select 1 from comm_bans as b where b.conversation_id = found.id and b.user_id = ${p.userId})`;
+  not exists (select 1 from comm_bans as b where b.conversation_id = id and b.user_id = ${p.userId})`;
 
 const selectPublic = arrayStatement(
   (p: Params<Page>) => sql<readonly [id: string]>`
-    select id from (select id ${after(p)} limit ${MAX_COMPARED}) as found
+    select id from (select id ${after(p)} limit ${MAX_COMPARED})
     where ${mayEnter(p)} order by id desc limit ${p.limit}`,
 );
 const selectNamed = arrayStatement(
   (p: Params<Page & { patterns: string }>) => sql<readonly [id: string]>`
-    select id from (select id, name ${after(p)} limit ${MAX_COMPARED}) as found
-    where ${matchesName(sql`found.name`, p.patterns)} and ${mayEnter(p)} order by id desc limit ${p.limit}`,
+    select id from (select id, name ${after(p)} limit ${MAX_COMPARED})
+    where ${matchesName(sql`name`, p.patterns)} and ${mayEnter(p)} order by id desc limit ${p.limit}`,
 );
 const selectLastCompared = arrayStatement(
   (p: Params<Pick<Page, 'before'>>) =>
