@@ -49,6 +49,7 @@ export function messageView(
   );
   const meta = h('span', { class: 'message-meta' }, pinned, lock, edited, time, status);
   const bubble = h('div', { class: 'bubble' }, forwarded, quote.element, files.element, content, meta);
+  const collapsed = collapsedNote(bubble);
   const reactions = reactionBar(userId, commands);
   const thread = threadLink(commands.openThread);
   const failure = h('div', { class: 'message-failure', role: 'alert', hidden: true });
@@ -68,7 +69,6 @@ export function messageView(
   on(bubble, 'click', () => {
     if (window.matchMedia('(hover: none)').matches) element.focus({ preventScroll: true });
   });
-  const collapsed = collapsedNote(bubble);
   let held: MessageRowData | undefined;
   let heldContent: string | undefined;
 
