@@ -152,12 +152,12 @@ const serverRules = [
     'services-know-ports',
     'Services hold the rules. They import no sockets, no HTTP and no handlers.',
     { path: '^src/server/services/' },
-    { path: '^src/server/(handlers|sockets|rest|http)/' },
+    { path: '^src/server/(api|handlers|sockets|rest|http)/' },
   ),
   forbid(
     'handlers-call-services',
-    'Handlers and REST routes validate, authorize and call services, which alone use the store.',
-    { path: '^src/server/(handlers|rest)/' },
+    'Handlers, REST routes and the server API validate, authorize and call services, which alone use the store.',
+    { path: '^src/server/(api|handlers|rest)/' },
     { path: '^src/server/(sockets|store)/' },
   ),
   forbid(

@@ -19,7 +19,6 @@ export const PLAIN_CAPABILITIES = [
   'batch',
   'moderation',
   'threads',
-  'moderation',
   'profiles',
 ] as const;
 /**

@@ -42,6 +42,7 @@ export const CREDENTIAL_FAULTS = [
   'credentials-missing',
   'credentials-refused',
   'user-id-invalid',
+  'user-banned',
   'token-malformed',
   'token-algorithm',
   'token-key',

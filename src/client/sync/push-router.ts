@@ -212,7 +212,8 @@ export class PushRouter {
       return logger.debug('Push', { event: event.slice(0, MAX_LOGGED_NAME) });
     }
     const error = commErrorFrom(data);
-    if (error.code === 'TOKEN_EXPIRED' || error.code === 'UNAUTHENTICATED') {
+    const { reason } = Object(data) as { reason?: unknown };
+    if (error.code === 'TOKEN_EXPIRED' || error.code === 'UNAUTHENTICATED' || reason === 'user-banned') {
       // The diagnosis reads `data` where a rejected handshake has it.
       return this.#target.userRejected(commErrorFrom(data, { data }));
     }

@@ -49,6 +49,7 @@ async function dispatch(core: ServerCore, identify: Identify, request: RestReque
     body: () => countBytes(request.body(), (bytes) => services.budgets.chargeBytes(caller, bytes)),
   };
   services.budgets.chargeRequest(caller);
+  await services.userBans.require(userId);
   core.unread.admit(userId);
   const release = core.restRequests.take(userId);
   try {

@@ -10,6 +10,8 @@ export interface Caller {
   readonly socketId?: string | undefined;
   /** True for code of the app, which no budget limits. */
   readonly trusted?: true | undefined;
+  /** True for the server API of the app, which changes messages without being a member of their conversation. */
+  readonly moderates?: true | undefined;
   /** Capabilities that client and server both support. */
   readonly caps: ReadonlySet<Capability>;
 }

@@ -10,6 +10,9 @@ import type { CallBroadcaster } from './calls/call-registry.ts';
 import { CallStore } from './calls/call-store.ts';
 import { CallService } from './calls/call-service.ts';
 import { createChatServices, type ChatServices } from './chat/chat-services.ts';
+import { UserBans } from './moderation/user-bans.ts';
+import { ErasureService } from './people/erasure-service.ts';
+import { ExportService } from './people/export-service.ts';
 import { isoNow, type ServiceDeps } from './service-deps.ts';
 import { KeyLimits } from './e2ee/key-limits.ts';
 import { KeyService } from './e2ee/key-service.ts';
@@ -42,6 +45,9 @@ export interface Services extends ChatServices {
   readonly profiles: ProfileService;
   readonly blocks: BlockService;
   readonly files: FileService;
+  readonly userBans: UserBans;
+  readonly exports: ExportService;
+  readonly erasure: ErasureService;
   readonly budgets: UserBudgets;
   /** Limit on sends per user; `undefined` if none is configured. */
   readonly sendLimit: KeyedLimit | undefined;
@@ -51,6 +57,8 @@ export interface Services extends ChatServices {
 
 /** The ports of all services. */
 export interface ServicesBroadcaster extends Broadcaster, PresenceBroadcaster, CallBroadcaster, ProfileBroadcaster {
+  /** Ends the sockets of a user in this process. */
+  disconnectUser(userId: string): void;
   onRemoval(listener: (userId: string, conversationId: string) => void): void;
 }
 
@@ -118,6 +126,22 @@ export function createServices(deps: ServicesDeps): Services {
   const services: Services = {
     ...chat,
     budgets,
+    userBans: new UserBans({ store, clock, broadcaster }),
+    exports: new ExportService(store),
+    erasure: new ErasureService({
+      ...chat,
+      store,
+      broadcaster,
+      disconnect: (userId) => broadcaster.disconnectUser(userId),
+      clearProfile: async (userId) => {
+        await profiles.upsert(userId, { displayName: null, avatarUrl: null, metadata: null });
+      },
+      forget: (userId) => {
+        services.presence.forget(userId);
+        profiles.forget(userId);
+        ephemera.removeKeyBundle(userId);
+      },
+    }),
     calls,
     activeCalls,
     callStore,

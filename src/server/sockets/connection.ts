@@ -8,6 +8,7 @@ import type { Identity } from '../auth/authenticate.ts';
 import type { ServerCore } from '../server-core.ts';
 import { rejectUnknownRequest, type RequestSource } from '../handlers/define-handler.ts';
 import { HANDLERS } from '../handlers/index.ts';
+import { requireNotBanned } from '../services/moderation/user-bans.ts';
 import type { Caller } from '../services/ports.ts';
 import type { ConnectionOutput } from './connection-output.ts';
 import type { SocketAdapter } from './lumen-context.ts';
@@ -158,9 +159,15 @@ export class Connection implements RequestSource {
     if (this.#closed) return false;
     const { store, broadcaster } = this.#core;
     const { userId, caps } = caller;
-    await broadcaster.register({ adapter: this.#socket, userId, caps }, () =>
-      store.read(() => conversationIdsOf(userId)),
-    );
+    const conversationIds = (): Promise<readonly string[]> =>
+      store.read(function* () {
+        // After the socket is registered: a ban from now on ends it.
+        yield* requireNotBanned(userId);
+        return yield* conversationIdsOf(userId);
+      });
+    await broadcaster.register({ adapter: this.#socket, userId, caps }, conversationIds);
+    // Of base clients no conversations are read.
+    if (!caps.has('rev')) await this.services.userBans.require(userId);
     return !this.#closed;
   }
 
@@ -210,7 +217,7 @@ export class Connection implements RequestSource {
   }
 }
 
-const REJECTIONS: ReadonlySet<string> = new Set(['UNAUTHENTICATED', 'TOKEN_EXPIRED', 'RATE_LIMITED']);
+const REJECTIONS: ReadonlySet<string> = new Set(['UNAUTHENTICATED', 'TOKEN_EXPIRED', 'FORBIDDEN', 'RATE_LIMITED']);
 
 /** Returns what the client reads of a rejection: its own fault, a limit, or that the server is not ready. */
 function rejectionOf(error: unknown): ErrorBody {

@@ -244,6 +244,13 @@ export interface CallsTable {
   seen_at: Time;
 }
 
+/** Users who are banned from the whole server. */
+export interface UserBansTable {
+  user_id: string;
+  banned_at: Time;
+  reason: string | null;
+}
+
 /** Single row. All messages up to `indexed_to` are in the full-text index, except those listed as stale. */
 export interface SearchStateTable {
   id: number;
@@ -361,6 +368,7 @@ export interface Tables {
   comm_profiles: ProfilesTable;
   comm_profile_words: ProfileWordsTable;
   comm_blocks: BlocksTable;
+  comm_user_bans: UserBansTable;
   comm_search_state: SearchStateTable;
   comm_search_stale: SearchStaleTable;
   comm_files: FilesTable;

@@ -123,7 +123,6 @@ describe('the OpenAPI document describes what the server answers', () => {
       ['GET', `/conversations/${conversationId}`],
       ['GET', `/conversations/${conversationId}/members?limit=1`],
       ['GET', `/conversations/${conversationId}/bans?limit=1`],
-      ['GET', `/conversations/${conversationId}/pinned`],
       ['GET', `/conversations/${conversationId}/messages?limit=50`],
       ['GET', `/conversations/${conversationId}/messages?paged=true&around=${message.id}`],
       ['GET', `/conversations/${conversationId}/changes?after=0`],

@@ -1,3 +1,4 @@
+import { DepartureService } from './departure-service.ts';
 import { MessagePolicy } from '../moderation/message-policy.ts';
 import { ReportService } from '../moderation/report-service.ts';
 import { ConversationService } from './conversation-service.ts';
@@ -20,6 +21,7 @@ export interface ChatServices {
   readonly history: HistoryService;
   readonly conversations: ConversationService;
   readonly membership: MembershipService;
+  readonly departures: DepartureService;
   readonly groups: GroupService;
   readonly sync: SyncService;
   readonly threads: ThreadService;
@@ -37,6 +39,7 @@ export function createChatServices(deps: ServiceDeps): ChatServices {
     history: new HistoryService(deps),
     conversations,
     membership: new MembershipService(deps, conversations),
+    departures: new DepartureService(deps, conversations),
     groups: new GroupService(deps, conversations),
     sync: new SyncService(deps),
     threads: new ThreadService(deps),

@@ -26,6 +26,13 @@ export function* messageFor(
   return row;
 }
 
+/** Returns a message of a conversation, for code of the app. @throws CommError `NOT_FOUND` */
+export function* messageIn({ conversationId, messageId }: MessageRef): Work<MessageRow> {
+  const row = yield* findMessage(messageId);
+  if (row?.conversation_id !== conversationId) throw notFound();
+  return row;
+}
+
 function requireRight(userId: string, row: MessageRow, action: MessageAction, member: Membership): void {
   const isOwn = row.sender_id === userId;
   if (action === 'edit' && !isOwn) throw forbidden('Only the sender may change this message');

@@ -9,11 +9,12 @@ import { findMessage, insertMessage, type NewMessage } from '../../store/queries
 import { parsed, wireId } from '../../store/queries/rows.ts';
 import { attachmentsOf, storedAttachmentsSchema, type Attachments } from '../../store/queries/stored-attachments.ts';
 import { mapMessage, mapNewMessage } from '../../store/queries/message-mapper.ts';
+import { typeOfConversation } from '../../store/queries/user-data/erased-rows.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import { attachableFiles } from '../files/attachable-files.ts';
 import { isServerWritten, messageFor } from './message-access.ts';
-import { checkMessage } from './check-message.ts';
+import { checkLength, checkMessage } from './check-message.ts';
 import { readsCaptions, withoutFileName } from './file-names.ts';
 import { writeMetadata } from './metadata.ts';
 import type { MessagePolicy } from '../moderation/message-policy.ts';
@@ -44,6 +45,9 @@ const ROWS_PER_REPLY = 3;
 const ROWS_PER_ATTACHMENT = 4;
 /** Rows above which messages of one batch are committed separately: more than the longest batch without attachments. */
 const MAX_BATCH_ROWS = 128;
+
+/** `senderId` of messages of the app itself. No user should have this id. */
+export const SYSTEM_SENDER_ID = 'system';
 
 /** A message that the server writes on behalf of a user. */
 export interface ServerMessage {
@@ -208,6 +212,18 @@ export class SendService {
       }
     });
     return messageOf(stored);
+  }
+
+  /**
+   * Writes a message of the app itself. Base clients show it like any other.
+   *
+   * @throws CommError `NOT_FOUND`, `MESSAGE_TOO_LONG`, `INVALID`
+   */
+  async sendSystem(conversationId: string, content: string): Promise<Message> {
+    checkLength(content, this.#deps.config);
+    if (content.trim() === '') throw invalid('content must not be empty');
+    if ((await this.#deps.store.read(() => typeOfConversation(conversationId))) === undefined) throw notFound();
+    return await this.appendServerMessage({ conversationId, senderId: SYSTEM_SENDER_ID, type: 'system', content });
   }
 
   /** Writes a message that clients may not send, such as a call log. The caller of this method has authorized it. */

@@ -209,6 +209,12 @@ export class ProfileService {
     return changed.includes(true);
   }
 
+  /** Forgets what this process remembers about a user whose profile was deleted. */
+  forget(userId: string): void {
+    this.#askedAt.delete(userId);
+    this.#claims.delete(userId);
+  }
+
   /** Stops all timers. */
   close(): void {
     this.#closed = true;

@@ -161,6 +161,16 @@ export class PresenceService {
     }
   }
 
+  /** Makes a user without a connected device offline at once, and stores nothing about it. For a user who is erased. */
+  forget(userId: string): void {
+    const { ephemera } = this.#deps;
+    if (ephemera.isUserOnline(userId)) return;
+    this.#graceTimers.cancel(userId);
+    this.#publish(userId);
+    this.#choices.delete(userId);
+    ephemera.removePresence(userId);
+  }
+
   /** Stops all timers. */
   close(): void {
     this.#graceTimers.clear();

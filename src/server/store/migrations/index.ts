@@ -21,6 +21,7 @@ import { ownPositions } from './019-own-positions.ts';
 import { people } from './020-people.ts';
 import { groups } from './021-groups.ts';
 import { moderation } from './022-moderation.ts';
+import { userBans } from './023-user-bans.ts';
 
 /** A numbered schema change. */
 export interface Migration {
@@ -53,4 +54,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 20, name: 'people', up: people },
   { version: 21, name: 'groups', up: groups },
   { version: 22, name: 'moderation', up: moderation },
+  { version: 23, name: 'user-bans', up: userBans },
 ];
