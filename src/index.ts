@@ -54,6 +54,8 @@ export type {
   VoiceRecorderSnapshot,
   VoiceRecording,
 } from './client/files/files-client.ts';
+export type { SearchUsersOptions } from './client/users/user-directory.ts';
+export type { UsersClient } from './client/users/users-client.ts';
 export type { TypingClient } from './client/presence/typing-client.ts';
 export type { AbortOptions } from './lib/abort.ts';
 export type { Listener, ListenOptions } from './lib/emitter.ts';
@@ -114,6 +116,7 @@ export type {
 export type { FollowedThread, ThreadSummary, UnreadState } from './protocol/threads.ts';
 export type { Call, CallParticipant, ConnectionQualityReport, MediaChanged } from './protocol/calls.ts';
 export type { PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
+export type { UpdateUser, User } from './protocol/users.ts';
 export type {
   CallEndDetail,
   CallEndReason,

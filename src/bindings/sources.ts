@@ -1,10 +1,12 @@
 import type { CommClient } from '../client/comm-client.ts';
 import type { Inbox, InboxSnapshot } from '../client/conversations/inbox.ts';
 import type { PresenceUpdate } from '../protocol/presence.ts';
+import type { User } from '../protocol/users.ts';
 import type { Observable } from '../lib/observable.ts';
 import { conversationSource, type ConversationState } from './conversation-source.ts';
 import { derive, openOnUse } from './source.ts';
 
+export type { User } from '../protocol/users.ts';
 export { conversationSource, type ConversationActions, type ConversationState } from './conversation-source.ts';
 
 /** The list of conversations, and the function that loads its next page. */
@@ -15,6 +17,9 @@ export interface InboxState extends InboxSnapshot {
 
 /** The presence of users by user id. Users whose presence is unknown are missing. */
 export type Presences = ReadonlyMap<string, PresenceUpdate>;
+
+/** Profiles by user id. Users who are unknown are missing. */
+export type Users = ReadonlyMap<string, User>;
 
 const NO_PRESENCES: Presences = new Map();
 
@@ -55,4 +60,14 @@ export function presenceSource(client: CommClient, userIds: readonly string[]): 
       end();
     };
   });
+}
+
+/** The profiles of users, who are watched while there is a subscriber. */
+export function usersSource(client: CommClient, userIds: readonly string[]): Observable<Users> {
+  return client.users.watch(userIds);
+}
+
+/** The profile of one user. */
+export function userSource(client: CommClient, userId: string | undefined): Observable<User | undefined> {
+  return derive(usersSource(client, userId === undefined ? [] : [userId]), (users) => users.get(userId ?? ''));
 }

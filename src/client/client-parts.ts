@@ -9,6 +9,7 @@ import type { Outbox } from './outbox/outbox.ts';
 import type { PresenceTracker } from './presence/presence-tracker.ts';
 import type { TypingTracker } from './presence/typing-tracker.ts';
 import type { Reader } from './reader.ts';
+import type { UserDirectory } from './users/user-directory.ts';
 import type { LazySync } from './sync/lazy-sync.ts';
 
 /** The parts of the client that a connection brings in step with the server. */
@@ -24,5 +25,6 @@ export interface ClientParts {
   readonly views: ConversationViews;
   readonly typing: Lazy<TypingTracker>;
   readonly presence: Lazy<PresenceTracker>;
+  readonly users: Lazy<UserDirectory>;
   readonly calls: Lazy<CallManager>;
 }

@@ -36,6 +36,7 @@ import type { Reader } from './reader.ts';
 import { LazySync } from './sync/lazy-sync.ts';
 import type { PushRouter } from './sync/push-router.ts';
 import { Synchronizer } from './synchronizer.ts';
+import { createUsersClient, type UsersClient } from './users/users-client.ts';
 
 /**
  * The client. Its constructor opens no connection and starts no timers, so that it can run while a server renders. Call
@@ -57,6 +58,8 @@ export class CommClient {
   readonly typing: TypingClient;
   /** Publishes the user's own presence and follows that of others. */
   readonly presence: PresenceClient;
+  /** Profiles of users, and who is blocked. */
+  readonly users: UsersClient;
   /** Audio and video calls. */
   readonly calls: CallsClient;
   /** End-to-end encryption. Without the option `encryption` every method rejects with a `TypeError`. */
@@ -154,7 +157,9 @@ export class CommClient {
     const messages = new Messages(context, outgoing, reader, uploads, loadReader);
     const calls = lazyCallManager(context, resolved.calls);
     const typingClient = createTypingClient(typing);
-    const views = new ConversationViews(context, { messages, typing: typingClient, sync }, reader);
+    const users = lazy(async () => (await connected()).createUserDirectory(context, reader));
+    const blockedUsers = async () => (await users()).followBlocked();
+    const views = new ConversationViews(context, { messages, typing: typingClient, sync, blockedUsers }, reader);
     const parts: ClientParts = {
       server,
       connection,
@@ -166,6 +171,7 @@ export class CommClient {
       views,
       typing,
       presence,
+      users,
       calls,
     };
 
@@ -204,6 +210,7 @@ export class CommClient {
     this.conversations = createConversationsClient(context, views, reader, loadReader);
     this.typing = typingClient;
     this.presence = createPresenceClient(context, presence);
+    this.users = createUsersClient(context, users);
     this.calls = new CallsClient(calls);
     this.encryption = lazily(async () => {
       if (cipher === undefined) throw new TypeError('The option `encryption` is not set');

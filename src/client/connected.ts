@@ -4,8 +4,11 @@
  */
 import { isVolatile } from '../storage/memory-storage.ts';
 import type { ClientStorage } from '../storage/resilient-storage.ts';
+import type { Lazy } from '../lib/lazy.ts';
 import { parseMessage, parsePresence } from '../transport/parse-rows.ts';
 import type { ClientContext } from './context.ts';
+import type { Reader } from './reader.ts';
+import type { UserDirectory } from './users/user-directory.ts';
 import type { OfflineCache } from './offline/offline-cache.ts';
 import type { ResolvedOptions } from './options.ts';
 
@@ -35,3 +38,8 @@ export const loadDiagnosis = (): Promise<typeof import('./connection/diagnose.ts
   import('./connection/diagnose.ts');
 /** Loads what a LumenJS server needs. */
 export const loadBaseServer = (): Promise<typeof import('./base-server.ts')> => import('./base-server.ts');
+/** Loads and creates what holds profiles. */
+export async function createUserDirectory(context: ClientContext, reader: Lazy<Reader>): Promise<UserDirectory> {
+  const { UserDirectory: Directory } = await import('./users/user-directory.ts');
+  return new Directory(context, (id) => reader.current?.inbox.participant(id));
+}

@@ -118,4 +118,6 @@ export interface ViewParts {
     /** Joins the room of the conversation and applies its state. */
     join(conversationId: string): Promise<void>;
   };
+  /** Returns the ids of the users whom this user has blocked, which load in the background. */
+  readonly blockedUsers: () => Promise<Observable<ReadonlySet<string>>>;
 }

@@ -3,9 +3,9 @@ import type { Message } from '../protocol/messages.ts';
 import type { CommError } from '../protocol/errors.ts';
 import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
-import { fields } from '../transport/fields.ts';
+import { fields, type Fields } from '../transport/fields.ts';
 import type { ParsedPush } from '../transport/parse-push.ts';
-import { parseConversation } from '../transport/parse-rows.ts';
+import { parseConversation, parseUser } from '../transport/parse-rows.ts';
 import { routeCallPushes } from './calls/signaling/call-push-router.ts';
 import type { ClientParts } from './client-parts.ts';
 import { marksOf, type Change, type Mark } from './changes.ts';
@@ -37,7 +37,22 @@ class StateUpdater implements SyncTarget {
   }
 
   delivered({ event, data }: ParsedPush): void {
+    if (event === 'user:updated' || event === 'user:block-changed') return this.#routeUserPush(event, data);
     this.#routeCallPush(event, data);
+  }
+
+  #routeUserPush(event: 'user:updated' | 'user:block-changed', data: Fields): void {
+    const directory = this.#parts.users.current;
+    if (event === 'user:block-changed') {
+      const { userId, blocked } = data;
+      if (typeof userId === 'string') directory?.applyBlock({ userId, blocked: blocked === true });
+      return;
+    }
+    const user = parseUser(data);
+    if (user === undefined) return;
+    directory?.apply(user);
+    this.#reader?.inbox.apply({ kind: 'profile', user });
+    this.#context.emitter.emit('user:updated', user);
   }
 
   find(messageId: string): Message | undefined {
@@ -130,6 +145,7 @@ class StateUpdater implements SyncTarget {
   clear(): void {
     this.#offline?.clear();
     this.#reader?.forget();
+    this.#parts.users.current?.forget();
   }
 
   get #offline(): OfflineCache | undefined {

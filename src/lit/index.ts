@@ -6,9 +6,13 @@ import {
   presenceSource,
   threadSource,
   typingSource,
+  userSource,
+  usersSource,
   type ConversationState,
   type InboxState,
   type Presences,
+  type User,
+  type Users,
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
@@ -16,7 +20,7 @@ import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
-export type { ConversationActions, ConversationState, InboxState, Presences } from '../bindings/sources.ts';
+export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';
 
 /** Keeps `value` up to date while its element is connected, and updates the element when `value` changes. */
 abstract class ObservableController<T, S> implements ReactiveController {
@@ -175,5 +179,20 @@ export class TypingController extends ObservableController<readonly string[], re
 export class PresenceController extends ObservableController<Presences, Presences> {
   constructor(host: ReactiveControllerHost, client: CommClient, userIds: readonly string[]) {
     super(host, presenceSource(client, userIds), undefined);
+  }
+}
+
+/** The profile of a user, kept up to date. `undefined` until it is known. */
+export class UserController extends ObservableController<User | undefined, User | undefined> {
+  /** @param userId - `undefined` while no user is selected */
+  constructor(host: ReactiveControllerHost, client: CommClient, userId: string | undefined) {
+    super(host, userSource(client, userId), undefined);
+  }
+}
+
+/** The profiles of users by user id, kept up to date. Users who are unknown are missing. */
+export class UsersController extends ObservableController<Users, Users> {
+  constructor(host: ReactiveControllerHost, client: CommClient, userIds: readonly string[]) {
+    super(host, usersSource(client, userIds), undefined);
   }
 }

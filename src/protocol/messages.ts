@@ -153,6 +153,8 @@ export interface Message {
    * never on the wire.
    */
   deletionUnauthenticated?: boolean | undefined;
+  /** True if this user has blocked the sender: apps collapse the message. Set by the client in views; never on the wire. */
+  fromBlocked?: boolean | undefined;
   /** When the sender of an encrypted message wrote it, authenticated. Set by the client; never on the wire. */
   sentAt?: string | undefined;
   /** Why the client could not decrypt the message. Set by the client; never on the wire. */

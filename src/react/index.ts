@@ -18,9 +18,13 @@ import {
   presenceSource,
   threadSource,
   typingSource,
+  userSource,
+  usersSource,
   type ConversationState,
   type InboxState,
   type Presences,
+  type User,
+  type Users,
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
@@ -28,7 +32,7 @@ import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
-export type { ConversationActions, ConversationState, InboxState, Presences } from '../bindings/sources.ts';
+export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';
 
 const CommContext = createContext<CommClient | undefined>(undefined);
 
@@ -126,6 +130,25 @@ export function usePresence(userIds: readonly string[]): Presences {
   const key = JSON.stringify(userIds);
   // A new list of the same ids doesn't watch again.
   const source = useMemo(() => presenceSource(client, JSON.parse(key) as string[]), [client, key]);
+  return useObservable(source);
+}
+
+/**
+ * The profile of a user, kept up to date. `undefined` until it is known.
+ *
+ * @param userId - `undefined` while no user is selected
+ */
+export function useUser(userId: string | undefined): User | undefined {
+  const client = useComm();
+  const source = useMemo(() => userSource(client, userId), [client, userId]);
+  return useObservable(source);
+}
+
+/** The profiles of users by user id, kept up to date. Users who are unknown are missing. */
+export function useUsers(userIds: readonly string[]): Users {
+  const client = useComm();
+  const key = JSON.stringify(userIds);
+  const source = useMemo(() => usersSource(client, JSON.parse(key) as string[]), [client, key]);
   return useObservable(source);
 }
 

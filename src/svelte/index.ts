@@ -7,9 +7,13 @@ import {
   presenceSource,
   threadSource,
   typingSource,
+  userSource,
+  usersSource,
   type ConversationState,
   type InboxState,
   type Presences,
+  type User,
+  type Users,
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
@@ -17,7 +21,7 @@ import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
-export type { ConversationActions, ConversationState, InboxState, Presences } from '../bindings/sources.ts';
+export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';
 
 const COMM_CLIENT = Symbol('lumen-comm');
 
@@ -98,6 +102,20 @@ export function useTyping(id: string | undefined): Readable<readonly string[]> {
 /** The presence of users by user id, kept up to date. Users whose presence is unknown are missing. */
 export function usePresence(userIds: readonly string[]): Readable<Presences> {
   return toStore(presenceSource(useComm(), userIds));
+}
+
+/**
+ * The profile of a user, kept up to date. `undefined` until it is known.
+ *
+ * @param userId - `undefined` while no user is selected
+ */
+export function useUser(userId: string | undefined): Readable<User | undefined> {
+  return toStore(userSource(useComm(), userId));
+}
+
+/** The profiles of users by user id, kept up to date. Users who are unknown are missing. */
+export function useUsers(userIds: readonly string[]): Readable<Users> {
+  return toStore(usersSource(useComm(), userIds));
 }
 
 /** A store of the selected part of an observable. On a server it has the initial value and opens nothing. */

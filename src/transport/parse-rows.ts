@@ -13,7 +13,9 @@ import type {
 import { type Message, type MessageAttachment, type Reaction, type ReadReceipt } from '../protocol/messages.ts';
 import type { ThreadSummary, UnreadState } from '../protocol/threads.ts';
 import type { JsonObject } from '../protocol/metadata.ts';
+import { isAttachmentUrl } from '../protocol/attachment-url.ts';
 import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
+import type { User } from '../protocol/users.ts';
 import {
   CALL_TYPES,
   CONVERSATION_TYPES,
@@ -242,6 +244,21 @@ export function parsePresence(value: unknown): PresenceUpdate | undefined {
   const status = oneOf(PRESENCE_STATUSES, row?.['status']);
   if (userId === undefined || status === undefined) return undefined;
   return assignDefined<PresenceUpdate>({ userId, status }, { lastSeen: parseTime(row?.['lastSeen']) });
+}
+
+/** Parses a profile. A picture that isn't http(s) or relative is left out: another scheme could run code. */
+export function parseUser(value: unknown): User | undefined {
+  const row = fields(value);
+  const id = parseId(row?.['id']);
+  if (row === undefined || id === undefined) return undefined;
+  const avatarUrl = text(row['avatarUrl']);
+  return assignDefined<User>(
+    { id, displayName: text(row['displayName']) || id, updatedAt: parseTime(row['updatedAt']) ?? '' },
+    {
+      avatarUrl: avatarUrl !== undefined && isAttachmentUrl(avatarUrl) ? avatarUrl : undefined,
+      metadata: fields(row['metadata']) as JsonObject | undefined,
+    },
+  );
 }
 
 /** Parses a typing update. */

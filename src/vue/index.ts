@@ -20,9 +20,13 @@ import {
   presenceSource,
   threadSource,
   typingSource,
+  userSource,
+  usersSource,
   type ConversationState,
   type InboxState,
   type Presences,
+  type User,
+  type Users,
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
@@ -30,7 +34,7 @@ import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
-export type { ConversationActions, ConversationState, InboxState, Presences } from '../bindings/sources.ts';
+export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';
 
 /** A ref that follows a state. */
 export type State<T> = Readonly<ShallowRef<T>>;
@@ -127,6 +131,23 @@ export function usePresence(userIds: MaybeRefOrGetter<readonly string[]>): State
   // A new list of the same ids doesn't watch again.
   const key = computed(() => JSON.stringify(toValue(userIds)));
   return useObservable(() => presenceSource(client, JSON.parse(key.value) as string[]));
+}
+
+/**
+ * The profile of a user, kept up to date. `undefined` until it is known.
+ *
+ * @param userId - `undefined` while no user is selected
+ */
+export function useUser(userId: MaybeRefOrGetter<string | undefined>): State<User | undefined> {
+  const client = useComm();
+  return useObservable(() => userSource(client, toValue(userId)));
+}
+
+/** The profiles of users by user id, kept up to date. Users who are unknown are missing. */
+export function useUsers(userIds: MaybeRefOrGetter<readonly string[]>): State<Users> {
+  const client = useComm();
+  const key = computed(() => JSON.stringify(toValue(userIds)));
+  return useObservable(() => usersSource(client, JSON.parse(key.value) as string[]));
 }
 
 /** A ref of the selected part of an observable. It subscribes when the component is mounted, which a server never does. */

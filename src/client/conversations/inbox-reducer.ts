@@ -1,5 +1,6 @@
 import type { Conversation, ConversationUpdate, MemberChanges, Participant } from '../../protocol/conversations.ts';
 import type { Message } from '../../protocol/messages.ts';
+import type { User } from '../../protocol/users.ts';
 import { MESSAGE_STATUSES } from '../../protocol/constants.ts';
 import { assignDefined } from '../../transport/parse-rows.ts';
 import { isIncomplete, type Change, type Mark } from '../changes.ts';
@@ -25,7 +26,9 @@ export type InboxEvent =
    * @param asked - true if it was requested: it is newer than the held state, and later events are applied after it
    */
   | { kind: 'known'; conversation: Conversation; asked?: boolean }
-  | { kind: 'left'; conversationId: string };
+  | { kind: 'left'; conversationId: string }
+  /** The profile of a user changed, who may be a participant of any conversation. */
+  | { kind: 'profile'; user: User };
 
 /** The inbox before anything is loaded. */
 export const EMPTY_INBOX: InboxState = { ownId: undefined, conversations: [], hasMore: false };
@@ -47,6 +50,8 @@ export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
       return findConversation(inbox, event.conversationId) === undefined
         ? inbox
         : { ...inbox, conversations: inbox.conversations.filter(({ id }) => id !== event.conversationId) };
+    case 'profile':
+      return rename(inbox, event.user);
     case 'created':
       return arrive(inbox, event);
     case 'updated':
@@ -73,6 +78,23 @@ export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
     case 'status':
       return amend(inbox, event.conversationId, (held) => reach(held, event, inbox.ownId));
   }
+}
+
+/** Gives a participant the name and picture of their profile. */
+function rename(inbox: InboxState, { id, displayName, avatarUrl }: User): InboxState {
+  let changed = false;
+  const conversations = inbox.conversations.map((each) => {
+    const held = each.participants.find(({ userId }) => userId === id);
+    if (held === undefined || (held.displayName === displayName && held.avatarUrl === avatarUrl)) return each;
+    changed = true;
+    const { avatarUrl: _before, ...rest } = held;
+    const named = assignDefined<Participant>({ ...rest, displayName }, { avatarUrl });
+    return {
+      ...each,
+      participants: each.participants.map((participant) => (participant === held ? named : participant)),
+    };
+  });
+  return changed ? { ...inbox, conversations } : inbox;
 }
 
 /** Returns a loaded conversation. */

@@ -1,6 +1,6 @@
 import { isRetryable, retry } from '../../lib/retry.ts';
 import { isSameSnapshot } from '../../lib/same-snapshot.ts';
-import type { Conversation } from '../../protocol/conversations.ts';
+import type { Conversation, Participant } from '../../protocol/conversations.ts';
 import { CommError } from '../../protocol/errors.ts';
 import { PAGE_LIMITS } from '../../protocol/page-limits.ts';
 import type { ClientContext } from '../context.ts';
@@ -54,6 +54,15 @@ export class LiveInbox {
 
   find(id: string): Conversation | undefined {
     return findConversation(this.#inbox, id);
+  }
+
+  /** Returns a participant of a loaded conversation. */
+  participant(userId: string): Participant | undefined {
+    for (const { participants } of this.#inbox.conversations) {
+      const found = participants.find((each) => each.userId === userId);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   /** Returns true for a conversation of an earlier session: who participates in it may have changed. */

@@ -8,6 +8,7 @@ import { CommError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { ClientContext } from '../context.ts';
 import type { OpenTimeline, ViewParts } from '../ports.ts';
+import { BlockedFlags } from './blocked-flags.ts';
 import type { LiveInbox } from './live-inbox.ts';
 
 /** The state of an open conversation. Frozen; unchanged parts are the same objects as before. */
@@ -64,6 +65,8 @@ export class OpenConversation {
   #show: (snapshot: ConversationSnapshot) => void = () => undefined;
   #error: CommError | undefined;
   #opening = true;
+  #blocked: Observable<ReadonlySet<string>> | undefined;
+  readonly #flagged = new BlockedFlags();
   /** True if the conversation is in the inbox, which shows that the user is a participant. */
   #isKnown = false;
 
@@ -165,6 +168,9 @@ export class OpenConversation {
     for (;;) {
       await this.#context.untilConnected(signal);
       const connection = (this.#connection = new AbortController());
+      if (this.#blocked === undefined && this.#context.has('profiles')) {
+        this.#followBlocked().catch(this.#context.report);
+      }
       const attempt = async (): Promise<void> => {
         await abortable(this.#parts.sync.join(this.#id), signal);
         // First, because its id tells which messages are replies to it.
@@ -181,6 +187,15 @@ export class OpenConversation {
     }
   }
 
+  /** Marks the messages of users whom this user has blocked, now and after each change. */
+  async #followBlocked(): Promise<void> {
+    const blocked = await this.#parts.blockedUsers();
+    if (this.#closed.signal.aborted || this.#blocked !== undefined) return;
+    this.#blocked = blocked;
+    this.#stops.push(blocked.subscribe(this.#refresh));
+    this.#refresh();
+  }
+
   readonly #refresh = (): void => {
     const wasKnown = this.#isKnown;
     this.#isKnown = this.#inbox.find(this.#id) !== undefined;
@@ -195,7 +210,7 @@ export class OpenConversation {
     const firstUnreadId = this.#thread === undefined ? (conversation?.firstUnreadId ?? undefined) : undefined;
     const next: ConversationSnapshot = {
       conversation,
-      messages,
+      messages: this.#flagged.apply(messages, this.#blocked?.getSnapshot()),
       ...(root !== undefined && { root }),
       ...(firstUnreadId !== undefined && { firstUnreadId }),
       typing: this.#typing.getSnapshot(),

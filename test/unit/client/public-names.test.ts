@@ -43,6 +43,7 @@ test.each<[title: string, object: object, names: readonly string[]]>([
       'status',
       'typing',
       'userId',
+      'users',
       'Symbol(Symbol.asyncDispose)',
     ],
   ],
@@ -113,6 +114,7 @@ test.each<[title: string, object: object, names: readonly string[]]>([
   ],
   ['client.typing', client.typing, ['in', 'start', 'stop']],
   ['client.presence', client.presence, ['get', 'set', 'watch']],
+  ['client.users', client.users, ['block', 'blocked', 'get', 'search', 'update', 'watch']],
 ])('%s has the documented members and no others', (_title, object, names) => {
   expect(namesOf(object)).toEqual(names.toSorted());
 });

@@ -45,6 +45,7 @@ function setUp() {
       markRead: () => Promise.resolve(),
     },
     typing: { start: () => undefined, stop: () => undefined },
+    blockedUsers: () => Promise.reject(new Error('No profiles')),
     sync: { join: () => Promise.resolve() },
   };
   const views = new ConversationViews(
