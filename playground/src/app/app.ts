@@ -71,9 +71,9 @@ function showUnreadInTitle(session: Session): void {
   );
 }
 
-function announceMessages({ client, userId, route, signal }: Session): void {
+function announceMessages({ client, userId, route, blocks, signal }: Session): void {
   const announceMessage = (message: Message): void => {
-    if (message.senderId === userId) return;
+    if (message.senderId === userId || blocks.blocked.value.has(message.senderId)) return;
     const conversations = client.conversations.inbox.getSnapshot().conversations;
     const conversation = conversations.find(({ id }) => id === message.conversationId);
     const isOpen = route.place.value.conversationId === message.conversationId;

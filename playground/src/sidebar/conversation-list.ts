@@ -110,6 +110,7 @@ export function conversationList(
     route.place.subscribe,
     presence.subscribe,
     onProfile,
+    session.blocks.blocked.subscribe,
     outbox.waiting.subscribe,
     onStatus,
     onTyping,

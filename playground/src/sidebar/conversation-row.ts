@@ -11,9 +11,11 @@ import { statusIcon } from '../conversation/status-icon.ts';
 import { conversationAvatar } from '../ui/avatar.ts';
 import { openMenu } from '../ui/menu.ts';
 
+const BLOCKED_TEXT = 'Message of a person you have blocked';
+
 /** A conversation in the list. The context menu key or a right click opens its menu. */
 export function conversationRow(session: Session): ItemView<Conversation> {
-  const { client, userId, presence, outbox, route } = session;
+  const { client, userId, presence, outbox, route, blocks } = session;
   const picture = conversationAvatar();
   const title = h('span', { class: 'row-title' });
   const time = h('time', { class: 'row-time' });
@@ -67,7 +69,11 @@ export function conversationRow(session: Session): ItemView<Conversation> {
       });
       const typing = client.typing.in(conversation.id);
       setAttributes(preview, { 'data-typing': typing.length > 0 });
-      setText(previewText, previewOf(conversation, last, userId, typing));
+      const isBlocked = conversation.type === 'group' && blocks.blocked.value.has(last?.senderId ?? '');
+      setText(
+        previewText,
+        isBlocked && typing.length === 0 ? BLOCKED_TEXT : previewOf(conversation, last, userId, typing),
+      );
       const hasStatus = typing.length === 0 && last !== undefined && showsStatus(last, userId);
       if (hasStatus) status.update(last.status);
       setChildren(preview, hasStatus && status.element, previewText);
