@@ -14,6 +14,7 @@ export type { MembersChange } from './client/encryption/groups/member-pin.ts';
 export type { IdentityChange, OpenIdentityChange, TrustState } from './client/encryption/nkc1/identity-trust.ts';
 export type { ConnectionSnapshot } from './client/connection/connection-reporter.ts';
 export type { Guarantees } from './client/connection/server-info.ts';
+export type { ReportOptions } from './client/messages/moderation-requests.ts';
 export type { MarkRead, MessagesClient, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
 export type { PendingMessage } from './client/messages/outgoing-messages.ts';
 export type { UploadProgress } from './client/outbox/pending-files.ts';
@@ -107,6 +108,7 @@ export type {
   MessageDeleted,
   MessageRef,
   MessageStatusUpdate,
+  Pin,
   Reaction,
   ReactionUpdate,
   ReactToMessage,

@@ -3,15 +3,18 @@ import type { Lazy } from '../lib/lazy.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
 import type { ParsedPush } from '../transport/parse-push.ts';
 import type { Encryption } from './encryption/encryption.ts';
-import type { Operation, QueuedMessage } from './outbox/outbox-item.ts';
+import type { Operation, QueuedMessage, QueuedReport } from './outbox/outbox-item.ts';
 
-export type { QueuedMessage };
+export type { QueuedMessage, QueuedReport };
 
 /** What the server is told of an encrypted file besides its size. */
 export const SEALED_FILE = { mimeType: 'application/octet-stream', fileName: 'file' };
 
 /** The encrypted part of a message. */
-export type Secret = Pick<Message, 'content' | 'type' | 'replyTo' | 'attachment' | 'attachments' | 'mentions'>;
+export type Secret = Pick<
+  Message,
+  'content' | 'type' | 'replyTo' | 'attachment' | 'attachments' | 'mentions' | 'metadata'
+>;
 
 /** Encrypts and decrypts files, and keeps the keys to those of messages in the outbox. */
 export interface FileCipher {

@@ -4,6 +4,7 @@ import type { Observable } from '../lib/observable.ts';
 import type { CommError } from '../protocol/errors.ts';
 import type { Conversation } from '../protocol/conversations.ts';
 import type { Message, MessageAttachment } from '../protocol/messages.ts';
+import type { JsonObject } from '../protocol/metadata.ts';
 import type { SendableType } from '../protocol/constants.ts';
 import type { Segment } from './timeline/segments.ts';
 
@@ -41,6 +42,11 @@ export interface SendMessageInput {
   alsoInConversation?: boolean | undefined;
   /** A preview of a link in `content`, from `messages.linkPreviews()`. Not sent with the option `encryption`. */
   linkPreview?: LinkPreview | undefined;
+  /**
+   * Data of the app: a JSON object of at most 4 KiB and 8 levels. Encrypted with an encrypted message.
+   * @defaultValue none
+   */
+  metadata?: JsonObject | undefined;
   /**
    * Encrypts the message end to end for the current participants. Requires the option `encryption`.
    * @defaultValue the value of `encryption.setRequired()` for the conversation

@@ -17,8 +17,8 @@ export const PLAIN_CAPABILITIES = [
   'uploads',
   'call-waiting',
   'batch',
-  'moderation',
   'threads',
+  'moderation',
   'profiles',
 ] as const;
 /**

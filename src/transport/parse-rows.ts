@@ -10,7 +10,7 @@ import type {
   Participant,
   Reached,
 } from '../protocol/conversations.ts';
-import { type Message, type MessageAttachment, type Reaction, type ReadReceipt } from '../protocol/messages.ts';
+import type { Message, MessageAttachment, Pin, Reaction, ReadReceipt } from '../protocol/messages.ts';
 import type { ThreadSummary, UnreadState } from '../protocol/threads.ts';
 import type { JsonObject } from '../protocol/metadata.ts';
 import { isAttachmentUrl } from '../protocol/attachment-url.ts';
@@ -78,6 +78,8 @@ export function parseMessage(value: unknown): Message | undefined {
     // Those of an encrypted message are part of its ciphertext.
     attachments: parseList(!encrypted && row['attachments']) as MessageAttachment[] | undefined,
     linkPreview: encrypted ? undefined : parseLinkPreview(row['linkPreview']),
+    metadata: encrypted ? undefined : (fields(row['metadata']) as JsonObject | undefined),
+    pinned: parsePin(row['pinned']),
     encrypted: encrypted || undefined,
     envelope: envelope as EncryptedEnvelope | undefined,
     clientId: text(row['clientId']),
@@ -101,6 +103,7 @@ export function parseMessage(value: unknown): Message | undefined {
     timelineSeq: count(row['timelineSeq']),
     thread: parseThread(row['thread']),
     deletedAt,
+    deletedBy: deletedAt === undefined ? undefined : parseId(row['deletedBy']),
   });
 }
 
@@ -133,6 +136,12 @@ export function parseUnread(row: Fields): UnreadState {
     firstUnreadId: text(row['firstUnreadId']) ?? null,
     readSeq: count(row['readSeq']),
   };
+}
+
+function parsePin(value: unknown): Pin | undefined {
+  const row = fields(value);
+  const by = parseId(row?.['by']);
+  return by === undefined ? undefined : { by, at: parseTime(row?.['at']) ?? '' };
 }
 
 function parseList(value: unknown): unknown[] | undefined {

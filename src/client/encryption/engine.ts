@@ -21,7 +21,13 @@ import { DraftStore } from './keystore/draft-store.ts';
 import { checkKeyOwner } from './keystore/key-owner.ts';
 import { KeystoreProvider } from './keystore/keystore-provider.ts';
 import { DISTRIBUTED_KEYS, type Keystore, RECEIVING_CHAINS, RECORDS, RESENT_COPIES } from './keystore/keystore.ts';
-import { pickSecret, refuseReadableFiles, refuseSealedFiles, threadOf } from './keystore/plaintexts.ts';
+import {
+  pickSecret,
+  refuseInvalidMetadata,
+  refuseReadableFiles,
+  refuseSealedFiles,
+  threadOf,
+} from './keystore/plaintexts.ts';
 import { RequiredConversations } from './keystore/required-conversations.ts';
 import type { Backlog, BacklogPorts } from './messages/backlog.ts';
 import { findMessageRows, replaceRows } from './messages/message-rows.ts';
@@ -264,6 +270,7 @@ export class Engine implements Cipher {
 
   async draft(payload: QueuedMessage & { clientId: string }, wanted: boolean | undefined): Promise<QueuedMessage> {
     const { conversationId, clientId } = payload;
+    refuseInvalidMetadata(payload);
     // Awaited in any case, so that the messages of a conversation keep their order.
     const required = await this.#requiredConversations.lastKnown(conversationId);
     if (wanted !== true && !required) {
@@ -280,8 +287,15 @@ export class Engine implements Cipher {
   }
 
   draftEdit(payload: EditMessage, clientId: string): EditMessage {
-    const { mentions, ...outer } = payload;
-    const secret: Secret = { content: payload.content, type: 'text', ...(mentions && { mentions }) };
+    refuseInvalidMetadata(payload);
+    const { mentions, metadata, ...outer } = payload;
+    const secret: Secret = {
+      content: payload.content,
+      type: 'text',
+      ...(mentions && { mentions }),
+      // An empty object removes the metadata, so it stays.
+      ...(metadata && { metadata }),
+    };
     this.#drafts.add(clientId, { secret, ts: this.#context.clock.now() });
     return { ...outer, content: '' };
   }

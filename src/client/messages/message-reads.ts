@@ -1,20 +1,31 @@
 import type { AbortOptions } from '../../lib/abort.ts';
+import { lazy, lazyMethods } from '../../lib/lazy.ts';
 import type { LinkPreview } from '../../protocol/link-previews.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { ClientContext } from '../context.ts';
 import type { HistoryPage, HistoryQuery } from '../timeline/history-query.ts';
 import { requireFields, requireId, requireText } from '../validation.ts';
 import type { MessagesClient, SearchMessages } from './messages-client.ts';
-import type { Reading } from './outgoing-messages.ts';
+import type { Enqueue, Reading } from './outgoing-messages.ts';
 
-/** Implements the methods of `MessagesClient` that read. In the chunk of the reader, because they need it. */
+/** Implements the methods of `MessagesClient` that read, and passes on those of moderation. In the chunk of the reader, because they need it. */
 export class MessageReads implements Pick<MessagesClient, 'list' | 'get' | 'search' | 'linkPreviews'> {
+  readonly pin: MessagesClient['pin'];
+  readonly pinned: MessagesClient['pinned'];
+  readonly report: MessagesClient['report'];
   readonly #context: ClientContext;
   readonly #reading: Reading;
 
-  constructor(context: ClientContext, reading: Reading) {
+  /** @param enqueue - puts a request into the outbox */
+  constructor(context: ClientContext, reading: Reading, enqueue: Enqueue) {
     this.#context = context;
     this.#reading = reading;
+    const moderation = lazy(async () => {
+      const { ModerationRequests } = await import('./moderation-requests.ts');
+      return new ModerationRequests(context, reading, enqueue);
+    });
+    const methods = lazyMethods(moderation, ['pin', 'pinned', 'report']);
+    ({ pin: this.pin, pinned: this.pinned, report: this.report } = methods);
   }
 
   async list(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {

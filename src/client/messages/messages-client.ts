@@ -9,7 +9,8 @@ import type { FileUploads } from '../outbox/pending-files.ts';
 import type { SendMessageInput } from '../ports.ts';
 import type { HistoryPage, HistoryQuery } from '../timeline/history-query.ts';
 import { requireFields, requireId, requireObject, requireText } from '../validation.ts';
-import type { OutgoingMessages, PendingMessage, Reading } from './outgoing-messages.ts';
+import type { ReportOptions } from './moderation-requests.ts';
+import type { Enqueue, OutgoingMessages, PendingMessage, Reading } from './outgoing-messages.ts';
 
 /** A message to send and its conversation. */
 export interface SendOptions extends SendMessageInput {
@@ -66,12 +67,27 @@ export interface MessagesClient {
    * @throws CommError `UNSUPPORTED` if the server makes no previews
    */
   linkPreviews(text: string, options?: AbortOptions): Promise<LinkPreview[]>;
-  /** Replaces the text of an own message, and its `mentions` if there are any in the request. The last edit wins. */
+  /** Replaces the text of an own message, and its `mentions` and `metadata` if they are in the request. The last edit wins. */
   edit(request: EditMessage, options?: AbortOptions): Promise<Message | undefined>;
-  /** Deletes an own message; a tombstone takes its place. Idempotent. */
+  /** Deletes an own message or, as owner or admin of a group, any message in it; a tombstone takes its place. Idempotent. */
   delete(request: MessageRef, options?: AbortOptions): Promise<void>;
   /** Toggles the user's reaction, or sets it to `on`. */
   react(request: ReactToMessage, options?: AbortOptions): Promise<void>;
+  /**
+   * Pins a message for all members of its conversation, or ends that. Idempotent.
+   *
+   * @throws CommError `UNSUPPORTED` if the server has no pinned messages, `CONFLICT` if the message is deleted or 100 messages are
+   * pinned
+   */
+  pin(ref: MessageRef, pinned: boolean, options?: AbortOptions): Promise<void>;
+  /** Returns the pinned messages of a conversation, the newest pin first. @throws CommError `UNSUPPORTED`, `NOT_FOUND` */
+  pinned(conversationId: string, options?: AbortOptions): Promise<Message[]>;
+  /**
+   * Reports a message of another user to the people who run the app. Idempotent: a user reports a message once.
+   *
+   * @throws CommError `UNSUPPORTED` if the server takes no reports, `INVALID` for an own message, `NOT_FOUND`
+   */
+  report(report: ReportOptions, options?: AbortOptions): Promise<void>;
   /** Copies a message to another conversation. Encrypted and deleted messages are rejected. */
   forward(request: ForwardMessage, options?: AbortOptions): Promise<Message>;
   /**
@@ -93,25 +109,33 @@ const SEND_FIELDS = [
   'mentions',
   'threadId',
   'alsoInConversation',
+  'metadata',
   'encrypt',
   'clientId',
 ];
+
+/** The methods in the chunk that reads. */
+const READS = ['list', 'get', 'search', 'linkPreviews', 'pin', 'pinned', 'report'] as const;
 
 /** The module of the methods that read. */
 interface ReadsModule {
   readonly MessageReads: new (
     context: ClientContext,
     reading: Reading,
-  ) => Pick<MessagesClient, 'list' | 'get' | 'search' | 'linkPreviews'>;
+    enqueue: Enqueue,
+  ) => Pick<MessagesClient, (typeof READS)[number]>;
 }
 
 /** Validates, then puts requests into the outbox, or passes them to the parts that read. */
 export class Messages implements MessagesClient {
   readonly outbox: MessagesClient['outbox'];
-  readonly list: MessagesClient['list'];
-  readonly get: MessagesClient['get'];
-  readonly search: MessagesClient['search'];
-  readonly linkPreviews: MessagesClient['linkPreviews'];
+  declare readonly list: MessagesClient['list'];
+  declare readonly get: MessagesClient['get'];
+  declare readonly search: MessagesClient['search'];
+  declare readonly linkPreviews: MessagesClient['linkPreviews'];
+  declare readonly pin: MessagesClient['pin'];
+  declare readonly pinned: MessagesClient['pinned'];
+  declare readonly report: MessagesClient['report'];
   readonly #context: ClientContext;
   readonly #outgoing: OutgoingMessages;
   readonly #uploads: Lazy<FileUploads>;
@@ -131,9 +155,10 @@ export class Messages implements MessagesClient {
     this.#uploads = uploads;
     this.#outgoing = outgoing;
     this.outbox = Object.assign(() => outgoing.pending(), outgoing.observable);
-    const reads = lazy(async () => new (await loadReads()).MessageReads(context, reading));
-    const methods = lazyMethods(reads, ['list', 'get', 'search', 'linkPreviews']);
-    ({ list: this.list, get: this.get, search: this.search, linkPreviews: this.linkPreviews } = methods);
+    const reads = lazy(
+      async () => new (await loadReads()).MessageReads(context, reading, (...request) => this.#enqueue(...request)),
+    );
+    Object.assign(this, lazyMethods(reads, READS));
   }
 
   async send(message: SendOptions, { signal }: AbortOptions = {}): Promise<Message> {
@@ -149,6 +174,7 @@ export class Messages implements MessagesClient {
       mentions,
       threadId,
       alsoInConversation,
+      metadata,
       clientId = this.#context.newId(),
       encrypt,
     } = message;
@@ -172,6 +198,7 @@ export class Messages implements MessagesClient {
       ...(alsoInConversation && { alsoInConversation }),
       // A preview would tell the server what an encrypted message links to.
       ...(linkPreview !== undefined && !cipher && { linkPreview }),
+      ...(metadata && { metadata }),
     };
     const add = (payload: QueuedMessage, lane = conversationId): Promise<unknown> =>
       this.#add(lane, { name: 'message:send', payload }, signal, clientId);
@@ -210,8 +237,13 @@ export class Messages implements MessagesClient {
   }
 
   async edit(request: EditMessage, { signal }: AbortOptions = {}): Promise<Message | undefined> {
-    const { content, mentions } = request;
-    const clear = { ...refOf('messages.edit()', request), content, ...(mentions && { mentions: [...mentions] }) };
+    const { content, mentions, metadata } = request;
+    const clear = {
+      ...refOf('messages.edit()', request),
+      content,
+      ...(mentions && { mentions: [...mentions] }),
+      ...(metadata && { metadata }),
+    };
     requireText('content', clear.content);
     const { cipher } = this.#context;
     const clientId = this.#context.newId();

@@ -5,7 +5,7 @@ import type { CommStorage } from '../../storage/comm-storage.ts';
 import type { ClientContext } from '../context.ts';
 import { FailureCounter } from './failure-counter.ts';
 import { LaneBackoff } from './lane-backoff.ts';
-import { discarded, notFound, type OutboxItem } from './outbox-item.ts';
+import { discarded, needsModeration, notFound, type OutboxItem } from './outbox-item.ts';
 import { byOrder, OutboxQueue, type QueueEffect } from './outbox-queue.ts';
 import { OutboxStorage } from './outbox-storage.ts';
 import type { OutboxPorts } from './remote-tabs.ts';
@@ -226,6 +226,8 @@ export class Dispatcher {
     const connection = this.#connection;
     const { cipher } = this.#context;
     try {
+      if (needsModeration(operation) && !this.#context.has('moderation'))
+        throw new CommError('UNSUPPORTED', `The server does not support ${operation.name} or metadata`);
       if (isUnsupported(operation, this.#context)) throw new CommError('UNSUPPORTED', 'This server has no threads');
       const ready = filesOf(item) ? await (await this.#ports.uploads()).upload(item) : item;
       const payload = cipher === undefined ? ready.operation.payload : await (await cipher()).seal(ready);

@@ -64,6 +64,16 @@ export class History {
     return changes;
   }
 
+  /** Reads a page of the pinned messages of a conversation, the newest pin first. */
+  async pinned(
+    id: string,
+    offset: number,
+    options: AbortOptions = {},
+  ): Promise<{ messages: Message[]; hasMore: boolean }> {
+    const page = fields(await this.#rest.ask('listPinned', { id, query: { offset }, ...options }));
+    return { messages: parseAll(page?.['messages']), hasMore: page?.['hasMore'] === true };
+  }
+
   /** @throws CommError `NOT_FOUND` */
   async get(id: string, options: AbortOptions = {}): Promise<Message> {
     if (!this.#context.has('rev')) return (await this.#base()).get(id, options);

@@ -165,9 +165,7 @@ export function reduceTimeline(timeline: Timeline, event: TimelineEvent): Timeli
     case 'updated':
       return revise(timeline, event.message);
     case 'deleted':
-      return amend(timeline, event.messageId, (held) =>
-        held.deletedAt === undefined ? tombstone(held, event.deletedAt, event.unauthenticated) : held,
-      );
+      return amend(timeline, event.messageId, (held) => (held.deletedAt === undefined ? tombstone(held, event) : held));
     case 'reactions':
       return amend(timeline, event.messageId, (held) =>
         event.rev !== undefined && event.rev <= (held.rev ?? 0)
@@ -359,15 +357,24 @@ function newer(held: Message, other: Message): Message {
   return JSON.stringify(held) === JSON.stringify(merged) ? held : merged;
 }
 
-function tombstone(held: Message, deletedAt: string, unauthenticated = false): Message {
+function tombstone(held: Message, event: Extract<Change, { kind: 'deleted' }>): Message {
+  const { deletedAt, deletedBy, unauthenticated = false } = event;
   const {
     attachment: _attachment,
     attachments: _attachments,
     envelope: _envelope,
     reactions: _reactions,
+    metadata: _metadata,
+    pinned: _pinned,
     ...rest
   } = held;
-  return { ...rest, content: '', deletedAt, ...(unauthenticated && { deletionUnauthenticated: true }) };
+  return {
+    ...rest,
+    content: '',
+    deletedAt,
+    ...(deletedBy !== '' && { deletedBy }),
+    ...(unauthenticated && { deletionUnauthenticated: true }),
+  };
 }
 
 function marked(held: Message, mark: Mark, ownId: string | undefined): Message {

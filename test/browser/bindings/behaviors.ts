@@ -11,6 +11,7 @@ export type Part =
   | 'typing'
   | 'presence'
   | 'outbox'
+  | 'thread'
   | 'profile'
   | 'names';
 

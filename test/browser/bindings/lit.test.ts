@@ -6,6 +6,7 @@ import {
   InboxController,
   OutboxController,
   PresenceController,
+  ThreadController,
   UserController,
   UsersController,
   TypingController,
@@ -85,6 +86,32 @@ class MessageCount extends Element {
   }
 }
 
+class ThreadPane extends Element {
+  readonly #thread: ThreadController;
+  readonly #id: string;
+  #messageId: string | undefined;
+
+  constructor(client: CommClient, id: string, messageId: string | undefined) {
+    super();
+    this.#id = id;
+    this.#messageId = messageId;
+    this.#thread = new ThreadController(this, client, id, messageId);
+  }
+
+  show(messageId: string | undefined): void {
+    this.#messageId = messageId;
+    this.#thread.show(this.#id, messageId);
+  }
+
+  protected override render(): TemplateResult {
+    const { root, messages, loading, send } = this.#thread.value;
+    const texts = messages.map(({ content }) => content).join('|');
+    const text = this.#messageId === undefined ? 'none' : loading ? 'loading' : `${root?.content ?? ''}: ${texts}`;
+    return html`${part('thread', text)}<button @click=${() => void send('Hello')}>Send</button>`;
+  }
+}
+
+customElements.define('thread-pane', ThreadPane);
 customElements.define('chat-app', ChatApp);
 customElements.define('message-count', MessageCount);
 
@@ -97,6 +124,11 @@ const lit: Binding = {
       show: (next) => parts.forEach((each) => each.show(next)),
       unmount: () => parts.forEach((each) => each.remove()),
     };
+  },
+  mountThread(target, client, id, messageId) {
+    const pane = new ThreadPane(client, id, messageId);
+    target.append(pane);
+    return { show: (next) => pane.show(next), unmount: () => pane.remove() };
   },
 };
 

@@ -9,6 +9,7 @@ import {
   useInbox,
   useOutbox,
   usePresence,
+  useThread,
   useUser,
   useUsers,
   useTyping,
@@ -73,6 +74,23 @@ function People({ id }: Properties): ReactElement {
   );
 }
 
+function Thread({ id, messageId }: { readonly id: string; readonly messageId: string | undefined }): ReactElement {
+  const { root, messages, loading, send } = useThread(id, messageId);
+  const texts = messages.map(({ content }) => content).join('|');
+  const text = messageId === undefined ? 'none' : loading ? 'loading' : `${root?.content ?? ''}: ${texts}`;
+  return createElement(
+    'section',
+    {},
+    part('thread', text),
+    createElement('button', { onClick: () => void send('Hello') }, 'Send'),
+  );
+}
+
+function threadApp(client: CommClient, id: string, messageId: string | undefined): ReactElement {
+  const thread = createElement(Thread, { id, messageId });
+  return createElement(StrictMode, {}, createElement(CommProvider, { client }, thread));
+}
+
 function app(client: CommClient, properties: Properties): ReactElement {
   const parts = [Connection, Inbox, Messages, Count, People, Outbox].map((each) =>
     createElement(each, { ...properties, key: each.name }),
@@ -87,6 +105,14 @@ const react: Binding = {
     flushSync(() => root.render(app(client, { id, rendered })));
     return {
       show: (next) => flushSync(() => root.render(app(client, { id: next, rendered }))),
+      unmount: () => root.unmount(),
+    };
+  },
+  mountThread(target, client, id, messageId) {
+    const root = createRoot(target);
+    flushSync(() => root.render(threadApp(client, id, messageId)));
+    return {
+      show: (next) => flushSync(() => root.render(threadApp(client, id, next))),
       unmount: () => root.unmount(),
     };
   },

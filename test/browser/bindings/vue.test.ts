@@ -7,6 +7,7 @@ import {
   useInbox,
   useOutbox,
   usePresence,
+  useThread,
   useUser,
   useUsers,
   useTyping,
@@ -78,6 +79,22 @@ const People = defineComponent({
   },
 });
 
+const Thread = defineComponent({
+  props: { id: String, messageId: String },
+  setup(props) {
+    const thread = useThread(
+      () => props.id,
+      () => props.messageId,
+    );
+    return () => {
+      const { root, messages, loading, send } = thread.value;
+      const texts = messages.map(({ content }) => content).join('|');
+      const text = props.messageId === undefined ? 'none' : loading ? 'loading' : `${root?.content ?? ''}: ${texts}`;
+      return h('section', [part('thread', text), h('button', { onClick: () => void send('Hello') }, 'Send')]);
+    };
+  },
+});
+
 const vue: Binding = {
   name: 'vue',
   mount(target, client, id, rendered) {
@@ -85,6 +102,13 @@ const vue: Binding = {
     const app = createApp(() =>
       [Connection, Inbox, Messages, Count, People, Outbox].map((each) => h(each, { id: shown.value, rendered })),
     );
+    app.use(createComm(client));
+    app.mount(target);
+    return { show: (next) => void (shown.value = next), unmount: () => app.unmount() };
+  },
+  mountThread(target, client, id, messageId) {
+    const shown = shallowRef(messageId);
+    const app = createApp(() => h(Thread, { id, ...(shown.value !== undefined && { messageId: shown.value }) }));
     app.use(createComm(client));
     app.mount(target);
     return { show: (next) => void (shown.value = next), unmount: () => app.unmount() };

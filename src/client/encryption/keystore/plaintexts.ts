@@ -4,6 +4,7 @@ import { CommError } from '../../../protocol/errors.ts';
 import type { AttachmentKeys, Message, MessageAttachment } from '../../../protocol/messages.ts';
 import { SENDABLE_TYPES } from '../../../protocol/constants.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
+import { isMetadata, METADATA_LIMITS } from '../../../protocol/metadata.ts';
 import { fields, type Fields } from '../../../transport/fields.ts';
 import { keepDecrypted } from '../../../transport/parse-rows.ts';
 import type { Secret } from '../../cipher.ts';
@@ -85,8 +86,18 @@ export function refuseReadableFiles(message: Files, filesPath: string): void {
   });
 }
 
+/** @throws CommError `INVALID` for metadata that readers would drop: the server can't check it in an encrypted message */
+export function refuseInvalidMetadata({ metadata }: Pick<Secret, 'metadata'>): void {
+  if (metadata === undefined || isMetadata(metadata)) return;
+  const { metadataBytes, metadataDepth } = METADATA_LIMITS;
+  throw new CommError(
+    'INVALID',
+    `metadata must be a JSON object of at most ${metadataBytes} bytes and ${metadataDepth} levels`,
+  );
+}
+
 /** Picks the fields of a message that only its readers see. */
-export function pickSecret({ content, type, replyTo, attachment, attachments, mentions }: Secret): Secret {
+export function pickSecret({ content, type, replyTo, attachment, attachments, mentions, metadata }: Secret): Secret {
   return {
     content,
     type,
@@ -94,6 +105,7 @@ export function pickSecret({ content, type, replyTo, attachment, attachments, me
     ...(attachment !== undefined && { attachment }),
     ...(attachments !== undefined && { attachments }),
     ...(mentions !== undefined && { mentions }),
+    ...(metadata !== undefined && Object.keys(metadata).length > 0 && { metadata }),
   };
 }
 
@@ -110,16 +122,10 @@ export function threadOf({
 
 /**
  * Converts a payload to message fields. The sender is authenticated but not trusted: an unknown type becomes `text`, and files
- * are dropped if one of them is malformed or has an unsafe URL, or if there are too many.
+ * are dropped if one of them is malformed or has an unsafe URL, or if there are too many. So is metadata above its limits.
  */
-export function secretFromPayload({
-  content,
-  type,
-  replyTo,
-  attachment,
-  attachments,
-  mentions,
-}: MessagePayload): Secret {
+export function secretFromPayload(payload: MessagePayload): Secret {
+  const { content, type, replyTo, attachment, attachments, mentions, metadata } = payload;
   const claimed = attachments ?? (attachment === undefined ? [] : [attachment]);
   const files = claimed.map(parseAttachment).filter((each) => each !== undefined);
   const isSafe = files.length > 0 && files.length === claimed.length && files.length <= LIMITS.attachments;
@@ -129,6 +135,7 @@ export function secretFromPayload({
     replyTo,
     ...(mentions !== undefined && { mentions: [...new Set(mentions)].slice(0, LIMITS.mentions) }),
     ...(isSafe && { attachment: files[0], attachments: attachments && files }),
+    ...(isMetadata(metadata) && { metadata }),
   });
 }
 
@@ -190,9 +197,15 @@ export function withSecret(message: Message, secret: Secret & Pick<Plaintext, 's
   });
 }
 
-/** Removes the files and the link preview that the server reports. Those of an encrypted message are part of its secret. */
+/** Removes the files, the link preview and the metadata that the server reports. Those of an encrypted message are part of its secret. */
 export function withoutFiles(message: Message): Message {
-  const { attachment: _attachment, attachments: _attachments, linkPreview: _linkPreview, ...rest } = message;
+  const {
+    attachment: _attachment,
+    attachments: _attachments,
+    linkPreview: _linkPreview,
+    metadata: _metadata,
+    ...rest
+  } = message;
   return rest;
 }
 

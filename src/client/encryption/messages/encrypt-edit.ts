@@ -34,12 +34,13 @@ export interface EditPorts {
 export async function encryptEdit(
   { records }: Keystore,
   { messageId, conversationId }: EditMessage,
-  changes: Pick<Secret, 'content' | 'mentions'>,
+  changes: Pick<Secret, 'content' | 'mentions' | 'metadata'>,
   ports: EditPorts,
 ): Promise<EncryptedEnvelope | undefined> {
   const name = RECORDS.plaintext(messageId);
   const stored = await records.transact([name], (tx) => parsePlaintext(tx.getJson(name)));
-  let secret: Secret = { ...changes, type: 'text' };
+  // What the edit doesn't name stays, as the files do. Empty metadata is removed.
+  let secret: Secret = pickSecret({ ...changes, type: 'text' });
   let clientId = stored?.clientId ?? messageId;
   if (stored === undefined) {
     const message = await ports.findMessage(messageId);

@@ -38,6 +38,8 @@ export interface MessagePayload extends PayloadBase {
   readonly attachments?: readonly object[] | undefined;
   /** Ids of the users whom the message mentions. */
   readonly mentions?: readonly string[] | undefined;
+  /** Data of the app. */
+  readonly metadata?: JsonObject | undefined;
   /** The ids of all members but the sender, sorted. The receiver compares them with the members that the server reports. */
   readonly to?: readonly string[] | undefined;
 }
@@ -93,8 +95,8 @@ export function encodePayload(payload: Payload): Uint8Array {
 
 function bodyOf(payload: Payload): Record<string, unknown> {
   if (payload.kind === 'message' || payload.kind === 'edit') {
-    const { cid, type, content, replyTo, attachment, attachments, mentions, to, edits, n } = payload;
-    return { cid, type, content, replyTo, attachment, attachments, mentions, to, edits, n };
+    const { cid, type, content, replyTo, attachment, attachments, mentions, metadata, to, edits, n } = payload;
+    return { cid, type, content, replyTo, attachment, attachments, mentions, metadata, to, edits, n };
   }
   if (payload.kind === 'delete' || payload.kind === 'reaction') {
     const { cid, edits, n, reactions } = payload;
@@ -147,11 +149,14 @@ function readMessage(
   const attachments = read['attachments'] ?? undefined;
   if (attachment !== undefined && !isObject(attachment)) return undefined;
   if (attachments !== undefined && !isObjects(attachments)) return undefined;
+  const claimed = read['metadata'] ?? undefined;
+  // The message is shown without metadata that is not valid.
+  const metadata = claimed !== undefined && isObject(claimed) ? claimed : undefined;
   const to = read['to'] ?? undefined;
   if (to !== undefined && !isStrings(to)) return undefined;
   const mentions = read['mentions'] ?? undefined;
   if (mentions !== undefined && !isStrings(mentions)) return undefined;
-  return { ...common, type, content, replyTo, attachment, attachments, mentions, to };
+  return { ...common, type, content, replyTo, attachment, attachments, mentions, metadata, to };
 }
 
 function readEdit(
