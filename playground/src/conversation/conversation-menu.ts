@@ -5,11 +5,11 @@ import { MAX_PARTICIPANTS } from '../call/call-store.ts';
 import { nameOf, otherIn } from '../lib/people.ts';
 import { confirm } from '../ui/dialog.ts';
 import type { MenuItem } from '../ui/menu.ts';
-import { attempt } from '../ui/toast.ts';
+import { attempt, openPanel } from '../ui/toast.ts';
 
 /** The actions of a conversation that affect only this user. */
 export function conversationMenu(session: Session, conversation: Conversation): MenuItem[] {
-  const { id, pinned = false, muted = false, archived = false, type } = conversation;
+  const { id, pinned = false, muted = false, archived = false, type, lastMessage } = conversation;
   const { conversations } = session.client;
   const items: MenuItem[] = [
     ...readingItem(session, conversation),
@@ -29,6 +29,9 @@ export function conversationMenu(session: Session, conversation: Conversation): 
       select: () => void attempt('Could not archive', conversations.archive(id, !archived)),
     },
   ];
+  if (lastMessage !== undefined) {
+    items.push({ label: 'Pinned messages', icon: 'pin', select: () => void openPanel(pins(session, id), 'The list') });
+  }
   const other = otherIn(conversation, session.userId);
   if (other !== undefined) items.push(session.blocks.menuItem(other.userId));
   const { calls } = session;
@@ -49,6 +52,12 @@ export function conversationMenu(session: Session, conversation: Conversation): 
     });
   }
   return items;
+}
+
+/** Opens the list of pinned messages. */
+export async function pins(session: Session, conversationId: string): Promise<void> {
+  const { showPins } = await import('../pins/pins-dialog.ts');
+  showPins(session, conversationId);
 }
 
 function readingItem({ client, route }: Session, { id, unreadCount, lastMessage }: Conversation): MenuItem[] {

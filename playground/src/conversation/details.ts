@@ -11,7 +11,7 @@ import { conversationAvatar } from '../ui/avatar.ts';
 import { button, iconButton } from '../ui/button.ts';
 import { attempt, openPanel } from '../ui/toast.ts';
 import { addMembers, renameGroup } from './group-dialogs.ts';
-import { leaveGroup } from './conversation-menu.ts';
+import { leaveGroup, pins } from './conversation-menu.ts';
 import { memberRow, type Member } from './member-row.ts';
 
 /** The details of a conversation: flags and members, with the actions that the user may perform. */
@@ -49,6 +49,10 @@ export function detailsPanel(
     const conversation = current();
     if (conversation !== undefined) void openPanel(open(conversation), what);
   };
+  const pinned = button(
+    { label: 'Pinned messages', icon: 'pin', class: 'button-small' },
+    () => void openPanel(pins(session, id), 'The list'),
+  );
   const flags = [
     flag('pin', 'Pinned', (on) => attempt('Could not pin', conversations.pin(id, on))),
     flag('bell-off', 'Muted', (on) => attempt('Could not mute', conversations.mute(id, on))),
@@ -74,7 +78,7 @@ export function detailsPanel(
     rows,
     leave,
   );
-  const actions = h('div', { class: 'details-actions' }, rename, settings, bans);
+  const actions = h('div', { class: 'details-actions' }, rename, settings, pinned, bans);
   const closeButton = iconButton({ label: 'Close details', icon: 'close' }, close);
   const element = h(
     'aside',

@@ -4,7 +4,7 @@ import { textOf } from '../attachments/message-files.ts';
 import { isUnreadable } from '../lib/people.ts';
 import { confirm } from '../ui/dialog.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
-import { attempt, toast } from '../ui/toast.ts';
+import { attempt, openPanel, toast } from '../ui/toast.ts';
 import type { Composer } from './composer.ts';
 import { markUnread } from './conversation-menu.ts';
 import { forwardMessage } from './forward.ts';
@@ -49,6 +49,10 @@ export function messageCommands(
       () => toast('The browser denied access to the clipboard'),
     );
   };
+  const report = async (message: Message): Promise<void> => {
+    const { reportMessage } = await import('../people/report-dialog.ts');
+    reportMessage(session, message);
+  };
   const discard = ({ clientId }: Message): void => {
     if (clientId === undefined) return;
     client.messages.discard(clientId);
@@ -78,9 +82,22 @@ export function messageCommands(
         icon: 'unread',
         select: () => void markUnread(session, view.id, message.id),
       });
+    const isPinned = message.pinned !== undefined;
+    items.push({
+      label: isPinned ? 'Unpin' : 'Pin',
+      icon: 'pin',
+      select: () => void attempt('Could not pin', client.messages.pin(refOf(message), !isPinned)),
+    });
     items.push({ label: 'Read by', icon: 'read', select: () => showReaders(session, view, message) });
     if (isOwn)
       items.push('separator', { label: 'Delete', icon: 'trash', danger: true, select: () => void remove(message) });
+    else
+      items.push('separator', {
+        label: 'Report',
+        icon: 'flag',
+        danger: true,
+        select: () => void openPanel(report(message), 'The report'),
+      });
     return items;
   }
 
