@@ -34,6 +34,11 @@ export interface Binding {
    * @param rendered - called by the part that shows the number of messages each time it renders
    */
   mount(target: HTMLElement, client: CommClient, conversationId: string | undefined, rendered: () => void): App;
+  /**
+   * Mounts an app that shows the thread of one message: its content, `: ` and the texts of the replies, or `loading` or `none`. A
+   * button sends `Hello`. `show()` shows the thread of another message of the conversation.
+   */
+  mountThread(target: HTMLElement, client: CommClient, conversationId: string, messageId: string | undefined): App;
   /** Mounts a component that uses a client that is not provided. Absent where the client is passed. @throws its error */
   mountWithoutClient?(target: HTMLElement): void;
 }
@@ -186,6 +191,38 @@ export function describeBinding(binding: Binding): void {
       await shows('messages', 'none');
       await expect.poll(() => open).toBe(0);
       app.unmount();
+    });
+
+    test('shows one thread after another with its root and replies, sends replies, and closes each', async () => {
+      const { alice, bob, id } = await chat();
+      const openThread = alice.conversations.openThread.bind(alice.conversations);
+      vi.spyOn(alice.conversations, 'openThread').mockImplementation((...thread) => {
+        const view = openThread(...thread);
+        open += 1;
+        return {
+          ...view,
+          close: () => {
+            open -= 1;
+            view.close();
+          },
+        };
+      });
+      const one = await bob.messages.send({ conversationId: id, content: 'One' });
+      const two = await bob.messages.send({ conversationId: id, content: 'Two' });
+      await bob.messages.send({ conversationId: id, threadId: two.id, content: 'About two' });
+      const app = binding.mountThread(target, alice, id, undefined);
+      await shows('thread', 'none');
+      expect(open).toBe(0);
+      app.show(one.id);
+      await shows('thread', 'One:');
+      await bob.messages.send({ conversationId: id, threadId: one.id, content: 'About one' });
+      await shows('thread', 'One: About one');
+      target.querySelector('button')?.click();
+      await shows('thread', 'One: About one|Hello');
+      app.show(two.id);
+      await shows('thread', 'Two: About two');
+      app.unmount();
+      await expect.poll(() => open).toBe(0);
     });
 
     test('closes everything when the app is unmounted, also at once', async () => {
