@@ -10,7 +10,7 @@ import { conversationAvatar } from '../ui/avatar.ts';
 import { iconButton } from '../ui/button.ts';
 import { openMenu } from '../ui/menu.ts';
 import { conversationMenu } from './conversation-menu.ts';
-import type { Side } from './pane.ts';
+import type { Side } from './side.ts';
 
 export function conversationHeader(
   session: Session,

@@ -12,11 +12,9 @@ import { composerNote } from './composer-note.ts';
 import { conversationHeader } from './header.ts';
 import { markWhenSeen } from './mark-when-seen.ts';
 import { messageCommands } from './message-commands.ts';
+import type { Side } from './side.ts';
 import { Timeline } from './timeline.ts';
 import { typingLine } from './typing-line.ts';
-
-/** What is shown next to the conversation: its details, or the thread of a message. */
-export type Side = 'details' | { readonly threadId: string };
 
 /** An open conversation. Opens its view at once and closes it when `signal` aborts. */
 export function conversationPane(session: Session, id: string, drafts: Drafts, signal: AbortSignal): HTMLElement {
