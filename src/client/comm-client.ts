@@ -154,7 +154,7 @@ export class CommClient {
     });
     const outgoing: OutgoingMessages = new OutgoingMessages(context, storage, reader, connected, uploads);
     const { outbox } = outgoing;
-    const messages = new Messages(context, outgoing, reader, uploads, loadReader);
+    const messages = new Messages(context, outgoing, reader, uploads, connected, loadReader);
     const calls = lazyCallManager(context, resolved.calls);
     const typingClient = createTypingClient(typing);
     const users = lazy(async () => (await connected()).createUserDirectory(context, reader));

@@ -14,6 +14,7 @@ import type { ResolvedOptions } from './options.ts';
 
 export { openStorage } from '../storage/open-storage.ts';
 export { watchPage } from './connection/page-events.ts';
+export { MessageChanges } from './messages/message-changes.ts';
 export { Dispatcher } from './outbox/dispatcher.ts';
 export { PresenceTracker } from './presence/presence-tracker.ts';
 export { TypingTracker } from './presence/typing-tracker.ts';

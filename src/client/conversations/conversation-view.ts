@@ -1,5 +1,5 @@
 import type { AbortOptions } from '../../lib/abort.ts';
-import { lazy, type Lazy } from '../../lib/lazy.ts';
+import { lazy, lazyMethods, type Lazy } from '../../lib/lazy.ts';
 import { ObservableValue, type Observable } from '../../lib/observable.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/messages.ts';
@@ -148,11 +148,7 @@ class SharedConversation {
           },
           options,
         ),
-      loadOlder: async (options) => (await this.#conversation()).timeline.loadOlder(options),
-      loadNewer: async (options) => (await this.#conversation()).timeline.loadNewer(options),
-      jumpTo: async (messageId, options) => (await this.#conversation()).timeline.jumpTo(messageId, options),
-      jumpToFirstUnread: async (options) => (await this.#conversation()).jumpToFirstUnread(options),
-      markRead: async (options) => (await this.#conversation()).markRead(options),
+      ...lazyMethods(this.#conversation, ['loadOlder', 'loadNewer', 'jumpTo', 'jumpToFirstUnread', 'markRead']),
       setTyping: (isTyping) => (isTyping ? typing.start(id) : typing.stop(id)),
       close: () => {
         if (!open) return;

@@ -113,14 +113,26 @@ export class OpenConversation {
   }
 
   /** Shows the messages around the first unread one. Waits until the conversation is open. */
-  async jumpToFirstUnread(options: AbortOptions | undefined): Promise<void> {
+  async jumpToFirstUnread(options?: AbortOptions): Promise<void> {
     await abortable(this.ready, options?.signal);
     const id = this.#thread === undefined ? this.#inbox.find(this.#id)?.firstUnreadId : undefined;
     if (typeof id === 'string') await this.timeline.jumpTo(id, options);
   }
 
+  loadOlder(options?: AbortOptions): Promise<void> {
+    return this.timeline.loadOlder(options);
+  }
+
+  loadNewer(options?: AbortOptions): Promise<void> {
+    return this.timeline.loadNewer(options);
+  }
+
+  jumpTo(messageId: string, options?: AbortOptions): Promise<void> {
+    return this.timeline.jumpTo(messageId, options);
+  }
+
   /** Marks the newest message as read unless nothing is unread. */
-  async markRead(options: AbortOptions | undefined): Promise<void> {
+  async markRead(options?: AbortOptions): Promise<void> {
     const newest = this.timeline.newest();
     const conversation = this.#inbox.find(this.#id);
     if (this.#thread !== undefined) {

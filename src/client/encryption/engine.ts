@@ -26,6 +26,7 @@ import {
   refuseInvalidMetadata,
   refuseReadableFiles,
   refuseSealedFiles,
+  splitEdit,
   threadOf,
 } from './keystore/plaintexts.ts';
 import { RequiredConversations } from './keystore/required-conversations.ts';
@@ -269,7 +270,7 @@ export class Engine implements Cipher {
   }
 
   async draft(payload: QueuedMessage & { clientId: string }, wanted: boolean | undefined): Promise<QueuedMessage> {
-    const { conversationId, clientId } = payload;
+    const { conversationId, clientId, files } = payload;
     refuseInvalidMetadata(payload);
     // Awaited in any case, so that the messages of a conversation keep their order.
     const required = await this.#requiredConversations.lastKnown(conversationId);
@@ -281,23 +282,14 @@ export class Engine implements Cipher {
     // Checked again when it is sent: before the first connection it is not known whether the server stores files.
     if (this.#context.has('uploads')) refuseReadableFiles(payload, this.#filesPath);
     this.#drafts.add(clientId, { secret: pickSecret(payload), ts: this.#context.clock.now() });
-    const { files } = payload;
     const draft = { conversationId, content: '', type: 'text', clientId, encrypted: true } as const;
     return { ...draft, ...threadOf(payload), ...(files && { files }) };
   }
 
   draftEdit(payload: EditMessage, clientId: string): EditMessage {
-    refuseInvalidMetadata(payload);
-    const { mentions, metadata, ...outer } = payload;
-    const secret: Secret = {
-      content: payload.content,
-      type: 'text',
-      ...(mentions && { mentions }),
-      // An empty object removes the metadata, so it stays.
-      ...(metadata && { metadata }),
-    };
+    const { secret, outer } = splitEdit(payload);
     this.#drafts.add(clientId, { secret, ts: this.#context.clock.now() });
-    return { ...outer, content: '' };
+    return outer;
   }
 
   secretOf(clientId: string): Secret | undefined {

@@ -114,6 +114,8 @@ const SEND_FIELDS = [
   'clientId',
 ];
 
+/** The methods in the chunk that loads with the connection. */
+const CHANGES = ['edit', 'delete', 'react', 'forward', 'markRead'] as const;
 /** The methods in the chunk that reads. */
 const READS = ['list', 'get', 'search', 'linkPreviews', 'pin', 'pinned', 'report'] as const;
 
@@ -126,9 +128,23 @@ interface ReadsModule {
   ) => Pick<MessagesClient, (typeof READS)[number]>;
 }
 
-/** Validates, then puts requests into the outbox, or passes them to the parts that read. */
+/** The module of the methods that change messages. */
+interface ChangesModule {
+  readonly MessageChanges: new (
+    context: ClientContext,
+    outgoing: OutgoingMessages,
+    enqueue: Enqueue,
+  ) => Pick<MessagesClient, (typeof CHANGES)[number]>;
+}
+
+/** Sends messages, and passes other requests to the parts that change and read them. */
 export class Messages implements MessagesClient {
   readonly outbox: MessagesClient['outbox'];
+  declare readonly edit: MessagesClient['edit'];
+  declare readonly delete: MessagesClient['delete'];
+  declare readonly react: MessagesClient['react'];
+  declare readonly forward: MessagesClient['forward'];
+  declare readonly markRead: MessagesClient['markRead'];
   declare readonly list: MessagesClient['list'];
   declare readonly get: MessagesClient['get'];
   declare readonly search: MessagesClient['search'];
@@ -142,6 +158,7 @@ export class Messages implements MessagesClient {
 
   /**
    * @param uploads - loads what files of this device need
+   * @param loadChanges - loads the chunk that changes messages
    * @param loadReads - loads the chunk that reads
    */
   constructor(
@@ -149,16 +166,17 @@ export class Messages implements MessagesClient {
     outgoing: OutgoingMessages,
     reading: Reading,
     uploads: Lazy<FileUploads>,
+    loadChanges: () => Promise<ChangesModule>,
     loadReads: () => Promise<ReadsModule>,
   ) {
     this.#context = context;
     this.#uploads = uploads;
     this.#outgoing = outgoing;
     this.outbox = Object.assign(() => outgoing.pending(), outgoing.observable);
-    const reads = lazy(
-      async () => new (await loadReads()).MessageReads(context, reading, (...request) => this.#enqueue(...request)),
-    );
-    Object.assign(this, lazyMethods(reads, READS));
+    const enqueue: Enqueue = (...request) => this.#enqueue(...request);
+    const changes = lazy(async () => new (await loadChanges()).MessageChanges(context, outgoing, enqueue));
+    const reads = lazy(async () => new (await loadReads()).MessageReads(context, reading, enqueue));
+    Object.assign(this, lazyMethods(changes, CHANGES), lazyMethods(reads, READS));
   }
 
   async send(message: SendOptions, { signal }: AbortOptions = {}): Promise<Message> {
@@ -236,60 +254,6 @@ export class Messages implements MessagesClient {
     this.#outgoing.outbox.discard(clientId);
   }
 
-  async edit(request: EditMessage, { signal }: AbortOptions = {}): Promise<Message | undefined> {
-    const { content, mentions, metadata } = request;
-    const clear = {
-      ...refOf('messages.edit()', request),
-      content,
-      ...(mentions && { mentions: [...mentions] }),
-      ...(metadata && { metadata }),
-    };
-    requireText('content', clear.content);
-    const { cipher } = this.#context;
-    const clientId = this.#context.newId();
-    const payload = cipher === undefined ? clear : (await cipher()).draftEdit(clear, clientId);
-    const answer = await this.#enqueue(payload.conversationId, { name: 'message:edit', payload }, signal, clientId);
-    return (await this.#context.rows()).parseMessage(answer);
-  }
-
-  async delete(request: MessageRef, { signal }: AbortOptions = {}): Promise<void> {
-    const payload = refOf('messages.delete()', request);
-    await this.#enqueue(payload.conversationId, { name: 'message:delete', payload }, signal);
-  }
-
-  async react(request: ReactToMessage, { signal }: AbortOptions = {}): Promise<void> {
-    const ref = refOf('messages.react()', request);
-    requireText('emoji', request.emoji);
-    const { emoji, on = !this.#outgoing.hasReacted(request) } = request;
-    await this.#enqueue(ref.conversationId, { name: 'message:react', payload: { ...ref, emoji, on } }, signal);
-  }
-
-  async forward(request: ForwardMessage, { signal }: AbortOptions = {}): Promise<Message> {
-    requireObject('messages.forward()', request);
-    const { messageId, fromConversationId, toConversationId, clientId = this.#context.newId() } = request;
-    requireId('messageId', messageId);
-    requireId('fromConversationId', fromConversationId);
-    requireId('toConversationId', toConversationId);
-    const payload = { messageId, fromConversationId, toConversationId, clientId };
-    return this.#read(await this.#enqueue(toConversationId, { name: 'message:forward', payload }, signal, clientId));
-  }
-
-  async markRead(request: MarkRead, { signal }: AbortOptions = {}): Promise<void> {
-    const payload = refOf('messages.markRead()', request);
-    const { threadId } = request;
-    // A lane of its own, so that receipts don't wait behind messages.
-    const lane = `${payload.conversationId} read`;
-    if (threadId !== undefined) {
-      requireId('threadId', threadId);
-      await this.#enqueue(lane, { name: 'thread:read', payload: { ...payload, threadId } }, signal);
-      return;
-    }
-    const queued = this.#outgoing.queuedReceipt(lane, payload);
-    await (queued === undefined
-      ? this.#enqueue(lane, { name: 'message:read', payload }, signal)
-      : abortable(this.#outgoing.outbox.retry(queued), signal));
-  }
-
   async #read(answer: unknown): Promise<Message> {
     const message = (await this.#context.rows()).parseMessage(answer);
     if (message === undefined) throw unreadable('message');
@@ -321,13 +285,4 @@ export class Messages implements MessagesClient {
     const request = { clientId, lane: this.#uploads.current?.laneOf(clientId, operation, lane) ?? lane, operation };
     return abortable(this.#outgoing.outbox.add(request), signal);
   }
-}
-
-/** @throws TypeError unless `request` names a message by two ids */
-function refOf(what: string, request: MessageRef): MessageRef {
-  requireObject(what, request);
-  const { conversationId, messageId } = request;
-  requireId('conversationId', conversationId);
-  requireId('messageId', messageId);
-  return { conversationId, messageId };
 }

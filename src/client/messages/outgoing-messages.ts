@@ -16,8 +16,13 @@ import type { TimelineRegistry } from '../timeline/timeline-registry.ts';
 /** The reading parts of the client, in a chunk of their own. */
 export type Reading = Lazy<{ readonly history: History; readonly timelines: TimelineRegistry }>;
 
-/** Puts a request into the outbox. */
-export type Enqueue = (lane: string, operation: Operation, signal: AbortSignal | undefined) => Promise<unknown>;
+/** Puts a request into the outbox. `clientId` identifies it if it becomes a message. */
+export type Enqueue = (
+  lane: string,
+  operation: Operation,
+  signal: AbortSignal | undefined,
+  clientId?: string,
+) => Promise<unknown>;
 
 /** A message of this user that the server has not stored yet. */
 export interface PendingMessage extends Message {

@@ -1,7 +1,7 @@
 import { encodeUtf8 } from '../../../lib/bytes.ts';
 import { toBase64Url } from '../../../lib/base64.ts';
 import { CommError } from '../../../protocol/errors.ts';
-import type { AttachmentKeys, Message, MessageAttachment } from '../../../protocol/messages.ts';
+import type { AttachmentKeys, EditMessage, Message, MessageAttachment } from '../../../protocol/messages.ts';
 import { SENDABLE_TYPES } from '../../../protocol/constants.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
 import { isMetadata, METADATA_LIMITS } from '../../../protocol/metadata.ts';
@@ -107,6 +107,15 @@ export function pickSecret({ content, type, replyTo, attachment, attachments, me
     ...(mentions !== undefined && { mentions }),
     ...(metadata !== undefined && Object.keys(metadata).length > 0 && { metadata }),
   };
+}
+
+/** Separates what only readers see from an edit. @throws CommError `INVALID` as {@link refuseInvalidMetadata} */
+export function splitEdit(edit: EditMessage): { secret: Secret; outer: EditMessage } {
+  refuseInvalidMetadata(edit);
+  const { content, mentions, metadata, ...outer } = edit;
+  // An empty object removes the metadata, so it stays.
+  const secret: Secret = { content, type: 'text', ...(mentions && { mentions }), ...(metadata && { metadata }) };
+  return { secret, outer: { ...outer, content: '' } };
 }
 
 /** Picks what the server has to know of an encrypted reply: it routes by it. */

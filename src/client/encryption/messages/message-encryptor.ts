@@ -160,7 +160,7 @@ export class MessageEncryptor {
     const keystore = await this.#ports.keystore();
     const draft = await this.#drafts.load(keystore, clientId);
     if (draft?.envelope !== undefined) return { ...payload, content: PLACEHOLDER, envelope: draft.envelope };
-    const { content = payload.content, mentions, metadata } = draft?.secret ?? payload;
+    const { content, mentions, metadata } = draft?.secret ?? payload;
     const { encryptEdit } = await import('./encrypt-edit.ts');
     const envelope = await encryptEdit(
       keystore,
