@@ -90,8 +90,12 @@ export class Timeline {
     watch([view.subscribe], () => this.#render(), signal);
   }
 
-  /** True while the newest message is visible. */
+  /** True while the newest message is visible, not just the newest one of an earlier visit. */
   get atNewest(): boolean {
+    return this.#readSeq !== null && this.#isAtEnd;
+  }
+
+  get #isAtEnd(): boolean {
     return this.#isSettled && this.#anchor.atEnd && !this.#view.getSnapshot().hasNewer;
   }
 
@@ -158,10 +162,11 @@ export class Timeline {
     const own = conversation.participants.find((each) => each.userId === this.#session.userId);
     this.#readSeq = conversation.readSeq ?? own?.lastReadSeq ?? 0;
     this.#unreadId = firstUnreadId;
+    // Messages of an earlier visit may be shown already.
+    this.#isSettled = false;
     const isLoaded = !hasOlder || messages.some(({ id }) => id === firstUnreadId);
     if (firstUnreadId === undefined || isLoaded || this.#hasTarget) return;
     this.#isJumping = true;
-    this.#isSettled = false;
     this.#anchor.release();
     // If they can't be loaded, the conversation is shown at its end.
     const jumped = (): void => {
@@ -180,7 +185,7 @@ export class Timeline {
   #renderNewest(): void {
     const { conversation, messages } = this.#view.getSnapshot();
     const unread = this.#isThread ? 0 : (conversation?.unreadCount ?? 0);
-    this.#newest.hidden = this.atNewest || messages.length === 0;
+    this.#newest.hidden = this.#isAtEnd || messages.length === 0;
     this.#newestCount.hidden = unread === 0;
     this.#newestCount.textContent = String(unread);
   }
