@@ -2,6 +2,7 @@ import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import { BoundedMap, BoundedSet } from '../../lib/bounded-map.ts';
 import { ObservableValue, type Observable } from '../../lib/observable.ts';
 import type { Participant } from '../../protocol/conversations.ts';
+import { retry } from '../../lib/retry.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { BlockUser, UpdateUser, User } from '../../protocol/users.ts';
 import { fields } from '../../transport/fields.ts';
@@ -42,6 +43,8 @@ export class UserDirectory {
   readonly #blocked: ObservableValue<ReadonlySet<string>>;
   /** The list of this connection; pushes keep it in step. */
   #blockedLoad: Promise<void> | undefined;
+  /** Aborted when the connection is lost. */
+  #connection = new AbortController();
   /** Changes since the list was requested, which its answer may not contain. */
   #blockedSince: BlockUser[] = [];
 
@@ -58,7 +61,7 @@ export class UserDirectory {
 
   /** Returns the blocked users, whose list is loaded in the background. */
   followBlocked(): Observable<ReadonlySet<string>> {
-    this.loadBlocked().catch(this.#context.report);
+    this.#inBackground(() => this.loadBlocked());
     return this.#blocked;
   }
 
@@ -159,10 +162,12 @@ export class UserDirectory {
   /** Requests the profiles of watched users again: changes while the client was disconnected were missed. */
   #restore(): void {
     for (const { ids } of this.#followers) for (const id of ids) this.#request(id);
-    if (this.#context.has('profiles')) this.loadBlocked().catch(this.#context.report);
+    if (this.#context.has('profiles')) this.#inBackground(() => this.loadBlocked());
   }
 
   #connectionLost(): void {
+    this.#connection.abort();
+    this.#connection = new AbortController();
     this.#asked.clear();
     this.#blockedLoad = undefined;
   }
@@ -197,6 +202,14 @@ export class UserDirectory {
     if (next.size !== held.size || [...next].some((id) => !held.has(id))) this.#blocked.set(next);
   }
 
+  /** Runs a request again until it succeeds or the connection is lost: the next connection loads everything again. */
+  #inBackground(task: () => Promise<void>): void {
+    const { signal } = this.#connection;
+    retry(task, this.#context, { signal }).catch((error: unknown) => {
+      if (!signal.aborted) this.#context.report(error);
+    });
+  }
+
   /** Collects the users of one microtask into few requests. */
   #request(id: string): void {
     if (!this.#context.online() || !this.#context.has('profiles') || this.#asked.has(id)) return;
@@ -206,10 +219,7 @@ export class UserDirectory {
     this.#batch = ids;
     queueMicrotask(() => {
       this.#batch = undefined;
-      this.#load([...ids]).catch((error: unknown) => {
-        for (const each of ids) this.#asked.delete(each);
-        this.#context.report(error);
-      });
+      this.#inBackground(() => this.#load([...ids]));
     });
   }
 
