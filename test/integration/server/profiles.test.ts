@@ -273,4 +273,11 @@ test('the claims of a token are a profile that stored data overrides', async () 
     headers: { authorization: `Bearer ${await token('alice', { name: 'Alice Renamed' })}` },
   });
   expect(await rest.json()).toMatchObject({ displayName: 'Bob Stored' });
+  // The token of a banned user changes nothing.
+  await server.server.api.moderation.ban({ userId: 'alice' });
+  const refused = await fetch(`${server.url}/__nk_comm/users/bob`, {
+    headers: { authorization: `Bearer ${await token('alice', { name: 'Alice Banned' })}` },
+  });
+  expect(refused.status).toBe(403);
+  expect((await bob.ask('user:get', { userIds: ['alice'] })).users).toMatchObject([{ displayName: 'Alice Renamed' }]);
 });

@@ -110,6 +110,14 @@ const deleteSomeMessages = statement(
       select id from messages where conversation_id = ${p.id} order by seq limit ${p.limit}
     ) returning id`,
 );
+const ofConversation = (table: string): RowEraser =>
+  rows({ table, key: 'user_id', start: '', where: 'conversation_id = ?' });
+/** As {@link ROW_ERASERS}, for what members and former members of a conversation have of it, by the id of the conversation. */
+export const CONVERSATION_ERASERS: readonly RowEraser[] = [
+  ofConversation('comm_mentions'),
+  ofConversation('comm_thread_follows'),
+];
+
 const deleteEmpty = statement(
   (p: Params<{ id: string }>) => sql<never>`
     delete from conversations where id = ${p.id}
