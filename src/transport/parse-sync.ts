@@ -31,7 +31,7 @@ export function parseSync(answer: unknown): SyncResult | undefined {
     reads: list('reads')
       .filter(isReadMarker)
       .map(({ conversationId, lastReadSeq, unreadCount, readAt, ...rest }) => {
-        const mark = { conversationId, lastReadSeq, unreadCount, ...parseUnread(rest as Fields) };
+        const mark = { conversationId, lastReadSeq, unreadCount, ...parseUnread(rest) };
         return readAt === undefined ? mark : { ...mark, readAt };
       }),
   };

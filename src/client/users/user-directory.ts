@@ -1,8 +1,8 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import { BoundedMap, BoundedSet } from '../../lib/bounded-map.ts';
 import { ObservableValue, type Observable } from '../../lib/observable.ts';
+import { isRetryable, retry } from '../../lib/retry.ts';
 import type { Participant } from '../../protocol/conversations.ts';
-import { retry } from '../../lib/retry.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { BlockUser, UpdateUser, User } from '../../protocol/users.ts';
 import { fields } from '../../transport/fields.ts';
@@ -43,10 +43,10 @@ export class UserDirectory {
   readonly #blocked: ObservableValue<ReadonlySet<string>>;
   /** The list of this connection; pushes keep it in step. */
   #blockedLoad: Promise<void> | undefined;
-  /** Aborted when the connection is lost. */
+  /** Changes since the list was requested, which its answer may not contain; `undefined` while no request waits. */
+  #blockedSince: BlockUser[] | undefined;
+  /** Aborts when the connection is lost: the next one loads everything again. */
   #connection = new AbortController();
-  /** Changes since the list was requested, which its answer may not contain. */
-  #blockedSince: BlockUser[] = [];
 
   /** @param participant - returns a participant of a loaded conversation */
   constructor(context: ClientContext, participant: (userId: string) => Participant | undefined) {
@@ -155,7 +155,7 @@ export class UserDirectory {
 
   /** Takes in a block of this user, made on any device. */
   applyBlock(change: BlockUser): void {
-    this.#blockedSince.push(change);
+    this.#blockedSince?.push(change);
     this.#setBlocked(this.#blocked.getSnapshot(), [change]);
   }
 
@@ -185,11 +185,25 @@ export class UserDirectory {
   }
 
   async #loadBlocked(): Promise<void> {
-    this.#blockedSince = [];
-    const answer: unknown = await this.#context.requester.request('user:blocked', {});
-    const listed = fields(answer)?.['userIds'];
-    const ids = Array.isArray(listed) ? listed.filter((id) => typeof id === 'string') : [];
-    this.#setBlocked(new Set(ids), this.#blockedSince);
+    const since: BlockUser[] = [];
+    this.#blockedSince = since;
+    try {
+      const answer: unknown = await this.#context.requester.request('user:blocked', {});
+      const listed = fields(answer)?.['userIds'];
+      const ids = Array.isArray(listed) ? listed.filter((id) => typeof id === 'string') : [];
+      this.#setBlocked(new Set(ids), since);
+    } finally {
+      if (this.#blockedSince === since) this.#blockedSince = undefined;
+    }
+  }
+
+  /** Repeats a request that nobody awaits until it succeeds or the connection is lost. Reports an error that stays. */
+  #inBackground(task: () => Promise<void>): void {
+    const { signal } = this.#connection;
+    const shouldRetry = (error: unknown): boolean => isRetryable(error) && !signal.aborted && this.#context.online();
+    retry(task, this.#context, { signal, shouldRetry }).catch((error: unknown) => {
+      if (!signal.aborted && !isRetryable(error)) this.#context.report(error);
+    });
   }
 
   #setBlocked(from: ReadonlySet<string>, changes: readonly BlockUser[]): void {
@@ -200,14 +214,6 @@ export class UserDirectory {
     }
     const held = this.#blocked.getSnapshot();
     if (next.size !== held.size || [...next].some((id) => !held.has(id))) this.#blocked.set(next);
-  }
-
-  /** Runs a request again until it succeeds or the connection is lost: the next connection loads everything again. */
-  #inBackground(task: () => Promise<void>): void {
-    const { signal } = this.#connection;
-    retry(task, this.#context, { signal }).catch((error: unknown) => {
-      if (!signal.aborted) this.#context.report(error);
-    });
   }
 
   /** Collects the users of one microtask into few requests. */
