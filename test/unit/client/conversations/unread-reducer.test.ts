@@ -59,6 +59,8 @@ test.each<[title: string, before: Partial<Conversation>, deleted: Message, isUnc
   ['a message without unread mentions', {}, message(5), false],
   ['an unread message with unread mentions', { unreadMentions: 1 }, message(5), true],
   ['a message that was read', { unreadMentions: 1, readSeq: 5 }, message(5), false],
+  ['the first unread message', { firstUnreadId: message(5).id }, message(5), true],
+  ['an unread message after the first', { firstUnreadId: message(4).id }, message(5), false],
   ['a reply in an unread thread', UNREAD, reply(), true],
   ['a reply in a thread that was read', READ, reply(), false],
 ])('deleting %s leaves the counts uncertain, or not', (_title, before, deleted, isUncertain) => {
