@@ -79,6 +79,16 @@ const selectTime = statement(
     select created_at from messages where conversation_id = ${p.conversationId} and seq = ${p.seq}`,
 );
 
+const countFollowed = statement(
+  (p: Params<{ userId: string; limit: number }>) => sql<{ followed: number }>`
+    select count(*) as followed from (select 1 from comm_thread_follows where user_id = ${p.userId} limit ${p.limit})`,
+);
+
+/** Returns the number of threads that a user follows, at most `limit`. */
+export function* followedCountOf(userId: string, limit: number): Work<number> {
+  return (yield* first(countFollowed({ userId, limit })))?.followed ?? 0;
+}
+
 /** Returns the thread of a root message; one without replies if there is none yet. */
 export function* threadOf(root: MessageRow): Work<Thread> {
   const row = yield* first(selectThread({ rootId: root.id }));
