@@ -115,7 +115,8 @@ export class Actor {
       for (const { id, thread } of view.getSnapshot().messages) if (thread !== undefined) this.#openThread(view.id, id);
     }
     for (const view of this.#threads.values()) {
-      await view.ready;
+      // Rejected if the user was away when it was opened. It opens again when they are back.
+      await view.ready.catch(() => undefined);
       while (view.getSnapshot().hasOlder) await this.#persist(() => view.loadOlder());
     }
     this.#pins = {};
@@ -388,7 +389,7 @@ export function inboxText({
   head,
 }: Conversation): string {
   const people = participants.map(
-    ({ userId, displayName, role, lastReadSeq }) => `${userId} ${displayName} ${String(role)} ${String(lastReadSeq)}`,
+    ({ userId, role, lastReadSeq }) => `${userId} ${String(role)} ${String(lastReadSeq)}`,
   );
   const last = lastMessage && `${lastMessage.id} ${String(lastMessage.rev)}`;
   const threads = (followedThreads ?? []).map(({ id, unread }) => `${id} ${unread}`).toSorted();

@@ -222,7 +222,7 @@ export class Truth {
  * @param who - the user of the device
  * @param whole - every message and thread has been loaded
  */
-export function compare(truth: Truth, report: ActorReport, who: string, whole: boolean): string[] {
+export function compare(truth: Truth, report: ActorReport, who: string, whole: boolean, club?: Club): string[] {
   const problems: string[] = [];
   if (report.outbox > 0) problems.push(`${who}: ${report.outbox} still wait to be sent`);
   for (const [id, stored] of truth.messages) {
@@ -241,9 +241,9 @@ export function compare(truth: Truth, report: ActorReport, who: string, whole: b
     }
     const waiting = stored.filter(({ senderId, status, deleted }) => senderId === who && status === 'sent' && !deleted);
     if (waiting.length > 0) problems.push(`${who} ${id}: ${waiting.length} are delivered to no recipient`);
-    problems.push(...differences(messages, expected, who, id));
+    problems.push(...differences(messages, expected, { who, where: id, leavers: club?.id === id ? club.leavers : [] }));
   }
-  if (whole) problems.push(...compareRest(truth, report, who));
+  if (whole) problems.push(...compareRest(truth, report, who, club));
   for (const [id, expected] of truth.conversations) {
     const shown = report.inbox.find((each) => each.id === id)?.text;
     if (shown !== expected) problems.push(`${who} inbox ${id}: ${String(shown)} for ${expected}`);
@@ -253,8 +253,14 @@ export function compare(truth: Truth, report: ActorReport, who: string, whole: b
   return problems;
 }
 
+/** The conversation that some users leave and enter again. */
+export interface Club {
+  id: string;
+  leavers: readonly string[];
+}
+
 /** Compares threads, pinned messages and names. */
-function compareRest(truth: Truth, report: ActorReport, who: string): string[] {
+function compareRest(truth: Truth, report: ActorReport, who: string, club: Club | undefined): string[] {
   const problems: string[] = [];
   const none: SeenConversation = { messages: [], hasNewer: false, hasOlder: false, loading: false, error: 'not open' };
   for (const [id, stored] of truth.threads) {
@@ -263,7 +269,9 @@ function compareRest(truth: Truth, report: ActorReport, who: string): string[] {
       const state = JSON.stringify({ hasNewer, hasOlder, loading, error });
       problems.push(`${who} thread ${id}: shows ${messages.length} of ${stored.length}, ${state}`);
     }
-    problems.push(...differences(messages, stored, who, `thread ${id}`));
+    const isInClub = truth.messages.get(club?.id ?? '')?.some((root) => root.id === id) === true;
+    const leavers = isInClub ? (club?.leavers ?? []) : [];
+    problems.push(...differences(messages, stored, { who, where: `thread ${id}`, leavers }));
   }
   for (const [id, pins] of truth.pins) {
     const shown = report.pins[id]?.join(' ');
@@ -278,15 +286,20 @@ function compareRest(truth: Truth, report: ActorReport, who: string): string[] {
 function differences(
   shown: readonly SeenMessage[],
   expected: readonly SeenMessage[],
-  who: string,
-  where: string,
+  { who, where, leavers }: { who: string; where: string; leavers: readonly string[] },
 ): string[] {
-  const at = expected.findIndex((message, index) => text(message, who) !== text(shown[index], who));
+  const plain = (message: SeenMessage | undefined): string => text(message, who, leavers);
+  const at = expected.findIndex((message, index) => plain(message) !== plain(shown[index]));
   return at < 0 ? [] : [`${who} ${where}: shows ${JSON.stringify(shown[at])} for ${JSON.stringify(expected[at])}`];
 }
 
-/** The status of a message is only pushed to its sender, and never for deleted messages. */
-function text(message: SeenMessage | undefined, who: string): string {
-  const isTold = message?.senderId === who && !message.deleted;
-  return JSON.stringify(isTold ? message : { ...message, status: undefined });
+/**
+ * The status of a message is only pushed to its sender, and never for deleted messages. Where users leave, the server forgets
+ * what they have read, and everything before their return counts as read; clients show this when the page is loaded again.
+ */
+function text(message: SeenMessage | undefined, who: string, leavers: readonly string[]): string {
+  if (message === undefined) return '';
+  const isTold = message.senderId === who && !message.deleted && leavers.length === 0;
+  const readBy = message.readBy.split(',').filter((reader) => !leavers.includes(reader));
+  return JSON.stringify({ ...message, readBy, ...(!isTold && { status: undefined }) });
 }

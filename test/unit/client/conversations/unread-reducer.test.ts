@@ -65,6 +65,15 @@ test.each<[title: string, before: Partial<Conversation>, deleted: Message, isUnc
   expect(mayChangeUnread(held(before), deleted)).toBe(isUncertain);
 });
 
+test('a deletion of the first unread message makes another one the first, which the server knows', () => {
+  const before = held({ firstUnreadId: message(5).id });
+  expect([4, 5, 6].map((seq) => mayChangeUnread(before, message(seq, { deletedAt: message(seq).createdAt })))).toEqual([
+    false,
+    true,
+    false,
+  ]);
+});
+
 test('a reply is beside the main timeline unless it is sent to it too', () => {
   expect([message(1), reply(), reply({ alsoInConversation: true })].map(isSideReply)).toEqual([false, true, false]);
 });
