@@ -1,6 +1,6 @@
 import type { ConversationChanges, Head, SyncResult } from '../protocol/conversations.ts';
 import type { ReadMarker } from '../protocol/receipts.ts';
-import { fields, type Fields } from './fields.ts';
+import { fields } from './fields.ts';
 import { parseChanges, parseConversation, parseHead, parseUnread } from './parse-rows.ts';
 
 /** Parses the answer to `sync`. Returns `undefined` if any page of changes is malformed, because skipping it would lose changes. */
@@ -31,7 +31,7 @@ export function parseSync(answer: unknown): SyncResult | undefined {
     reads: list('reads')
       .filter(isReadMarker)
       .map(({ conversationId, lastReadSeq, unreadCount, readAt, ...rest }) => {
-        const mark = { conversationId, lastReadSeq, unreadCount, ...parseUnread(rest as Fields) };
+        const mark = { conversationId, lastReadSeq, unreadCount, ...parseUnread(rest) };
         return readAt === undefined ? mark : { ...mark, readAt };
       }),
   };

@@ -4,6 +4,7 @@ import type { User } from '../../protocol/users.ts';
 import { MESSAGE_STATUSES } from '../../protocol/constants.ts';
 import { assignDefined } from '../../transport/parse-rows.ts';
 import { isIncomplete, type Change, type Mark } from '../changes.ts';
+import { tombstone } from '../timeline/timeline-reducer.ts';
 import { isSideReply, mayChangeUnread, withReply, withRoot } from './unread-reducer.ts';
 
 /** The loaded part of the list of conversations, newest activity first. */
@@ -321,9 +322,7 @@ function withLast(held: Conversation, change: LastChange): Conversation {
         ? { ...held, lastMessage: change.message }
         : held;
     case 'deleted':
-      return last.id === change.messageId
-        ? { ...held, lastMessage: { ...last, content: '', deletedAt: change.deletedAt } }
-        : held;
+      return last.id === change.messageId ? { ...held, lastMessage: tombstone(last, change) } : held;
     case 'reactions':
       return last.id === change.messageId
         ? { ...held, lastMessage: assignDefined({ ...last, reactions: change.reactions }, { rev: change.rev }) }

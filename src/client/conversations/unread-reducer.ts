@@ -34,12 +34,12 @@ export function withRoot(held: Conversation, root: Message, ownId: string | unde
   return withThread(held, root.id, { isFollower, isUnread: false });
 }
 
-/** Returns whether a deletion may change counts, or the first unread message, in a way that the tombstone doesn't tell. */
+/** Returns whether what is unread may include a message that was deleted, which its tombstone doesn't tell. */
 export function mayChangeUnread(held: Conversation, message: Message): boolean {
-  const { threadId, seq = 0 } = message;
+  const { id: messageId, threadId, seq = 0 } = message;
   const thread = held.followedThreads?.find(({ id }) => id === threadId);
   const isUnread = isSideReply(message) || seq > (held.readSeq ?? 0);
-  const isFirst = held.firstUnreadId === message.id;
+  const isFirst = messageId === held.firstUnreadId;
   return isFirst || ((held.unreadMentions ?? 0) > 0 && isUnread) || thread?.unread === true;
 }
 

@@ -277,7 +277,8 @@ export class OfflineCache implements OfflineReading {
   /** One conversation per transaction, so that no turn of the event loop takes long. */
   async #write(entries: CacheStore, open: OpenCache): Promise<void> {
     const { list, pages, removed, outdated } = this.#unstored;
-    this.#unstored = { ...nothing(), removed: new Set(removed), outdated: new Set(outdated) };
+    // What is removed meanwhile, also if it was removed before, is removed by the next write. Reads wait for this one.
+    this.#unstored = nothing();
     const isUnchanged = list === undefined && removed.size === 0 && outdated.size === 0;
     if (!isUnchanged) await entries.transact([INDEX], (tx) => this.#writeRows(tx, open, { list, removed, outdated }));
     if (list !== undefined) this.#storedRows = new Map(list.conversations.map((each) => [each.id, each]));
@@ -286,9 +287,6 @@ export class OfflineCache implements OfflineReading {
       if (open !== this.#open) return;
       await entries.transact([INDEX, pageName(id)], (tx) => this.#writePage(tx, open, id, update));
     }
-    if (open !== this.#open) return;
-    for (const id of removed) this.#unstored.removed.delete(id);
-    for (const id of outdated) this.#unstored.outdated.delete(id);
   }
 
   #writeRows(

@@ -357,7 +357,8 @@ function newer(held: Message, other: Message): Message {
   return JSON.stringify(held) === JSON.stringify(merged) ? held : merged;
 }
 
-function tombstone(held: Message, event: Extract<Change, { kind: 'deleted' }>): Message {
+/** Returns what is left of a deleted message. */
+export function tombstone(held: Message, event: Extract<Change, { kind: 'deleted' }>): Message {
   const { deletedAt, deletedBy, unauthenticated = false } = event;
   const {
     attachment: _attachment,
@@ -365,6 +366,8 @@ function tombstone(held: Message, event: Extract<Change, { kind: 'deleted' }>): 
     envelope: _envelope,
     reactions: _reactions,
     metadata: _metadata,
+    linkPreview: _linkPreview,
+    mentions: _mentions,
     pinned: _pinned,
     ...rest
   } = held;

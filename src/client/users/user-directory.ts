@@ -1,6 +1,7 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import { BoundedMap, BoundedSet } from '../../lib/bounded-map.ts';
 import { ObservableValue, type Observable } from '../../lib/observable.ts';
+import { isRetryable, retry } from '../../lib/retry.ts';
 import type { Participant } from '../../protocol/conversations.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { BlockUser, UpdateUser, User } from '../../protocol/users.ts';
@@ -42,8 +43,10 @@ export class UserDirectory {
   readonly #blocked: ObservableValue<ReadonlySet<string>>;
   /** The list of this connection; pushes keep it in step. */
   #blockedLoad: Promise<void> | undefined;
-  /** Changes since the list was requested, which its answer may not contain. */
-  #blockedSince: BlockUser[] = [];
+  /** Changes since the list was requested, which its answer may not contain; `undefined` while no request waits. */
+  #blockedSince: BlockUser[] | undefined;
+  /** Aborts when the connection is lost: the next one loads everything again. */
+  #connection = new AbortController();
 
   /** @param participant - returns a participant of a loaded conversation */
   constructor(context: ClientContext, participant: (userId: string) => Participant | undefined) {
@@ -58,7 +61,7 @@ export class UserDirectory {
 
   /** Returns the blocked users, whose list is loaded in the background. */
   followBlocked(): Observable<ReadonlySet<string>> {
-    this.loadBlocked().catch(this.#context.report);
+    this.#inBackground(() => this.loadBlocked());
     return this.#blocked;
   }
 
@@ -152,17 +155,19 @@ export class UserDirectory {
 
   /** Takes in a block of this user, made on any device. */
   applyBlock(change: BlockUser): void {
-    this.#blockedSince.push(change);
+    this.#blockedSince?.push(change);
     this.#setBlocked(this.#blocked.getSnapshot(), [change]);
   }
 
   /** Requests the profiles of watched users again: changes while the client was disconnected were missed. */
   #restore(): void {
     for (const { ids } of this.#followers) for (const id of ids) this.#request(id);
-    if (this.#context.has('profiles')) this.loadBlocked().catch(this.#context.report);
+    if (this.#context.has('profiles')) this.#inBackground(() => this.loadBlocked());
   }
 
   #connectionLost(): void {
+    this.#connection.abort();
+    this.#connection = new AbortController();
     this.#asked.clear();
     this.#blockedLoad = undefined;
   }
@@ -180,11 +185,25 @@ export class UserDirectory {
   }
 
   async #loadBlocked(): Promise<void> {
-    this.#blockedSince = [];
-    const answer: unknown = await this.#context.requester.request('user:blocked', {});
-    const listed = fields(answer)?.['userIds'];
-    const ids = Array.isArray(listed) ? listed.filter((id) => typeof id === 'string') : [];
-    this.#setBlocked(new Set(ids), this.#blockedSince);
+    const since: BlockUser[] = [];
+    this.#blockedSince = since;
+    try {
+      const answer: unknown = await this.#context.requester.request('user:blocked', {});
+      const listed = fields(answer)?.['userIds'];
+      const ids = Array.isArray(listed) ? listed.filter((id) => typeof id === 'string') : [];
+      this.#setBlocked(new Set(ids), since);
+    } finally {
+      if (this.#blockedSince === since) this.#blockedSince = undefined;
+    }
+  }
+
+  /** Repeats a request that nobody awaits until it succeeds or the connection is lost. Reports an error that stays. */
+  #inBackground(task: () => Promise<void>): void {
+    const { signal } = this.#connection;
+    const shouldRetry = (error: unknown): boolean => isRetryable(error) && !signal.aborted && this.#context.online();
+    retry(task, this.#context, { signal, shouldRetry }).catch((error: unknown) => {
+      if (!signal.aborted && !isRetryable(error)) this.#context.report(error);
+    });
   }
 
   #setBlocked(from: ReadonlySet<string>, changes: readonly BlockUser[]): void {
@@ -206,10 +225,7 @@ export class UserDirectory {
     this.#batch = ids;
     queueMicrotask(() => {
       this.#batch = undefined;
-      this.#load([...ids]).catch((error: unknown) => {
-        for (const each of ids) this.#asked.delete(each);
-        this.#context.report(error);
-      });
+      this.#inBackground(() => this.#load([...ids]));
     });
   }
 

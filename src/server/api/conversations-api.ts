@@ -93,6 +93,13 @@ export function conversationsApi(core: ServerCore): ConversationsApi {
 
 /** Removes what belongs to the member as whom a conversation was read. */
 function withoutMember(conversation: Conversation): Conversation {
-  const { flagsRev: _, ...rest } = conversation;
-  return { ...rest, unreadCount: 0, pinned: false, muted: false, archived: false };
+  const {
+    flagsRev: _flagsRev,
+    readSeq: _readSeq,
+    firstUnreadId: _first,
+    followedThreads: _threads,
+    ...rest
+  } = conversation;
+  const none = { unreadCount: 0, unreadMentions: 0, unreadThreads: 0 };
+  return { ...rest, ...none, pinned: false, muted: false, archived: false };
 }

@@ -42,7 +42,6 @@ async function dispatch(core: ServerCore, identify: Identify, request: RestReque
   const query = Object.fromEntries(url.searchParams);
   const { userId, profile } = await identify({ headers, query });
   const { services } = core;
-  if (profile !== undefined) await services.profiles.claimed(userId, profile);
   const caller = { userId, caps: query['caps']?.split(',').includes('batch') === true ? BATCH : NO_CAPABILITIES };
   const charged = {
     ...request,
@@ -50,6 +49,7 @@ async function dispatch(core: ServerCore, identify: Identify, request: RestReque
   };
   services.budgets.chargeRequest(caller);
   await services.userBans.require(userId);
+  if (profile !== undefined) await services.profiles.claimed(userId, profile);
   core.unread.admit(userId);
   const release = core.restRequests.take(userId);
   try {

@@ -1,3 +1,4 @@
+import { DatabaseSync } from 'node:sqlite';
 import { SignJWT } from 'jose';
 import { expect, onTestFinished, test } from 'vitest';
 import { CommError } from '../../../src/protocol/errors.ts';
@@ -8,6 +9,7 @@ import type { CommServerOptions } from '../../../src/server/index.ts';
 import { deferred } from '../../../src/lib/deferred.ts';
 import { manualClock } from '../../helpers/manual-clock.ts';
 import { startServer, type TestServer } from '../../helpers/server/comm-server.ts';
+import { watchStatements } from '../../helpers/server/watch-statements.ts';
 import type { CheckedClient } from '../../helpers/server/checked-client.ts';
 
 const NEVER = '1970-01-01T00:00:00.000Z';
@@ -94,6 +96,35 @@ test('profiles are shown to users who share a conversation, and real and made-up
   expect(await (await server.rest('/users/alice', 'stranger')).json()).toMatchObject({ displayName: 'Alice A' });
   const many = Array.from({ length: 201 }, (_, at) => `user-${at}`);
   expect(await stranger.refused('user:get', { userIds: many })).toMatchObject({ code: 'INVALID' });
+});
+
+test('many profiles are read and stored in several turns of the event loop', async () => {
+  const db = new DatabaseSync(':memory:');
+  onTestFinished(() => db.close());
+  /** Profiles that were read or stored, by turn. */
+  const turns: number[] = [0];
+  watchStatements(db, (sql, parameters) => {
+    if (!sql.includes('comm_profiles')) return;
+    const ids: unknown = JSON.parse(String(parameters.find((each) => String(each).startsWith('['))));
+    turns.push((turns.pop() ?? 0) + (Array.isArray(ids) ? ids.length : 0));
+  });
+  let isRunning = true;
+  onTestFinished(() => void (isRunning = false));
+  const nextTurn = (): void => {
+    turns.push(0);
+    if (isRunning) setImmediate(nextTurn);
+  };
+  setImmediate(nextTurn);
+  const metadata = { about: 'x'.repeat(4_000) };
+  const server = await start({ db, hooks: { resolveUsers: (ids) => ids.map((id) => ({ id, metadata })) } });
+  const alice = await server.connect('alice');
+  const others = Array.from({ length: 150 }, (_, at) => `user-${at}`);
+  await group(alice, ...others);
+  const { users } = await alice.ask('user:get', { userIds: others });
+  expect(users.map(({ id }) => id)).toEqual(others);
+  expect(users.every((user) => user.metadata?.['about'] === metadata.about)).toBe(true);
+  // Profiles that are stored are read before.
+  expect(Math.max(...turns)).toBeLessThanOrEqual(50);
 });
 
 test('mayContact shows further profiles, by literal true only', async () => {
@@ -242,4 +273,11 @@ test('the claims of a token are a profile that stored data overrides', async () 
     headers: { authorization: `Bearer ${await token('alice', { name: 'Alice Renamed' })}` },
   });
   expect(await rest.json()).toMatchObject({ displayName: 'Bob Stored' });
+  // The token of a banned user changes nothing.
+  await server.server.api.moderation.ban({ userId: 'alice' });
+  const refused = await fetch(`${server.url}/__nk_comm/users/bob`, {
+    headers: { authorization: `Bearer ${await token('alice', { name: 'Alice Banned' })}` },
+  });
+  expect(refused.status).toBe(403);
+  expect((await bob.ask('user:get', { userIds: ['alice'] })).users).toMatchObject([{ displayName: 'Alice Renamed' }]);
 });

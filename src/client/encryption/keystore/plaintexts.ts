@@ -206,13 +206,14 @@ export function withSecret(message: Message, secret: Secret & Pick<Plaintext, 's
   });
 }
 
-/** Removes the files, the link preview and the metadata that the server reports. Those of an encrypted message are part of its secret. */
+/** Removes what of the content the server reports besides the text. That of an encrypted message is part of its secret. */
 export function withoutFiles(message: Message): Message {
   const {
     attachment: _attachment,
     attachments: _attachments,
     linkPreview: _linkPreview,
     metadata: _metadata,
+    mentions: _mentions,
     ...rest
   } = message;
   return rest;

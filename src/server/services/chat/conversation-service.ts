@@ -224,10 +224,19 @@ export class ConversationService {
     return null;
   }
 
-  /** Returns the presence of the members. Read before a change, so that its push needn't wait. */
-  async statusesIn(conversationId: string): Promise<Awaited<ReturnType<ServiceDeps['presence']['presenceOf']>>> {
+  /**
+   * Returns the presence of the members; of none if `mayRead` is false. Read before a change, so that its push needn't wait: for a
+   * user whose request will be refused, nothing is read and no hook is asked, because the time that it takes would show that
+   * the conversation exists.
+   */
+  async statusesIn(
+    conversationId: string,
+    mayRead: () => Work<boolean>,
+  ): Promise<Awaited<ReturnType<ServiceDeps['presence']['presenceOf']>>> {
     const { store, presence, profiles } = this.#deps;
-    const userIds = await store.read(() => memberIds(conversationId));
+    const userIds = await store.read(function* () {
+      return (yield* mayRead()) ? yield* memberIds(conversationId) : [];
+    });
     await profiles.resolve(userIds);
     return await presence.presenceOf(userIds);
   }

@@ -1,10 +1,16 @@
 import { loadConversation } from '../../store/queries/conversations.ts';
 import { takeRev } from '../../store/queries/counters.ts';
-import { memberPage, membershipOf, removeMember } from '../../store/queries/members.ts';
-import { deleteConversation, deleteMessages, typeOfConversation } from '../../store/queries/user-data/erased-rows.ts';
+import { isMember, memberPage, membershipOf, removeMember } from '../../store/queries/members.ts';
+import {
+  CONVERSATION_ERASERS,
+  deleteConversation,
+  deleteMessages,
+  typeOfConversation,
+} from '../../store/queries/user-data/erased-rows.ts';
 import type { HiddenPresence } from '../../store/queries/people/blocks.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { notFound } from '../errors.ts';
+import { eraseRows } from '../people/erase-rows.ts';
 import type { ServiceDeps } from '../service-deps.ts';
 import type { PresenceOf } from './conversation-presence.ts';
 import type { ConversationService } from './conversation-service.ts';
@@ -31,7 +37,7 @@ export class DepartureService {
   /** Lets a user leave a conversation, a direct one too. Pushed as any departure. Idempotent. */
   async leave(conversationId: string, userId: string): Promise<void> {
     const { store, broadcaster, budgets } = this.#deps;
-    const statuses = await this.#conversations.statusesIn(conversationId);
+    const statuses = await this.#conversations.statusesIn(conversationId, () => isMember(conversationId, userId));
     const work = function* (): Work<Removal | undefined> {
       const member = yield* membershipOf(conversationId, userId);
       if (member === undefined) return undefined;
@@ -62,6 +68,7 @@ export class DepartureService {
       await this.#removeAll(conversationId);
       const work = (): Work<number> => deleteMessages(conversationId, MESSAGES_TOGETHER);
       while ((await store.write(work, undefined, { rows: () => MESSAGES_TOGETHER })) > 0);
+      for (const eraser of CONVERSATION_ERASERS) await eraseRows(store, eraser, conversationId);
       // Unless a user was added meanwhile.
       await store.write(() => deleteConversation(conversationId));
     }

@@ -13,7 +13,7 @@ import { addBan, banCount, bannedAmong, banPage, removeBan } from '../../store/q
 import { publicGroups } from '../../store/queries/groups/public-groups.ts';
 import { changeSettings, isPublicGroup } from '../../store/queries/groups/settings.ts';
 import type { HiddenPresence } from '../../store/queries/people/blocks.ts';
-import { memberCount, membershipOf } from '../../store/queries/members.ts';
+import { isMember, memberCount, membershipOf } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { conflict, forbidden, invalid, notFound } from '../errors.ts';
 import { payloadBytes, pushWork } from '../limits/request-work.ts';
@@ -59,7 +59,9 @@ export class GroupService {
   async update(caller: Caller, { conversationId, ...change }: UpdateConversation): Promise<Conversation> {
     const { store, broadcaster, budgets } = this.#deps;
     const { userId } = caller;
-    const statuses = await this.#conversations.statusesIn(conversationId);
+    const statuses = await this.#conversations.statusesIn(conversationId, () =>
+      isMember(conversationId, caller.userId),
+    );
     const work = function* (): Work<{ conversation: Conversation; changed: boolean; hidden: HiddenPresence }> {
       yield* requireManager(conversationId, userId);
       const changed = yield* changeSettings(conversationId, change);
@@ -95,14 +97,13 @@ export class GroupService {
   async enter(caller: Caller, { conversationId }: EnterConversation): Promise<Conversation> {
     const { store, broadcaster, clock, presence, profiles, limits, budgets } = this.#deps;
     const { userId } = caller;
-    const known = await this.#conversations.statusesIn(conversationId);
+    const known = await this.#conversations.statusesIn(conversationId, () => mayEnter(conversationId, userId));
     await profiles.resolve([userId]);
     const statuses = new Map([...known, ...(await presence.presenceOf([userId]))]);
     const work = function* (): Work<Addition> {
       const added: string[] = [];
-      if ((yield* membershipOf(conversationId, userId)) === undefined) {
-        const isBanned = (yield* bannedAmong(conversationId, [userId])).length > 0;
-        if (isBanned || !(yield* isPublicGroup(conversationId))) throw notFound();
+      if (!(yield* isMember(conversationId, userId))) {
+        if (!(yield* mayEnter(conversationId, userId))) throw notFound();
         const members = yield* memberCount(conversationId);
         requireGroupSize(members + 1, limits);
         budgets.chargeRequest(caller, pushWork(members));
@@ -125,7 +126,9 @@ export class GroupService {
    */
   async ban(caller: Caller, { conversationId, userId, banned, reason }: BanUser): Promise<null> {
     const { store, broadcaster, clock, budgets } = this.#deps;
-    const statuses = await this.#conversations.statusesIn(conversationId);
+    const statuses = await this.#conversations.statusesIn(conversationId, () =>
+      isMember(conversationId, caller.userId),
+    );
     const work = function* (): Work<Removal | undefined> {
       const actor = yield* requireManager(conversationId, caller.userId);
       if (userId === caller.userId) throw invalid('userId must not be the id of the caller');
@@ -167,4 +170,10 @@ export class GroupService {
     });
     return { bans: found.slice(0, rows), hasMore: found.length > rows };
   }
+}
+
+/** Returns whether a user is a member of a conversation, or it is a public group from which the user isn't banned. */
+function* mayEnter(conversationId: string, userId: string): Work<boolean> {
+  if (yield* isMember(conversationId, userId)) return true;
+  return (yield* isPublicGroup(conversationId)) && (yield* bannedAmong(conversationId, [userId])).length === 0;
 }

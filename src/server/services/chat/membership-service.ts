@@ -7,7 +7,7 @@ import type {
 } from '../../../protocol/conversations.ts';
 import { takeRev } from '../../store/queries/counters.ts';
 import { bannedAmong } from '../../store/queries/groups/bans.ts';
-import { memberCount, memberIds, membershipOf, ownerIds, setRole } from '../../store/queries/members.ts';
+import { isMember, memberCount, memberIds, membershipOf, ownerIds, setRole } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
 import type { HiddenPresence } from '../../store/queries/people/blocks.ts';
 import {
@@ -64,7 +64,7 @@ export class MembershipService {
     const { store, broadcaster, clock, presence, profiles, contacts, limits, budgets } = this.#deps;
     const { userId } = caller;
     await contacts.require(caller, userIds);
-    const known = await this.#conversations.statusesIn(conversationId);
+    const known = await this.#conversations.statusesIn(conversationId, () => isMember(conversationId, caller.userId));
     await profiles.resolve(userIds);
     const statuses: PresenceOf = new Map([...known, ...(await presence.presenceOf(userIds))]);
     const work = function* (): Work<Addition> {
@@ -92,7 +92,9 @@ export class MembershipService {
    */
   async remove(caller: Caller, { conversationId, userId }: RemoveParticipant): Promise<null> {
     const { store, broadcaster, budgets } = this.#deps;
-    const statuses = await this.#conversations.statusesIn(conversationId);
+    const statuses = await this.#conversations.statusesIn(conversationId, () =>
+      isMember(conversationId, caller.userId),
+    );
     const work = function* (): Work<Removal> {
       const actor = yield* requireGroupMember(conversationId, caller.userId);
       const target = yield* membershipOf(conversationId, userId);
@@ -113,7 +115,9 @@ export class MembershipService {
    */
   async setRole(caller: Caller, { conversationId, userId, role }: SetRole): Promise<Conversation> {
     const { store, broadcaster, budgets } = this.#deps;
-    const statuses = await this.#conversations.statusesIn(conversationId);
+    const statuses = await this.#conversations.statusesIn(conversationId, () =>
+      isMember(conversationId, caller.userId),
+    );
     const work = function* (): Work<{ conversation: Conversation; changed: Participant[]; hidden: HiddenPresence }> {
       const actor = yield* requireManager(conversationId, caller.userId);
       const target = yield* membershipOf(conversationId, userId);

@@ -9,6 +9,7 @@ import type {
   ReactToMessage,
 } from '../../../protocol/messages.ts';
 import type { PinMessage } from '../../../protocol/moderation.ts';
+import { memberCount } from '../../store/queries/members.ts';
 import { findIdempotencyKey, storeIdempotencyKey } from '../../store/queries/idempotency-keys.ts';
 import { isBlockedIn } from '../../store/queries/people/blocks.ts';
 import { takeRev } from '../../store/queries/counters.ts';
@@ -25,6 +26,7 @@ import { mapMessage } from '../../store/queries/message-mapper.ts';
 import { changeMentions, isSameList, replyDeleted } from './thread-changes.ts';
 import { mentionsOf } from '../../store/queries/threads/mentions.ts';
 import type { Work } from '../../store/engine/work.ts';
+import { pushWork } from '../limits/request-work.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import { isServerWritten, messageFor, messageIn, type MessageAction } from './message-access.ts';
 import { checkRecipient, checkSender } from '../e2ee/check-envelope.ts';
@@ -182,10 +184,10 @@ export class MessageService {
    * Pins a message for all members of the conversation, or ends that. Idempotent: a pinned message keeps its first pin.
    *
    * @throws CommError `CONFLICT` if the message was deleted or the conversation has too many pinned messages, `FORBIDDEN` if the
-   * other participant has blocked the caller, `NOT_FOUND`
+   * other participant has blocked the caller, `RATE_LIMITED`, `NOT_FOUND`
    */
   async pin(caller: Caller, { pinned, ...ref }: PinMessage & ChangeOnce): Promise<Message> {
-    const { clock, store } = this.#deps;
+    const { clock, store, budgets } = this.#deps;
     const { userId } = caller;
     const apply = function* (row: MessageRow): Work<Outcome> {
       const { conversation_id: conversationId } = row;
@@ -194,6 +196,7 @@ export class MessageService {
       if (pinned === (row.pinned_at !== null)) return { message: yield* mapMessage(row), changed: false };
       if (pinned && (yield* pinnedCount(conversationId)) >= LIMITS.pinnedMessages)
         throw conflict(`A conversation may have at most ${LIMITS.pinnedMessages} pinned messages`);
+      budgets.chargeRequest(caller, pushWork(yield* memberCount(conversationId)));
       const pin = pinned ? { by: userId, at: isoNow(clock) } : undefined;
       return { message: yield* mapMessage(yield* setPin(row, pin, yield* takeRev(conversationId))), changed: true };
     };

@@ -12,7 +12,7 @@ import {
   type StoredMessage,
 } from '../../store/queries/message-batches.ts';
 import { mapMessage, mapMessages, mapNewMessage } from '../../store/queries/message-mapper.ts';
-import { findMessage } from '../../store/queries/messages.ts';
+import { findMessage, UNCHANGED } from '../../store/queries/messages.ts';
 import { storeAttachments, type Attachments } from '../../store/queries/stored-attachments.ts';
 import { rowIdOf, wireId, type MessageRow } from '../../store/queries/rows.ts';
 import { addMentions } from '../../store/queries/threads/mentions.ts';
@@ -110,7 +110,7 @@ export class SendBatch {
     // Checked first: a stored message stays sent, even if its sender has left since.
     const duplicate = clientId === undefined ? undefined : this.#own.get(clientId);
     if (duplicate !== undefined) {
-      this.#outcomes[place] = yield* this.#known(duplicate);
+      this.#outcomes[place] = yield* this.#known(duplicate, request);
       return;
     }
     const first = clientId === undefined ? undefined : this.#places.get(clientId);
@@ -192,9 +192,9 @@ export class SendBatch {
     );
   }
 
-  *#known(stored: StoredMessage): Work<SendOutcome> {
+  *#known(stored: StoredMessage, request: SendMessage): Work<SendOutcome> {
     try {
-      const message = yield* knownMessage(stored, this.#options.conversationId, this.#isMember);
+      const message = yield* knownMessage(stored, this.#options.conversationId, this.#isMember, request);
       return { message, isNew: false };
     } catch (error) {
       return rejectionOf(error);
@@ -282,15 +282,25 @@ export class SendBatch {
 }
 
 /**
- * Returns the message that a repeated client id is answered with.
+ * Returns the message that a repeated client id is answered with. A sender who isn't a member any more is shown what they sent and
+ * its place, and nothing that has happened to the message since.
  *
+ * @param request - what is sent again, if it has the content
  * @throws CommError `CONFLICT` if it is in another conversation
  */
-export function* knownMessage(stored: StoredMessage, conversationId: string, isMember: boolean): Work<Message> {
+export function* knownMessage(
+  stored: StoredMessage,
+  conversationId: string,
+  isMember: boolean,
+  request?: SendMessage,
+): Work<Message> {
   const row = yield* findMessage(String(stored.id));
   if (row?.conversation_id !== conversationId) throw conflict('clientId is already used by another message');
-  // Readers and reactions are visible to members only.
-  return isMember ? yield* mapMessage(row) : mapNewMessage(row);
+  if (isMember) return yield* mapMessage(row);
+  const sent = request && columnsOf(request, row.reply_to ?? undefined);
+  // The revision tells whether the message was changed.
+  const { rev: _rev, ...message } = mapNewMessage({ ...row, ...UNCHANGED, thread: null, ...sent });
+  return message;
 }
 
 /** @throws the error itself if it isn't about the message */

@@ -4,6 +4,7 @@ import type { MarkUnread, ReadThread } from '../../../protocol/threads.ts';
 import { takeInboxRev } from '../../store/queries/counters.ts';
 import { markersOf, setOwnPositions, unreadStatesOf } from '../../store/queries/receipts.ts';
 import { findMessage } from '../../store/queries/messages.ts';
+import { wireId } from '../../store/queries/rows.ts';
 import { readThread } from '../../store/queries/threads/threads.ts';
 import { touchReadMarker } from '../../store/queries/threads/read-revisions.ts';
 import type { Work } from '../../store/engine/work.ts';
@@ -12,7 +13,7 @@ import type { Caller } from '../ports.ts';
 import { invalid, notFound } from '../errors.ts';
 import { messageFor } from './message-access.ts';
 
-/** The caller's new state. `changed` is false if it was so before; then nothing is pushed. */
+/** The caller's new state. `changed` is false if the caller's devices know it; then nothing is pushed. */
 interface Outcome {
   readonly mark: ReadMarker;
   readonly head: Head;
@@ -28,8 +29,8 @@ export class ThreadService {
   }
 
   /**
-   * Marks the replies of a thread up to a message as read, and its mentions of the caller. No effect on a thread that the
-   * caller doesn't follow. Idempotent.
+   * Marks the replies of a thread up to a message as read, and its mentions of the caller. Changes nothing in a thread that the
+   * caller doesn't follow; then the caller's devices are sent what is unread. Idempotent.
    *
    * @throws CommError `NOT_FOUND`
    */
@@ -40,7 +41,11 @@ export class ThreadService {
       const { seq } = yield* messageFor(userId, { conversationId, messageId });
       const changed = root !== undefined && (yield* readThread({ conversationId, rootId: root.id }, userId, seq));
       if (changed) yield* touchReadMarker(conversationId, userId, yield* takeInboxRev(userId));
-      return { ...(yield* stateOf(conversationId, userId)), changed };
+      const state = yield* stateOf(conversationId, userId);
+      // Devices of a user whom an encrypted reply mentions count it, and only the state that is stored here clears it.
+      const isFollower =
+        state.mark.followedThreads?.some(({ id }) => root !== undefined && id === wireId(root)) === true;
+      return { ...state, changed: changed || !isFollower };
     };
     await this.#write(userId, work);
     return null;

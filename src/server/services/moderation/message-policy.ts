@@ -8,7 +8,7 @@ import type { ProposedMessage, ServerHooks } from '../../hooks.ts';
 import { parseInput } from '../../parse-input.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { findIdempotencyKey } from '../../store/queries/idempotency-keys.ts';
-import { senderFacts } from '../../store/queries/message-batches.ts';
+import { senderFacts, type SenderFacts } from '../../store/queries/message-batches.ts';
 import { toMessage, wireId, type MessageRow } from '../../store/queries/rows.ts';
 import { askHook } from '../ask-hook.ts';
 import { checkEdit, checkMessage } from '../chat/check-message.ts';
@@ -150,10 +150,13 @@ export class MessagePolicy {
     requests: readonly SendMessage[],
   ): Promise<Verdict>[] {
     const clientIds = requests.map(({ clientId }) => clientId).filter((id) => id !== undefined);
-    const facts = this.#deps.store.read(() => senderFacts({ conversationId, senderId: caller.userId }, clientIds));
+    const read = (): Promise<SenderFacts> =>
+      this.#deps.store.read(() => senderFacts({ conversationId, senderId: caller.userId }, clientIds));
+    // Not read if the hook is being asked about all of them: nobody would handle that it fails.
+    let facts: Promise<SenderFacts> | undefined;
     const verdictOf = async (request: SendMessage): Promise<Verdict> => {
       try {
-        const { isMember, own } = await facts;
+        const { isMember, own } = await (facts ??= read());
         if (request.clientId !== undefined && own.has(request.clientId)) return { accepted: request };
         if (!isMember) throw notFound();
         return { accepted: await this.#review(hook, caller, request) };

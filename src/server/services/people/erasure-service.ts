@@ -11,8 +11,8 @@ import {
   removeReactions,
   ROW_ERASERS,
   scanMessages,
+  scanReactionEnvelopes,
   scanReactions,
-  type RowEraser,
 } from '../../store/queries/user-data/erased-rows.ts';
 import type { ScanKey, ScanStep } from '../../store/queries/user-data/scan.ts';
 import { conversationIdsOf } from '../../store/queries/users.ts';
@@ -21,6 +21,7 @@ import type { DepartureService } from '../chat/departure-service.ts';
 import type { MessageService } from '../chat/message-service.ts';
 import type { Caller } from '../ports.ts';
 import type { ServiceDeps } from '../service-deps.ts';
+import { eraseRows } from './erase-rows.ts';
 import { nextTurn } from './export-service.ts';
 
 /** What was erased. */
@@ -72,9 +73,10 @@ export class ErasureService {
     for (const conversationId of conversationIds) await departures.leave(conversationId, userId);
     const messages = await this.#eachWindow(scanMessages, userId, (rows) => this.#deleteMessages(userId, rows));
     const reactions = await this.#eachWindow(scanReactions, userId, (rows) => this.#removeReactions(userId, rows));
+    await this.#eachWindow(scanReactionEnvelopes, userId, (rows) => this.#removeReactions(userId, rows));
     // What is in memory would be stored again.
     forget(userId);
-    for (const eraser of [FILE_RELEASER, ...ROW_ERASERS]) await this.#eraseRows(eraser, userId);
+    for (const eraser of [FILE_RELEASER, ...ROW_ERASERS]) await eraseRows(store, eraser, userId);
     return { messages, reactions, conversations: conversationIds.length };
   }
 
@@ -131,14 +133,6 @@ export class ErasureService {
         const data = { messageId, reactions, conversationId, seq, rev };
         broadcaster.toConversation(conversationId, { event: 'message:reaction-update', data });
       });
-    }
-  }
-
-  async #eraseRows({ start, erase }: RowEraser, userId: string): Promise<void> {
-    let after: ScanKey | undefined = start;
-    while (after !== undefined) {
-      const from: ScanKey = after;
-      after = await this.#deps.store.write(() => erase(userId, from));
     }
   }
 }

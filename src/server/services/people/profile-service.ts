@@ -21,6 +21,7 @@ import {
   changeProfiles,
   findProfiles,
   profilesOf,
+  usersOf,
   type ProfileChange,
   type ProfileFields,
   type ProfileSource,
@@ -45,6 +46,8 @@ const PAUSE_MS = 10_000;
 const MAX_REMEMBERED = 50_000;
 /** Users in one call of the hook. */
 const MAX_ASKED = 500;
+/** Profiles that are read or stored in one turn of the event loop. Each can have 4 KiB of metadata, which is validated. */
+const PROFILES_PER_TURN = 25;
 /** Users about whom one request asks the hook. */
 const MAX_RESOLVED = 5_000;
 /** Entries of an answer that are looked at, for each user asked about. */
@@ -251,7 +254,12 @@ export class ProfileService {
     try {
       const call = { name: 'resolveUsers', timeoutMs: HOOK_TIMEOUT_MS, clock, logger } as const;
       const answer: unknown = await askHook(call, () => resolveUsers(userIds));
-      const changed = await this.#store('hook', this.#parseAnswer(userIds, answer));
+      const profiles = [...this.#parseAnswer(userIds, answer)];
+      let changed = false;
+      for (let at = 0; at < profiles.length; at += PROFILES_PER_TURN) {
+        if (at > 0) await nextTurn();
+        changed = (await this.#store('hook', new Map(profiles.slice(at, at + PROFILES_PER_TURN)))) || changed;
+      }
       for (const id of userIds) this.#askedAt.set(id, clock.now());
       this.#failing = false;
       return changed;
@@ -281,8 +289,13 @@ export class ProfileService {
   async #users(userIds: readonly string[]): Promise<User[]> {
     if (userIds.length === 0) return [];
     await this.resolve(userIds);
-    const profiles = await this.#deps.store.read(() => profilesOf(userIds));
-    return [...profiles.values()].map(({ user }) => user);
+    const users: User[] = [];
+    for (let at = 0; at < userIds.length; at += PROFILES_PER_TURN) {
+      if (at > 0) await nextTurn();
+      const ids = userIds.slice(at, at + PROFILES_PER_TURN);
+      users.push(...(await this.#deps.store.read(() => usersOf(ids))));
+    }
+    return users;
   }
 
   /** Returns whether a profile is shown differently now. */

@@ -107,6 +107,11 @@ export function* membershipOf(conversationId: string, userId: string): Work<Memb
   return { ...row, type: row.type === 'direct' ? 'direct' : 'group', role: toRole(row.role), frozen: row.frozen === 1 };
 }
 
+/** Returns whether a user is a member of a conversation. */
+export function* isMember(conversationId: string, userId: string): Work<boolean> {
+  return (yield* membershipOf(conversationId, userId)) !== undefined;
+}
+
 /** Returns the members in the order in which they joined. */
 export function* memberIds(conversationId: string): Work<string[]> {
   return (yield* all(selectMemberIds({ conversationId }))).map((row) => row.user_id);

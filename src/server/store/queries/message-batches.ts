@@ -22,13 +22,17 @@ interface FactsRow extends Partial<StoredMessage> {
   blocked: number | null;
 }
 
-/** The first row has the facts about the sender, the others are the sender's messages. */
+/**
+ * The first row has the facts about the sender, the others are the sender's messages. A tombstone has the type `system`: it counts
+ * as the message that it replaces, so that the slow mode can't be passed by deleting messages.
+ */
 const factsOf = (p: Params<Sender>, clientIds: RawBuilder<unknown>) => sql<FactsRow>`
     select p.role, c.frozen, c.slow_mode_seconds,
       (select sender_seq from messages
         where conversation_id = ${p.conversationId} and sender_id = ${p.senderId} order by seq desc limit 1) as sender_seq,
       case when c.slow_mode_seconds > 0 then (select created_at from messages
-        where conversation_id = ${p.conversationId} and sender_id = ${p.senderId} and type not in ('call', 'system')
+        where conversation_id = ${p.conversationId} and sender_id = ${p.senderId}
+          and (deleted_at is not null or type not in ('call', 'system'))
         order by seq desc limit 1) end as last_sent_at,
       case when c.type = 'direct' then (select 1 from conversation_participants as o
         cross join comm_blocks as b on b.blocker_id = o.user_id and b.blocked_id = ${p.senderId}

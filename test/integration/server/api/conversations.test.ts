@@ -77,6 +77,9 @@ test('a deleted conversation is gone for members with and without a connection, 
   await base.ask('conversation:join', { conversationId });
   for (let n = 0; n < 150; n += 1) await messages.send({ conversationId, senderId: 'ann', content: `number ${n}` });
   await messages.send({ conversationId: kept.id, senderId: 'ann', content: 'this one stays' });
+  const root = await messages.send({ conversationId, senderId: 'ann', content: 'for bob', mentions: ['member-1'] });
+  await messages.send({ conversationId, senderId: 'member-2', content: 'a reply', threadId: root.id });
+  await conversations.removeMembers({ conversationId, userIds: ['member-1', 'member-2'] });
   const { inboxRev } = await ann.ask('sync', { cursors: {}, inboxRev: 0 });
   await conversations.delete(conversationId);
   for (const client of [ann, base]) {
@@ -89,7 +92,31 @@ test('a deleted conversation is gone for members with and without a connection, 
   expect((await server.rest(`/conversations/${conversationId}`, 'ann')).status).toBe(404);
   expect(db.prepare('select content from messages').all()).toEqual([{ content: 'this one stays' }]);
   expect(db.prepare('select id from conversations').all()).toEqual([{ id: kept.id }]);
+  // What members and former members had of it.
+  for (const table of ['comm_mentions', 'comm_thread_follows', 'comm_threads']) {
+    expect([table, db.prepare(`select * from ${table}`).all()]).toEqual([table, []]);
+  }
   await expect(conversations.delete(conversationId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('what is returned says nothing of what the owner has read', async () => {
+  await using server = await startServer();
+  const { conversations, messages } = server.server.api;
+  const { id: conversationId } = await conversations.create({ type: 'group', participantIds: ['ann', 'bob'] });
+  const root = await messages.send({ conversationId, senderId: 'ann', content: 'a question' });
+  await messages.send({
+    conversationId,
+    senderId: 'bob',
+    content: 'an answer for ann',
+    threadId: root.id,
+    alsoInConversation: true,
+    mentions: ['ann'],
+  });
+  const returned = await conversations.update({ conversationId, name: 'questions' });
+  expect(returned).toMatchObject({ unreadCount: 0, unreadMentions: 0, unreadThreads: 0 });
+  for (const field of ['readSeq', 'firstUnreadId', 'followedThreads', 'flagsRev']) {
+    expect(returned).not.toHaveProperty(field);
+  }
 });
 
 test('a deletion that was interrupted is completed by the next one', async () => {

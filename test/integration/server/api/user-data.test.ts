@@ -2,6 +2,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { CommClient } from '../../../../src/index.ts';
 import type { CommunicationApi, UserRecord } from '../../../../src/server/index.ts';
+import type { Message, ReactToMessage } from '../../../../src/protocol/messages.ts';
+import { envelopeOf } from '../../../helpers/server/envelopes.ts';
 import { startServer } from '../../../helpers/server/comm-server.ts';
 import { startFileServer } from '../../../helpers/server/files.ts';
 
@@ -129,6 +131,34 @@ test('after an erasure the database has no text, key, receipt or file of the use
   expect(db.prepare('select distinct state from comm_files').all()).toEqual([{ state: 'removing' }]);
   expect(ofKind(await exported(api, 'ann'), 'message').every(({ content }) => content === '')).toBe(true);
   expect(await api.eraseUser('ann')).toEqual({ messages: 0, reactions: 0, conversations: 0 });
+});
+
+test('an erasure deletes the envelope of a reaction that the user has removed, and keeps those of others', async () => {
+  await using server = await startServer();
+  const { api } = server.server;
+  const [ann, bob] = [await server.connect('ann'), await server.connect('bob')];
+  const { id: conversationId } = await bob.ask('conversation:create', { type: 'group', participantIds: ['ann'] });
+  const { id: messageId } = await bob.ask('message:send', {
+    conversationId,
+    content: '',
+    type: 'text',
+    encrypted: true,
+    envelope: envelopeOf('bob', conversationId),
+  });
+  const react = (userId: string, on: boolean): ReactToMessage => ({
+    conversationId,
+    messageId,
+    emoji: '👍',
+    on,
+    envelope: envelopeOf(userId, conversationId),
+  });
+  await bob.ask('message:react', react('bob', true));
+  await ann.ask('message:react', react('ann', true));
+  const { reactionEnvelopes } = await ann.ask('message:react', react('ann', false));
+  expect(reactionEnvelopes?.map(({ senderId }) => senderId)).toEqual(['bob', 'ann']);
+  expect(await api.eraseUser('ann')).toMatchObject({ messages: 0, reactions: 0 });
+  const page = (await (await server.rest(`/conversations/${conversationId}/messages`, 'bob')).json()) as Message[];
+  expect(page.map((each) => each.reactionEnvelopes?.map(({ senderId }) => senderId))).toEqual([['bob']]);
 });
 
 test('the clients of others show a tombstone, and the erased one is disconnected', async () => {

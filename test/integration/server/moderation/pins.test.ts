@@ -159,4 +159,17 @@ describe('pinned messages', () => {
       expect(real.status).toBe(404);
     }
   });
+
+  test('cost the more, the more members are told; what changes nothing costs nothing', async () => {
+    // 40 members cost 2 units.
+    const chat = await startChat({ limits: { requests: { burst: 5, perSecond: 0.001 } } });
+    const others = Array.from({ length: 39 }, (_, at) => `user-${at}`);
+    const { id: conversationId } = await chat.group('ada', ...others);
+    const { id: messageId } = await chat.say('ada', conversationId, 'x');
+    const pin = (pinned: boolean) => chat.messages.pin(caller('user-1'), { conversationId, messageId, pinned });
+    for (const pinned of [true, true, true, false, false]) await pin(pinned);
+    await expect(pin(true)).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    expect((await pin(false)).pinned).toBeUndefined();
+    chat.sqlite.close();
+  });
 });

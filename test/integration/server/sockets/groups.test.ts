@@ -1,3 +1,4 @@
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import type { RequestName } from '../../../../src/protocol/events.ts';
 import { manualClock } from '../../../helpers/manual-clock.ts';
@@ -137,6 +138,49 @@ test('slow mode refuses with the time to wait, alone and in a batch', async () =
   expect(await batch('one', 'two')).toMatchObject([{ clientId: 'one' }, slowed(10_000)]);
   clock.advance(10_000);
   expect(await batch('two', 'three')).toMatchObject([{ clientId: 'two' }, slowed(30_000)]);
+});
+
+test('slow mode counts a message that its sender has deleted', async () => {
+  const clock = manualClock();
+  await using server = await startServer({ clock });
+  const ada = await server.connect('ada');
+  const bob = await server.connect('bob');
+  const { id: conversationId } = await ada.ask('conversation:create', { type: 'group', participantIds: ['bob'] });
+  await ada.ask('conversation:update', { conversationId, slowModeSeconds: 30 });
+  const { id: messageId } = await bob.ask('message:send', { conversationId, content: 'one', type: 'text' });
+  await bob.ask('message:delete', { conversationId, messageId });
+  expect(await bob.refused('message:send', { conversationId, content: 'two', type: 'text' })).toMatchObject({
+    code: 'RATE_LIMITED',
+    retryAfterMs: 30_000,
+  });
+});
+
+test('of a group that the caller may not know, no request asks for the profiles of the members', async () => {
+  const asked: string[] = [];
+  const db = new DatabaseSync(':memory:');
+  const resolveUsers = (userIds: readonly string[]): [] => {
+    asked.push(...userIds);
+    return [];
+  };
+  await using server = await startServer({ db, hooks: { resolveUsers } });
+  const { id, people } = await startGroup(server);
+  // A member about whom the hook has not been asked.
+  db.prepare("insert into conversation_participants (conversation_id, user_id) values (?, 'unasked')").run(id);
+  for (const who of ['removed', 'banned', 'stranger'] as const) {
+    for (const [name, payload] of [
+      ['conversation:enter', {}],
+      ['conversation:update', { description: 'New' }],
+      ['conversation:ban', { userId: 'somebody', banned: true }],
+      ['conversation:add-participants', { userIds: [who] }],
+      ['conversation:remove-participant', { userId: 'member' }],
+      ['conversation:set-role', { userId: 'member', role: 'admin' }],
+    ] as const) {
+      expect(await people[who].refused(name, { ...payload, conversationId: id })).toMatchObject({ code: 'NOT_FOUND' });
+    }
+  }
+  expect(asked).not.toContain('unasked');
+  await people.owner.ask('conversation:update', { conversationId: id, description: 'New' });
+  expect(asked).toContain('unasked');
 });
 
 test('the inbox is filtered over REST', async () => {

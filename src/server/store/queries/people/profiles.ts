@@ -48,6 +48,12 @@ const selectProfiles = statement((p: Params<{ userIds: string }>) =>
     .select(['user_id', 'display_name', 'avatar_url', 'metadata', 'updated_at', 'sources'])
     .where('user_id', 'in', listed(p.userIds)),
 );
+const selectUsers = statement((p: Params<{ userIds: string }>) =>
+  query
+    .selectFrom('comm_profiles')
+    .select(['user_id', 'display_name', 'avatar_url', 'metadata', 'updated_at'])
+    .where('user_id', 'in', listed(p.userIds)),
+);
 const upsertProfiles = statement(
   (p: Params<{ rows: string }>) => sql<never>`
     insert into comm_profiles (user_id, display_name, avatar_url, metadata, updated_at, sources)
@@ -86,25 +92,20 @@ export interface StoredProfile {
   readonly sources: ProfileFieldsBySource;
 }
 
+/** Returns users as others see them, in the order of the ids. Users without a profile are shown by their ids. */
+export function* usersOf(userIds: readonly string[]): Work<User[]> {
+  const rows = yield* all(selectUsers({ userIds: JSON.stringify(userIds) }));
+  const known = new Map(rows.map((row) => [row.user_id, toUser(row)]));
+  return userIds.map((id) => known.get(id) ?? unknownUser(id));
+}
+
 /** Returns the profiles of users. Users without one are shown by their ids. */
 export function* profilesOf(userIds: readonly string[]): Work<ReadonlyMap<string, StoredProfile>> {
   const rows = yield* all(selectProfiles({ userIds: JSON.stringify(userIds) }));
   const known = new Map(
-    rows.map((row) => {
-      const metadata = row.metadata === null ? undefined : parsed(userMetadataSchema, row.metadata);
-      const user: User = {
-        id: row.user_id,
-        displayName: row.display_name ?? row.user_id,
-        ...(row.avatar_url !== null && { avatarUrl: row.avatar_url }),
-        ...(metadata !== undefined && { metadata }),
-        updatedAt: row.updated_at,
-      };
-      return [row.user_id, { user, sources: parsed(sourcesSchema, row.sources) ?? {} }] as const;
-    }),
+    rows.map((row) => [row.user_id, { user: toUser(row), sources: parsed(sourcesSchema, row.sources) ?? {} }] as const),
   );
-  return new Map(
-    userIds.map((id) => [id, known.get(id) ?? { user: { id, displayName: id, updatedAt: NEVER }, sources: {} }]),
-  );
+  return new Map(userIds.map((id) => [id, known.get(id) ?? { user: unknownUser(id), sources: {} }]));
 }
 
 /**
@@ -151,6 +152,29 @@ export function* findProfiles(text: string, limit: number): Work<string[]> {
   if (word === undefined) return [];
   const rows = yield* all(selectMatches({ word, others: JSON.stringify(others), candidates: MAX_CANDIDATES, limit }));
   return rows.map((row) => row.user_id);
+}
+
+interface UserRow {
+  readonly user_id: string;
+  readonly display_name: string | null;
+  readonly avatar_url: string | null;
+  readonly metadata: string | null;
+  readonly updated_at: string;
+}
+
+function toUser(row: UserRow): User {
+  const metadata = row.metadata === null ? undefined : parsed(userMetadataSchema, row.metadata);
+  return {
+    id: row.user_id,
+    displayName: row.display_name ?? row.user_id,
+    ...(row.avatar_url !== null && { avatarUrl: row.avatar_url }),
+    ...(metadata !== undefined && { metadata }),
+    updatedAt: row.updated_at,
+  };
+}
+
+function unknownUser(id: string): User {
+  return { id, displayName: id, updatedAt: NEVER };
 }
 
 /** Splits a text into words without case and accents. */

@@ -56,6 +56,20 @@ export const scanReactions = scanner({
   columns: 'distinct message_id',
 });
 
+/**
+ * Messages with an encrypted reaction of a user, in one window of all messages. The envelope in which a user has removed a reaction
+ * stays after the reaction.
+ */
+export const scanReactionEnvelopes = scanner({
+  table: 'messages',
+  key: 'messages.id',
+  start: 0,
+  where: `reaction_envelopes is not null and exists (
+    select 1 from json_each(iif(json_valid(reaction_envelopes), reaction_envelopes, '[]')) where value ->> 'senderId' = ?
+  )`,
+  columns: 'messages.id as message_id',
+});
+
 const selectMessage = statement(
   (p: Params<{ id: number }>) => sql<MessageRow>`
     select ${sql.raw(MESSAGE_COLUMNS.join(', '))} from messages where messages.id = ${p.id}`,
@@ -110,6 +124,14 @@ const deleteSomeMessages = statement(
       select id from messages where conversation_id = ${p.id} order by seq limit ${p.limit}
     ) returning id`,
 );
+const ofConversation = (table: string): RowEraser =>
+  rows({ table, key: 'user_id', start: '', where: 'conversation_id = ?' });
+/** As {@link ROW_ERASERS}, for what members and former members of a conversation have of it, by the id of the conversation. */
+export const CONVERSATION_ERASERS: readonly RowEraser[] = [
+  ofConversation('comm_mentions'),
+  ofConversation('comm_thread_follows'),
+];
+
 const deleteEmpty = statement(
   (p: Params<{ id: string }>) => sql<never>`
     delete from conversations where id = ${p.id}
