@@ -141,7 +141,8 @@ export class SocketBroadcaster implements Broadcaster {
   }
 
   toUsers(userIds: readonly string[], push: Push): void {
-    this.#emitToUsers(userIds, userIds.map(userRoom), push);
+    // Without a room, Socket.IO would emit to every socket.
+    if (userIds.length > 0) this.#emitToUsers(userIds, userIds.map(userRoom), push);
   }
 
   toProfileSockets(userId: string, push: Push): void {

@@ -45,6 +45,15 @@ test('a list of blocked users is kept, and only the devices of its user are told
   expect(await alice.refused('user:block', { userId: 'alice', blocked: true })).toMatchObject({ code: 'INVALID' });
 });
 
+test('a group whose new members all hide their presence is pushed to nobody else', async () => {
+  const { server, carol } = await start();
+  const dora = await server.connect('dora');
+  const { id } = await carol.ask('conversation:create', { type: 'group', participantIds: ['bob'] });
+  await carol.ask('conversation:add-participants', { conversationId: id, userIds: ['alice'] });
+  await dora.ask('user:blocked', {});
+  expect(dora.events).not.toContain('conversation:new');
+});
+
 test('a user blocks at most 1,000 others', async () => {
   const { alice } = await start({}, false);
   for (let at = 0; at < 1_000; at += 1) await alice.ask('user:block', { userId: `user-${at}`, blocked: true });

@@ -23,9 +23,9 @@ import { applyPresence, pushConversation, toConversationUpdate, visibleTo } from
 import { requireConversation, type ConversationService } from './conversation-service.ts';
 import { requireGroupSize } from './group-size.ts';
 import {
+  additionTo,
   addToGroup,
   hiddenIn,
-  participantsAmong,
   pushAddition,
   pushRemoval,
   removeFromGroup,
@@ -110,9 +110,7 @@ export class GroupService {
         yield* addToGroup(conversationId, [userId], isoNow(clock));
         added.push(userId);
       }
-      const conversation = yield* requireConversation(userId, conversationId);
-      const changed = yield* participantsAmong(conversationId, added);
-      return { conversation, added, changed, hidden: yield* hiddenIn(conversation, changed) };
+      return yield* additionTo(yield* requireConversation(userId, conversationId), added);
     };
     const push = (addition: Addition): void => pushAddition(broadcaster, addition, statuses);
     const { conversation, hidden } = await store.write(work, push);

@@ -1,4 +1,5 @@
 import type { Conversation, Participant } from '../../../protocol/conversations.ts';
+import type { FollowedThread } from '../../../protocol/threads.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
 import { loadConversation } from '../../store/queries/conversations.ts';
 import { takeRev } from '../../store/queries/counters.ts';
@@ -10,6 +11,7 @@ import {
   membersAmong,
   removeMember,
 } from '../../store/queries/members.ts';
+import { returningFollowers } from '../../store/queries/threads/returning-followers.ts';
 import { hiddenPresence, type HiddenPresence } from '../../store/queries/people/blocks.ts';
 import { toParticipant } from '../../store/queries/rows.ts';
 import type { Work } from '../../store/engine/work.ts';
@@ -34,6 +36,8 @@ export interface Addition {
   /** The participants that are pushed to the others. */
   readonly changed: readonly Participant[];
   readonly hidden: HiddenPresence;
+  /** The threads that added users follow since an earlier membership. */
+  readonly followed: ReadonlyMap<string, FollowedThread[]>;
 }
 
 /** A member who was removed from a group. */
@@ -75,6 +79,14 @@ export function* participantsAmong(conversationId: string, userIds: readonly str
   return (yield* membersAmong(conversationId, userIds.slice(0, LIMITS.listedParticipants))).map(toParticipant);
 }
 
+/** Returns the addition of users to a group, as the caller sees it. */
+export function* additionTo(conversation: Conversation, added: readonly string[]): Work<Addition> {
+  const { id } = conversation;
+  const changed = yield* participantsAmong(id, added);
+  const followed: Addition['followed'] = added.length === 0 ? new Map() : yield* returningFollowers(id, added);
+  return { conversation, added, changed, followed, hidden: yield* hiddenIn(conversation, changed) };
+}
+
 /** Returns from whom the presence in the push of a change is hidden. */
 export function* hiddenIn(conversation: Conversation, changed: readonly Participant[]): Work<HiddenPresence> {
   const shown = new Set([...listedIds([conversation]), ...changed.map(({ userId }) => userId)]);
@@ -84,17 +96,22 @@ export function* hiddenIn(conversation: Conversation, changed: readonly Particip
 /** Pushes the group to the added users, and the change to the others. */
 export function pushAddition(
   broadcaster: Broadcaster,
-  { conversation, added, changed, hidden }: Addition,
+  { conversation, added, changed, hidden, followed }: Addition,
   statuses: PresenceOf,
 ): void {
   if (added.length === 0) return;
   const full = applyPresence(conversation, statuses);
   // The caller's view without the caller's own fields.
   const { followedThreads: _followed, firstUnreadId: _first, readSeq: _readSeq, ...shared } = full;
-  const none = { unreadCount: 0, unreadMentions: 0, unreadThreads: 0 };
+  // The history counts as read.
+  const none = { unreadCount: 0, unreadMentions: 0, unreadThreads: 0, ...(full.head && { readSeq: full.head.seq }) };
   const data: Conversation = { ...shared, ...none, pinned: false, muted: false, archived: false, flagsRev: 0 };
   for (const each of added) broadcaster.joinUser(each, full.id);
-  pushNewConversation(broadcaster, added, data, hidden);
+  const others = followed.size === 0 ? added : added.filter((id) => !followed.has(id));
+  pushNewConversation(broadcaster, others, data, hidden);
+  for (const [id, followedThreads] of followed) {
+    pushNewConversation(broadcaster, [id], { ...data, followedThreads }, hidden);
+  }
   const update = toConversationUpdate(full, { changed: changed.map((each) => present(each, statuses)), left: [] });
   pushConversation(broadcaster, update, hidden);
 }

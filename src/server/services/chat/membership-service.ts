@@ -26,6 +26,7 @@ import type { Caller } from '../ports.ts';
 import { conflict, forbidden, notFound } from '../errors.ts';
 import { requireGroupSize } from './group-size.ts';
 import {
+  additionTo,
   addToGroup,
   hiddenIn,
   participantsAmong,
@@ -76,9 +77,7 @@ export class MembershipService {
       if (banned !== undefined) throw conflict('userIds must not contain a banned user; lift the ban first');
       budgets.chargeRequest(caller, pushWork(existing.size));
       if (added.length > 0) yield* addToGroup(conversationId, added, isoNow(clock));
-      const changed = yield* participantsAmong(conversationId, added);
-      const conversation = yield* requireConversation(userId, conversationId);
-      return { conversation, added, changed, hidden: yield* hiddenIn(conversation, changed) };
+      return yield* additionTo(yield* requireConversation(userId, conversationId), added);
     };
     const push = (addition: Addition): void => pushAddition(broadcaster, addition, statuses);
     const { conversation, hidden } = await store.write(work, push, { rows: () => userIds.length });

@@ -60,7 +60,7 @@ const mentions = sql<number>`min(${sql.lit(MAX_MENTIONS)},
 )`;
 
 /** JSON of the followed threads. The reply that makes a thread unread is searched only if the thread has any after the position. */
-const followed = sql<string>`(
+export const followed = sql<string>`(
   select json_group_array(json_object('id', wire_id, 'unread', json(iif(last_seq > read_seq and exists (
     select 1 from messages as m
     where m.thread_id = wire_id and m.seq > read_seq and m.deleted_at is null and m.sender_id <> p.user_id
