@@ -29,7 +29,7 @@ export function inboxSource({ conversations: { inbox } }: CommClient): Observabl
   return derive(inbox, (snapshot) => Object.freeze({ ...snapshot, loadMore }));
 }
 
-/** The thread of a message. @param id, messageId - `undefined`: no thread is selected */
+/** The thread of a message; without one of both ids no thread is selected. */
 export function threadSource(
   client: CommClient,
   id: string | undefined,

@@ -131,7 +131,8 @@ export class ThreadController<S = ConversationState> extends ObservableControlle
   #messageId: string | undefined;
 
   /**
-   * @param id, messageId - `undefined` while no thread is selected
+   * @param id - id of the conversation; `undefined` while no thread is selected
+   * @param messageId - id of the root; `undefined` while no thread is selected
    * @param selector - selects a part; the element updates only if that part changes
    */
   constructor(

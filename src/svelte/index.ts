@@ -72,7 +72,8 @@ export function useConversation<S = ConversationState>(
  * The thread of a message and what can be done with it: `messages` are the replies, `root` is the message. It is open while the
  * store has subscribers.
  *
- * @param id, messageId - `undefined` while no thread is selected
+ * @param id - id of the conversation; `undefined` while no thread is selected
+ * @param messageId - id of the root; `undefined` while no thread is selected
  * @param selector - selects a part. Subscribers are called only if it changes.
  */
 export function useThread<S = ConversationState>(
