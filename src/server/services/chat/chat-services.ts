@@ -10,7 +10,7 @@ import { MessageService } from './message-service.ts';
 import { ReceiptService } from './receipt-service.ts';
 import { SendService } from './send-service.ts';
 import { SyncService } from './sync-service.ts';
-import { ThreadService } from './thread-service.ts';
+import { ThreadService } from './threads/thread-service.ts';
 
 /** Services of durable chat state. */
 export interface ChatServices {

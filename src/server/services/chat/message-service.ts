@@ -23,14 +23,14 @@ import {
 import { pinnedCount, setPin } from '../../store/queries/moderation/pins.ts';
 import { type MessageRow, parseReactionEnvelopes } from '../../store/queries/rows.ts';
 import { mapMessage } from '../../store/queries/message-mapper.ts';
-import { changeMentions, isSameList, replyDeleted } from './thread-changes.ts';
+import { changeMentions, isSameList, replyDeleted } from './threads/thread-changes.ts';
 import { mentionsOf } from '../../store/queries/threads/mentions.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { pushWork } from '../limits/request-work.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import { isServerWritten, messageFor, messageIn, type MessageAction } from './message-access.ts';
 import { checkRecipient, checkSender } from '../e2ee/check-envelope.ts';
-import { requireMentioned } from './check-mentions.ts';
+import { requireMentioned } from './threads/check-mentions.ts';
 import { checkEdit } from './check-message.ts';
 import { writeMetadata } from './metadata.ts';
 import { requireUnfrozenFor } from './posting-rules.ts';

@@ -24,7 +24,7 @@ import type { Caller } from '../ports.ts';
 import { notFound } from '../errors.ts';
 import { JoinedWrites, type Outcome } from './joined-writes.ts';
 import { pushStatuses } from './push-statuses.ts';
-import { toUnreadUpdate } from './thread-service.ts';
+import { toUnreadUpdate } from './threads/thread-service.ts';
 
 /** Time in ms in which the receipts of a conversation are collected, after the first one. */
 const COLLECT_MS = 250;

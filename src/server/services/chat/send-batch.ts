@@ -21,7 +21,7 @@ import type { Work } from '../../store/engine/work.ts';
 import { checkRecipient } from '../e2ee/check-envelope.ts';
 import { writeMetadata } from './metadata.ts';
 import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
-import { requireMentioned } from './check-mentions.ts';
+import { requireMentioned } from './threads/check-mentions.ts';
 import { requireSlowMode, requireUnfrozen } from './posting-rules.ts';
 
 /** What became of one message. `isNew` is false if it was stored before. */

@@ -1,17 +1,17 @@
-import type { ConversationUpdate, Head } from '../../../protocol/conversations.ts';
-import type { ReadMarker } from '../../../protocol/receipts.ts';
-import type { MarkUnread, ReadThread } from '../../../protocol/threads.ts';
-import { takeInboxRev } from '../../store/queries/counters.ts';
-import { markersOf, setOwnPositions, unreadStatesOf } from '../../store/queries/receipts.ts';
-import { findMessage } from '../../store/queries/messages.ts';
-import { wireId } from '../../store/queries/rows.ts';
-import { readThread } from '../../store/queries/threads/threads.ts';
-import { touchReadMarker } from '../../store/queries/threads/read-revisions.ts';
-import type { Work } from '../../store/engine/work.ts';
-import type { ServiceDeps } from '../service-deps.ts';
-import type { Caller } from '../ports.ts';
-import { invalid, notFound } from '../errors.ts';
-import { messageFor } from './message-access.ts';
+import type { ConversationUpdate, Head } from '../../../../protocol/conversations.ts';
+import type { ReadMarker } from '../../../../protocol/receipts.ts';
+import type { MarkUnread, ReadThread } from '../../../../protocol/threads.ts';
+import { takeInboxRev } from '../../../store/queries/counters.ts';
+import { markersOf, setOwnPositions, unreadStatesOf } from '../../../store/queries/receipts.ts';
+import { findMessage } from '../../../store/queries/messages.ts';
+import { wireId } from '../../../store/queries/rows.ts';
+import { readThread } from '../../../store/queries/threads/threads.ts';
+import { touchReadMarker } from '../../../store/queries/threads/read-revisions.ts';
+import type { Work } from '../../../store/engine/work.ts';
+import type { ServiceDeps } from '../../service-deps.ts';
+import type { Caller } from '../../ports.ts';
+import { invalid, notFound } from '../../errors.ts';
+import { messageFor } from '../message-access.ts';
 
 /** The caller's new state. `changed` is false if the caller's devices know it; then nothing is pushed. */
 interface Outcome {

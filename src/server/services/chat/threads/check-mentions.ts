@@ -1,6 +1,6 @@
-import { participantsAmong } from '../../store/queries/threads/mentions.ts';
-import type { Work } from '../../store/engine/work.ts';
-import { invalid } from '../errors.ts';
+import { participantsAmong } from '../../../store/queries/threads/mentions.ts';
+import type { Work } from '../../../store/engine/work.ts';
+import { invalid } from '../../errors.ts';
 
 /**
  * Requires that users are participants.

@@ -1,11 +1,11 @@
-import type { Message } from '../../../protocol/messages.ts';
-import { takeRev } from '../../store/queries/counters.ts';
-import { mapMessage } from '../../store/queries/message-mapper.ts';
-import { findMessage } from '../../store/queries/messages.ts';
-import type { MessageRow } from '../../store/queries/rows.ts';
-import { replaceMentions } from '../../store/queries/threads/mentions.ts';
-import { follow, removeReply, storeThread, threadOf } from '../../store/queries/threads/threads.ts';
-import type { Work } from '../../store/engine/work.ts';
+import type { Message } from '../../../../protocol/messages.ts';
+import { takeRev } from '../../../store/queries/counters.ts';
+import { mapMessage } from '../../../store/queries/message-mapper.ts';
+import { findMessage } from '../../../store/queries/messages.ts';
+import type { MessageRow } from '../../../store/queries/rows.ts';
+import { replaceMentions } from '../../../store/queries/threads/mentions.ts';
+import { follow, removeReply, storeThread, threadOf } from '../../../store/queries/threads/threads.ts';
+import type { Work } from '../../../store/engine/work.ts';
 
 /** Replaces the mentions of a message. The users follow its thread, if it has one. @returns the changed row */
 export function* changeMentions(row: MessageRow, userIds: readonly string[]): Work<MessageRow> {
