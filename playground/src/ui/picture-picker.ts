@@ -20,7 +20,7 @@ export function picturePicker(current: string | undefined): { element: HTMLEleme
     );
   const element = h(
     'fieldset',
-    { class: 'pictures' },
+    { class: 'picture-picker' },
     h('legend', {}, 'Picture'),
     option('', 'No picture', h('span', { class: 'avatar', 'aria-hidden': 'true' }, '–')),
     ...PICTURES.map(([url, label]) => option(url, label, h('img', { class: 'avatar', src: url, alt: '' }))),
