@@ -66,6 +66,37 @@ test('a recipient with a full mailbox does not delay other recipients', async ()
   expect(await keystore.records.listNames('post/')).toHaveLength(1);
 });
 
+test('many envelopes that are rejected at once wait as long as one', async () => {
+  for (let at = 0; at < 20; at += 1) await enqueue(`member-${at}`);
+  const flushed = sender.flush(keystore);
+  await expect.poll(() => context.open(NAME)).toHaveLength(20);
+  for (const { answer } of context.open(NAME)) {
+    answer.reject(new CommError('RATE_LIMITED', 'too many requests', { retryAfterMs: 10 }));
+  }
+  await flushed;
+  expect(context.clock.pending).toBe(1);
+  context.clock.advance(30_010);
+  await expect.poll(() => context.open(NAME)).toHaveLength(40);
+});
+
+test('a recipient with a full mailbox does not delay the retry for others', async () => {
+  await enqueue('bob');
+  const first = sender.flush(keystore);
+  await limit(1, 600_000);
+  await first;
+  await enqueue('carol');
+  const second = sender.flush(keystore);
+  await expect.poll(() => context.open(NAME)).toHaveLength(3);
+  for (const { answer, payload } of context.open(NAME).slice(1)) {
+    const retryAfterMs = (payload as { recipientId: string }).recipientId === 'bob' ? 600_000 : 10;
+    answer.reject(new CommError('RATE_LIMITED', 'limited', { retryAfterMs }));
+  }
+  await second;
+  expect(context.clock.pending).toBe(1);
+  context.clock.advance(30_010);
+  await expect.poll(() => context.open(NAME)).toHaveLength(5);
+});
+
 test('stop() cancels the retry', async () => {
   await enqueue('bob');
   const flushed = sender.flush(keystore);
