@@ -58,7 +58,7 @@ export class MailboxSender {
       }
       const sending = Array.from(byRecipient.values(), (entries) => this.#send(keystore, entries));
       const results = await Promise.allSettled(sending);
-      const limits = results.flatMap((each) => (each.status === 'fulfilled' && each.value) || []);
+      const limits = results.flatMap((each) => (each.status === 'fulfilled' ? (each.value ?? []) : []));
       if (limits.length > 0) this.#retryLater(keystore, limits);
       const failure = results.find((each) => each.status === 'rejected');
       if (failure !== undefined) throw failure.reason;
