@@ -142,7 +142,7 @@ export interface Reload {
   readonly conversationId: string;
   readonly placeOf: PlaceOf;
   /** The messages as they were before. */
-  readonly stretch: Segment;
+  readonly stretch: Segment & { readonly isRestored?: boolean | undefined };
 }
 
 /** Loads the newest page, and with it the stretch that was shown if no gap has opened between the two. */
@@ -164,7 +164,10 @@ export async function reloadStretch(of: Reload, readsForwards: boolean): Promise
   return loadBackTo(of, page);
 }
 
-/** Loads older pages until the whole stretch is loaded again, and drops messages before its start. */
+/**
+ * Loads older pages until the whole stretch is loaded again, and drops messages before its start. Those before a stretch of an
+ * earlier session stay: it may be one message only, and a view begins with a full page.
+ */
 async function loadBackTo(of: Reload, page: HistoryPage): Promise<HistoryPage> {
   const { history, conversationId, stretch } = of;
   const [first] = page.messages;
@@ -174,6 +177,7 @@ async function loadBackTo(of: Reload, page: HistoryPage): Promise<HistoryPage> {
     const messages = [...older.messages, ...page.messages];
     if (older.messages.length > 0) return loadBackTo(of, { ...page, messages, hasOlder: older.hasOlder });
   }
+  if (stretch.isRestored === true) return page;
   const [start] = stretch.messages;
   const messages = page.messages.filter((read) => start === undefined || !isAfter(start, read));
   return { ...page, messages, hasOlder: page.hasOlder || messages.length < page.messages.length };

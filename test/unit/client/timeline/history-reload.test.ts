@@ -57,6 +57,17 @@ test('the end is loaded as one page if a gap has opened', async () => {
   expect(asked).toHaveLength(1);
 });
 
+test('the end of an earlier session, of which one message is known, is loaded as a full page', async () => {
+  const page = await reloadEnd({
+    history: historyOf(upTo(27)),
+    placeOf: placeInConversation,
+    conversationId: 'conversation',
+    stretch: { messages: messages(2, 2), hasOlder: true, isRestored: true },
+  });
+  expect(ids(page.messages)).toEqual(ids(messages(1, 27)));
+  expect(page.hasOlder).toBe(false);
+});
+
 test('messages before the start of a short stretch are dropped and reported by hasOlder', async () => {
   const stretch = { messages: messages(100, 101), hasOlder: true };
   for (const readsForwards of [true, false]) {
