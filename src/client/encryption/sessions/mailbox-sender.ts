@@ -86,8 +86,8 @@ export class MailboxSender {
   }
 
   /**
-   * Schedules a retry unless one is scheduled for an earlier time. The wait grows with the retries and not with the rejections: of a thousand
-   * envelopes of a group, dozens can be rejected at once.
+   * Schedules a retry unless one is scheduled for an earlier time. The wait grows with the retries and not with the rejections:
+   * of a thousand envelopes of a group, dozens can be rejected at once.
    */
   #retryLater(keystore: Keystore, limits: readonly CommError[]): void {
     const { clock, random } = this.#context;
