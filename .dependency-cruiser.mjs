@@ -33,6 +33,9 @@ const FLOWS = ['connection', 'sync', 'outbox', 'timeline'];
 /** The sub-clients that may use outbox, timeline and sync. */
 const CHAT_CLIENTS = ['messages', 'conversations', 'files'];
 
+/** Keeps what outbox, timeline and sync hold for the next session. */
+const OFFLINE = 'offline';
+
 /** Each external package, and the only place that may import it. */
 const EXTERNAL = {
   'socket.io-client': 'src/transport/socket-io\\.ts$',
@@ -48,6 +51,8 @@ const EXTERNAL = {
   'socket.io': 'src/server/(sockets/|create-server\\.ts$)',
   jose: 'src/server/auth/',
   kysely: 'src/server/store/',
+  '@valibot/to-json-schema': 'src/server/documents/generate/',
+  typescript: 'src/server/documents/generate/',
   aws4fetch: 'src/server/services/files/s3-client\\.ts$',
   htmlparser2: 'src/server/services/links/parse-preview\\.ts$',
   react: 'src/react/',
@@ -56,6 +61,9 @@ const EXTERNAL = {
   lit: 'src/lit/',
   sqlite: 'src/(lib/node-sqlite|storage/file-storage)\\.ts$',
 };
+
+/** Code that runs in the build only, on development dependencies. */
+const GENERATOR = 'src/server/documents/generate/';
 
 /** Files outside the server that need Node. */
 const NODE_ONLY = '^src/(server|node)/|^src/storage/file-|^src/lib/node-sqlite\\.ts$';
@@ -109,8 +117,8 @@ const clientRules = [
   ),
   forbid(
     'flows-for-chat',
-    `Only ${CHAT_CLIENTS.join(', ')} are built on outbox, timeline and sync.`,
-    { path: '^src/client/[^/]+/', pathNot: `^src/client/(${[...FLOWS, ...CHAT_CLIENTS].join('|')})/` },
+    `Only ${CHAT_CLIENTS.join(', ')} and ${OFFLINE} are built on outbox, timeline and sync.`,
+    { path: '^src/client/[^/]+/', pathNot: `^src/client/(${[...FLOWS, ...CHAT_CLIENTS, OFFLINE].join('|')})/` },
     { path: '^src/client/(sync|outbox|timeline)/' },
   ),
   forbid(
@@ -144,12 +152,12 @@ const serverRules = [
     'services-know-ports',
     'Services hold the rules. They import no sockets, no HTTP and no handlers.',
     { path: '^src/server/services/' },
-    { path: '^src/server/(handlers|sockets|rest|http)/' },
+    { path: '^src/server/(api|handlers|sockets|rest|http)/' },
   ),
   forbid(
     'handlers-call-services',
-    'Handlers and REST routes validate, authorize and call services, which alone use the store.',
-    { path: '^src/server/(handlers|rest)/' },
+    'Handlers, REST routes and the server API validate, authorize and call services, which alone use the store.',
+    { path: '^src/server/(api|handlers|rest)/' },
     { path: '^src/server/(sockets|store)/' },
   ),
   forbid(
@@ -163,6 +171,12 @@ const serverRules = [
     'Shared state between processes is used by services; it knows their ports only.',
     { path: '^src/server/cluster/' },
     { path: '^src/server/', pathNot: '^src/server/(cluster/|services/ports\\.ts$)' },
+  ),
+  forbid(
+    'generator-replaced-by-the-build',
+    'The generator of the documents needs the sources. Only the module that the build replaces imports it.',
+    { path: '^src/', pathNot: `^${GENERATOR}|^src/server/documents/load-documents\\.ts$` },
+    { path: `^${GENERATOR}` },
   ),
   forbid(
     'cli-and-testing-at-the-top',
@@ -218,7 +232,7 @@ const config = {
     forbid(
       'dependencies-of-lumen-comm-server',
       'The server imports packages that packages/server/package.json lists as dependencies.',
-      { path: '^src/server/' },
+      { path: '^src/server/', pathNot: `^${GENERATOR}` },
       { path: 'node_modules/', pathNot: packages(serverDependencies) },
     ),
     forbid(

@@ -1,4 +1,5 @@
 import { defineConfig, type UserConfig } from 'tsdown';
+import { documentsPlugin } from './scripts/documents-plugin.ts';
 
 /** What the builds of both packages have in common. */
 const common: UserConfig = {
@@ -48,6 +49,7 @@ export default defineConfig([
       testing: '../../src/server/testing/index.ts',
       cli: '../../src/server/cli/main.ts',
     },
+    plugins: [documentsPlugin()],
     inputOptions: { checks, preserveEntrySignatures: 'allow-extension' },
   },
 ]);

@@ -83,7 +83,7 @@ const steps: Step[] = [
 ];
 
 /** Steps that `.ci/run` names, because they would take `npm test` over ten minutes. */
-const SLOW: ReadonlySet<string> = new Set(['adversary', 'packaging', 'e2e-playground', 'e2e-calls', 'attacks']);
+const SLOW: ReadonlySet<string> = new Set(['adversary', 'packaging', 'e2e', 'e2e-playground', 'e2e-calls', 'attacks']);
 
 function chosen(names: readonly string[]): Step[] {
   const unknown = names.filter((name) => !steps.some((step) => step.name === name));

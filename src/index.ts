@@ -1,5 +1,12 @@
 export { CommClient } from './client/comm-client.ts';
-export type { BaseServerOptions, CommClientOptions, EncryptionOptions, PresenceOptions } from './client/options.ts';
+export type {
+  BaseServerOptions,
+  CommClientOptions,
+  EncryptionOptions,
+  OfflineOptions,
+  PresenceOptions,
+} from './client/options.ts';
+export type { ForgetOptions } from './client/offline/forget.ts';
 export type { BaseServerFeature } from './transport/base-mode.ts';
 export type { CommEvents, FailedDecryption, FailedMessage } from './client/events.ts';
 export type { EncryptedAttachment, Encryption, ExportOptions } from './client/encryption/encryption.ts';
@@ -7,12 +14,14 @@ export type { MembersChange } from './client/encryption/groups/member-pin.ts';
 export type { IdentityChange, OpenIdentityChange, TrustState } from './client/encryption/nkc1/identity-trust.ts';
 export type { ConnectionSnapshot } from './client/connection/connection-reporter.ts';
 export type { Guarantees } from './client/connection/server-info.ts';
-export type { MessagesClient, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
+export type { ReportOptions } from './client/messages/moderation-requests.ts';
+export type { MarkRead, MessagesClient, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
 export type { PendingMessage } from './client/messages/outgoing-messages.ts';
 export type { UploadProgress } from './client/outbox/pending-files.ts';
 export type { HistoryPage, HistoryQuery } from './client/timeline/history-query.ts';
 export type { UpdateConversation } from './client/conversations/conversation-requests.ts';
 export type { ConversationsClient } from './client/conversations/conversations-client.ts';
+export type { BanOptions, BrowsePublicGroups } from './client/conversations/group-requests.ts';
 export type { ListConversations, ListMembers } from './client/conversations/directory.ts';
 export type { ConversationView } from './client/conversations/conversation-view.ts';
 export type { ConversationSnapshot } from './client/conversations/open-conversation.ts';
@@ -46,6 +55,8 @@ export type {
   VoiceRecorderSnapshot,
   VoiceRecording,
 } from './client/files/files-client.ts';
+export type { SearchUsersOptions } from './client/users/user-directory.ts';
+export type { UsersClient } from './client/users/users-client.ts';
 export type { TypingClient } from './client/presence/typing-client.ts';
 export type { AbortOptions } from './lib/abort.ts';
 export type { Listener, ListenOptions } from './lib/emitter.ts';
@@ -73,6 +84,7 @@ export {
   type CommErrorOptions,
   type ConnectFailureReason,
   type ErrorCode,
+  type RateScope,
 } from './protocol/errors.ts';
 export type { Hello } from './protocol/handshake.ts';
 export type { DecryptionFailure, EncryptedEnvelope } from './protocol/encryption.ts';
@@ -84,6 +96,8 @@ export type {
   Head,
   Participant,
 } from './protocol/conversations.ts';
+export type { Ban, BanPage, ConversationSettings, PublicConversation } from './protocol/groups.ts';
+export type { Json, JsonObject } from './protocol/metadata.ts';
 export type {
   AttachmentKeys,
   EditMessage,
@@ -94,14 +108,17 @@ export type {
   MessageDeleted,
   MessageRef,
   MessageStatusUpdate,
+  Pin,
   Reaction,
   ReactionUpdate,
   ReactToMessage,
   ReadReceipt,
   ReadReceiptUpdate,
 } from './protocol/messages.ts';
+export type { FollowedThread, ThreadSummary, UnreadState } from './protocol/threads.ts';
 export type { Call, CallParticipant, ConnectionQualityReport, MediaChanged } from './protocol/calls.ts';
 export type { PresenceUpdate, TypingUpdate } from './protocol/presence.ts';
+export type { UpdateUser, User } from './protocol/users.ts';
 export type {
   CallEndDetail,
   CallEndReason,
@@ -115,4 +132,5 @@ export type {
   QualityLevel,
   Role,
   SendableType,
+  Visibility,
 } from './protocol/constants.ts';

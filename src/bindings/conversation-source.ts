@@ -14,7 +14,9 @@ export interface ConversationActions {
   readonly loadNewer: ConversationView['loadNewer'];
   /** Shows the messages around one message. */
   readonly jumpTo: ConversationView['jumpTo'];
-  /** Marks all messages as read. */
+  /** Shows the messages around the first unread one. Does nothing in a thread. */
+  readonly jumpToFirstUnread: ConversationView['jumpToFirstUnread'];
+  /** Marks all messages, or all replies of the thread, as read. */
   readonly markRead: ConversationView['markRead'];
   /** Starts or ends the user's typing indicator. Call it with `true` on each keystroke. */
   readonly setTyping: ConversationView['setTyping'];
@@ -30,18 +32,30 @@ const CLOSED: ConversationSnapshot = Object.freeze({
   hasOlder: false,
   hasNewer: false,
   loading: false,
+  stale: false,
 });
 const OPENING: ConversationSnapshot = Object.freeze({ ...CLOSED, loading: true });
 
-/** @param id - `undefined`: no conversation is selected */
-export function conversationSource(client: CommClient, id: string | undefined): Observable<ConversationState> {
+/**
+ * @param id - `undefined`: no conversation is selected
+ * @param thread - shows the thread of a message; its id is `undefined` while none is selected
+ */
+export function conversationSource(
+  client: CommClient,
+  id: string | undefined,
+  thread?: { readonly messageId: string | undefined },
+): Observable<ConversationState> {
+  const open = (conversationId: string): ConversationView =>
+    thread?.messageId === undefined
+      ? client.conversations.open(conversationId)
+      : client.conversations.openThread(conversationId, thread.messageId);
   let view: ConversationView | undefined;
   /** Runs an action on the view. Effects of child components run before the view is opened: it is opened for their action. */
   const run =
     <A extends unknown[]>(act: (view: ConversationView, ...args: A) => Promise<void>) =>
     async (...args: A): Promise<void> => {
       if (id === undefined) return;
-      const opened = view ?? client.conversations.open(id);
+      const opened = view ?? open(id);
       try {
         await act(opened, ...args);
       } finally {
@@ -52,11 +66,13 @@ export function conversationSource(client: CommClient, id: string | undefined): 
     async send(message, options) {
       if (id === undefined) throw new TypeError('No conversation is selected');
       const input = typeof message === 'string' ? { content: message } : message;
-      return client.messages.send({ ...input, conversationId: id }, options);
+      const inThread = thread?.messageId === undefined ? {} : { threadId: thread.messageId };
+      return client.messages.send({ ...inThread, ...input, conversationId: id }, options);
     },
     loadOlder: run((opened, options) => opened.loadOlder(options)),
     loadNewer: run((opened, options) => opened.loadNewer(options)),
     jumpTo: run((opened, messageId, options) => opened.jumpTo(messageId, options)),
+    jumpToFirstUnread: run((opened, options) => opened.jumpToFirstUnread(options)),
     markRead: run((opened, options) => opened.markRead(options)),
     setTyping(isTyping) {
       if (id === undefined) return;
@@ -68,7 +84,7 @@ export function conversationSource(client: CommClient, id: string | undefined): 
 
   if (id === undefined) return openOnUse(stateOf(CLOSED), () => () => undefined);
   return openOnUse(stateOf(OPENING), (set) => {
-    const opened = client.conversations.open(id);
+    const opened = open(id);
     view = opened;
     const show = (): void => set(stateOf(opened.getSnapshot()));
     const stop = opened.subscribe(show);

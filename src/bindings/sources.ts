@@ -1,10 +1,12 @@
 import type { CommClient } from '../client/comm-client.ts';
 import type { Inbox, InboxSnapshot } from '../client/conversations/inbox.ts';
 import type { PresenceUpdate } from '../protocol/presence.ts';
+import type { User } from '../protocol/users.ts';
 import type { Observable } from '../lib/observable.ts';
-import { conversationSource } from './conversation-source.ts';
+import { conversationSource, type ConversationState } from './conversation-source.ts';
 import { derive, openOnUse } from './source.ts';
 
+export type { User } from '../protocol/users.ts';
 export { conversationSource, type ConversationActions, type ConversationState } from './conversation-source.ts';
 
 /** The list of conversations, and the function that loads its next page. */
@@ -16,12 +18,24 @@ export interface InboxState extends InboxSnapshot {
 /** The presence of users by user id. Users whose presence is unknown are missing. */
 export type Presences = ReadonlyMap<string, PresenceUpdate>;
 
+/** Profiles by user id. Users who are unknown are missing. */
+export type Users = ReadonlyMap<string, User>;
+
 const NO_PRESENCES: Presences = new Map();
 
 /** The list of conversations. */
 export function inboxSource({ conversations: { inbox } }: CommClient): Observable<InboxState> {
   const loadMore = (): Promise<void> => inbox.loadMore();
   return derive(inbox, (snapshot) => Object.freeze({ ...snapshot, loadMore }));
+}
+
+/** The thread of a message; without one of both ids no thread is selected. */
+export function threadSource(
+  client: CommClient,
+  id: string | undefined,
+  messageId: string | undefined,
+): Observable<ConversationState> {
+  return conversationSource(client, messageId === undefined ? undefined : id, { messageId });
 }
 
 /** Ids of the other users who are typing in a conversation. */
@@ -46,4 +60,14 @@ export function presenceSource(client: CommClient, userIds: readonly string[]): 
       end();
     };
   });
+}
+
+/** The profiles of users, who are watched while there is a subscriber. */
+export function usersSource(client: CommClient, userIds: readonly string[]): Observable<Users> {
+  return client.users.watch(userIds);
+}
+
+/** The profile of one user. */
+export function userSource(client: CommClient, userId: string | undefined): Observable<User | undefined> {
+  return derive(usersSource(client, userId === undefined ? [] : [userId]), (users) => users.get(userId ?? ''));
 }

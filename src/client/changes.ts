@@ -78,12 +78,13 @@ export function marksOf(conversation: Conversation, ownId: string | undefined): 
   return marks;
 }
 
-/** Returns the deletion that a tombstone describes. Only its sender can delete a message. */
+/** Returns the deletion that a tombstone describes. Without `deletedBy`, its sender has deleted the message. */
 export function deletionOf(message: Message): MessageDeleted {
   const {
     id: messageId,
     conversationId,
-    senderId: deletedBy,
+    senderId,
+    deletedBy = senderId,
     deletionUnauthenticated: unauthenticated,
     seq,
     rev,

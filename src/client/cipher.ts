@@ -1,16 +1,20 @@
 import type { AttachmentKeys, EditMessage, Message, MessageAttachment } from '../protocol/messages.ts';
 import type { Lazy } from '../lib/lazy.ts';
+import type { CommStorage } from '../storage/comm-storage.ts';
 import type { ParsedPush } from '../transport/parse-push.ts';
 import type { Encryption } from './encryption/encryption.ts';
-import type { Operation, QueuedMessage } from './outbox/outbox-item.ts';
+import type { Operation, QueuedMessage, QueuedReport } from './outbox/outbox-item.ts';
 
-export type { QueuedMessage };
+export type { QueuedMessage, QueuedReport };
 
 /** What the server is told of an encrypted file besides its size. */
 export const SEALED_FILE = { mimeType: 'application/octet-stream', fileName: 'file' };
 
 /** The encrypted part of a message. */
-export type Secret = Pick<Message, 'content' | 'type' | 'replyTo' | 'attachment' | 'attachments'>;
+export type Secret = Pick<
+  Message,
+  'content' | 'type' | 'replyTo' | 'attachment' | 'attachments' | 'mentions' | 'metadata'
+>;
 
 /** Encrypts and decrypts files, and keeps the keys to those of messages in the outbox. */
 export interface FileCipher {
@@ -63,6 +67,21 @@ export interface Outgoing {
   readonly operation: Operation;
   /** True if files of this device were uploaded unencrypted for this message: it must not become an encrypted one. */
   readonly hasReadableFiles?: boolean | undefined;
+}
+
+/** Records of the keystore that are not about encryption itself. */
+export interface SealedRecords {
+  /** Runs a synchronous step without side effects on the declared records. All of its writes are stored or none. */
+  transact<T>(
+    names: readonly string[],
+    step: (tx: {
+      getJson(name: string): unknown;
+      putJson(name: string, value: string): void;
+      delete(name: string): void;
+    }) => T,
+  ): Promise<T>;
+  /** Reads all records whose names start with `prefix`. */
+  listJson(prefix: string): Promise<[name: string, value: unknown][]>;
 }
 
 /** A key for the media of a call. */
@@ -128,6 +147,15 @@ export interface Cipher {
   seal(item: Outgoing): Promise<Operation['payload']>;
   /** The item is finished. @param isStored - stored by the server; else rejected or discarded */
   settled(item: Outgoing, isStored: boolean): void;
+  /**
+   * Returns the records of the user's keystore.
+   *
+   * @param storage - a view of the client's storage
+   * @throws CommError `E2EE_LOCKED`
+   */
+  sealedRecords(storage: CommStorage): Promise<SealedRecords>;
+  /** The user signs out: forgets what is in memory, so that it is read again with the next use. */
+  forget(): void;
   /** Adds the matching encrypted messages of this device to the results of the server. */
   search(
     query: { query: string; conversationId?: string | undefined; limit?: number | undefined },

@@ -25,6 +25,8 @@ import type { Encryption } from './encryption/encryption.ts';
 import { ErrorReporter } from './error-reporter.ts';
 import { requireListener, type CommEvents } from './events.ts';
 import type { FilesClient } from './files/files-client.ts';
+import type { ForgetOptions } from './offline/forget.ts';
+import type { OfflineCache } from './offline/offline-cache.ts';
 import { Messages, type MessagesClient } from './messages/messages-client.ts';
 import { OutgoingMessages } from './messages/outgoing-messages.ts';
 import { resolveOptions, type CommClientOptions } from './options.ts';
@@ -34,6 +36,7 @@ import type { Reader } from './reader.ts';
 import { LazySync } from './sync/lazy-sync.ts';
 import type { PushRouter } from './sync/push-router.ts';
 import { Synchronizer } from './synchronizer.ts';
+import { createUsersClient, type UsersClient } from './users/users-client.ts';
 
 /**
  * The client. Its constructor opens no connection and starts no timers, so that it can run while a server renders. Call
@@ -55,6 +58,8 @@ export class CommClient {
   readonly typing: TypingClient;
   /** Publishes the user's own presence and follows that of others. */
   readonly presence: PresenceClient;
+  /** Profiles of users, and who is blocked. */
+  readonly users: UsersClient;
   /** Audio and video calls. */
   readonly calls: CallsClient;
   /** End-to-end encryption. Without the option `encryption` every method rejects with a `TypeError`. */
@@ -64,6 +69,7 @@ export class CommClient {
   readonly #emitter: Emitter<CommEvents>;
   readonly #storage: CommStorage;
   readonly #parts: ClientParts;
+  readonly #forget: (options: ForgetOptions) => Promise<void>;
   readonly #pageWatcher: PageWatcher;
 
   /** @throws TypeError if an option is invalid */
@@ -79,6 +85,10 @@ export class CommClient {
     const cipher = encryption === undefined ? undefined : lazyPart<Cipher>();
     const reader = lazyPart<Reader>();
     const router = lazyPart<PushRouter>();
+    const offline = lazy<OfflineCache | undefined>(async () => {
+      const { loadOffline } = await connected();
+      return loadOffline(context, storage, resolved).catch(() => undefined);
+    });
     const typing = lazy(async () => new (await connected()).TypingTracker(context, () => server.typingTimeoutMs));
     const presence = lazy(async () => new (await connected()).PresenceTracker(context));
     const storage = lazyStorage(async () => {
@@ -144,19 +154,41 @@ export class CommClient {
     });
     const outgoing: OutgoingMessages = new OutgoingMessages(context, storage, reader, connected, uploads);
     const { outbox } = outgoing;
-    const messages = new Messages(context, outgoing, reader, uploads);
+    const messages = new Messages(context, outgoing, reader, uploads, connected, loadReader);
     const calls = lazyCallManager(context, resolved.calls);
     const typingClient = createTypingClient(typing);
-    const views = new ConversationViews(context, { messages, typing: typingClient, sync }, reader);
-    const parts: ClientParts = { server, connection, requester, sync, outbox, reader, views, typing, presence, calls };
+    const users = lazy(async () => (await connected()).createUserDirectory(context, reader));
+    const blockedUsers = async () => (await users()).followBlocked();
+    const views = new ConversationViews(context, { messages, typing: typingClient, sync, blockedUsers }, reader);
+    const parts: ClientParts = {
+      server,
+      connection,
+      requester,
+      sync,
+      outbox,
+      reader,
+      offline,
+      views,
+      typing,
+      presence,
+      users,
+      calls,
+    };
 
     // Connections between the parts.
     reader.connect(async () => {
-      const [{ createReader }, tracker] = await Promise.all([loadReader(), typing()]);
-      return createReader(context, resolved, tokens, outgoing, tracker, () => server.isBase);
+      const [{ createReader }, tracker, cache] = await Promise.all([loadReader(), typing(), offline()]);
+      return createReader(context, resolved, tokens, outgoing, tracker, () => server.isBase, cache);
     });
     router.connect(async () => {
-      const [{ createPushRouter }] = await Promise.all([connected(), rows(), typing(), presence(), cipher?.()]);
+      const [{ createPushRouter }] = await Promise.all([
+        connected(),
+        rows(),
+        typing(),
+        presence(),
+        cipher?.(),
+        offline(),
+      ]);
       return createPushRouter(context, storage, parts);
     });
     cipher?.connect(async () => {
@@ -178,12 +210,17 @@ export class CommClient {
     this.conversations = createConversationsClient(context, views, reader, loadReader);
     this.typing = typingClient;
     this.presence = createPresenceClient(context, presence);
+    this.users = createUsersClient(context, users);
     this.calls = new CallsClient(calls);
     this.encryption = lazily(async () => {
       if (cipher === undefined) throw new TypeError('The option `encryption` is not set');
       return (await cipher()).api;
     });
     this.files = lazyMethods(async () => (await uploads()).client, ['upload', 'download', 'url', 'recordVoice']);
+    this.#forget = async (what) => {
+      const { forgetUser } = await import('./offline/forget.ts');
+      await forgetUser({ context, storage, options: resolved, parts, disconnect: () => this.disconnect() }, what);
+    };
     this.#emitter = emitter;
     this.#storage = storage;
     this.#parts = parts;
@@ -235,6 +272,16 @@ export class CommClient {
     connection.disconnect();
     await outbox.settled();
     await sync.save();
+    await this.#parts.offline.current?.flush();
+  }
+
+  /**
+   * Signs the user out on this device: disconnects, and deletes what this client has stored of the user, with unsent messages,
+   * whose promises reject with `CANCELLED`. Keys of encryption stay unless the options say otherwise. Other clients of the user,
+   * for example in other tabs, have to be disconnected as well.
+   */
+  async forget(options: ForgetOptions = {}): Promise<void> {
+    await this.#forget(options);
   }
 
   /** Adds a listener. @returns a function that removes it; aborting `signal` does the same */

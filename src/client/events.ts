@@ -9,6 +9,7 @@ import type {
   ReadReceiptUpdate,
 } from '../protocol/messages.ts';
 import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
+import type { User } from '../protocol/users.ts';
 import type { ConnectionStatus } from '../transport/connection.ts';
 import type { CallSession } from './calls/session/call-types.ts';
 import type { MembersChange } from './encryption/groups/member-pin.ts';
@@ -51,6 +52,8 @@ export interface CommEvents {
   'typing:update': TypingUpdate;
   /** The presence of a watched user changed. */
   'presence:changed': PresenceUpdate;
+  /** The profile of a user who shares a conversation, or of this user, changed. */
+  'user:updated': User;
   /** The user became a participant of a conversation. */
   'conversation:new': Conversation;
   /** A conversation changed. */
@@ -86,6 +89,7 @@ const EVENTS: Readonly<Record<keyof CommEvents, true>> = {
   'read-receipt:update': true,
   'typing:update': true,
   'presence:changed': true,
+  'user:updated': true,
   'conversation:new': true,
   'conversation:updated': true,
   'conversation:left': true,

@@ -51,6 +51,25 @@ export interface PresenceOptions {
   idleAfterMs?: number | false | undefined;
 }
 
+/** Options of offline reading. */
+export interface OfflineOptions {
+  /**
+   * Most conversations whose newest messages are kept, and most conversations of the list.
+   * @defaultValue 50
+   */
+  conversations?: number | undefined;
+  /**
+   * Most messages kept of each conversation.
+   * @defaultValue 50
+   */
+  messages?: number | undefined;
+  /**
+   * Size of everything kept, in characters.
+   * @defaultValue 4_000_000
+   */
+  size?: number | undefined;
+}
+
 /** What a LumenJS server supports beyond its own tables. */
 export interface BaseServerOptions {
   /**
@@ -104,6 +123,12 @@ export interface CommClientOptions {
   calls?: CallOptions | undefined;
   /** Options of end-to-end encryption. If absent, its code is not loaded. */
   encryption?: EncryptionOptions | undefined;
+  /**
+   * The list of conversations and the newest messages of recent ones are kept in `storage`, so that the next session shows them
+   * without a network; `false` turns it off. Nothing is kept in `memoryStorage()`.
+   * @defaultValue `{}`
+   */
+  offline?: OfflineOptions | false | undefined;
   /** Options of automatic presence. */
   presence?: PresenceOptions | undefined;
   /**
@@ -145,6 +170,7 @@ export interface ResolvedOptions {
   readonly storage: CommStorage | undefined;
   readonly calls: CallOptions | undefined;
   readonly encryption: EncryptionOptions | undefined;
+  readonly offline: OfflineOptions | false;
   readonly idleAfterMs: number | false;
   readonly requestTimeoutMs: number;
   readonly logger: Logger;
@@ -167,6 +193,7 @@ const OPTIONS: Readonly<Record<keyof CommClientOptions, true>> = {
   storage: true,
   calls: true,
   encryption: true,
+  offline: true,
   presence: true,
   requestTimeoutMs: true,
   logger: true,
@@ -199,6 +226,7 @@ export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions
     calls,
     encryption,
     presence,
+    offline = {},
     baseServer,
     requestTimeoutMs = 10_000,
     transports = TRANSPORTS,
@@ -206,6 +234,12 @@ export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions
     token,
     url,
   } = options;
+  if (offline !== false) {
+    requireFields('offline', offline, ['conversations', 'messages', 'size']);
+    for (const [name, value] of Object.entries(offline)) {
+      if (value !== undefined) requirePositive(`offline.${name}`, value);
+    }
+  }
   if (presence !== undefined) requireFields('presence', presence, ['idleAfterMs']);
   if (encryption !== undefined) {
     const { policy, required } = encryption;
@@ -250,6 +284,7 @@ export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions
     storage: options.storage,
     calls,
     encryption,
+    offline,
     idleAfterMs,
     requestTimeoutMs,
     logger: options.logger ?? silentLogger,

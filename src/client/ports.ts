@@ -2,8 +2,11 @@ import type { LinkPreview } from '../protocol/link-previews.ts';
 import type { AbortOptions } from '../lib/abort.ts';
 import type { Observable } from '../lib/observable.ts';
 import type { CommError } from '../protocol/errors.ts';
+import type { Conversation } from '../protocol/conversations.ts';
 import type { Message, MessageAttachment } from '../protocol/messages.ts';
+import type { JsonObject } from '../protocol/metadata.ts';
 import type { SendableType } from '../protocol/constants.ts';
+import type { Segment } from './timeline/segments.ts';
 
 /** The content of a message to send. */
 export interface SendMessageInput {
@@ -28,8 +31,22 @@ export interface SendMessageInput {
    * @defaultValue false
    */
   ordered?: boolean | undefined;
+  /** Ids of participants whom the message mentions, at most 50, each once. */
+  mentions?: readonly string[] | undefined;
+  /** Id of the message to whose thread this one is a reply; of a reply, its thread. */
+  threadId?: string | undefined;
+  /**
+   * True shows the reply in the main timeline too.
+   * @defaultValue false
+   */
+  alsoInConversation?: boolean | undefined;
   /** A preview of a link in `content`, from `messages.linkPreviews()`. Not sent with the option `encryption`. */
   linkPreview?: LinkPreview | undefined;
+  /**
+   * Data of the app: a JSON object of at most 4 KiB and 8 levels. Encrypted with an encrypted message.
+   * @defaultValue none
+   */
+  metadata?: JsonObject | undefined;
   /**
    * Encrypts the message end to end for the current participants. Requires the option `encryption`.
    * @defaultValue the value of `encryption.setRequired()` for the conversation
@@ -50,7 +67,32 @@ export interface TimelineSnapshot {
   readonly hasOlder: boolean;
   readonly hasNewer: boolean;
   readonly loading: boolean;
+  /** True while `messages` are those of an earlier session. */
+  readonly stale: boolean;
   readonly error?: CommError | undefined;
+}
+
+/** The conversations that the inbox holds. */
+export interface KnownConversations {
+  /** Newest activity first. */
+  readonly conversations: readonly Conversation[];
+  readonly hasMore: boolean;
+  /** True if the first page was read from the server, so that conversations not among them are gone or older. */
+  readonly isComplete: boolean;
+}
+
+/** The conversations and messages of earlier sessions, as the parts that read use them. Methods never reject. */
+export interface OfflineReading {
+  /** Returns the stored list of conversations. */
+  conversations(): Promise<KnownConversations | undefined>;
+  /** Returns the newest messages of a conversation that are stored. */
+  page(id: string): Promise<Segment | undefined>;
+  /** Stores the list of conversations soon. */
+  keepConversations(list: KnownConversations): void;
+  /** Stores the newest messages of a conversation soon. */
+  keepPage(id: string, page: Segment): void;
+  /** The user is no participant: deletes the conversation now. */
+  remove(id: string): void;
 }
 
 /** The messages of one open conversation, kept in step with the server. */
@@ -69,7 +111,10 @@ export interface OpenTimeline extends Observable<TimelineSnapshot> {
 export interface ViewParts {
   readonly messages: {
     send(input: SendMessageInput & { conversationId: string }, options?: AbortOptions): Promise<Message>;
-    markRead(request: { conversationId: string; messageId: string }, options?: AbortOptions): Promise<void>;
+    markRead(
+      request: { conversationId: string; messageId: string; threadId?: string },
+      options?: AbortOptions,
+    ): Promise<void>;
   };
   readonly typing: {
     start(conversationId: string): void;
@@ -79,4 +124,6 @@ export interface ViewParts {
     /** Joins the room of the conversation and applies its state. */
     join(conversationId: string): Promise<void>;
   };
+  /** Returns the ids of the users whom this user has blocked, which load in the background. */
+  readonly blockedUsers: () => Promise<Observable<ReadonlySet<string>>>;
 }

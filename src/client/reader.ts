@@ -11,7 +11,7 @@ import { History } from './timeline/history.ts';
 import { TimelineRegistry } from './timeline/timeline-registry.ts';
 import type { OutgoingMessages } from './messages/outgoing-messages.ts';
 import type { ResolvedOptions } from './options.ts';
-import type { ViewParts } from './ports.ts';
+import type { OfflineReading, ViewParts } from './ports.ts';
 import type { TypingTracker } from './presence/typing-tracker.ts';
 
 /**
@@ -25,14 +25,17 @@ export class Reader {
   readonly directory: Directory;
   readonly inbox: LiveInbox;
   readonly #typing: TypingTracker;
+  readonly #offline: OfflineReading | undefined;
 
   constructor(
     context: ClientContext,
     rest: RestClientOptions,
     pending: (conversationId: string) => readonly Message[],
     typing: TypingTracker,
+    offline?: OfflineReading,
   ) {
     this.#context = context;
+    this.#offline = offline;
     this.#typing = typing;
     const client = new RestClient(rest);
     const base = lazy(async () => {
@@ -40,9 +43,9 @@ export class Reader {
       return new BaseHistory(client);
     });
     this.history = new History(context, client, base);
-    this.timelines = new TimelineRegistry(context, this.history, pending);
+    this.timelines = new TimelineRegistry(context, this.history, pending, offline);
     this.directory = new Directory(context, client, base);
-    this.inbox = new LiveInbox(context, this.directory);
+    this.inbox = new LiveInbox(context, this.directory, offline);
   }
 
   /** Removes everything that was read: another user has signed in. */
@@ -55,7 +58,7 @@ export class Reader {
   async conversation(id: string): Promise<Conversation> {
     const { inbox, directory } = this;
     const held = inbox.find(id);
-    if (held !== undefined) return held;
+    if (held !== undefined && !inbox.isRestored(id)) return held;
     inbox.apply({ kind: 'known', conversation: await directory.get(id) });
     return inbox.find(id) ?? directory.get(id);
   }
@@ -65,15 +68,30 @@ export class Reader {
     return this.timelines.find(id) ?? this.history.get(id);
   }
 
-  openConversation(id: string, parts: ViewParts): OpenConversation {
+  /** @param threadId - opens the thread of this message in place of the main timeline */
+  openConversation(id: string, parts: ViewParts, threadId?: string): OpenConversation {
     const { timelines, inbox } = this;
-    const sources = { timeline: timelines.open(id), inbox, typing: this.#typing.observe(id) };
-    return new OpenConversation(id, this.#context, parts, sources, () => timelines.close(id));
+    const opened = threadId === undefined ? undefined : timelines.openThread(id, threadId);
+    const sources = {
+      timeline: opened?.replies ?? timelines.open(id),
+      thread: opened && threadId !== undefined ? { id: threadId, root: opened.root } : undefined,
+      inbox,
+      typing: this.#typing.observe(id),
+    };
+    const onRefused = (): void => {
+      // A thread is refused too if its root doesn't exist.
+      if (threadId !== undefined) return;
+      timelines.refused(id);
+      if (inbox.isRestored(id)) inbox.apply({ kind: 'left', conversationId: id });
+      this.#offline?.remove(id);
+    };
+    return new OpenConversation(id, this.#context, parts, sources, () => timelines.close(id, threadId), onRefused);
   }
 }
 
 // In the same chunk: apps that send these requests also read.
 export { ConversationRequests } from './conversations/conversation-requests.ts';
+export { MessageReads } from './messages/message-reads.ts';
 
 /** Creates the reader with its REST client. */
 export function createReader(
@@ -83,6 +101,7 @@ export function createReader(
   outgoing: OutgoingMessages,
   typing: TypingTracker,
   isBase: () => boolean,
+  offline?: OfflineReading,
 ): Reader {
   const { cipher, clock, userId } = context;
   const rest: RestClientOptions = {
@@ -96,5 +115,5 @@ export function createReader(
     ...(cipher && { open: async (answer: unknown) => (await cipher()).open(answer, false) }),
   };
   const pending = (id: string): Message[] => outgoing.pending().filter((each) => each.conversationId === id);
-  return new Reader(context, rest, pending, typing);
+  return new Reader(context, rest, pending, typing, offline);
 }

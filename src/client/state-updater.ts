@@ -3,13 +3,14 @@ import type { Message } from '../protocol/messages.ts';
 import type { CommError } from '../protocol/errors.ts';
 import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
-import { fields } from '../transport/fields.ts';
+import { fields, type Fields } from '../transport/fields.ts';
 import type { ParsedPush } from '../transport/parse-push.ts';
-import { parseConversation } from '../transport/parse-rows.ts';
+import { parseConversation, parseUser } from '../transport/parse-rows.ts';
 import { routeCallPushes } from './calls/signaling/call-push-router.ts';
 import type { ClientParts } from './client-parts.ts';
 import { marksOf, type Change, type Mark } from './changes.ts';
 import type { ClientContext } from './context.ts';
+import type { OfflineCache } from './offline/offline-cache.ts';
 import type { Reader } from './reader.ts';
 import { PushRouter } from './sync/push-router.ts';
 import type { SyncTarget } from './sync/sync-target.ts';
@@ -36,7 +37,22 @@ class StateUpdater implements SyncTarget {
   }
 
   delivered({ event, data }: ParsedPush): void {
+    if (event === 'user:updated' || event === 'user:block-changed') return this.#routeUserPush(event, data);
     this.#routeCallPush(event, data);
+  }
+
+  #routeUserPush(event: 'user:updated' | 'user:block-changed', data: Fields): void {
+    const directory = this.#parts.users.current;
+    if (event === 'user:block-changed') {
+      const { userId, blocked } = data;
+      if (typeof userId === 'string') directory?.applyBlock({ userId, blocked: blocked === true });
+      return;
+    }
+    const user = parseUser(data);
+    if (user === undefined) return;
+    directory?.apply(user);
+    this.#reader?.inbox.apply({ kind: 'profile', user });
+    this.#context.emitter.emit('user:updated', user);
   }
 
   find(messageId: string): Message | undefined {
@@ -47,6 +63,7 @@ class StateUpdater implements SyncTarget {
     const { outbox, typing } = this.#parts;
     this.#reader?.timelines.apply(change.conversationId, change);
     this.#reader?.inbox.apply(change, live);
+    this.#offline?.apply(change);
     if (change.kind !== 'created') return;
     const { clientId, senderId } = change.message;
     if (clientId !== undefined && senderId === this.#context.userId()) outbox.confirm(clientId, change.message);
@@ -80,11 +97,23 @@ class StateUpdater implements SyncTarget {
   left(conversationId: string): void {
     this.#reader?.timelines.left(conversationId);
     this.#reader?.inbox.apply({ kind: 'left', conversationId });
+    this.#offline?.remove(conversationId);
   }
 
   reload(conversationId?: string): void {
+    // Before the open timelines load again, which stores their messages again.
+    if (conversationId === undefined) void this.#offline?.keepOnly(new Set(), false);
+    else this.#offline?.outdated(conversationId);
     if (conversationId === undefined) this.#reader?.timelines.reloadAll();
     else this.#reader?.timelines.reload(conversationId);
+  }
+
+  resumed(conversationIds: ReadonlySet<string>): void {
+    void this.#offline?.keepOnly(conversationIds, true);
+  }
+
+  async store(): Promise<void> {
+    await this.#offline?.flush();
   }
 
   async fetchChanges(conversationId: string, after: number): Promise<Changes> {
@@ -114,7 +143,13 @@ class StateUpdater implements SyncTarget {
   }
 
   clear(): void {
+    this.#offline?.clear();
     this.#reader?.forget();
+    this.#parts.users.current?.forget();
+  }
+
+  get #offline(): OfflineCache | undefined {
+    return this.#parts.offline.current;
   }
 
   get #reader(): Reader | undefined {

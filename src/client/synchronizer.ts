@@ -15,8 +15,10 @@ export class Synchronizer implements ConnectionHandler {
   }
 
   greeted(hello: ServerHello | undefined): void {
-    const { server, outbox } = this.#parts;
+    const { server, outbox, offline, reader } = this.#parts;
     if (server.update(hello)) outbox.handOver();
+    const { userId } = server;
+    if (userId !== undefined && offline.current?.identified(userId) === false) reader.current?.forget();
   }
 
   async resync(isCurrent: () => boolean): Promise<void> {

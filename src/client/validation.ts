@@ -44,3 +44,8 @@ export function requireIds(name: string, values: unknown): asserts values is rea
 export function requireId(name: string, value: unknown): asserts value is string {
   if (typeof value !== 'string' || value === '') throw new TypeError(`${name} must be a non-empty string`);
 }
+
+/** @throws TypeError unless `value` is a string, which may be empty */
+export function requireText(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a string; got ${kindOf(value)}`);
+}

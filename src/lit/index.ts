@@ -4,17 +4,23 @@ import {
   conversationSource,
   inboxSource,
   presenceSource,
+  threadSource,
   typingSource,
+  userSource,
+  usersSource,
   type ConversationState,
   type InboxState,
   type Presences,
+  type User,
+  type Users,
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
-export type { ConversationActions, ConversationState, InboxState, Presences } from '../bindings/sources.ts';
+export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';
 
 /** Keeps `value` up to date while its element is connected, and updates the element when `value` changes. */
 abstract class ObservableController<T, S> implements ReactiveController {
@@ -115,6 +121,53 @@ export class ConversationController<S = ConversationState> extends ObservableCon
   }
 }
 
+/**
+ * The thread of a message and what can be done with it: `messages` are the replies, `root` is the message. It is open while the
+ * element is connected.
+ */
+export class ThreadController<S = ConversationState> extends ObservableController<ConversationState, S> {
+  readonly #client: CommClient;
+  #id: string | undefined;
+  #messageId: string | undefined;
+
+  /**
+   * @param id - id of the conversation; `undefined` while no thread is selected
+   * @param messageId - id of the root; `undefined` while no thread is selected
+   * @param selector - selects a part; the element updates only if that part changes
+   */
+  constructor(
+    host: ReactiveControllerHost,
+    client: CommClient,
+    id: string | undefined,
+    messageId: string | undefined,
+    selector?: (thread: ConversationState) => S,
+  ) {
+    super(host, threadSource(client, id, messageId), selector);
+    this.#client = client;
+    this.#id = id;
+    this.#messageId = messageId;
+  }
+
+  /** Shows another thread, for example in `willUpdate()`. */
+  show(id: string | undefined, messageId: string | undefined): void {
+    if (id === this.#id && messageId === this.#messageId) return;
+    this.#id = id;
+    this.#messageId = messageId;
+    this.follow(threadSource(this.#client, id, messageId));
+  }
+}
+
+/** The messages of this user that the server has not stored yet, oldest first: waiting, being sent, or rejected (`failed`). */
+export class OutboxController<S = readonly PendingMessage[]> extends ObservableController<
+  readonly PendingMessage[],
+  S
+> {
+  /** @param selector - selects a part; the element updates only if that part changes */
+  constructor(host: ReactiveControllerHost, client: CommClient, selector?: Selector<readonly PendingMessage[], S>) {
+    super(host, client.messages.outbox, selector);
+  }
+}
+
 /** Ids of the other users who are typing in a conversation, which is open while the element is connected. */
 export class TypingController extends ObservableController<readonly string[], readonly string[]> {
   /** @param id - `undefined` while no conversation is selected */
@@ -127,5 +180,20 @@ export class TypingController extends ObservableController<readonly string[], re
 export class PresenceController extends ObservableController<Presences, Presences> {
   constructor(host: ReactiveControllerHost, client: CommClient, userIds: readonly string[]) {
     super(host, presenceSource(client, userIds), undefined);
+  }
+}
+
+/** The profile of a user, kept up to date. `undefined` until it is known. */
+export class UserController extends ObservableController<User | undefined, User | undefined> {
+  /** @param userId - `undefined` while no user is selected */
+  constructor(host: ReactiveControllerHost, client: CommClient, userId: string | undefined) {
+    super(host, userSource(client, userId), undefined);
+  }
+}
+
+/** The profiles of users by user id, kept up to date. Users who are unknown are missing. */
+export class UsersController extends ObservableController<Users, Users> {
+  constructor(host: ReactiveControllerHost, client: CommClient, userIds: readonly string[]) {
+    super(host, usersSource(client, userIds), undefined);
   }
 }

@@ -1,5 +1,7 @@
 import * as v from 'valibot';
+import { isAttachmentUrl } from './attachment-url.ts';
 import { LIMITS } from './limits.ts';
+import { isMetadata, type JsonObject } from './metadata.ts';
 
 /**
  * Validates an id: an opaque, non-empty string without control characters. Lone surrogates are rejected, because UTF-8
@@ -17,6 +19,23 @@ export const idSchema = v.pipe(
 export const wellFormed = v.transform(function toWellFormed(text: string): string {
   return text.toWellFormed();
 });
+
+/** Validates an app's own data. */
+export const metadataSchema = v.custom<JsonObject>(
+  isMetadata,
+  `must be a JSON object of at most ${LIMITS.metadataBytes} bytes and ${LIMITS.metadataDepth} levels`,
+);
+
+/** Validates the URL of a file or picture: http(s), or relative to the page. */
+export const safeUrlSchema: v.GenericSchema<string> = v.pipe(
+  v.string(),
+  v.maxLength(LIMITS.urlLength),
+  // Relative or http(s) only: a javascript: or data: URL would be executed in the reader's page.
+  v.check(isAttachmentUrl, ({ input }) => {
+    const scheme = /^(?!https?:)([a-z][a-z0-9+.-]{0,19}):/i.exec(input)?.[1];
+    return `must be an http(s) or relative URL${scheme === undefined ? '' : `; got a ${scheme}: URL`}`;
+  }),
+);
 
 /** Validates a MIME type without parameters. */
 export const mimeTypeSchema = v.pipe(

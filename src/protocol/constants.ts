@@ -17,6 +17,9 @@ export const PLAIN_CAPABILITIES = [
   'uploads',
   'call-waiting',
   'batch',
+  'threads',
+  'moderation',
+  'profiles',
 ] as const;
 /**
  * All capabilities that this package implements. The server enables those that the client offers too. Only a client with
@@ -58,10 +61,14 @@ export type PresenceStatus = (typeof PRESENCE_STATUSES)[number];
 
 /** All conversation types. */
 export const CONVERSATION_TYPES = ['direct', 'group'] as const;
+/** Who may enter a group: `private`, whom an owner or admin adds; `public`, every user. */
+export const VISIBILITIES = ['private', 'public'] as const;
 /** All roles in a group, highest first. */
 export const ROLES = ['owner', 'admin', 'member'] as const;
 /** `direct`: exactly two participants; `group`: any number. */
 export type ConversationType = (typeof CONVERSATION_TYPES)[number];
+/** One of {@link VISIBILITIES}. */
+export type Visibility = (typeof VISIBILITIES)[number];
 /** Role of a participant. Owners and admins manage a group; roles have no effect in direct conversations. */
 export type Role = (typeof ROLES)[number];
 
@@ -101,18 +108,39 @@ export type CallEndDetail = (typeof CALL_END_DETAILS)[number];
 /** One of {@link QUALITY_LEVELS}. */
 export type QualityLevel = (typeof QUALITY_LEVELS)[number];
 
-/** All REST routes, relative to the REST path (`/__nk_comm`). `:id` is one percent-encoded path segment. */
+/**
+ * All REST routes, relative to the REST path (`/__nk_comm`). `:id` is one percent-encoded path segment. The comments are the
+ * descriptions in the OpenAPI document.
+ */
 export const REST_ROUTES = {
+  /** Returns a page of the caller's conversations, the latest activity first. */
   listConversations: { method: 'GET', path: '/conversations' },
+  /** Creates a conversation, or returns the existing direct conversation of the two users. */
   createConversation: { method: 'POST', path: '/conversations' },
+  /** Returns a conversation of the caller. */
   getConversation: { method: 'GET', path: '/conversations/:id' },
+  /** Returns a page of the members of a conversation, by user id. */
   listMembers: { method: 'GET', path: '/conversations/:id/members' },
+  /** Returns a page of the bans of a group, ordered by user id. For its owner and admins. */
+  listBans: { method: 'GET', path: '/conversations/:id/bans' },
+  /** Returns a page of the messages of a conversation, newest first. */
   listMessages: { method: 'GET', path: '/conversations/:id/messages' },
+  /** Returns a page of the pinned messages of a conversation, the newest pin first. */
+  listPinned: { method: 'GET', path: '/conversations/:id/pinned' },
+  /** Returns the messages of a conversation that have changed since a `rev`, in the order of their changes. */
   listChanges: { method: 'GET', path: '/conversations/:id/changes' },
+  /** Searches the readable messages of the caller's conversations. Returns the newest first. */
   searchMessages: { method: 'GET', path: '/messages/search' },
+  /** Returns a message of one of the caller's conversations. */
   getMessage: { method: 'GET', path: '/messages/:id' },
+  /** Deletes a message of the caller. Returns its tombstone. */
   deleteMessage: { method: 'DELETE', path: '/messages/:id' },
+  /** Makes previews of the links in a text. Disabled (`UNSUPPORTED`) unless the server's operator enables it. */
   linkPreviews: { method: 'POST', path: '/link-preview' },
+  /** Searches users by name or id. Disabled (`UNSUPPORTED`) unless the server's operator enables it. */
+  searchUsers: { method: 'GET', path: '/users/search' },
+  /** Returns the profile of a user whom the caller may see. */
+  getUser: { method: 'GET', path: '/users/:id' },
 } as const;
 /** Name of a route in {@link REST_ROUTES}. */
 export type RestRouteName = keyof typeof REST_ROUTES;

@@ -1,9 +1,12 @@
 import * as v from 'valibot';
-import { counterSchema, idSchema, timeSchema, userIdsSchema, wellFormed } from './common-schemas.ts';
+import { counterSchema, idSchema, timeSchema, userIdsSchema } from './common-schemas.ts';
 import { activeCallSchema, type ActiveCall } from './calls.ts';
+import { conversationSettings, initialSettings, nameSchema, type ConversationSettings } from './groups.ts';
 import { LIMITS } from './limits.ts';
 import { readMarkerSchema, type ReadMarker } from './receipts.ts';
 import { messageSchema, type Message } from './messages.ts';
+import type { JsonObject } from './metadata.ts';
+import { unreadStateEntries, type UnreadState } from './threads.ts';
 import {
   CONVERSATION_TYPES,
   PRESENCE_STATUSES,
@@ -11,6 +14,7 @@ import {
   type ConversationType,
   type PresenceStatus,
   type Role,
+  type Visibility,
 } from './constants.ts';
 
 /** A participant of a conversation, with their read and delivery positions. */
@@ -41,7 +45,7 @@ export interface Reached {
 }
 
 /** A conversation as one user sees it. */
-export interface Conversation {
+export interface Conversation extends ConversationSettings, UnreadState {
   id: string;
   type: ConversationType;
   name?: string | undefined;
@@ -56,7 +60,7 @@ export interface Conversation {
   lastMessage?: Message | undefined;
   createdAt: string;
   updatedAt: string;
-  /** Messages after the caller's read position that are neither their own nor deleted. */
+  /** Messages of the main timeline after the caller's read position that are neither their own nor deleted. */
   unreadCount: number;
   pinned?: boolean | undefined;
   muted?: boolean | undefined;
@@ -110,6 +114,7 @@ export const conversationSchema = v.object({
   id: v.string(),
   type: v.picklist(CONVERSATION_TYPES),
   name: v.optional(v.string()),
+  ...conversationSettings,
   participants: v.array(participantSchema),
   memberCount: v.optional(counterSchema),
   membersRev: v.optional(counterSchema),
@@ -118,6 +123,7 @@ export const conversationSchema = v.object({
   createdAt: timeSchema,
   updatedAt: timeSchema,
   unreadCount: counterSchema,
+  ...unreadStateEntries,
   pinned: v.optional(v.boolean()),
   muted: v.optional(v.boolean()),
   archived: v.optional(v.boolean()),
@@ -137,7 +143,6 @@ export const conversationUpdateSchema = v.intersect([
 
 // Requests
 
-const nameSchema = v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.nameLength), wellFormed);
 const participantIds = v.pipe(v.array(idSchema), v.maxLength(LIMITS.userIds));
 
 /**
@@ -149,6 +154,13 @@ export interface CreateConversation {
   name?: string | undefined;
   /** The other participants. The caller is always one and may be omitted. */
   participantIds: readonly string[];
+  /** At most 1,000 characters; groups only, as all further fields. */
+  description?: string | undefined;
+  avatarUrl?: string | undefined;
+  /** Data of the app: at most 4 KiB of JSON, nested at most 8 deep. */
+  metadata?: JsonObject | undefined;
+  /** @defaultValue `private` */
+  visibility?: Visibility | undefined;
 }
 /** Archives or restores a conversation for the caller. */
 export interface ArchiveConversation {
@@ -164,11 +176,6 @@ export interface MuteConversation {
 export interface PinConversation {
   conversationId: string;
   pinned: boolean;
-}
-/** Renames a group. */
-export interface RenameConversation {
-  conversationId: string;
-  name: string;
 }
 /** Adds users to a group. */
 export interface AddParticipants {
@@ -190,6 +197,7 @@ export const createConversationSchema = v.object({
   type: v.picklist(CONVERSATION_TYPES),
   name: v.optional(nameSchema),
   participantIds,
+  ...initialSettings,
 }) satisfies v.GenericSchema<unknown, CreateConversation>;
 /** Validates {@link ArchiveConversation}. */
 export const archiveSchema = v.object({ conversationId: idSchema, archived: v.boolean() }) satisfies v.GenericSchema<
@@ -205,11 +213,6 @@ export const muteSchema = v.object({ conversationId: idSchema, muted: v.boolean(
 export const pinSchema = v.object({ conversationId: idSchema, pinned: v.boolean() }) satisfies v.GenericSchema<
   unknown,
   PinConversation
->;
-/** Validates {@link RenameConversation}. */
-export const renameSchema = v.object({ conversationId: idSchema, name: nameSchema }) satisfies v.GenericSchema<
-  unknown,
-  RenameConversation
 >;
 /** Validates {@link AddParticipants}. */
 export const addParticipantsSchema = v.object({

@@ -42,6 +42,7 @@ export const CREDENTIAL_FAULTS = [
   'credentials-missing',
   'credentials-refused',
   'user-id-invalid',
+  'user-banned',
   'token-malformed',
   'token-algorithm',
   'token-key',
@@ -71,6 +72,11 @@ export const CONNECT_FAULTS = [
   'connection-lost',
 ] as const;
 
+/** What a `RATE_LIMITED` is about, if not all requests of the user: `conversation`, new messages in one conversation. */
+export const RATE_SCOPES = ['conversation'] as const;
+
+/** One of {@link RATE_SCOPES}. */
+export type RateScope = (typeof RATE_SCOPES)[number];
 /** One of {@link CREDENTIAL_FAULTS}. */
 export type CredentialFault = (typeof CREDENTIAL_FAULTS)[number];
 /** Why a client is not connected: one of {@link CREDENTIAL_FAULTS} or {@link CONNECT_FAULTS}. */
@@ -107,6 +113,8 @@ export interface ErrorBody {
   retryAfterMs?: number | undefined;
   /** Which part of the credentials is not valid. */
   reason?: CredentialFault | undefined;
+  /** What a `RATE_LIMITED` is about; absent if it is about all requests of the user. */
+  scope?: RateScope | undefined;
 }
 
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -128,6 +136,8 @@ export interface CommErrorOptions {
   fix?: string | undefined;
   /** Why the client is not connected. */
   reason?: ConnectFailureReason | undefined;
+  /** What a `RATE_LIMITED` is about, if not all requests of the user. */
+  scope?: RateScope | undefined;
   cause?: unknown;
 }
 
@@ -147,6 +157,8 @@ export class CommError extends Error {
   readonly fix?: string | undefined;
   /** Why the client is not connected; absent in errors that are not about the connection. */
   readonly reason?: ConnectFailureReason | undefined;
+  /** `conversation` if a `RATE_LIMITED` is about new messages in one conversation (slow mode). */
+  readonly scope?: RateScope | undefined;
 
   constructor(code: ErrorCode, message: string, options: CommErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -155,6 +167,7 @@ export class CommError extends Error {
     this.retryAfterMs = options.retryAfterMs;
     this.fix = options.fix;
     this.reason = options.reason;
+    this.scope = options.scope;
     Object.defineProperty(this, BRAND, { value: true });
   }
 }
@@ -168,29 +181,27 @@ export function isCommError(error: unknown): error is CommError {
 export function errorBodyOf(error: unknown): ErrorBody {
   const code = isCommError(error) ? SERVER_ERROR_CODES.find((each) => each === error.code) : undefined;
   if (code === undefined) return { code: 'INTERNAL', message: 'Internal server error' };
-  const { message, retryAfterMs, reason } = error as CommError;
+  const { message, retryAfterMs, reason, scope } = error as CommError;
   const fault = CREDENTIAL_FAULTS.find((each) => each === reason);
   return {
     code,
     message,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(fault !== undefined && { reason: fault }),
+    ...(scope !== undefined && { scope }),
   };
 }
 
 /** Parses an error that a peer sent. Unknown codes become `INTERNAL`. */
 export function commErrorFrom(body: unknown, cause?: unknown): CommError {
-  const { code, message, retryAfterMs } = (typeof body === 'object' && body !== null ? body : {}) as Record<
+  const { code, message, retryAfterMs, scope } = (typeof body === 'object' && body !== null ? body : {}) as Record<
     string,
     unknown
   >;
   const known = SERVER_ERROR_CODES.find((each) => each === code) ?? 'INTERNAL';
-  return new CommError(
-    known,
-    typeof message === 'string' ? message : 'The server rejected the request without a reason',
-    {
-      ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 && { retryAfterMs }),
-      cause,
-    },
-  );
+  return new CommError(known, typeof message === 'string' ? message : 'The server gave no reason', {
+    ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 && { retryAfterMs }),
+    scope: scope as RateScope | undefined,
+    cause,
+  });
 }

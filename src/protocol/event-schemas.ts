@@ -3,7 +3,7 @@ import { BATCH_LIMITS } from './batches.ts';
 import * as calls from './calls.ts';
 import * as conversations from './conversations.ts';
 import * as encryption from './encryption.ts';
-import { CREDENTIAL_FAULTS, SERVER_ERROR_CODES, type ErrorBody } from './errors.ts';
+import { CREDENTIAL_FAULTS, RATE_SCOPES, SERVER_ERROR_CODES, type ErrorBody } from './errors.ts';
 import type {
   Batch,
   PushBatch,
@@ -16,11 +16,15 @@ import type {
   ResponseOf,
 } from './events.ts';
 import * as files from './files.ts';
+import * as groups from './groups.ts';
 import { emptySchema } from './common-schemas.ts';
 import { helloSchema, pingSchema, pongSchema } from './handshake.ts';
 import * as receipts from './receipts.ts';
 import * as messages from './messages.ts';
+import * as moderation from './moderation.ts';
 import * as presence from './presence.ts';
+import * as threads from './threads.ts';
+import * as users from './users.ts';
 
 /** Type of {@link REQUEST_SCHEMAS}. */
 export type RequestSchemas = {
@@ -38,6 +42,7 @@ export const errorBodySchema = v.object({
   message: v.string(),
   retryAfterMs: v.optional(v.number()),
   reason: v.optional(v.picklist(CREDENTIAL_FAULTS)),
+  scope: v.optional(v.picklist(RATE_SCOPES)),
 }) satisfies v.GenericSchema<unknown, ErrorBody>;
 
 /** Validates {@link Batch}. The payloads are validated one by one. */
@@ -65,6 +70,9 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'message:edit': { req: messages.editMessageSchema, res: messages.messageSchema },
   'message:delete': { req: messages.deleteMessageSchema, res: messages.messageSchema },
   'message:forward': { req: messages.forwardMessageSchema, res: messages.messageSchema },
+  'thread:read': { req: threads.readThreadSchema, res: emptySchema },
+  'message:pin': { req: moderation.pinMessageSchema, res: messages.messageSchema },
+  'message:report': { req: moderation.reportMessageSchema, res: emptySchema },
   'typing:start': { req: presence.conversationRefSchema, res: emptySchema },
   'typing:stop': { req: presence.conversationRefSchema, res: emptySchema },
   'presence:update': { req: presence.setPresenceSchema, res: presence.presenceUpdateSchema },
@@ -76,7 +84,11 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'conversation:archive': { req: conversations.archiveSchema, res: emptySchema },
   'conversation:mute': { req: conversations.muteSchema, res: emptySchema },
   'conversation:pin': { req: conversations.pinSchema, res: emptySchema },
-  'conversation:update': { req: conversations.renameSchema, res: conversations.conversationSchema },
+  'conversation:mark-unread': { req: threads.markUnreadSchema, res: receipts.readMarkerSchema },
+  'conversation:update': { req: groups.updateConversationSchema, res: conversations.conversationSchema },
+  'conversation:browse': { req: groups.browseSchema, res: groups.browsePageSchema },
+  'conversation:enter': { req: groups.enterSchema, res: conversations.conversationSchema },
+  'conversation:ban': { req: groups.banSchema, res: emptySchema },
   'conversation:add-participants': { req: conversations.addParticipantsSchema, res: conversations.conversationSchema },
   'conversation:remove-participant': { req: conversations.removeParticipantSchema, res: emptySchema },
   'conversation:set-role': { req: conversations.setRoleSchema, res: conversations.conversationSchema },
@@ -104,6 +116,11 @@ export const REQUEST_SCHEMAS: RequestSchemas = {
   'encryption:mailbox-ack': { req: encryption.mailboxAckSchema, res: emptySchema },
   'file:request-upload': { req: files.requestUploadSchema, res: files.uploadReadySchema },
   'file:sign': { req: files.signFilesSchema, res: files.signedFilesSchema },
+  'user:get': { req: users.getUsersSchema, res: users.userListSchema },
+  'user:search': { req: users.searchUsersSchema, res: users.userListSchema },
+  'user:update': { req: users.updateUserSchema, res: users.userSchema },
+  'user:block': { req: users.blockUserSchema, res: emptySchema },
+  'user:blocked': { req: pingSchema, res: users.blockedUsersSchema },
 };
 
 const refusedSchema = v.object({
@@ -149,4 +166,6 @@ export const PUSH_SCHEMAS: PushSchemas = {
   'encryption:keys-changed': encryption.keysChangedSchema,
   'file:upload-ready': files.uploadReadySchema,
   'file:upload-error': files.uploadErrorSchema,
+  'user:updated': users.userSchema,
+  'user:block-changed': users.blockUserSchema,
 };

@@ -3,10 +3,14 @@ import type * as conversations from './conversations.ts';
 import type * as encryption from './encryption.ts';
 import type { ErrorBody } from './errors.ts';
 import type * as files from './files.ts';
+import type * as groups from './groups.ts';
 import type { Hello, Ping, Pong } from './handshake.ts';
 import type * as receipts from './receipts.ts';
 import type * as messages from './messages.ts';
+import type * as moderation from './moderation.ts';
 import type * as presence from './presence.ts';
+import type * as threads from './threads.ts';
+import type * as users from './users.ts';
 
 /** Prefix of client-to-server events: `nk:<name>` with one object argument. */
 export const REQUEST_PREFIX = 'nk:';
@@ -22,6 +26,9 @@ export interface Requests {
   'message:edit': { req: messages.EditMessage & messages.ChangeOnce; res: messages.Message };
   'message:delete': { req: messages.DeleteMessage & messages.ChangeOnce; res: messages.Message };
   'message:forward': { req: messages.ForwardMessage; res: messages.Message };
+  'thread:read': { req: threads.ReadThread; res: null };
+  'message:pin': { req: moderation.PinMessage & messages.ChangeOnce; res: messages.Message };
+  'message:report': { req: moderation.ReportMessage; res: null };
   'typing:start': { req: presence.ConversationRef; res: null };
   'typing:stop': { req: presence.ConversationRef; res: null };
   'presence:update': { req: presence.SetPresence; res: presence.PresenceUpdate };
@@ -33,7 +40,14 @@ export interface Requests {
   'conversation:archive': { req: conversations.ArchiveConversation; res: null };
   'conversation:mute': { req: conversations.MuteConversation; res: null };
   'conversation:pin': { req: conversations.PinConversation; res: null };
-  'conversation:update': { req: conversations.RenameConversation; res: conversations.Conversation };
+  'conversation:mark-unread': { req: threads.MarkUnread; res: receipts.ReadMarker };
+  'conversation:update': { req: groups.UpdateConversation; res: conversations.Conversation };
+  /** Lists public groups, newest first. */
+  'conversation:browse': { req: groups.BrowseConversations; res: groups.BrowsePage };
+  /** Makes the caller a member of a public group. */
+  'conversation:enter': { req: groups.EnterConversation; res: conversations.Conversation };
+  /** Bans a user from a group, or lifts the ban. */
+  'conversation:ban': { req: groups.BanUser; res: null };
   'conversation:add-participants': { req: conversations.AddParticipants; res: conversations.Conversation };
   'conversation:remove-participant': { req: conversations.RemoveParticipant; res: null };
   'conversation:set-role': { req: conversations.SetRole; res: conversations.Conversation };
@@ -66,6 +80,12 @@ export interface Requests {
   'encryption:mailbox-ack': { req: encryption.MailboxAck; res: null };
   'file:request-upload': { req: files.RequestUpload; res: files.UploadReady };
   'file:sign': { req: files.SignFiles; res: files.SignedFiles };
+  'user:get': { req: users.GetUsers; res: users.UserList };
+  'user:search': { req: users.SearchUsers; res: users.UserList };
+  'user:update': { req: users.UpdateUser; res: users.User };
+  'user:block': { req: users.BlockUser; res: null };
+  /** Returns the users whom the caller has blocked. */
+  'user:blocked': { req: Record<never, never>; res: users.BlockedUsers };
 }
 /** Name of a request. */
 export type RequestName = keyof Requests;
@@ -130,11 +150,17 @@ export interface Pushes {
   'encryption:keys-uploaded': encryption.KeysUploaded;
   'encryption:keys-response': encryption.KeyExchangeResponse | encryption.NoKeys;
   'encryption:session-init': encryption.SessionInitPush;
+  /** Reports that the recipient `senderId` has the first message of a session that the user has started. */
   'encryption:session-established': { sessionId: string; senderId: string };
+  /** Reports that few one-time prekeys of the user are left: the client uploads new ones. */
   'encryption:keys-depleted': { userId: string };
   'encryption:keys-changed': encryption.KeysChanged;
   'file:upload-ready': files.UploadReady;
   'file:upload-error': files.UploadError;
+  /** The profile of a user has changed. */
+  'user:updated': users.User;
+  /** The user has blocked or unblocked another user on some device. */
+  'user:block-changed': users.BlockUser;
 }
 /** Name of a push. */
 export type PushName = keyof Pushes;

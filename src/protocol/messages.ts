@@ -1,9 +1,18 @@
 import * as v from 'valibot';
-import { isAttachmentUrl } from './attachment-url.ts';
 import { changeEnvelopeSchema, envelopeSchema, type DecryptionFailure, type EncryptedEnvelope } from './encryption.ts';
-import { counterSchema, idSchema, mimeTypeSchema, timeSchema, wellFormed } from './common-schemas.ts';
+import {
+  counterSchema,
+  idSchema,
+  metadataSchema,
+  mimeTypeSchema,
+  safeUrlSchema,
+  timeSchema,
+  wellFormed,
+} from './common-schemas.ts';
 import { linkPreviewSchema, type LinkPreview } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
+import { mentionsSchema, threadSummarySchema, type ThreadSummary } from './threads.ts';
+import type { JsonObject } from './metadata.ts';
 import {
   MESSAGE_STATUSES,
   MESSAGE_TYPES,
@@ -68,6 +77,12 @@ export interface Reaction {
   unauthenticated?: string[] | undefined;
 }
 
+/** Who pinned a message, and when (ISO 8601). */
+export interface Pin {
+  by: string;
+  at: string;
+}
+
 /** The original of a forwarded message. */
 export interface ForwardedFrom {
   conversationId: string;
@@ -113,13 +128,33 @@ export interface Message {
   forwardedFrom?: ForwardedFrom | undefined;
   /** A preview of a link in `content`, as the sender's client made it. */
   linkPreview?: LinkPreview | undefined;
+  /** Ids of the users whom the message mentions. */
+  mentions?: string[] | undefined;
+  /** Id of the root of the thread in which this message is a reply. */
+  threadId?: string | undefined;
+  /** True for a reply that is also in the main timeline. */
+  alsoInConversation?: boolean | undefined;
+  /** Position among the replies of the thread: permanent, consecutive, from 1. */
+  threadSeq?: number | undefined;
+  /** Position in the main timeline: permanent, consecutive, from 1. Absent if it equals `seq`. */
+  timelineSeq?: number | undefined;
+  /** The replies to this message. */
+  thread?: ThreadSummary | undefined;
+  /** Data of the app. */
+  metadata?: JsonObject | undefined;
+  /** Set while the message is pinned in its conversation. Only the server says so, of an encrypted message too. */
+  pinned?: Pin | undefined;
   /** When the message was deleted. */
   deletedAt?: string | undefined;
+  /** Who deleted the message; absent in tombstones of earlier versions, which only senders could make. */
+  deletedBy?: string | undefined;
   /**
    * True if only the server says that this encrypted message was deleted: its content stays on this device. Set by the client;
    * never on the wire.
    */
   deletionUnauthenticated?: boolean | undefined;
+  /** True if this user has blocked the sender: apps collapse the message. Set by the client in views; never on the wire. */
+  fromBlocked?: boolean | undefined;
   /** When the sender of an encrypted message wrote it, authenticated. Set by the client; never on the wire. */
   sentAt?: string | undefined;
   /** Why the client could not decrypt the message. Set by the client; never on the wire. */
@@ -133,27 +168,18 @@ export interface MessagePage {
   hasMore: boolean;
 }
 
-const attachmentUrl: v.GenericSchema<string> = v.pipe(
-  v.string(),
-  v.maxLength(LIMITS.urlLength),
-  // Relative or http(s) only: a javascript: or data: URL would be executed in the reader's page.
-  v.check(isAttachmentUrl, ({ input }) => {
-    const scheme = /^(?!https?:)([a-z][a-z0-9+.-]{0,19}):/i.exec(input)?.[1];
-    return `must be an http(s) or relative URL${scheme === undefined ? '' : `; got a ${scheme}: URL`}`;
-  }),
-);
 const size = v.pipe(v.number(), v.minValue(0), v.finite());
 
 /** Validates {@link MessageAttachment}. */
 export const attachmentSchema = v.object({
-  url: attachmentUrl,
+  url: safeUrlSchema,
   mimeType: mimeTypeSchema,
   fileName: v.pipe(v.string(), v.nonEmpty(), v.maxLength(LIMITS.fileNameLength)),
   fileSize: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   width: v.optional(size),
   height: v.optional(size),
   duration: v.optional(size),
-  thumbnailUrl: v.optional(attachmentUrl),
+  thumbnailUrl: v.optional(safeUrlSchema),
   placeholder: v.optional(v.pipe(v.string(), v.maxLength(LIMITS.placeholderLength), v.regex(/^[\w+/]*={0,2}$/))),
   waveform: v.optional(
     v.pipe(
@@ -176,6 +202,9 @@ export const reactionSchema = v.object({
   count: v.number(),
   users: v.array(v.string()),
 }) satisfies v.GenericSchema<unknown, Reaction>;
+
+/** Validates {@link Pin}. */
+export const messagePinSchema = v.object({ by: v.string(), at: timeSchema }) satisfies v.GenericSchema<unknown, Pin>;
 
 /** Validates {@link Message}. */
 export const messageSchema = v.object({
@@ -200,7 +229,16 @@ export const messageSchema = v.object({
   reactionEnvelopes: v.optional(v.array(envelopeSchema)),
   forwardedFrom: v.optional(v.object({ conversationId: v.string(), messageId: v.string() })),
   linkPreview: v.optional(linkPreviewSchema),
+  mentions: v.optional(v.array(v.string())),
+  threadId: v.optional(v.string()),
+  alsoInConversation: v.optional(v.boolean()),
+  threadSeq: v.optional(counterSchema),
+  timelineSeq: v.optional(counterSchema),
+  thread: v.optional(threadSummarySchema),
+  metadata: v.optional(metadataSchema),
+  pinned: v.optional(messagePinSchema),
   deletedAt: v.optional(timeSchema),
+  deletedBy: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, Message>;
 
 // Requests
@@ -219,6 +257,14 @@ export interface SendMessage {
   envelope?: EncryptedEnvelope | undefined;
   /** A preview of a link in `content`; not in encrypted messages. */
   linkPreview?: LinkPreview | undefined;
+  /** Ids of participants whom the message mentions, at most `LIMITS.mentions`. Those of an encrypted message are in its envelope. */
+  mentions?: string[] | undefined;
+  /** Id of the message to whose thread this one is a reply. For a reply, its root is used. */
+  threadId?: string | undefined;
+  /** Shows the reply in the main timeline too. */
+  alsoInConversation?: boolean | undefined;
+  /** Data of the app, at most `LIMITS.metadataBytes` of JSON; an empty object is none. Not in encrypted messages, whose envelope has it. */
+  metadata?: JsonObject | undefined;
   /** A UUIDv7 that the client chooses. A repeated id is answered with the message already stored. */
   clientId?: string | undefined;
   /**
@@ -246,6 +292,10 @@ export const sendMessageSchema = v.object({
   encrypted: v.optional(v.boolean()),
   envelope: v.optional(envelopeSchema),
   linkPreview: v.optional(linkPreviewSchema),
+  mentions: v.optional(mentionsSchema),
+  threadId: v.optional(idSchema),
+  alsoInConversation: v.optional(v.boolean()),
+  metadata: v.optional(metadataSchema),
   clientId: v.optional(idSchema),
   afterClientId: v.optional(idSchema),
 }) satisfies v.GenericSchema<unknown, SendMessage>;
@@ -264,10 +314,14 @@ export interface ChangeOnce {
 export interface EditMessage extends MessageRef {
   /** The new text, or a placeholder for an encrypted message. */
   content: string;
+  /** Replaces the data of the app; an empty object removes it. If absent, it stays. Not for encrypted messages. */
+  metadata?: JsonObject | undefined;
   /** The new text, encrypted. Required for encrypted messages, not allowed for others. */
   envelope?: EncryptedEnvelope | undefined;
+  /** Replaces the mentions. If absent, they stay. */
+  mentions?: string[] | undefined;
 }
-/** Deletes one of the caller's own messages. */
+/** Deletes one of the caller's own messages or, as owner or admin of a group, any message in it. */
 export interface DeleteMessage extends MessageRef {
   /** The encrypted deletion, by which readers of an encrypted message recognise a genuine one. Not allowed for others. */
   envelope?: EncryptedEnvelope | undefined;
@@ -302,7 +356,9 @@ export const deleteMessageSchema = v.object({
 export const editMessageSchema = v.object({
   ...changed,
   content: v.pipe(v.string(), v.nonEmpty(), v.maxLength(LIMITS.bodyBytes), wellFormed),
+  metadata: v.optional(metadataSchema),
   envelope: v.optional(envelopeSchema),
+  mentions: v.optional(mentionsSchema),
 }) satisfies v.GenericSchema<unknown, EditMessage & ChangeOnce>;
 /** Validates {@link ReactToMessage} and {@link ChangeOnce}. */
 export const reactSchema = v.object({

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { counterSchema, idSchema } from './common-schemas.ts';
+import { unreadStateEntries, type UnreadState } from './threads.ts';
 
 /** Confirms that a device has received all messages of a conversation up to `seq`. */
 export interface DeliveryMarker {
@@ -7,7 +8,7 @@ export interface DeliveryMarker {
   seq: number;
 }
 /** The caller's read position in a conversation. */
-export interface ReadMarker {
+export interface ReadMarker extends UnreadState {
   conversationId: string;
   /** `seq` of the last message read. */
   lastReadSeq: number;
@@ -42,6 +43,7 @@ export const readMarkerSchema = v.object({
   conversationId: v.string(),
   lastReadSeq: counterSchema,
   unreadCount: counterSchema,
+  ...unreadStateEntries,
   readAt: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, ReadMarker>;
 /** Validates {@link CollectedReceipts}. */

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
-import { idSchema } from './common-schemas.ts';
-import { linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
+import { idSchema, wellFormed } from './common-schemas.ts';
+import { banPageSchema, type BanPage } from './groups.ts';
+import { linkPreviewsRequestSchema, linkPreviewsSchema, type LinkPreviews } from './link-previews.ts';
 import { LIMITS } from './limits.ts';
 import {
   changesSchema,
@@ -15,6 +16,7 @@ import {
   type CreateConversation,
 } from './conversations.ts';
 import { messagePageSchema, messageSchema, type Message, type MessagePage } from './messages.ts';
+import { userListSchema, userSchema, type User, type UserList } from './users.ts';
 import type { RestRouteName } from './constants.ts';
 
 /**
@@ -27,12 +29,16 @@ export interface RestAnswers {
   createConversation: Conversation;
   getConversation: Conversation;
   listMembers: MemberPage;
+  listBans: BanPage;
   listMessages: Message[] | MessagePage;
+  listPinned: MessagePage;
   listChanges: Changes;
   searchMessages: Message[] | MessagePage;
   getMessage: Message;
   deleteMessage: Message;
   linkPreviews: LinkPreviews;
+  searchUsers: UserList;
+  getUser: User;
 }
 
 /** The schema of each route's answer. */
@@ -41,12 +47,16 @@ export const REST_ANSWER_SCHEMAS: { readonly [K in RestRouteName]: v.GenericSche
   createConversation: conversationSchema,
   getConversation: conversationSchema,
   listMembers: memberPageSchema,
+  listBans: banPageSchema,
   listMessages: v.union([v.array(messageSchema), messagePageSchema]),
+  listPinned: messagePageSchema,
   listChanges: changesSchema,
   searchMessages: v.union([v.array(messageSchema), messagePageSchema]),
   getMessage: messageSchema,
   deleteMessage: messageSchema,
   linkPreviews: linkPreviewsSchema,
+  searchUsers: userListSchema,
+  getUser: userSchema,
 };
 
 /** Validates a number in a query string: digits only, without sign or whitespace. */
@@ -61,6 +71,12 @@ const digits = (min: number, max: number) =>
     ),
   );
 const limit = digits(1, LIMITS.maxPageSize);
+const truth = v.optional(
+  v.pipe(
+    v.picklist(['true', 'false']),
+    v.transform((value) => value === 'true'),
+  ),
+);
 const paged = v.optional(v.literal('true'));
 
 /** Part of the query of a list. */
@@ -73,10 +89,16 @@ export interface PagedQuery {
 /** Query of `listConversations`. */
 export interface ListConversationsQuery extends PagedQuery {
   offset?: number | undefined;
+  /** Only conversations that the caller has archived (`true`) or not (`false`). */
+  archived?: boolean | undefined;
+  /** Only conversations with unread messages (`true`) or without (`false`). */
+  unread?: boolean | undefined;
+  /** Only conversations with this text in the name or in the name of another listed participant. */
+  query?: string | undefined;
 }
-/** Query of `listMembers`. */
+/** Query of `listMembers` and `listBans`. */
 export interface ListMembersQuery {
-  /** User id of the last member of the previous page. */
+  /** Last user id of the previous page. */
   after?: string | undefined;
   limit?: number | undefined;
 }
@@ -85,6 +107,16 @@ export interface ListMessagesQuery extends PagedQuery {
   before?: string | undefined;
   after?: string | undefined;
   around?: string | undefined;
+  /** Requests only the replies of the thread with this root. */
+  threadId?: string | undefined;
+  /** Requests only the main timeline: no replies that are shown in their threads only. Without it, a page has all messages. */
+  timeline?: 'main' | undefined;
+}
+/** Query of `listPinned`. */
+export interface ListPinnedQuery {
+  limit?: number | undefined;
+  /** Number of messages to skip. */
+  offset?: number | undefined;
 }
 /** Query of `listChanges`. */
 export interface ListChangesQuery {
@@ -98,11 +130,20 @@ export interface SearchQuery extends PagedQuery {
   conversationId?: string | undefined;
 }
 
+/** Query of `searchUsers`. */
+export interface SearchUsersQuery {
+  query: string;
+  limit?: number | undefined;
+}
+
 /** Validates {@link ListConversationsQuery}. */
 export const listConversationsQuerySchema = v.object({
   limit,
   paged,
   offset: digits(0, 1e9),
+  archived: truth,
+  unread: truth,
+  query: v.optional(v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.searchLength), wellFormed)),
 }) satisfies v.GenericSchema<unknown, ListConversationsQuery>;
 /** Validates {@link ListMembersQuery}. */
 export const listMembersQuerySchema = v.object({
@@ -111,12 +152,25 @@ export const listMembersQuerySchema = v.object({
 }) satisfies v.GenericSchema<unknown, ListMembersQuery>;
 /** Validates {@link ListMessagesQuery}. */
 export const listMessagesQuerySchema = v.pipe(
-  v.object({ limit, paged, before: v.optional(idSchema), after: v.optional(idSchema), around: v.optional(idSchema) }),
+  v.object({
+    limit,
+    paged,
+    before: v.optional(idSchema),
+    after: v.optional(idSchema),
+    around: v.optional(idSchema),
+    threadId: v.optional(idSchema),
+    timeline: v.optional(v.literal('main')),
+  }),
   v.check(
     ({ before, after, around }) => [before, after, around].filter((each) => each !== undefined).length <= 1,
     'before, after and around cannot be combined',
   ),
 ) satisfies v.GenericSchema<unknown, ListMessagesQuery>;
+/** Validates {@link ListPinnedQuery}. */
+export const listPinnedQuerySchema = v.object({
+  limit,
+  offset: digits(0, LIMITS.pinnedMessages),
+}) satisfies v.GenericSchema<unknown, ListPinnedQuery>;
 /** Validates {@link ListChangesQuery}. */
 export const listChangesQuerySchema = v.object({
   after: v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'must be a whole number'), v.transform(Number)),
@@ -129,5 +183,30 @@ export const searchQuerySchema = v.object({
   limit,
   paged,
 }) satisfies v.GenericSchema<unknown, SearchQuery>;
+/** Validates {@link SearchUsersQuery}. */
+export const searchUsersQuerySchema = v.object({
+  query: v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.userSearchLength)),
+  limit: digits(1, LIMITS.foundUsers),
+}) satisfies v.GenericSchema<unknown, SearchUsersQuery>;
 /** Validates {@link CreateConversation}. */
 export const createConversationBodySchema: v.GenericSchema<unknown, CreateConversation> = createConversationSchema;
+
+/** What each route reads besides its path: the schemas of its query parameters and of its JSON body. */
+export const REST_INPUT_SCHEMAS = {
+  listConversations: { query: listConversationsQuerySchema },
+  createConversation: { body: createConversationBodySchema },
+  getConversation: {},
+  listMembers: { query: listMembersQuerySchema },
+  listBans: { query: listMembersQuerySchema },
+  listMessages: { query: listMessagesQuerySchema },
+  listPinned: { query: listPinnedQuerySchema },
+  listChanges: { query: listChangesQuerySchema },
+  searchMessages: { query: searchQuerySchema },
+  getMessage: {},
+  deleteMessage: {},
+  linkPreviews: { body: linkPreviewsRequestSchema },
+  searchUsers: { query: searchUsersQuerySchema },
+  getUser: {},
+} as const satisfies {
+  readonly [K in RestRouteName]: { readonly query?: v.GenericSchema; readonly body?: v.GenericSchema };
+};

@@ -16,17 +16,23 @@ import {
   conversationSource,
   inboxSource,
   presenceSource,
+  threadSource,
   typingSource,
+  userSource,
+  usersSource,
   type ConversationState,
   type InboxState,
   type Presences,
+  type User,
+  type Users,
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
-export type { ConversationActions, ConversationState, InboxState, Presences } from '../bindings/sources.ts';
+export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';
 
 const CommContext = createContext<CommClient | undefined>(undefined);
 
@@ -85,6 +91,33 @@ export function useConversation<S = ConversationState>(
   return useObservable(source, selector);
 }
 
+/**
+ * The thread of a message and what can be done with it: `messages` are the replies, `root` is the message. It is open while a
+ * component shows it.
+ *
+ * @param id - id of the conversation; `undefined` while no thread is selected
+ * @param messageId - id of the root; `undefined` while no thread is selected
+ * @param selector - selects a part. The component renders again only if it changes.
+ */
+export function useThread<S = ConversationState>(
+  id: string | undefined,
+  messageId: string | undefined,
+  selector?: Selector<ConversationState, S>,
+): S {
+  const client = useComm();
+  const source = useMemo(() => threadSource(client, id, messageId), [client, id, messageId]);
+  return useObservable(source, selector);
+}
+
+/**
+ * The messages of this user that the server has not stored yet, oldest first: waiting, being sent, or rejected (`failed`).
+ *
+ * @param selector - selects a part. The component renders again only if it changes.
+ */
+export function useOutbox<S = readonly PendingMessage[]>(selector?: Selector<readonly PendingMessage[], S>): S {
+  return useObservable(useComm().messages.outbox, selector);
+}
+
 /** Ids of the other users who are typing in a conversation, which is open while the component is mounted. */
 export function useTyping(id: string | undefined): readonly string[] {
   const client = useComm();
@@ -98,6 +131,25 @@ export function usePresence(userIds: readonly string[]): Presences {
   const key = JSON.stringify(userIds);
   // A new list of the same ids doesn't watch again.
   const source = useMemo(() => presenceSource(client, JSON.parse(key) as string[]), [client, key]);
+  return useObservable(source);
+}
+
+/**
+ * The profile of a user, kept up to date. `undefined` until it is known.
+ *
+ * @param userId - `undefined` while no user is selected
+ */
+export function useUser(userId: string | undefined): User | undefined {
+  const client = useComm();
+  const source = useMemo(() => userSource(client, userId), [client, userId]);
+  return useObservable(source);
+}
+
+/** The profiles of users by user id, kept up to date. Users who are unknown are missing. */
+export function useUsers(userIds: readonly string[]): Users {
+  const client = useComm();
+  const key = JSON.stringify(userIds);
+  const source = useMemo(() => usersSource(client, JSON.parse(key) as string[]), [client, key]);
   return useObservable(source);
 }
 

@@ -4,6 +4,7 @@ import type { Message } from '../protocol/messages.ts';
 import { parseInput } from './parse-input.ts';
 import { serverCoreFor } from './server-core.ts';
 import { invalid } from './services/errors.ts';
+import { withFileNames } from './services/chat/file-names.ts';
 import type { Caller } from './services/ports.ts';
 import type { DatabaseSource } from './store/engine/sqlite.ts';
 
@@ -81,11 +82,12 @@ export function createCommunicationApiHandlers(db: DatabaseSource): Communicatio
   return {
     async getConversations(userId, options) {
       await core.ready();
-      return await conversations.list(callerOf(userId), pageOf(options));
+      return withFileNames(await conversations.list(callerOf(userId), pageOf(options)));
     },
     async getMessages(conversationId, { userId, ...page } = {}) {
       await core.ready();
-      return (await known(history.list(userId, conversationId, { ...page, limit: pageOf(page).limit }))) ?? [];
+      const found = await known(history.list(userId, conversationId, { ...page, limit: pageOf(page).limit }));
+      return withFileNames(found ?? []);
     },
     async createConversation(wanted) {
       await core.ready();
@@ -101,11 +103,11 @@ export function createCommunicationApiHandlers(db: DatabaseSource): Communicatio
     },
     async searchMessages(q, { userId, ...where } = {}) {
       await core.ready();
-      return (await known(history.search(userId, { q, ...where, limit: pageOf(where).limit }))) ?? [];
+      return withFileNames((await known(history.search(userId, { q, ...where, limit: pageOf(where).limit }))) ?? []);
     },
     async getMessage(messageId, { userId } = {}) {
       await core.ready();
-      return await known(history.get(userId, messageId));
+      return withFileNames(await known(history.get(userId, messageId)));
     },
     async deleteMessage(messageId, userId) {
       await core.ready();

@@ -88,6 +88,10 @@ export interface CommunicationConfig extends LumenOnlyConfig {
    * addresses only. @defaultValue false
    */
   linkPreviews?: boolean | undefined;
+  /**
+   * Lets users search all users of the server by name or id (`user:search`). @defaultValue false
+   */
+  userSearch?: boolean | undefined;
   /** Restrictions on attachments. */
   fileUpload?: FileUploadConfig | undefined;
   /** Time in ms after which an unanswered call ends as `missed`. @defaultValue 45_000 */
@@ -116,6 +120,7 @@ export interface ResolvedConfig {
   readonly presenceGraceMs: number;
   readonly rateLimit: Readonly<MessageRateLimit> | undefined;
   readonly linkPreviews: boolean;
+  readonly userSearch: boolean;
   readonly fileUpload: { readonly maxFileSize: number; readonly allowedMimeTypes: readonly string[] | undefined };
   readonly ringTimeoutMs: number;
   readonly callReconnectMs: number;
@@ -146,6 +151,7 @@ export function resolveConfig(config: CommunicationConfig = {}): ResolvedConfig 
       windowSeconds: positive('rateLimit.windowSeconds', rateLimit.windowSeconds),
     },
     linkPreviews: config.linkPreviews ?? false,
+    userSearch: config.userSearch ?? false,
     fileUpload: {
       maxFileSize: integer('fileUpload.maxFileSize', fileUpload.maxFileSize ?? 50 * 1024 * 1024, 0),
       allowedMimeTypes: listedTypes(fileUpload.allowedMimeTypes),

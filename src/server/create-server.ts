@@ -2,6 +2,7 @@ import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo, Socket as NetSocket } from 'node:net';
 import type { Server } from 'socket.io';
 import { attachServerCore } from './sockets/attach.ts';
+import { apiOf, type CommunicationApi } from './api/communication-api.ts';
 import { createIdentify, type Authenticate } from './auth/authenticate.ts';
 import { consoleLogger } from './console-logger.ts';
 import { serverCoreFor, type ServerCore, type ServerCoreOptions } from './server-core.ts';
@@ -52,15 +53,6 @@ export interface CommServerOptions extends Omit<ServerCoreOptions, 'store'> {
   fetch?: Fetch | undefined;
   /** Time in ms that `close()` waits for running requests. @defaultValue 5_000 */
   drainTimeoutMs?: number | undefined;
-}
-
-/** Operations of an app on a running server. */
-export interface CommunicationApi {
-  /**
-   * Ends all sockets of a user in this process, for example after a sign-out. Their clients don't reconnect by themselves.
-   * A token of the user that has not expired is still accepted: revoke it first.
-   */
-  disconnectUser(userId: string): void;
 }
 
 /** A running server. */
@@ -159,8 +151,7 @@ async function start(
       ownedDatabase?.close(),
     ));
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const api: CommunicationApi = { disconnectUser: (userId) => core.broadcaster.disconnectUser(userId) };
-  return { url, port, api, close, [Symbol.asyncDispose]: close };
+  return { url, port, api: apiOf(core), close, [Symbol.asyncDispose]: close };
 }
 
 type TrustMode = 'tokens' | 'user-ids' | 'development';

@@ -17,7 +17,17 @@ export type { DatabaseSource, LumenDatabase, SqliteDatabase } from './store/engi
 
 export { attachCommunication, type AttachOptions } from './sockets/attach.ts';
 export { createCommunicationRoutes, type CommunicationRoutes, type CommunicationRoutesOptions } from './routes.ts';
-export { createCommServer, type CommServer, type CommunicationApi, type CommServerOptions } from './create-server.ts';
+export { createCommServer, type CommServer, type CommServerOptions } from './create-server.ts';
+export { createCommunicationApi, type CommunicationApi } from './api/communication-api.ts';
+export type { ConversationsApi, NewConversation } from './api/conversations-api.ts';
+export type { MessagesApi, RemoveMessage, SendAsSystem, SendAsUser } from './api/messages-api.ts';
+export type { BansPage, BanTarget, ModerationApi, NewBan, ReportPage, ResolveReport } from './api/moderation-api.ts';
+export type { UpsertUser, UsersApi } from './api/users-api.ts';
+export type { Erasure } from './services/people/erasure-service.ts';
+export type { UserRecord } from './services/people/export-service.ts';
+export type { ListReports, Resolution } from './services/moderation/report-service.ts';
+export type { UserBanPage } from './services/moderation/user-bans.ts';
+export type { UserBan } from './store/queries/user-data/user-bans.ts';
 
 export { jwtAuth, type JwksOptions, type JwtAuthOptions, type JwtSecretOptions } from './auth/jwt.ts';
 export type { Authenticate, AuthRequest, GetUserId, Identity, IdentifyOptions } from './auth/authenticate.ts';
@@ -30,7 +40,7 @@ export type {
   MessageRateLimit,
   TurnConfig,
 } from './config.ts';
-export type { ReceivedFile, ServerHooks } from './hooks.ts';
+export type { ProposedMessage, ReceivedFile, Report, ResolvedUser, ServerHooks } from './hooks.ts';
 export {
   type ByteRange,
   type DirectUploads,

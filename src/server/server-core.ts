@@ -203,6 +203,7 @@ export class ServerCore {
     this.services.presence.close();
     this.services.receipts.close();
     this.services.files.close();
+    this.services.profiles.close();
     this.services.calls.registry.close();
     this.services.activeCalls.close();
     this.services.callStore.close();

@@ -7,6 +7,8 @@ import { memoryStorage } from './memory-storage.ts';
 export interface ClientStorage extends CommStorage {
   /** True if the storage has failed and memory is used since: what is written is lost when the process ends. */
   readonly hasFailed: boolean;
+  /** The storage for entries that the client can do without: it rejects when it fails, and does not cause the fallback. */
+  readonly optional: CommStorage;
 }
 
 /** How long the primary storage may take for an operation. */
@@ -30,6 +32,12 @@ export function resilientStorage(
 }
 
 class ResilientStorage implements ClientStorage {
+  readonly optional: CommStorage = {
+    get: (key) => this.#attempt((storage) => storage.get(key)),
+    list: (prefix) => this.#attempt((storage) => storage.list(prefix)),
+    transact: (keys, step) => this.#attempt((storage) => storage.transact(keys, step)),
+    close: () => Promise.resolve(),
+  };
   readonly #primary: CommStorage;
   readonly #onFailure: (error: CommError) => void;
   readonly #clock: Clock;
@@ -92,6 +100,11 @@ class ResilientStorage implements ClientStorage {
     await this.#withTimeout(this.#primary.close()).catch((error: unknown) => {
       if (this.#fallback === undefined) throw error;
     });
+  }
+
+  async #attempt<T>(work: (storage: CommStorage) => Promise<T>): Promise<T> {
+    if (this.#fallback !== undefined) throw new CommError('STORAGE', 'The storage has failed before');
+    return this.#withTimeout(work(this.#primary));
   }
 
   async #run<T>(work: (storage: CommStorage) => Promise<T>): Promise<T> {

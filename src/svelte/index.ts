@@ -5,17 +5,23 @@ import {
   conversationSource,
   inboxSource,
   presenceSource,
+  threadSource,
   typingSource,
+  userSource,
+  usersSource,
   type ConversationState,
   type InboxState,
   type Presences,
+  type User,
+  type Users,
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
-export type { ConversationActions, ConversationState, InboxState, Presences } from '../bindings/sources.ts';
+export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';
 
 const COMM_CLIENT = Symbol('lumen-comm');
 
@@ -62,6 +68,33 @@ export function useConversation<S = ConversationState>(
   return toStore(conversationSource(useComm(), id), selector);
 }
 
+/**
+ * The thread of a message and what can be done with it: `messages` are the replies, `root` is the message. It is open while the
+ * store has subscribers.
+ *
+ * @param id - id of the conversation; `undefined` while no thread is selected
+ * @param messageId - id of the root; `undefined` while no thread is selected
+ * @param selector - selects a part. Subscribers are called only if it changes.
+ */
+export function useThread<S = ConversationState>(
+  id: string | undefined,
+  messageId: string | undefined,
+  selector?: Selector<ConversationState, S>,
+): Readable<S> {
+  return toStore(threadSource(useComm(), id, messageId), selector);
+}
+
+/**
+ * The messages of this user that the server has not stored yet, oldest first: waiting, being sent, or rejected (`failed`).
+ *
+ * @param selector - selects a part. Subscribers are called only if it changes.
+ */
+export function useOutbox<S = readonly PendingMessage[]>(
+  selector?: Selector<readonly PendingMessage[], S>,
+): Readable<S> {
+  return toStore(useComm().messages.outbox, selector);
+}
+
 /** Ids of the other users who are typing in a conversation, which is open while the store has subscribers. */
 export function useTyping(id: string | undefined): Readable<readonly string[]> {
   return toStore(typingSource(useComm(), id));
@@ -70,6 +103,20 @@ export function useTyping(id: string | undefined): Readable<readonly string[]> {
 /** The presence of users by user id, kept up to date. Users whose presence is unknown are missing. */
 export function usePresence(userIds: readonly string[]): Readable<Presences> {
   return toStore(presenceSource(useComm(), userIds));
+}
+
+/**
+ * The profile of a user, kept up to date. `undefined` until it is known.
+ *
+ * @param userId - `undefined` while no user is selected
+ */
+export function useUser(userId: string | undefined): Readable<User | undefined> {
+  return toStore(userSource(useComm(), userId));
+}
+
+/** The profiles of users by user id, kept up to date. Users who are unknown are missing. */
+export function useUsers(userIds: readonly string[]): Readable<Users> {
+  return toStore(usersSource(useComm(), userIds));
 }
 
 /** A store of the selected part of an observable. On a server it has the initial value and opens nothing. */

@@ -67,8 +67,12 @@ async function answer(
       return { body: data.conversation(userId, id) };
     case 'listMembers':
       return { body: data.members(userId, id, query) };
+    case 'listBans':
+      return { body: { bans: [], hasMore: false } };
     case 'listMessages':
       return { body: paged('messages', data.messages(userId, id, query), query) };
+    case 'listPinned':
+      return { body: data.pinned(userId, id, query) };
     case 'listChanges':
       return { body: data.changes(userId, id, Number(query['after'] ?? 0), query['limit']) };
     case 'searchMessages':
@@ -85,6 +89,10 @@ async function answer(
       return { body: data.delete(userId, id) };
     case 'linkPreviews':
       return { body: { previews: [] } };
+    case 'searchUsers':
+      throw new CommError('UNSUPPORTED', 'The search for users is disabled');
+    case 'getUser':
+      return { body: data.user(userId, id) };
   }
 }
 

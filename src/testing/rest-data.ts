@@ -1,7 +1,8 @@
 import type { Changes, Conversation, MemberPage } from '../protocol/conversations.ts';
 import { CommError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import type { Message } from '../protocol/messages.ts';
+import type { Message, MessagePage } from '../protocol/messages.ts';
+import type { User } from '../protocol/users.ts';
 import { buildConversation, buildParticipant } from './builders.ts';
 
 /** The initial data of `commHandlers`. */
@@ -65,6 +66,15 @@ export class RestData {
     return created;
   }
 
+  /** Returns the caller, or a user who shares a conversation, as their participants have them. */
+  user(userId: string, id: string): User {
+    const shared = [...this.#conversations.values()].filter((each) => isParticipant(each, userId));
+    const found = shared.flatMap(({ participants }) => participants).find((each) => each.userId === id);
+    if (found === undefined && id !== userId) throw new CommError('NOT_FOUND', 'Not found');
+    const { displayName = id, avatarUrl } = found ?? {};
+    return { id, displayName, ...(avatarUrl !== undefined && { avatarUrl }), updatedAt: new Date(0).toISOString() };
+  }
+
   /** Returns a page of the participants, ordered by user id. */
   members(userId: string, id: string, { after = '', limit }: PageQuery): MemberPage {
     const { participants } = this.conversation(userId, id);
@@ -89,6 +99,16 @@ export class RestData {
     const end =
       around !== undefined ? at(around) + Math.ceil(size / 2) : before !== undefined ? at(before) : all.length;
     return all.slice(Math.max(0, end - size), end).reverse();
+  }
+
+  /** Returns pinned messages, the newest pin first. */
+  pinned(userId: string, id: string, { limit, offset = '0' }: PageQuery): MessagePage {
+    this.conversation(userId, id);
+    const all = this.#messages
+      .filter(({ conversationId, pinned }) => conversationId === id && pinned !== undefined)
+      .toSorted((a, b) => ((a.pinned?.at ?? '') < (b.pinned?.at ?? '') ? 1 : -1));
+    const messages = all.slice(Number(offset), Number(offset) + pageSize(limit));
+    return { messages, hasMore: all.length > Number(offset) + messages.length };
   }
 
   changes(userId: string, id: string, after: number, limit: string | undefined): Changes {
@@ -123,6 +143,8 @@ export class RestData {
     const found = this.message(userId, id);
     if (found.senderId !== userId) throw new CommError('FORBIDDEN', 'Only the sender can delete a message');
     const {
+      metadata: _metadata,
+      pinned: _pinned,
       attachment: _attachment,
       attachments: _attachments,
       envelope: _envelope,
@@ -130,7 +152,13 @@ export class RestData {
       ...rest
     } = found;
     const rev = this.#head(found.conversationId).rev + 1;
-    const tombstone: Message = { ...rest, content: '', deletedAt: found.deletedAt ?? found.createdAt, rev };
+    const tombstone: Message = {
+      ...rest,
+      content: '',
+      deletedAt: found.deletedAt ?? found.createdAt,
+      deletedBy: userId,
+      rev,
+    };
     this.#messages[this.#messages.indexOf(found)] = tombstone;
     return tombstone;
   }

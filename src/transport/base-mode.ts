@@ -95,10 +95,19 @@ const NOTHING: unknown = null;
 /** Requests that base servers don't implement. */
 const MISSING: ReadonlySet<RequestName> = new Set<RequestName>([
   'conversation:update',
+  'conversation:browse',
+  'conversation:enter',
+  'conversation:ban',
   'conversation:add-participants',
   'conversation:remove-participant',
   'conversation:set-role',
 ]);
+
+/** A base server drops messages without text: for a file without a caption, its name is sent. */
+function withPlaceholder<T extends object>(payload: T): T {
+  const { content, attachment }: Partial<RequestOf<'message:send'>> = payload;
+  return content === '' && attachment !== undefined ? { ...payload, content: attachment.fileName } : payload;
+}
 
 /** A feature of LumenJS that crashes its server unless the app has added columns to LumenJS's tables. */
 export type BaseServerFeature = 'archive' | 'mute' | 'pin' | 'forward' | 'calls';
@@ -179,7 +188,7 @@ export class BaseModeRequester implements Requester {
       timeoutMs,
       signal,
     );
-    this.#channel.send(name, payload);
+    this.#channel.send(name, withPlaceholder(payload));
     const data = await answer;
     return (echo.parse?.(data) ?? NOTHING) as ResponseOf<K>;
   }

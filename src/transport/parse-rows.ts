@@ -10,14 +10,19 @@ import type {
   Participant,
   Reached,
 } from '../protocol/conversations.ts';
-import { type Message, type MessageAttachment, type Reaction, type ReadReceipt } from '../protocol/messages.ts';
+import type { Message, MessageAttachment, Pin, Reaction, ReadReceipt } from '../protocol/messages.ts';
+import type { ThreadSummary, UnreadState } from '../protocol/threads.ts';
+import type { JsonObject } from '../protocol/metadata.ts';
+import { isAttachmentUrl } from '../protocol/attachment-url.ts';
 import type { PresenceUpdate, TypingUpdate } from '../protocol/presence.ts';
+import type { User } from '../protocol/users.ts';
 import {
   CALL_TYPES,
   CONVERSATION_TYPES,
   MESSAGE_STATUSES,
   MESSAGE_TYPES,
   PRESENCE_STATUSES,
+  VISIBILITIES,
 } from '../protocol/constants.ts';
 import { fields, type Fields } from './fields.ts';
 
@@ -62,14 +67,19 @@ export function parseMessage(value: unknown): Message | undefined {
     status: oneOf(MESSAGE_STATUSES, row['status']) ?? 'sent',
     readBy: list(row['readBy'], parseReadReceipt),
   };
+  const attachment = parseJson(row['attachment']) as MessageAttachment | undefined;
+  // A base server, which knows no `seq`, has the name of a file in place of its caption.
+  if (row['seq'] === undefined && attachment !== undefined && attachment.fileName === content) message.content = '';
   const forwardedFrom = fields(row['forwardedFrom']);
   return assignDefined(message, {
     updatedAt,
     replyTo: parseId(row['replyTo'] ?? row['reply_to']),
-    attachment: parseJson(row['attachment']) as MessageAttachment | undefined,
+    attachment,
     // Those of an encrypted message are part of its ciphertext.
     attachments: parseList(!encrypted && row['attachments']) as MessageAttachment[] | undefined,
     linkPreview: encrypted ? undefined : parseLinkPreview(row['linkPreview']),
+    metadata: encrypted ? undefined : (fields(row['metadata']) as JsonObject | undefined),
+    pinned: parsePin(row['pinned']),
     encrypted: encrypted || undefined,
     envelope: envelope as EncryptedEnvelope | undefined,
     clientId: text(row['clientId']),
@@ -85,8 +95,53 @@ export function parseMessage(value: unknown): Message | undefined {
             conversationId: text(forwardedFrom['conversationId']) ?? '',
             messageId: parseId(forwardedFrom['messageId']) ?? '',
           },
+    // Those of an encrypted message are part of its ciphertext.
+    mentions: encrypted ? undefined : parseIds(row['mentions']),
+    threadId: parseId(row['threadId']),
+    alsoInConversation: row['alsoInConversation'] === true || undefined,
+    threadSeq: count(row['threadSeq']),
+    timelineSeq: count(row['timelineSeq']),
+    thread: parseThread(row['thread']),
     deletedAt,
+    deletedBy: deletedAt === undefined ? undefined : parseId(row['deletedBy']),
   });
+}
+
+function parseIds(value: unknown): string[] | undefined {
+  return Array.isArray(value) ? list(value, text) : undefined;
+}
+
+function parseThread(value: unknown): ThreadSummary | undefined {
+  const row = fields(value);
+  return (
+    row && {
+      replyCount: count(row['replyCount']) ?? 0,
+      lastReplyAt: parseTime(row['lastReplyAt']) ?? '',
+      participantIds: list(row['participantIds'], text),
+    }
+  );
+}
+
+/** Parses what is unread besides `unreadCount`. A server that sends any of it omits what is empty. */
+export function parseUnread(row: Fields): UnreadState {
+  const unreadMentions = count(row['unreadMentions']);
+  if (unreadMentions === undefined) return {};
+  return {
+    unreadMentions,
+    unreadThreads: count(row['unreadThreads']) ?? 0,
+    followedThreads: list(row['followedThreads'], (each) => {
+      const { id, unread } = fields(each) ?? {};
+      return typeof id === 'string' ? { id, unread: unread === true } : undefined;
+    }),
+    firstUnreadId: text(row['firstUnreadId']) ?? null,
+    readSeq: count(row['readSeq']),
+  };
+}
+
+function parsePin(value: unknown): Pin | undefined {
+  const row = fields(value);
+  const by = parseId(row?.['by']);
+  return by === undefined ? undefined : { by, at: parseTime(row?.['at']) ?? '' };
 }
 
 function parseList(value: unknown): unknown[] | undefined {
@@ -132,7 +187,14 @@ export function parseConversation(value: unknown): Conversation | undefined {
     unreadCount: count(row['unreadCount'] ?? row['unread_count']) ?? 0,
   };
   return assignDefined(conversation, {
+    ...parseUnread(row),
     name: text(row['name']),
+    description: text(row['description']),
+    avatarUrl: text(row['avatarUrl']),
+    metadata: fields(row['metadata']) as JsonObject | undefined,
+    visibility: oneOf(VISIBILITIES, row['visibility']),
+    frozen: flag(row['frozen']),
+    slowModeSeconds: count(row['slowModeSeconds']),
     lastMessage: parseMessage(row['lastMessage']),
     pinned: flag(row['pinned']),
     muted: flag(row['muted']),
@@ -191,6 +253,21 @@ export function parsePresence(value: unknown): PresenceUpdate | undefined {
   const status = oneOf(PRESENCE_STATUSES, row?.['status']);
   if (userId === undefined || status === undefined) return undefined;
   return assignDefined<PresenceUpdate>({ userId, status }, { lastSeen: parseTime(row?.['lastSeen']) });
+}
+
+/** Parses a profile. A picture that isn't http(s) or relative is left out: another scheme could run code. */
+export function parseUser(value: unknown): User | undefined {
+  const row = fields(value);
+  const id = parseId(row?.['id']);
+  if (row === undefined || id === undefined) return undefined;
+  const avatarUrl = text(row['avatarUrl']);
+  return assignDefined<User>(
+    { id, displayName: text(row['displayName']) || id, updatedAt: parseTime(row['updatedAt']) ?? '' },
+    {
+      avatarUrl: avatarUrl !== undefined && isAttachmentUrl(avatarUrl) ? avatarUrl : undefined,
+      metadata: fields(row['metadata']) as JsonObject | undefined,
+    },
+  );
 }
 
 /** Parses a typing update. */

@@ -1,7 +1,7 @@
 import type { ConversationChanges, Head, SyncResult } from '../protocol/conversations.ts';
 import type { ReadMarker } from '../protocol/receipts.ts';
 import { fields } from './fields.ts';
-import { parseChanges, parseConversation, parseHead } from './parse-rows.ts';
+import { parseChanges, parseConversation, parseHead, parseUnread } from './parse-rows.ts';
 
 /** Parses the answer to `sync`. Returns `undefined` if any page of changes is malformed, because skipping it would lose changes. */
 export function parseSync(answer: unknown): SyncResult | undefined {
@@ -28,7 +28,12 @@ export function parseSync(answer: unknown): SyncResult | undefined {
     stale: row['stale'] === undefined ? undefined : ids('stale'),
     joined: row['joined'] === undefined ? undefined : parseHeads(row['joined']),
     lost: ids('lost'),
-    reads: list('reads').filter(isReadMarker),
+    reads: list('reads')
+      .filter(isReadMarker)
+      .map(({ conversationId, lastReadSeq, unreadCount, readAt, ...rest }) => {
+        const mark = { conversationId, lastReadSeq, unreadCount, ...parseUnread(rest) };
+        return readAt === undefined ? mark : { ...mark, readAt };
+      }),
   };
 }
 

@@ -97,6 +97,8 @@ export class RestClient {
     for (const [name, value] of Object.entries(request.query ?? {})) {
       if (value !== undefined) query.set(name, String(value));
     }
+    // The form of the answers: empty captions of files.
+    if (isBase?.() !== true) query.set('caps', 'batch');
     const headers: Record<string, string> = { accept: 'application/json' };
     const user = userId();
     if (token !== undefined) headers['authorization'] = `Bearer ${token}`;

@@ -18,17 +18,23 @@ import {
   conversationSource,
   inboxSource,
   presenceSource,
+  threadSource,
   typingSource,
+  userSource,
+  usersSource,
   type ConversationState,
   type InboxState,
   type Presences,
+  type User,
+  type Users,
 } from '../bindings/sources.ts';
 import type { CommClient } from '../client/comm-client.ts';
 import type { ConnectionSnapshot } from '../client/connection/connection-reporter.ts';
+import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
-export type { ConversationActions, ConversationState, InboxState, Presences } from '../bindings/sources.ts';
+export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';
 
 /** A ref that follows a state. */
 export type State<T> = Readonly<ShallowRef<T>>;
@@ -87,6 +93,33 @@ export function useConversation<S = ConversationState>(
   return useObservable(() => conversationSource(client, toValue(id)), selector);
 }
 
+/**
+ * The thread of a message and what can be done with it: `messages` are the replies, `root` is the message. It is open while a
+ * component shows it.
+ *
+ * @param id - id of the conversation; `undefined` while no thread is selected
+ * @param messageId - id of the root; `undefined` while no thread is selected
+ * @param selector - selects a part. The ref changes only if it does.
+ */
+export function useThread<S = ConversationState>(
+  id: MaybeRefOrGetter<string | undefined>,
+  messageId: MaybeRefOrGetter<string | undefined>,
+  selector?: Selector<ConversationState, S>,
+): State<S> {
+  const client = useComm();
+  return useObservable(() => threadSource(client, toValue(id), toValue(messageId)), selector);
+}
+
+/**
+ * The messages of this user that the server has not stored yet, oldest first: waiting, being sent, or rejected (`failed`).
+ *
+ * @param selector - selects a part. The ref changes only if it does.
+ */
+export function useOutbox<S = readonly PendingMessage[]>(selector?: Selector<readonly PendingMessage[], S>): State<S> {
+  const { outbox } = useComm().messages;
+  return useObservable(() => outbox, selector);
+}
+
 /** Ids of the other users who are typing in a conversation, which is open while the component is mounted. */
 export function useTyping(id: MaybeRefOrGetter<string | undefined>): State<readonly string[]> {
   const client = useComm();
@@ -99,6 +132,23 @@ export function usePresence(userIds: MaybeRefOrGetter<readonly string[]>): State
   // A new list of the same ids doesn't watch again.
   const key = computed(() => JSON.stringify(toValue(userIds)));
   return useObservable(() => presenceSource(client, JSON.parse(key.value) as string[]));
+}
+
+/**
+ * The profile of a user, kept up to date. `undefined` until it is known.
+ *
+ * @param userId - `undefined` while no user is selected
+ */
+export function useUser(userId: MaybeRefOrGetter<string | undefined>): State<User | undefined> {
+  const client = useComm();
+  return useObservable(() => userSource(client, toValue(userId)));
+}
+
+/** The profiles of users by user id, kept up to date. Users who are unknown are missing. */
+export function useUsers(userIds: MaybeRefOrGetter<readonly string[]>): State<Users> {
+  const client = useComm();
+  const key = computed(() => JSON.stringify(toValue(userIds)));
+  return useObservable(() => usersSource(client, JSON.parse(key.value) as string[]));
 }
 
 /** A ref of the selected part of an observable. It subscribes when the component is mounted, which a server never does. */

@@ -1,8 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { once } from 'node:events';
+import { DatabaseSync } from 'node:sqlite';
 import { SignJWT } from 'jose';
 import { DEFAULT_REST_PATH } from '../../src/protocol/constants.ts';
+import { isCommError } from '../../src/protocol/errors.ts';
 import type { RateLimit } from '../../src/server/services/limits/server-limits.ts';
 import { startServerProcess, type ServerProcess } from '../../src/server/testing/server-process.ts';
 import { connectUser, type TestUser } from '../../src/testing/connect-user.ts';
@@ -80,6 +82,26 @@ export async function startAttackedServer(args: readonly string[] = []): Promise
       await directory[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Returns `ok`, or the code of the error with which a request is refused. */
+export async function outcome(request: Promise<unknown>): Promise<string> {
+  try {
+    await request;
+    return 'ok';
+  } catch (error) {
+    return isCommError(error) ? error.code : String(error);
+  }
+}
+
+/** Returns the number of rows in a table of the server's database. */
+export function countRows({ directory }: AttackedServer, table: string): number {
+  const db = new DatabaseSync(`${directory}/comm.sqlite`, { readOnly: true });
+  try {
+    return Number(db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.['n']);
+  } finally {
+    db.close();
+  }
 }
 
 function token(userId: string): Promise<string> {

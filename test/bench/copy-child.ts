@@ -1,16 +1,21 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { createServer } from 'node:http';
+import { open } from 'node:fs/promises';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { serving } from './process.ts';
 
-/** Stores the body of a PUT in a file, and sends it to a GET. */
-const [file = ''] = process.argv.slice(2);
+/** Stores the body of a PUT in a file, and sends it to a GET. With `sync`, the file is on the disk before the answer. */
+const [file = '', sync] = process.argv.slice(2);
+const store = async (request: IncomingMessage): Promise<void> => {
+  await pipeline(request, createWriteStream(file));
+  if (sync !== 'sync') return;
+  await using handle = await open(file, 'r+');
+  await handle.datasync();
+};
 const http = createServer((request, response) => {
   const copying =
-    request.method === 'PUT'
-      ? pipeline(request, createWriteStream(file)).then(() => response.end())
-      : pipeline(createReadStream(file), response);
+    request.method === 'PUT' ? store(request).then(() => response.end()) : pipeline(createReadStream(file), response);
   copying.catch(() => response.destroy());
 });
 http.listen(0, '127.0.0.1', () =>

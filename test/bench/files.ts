@@ -28,12 +28,13 @@ export async function files(directory: string, { rounds, fileBytes }: Sizes): Pr
   const blob = await openAsBlob(source);
   await using lumen = await startProcess('./comm-child.ts', `${directory}/files.sqlite`, `${directory}/files`);
   await using bare = await startProcess('./copy-child.ts', `${directory}/copy`);
+  await using synced = await startProcess('./copy-child.ts', `${directory}/synced`, 'sync');
   await using client = new CommClient({ url: lumen.url, userId: 'alice' });
   await client.connect();
   const { id: conversationId } = await client.conversations.create({ type: 'group', participantIds: [] });
   const upload = (): Promise<MessageAttachment> => client.files.upload(blob, { conversationId });
-  const copy = async (): Promise<void> => {
-    const response = await fetch(bare.url, { method: 'PUT', body: blob });
+  const copy = async ({ url }: ServerProcess): Promise<void> => {
+    const response = await fetch(url, { method: 'PUT', body: blob });
     await response.arrayBuffer();
   };
 
@@ -44,7 +45,7 @@ export async function files(directory: string, { rounds, fileBytes }: Sizes): Pr
     const before = await server.usage();
     const elapsed = await milliseconds(async () => {
       if (side === 'lumen') uploaded.push(await upload());
-      else await copy();
+      else await copy(bare);
     });
     processor[side].push((await server.usage()).processorMs - before.processorMs);
     return elapsed;
@@ -53,6 +54,13 @@ export async function files(directory: string, { rounds, fileBytes }: Sizes): Pr
   const busy = processor.lumen.flatMap((ms, at) =>
     at === 0 ? [] : [{ lumen: ms, baseline: processor.baseline[at] ?? 0 }],
   );
+  const durable = await inPairs(rounds, (side) =>
+    milliseconds(async () => {
+      if (side === 'lumen') await upload();
+      else await copy(synced);
+    }),
+  );
+  const durability = await inPairs(rounds, (side) => milliseconds(() => copy(side === 'lumen' ? synced : bare)));
   const [attachment = await upload()] = uploaded;
   const url = await client.files.url(attachment);
   const down = await inPairs(rounds, (side) => milliseconds(() => read(side === 'lumen' ? url : bare.url)));
@@ -66,6 +74,8 @@ export async function files(directory: string, { rounds, fileBytes }: Sizes): Pr
   const size = `${fileBytes / MIB} MiB`;
   return [
     { name: `file of ${size} up, to a copy`, unit: 'ms', pairs: up, target: 1.3 },
+    { name: `file of ${size} up, to a copy that is synced`, unit: 'ms', pairs: durable },
+    { name: `copy of ${size} that is synced, to a copy`, unit: 'ms', pairs: durability },
     { name: `processor time of the server while ${size} go up, to a copy`, unit: 'ms', pairs: busy, target: 1.3 },
     { name: `file of ${size} down, to a copy`, unit: 'ms', pairs: down, target: 1.3 },
     { name: `file of ${size} down as a Blob, to a copy`, unit: 'ms', pairs: asBlob },

@@ -133,6 +133,7 @@ export function describeWire(): { readonly [key: string]: Json } {
       listConversations: protocol.listConversationsQuerySchema,
       listMembers: protocol.listMembersQuerySchema,
       listMessages: protocol.listMessagesQuerySchema,
+      listPinned: protocol.listPinnedQuerySchema,
       listChanges: protocol.listChangesQuerySchema,
       searchMessages: protocol.searchQuerySchema,
     }),

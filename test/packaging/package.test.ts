@@ -79,7 +79,7 @@ describe.each(packages)('$name', (each) => {
   test('the tarball holds the build, the documentation, and nothing else', () => {
     const files = projectOf(each).packedFiles.get(each.name) ?? [];
     const expected =
-      /^(?:dist\/[\w.-]+\.(?:mjs|d\.mts|mjs\.map)|docs\/(?:decisions\/)?[\w-]+\.md|docs\/images\/[\w-]+\.png|package\.json|browser\.mjs|README\.md|LICENSE|CHANGELOG\.md|CONTRIBUTING\.md)$/;
+      /^(?:dist\/[\w.-]+\.(?:mjs|d\.mts|mjs\.map)|dist\/(?:openapi|asyncapi)\.json|docs\/(?:decisions\/)?[\w-]+\.md|docs\/images\/[\w-]+\.png|package\.json|browser\.mjs|README\.md|LICENSE|CHANGELOG\.md|CONTRIBUTING\.md)$/;
     expect(files.filter((file) => !expected.test(file))).toEqual([]);
     expect(files).toEqual(expect.arrayContaining(['README.md', 'LICENSE']));
   });
@@ -194,6 +194,29 @@ test('npx lumen-comm-server --help describes the command', async () => {
   const { code, stdout } = await run('npx', ['--no-install', 'lumen-comm-server', '--help'], folder);
   expect(stdout).toContain('lumen-comm-server [serve]');
   expect(code).toBe(0);
+});
+
+const nodes: [name: string, file: string][] = [['this Node', process.execPath]];
+if (older !== undefined) nodes.push([`an older Node (${older.version})`, older.file]);
+test.each(nodes)('the server of the package serves its documents, on %s', async (_, node) => {
+  const script = `
+    import openapi from 'lumen-comm-server/openapi.json' with { type: 'json' };
+    import { createCommunicationRoutes } from 'lumen-comm-server';
+    const logger = { debug() {}, info() {}, warn() {}, error() {} };
+    const routes = createCommunicationRoutes({ logger });
+    for (const name of ['openapi', 'asyncapi']) {
+      const answer = await routes(new Request('http://comm.test/__nk_comm/' + name + '.json'));
+      console.log(answer.status, (await answer.json())[name]);
+    }
+    console.log(openapi.openapi);
+    process.exit();`;
+  const { stdout, stderr } = await run(
+    node,
+    ['--input-type=module', '--eval', script],
+    projectOf(serverPackage).folder,
+  );
+  expect(stdout.trim().split('\n')).toEqual(['200 3.1.0', '200 3.0.0', '3.1.0']);
+  expect(stderr).not.toContain('JSON');
 });
 
 test('isCommError recognizes errors of the other package and of another copy of the package', async () => {

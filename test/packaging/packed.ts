@@ -129,7 +129,7 @@ export async function linkPackages({ folder }: Project, names: readonly string[]
   }
 }
 
-/** Returns a Node on `PATH` that is older than the one running the tests and that the packages support. */
+/** Returns a Node on `PATH` that is older than the one running the tests and that both packages support. */
 export async function olderNode(): Promise<{ file: string; version: string } | undefined> {
   const folders = (process.env['PATH'] ?? '').split(path.delimiter).filter((each) => !each.includes('node_modules'));
   for (const folder of folders) {
@@ -139,7 +139,7 @@ export async function olderNode(): Promise<{ file: string; version: string } | u
       () => '',
     );
     const [major = 0, minor = 0] = version.slice(1).split('.').map(Number);
-    if (major > 22 ? major < 24 : major === 22 && minor >= 13) return { file, version };
+    if (major > 22 ? major < 24 : major === 22 && minor >= 16) return { file, version };
   }
   return undefined;
 }

@@ -7,6 +7,7 @@ import { renderToString } from 'vue/server-renderer';
 import { CommClient } from '../../src/client/comm-client.ts';
 import type { ConnectionSnapshot } from '../../src/client/connection/connection-reporter.ts';
 import type { CommStorage } from '../../src/storage/comm-storage.ts';
+import type { User } from '../../src/protocol/users.ts';
 import type { SocketPort } from '../../src/transport/socket-port.ts';
 import * as react from '../../src/react/index.ts';
 import * as vue from '../../src/vue/index.ts';
@@ -48,17 +49,20 @@ afterEach(() => {
   expect(opened).toEqual([]);
 });
 
-const EXPECTED = '<p>idle, inbox loading, 0 messages loading, Bob unknown</p>';
+const EXPECTED = '<p>idle, inbox loading, 0 messages loading, Bob unknown, named nobody of 0</p>';
 
 function describeState(
   { status }: ConnectionSnapshot,
   inbox: react.InboxState,
   conversation: react.ConversationState,
   presences: react.Presences,
+  user: User | undefined,
+  users: react.Users,
 ): string {
   const loading = (isLoading: boolean): string => (isLoading ? 'loading' : 'loaded');
   const messages = `${conversation.messages.length} messages ${loading(conversation.loading)}`;
-  return `${status}, inbox ${loading(inbox.loading)}, ${messages}, Bob ${presences.get('bob')?.status ?? 'unknown'}`;
+  const people = `Bob ${presences.get('bob')?.status ?? 'unknown'}, named ${user?.displayName ?? 'nobody'} of ${users.size}`;
+  return `${status}, inbox ${loading(inbox.loading)}, ${messages}, ${people}`;
 }
 
 test('React streams the initial state, also behind a suspended component, and opens nothing', async () => {
@@ -72,6 +76,8 @@ test('React streams the initial state, also behind a suspended component, and op
       react.useInbox(),
       react.useConversation('c'),
       react.usePresence(['bob']),
+      react.useUser('bob'),
+      react.useUsers(['bob']),
     ] as const;
     return createElement('p', {}, describeState(...state));
   }
@@ -90,7 +96,13 @@ test('React streams the initial state, also behind a suspended component, and op
 test('Vue renders the initial state and opens nothing', async () => {
   const State = defineComponent(() => {
     const state = [vue.useConnection(), vue.useInbox(), vue.useConversation('c'), vue.usePresence(['bob'])] as const;
-    return () => h('p', describeState(state[0].value, state[1].value, state[2].value, state[3].value));
+    const [user, users] = [vue.useUser('bob'), vue.useUsers(['bob'])] as const;
+    const [connection, inbox, conversation, presences] = state;
+    return () =>
+      h(
+        'p',
+        describeState(connection.value, inbox.value, conversation.value, presences.value, user.value, users.value),
+      );
   });
   expect(await renderToString(createSSRApp(State).use(vue.createComm(client)))).toBe(EXPECTED);
 });

@@ -4,6 +4,7 @@ import { callerOf } from '../call/incoming-call.ts';
 import { ConversationArea } from '../conversation/area.ts';
 import { Drawer } from '../developer/drawer.ts';
 import { h, on, setAttributes } from '../lib/dom.ts';
+import { onProfile } from '../lib/profiles.ts';
 import { nameOf, summaryOf, titleOf } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
 import { sidebar } from '../sidebar/sidebar.ts';
@@ -55,7 +56,7 @@ function showUnreadInTitle(session: Session): void {
   const { client, userId, calls, signal } = session;
   const { inbox } = client.conversations;
   watch(
-    [inbox.subscribe, calls.ringing.subscribe],
+    [inbox.subscribe, calls.ringing.subscribe, onProfile],
     () => {
       const [ringing] = calls.ringing.value;
       if (ringing !== undefined) {
@@ -70,9 +71,9 @@ function showUnreadInTitle(session: Session): void {
   );
 }
 
-function announceMessages({ client, userId, route, signal }: Session): void {
+function announceMessages({ client, userId, route, blocks, signal }: Session): void {
   const announceMessage = (message: Message): void => {
-    if (message.senderId === userId) return;
+    if (message.senderId === userId || blocks.blocked.value.has(message.senderId)) return;
     const conversations = client.conversations.inbox.getSnapshot().conversations;
     const conversation = conversations.find(({ id }) => id === message.conversationId);
     const isOpen = route.place.value.conversationId === message.conversationId;

@@ -16,6 +16,7 @@ interface Notice {
 
 /** Shows connection problems and, briefly, that the connection is back. */
 export function connectionBanner({ client, outbox, signal }: Session): HTMLElement {
+  const { inbox } = client.conversations;
   const text = h('span', {});
   const retry = button({ label: 'Connect', class: 'button-small' }, () => {
     client.connect().catch(() => undefined);
@@ -39,7 +40,8 @@ export function connectionBanner({ client, outbox, signal }: Session): HTMLEleme
     timer = window.setTimeout(() => show(undefined), ms);
   };
   const render = (): void => {
-    const notice = noticeFor(client.connection.getSnapshot(), navigator.onLine, outbox.waiting.value.length);
+    const { stale } = inbox.getSnapshot();
+    const notice = noticeFor(client.connection.getSnapshot(), navigator.onLine, outbox.waiting.value.length, stale);
     // "Back online" stays until its time is over.
     if (notice === undefined && !wasAway && element.dataset['kind'] === 'good') return;
     clearTimeout(timer);
@@ -48,7 +50,7 @@ export function connectionBanner({ client, outbox, signal }: Session): HTMLEleme
     else show(notice);
     wasAway = notice !== undefined && (wasAway || notice.kind !== 'quiet');
   };
-  const later = watch([client.connection.subscribe, outbox.waiting.subscribe], render, signal);
+  const later = watch([client.connection.subscribe, outbox.waiting.subscribe, inbox.subscribe], render, signal);
   window.addEventListener('online', later, { signal });
   window.addEventListener('offline', later, { signal });
   return element;
@@ -58,19 +60,24 @@ function noticeFor(
   { status, lastError }: ConnectionSnapshot,
   hasNetwork: boolean,
   waiting: number,
+  stale: boolean,
 ): Notice | undefined {
   const why = lastError === undefined ? '' : ` ${lastError.message}.`;
-  const later =
+  const unsent =
     waiting > 0
       ? `${waiting === 1 ? '1 message is' : `${waiting} messages are`} waiting to be sent.`
       : 'New messages are stored and sent later.';
+  const later = stale ? `Shown as of your last visit. ${unsent}` : unsent;
   switch (status) {
     case 'connected':
       return hasNetwork ? undefined : { kind: 'waiting', text: `You are offline. ${later}` };
     case 'connecting':
     case 'idle':
       if (!hasNetwork) return { kind: 'waiting', text: `You are offline. ${later}` };
-      return { kind: lastError === undefined ? 'quiet' : 'waiting', text: `Connecting…${why}` };
+      return {
+        kind: lastError === undefined ? 'quiet' : 'waiting',
+        text: `Connecting…${why}${stale ? ' Shown as of your last visit.' : ''}`,
+      };
     case 'reconnecting':
       return { kind: 'waiting', text: `${hasNetwork ? `Reconnecting…${why}` : 'You are offline.'} ${later}` };
     case 'unauthenticated':

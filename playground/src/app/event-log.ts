@@ -16,6 +16,7 @@ const EVENTS: Readonly<Record<keyof CommEvents, true>> = {
   'message:failed': true,
   'encryption:identity-changed': true,
   'encryption:members-changed': true,
+  'user:updated': true,
   'encryption:decryption-failed': true,
   'message:new': true,
   'message:updated': true,

@@ -1,8 +1,10 @@
 import { CommClient, type Message } from 'lumen-comm';
+import { BlockList } from '../people/block-list.ts';
 import { CallStore } from '../call/call-store.ts';
 import { KeyRing } from '../encryption/key-ring.ts';
 import { reasonOf } from '../ui/toast.ts';
 import { EventLog } from './event-log.ts';
+import { followProfiles } from './follow-profiles.ts';
 import { FaultyConnection } from './faulty-connection.ts';
 import { OutboxWatch } from './outbox-watch.ts';
 import { PresenceTracker } from './presence-tracker.ts';
@@ -18,6 +20,7 @@ export interface Session {
   readonly presence: PresenceTracker;
   readonly route: Route;
   readonly calls: CallStore;
+  readonly blocks: BlockList;
   readonly keys: KeyRing;
   /** Failure reasons of messages, by client id. */
   readonly refusals: ReadonlyMap<string, string>;
@@ -31,6 +34,7 @@ export function startSession(userId: string, signal: AbortSignal): Session {
   const connection = new FaultyConnection();
   const client = new CommClient({ userId, socket: connection, encryption: {} });
   connection.attach(client, signal);
+  followProfiles(client, userId, signal);
   const log = new EventLog();
   log.attach(client, signal);
   const refusals = new Map<string, string>();
@@ -46,6 +50,7 @@ export function startSession(userId: string, signal: AbortSignal): Session {
     presence: new PresenceTracker(client, userId, signal),
     route: new Route(signal),
     calls: new CallStore(client, userId, signal),
+    blocks: new BlockList(client, signal),
     keys: new KeyRing(client, userId, signal),
     refusals,
     quotes: new Quotes(client),

@@ -31,9 +31,19 @@ export function filesOf(message: Message | PendingMessage): readonly MessageAtta
   return uploadOf(message) === undefined ? all.filter(({ url }) => isAttachmentUrl(url)) : all;
 }
 
-/** Returns the text of a message beside its files. Without one the SDK sends the name of the first file. */
+/** Returns the text of a message beside its files. In its place, earlier versions have sent the name of the first file. */
 export function captionOf({ content }: Message, files: readonly MessageAttachment[]): string {
   return content === files[0]?.fileName ? '' : content;
+}
+
+/** Returns the text of a message, or the names of its files. */
+export function textOf(message: Message): string {
+  return (
+    message.content ||
+    filesOf(message)
+      .map(({ fileName }) => fileName)
+      .join(', ')
+  );
 }
 
 /** Returns the type of a message with these files. */

@@ -152,6 +152,7 @@ function tileOf(
   return {
     key: userId,
     name: nameOf(userId),
+    userId,
     kind: 'camera',
     isSelf: false,
     stream: undefined,
@@ -175,6 +176,7 @@ function ownTiles(snapshot: CallSnapshot, { userId }: Session): TileData[] {
   const own: TileData = {
     key: 'self',
     name: nameOf(userId),
+    userId,
     kind: 'camera',
     isSelf: true,
     stream: localStream,

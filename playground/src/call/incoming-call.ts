@@ -5,7 +5,7 @@ import { setIcon } from '../lib/icons.ts';
 import { KeyedList, type ItemView } from '../lib/keyed-list.ts';
 import { nameOf, titleOf } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
-import { avatar } from '../ui/avatar.ts';
+import { personAvatar } from '../ui/avatar.ts';
 import { button, iconButton } from '../ui/button.ts';
 import type { CallTarget } from './call-store.ts';
 import { Ringtone } from './ringtone.ts';
@@ -76,7 +76,7 @@ function incomingCallRow(session: Session, ringing: CallSession, ringtone: Ringt
   const element = h(
     'li',
     { class: 'ring', role: 'group', 'aria-label': `${name} is calling` },
-    h('span', { class: 'ring-picture' }, avatar(name)),
+    h('span', { class: 'ring-picture' }, personAvatar(ringing.callerId)),
     h(
       'span',
       { class: 'ring-text', role: 'alert' },

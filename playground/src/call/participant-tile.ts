@@ -2,11 +2,12 @@ import type { ConnectionQualityReport, QualityLevel } from 'lumen-comm';
 import { h, setAttributes, setText } from '../lib/dom.ts';
 import { icon } from '../lib/icons.ts';
 import type { ItemView } from '../lib/keyed-list.ts';
-import { avatar } from '../ui/avatar.ts';
+import { avatar, personAvatar } from '../ui/avatar.ts';
 
 export interface TileData {
   readonly key: string;
   readonly name: string;
+  readonly userId: string;
   readonly kind: 'camera' | 'screen';
   readonly isSelf: boolean;
   readonly stream: MediaStream | undefined;
@@ -30,11 +31,11 @@ const LEVELS: Readonly<Record<QualityLevel, { bars: number; text: string }>> = {
 };
 
 /** A participant: video or initials, with marks for mute, screen sharing and quality. The local video is mirrored. */
-export function tileView({ name, kind, isSelf }: TileData): ItemView<TileData> {
+export function tileView({ name, userId, kind, isSelf }: TileData): ItemView<TileData> {
   const video = h('video', { autoplay: true, playsinline: true, 'aria-label': `Video of ${name}`, tabindex: -1 });
   // The attribute only sets the default; a created element needs the property.
   video.muted = isSelf;
-  const picture = h('span', { class: 'tile-picture' }, avatar(name, 'large'));
+  const picture = h('span', { class: 'tile-picture' }, personAvatar(userId, 'large'));
   const muted = mark('mic-off', 'Muted');
   const hand = mark('hand', 'Hand raised');
   const cameraOff = mark('camera-off', 'Camera off');

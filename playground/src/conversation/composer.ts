@@ -1,4 +1,11 @@
-import { isCommError, type ConversationView, type ErrorCode, type Message, type SendMessageInput } from 'lumen-comm';
+import {
+  isCommError,
+  type ConversationView,
+  type ErrorCode,
+  type Message,
+  type Participant,
+  type SendMessageInput,
+} from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { AttachmentTray } from '../attachments/attachment-tray.ts';
 import { typeOf } from '../attachments/message-files.ts';
@@ -7,6 +14,8 @@ import { h, on, setAttributes, setChildren } from '../lib/dom.ts';
 import { icon, setIcon } from '../lib/icons.ts';
 import { isUnreadable, nameOf, summaryOf } from '../lib/people.ts';
 import type { Draft, Drafts } from './drafts.ts';
+import { MentionList } from './mention-list.ts';
+import { mentionsIn } from './mentions.ts';
 import { LinkPreviewer } from './link-previewer.ts';
 import { iconButton } from '../ui/button.ts';
 import { attempt, reasonOf, toast } from '../ui/toast.ts';
@@ -14,6 +23,17 @@ import { childAbort } from '../lib/watch.ts';
 
 /** Errors of messages that are gone for a reason: the user has discarded them, or they wait for the next session. */
 const EXPECTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CANCELLED', 'DISCONNECTED']);
+
+export interface ComposerOptions {
+  /** What is written, for the label. @defaultValue 'Message' */
+  readonly label?: string | undefined;
+  /** Where the draft is kept. @defaultValue the conversation */
+  readonly draftKey?: string | undefined;
+  /** Returns fields of the next message. */
+  readonly fields?: (() => Partial<SendMessageInput>) | undefined;
+  /** Shown below the input. */
+  readonly footer?: HTMLElement | undefined;
+}
 
 type Mode = { kind: 'new' } | { kind: 'reply' | 'edit'; message: Message };
 
@@ -36,6 +56,10 @@ export class Composer {
   readonly #about = h('div', { class: 'composer-about', hidden: true });
   /** Aborts when the recording has ended. */
   #recording: AbortController | undefined;
+  readonly #mentions: MentionList;
+  readonly #draftKey: string;
+  readonly #what: string;
+  readonly #fields: () => Partial<SendMessageInput>;
   #mode: Mode = { kind: 'new' };
 
   /**
@@ -43,8 +67,18 @@ export class Composer {
    * @param sent - called when a message was sent
    * @param signal - aborts when the conversation is closed
    */
-  constructor(session: Session, view: ConversationView, drafts: Drafts, sent: () => void, signal: AbortSignal) {
+  constructor(
+    session: Session,
+    view: ConversationView,
+    drafts: Drafts,
+    sent: () => void,
+    signal: AbortSignal,
+    { label = 'Message', draftKey = view.id, fields = () => ({}), footer }: ComposerOptions = {},
+  ) {
     this.#signal = signal;
+    this.#what = label.toLowerCase();
+    this.#draftKey = draftKey;
+    this.#fields = fields;
     this.#session = session;
     this.#view = view;
     this.#previews = new LinkPreviewer(session.client);
@@ -53,11 +87,12 @@ export class Composer {
     this.#input = h('textarea', {
       class: 'composer-input',
       rows: 1,
-      'aria-label': 'Message',
-      placeholder: 'Write a message',
+      'aria-label': label,
+      placeholder: `Write a ${this.#what}`,
       dir: 'auto',
       enterkeyhint: 'send',
     });
+    this.#mentions = new MentionList(this.#input, () => this.#others());
     this.#send = h(
       'button',
       { type: 'submit', class: 'composer-send', 'aria-label': 'Send', title: 'Send (Enter)' },
@@ -71,7 +106,15 @@ export class Composer {
     const attach = iconButton({ label: 'Attach files', icon: 'attach' }, () => picker.click());
     this.#record = iconButton({ label: 'Record a voice message', icon: 'mic' }, () => void this.#startRecording());
     this.#row = h('div', { class: 'composer-row' }, picker, attach, this.#input, this.#record, this.#send);
-    const form = h('form', { class: 'composer' }, this.#about, this.#tray.element, this.#row);
+    const form = h(
+      'form',
+      { class: 'composer' },
+      this.#about,
+      this.#tray.element,
+      this.#mentions.element,
+      this.#row,
+      footer,
+    );
     this.element = form;
     on(form, 'submit', (event) => {
       event.preventDefault();
@@ -89,11 +132,11 @@ export class Composer {
     on(this.#input, 'keydown', (event) => this.#key(event));
     on(this.#input, 'input', () => this.#changed());
     on(this.#input, 'blur', () => view.setTyping(false));
-    const { text, files } = drafts.get(view.id);
+    const { text, files } = drafts.get(draftKey);
     this.#input.value = text;
     this.#tray.add(files);
     this.#tray.onChange = () => {
-      drafts.set(view.id, { files: this.#tray.files });
+      drafts.set(draftKey, { files: this.#tray.files });
       this.#fit();
     };
     signal.addEventListener('abort', () => this.#tray.dispose());
@@ -102,7 +145,12 @@ export class Composer {
 
   /** Shows in the placeholder whether messages are encrypted. */
   setEncrypted(isEncrypted: boolean): void {
-    this.#input.placeholder = isEncrypted ? 'Write an encrypted message' : 'Write a message';
+    this.#input.placeholder = `Write ${isEncrypted ? 'an encrypted' : 'a'} ${this.#what}`;
+  }
+
+  /** Hides the input from members of a frozen group. */
+  setFrozen(isFrozen: boolean): void {
+    this.element.hidden = isFrozen;
   }
 
   focus(): void {
@@ -110,7 +158,7 @@ export class Composer {
   }
 
   reply(message: Message): void {
-    if (this.#mode.kind === 'edit') this.#input.value = this.#drafts.get(this.#view.id).text;
+    if (this.#mode.kind === 'edit') this.#input.value = this.#drafts.get(this.#draftKey).text;
     this.#setMode({ kind: 'reply', message });
   }
 
@@ -177,7 +225,7 @@ export class Composer {
 
   #key(event: KeyboardEvent): void {
     // During IME composition Enter confirms a candidate.
-    if (event.isComposing) return;
+    if (event.isComposing || this.#mentions.key(event)) return;
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault();
       this.#submit();
@@ -190,6 +238,11 @@ export class Composer {
       if (last === undefined) this.onLeave();
       else this.edit(last);
     }
+  }
+
+  #others(): readonly Participant[] {
+    const { participants = [] } = this.#view.getSnapshot().conversation ?? {};
+    return participants.filter(({ userId }) => userId !== this.#session.userId);
   }
 
   #lastOwn(): Message | undefined {
@@ -212,11 +265,14 @@ export class Composer {
       const { id: messageId, content: before } = mode.message;
       this.#cancel();
       if (content === before) return;
-      const edit = this.#session.client.messages.edit({ conversationId: id, messageId, content });
+      const mentions = mentionsIn(content, this.#others());
+      const isMentioning = mentions.length > 0 || mode.message.mentions !== undefined;
+      const request = { conversationId: id, messageId, content, ...(isMentioning && { mentions }) };
+      const edit = this.#session.client.messages.edit(request);
       void attempt('The message was not edited', edit);
       return;
     }
-    this.#drafts.set(id, { text: '' });
+    this.#drafts.set(this.#draftKey, { text: '' });
     this.#input.value = '';
     if (files.length > 0) {
       this.#tray.clear();
@@ -236,7 +292,14 @@ export class Composer {
     const { client } = this.#session;
     const mode = this.#mode;
     const clientId = newId();
-    const sending = this.#view.send({ ...message, clientId, ...this.#takeReply() });
+    const mentions = mentionsIn(draft.text, this.#others());
+    const sending = this.#view.send({
+      ...message,
+      ...this.#fields(),
+      ...(mentions.length > 0 && { mentions }),
+      clientId,
+      ...this.#takeReply(),
+    });
     sending.catch((error: unknown) => {
       // A message in the outbox shows its own failure. One that the client rejects is never shown.
       if (isCommError(error) && EXPECTED.has(error.code)) return;
@@ -249,7 +312,7 @@ export class Composer {
   }
 
   #putBack(draft: Draft, mode: Mode): void {
-    const { text, files } = this.#drafts.restore(this.#view.id, draft);
+    const { text, files } = this.#drafts.restore(this.#draftKey, draft);
     if (this.#signal.aborted) return;
     if (this.#mode.kind !== 'edit') this.#input.value = text;
     this.#tray.clear();
@@ -267,14 +330,15 @@ export class Composer {
   #changed(): void {
     const { value } = this.#input;
     this.#fit();
+    this.#mentions.look();
     if (this.#mode.kind === 'edit') return;
-    this.#drafts.set(this.#view.id, { text: value });
+    this.#drafts.set(this.#draftKey, { text: value });
     this.#previews.prepare(value);
     this.#view.setTyping(value.trim() !== '');
   }
 
   #cancel(): void {
-    if (this.#mode.kind === 'edit') this.#input.value = this.#drafts.get(this.#view.id).text;
+    if (this.#mode.kind === 'edit') this.#input.value = this.#drafts.get(this.#draftKey).text;
     this.#setMode({ kind: 'new' });
   }
 

@@ -4,13 +4,14 @@ import { h, on, setChildren, setText } from '../lib/dom.ts';
 import { count, fullDate, lastSeen } from '../lib/format.ts';
 import { icon, type IconName } from '../lib/icons.ts';
 import { KeyedList } from '../lib/keyed-list.ts';
+import { isManager, rulesOf } from '../groups/group-rules.ts';
 import { otherIn, PRESENCE_LABELS, titleOf } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
 import { conversationAvatar } from '../ui/avatar.ts';
 import { button, iconButton } from '../ui/button.ts';
-import { attempt } from '../ui/toast.ts';
+import { attempt, openPanel } from '../ui/toast.ts';
 import { addMembers, renameGroup } from './group-dialogs.ts';
-import { leaveGroup } from './conversation-menu.ts';
+import { leaveGroup, pins } from './conversation-menu.ts';
 import { memberRow, type Member } from './member-row.ts';
 
 /** The details of a conversation: flags and members, with the actions that the user may perform. */
@@ -20,7 +21,7 @@ export function detailsPanel(
   close: () => void,
   signal: AbortSignal,
 ): HTMLElement {
-  const { client, userId, presence } = session;
+  const { client, userId, presence, blocks } = session;
   const { conversations } = client;
   const { id } = view;
   const current = (): Conversation | undefined => view.getSnapshot().conversation;
@@ -29,6 +30,28 @@ export function detailsPanel(
   const subtitle = h('p', { class: 'muted' });
   const rename = button({ label: 'Rename', icon: 'edit', class: 'button-small' }, () =>
     renameGroup(session, current()),
+  );
+  const about = h('p', { class: 'details-about', dir: 'auto', hidden: true });
+  const rules = h('ul', { class: 'details-rules', 'aria-label': 'Rules', hidden: true });
+  const settings = button({ label: 'Settings', icon: 'settings', class: 'button-small' }, () =>
+    withConversation('The settings', async (conversation) => {
+      const { editGroup } = await import('../groups/group-settings.ts');
+      editGroup(session, conversation);
+    }),
+  );
+  const bans = button({ label: 'Banned people', icon: 'block', class: 'button-small' }, () =>
+    withConversation('The list', async (conversation) => {
+      const { showBans } = await import('../groups/bans-dialog.ts');
+      showBans(session, conversation);
+    }),
+  );
+  const withConversation = (what: string, open: (conversation: Conversation) => Promise<void>): void => {
+    const conversation = current();
+    if (conversation !== undefined) void openPanel(open(conversation), what);
+  };
+  const pinned = button(
+    { label: 'Pinned messages', icon: 'pin', class: 'button-small' },
+    () => void openPanel(pins(session, id), 'The list'),
   );
   const flags = [
     flag('pin', 'Pinned', (on) => attempt('Could not pin', conversations.pin(id, on))),
@@ -55,6 +78,7 @@ export function detailsPanel(
     rows,
     leave,
   );
+  const actions = h('div', { class: 'details-actions' }, rename, settings, pinned, bans);
   const closeButton = iconButton({ label: 'Close details', icon: 'close' }, close);
   const element = h(
     'aside',
@@ -63,7 +87,7 @@ export function detailsPanel(
     h(
       'div',
       { class: 'details-scroller' },
-      h('div', { class: 'details-hero' }, picture.element, title, subtitle, rename),
+      h('div', { class: 'details-hero' }, picture.element, title, subtitle, about, rules, actions),
       h('section', { class: 'details-section details-flags' }, ...flags.map((each) => each.element)),
       members,
     ),
@@ -73,7 +97,7 @@ export function detailsPanel(
   });
   queueMicrotask(() => closeButton.focus());
   watch(
-    [view.subscribe, presence.subscribe],
+    [view.subscribe, presence.subscribe, blocks.blocked.subscribe],
     () => {
       const conversation = current();
       if (conversation === undefined) return;
@@ -88,9 +112,13 @@ export function detailsPanel(
           : PRESENCE_LABELS[status ?? 'offline'];
       setText(subtitle, isGroup ? `Created on ${fullDate(conversation.createdAt)}` : seen);
       const own = conversation.participants.find((each) => each.userId === userId);
-      const isManager = isGroup && (own?.role === 'owner' || own?.role === 'admin');
-      rename.hidden = !isManager;
-      add.hidden = !isManager;
+      const mayManage = isGroup && isManager(own);
+      for (const each of [rename, settings, bans, add]) each.hidden = !mayManage;
+      setText(about, conversation.description ?? '');
+      about.hidden = conversation.description === undefined;
+      const inWords = rulesOf(conversation);
+      rules.hidden = inWords.length === 0;
+      setChildren(rules, ...inWords.map((each) => h('li', { class: 'tag' }, each)));
       leave.hidden = !isGroup;
       flags[0].set(conversation.pinned === true);
       flags[1].set(conversation.muted === true);

@@ -10,11 +10,12 @@ import { conversationAvatar } from '../ui/avatar.ts';
 import { iconButton } from '../ui/button.ts';
 import { openMenu } from '../ui/menu.ts';
 import { conversationMenu } from './conversation-menu.ts';
+import type { Side } from './side.ts';
 
 export function conversationHeader(
   session: Session,
   view: ConversationView,
-  showsDetails: Cell<boolean>,
+  side: Cell<Side | undefined>,
   signal: AbortSignal,
 ): HTMLElement {
   const { client, userId, presence, route } = session;
@@ -27,7 +28,7 @@ export function conversationHeader(
     picture.element,
     h('span', { class: 'header-text' }, title, subtitle),
   );
-  const toggle = (): void => showsDetails.set(!showsDetails.value);
+  const toggle = (): void => side.set(side.value === 'details' ? undefined : 'details');
   on(info, 'click', toggle);
   const back = iconButton({ label: 'Back to all chats', icon: 'back', class: 'header-back' }, () => route.close());
   const details = iconButton({ label: 'Details', icon: 'info', class: 'header-details' }, toggle);
@@ -41,10 +42,10 @@ export function conversationHeader(
   const lock = lockButton(session, view, signal);
   const calls = callButtons(session, view, signal);
   watch(
-    [view.subscribe, presence.subscribe, showsDetails.subscribe, (listener) => client.on('status', listener)],
+    [view.subscribe, presence.subscribe, side.subscribe, (listener) => client.on('status', listener)],
     () => {
       const { conversation } = view.getSnapshot();
-      setAttributes(details, { 'aria-pressed': String(showsDetails.value) });
+      setAttributes(details, { 'aria-pressed': String(side.value === 'details') });
       more.disabled = conversation === undefined;
       if (conversation === undefined) return;
       const other = otherIn(conversation, userId);

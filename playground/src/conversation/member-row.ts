@@ -4,11 +4,11 @@ import { h, setText } from '../lib/dom.ts';
 import { lastSeen } from '../lib/format.ts';
 import type { ItemView } from '../lib/keyed-list.ts';
 import { nameOf, PRESENCE_LABELS } from '../lib/people.ts';
-import { avatar, presenceDot, setAvatar } from '../ui/avatar.ts';
+import { avatar, presenceDot, showPerson } from '../ui/avatar.ts';
 import { iconButton } from '../ui/button.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
 import { attempt } from '../ui/toast.ts';
-import { removeMember } from './conversation-menu.ts';
+import { banMember, removeMember } from './conversation-menu.ts';
 
 export interface Member {
   participant: Participant;
@@ -46,7 +46,7 @@ export function memberRow(session: Session): ItemView<Member> {
       held = member;
       const { participant } = member;
       const shown = presence.of(participant);
-      setAvatar(picture, nameOf(participant.userId));
+      showPerson(picture, participant.userId);
       dot.update(shown);
       setText(name, participant.userId === userId ? `${nameOf(userId)} (you)` : nameOf(participant.userId));
       const seen = presence.update(participant.userId)?.lastSeen;
@@ -60,7 +60,7 @@ export function memberRow(session: Session): ItemView<Member> {
   };
 }
 
-/** Owners can manage all other members, admins all other members except owners. */
+/** Owners can manage all other members, admins all other members except owners. Everyone can block the others. */
 function itemsFor(session: Session, { participant, conversation, own }: Member): MenuItem[] {
   const { conversations } = session.client;
   const { userId, role = 'member' } = participant;
@@ -69,7 +69,9 @@ function itemsFor(session: Session, { participant, conversation, own }: Member):
     conversation.type === 'group' &&
     userId !== session.userId &&
     (isOwner || (own?.role === 'admin' && role !== 'owner'));
-  if (!mayAct) return [];
+  if (userId === session.userId) return [];
+  const block = session.blocks.menuItem(userId);
+  if (!mayAct) return [block];
   const name = nameOf(userId);
   const make = (wanted: Role, label: string): MenuItem => ({
     label,
@@ -90,5 +92,12 @@ function itemsFor(session: Session, { participant, conversation, own }: Member):
       danger: true,
       select: () => void removeMember(session, conversation, userId),
     },
+    {
+      label: 'Ban from group',
+      icon: 'leave',
+      danger: true,
+      select: () => void banMember(session, conversation, userId),
+    },
+    block,
   ];
 }

@@ -1,10 +1,12 @@
 import type { ConversationView, Message } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
+import { textOf } from '../attachments/message-files.ts';
 import { isUnreadable } from '../lib/people.ts';
 import { confirm } from '../ui/dialog.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
-import { attempt, toast } from '../ui/toast.ts';
+import { attempt, openPanel, toast } from '../ui/toast.ts';
 import type { Composer } from './composer.ts';
+import { markUnread } from './conversation-menu.ts';
 import { forwardMessage } from './forward.ts';
 import { pickReaction } from './reaction-picker.ts';
 import { showReaders } from './readers.ts';
@@ -20,9 +22,16 @@ export interface MessageCommands {
   readonly rewrite: (message: Message) => void;
   readonly discard: (message: Message) => void;
   readonly openMenu: (message: Message, anchor: HTMLElement) => void;
+  /** Absent in a thread. */
+  readonly openThread?: ((messageId: string) => void) | undefined;
 }
 
-export function messageCommands(session: Session, view: ConversationView, composer: Composer): MessageCommands {
+export function messageCommands(
+  session: Session,
+  view: ConversationView,
+  composer: Composer,
+  openThread?: (messageId: string) => void,
+): MessageCommands {
   const { client, userId, outbox } = session;
   const refOf = ({ id }: Message): { conversationId: string; messageId: string } => ({
     conversationId: view.id,
@@ -35,10 +44,14 @@ export function messageCommands(session: Session, view: ConversationView, compos
     await attempt('The message was not deleted', client.messages.delete(refOf(message)));
   };
   const copy = async (message: Message): Promise<void> => {
-    await navigator.clipboard.writeText(message.content).then(
+    await navigator.clipboard.writeText(textOf(message)).then(
       () => toast('Copied'),
       () => toast('The browser denied access to the clipboard'),
     );
+  };
+  const report = async (message: Message): Promise<void> => {
+    const { reportMessage } = await import('../people/report-dialog.ts');
+    reportMessage(session, message);
   };
   const discard = ({ clientId }: Message): void => {
     if (clientId === undefined) return;
@@ -50,6 +63,12 @@ export function messageCommands(session: Session, view: ConversationView, compos
     const isOwn = message.senderId === userId;
     const isReadable = !isUnreadable(message);
     const items: MenuItem[] = [{ label: 'Reply', icon: 'reply', select: () => composer.reply(message) }];
+    if (openThread !== undefined)
+      items.push({
+        label: 'Reply in thread',
+        icon: 'thread',
+        select: () => openThread(message.threadId ?? message.id),
+      });
     if (isReadable)
       items.push(
         { label: 'Forward', icon: 'forward', select: () => forwardMessage(session, message) },
@@ -57,9 +76,28 @@ export function messageCommands(session: Session, view: ConversationView, compos
       );
     if (isOwn && isReadable && message.type === 'text')
       items.push({ label: 'Edit', icon: 'edit', select: () => composer.edit(message) });
+    if (openThread !== undefined)
+      items.push({
+        label: 'Mark as unread',
+        icon: 'unread',
+        select: () => void markUnread(session, view.id, message.id),
+      });
+    const isPinned = message.pinned !== undefined;
+    items.push({
+      label: isPinned ? 'Unpin' : 'Pin',
+      icon: 'pin',
+      select: () => void attempt('Could not pin', client.messages.pin(refOf(message), !isPinned)),
+    });
     items.push({ label: 'Read by', icon: 'read', select: () => showReaders(session, view, message) });
     if (isOwn)
       items.push('separator', { label: 'Delete', icon: 'trash', danger: true, select: () => void remove(message) });
+    else
+      items.push('separator', {
+        label: 'Report',
+        icon: 'flag',
+        danger: true,
+        select: () => void openPanel(report(message), 'The report'),
+      });
     return items;
   }
 
@@ -84,6 +122,7 @@ export function messageCommands(session: Session, view: ConversationView, compos
       composer.restore(message.content);
     },
     discard,
+    openThread,
     openMenu: (message, anchor) => openMenu(anchor, 'This message', menuOf(message)),
   };
   return commands;

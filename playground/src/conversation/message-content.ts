@@ -7,6 +7,7 @@ import { unconfirmedDeletion } from '../encryption/unconfirmed-deletion.ts';
 import { unreadableRow } from '../encryption/unreadable-row.ts';
 import { h } from '../lib/dom.ts';
 import { isUnreadable } from '../lib/people.ts';
+import { markOf } from './mentions.ts';
 import { isEmojiOnly, richText } from '../lib/rich-text.ts';
 
 /** Renders the content of a message, without its files. */
@@ -18,7 +19,9 @@ export function contentOf(session: Session, message: Message): Node[] {
   if (isUnreadable(message)) return unreadableRow(message);
   const content = captionOf(message, filesOf(message));
   if (isEmojiOnly(content)) return [h('span', { class: 'emoji-only' }, content)];
-  return linkPreview === undefined ? richText(content) : [...richText(content), previewOf(linkPreview)];
+  const marks = message.mentions?.map((id) => ({ text: markOf(id), isSelf: id === session.userId }));
+  const text = richText(content, marks);
+  return linkPreview === undefined ? text : [...text, previewOf(linkPreview)];
 }
 
 /** Shows no picture: loading it would tell the page's server who reads the message. */

@@ -7,7 +7,7 @@ import { exactTime, listNames, timeOfDay } from '../lib/format.ts';
 import { icon } from '../lib/icons.ts';
 import type { ItemView } from '../lib/keyed-list.ts';
 import { nameOf } from '../lib/people.ts';
-import { avatar } from '../ui/avatar.ts';
+import { personAvatar, showName } from '../ui/avatar.ts';
 import { button } from '../ui/button.ts';
 import type { MessageCommands } from './message-commands.ts';
 import { contentOf } from './message-content.ts';
@@ -16,6 +16,7 @@ import { quoteView } from './quote-view.ts';
 import { reactionBar } from './reaction-bar.ts';
 import { isNotice, type MessageRowData } from './rows.ts';
 import { statusIcon } from './status-icon.ts';
+import { threadLink } from './thread-link.ts';
 
 /** The row of a message. Updates only the parts that changed. */
 export function messageView(
@@ -27,6 +28,7 @@ export function messageView(
   const { userId } = session;
   const picture = h('span', { class: 'message-avatar' });
   const sender = h('span', { class: 'message-sender' });
+  const you = hiddenText('You');
   const forwarded = h('span', { class: 'message-forwarded', hidden: true }, icon('forward', 14), 'Forwarded');
   const quote = quoteView(session, commands);
   const files = messageFiles(session, commands.discard, signal);
@@ -40,17 +42,25 @@ export function messageView(
     { class: 'message-lock', role: 'img', 'aria-label': 'Encrypted', title: 'Encrypted end to end', hidden: true },
     icon('lock', 13),
   );
-  const meta = h('span', { class: 'message-meta' }, lock, edited, time, status);
+  const pinned = h(
+    'span',
+    { class: 'message-lock', role: 'img', 'aria-label': 'Pinned', title: 'Pinned', hidden: true },
+    icon('pin', 13),
+  );
+  const meta = h('span', { class: 'message-meta' }, pinned, lock, edited, time, status);
   const bubble = h('div', { class: 'bubble' }, forwarded, quote.element, files.element, content, meta);
+  const collapsed = collapsedNote(bubble);
   const reactions = reactionBar(userId, commands);
+  const thread = threadLink(commands.openThread);
   const failure = h('div', { class: 'message-failure', role: 'alert', hidden: true });
   const readers = h('div', { class: 'message-readers', hidden: true });
   const body = h(
     'div',
     { class: 'message-body' },
     sender,
-    h('div', { class: 'bubble-line' }, picture, bubble),
+    h('div', { class: 'bubble-line' }, picture, collapsed.element, bubble),
     reactions.element,
+    thread.element,
     failure,
     readers,
   );
@@ -87,20 +97,22 @@ export function messageView(
         'data-status': isOwn && !isSealed ? message.status : undefined,
         'data-message-id': message.id,
       });
-      const name = nameOf(message.senderId);
-      if (picture.childElementCount === 0 && !isOwn) picture.append(avatar(name, 'small'));
-      setChildren(sender, isOwn ? hiddenText('You') : name);
+      if (picture.childElementCount === 0 && !isOwn) picture.append(personAvatar(message.senderId, 'small'));
+      if (isOwn) setChildren(sender, you);
+      else showName(sender, message.senderId);
       sender.dataset['shown'] = String(first && !isOwn);
       forwarded.hidden = message.forwardedFrom === undefined || isDeleted;
       quote.update(isDeleted ? undefined : message.replyTo);
-      const key = `${isDeleted} ${message.deletionUnauthenticated} ${message.type} ${message.encrypted} ${message.undecrypted} ${filesOf(message)[0]?.fileName} ${message.content}`;
+      const key = `${isDeleted} ${message.deletionUnauthenticated} ${message.type} ${message.encrypted} ${message.undecrypted} ${filesOf(message)[0]?.fileName} ${message.mentions?.join()} ${message.content}`;
       if (key !== heldContent) {
         heldContent = key;
         setChildren(content, ...contentOf(session, message));
         setAttributes(bubble, { 'data-emoji': content.querySelector('.emoji-only') !== null });
       }
+      collapsed.update(message);
       files.update(message);
       setAttributes(bubble, { 'data-files': !files.element.hidden });
+      pinned.hidden = message.pinned === undefined || isDeleted;
       lock.hidden = message.encrypted !== true || isDeleted;
       edited.hidden = message.updatedAt === undefined || isDeleted;
       setText(time, timeOfDay(message.createdAt));
@@ -108,8 +120,27 @@ export function messageView(
       statusMark.update(message.status);
       setChildren(status, isOwn && !isDeleted && !isPlain && !isSealed && statusMark.element);
       reactions.update(message);
+      thread.update(message, row.threadUnread);
       showFailure(failure, message, session, commands);
       showReaders(readers, row.readers);
+    },
+  };
+}
+
+/** Stands for the message of a person whom the user has blocked, until the user asks for it. */
+function collapsedNote(bubble: HTMLElement): { element: HTMLElement; update(message: Message): void } {
+  let isRevealed = false;
+  const show = button({ label: 'Show', class: 'button-link' }, () => {
+    isRevealed = true;
+    element.hidden = true;
+    bubble.hidden = false;
+  });
+  const element = h('div', { class: 'message-blocked', hidden: true }, 'Message of a person you have blocked', show);
+  return {
+    element,
+    update({ fromBlocked }) {
+      element.hidden = fromBlocked !== true || isRevealed;
+      bubble.hidden = !element.hidden;
     },
   };
 }
@@ -119,6 +150,7 @@ function isSame(one: MessageRowData, other: MessageRowData): boolean {
     one.message === other.message &&
     one.first === other.first &&
     one.last === other.last &&
+    one.threadUnread === other.threadUnread &&
     one.readers.join() === other.readers.join()
   );
 }
@@ -146,7 +178,7 @@ function showReaders(element: HTMLElement, readers: readonly string[]): void {
   const names = readers.map(nameOf);
   const label = `Read by ${listNames(names, MOST_READERS)}`;
   setAttributes(element, { title: label });
-  const pictures = names.slice(0, MOST_READERS).map((name) => avatar(name, 'small'));
+  const pictures = readers.slice(0, MOST_READERS).map((each) => personAvatar(each, 'small'));
   const more = names.length > MOST_READERS && h('span', { 'aria-hidden': 'true' }, `+${names.length - MOST_READERS}`);
   setChildren(element, hiddenText(names.length === 0 ? '' : label), ...pictures, more);
 }

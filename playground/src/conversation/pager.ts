@@ -17,9 +17,11 @@ export class Pager {
   readonly #spinners = { older: spinner(), newer: spinner() };
   readonly #buttons = { older: this.#button('older'), newer: this.#button('newer') };
   readonly #beginning = h('p', { class: 'beginning' });
+  readonly #isThread: boolean;
 
-  constructor(session: Session, view: ConversationView, signal: AbortSignal) {
+  constructor(session: Session, view: ConversationView, signal: AbortSignal, isThread = false) {
     this.#session = session;
+    this.#isThread = isThread;
     this.#view = view;
     const again = (): void => {
       if (session.client.status !== 'connected') return;
@@ -47,13 +49,13 @@ export class Pager {
         conversation?.type === 'direct'
           ? `This is the beginning of your chat with ${title}. Say hello.`
           : `This is the beginning of ${title}.`;
-      setText(this.#beginning, hint);
+      setText(this.#beginning, this.#isThread ? 'No replies yet.' : hint);
       setChildren(this.top, isEmpty ? this.#beginning : loading && this.#spinners.older);
       setChildren(this.bottom);
       return;
     }
     setText(this.#beginning, 'The beginning of this conversation');
-    setChildren(this.top, hasOlder ? this.#state('older') : this.#beginning);
+    setChildren(this.top, hasOlder ? this.#state('older') : !this.#isThread && this.#beginning);
     setChildren(this.bottom, hasNewer && this.#state('newer'));
   }
 

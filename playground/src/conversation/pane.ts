@@ -4,13 +4,15 @@ import { keyNotices } from '../encryption/notices.ts';
 import { h, on, setChildren } from '../lib/dom.ts';
 import { Cell, childAbort, watch } from '../lib/watch.ts';
 import { button } from '../ui/button.ts';
-import { reasonOf } from '../ui/toast.ts';
+import { attempt, reasonOf } from '../ui/toast.ts';
 import { Composer } from './composer.ts';
 import { detailsPanel } from './details.ts';
 import type { Drafts } from './drafts.ts';
+import { composerNote } from './composer-note.ts';
 import { conversationHeader } from './header.ts';
 import { markWhenSeen } from './mark-when-seen.ts';
 import { messageCommands } from './message-commands.ts';
+import type { Side } from './side.ts';
 import { Timeline } from './timeline.ts';
 import { typingLine } from './typing-line.ts';
 
@@ -19,29 +21,50 @@ export function conversationPane(session: Session, id: string, drafts: Drafts, s
   const { client, route } = session;
   const view = client.conversations.open(id);
   signal.addEventListener('abort', () => view.close());
-  const showsDetails = new Cell(false);
+  const side = new Cell<Side | undefined>(undefined);
   const composer = new Composer(session, view, drafts, () => timeline.toNewest(), signal);
-  const commands = messageCommands(session, view, composer);
+  const openThread = (messageId: string): void => side.set({ threadId: messageId });
+  const commands = messageCommands(session, view, composer, openThread);
   const timeline = new Timeline(session, view, commands, signal);
   commands.onJump = (messageId) => void timeline.jumpTo(messageId);
   composer.onLeave = () => timeline.focusNewest();
-  const header = conversationHeader(session, view, showsDetails, signal);
+  const header = conversationHeader(session, view, side, signal);
   const notices = keyNotices(session, view, signal);
   const typing = typingLine(view, signal);
+  const rules = composerNote(session, view, composer, signal);
   const problem = h('div', { class: 'pane-problem', role: 'alert', hidden: true });
-  const body = h('div', { class: 'pane-main' }, problem, header, notices, timeline.element, typing, composer.element);
+  const body = h(
+    'div',
+    { class: 'pane-main' },
+    problem,
+    header,
+    notices,
+    timeline.element,
+    typing,
+    rules,
+    composer.element,
+  );
   const pane = h('div', { class: 'pane' }, body);
 
   takeDrops(body, (files) => composer.drop(files));
 
-  let detailsScope = childAbort(signal);
+  let sideScope = childAbort(signal);
   watch(
-    [showsDetails.subscribe],
+    [side.subscribe],
     () => {
-      detailsScope.abort();
-      detailsScope = childAbort(signal);
-      const close = (): void => showsDetails.set(false);
-      setChildren(pane, body, showsDetails.value && detailsPanel(session, view, close, detailsScope.signal));
+      sideScope.abort();
+      const scope = (sideScope = childAbort(signal));
+      const shown = side.value;
+      const close = (): void => side.set(undefined);
+      if (shown === undefined) return setChildren(pane, body);
+      if (shown === 'details') return setChildren(pane, body, detailsPanel(session, view, close, scope.signal));
+      setChildren(pane, body);
+      const loading = import('./thread-pane.ts').then(({ threadPane }) => {
+        if (scope.signal.aborted) return;
+        const thread = { conversationId: id, rootId: shown.threadId, main: commands };
+        setChildren(pane, body, threadPane(session, thread, drafts, close, scope.signal));
+      });
+      void attempt('The thread could not be opened', loading, scope.signal);
     },
     signal,
   );
@@ -63,7 +86,7 @@ export function conversationPane(session: Session, id: string, drafts: Drafts, s
   };
   watch([view.subscribe], () => showProblem(view.getSnapshot()), signal);
   watch([session.keys.subscribe], () => composer.setEncrypted(session.keys.isRequired(id)), signal);
-  markWhenSeen(session, view, timeline, signal);
+  markWhenSeen(session, view, timeline, ({ unreadCount }) => unreadCount > 0, signal);
   // The target of a search result or a quote.
   watch(
     [route.place.subscribe],
@@ -71,6 +94,7 @@ export function conversationPane(session: Session, id: string, drafts: Drafts, s
       const { conversationId, messageId } = route.place.value;
       if (conversationId !== id || messageId === undefined) return;
       route.place.set({ conversationId });
+      timeline.expectJump();
       view.ready.then(() => timeline.jumpTo(messageId)).catch(() => undefined);
     },
     signal,

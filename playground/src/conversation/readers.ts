@@ -4,7 +4,7 @@ import { h } from '../lib/dom.ts';
 import { exactTime } from '../lib/format.ts';
 import { nameOf } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
-import { avatar } from '../ui/avatar.ts';
+import { personAvatar } from '../ui/avatar.ts';
 import { openDialog } from '../ui/dialog.ts';
 
 /** Shows who has read a message and when, and to whom it was delivered. Updates while it is open. */
@@ -34,7 +34,7 @@ export function showReaders(session: Session, view: ConversationView, message: M
         return h(
           'li',
           { class: 'person-line' },
-          avatar(nameOf(userId)),
+          personAvatar(userId),
           h('span', { class: 'person-text' }, h('strong', {}, name), h('span', { class: 'muted' }, state)),
         );
       });

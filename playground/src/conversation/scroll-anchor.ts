@@ -59,9 +59,12 @@ export class ScrollAnchor {
     element.scrollIntoView({ block: 'center', behavior: 'instant' });
   }
 
-  /** Scrolls to the start of the element if it is above the visible area. */
+  /** Scrolls to the start of the element if it is outside of the visible area. */
   showStart(element: HTMLElement | null): void {
-    if (element === null || element.getBoundingClientRect().top >= this.#scroller.getBoundingClientRect().top) return;
+    if (element === null) return;
+    const { top, bottom } = this.#scroller.getBoundingClientRect();
+    const start = element.getBoundingClientRect().top;
+    if (start >= top && start < bottom) return;
     this.#isFollowing = false;
     element.scrollIntoView({ block: 'start', behavior: 'instant' });
   }

@@ -1,4 +1,4 @@
-import type { ConversationView } from 'lumen-comm';
+import type { Conversation, ConversationSnapshot, ConversationView } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { h, on, setAttributes } from '../lib/dom.ts';
 import { icon } from '../lib/icons.ts';
@@ -12,7 +12,12 @@ import { Pager } from './pager.ts';
 import { rowsOf, type Row } from './rows.ts';
 import { ScrollAnchor } from './scroll-anchor.ts';
 
-/** The messages of a conversation. Follows new messages at the end; keeps the position if the user has scrolled up. */
+export interface TimelineOptions {
+  /** Shown in place of the conversation: the thread of a message, with what stands before its replies. */
+  readonly thread?: { readonly before: HTMLElement } | undefined;
+}
+
+/** The messages of a conversation or of a thread. Follows new messages at the end; keeps the position if the user has scrolled up. */
 export class Timeline {
   readonly element: HTMLElement;
   onScroll = (): void => undefined;
@@ -25,31 +30,55 @@ export class Timeline {
   readonly #pager: Pager;
   readonly #newest: HTMLButtonElement;
   readonly #newestCount = h('span', { class: 'badge', hidden: true });
+  readonly #isThread: boolean;
   /** The user's read position when the conversation was opened; `null` until it is known. */
   #readSeq: number | undefined | null = null;
+  /** The first unread message when the conversation was opened, if the server has named it. */
+  #unreadId: string | undefined;
   /** Whether the initial scroll position was set: the first unread message, otherwise the end. */
   #isSettled = false;
+  /** Whether the messages around the first unread one are loading. */
+  #isJumping = false;
+  /** Whether a message will be jumped to, instead of the first unread one. */
+  #hasTarget = false;
 
-  constructor(session: Session, view: ConversationView, commands: MessageCommands, signal: AbortSignal) {
+  constructor(
+    session: Session,
+    view: ConversationView,
+    commands: MessageCommands,
+    signal: AbortSignal,
+    { thread }: TimelineOptions = {},
+  ) {
     this.#session = session;
     this.#view = view;
-    this.#rows = h('ol', { class: 'messages', 'aria-label': 'Messages' });
-    this.#pager = new Pager(session, view, signal);
+    this.#isThread = thread !== undefined;
+    this.#rows = h('ol', { class: 'messages', 'aria-label': this.#isThread ? 'Replies' : 'Messages' });
+    this.#pager = new Pager(session, view, signal, this.#isThread);
     this.#scroller = h(
       'div',
       { class: 'timeline-scroller', tabindex: -1 },
+      thread?.before,
       this.#pager.top,
       this.#rows,
       this.#pager.bottom,
     );
     this.#newest = h(
       'button',
-      { type: 'button', class: 'to-newest', 'aria-label': 'Jump to the newest message' },
+      {
+        type: 'button',
+        class: 'to-newest',
+        'aria-label': this.#isThread ? 'Jump to the newest reply' : 'Jump to the newest message',
+      },
       icon('down'),
       this.#newestCount,
     );
     on(this.#newest, 'click', () => this.toNewest());
-    this.element = h('section', { class: 'timeline', 'aria-label': 'Conversation' }, this.#scroller, this.#newest);
+    this.element = h(
+      'section',
+      { class: 'timeline', 'aria-label': this.#isThread ? 'Thread' : 'Conversation' },
+      this.#scroller,
+      this.#newest,
+    );
     const toolbar = new MessageToolbar(this.#rows, commands, session.userId);
     this.#list = new KeyedList<Row>(
       this.#rows,
@@ -61,17 +90,26 @@ export class Timeline {
     watch([view.subscribe], () => this.#render(), signal);
   }
 
-  /** True while the newest message is visible. */
+  /** True while the newest message is visible, not just the newest one of an earlier visit. */
   get atNewest(): boolean {
+    return this.#readSeq !== null && this.#isAtEnd;
+  }
+
+  get #isAtEnd(): boolean {
     return this.#isSettled && this.#anchor.atEnd && !this.#view.getSnapshot().hasNewer;
   }
 
   toNewest(): void {
     const { hasNewer, conversation } = this.#view.getSnapshot();
-    const newest = conversation?.lastMessage?.id;
+    const newest = this.#isThread ? undefined : conversation?.lastMessage?.id;
     if (!hasNewer || newest === undefined) return this.#anchor.toEnd(true);
     const jump = this.#view.jumpTo(newest).then(() => this.#afterRender(() => this.#anchor.toEnd(false)));
     void attempt('The newest messages could not be loaded', jump);
+  }
+
+  /** Prevents that the conversation opens at its first unread message. Call it before a jump to another message. */
+  expectJump(): void {
+    this.#hasTarget = true;
   }
 
   async jumpTo(messageId: string): Promise<void> {
@@ -92,18 +130,23 @@ export class Timeline {
   }
 
   #render(): void {
-    const { messages, conversation, hasOlder, hasNewer, loading } = this.#view.getSnapshot();
+    const snapshot = this.#view.getSnapshot();
+    const { messages, conversation, hasOlder, hasNewer, loading, stale } = snapshot;
     const { userId } = this.#session;
-    if (this.#readSeq === null && !loading && conversation !== undefined) {
-      const own = conversation.participants.find((each) => each.userId === userId);
-      this.#readSeq = conversation.unreadCount > 0 ? (own?.lastReadSeq ?? 0) : undefined;
-    }
-    const rows = rowsOf(messages, { ownId: userId, conversation, readSeq: this.#readSeq ?? undefined, hasOlder });
+    if (this.#readSeq === null && !loading && conversation !== undefined) this.#findUnread(conversation, snapshot);
+    const rows = rowsOf(messages, {
+      ownId: userId,
+      conversation,
+      readSeq: this.#readSeq ?? undefined,
+      unreadId: this.#unreadId,
+      hasOlder,
+      isThread: this.#isThread,
+    });
     this.#anchor.around(!hasNewer, () => {
       this.#pager.render();
       this.#list.render(rows);
     });
-    if (!loading && !this.#isSettled && messages.length > 0) {
+    if ((!loading || stale) && !this.#isSettled && !this.#isJumping && messages.length > 0) {
       this.#isSettled = true;
       this.#anchor.showStart(this.#rows.querySelector<HTMLElement>('.divider-unread'));
     }
@@ -112,16 +155,37 @@ export class Timeline {
     queueMicrotask(() => this.#scrolled());
   }
 
+  /** Notes where the unread messages begin. Loads the messages around it if they are older than the newest page. */
+  #findUnread(conversation: Conversation, { messages, firstUnreadId, hasOlder }: ConversationSnapshot): void {
+    this.#readSeq = undefined;
+    if (this.#isThread || conversation.unreadCount === 0) return;
+    const own = conversation.participants.find((each) => each.userId === this.#session.userId);
+    this.#readSeq = conversation.readSeq ?? own?.lastReadSeq ?? 0;
+    this.#unreadId = firstUnreadId;
+    // Messages of an earlier visit may be shown already.
+    this.#isSettled = false;
+    const isLoaded = !hasOlder || messages.some(({ id }) => id === firstUnreadId);
+    if (firstUnreadId === undefined || isLoaded || this.#hasTarget) return;
+    this.#isJumping = true;
+    this.#anchor.release();
+    // If they can't be loaded, the conversation is shown at its end.
+    const jumped = (): void => {
+      this.#isJumping = false;
+      this.#render();
+    };
+    this.#view.jumpToFirstUnread().then(jumped, jumped);
+  }
+
   #scrolled(): void {
-    this.#pager.look(this.#scroller);
+    if (!this.#isJumping) this.#pager.look(this.#scroller);
     this.#renderNewest();
     this.onScroll();
   }
 
   #renderNewest(): void {
     const { conversation, messages } = this.#view.getSnapshot();
-    const unread = conversation?.unreadCount ?? 0;
-    this.#newest.hidden = this.atNewest || messages.length === 0;
+    const unread = this.#isThread ? 0 : (conversation?.unreadCount ?? 0);
+    this.#newest.hidden = this.#isAtEnd || messages.length === 0;
     this.#newestCount.hidden = unread === 0;
     this.#newestCount.textContent = String(unread);
   }

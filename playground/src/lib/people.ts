@@ -1,6 +1,7 @@
 import type { Conversation, Message, Participant, PresenceStatus } from 'lumen-comm';
 import { captionOf, describeFiles, filesOf } from '../attachments/message-files.ts';
 import { callLogOf, logWords } from './call-log.ts';
+import { profileOf } from './profiles.ts';
 
 export const SUGGESTED_PEOPLE = ['alice', 'bob', 'carol', 'dave'] as const;
 
@@ -9,8 +10,12 @@ export function personId(typed: string): string {
   return typed.trim().replaceAll(/\s+/g, ' ').toLowerCase();
 }
 
-/** The server has no user directory, so names are derived from user ids. */
+/** Returns the name of a user's profile. Users without one have a name that is derived from their id. */
 export function nameOf(userId: string): string {
+  return profileOf(userId)?.name ?? nameOfId(userId);
+}
+
+function nameOfId(userId: string): string {
   return userId.replaceAll(/(^|\s)\p{Ll}/gu, (letter) => letter.toUpperCase());
 }
 

@@ -5,10 +5,12 @@ import { h, setAttributes, setChildren, setText } from '../lib/dom.ts';
 import { icon } from '../lib/icons.ts';
 import { KeyedList } from '../lib/keyed-list.ts';
 import { nameOf, SUGGESTED_PEOPLE, titleOf } from '../lib/people.ts';
-import { watch, type Cell } from '../lib/watch.ts';
+import { onProfile } from '../lib/profiles.ts';
+import { Cell, watch } from '../lib/watch.ts';
 import { button } from '../ui/button.ts';
 import { attempt } from '../ui/toast.ts';
 import { moveByArrows } from './arrow-keys.ts';
+import { InboxSearch } from './inbox-search.ts';
 import { conversationRow } from './conversation-row.ts';
 
 const MINUTE_MS = 60_000;
@@ -21,6 +23,21 @@ export function conversationList(
   const { client, userId, presence, outbox, route, signal } = session;
   const { inbox } = client.conversations;
   let showsArchive = false;
+  const search = new InboxSearch(session);
+  const unreadOnly = new Cell(false);
+  const filterButton = button({ label: 'Unread', class: 'button-small filter' }, () =>
+    unreadOnly.set(!unreadOnly.value),
+  );
+  const readAll = button(
+    { label: 'Mark all as read', icon: 'check-double', class: 'button-small button-quiet' },
+    () => {
+      void attempt('Not everything was marked as read', client.conversations.markAllRead());
+    },
+  );
+  const filters = h('div', { class: 'inbox-filters', role: 'group', 'aria-label': 'Filter' }, filterButton, readAll);
+  const look = (): void => search.look({ query: query.value, unread: unreadOnly.value });
+  query.subscribe(look);
+  unreadOnly.subscribe(look);
   const rows = h('ul', { class: 'conversation-rows', 'aria-label': 'Chats' });
   const list = new KeyedList<Conversation>(
     rows,
@@ -38,7 +55,15 @@ export function conversationList(
   });
   const note = h('div', { class: 'sidebar-note' });
   const welcome = welcomeNote(session, newChat);
-  const element = h('nav', { class: 'conversation-list', 'aria-label': 'Chats' }, archiveButton, rows, more, note);
+  const element = h(
+    'nav',
+    { class: 'conversation-list', 'aria-label': 'Chats' },
+    filters,
+    archiveButton,
+    rows,
+    more,
+    note,
+  );
   moveByArrows(rows, '.conversation-row');
 
   const render = (): void => {
@@ -46,19 +71,32 @@ export function conversationList(
     const words = query.value.toLowerCase();
     const archived = conversations.filter((each) => each.archived === true);
     if (archived.length === 0) showsArchive = false;
-    const shown = conversations.filter((each) =>
-      words === '' ? (each.archived === true) === showsArchive : titleOf(each, userId).toLowerCase().includes(words),
-    );
-    list.render([...shown].sort((a, b) => Number(b.pinned === true) - Number(a.pinned === true)));
+    const isShown = (each: Conversation): boolean =>
+      words !== ''
+        ? titleOf(each, userId).toLowerCase().includes(words)
+        : (unreadOnly.value || (each.archived === true) === showsArchive) && (!unreadOnly.value || isUnread(each));
+    const shown = conversations.filter(isShown);
+    const others = search.found.value.filter(({ id }) => !conversations.some((each) => each.id === id));
+    list.render([...shown, ...others].sort((a, b) => Number(b.pinned === true) - Number(a.pinned === true)));
+    const hasUnread = conversations.some(isUnread);
+    setAttributes(filterButton, { 'aria-pressed': String(unreadOnly.value) });
+    filters.hidden = words !== '' || (!hasUnread && !unreadOnly.value);
+    readAll.hidden = !hasUnread;
     setAttributes(archiveButton, {
-      hidden: archived.length === 0 || words !== '',
+      hidden: archived.length === 0 || words !== '' || unreadOnly.value,
       'aria-pressed': String(showsArchive),
     });
     setText(archiveLabel, showsArchive ? 'Back to all chats' : `Archived (${archived.length})`);
     more.hidden = !hasMore || words !== '';
     const isNew = conversations.length === 0 && !loading && words === '';
-    const status =
-      loading && conversations.length === 0 ? 'Loading…' : error === undefined ? '' : 'The chats could not be loaded.';
+    const isAllRead = unreadOnly.value && words === '' && shown.length + others.length === 0;
+    const status = isAllRead
+      ? 'Everything is read.'
+      : loading && conversations.length === 0
+        ? 'Loading…'
+        : error === undefined
+          ? ''
+          : 'The chats could not be loaded.';
     setChildren(note, isNew && client.status === 'connected' && error === undefined ? welcome : status);
     note.hidden = note.childNodes.length === 0 || note.textContent === '';
   };
@@ -67,8 +105,12 @@ export function conversationList(
   const sources = [
     inbox.subscribe,
     query.subscribe,
+    unreadOnly.subscribe,
+    search.found.subscribe,
     route.place.subscribe,
     presence.subscribe,
+    onProfile,
+    session.blocks.blocked.subscribe,
     outbox.waiting.subscribe,
     onStatus,
     onTyping,
@@ -78,6 +120,11 @@ export function conversationList(
   const timer = setInterval(scheduleRender, MINUTE_MS);
   signal.addEventListener('abort', () => clearInterval(timer));
   return element;
+}
+
+/** Returns whether a conversation has unread messages, or unread replies in threads. */
+function isUnread({ unreadCount, unreadThreads = 0, unreadMentions = 0 }: Conversation): boolean {
+  return unreadCount + unreadThreads + unreadMentions > 0;
 }
 
 /** Shown to users without conversations. */

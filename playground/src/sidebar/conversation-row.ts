@@ -11,9 +11,11 @@ import { statusIcon } from '../conversation/status-icon.ts';
 import { conversationAvatar } from '../ui/avatar.ts';
 import { openMenu } from '../ui/menu.ts';
 
+const BLOCKED_TEXT = 'Message of a person you have blocked';
+
 /** A conversation in the list. The context menu key or a right click opens its menu. */
 export function conversationRow(session: Session): ItemView<Conversation> {
-  const { client, userId, presence, outbox, route } = session;
+  const { client, userId, presence, outbox, route, blocks } = session;
   const picture = conversationAvatar();
   const title = h('span', { class: 'row-title' });
   const time = h('time', { class: 'row-time' });
@@ -24,6 +26,8 @@ export function conversationRow(session: Session): ItemView<Conversation> {
   const marks = h('span', { class: 'row-marks' });
   const mutedMark = mark('bell-off', 'Muted');
   const pinnedMark = mark('pin', 'Pinned');
+  const repliesMark = mark('thread', 'Unread replies');
+  const mentionMark = mentionBadge();
   const badge = unreadBadge();
   const row = h(
     'button',
@@ -65,13 +69,24 @@ export function conversationRow(session: Session): ItemView<Conversation> {
       });
       const typing = client.typing.in(conversation.id);
       setAttributes(preview, { 'data-typing': typing.length > 0 });
-      setText(previewText, previewOf(conversation, last, userId, typing));
+      const isBlocked = conversation.type === 'group' && blocks.blocked.value.has(last?.senderId ?? '');
+      setText(
+        previewText,
+        isBlocked && typing.length === 0 ? BLOCKED_TEXT : previewOf(conversation, last, userId, typing),
+      );
       const hasStatus = typing.length === 0 && last !== undefined && showsStatus(last, userId);
       if (hasStatus) status.update(last.status);
       setChildren(preview, hasStatus && status.element, previewText);
-      const { muted, pinned, unreadCount } = conversation;
+      const { muted, pinned, unreadCount, unreadMentions = 0, unreadThreads = 0 } = conversation;
       badge.update(unreadCount);
-      setChildren(marks, muted === true && mutedMark, pinned === true && pinnedMark, unreadCount > 0 && badge.element);
+      setChildren(
+        marks,
+        muted === true && mutedMark,
+        pinned === true && pinnedMark,
+        unreadThreads > 0 && repliesMark,
+        unreadMentions > 0 && mentionMark,
+        unreadCount > 0 && badge.element,
+      );
     },
   };
 }
@@ -114,6 +129,11 @@ function unreadBadge(): { element: HTMLElement; update(unread: number): void } {
   };
 }
 
-function mark(name: 'bell-off' | 'pin', label: string): HTMLElement {
+function mentionBadge(): HTMLElement {
+  const label = 'You are mentioned';
+  return h('span', { class: 'badge', title: label }, h('span', { 'aria-hidden': 'true' }, '@'), hiddenText(label));
+}
+
+function mark(name: 'bell-off' | 'pin' | 'thread', label: string): HTMLElement {
   return h('span', { class: 'row-mark', title: label }, icon(name, 15), hiddenText(label));
 }

@@ -2,12 +2,13 @@ import type { PresenceStatus } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { addressOf } from '../app/sign-in.ts';
 import { currentTheme, setTheme, THEMES } from '../app/theme.ts';
-import { h, on, setText } from '../lib/dom.ts';
+import { h, on, setAttributes, setText } from '../lib/dom.ts';
+import { onProfile } from '../lib/profiles.ts';
 import { nameOf, PRESENCE_LABELS, SUGGESTED_PEOPLE } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
-import { avatar, presenceDot } from '../ui/avatar.ts';
+import { personAvatar, presenceDot, showName } from '../ui/avatar.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
-import { attempt } from '../ui/toast.ts';
+import { attempt, openPanel } from '../ui/toast.ts';
 
 const THEME_LABELS = { system: 'System theme', light: 'Light theme', dark: 'Dark theme' } as const;
 const CHOICES: readonly [PresenceStatus, string][] = [
@@ -22,24 +23,25 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
   const { client, userId, presence, signal } = session;
   const dot = presenceDot();
   const status = h('span', { class: 'profile-status' });
-  const name = nameOf(userId);
+  const name = h('span', { class: 'profile-name' });
   const element = h(
     'button',
     {
       type: 'button',
       class: 'profile',
       'aria-haspopup': 'menu',
-      'aria-label': `You are ${name}. Your status, theme and more`,
     },
-    h('span', { class: 'avatar-frame' }, avatar(name), dot.element),
-    h('span', { class: 'profile-text' }, h('span', { class: 'profile-name' }, name), status),
+    h('span', { class: 'avatar-frame' }, personAvatar(userId), dot.element),
+    h('span', { class: 'profile-text' }, name, status),
   );
   const own = (): PresenceStatus | undefined =>
     client.status === 'connected' ? (presence.update(userId)?.status ?? 'online') : undefined;
   on(element, 'click', () => openMenu(element, 'You', items()));
   watch(
-    [presence.subscribe, (listener) => client.on('status', listener)],
+    [presence.subscribe, onProfile, (listener) => client.on('status', listener)],
     () => {
+      showName(name, userId);
+      setAttributes(element, { 'aria-label': `You are ${nameOf(userId)}. Your status, theme and more` });
       const shown = own();
       dot.update(shown);
       setText(
@@ -60,6 +62,9 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
         select: () => void attempt('Your status could not be set', client.presence.set(choice)),
       })),
       'separator',
+      { label: 'Edit profile', icon: 'person', select: () => void openPanel(editing(), 'Your profile') },
+      { label: 'Blocked people', icon: 'block', select: () => void openPanel(blocked(), 'The list') },
+      'separator',
       ...THEMES.map((each) => ({ label: THEME_LABELS[each], checked: each === theme, select: () => setTheme(each) })),
       'separator',
       ...SUGGESTED_PEOPLE.filter((id) => id !== userId)
@@ -67,8 +72,24 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
         .map((id) => ({ label: `Open another window as ${nameOf(id)}`, icon: 'window' as const, href: addressOf(id) })),
       'separator',
       { label: 'Developer tools', icon: 'code', select: actions.toggleDrawer },
-      { label: 'Sign out', icon: 'leave', select: () => location.assign(location.pathname) },
+      { label: 'Sign out', icon: 'leave', select: signOut },
     ];
+  }
+
+  async function editing(): Promise<void> {
+    const { editProfile } = await import('../people/profile-dialog.ts');
+    editProfile(session);
+  }
+
+  async function blocked(): Promise<void> {
+    const { showBlocked } = await import('../people/blocked-dialog.ts');
+    showBlocked(session);
+  }
+
+  /** Deletes what is stored of the user; the keys of encryption stay in this browser. */
+  function signOut(): void {
+    const leave = (): void => location.assign(location.pathname);
+    client.forget().then(leave, leave);
   }
   return element;
 }

@@ -1,5 +1,6 @@
 import type { Conversation, Message } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
+import { textOf } from '../attachments/message-files.ts';
 import { h, on, setChildren } from '../lib/dom.ts';
 import { exactTime, listTime } from '../lib/format.ts';
 import { nameOf, titleOf } from '../lib/people.ts';
@@ -75,7 +76,7 @@ function result({ client, userId, presence, route }: Session, message: Message, 
           listTime(message.createdAt),
         ),
       ),
-      h('span', { class: 'search-snippet' }, `${sender}: `, ...highlighted(message.content, words)),
+      h('span', { class: 'search-snippet' }, `${sender}: `, ...highlighted(textOf(message), words)),
     ),
   );
   on(row, 'click', () => route.open(message.conversationId, message.id));

@@ -1,20 +1,56 @@
 import type { Conversation, PresenceStatus } from 'lumen-comm';
-import { h, setAttributes, setChildren, setText } from '../lib/dom.ts';
+import { h, on, setAttributes, setChildren, setText } from '../lib/dom.ts';
 import { icon } from '../lib/icons.ts';
 import { nameOf, otherIn, PRESENCE_LABELS, titleOf } from '../lib/people.ts';
+import { isOwn, onProfile, profileOf } from '../lib/profiles.ts';
 
 const HUES = 12;
 
+type Size = 'small' | 'medium' | 'large';
+
 /** Initials on a colour derived from the name. Hidden from screen readers, because the name is shown next to it. */
-export function avatar(name: string, size: 'small' | 'medium' | 'large' = 'medium'): HTMLElement {
+export function avatar(name: string, size: Size = 'medium'): HTMLElement {
   const element = h('span', { class: `avatar avatar-${size}`, 'aria-hidden': 'true' });
   setAvatar(element, name);
   return element;
 }
 
-export function setAvatar(element: HTMLElement, name: string): void {
-  setText(element, initials(name));
+function setAvatar(element: HTMLElement, name: string, picture?: string): void {
+  const text = initials(name);
+  const held = element.querySelector('img');
+  const isShown = element.firstChild?.textContent === text && (held?.getAttribute('src') ?? undefined) === picture;
+  if (!isShown) setChildren(element, text, picture !== undefined && pictureOf(picture));
   setAttributes(element, { 'data-hue': hueOf(name) });
+}
+
+/** The picture of a user, or their initials. Changes with the profile. */
+export function personAvatar(userId: string, size: Size = 'medium'): HTMLElement {
+  const element = avatar('', size);
+  showPerson(element, userId);
+  return element;
+}
+
+export function showPerson(element: HTMLElement, userId: string): void {
+  setAttributes(element, { 'data-person': userId });
+  setAvatar(element, nameOf(userId), profileOf(userId)?.picture);
+}
+
+/** Shows the name of a user in an element, and keeps it in step with the profile. */
+export function showName(element: HTMLElement, userId: string): void {
+  setAttributes(element, { 'data-name-of': userId });
+  setText(element, nameOf(userId));
+}
+
+onProfile((userId) => {
+  const id = CSS.escape(userId);
+  document.querySelectorAll<HTMLElement>(`[data-person="${id}"]`).forEach((each) => showPerson(each, userId));
+  document.querySelectorAll<HTMLElement>(`[data-name-of="${id}"]`).forEach((each) => showName(each, userId));
+});
+
+/** A picture over the initials, which stay if it can't be loaded. */
+function pictureOf(url: string): HTMLElement {
+  const image = h('img', { class: 'avatar-picture', src: url, alt: '', referrerpolicy: 'no-referrer' });
+  return on(image, 'error', () => image.remove());
 }
 
 function initials(name: string): string {
@@ -29,13 +65,23 @@ function hueOf(name: string): number {
   return (hash >>> 8) % HUES;
 }
 
+/** The picture of a group, or an icon. */
+export function showGroup(element: HTMLElement, title: string, avatarUrl: string | undefined): void {
+  setAttributes(element, { 'data-hue': hueOf(title), 'data-group': true });
+  const picture = avatarUrl !== undefined && isOwn(avatarUrl) ? avatarUrl : undefined;
+  const held = element.querySelector('img')?.getAttribute('src') ?? undefined;
+  if (element.querySelector('.icon') !== null && held === picture) return;
+  const isSmall = element.classList.contains('avatar-small');
+  setChildren(element, icon('group', isSmall ? 14 : 20), picture !== undefined && pictureOf(picture));
+}
+
 /** The avatar of a conversation: the other participant with their presence, or the group avatar. */
 export interface ConversationAvatar {
   readonly element: HTMLElement;
   update(conversation: Conversation, ownId: string, presence: PresenceStatus | undefined): void;
 }
 
-export function conversationAvatar(size: 'small' | 'medium' | 'large' = 'medium'): ConversationAvatar {
+export function conversationAvatar(size: Size = 'medium'): ConversationAvatar {
   const picture = avatar('', size);
   const dot = presenceDot();
   const element = h('span', { class: 'avatar-frame' }, picture, dot.element);
@@ -43,11 +89,9 @@ export function conversationAvatar(size: 'small' | 'medium' | 'large' = 'medium'
     element,
     update(conversation, ownId, presence) {
       const other = otherIn(conversation, ownId);
-      const title = other === undefined ? titleOf(conversation, ownId) : nameOf(other.userId);
-      if (conversation.type === 'group') {
-        setAttributes(picture, { 'data-hue': hueOf(title), 'data-group': true });
-        if (picture.querySelector('.icon') === null) setChildren(picture, icon('group', size === 'small' ? 14 : 20));
-      } else setAvatar(picture, title);
+      if (other !== undefined) showPerson(picture, other.userId);
+      else if (conversation.type === 'group') showGroup(picture, titleOf(conversation, ownId), conversation.avatarUrl);
+      else setAvatar(picture, titleOf(conversation, ownId));
       dot.update(other === undefined ? undefined : presence);
     },
   };

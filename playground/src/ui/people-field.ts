@@ -3,7 +3,7 @@ import { icon } from '../lib/icons.ts';
 import { KeyedList } from '../lib/keyed-list.ts';
 import { nameOf, personId } from '../lib/people.ts';
 import { Cell } from '../lib/watch.ts';
-import { avatar } from './avatar.ts';
+import { personAvatar } from './avatar.ts';
 
 /** Selects people by typing a name or from a list of known people. Enter adds a name, Backspace removes the last one. */
 export function peopleField(
@@ -71,7 +71,7 @@ export function peopleField(
       const check = h('input', { type: 'checkbox', class: 'person-check' });
       on(check, 'change', () => toggle(id, check.checked));
       options.append(
-        h('li', {}, h('label', { class: 'person-link' }, avatar(nameOf(id)), h('span', {}, nameOf(id)), check)),
+        h('li', {}, h('label', { class: 'person-link' }, personAvatar(id), h('span', {}, nameOf(id)), check)),
       );
       return [id, check] as const;
     });

@@ -52,6 +52,11 @@ export function reasonOf(error: unknown): string {
   return REASONS[error.code] ?? error.message;
 }
 
+/** Awaits the opening of a part whose code is loaded with its first use. @param what - its name */
+export async function openPanel(opening: Promise<void>, what: string): Promise<void> {
+  await opening.catch(() => toast(`${what} could not be loaded. Try again when you are connected.`));
+}
+
 /**
  * Awaits a user action and shows a toast if it fails. Returns `undefined` if it failed or was aborted.
  *

@@ -335,11 +335,13 @@ export class ConnectionManager {
   }
 
   #refused({ code, message, cause }: ConnectRefusal): void {
+    const data = fields(fields(cause)?.['data']);
     const error =
       code === undefined
         ? new CommError('DISCONNECTED', message, { cause })
-        : commErrorFrom({ ...fields(fields(cause)?.['data']), code, message }, cause);
-    if (code === 'UNAUTHENTICATED' || code === 'TOKEN_EXPIRED') this.userRejected(error);
+        : commErrorFrom({ ...data, code, message }, cause);
+    const isBanned = data?.['reason'] === 'user-banned';
+    if (code === 'UNAUTHENTICATED' || code === 'TOKEN_EXPIRED' || isBanned) this.userRejected(error);
     else this.#step({ type: 'failed' }, error);
   }
 

@@ -126,6 +126,11 @@ const EXPLANATIONS: Readonly<Record<ConnectFailureReason, Explanation>> = {
     'The user id is not valid',
     'Use an id of 1 to 256 characters without control characters, in `userId` or in the claim sub of the token.',
   ),
+  'user-banned': token(
+    'The server has banned the user',
+    'Ask the operator of the server to lift the ban.',
+    'FORBIDDEN',
+  ),
   'token-malformed': token('The token is not a signed JSON Web Token', 'Check what `token` returns.'),
   'token-algorithm': token(
     'The token is signed with an algorithm that the server does not accept',

@@ -64,6 +64,12 @@ export class ServerInfo {
     return this.#capabilities.has(capability);
   }
 
+  /** The user signs out: until the next hello, the user is the one of the options. */
+  forget(): void {
+    this.#confirmedUserId = undefined;
+    this.#lastUserId = undefined;
+  }
+
   /**
    * Applies the hello of a new connection.
    *

@@ -1,28 +1,45 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
-import type { Lazy } from '../../lib/lazy.ts';
+import { lazy, type Lazy } from '../../lib/lazy.ts';
 import type { Conversation, CreateConversation, MemberPage } from '../../protocol/conversations.ts';
+import type { BanPage, PublicConversation, UpdateConversation as UpdateRequest } from '../../protocol/groups.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { RequestName, RequestOf, ResponseOf } from '../../protocol/events.ts';
 import { parseConversation } from '../../transport/parse-rows.ts';
 import { ROLES, type Role } from '../../protocol/constants.ts';
 import { unreadable, type ClientContext } from '../context.ts';
-import { kindOf, requireBoolean, requireFields, requireId, requireIds, requireOneOf } from '../validation.ts';
+import {
+  kindOf,
+  requireBoolean,
+  requireFields,
+  requireId,
+  requireIds,
+  requireObject,
+  requireOneOf,
+} from '../validation.ts';
 import type { Directory, ListConversations, ListMembers } from './directory.ts';
+import type { History } from '../timeline/history.ts';
+import type { BanOptions, BrowsePublicGroups } from './group-requests.ts';
 import type { LiveInbox } from './live-inbox.ts';
+import { markConversationsRead } from './mark-all-read.ts';
 
-/** The fields of a conversation that `update()` changes. */
-export interface UpdateConversation {
-  /** At most 200 characters; groups only. */
-  name: string;
-}
+/** The fields of a group that `update()` changes: absent ones stay as they are, `null` clears. */
+export type UpdateConversation = Omit<UpdateRequest, 'conversationId'>;
 
 /** The reading parts of the client. */
-export type Reading = Lazy<{ readonly directory: Directory; readonly inbox: LiveInbox }>;
+export type Reading = Lazy<{
+  readonly directory: Directory;
+  readonly inbox: LiveInbox;
+  readonly history: Pick<History, 'page'>;
+}>;
 
 /** Validates requests about conversations and sends them. */
 export class ConversationRequests {
   readonly #context: ClientContext;
   readonly #reading: Reading;
+  readonly #groups = lazy(async () => {
+    const { GroupRequests } = await import('./group-requests.ts');
+    return new GroupRequests(this.#context, async () => (await this.#reading()).directory);
+  });
 
   constructor(context: ClientContext, reading: Reading) {
     this.#context = context;
@@ -30,8 +47,10 @@ export class ConversationRequests {
   }
 
   async list(query: ListConversations = {}, options: AbortOptions = {}): Promise<Conversation[]> {
-    requireFields('conversations.list()', query, ['limit', 'offset']);
+    requireObject('conversations.list()', query);
+    const { limit: _limit, offset: _offset, ...filter } = query;
     await this.#context.whenConnected(options.signal);
+    if (hasFields(filter)) (await this.#groups()).checkList(query);
     return (await this.#reading()).directory.list(query, options);
   }
 
@@ -49,18 +68,36 @@ export class ConversationRequests {
   }
 
   async create(request: CreateConversation, options?: AbortOptions): Promise<Conversation> {
-    requireFields('conversations.create()', request, ['type', 'name', 'participantIds']);
-    const { type, name, participantIds } = request;
+    requireObject('conversations.create()', request);
+    const { type, name, participantIds, ...settings } = request;
+    if (hasFields(settings)) await (await this.#groups()).checkCreate(request, options);
     requireIds('participantIds', participantIds);
-    const payload = { type, participantIds: [...participantIds], ...(name !== undefined && { name }) };
+    const payload = { type, participantIds: [...participantIds], ...(name !== undefined && { name }), ...settings };
     return this.#known(await this.#request('conversation:create', payload, options));
   }
 
   async update(id: string, changes: UpdateConversation, options?: AbortOptions): Promise<Conversation> {
-    requireFields('conversations.update()', changes, ['name']);
-    const { name } = changes;
-    if (typeof name !== 'string') throw new TypeError(`name must be a string; got ${kindOf(name)}`);
-    return this.#known(await this.#request('conversation:update', { conversationId: id, name }, options));
+    requireObject('conversations.update()', changes);
+    const { name, ...settings } = changes;
+    if (hasFields(settings)) await (await this.#groups()).checkUpdate(changes, options);
+    else if (typeof name !== 'string') throw new TypeError(`name must be a string; got ${kindOf(name)}`);
+    return this.#known(await this.#request('conversation:update', { ...changes, conversationId: id }, options));
+  }
+
+  async browse(query: BrowsePublicGroups = {}, options: AbortOptions = {}): Promise<PublicConversation[]> {
+    return (await this.#groups()).browse(query, options);
+  }
+
+  async join(id: string, options: AbortOptions = {}): Promise<Conversation> {
+    return this.#known(await (await this.#groups()).join(id, options));
+  }
+
+  async ban(id: string, userId: string, banned: boolean, options: BanOptions = {}): Promise<void> {
+    await (await this.#groups()).ban(id, userId, banned, options);
+  }
+
+  async bans(id: string, query: ListMembers = {}, options: AbortOptions = {}): Promise<BanPage> {
+    return (await this.#groups()).bans(id, query, options);
   }
 
   async leave(id: string, options?: AbortOptions): Promise<void> {
@@ -103,6 +140,27 @@ export class ConversationRequests {
     return this.#known(await this.#request('conversation:set-role', { conversationId: id, userId, role }, options));
   }
 
+  async markUnread(id: string, messageId?: string, options?: AbortOptions): Promise<void> {
+    requireId('id', id);
+    if (messageId !== undefined) requireId('messageId', messageId);
+    await this.#supported(options);
+    const { directory, inbox } = await this.#reading();
+    const last = messageId ?? (inbox.find(id) ?? (await directory.get(id, options))).lastMessage?.id;
+    if (last === undefined) return;
+    await this.#request('conversation:mark-unread', { conversationId: id, messageId: last }, options);
+  }
+
+  async markAllRead(options: AbortOptions = {}): Promise<void> {
+    await this.#connected(options);
+    const { directory, history } = await this.#reading();
+    await markConversationsRead(this.#context, directory, history, options);
+  }
+
+  async #supported(options: AbortOptions | undefined): Promise<void> {
+    await this.#connected(options);
+    if (!this.#context.has('threads')) throw new CommError('UNSUPPORTED', 'This server does not support it');
+  }
+
   #connected({ signal }: AbortOptions = {}): Promise<void> {
     return abortable(this.#context.whenConnected(signal), signal);
   }
@@ -124,4 +182,9 @@ export class ConversationRequests {
     this.#reading.current?.inbox.apply({ kind: 'known', conversation });
     return conversation;
   }
+}
+
+/** Returns whether an object has fields: those that few clients use are checked in a chunk of its own. */
+function hasFields(fields: object): boolean {
+  return Object.keys(fields).length > 0;
 }

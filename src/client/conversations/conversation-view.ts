@@ -1,5 +1,5 @@
 import type { AbortOptions } from '../../lib/abort.ts';
-import { lazy, type Lazy } from '../../lib/lazy.ts';
+import { lazy, lazyMethods, type Lazy } from '../../lib/lazy.ts';
 import { ObservableValue, type Observable } from '../../lib/observable.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/messages.ts';
@@ -21,7 +21,9 @@ export interface ConversationView extends Observable<ConversationSnapshot> {
   loadNewer(options?: AbortOptions): Promise<void>;
   /** Shows the messages around `messageId`. @throws CommError `NOT_FOUND` if the conversation has no such message */
   jumpTo(messageId: string, options?: AbortOptions): Promise<void>;
-  /** Marks all messages as read. */
+  /** Shows the messages around the first unread one, once the conversation is open. Does nothing if there is none, and in a thread. */
+  jumpToFirstUnread(options?: AbortOptions): Promise<void>;
+  /** Marks all messages, or all replies of the thread, as read. */
   markRead(options?: AbortOptions): Promise<void>;
   /** Starts or ends the user's typing indicator. Call it with `true` on each keystroke. */
   setTyping(isTyping: boolean): void;
@@ -36,10 +38,11 @@ const LOADING: ConversationSnapshot = Object.freeze({
   hasOlder: false,
   hasNewer: false,
   loading: true,
+  stale: false,
 });
 
 interface ConversationOpener {
-  openConversation(id: string, parts: ViewParts): OpenConversation;
+  openConversation(id: string, parts: ViewParts, threadId?: string): OpenConversation;
 }
 
 /** The open conversations, each shared by all of its views. */
@@ -47,6 +50,7 @@ export class ConversationViews {
   readonly #context: ClientContext;
   readonly #parts: ViewParts;
   readonly #reader: Lazy<ConversationOpener>;
+  /** By conversation, or by conversation and thread. */
   readonly #open = new Map<string, SharedConversation>();
 
   /** @param reader - creates open conversations; its chunk loads with the first one */
@@ -57,18 +61,21 @@ export class ConversationViews {
   }
 
   /** Returns another view of the conversation. Views are counted; closing the last one leaves the room. */
-  open(id: string): ConversationView {
-    const shared = this.#open.get(id) ?? new SharedConversation(id, this.#context, this.#parts, this.#reader);
-    this.#open.set(id, shared);
+  open(id: string, threadId?: string): ConversationView {
+    // Ids contain no control characters.
+    const key = threadId === undefined ? id : `${id}\n${threadId}`;
+    const shared =
+      this.#open.get(key) ?? new SharedConversation(id, threadId, this.#context, this.#parts, this.#reader);
+    this.#open.set(key, shared);
     return shared.view(() => {
-      this.#open.delete(id);
+      this.#open.delete(key);
       if (this.#context.online()) this.#leaveRoom(id).catch(() => undefined);
     });
   }
 
   /** Ids of the conversations that have a view. */
   ids(): string[] {
-    return [...this.#open.keys()];
+    return [...new Set([...this.#open.values()].map(({ id }) => id))];
   }
 
   /** Cancels retries: the next connection opens what could not be opened. */
@@ -79,13 +86,14 @@ export class ConversationViews {
   async #leaveRoom(id: string): Promise<void> {
     await this.#context.whenConnected(undefined);
     // React's StrictMode closes a view and opens it again in the same task.
-    if (!this.#open.has(id)) await this.#context.requester.request('conversation:leave', { conversationId: id });
+    if (!this.ids().includes(id)) await this.#context.requester.request('conversation:leave', { conversationId: id });
   }
 }
 
 /** One open conversation behind all of its views. Its chunk loads while the room is entered. */
 class SharedConversation {
-  readonly #id: string;
+  readonly id: string;
+  readonly #threadId: string | undefined;
   readonly #ready: Promise<void>;
   readonly #parts: ViewParts;
   readonly #snapshot: ObservableValue<ConversationSnapshot>;
@@ -94,8 +102,15 @@ class SharedConversation {
   #views = 0;
   #closed = false;
 
-  constructor(id: string, context: ClientContext, parts: ViewParts, load: () => Promise<ConversationOpener>) {
-    this.#id = id;
+  constructor(
+    id: string,
+    threadId: string | undefined,
+    context: ClientContext,
+    parts: ViewParts,
+    load: () => Promise<ConversationOpener>,
+  ) {
+    this.id = id;
+    this.#threadId = threadId;
     this.#parts = parts;
     this.#snapshot = new ObservableValue(LOADING, context.report);
     this.#conversation = lazy(async () => {
@@ -115,7 +130,8 @@ class SharedConversation {
   view(onClose: () => void): ConversationView {
     this.#views += 1;
     let open = true;
-    const id = this.#id;
+    const { id } = this;
+    const threadId = this.#threadId;
     const { messages, typing } = this.#parts;
     return Object.freeze({
       id,
@@ -124,11 +140,15 @@ class SharedConversation {
       getServerSnapshot: this.#snapshot.getServerSnapshot,
       subscribe: this.#snapshot.subscribe,
       send: (content, options) =>
-        messages.send({ ...(typeof content === 'string' ? { content } : content), conversationId: id }, options),
-      loadOlder: async (options) => (await this.#conversation()).timeline.loadOlder(options),
-      loadNewer: async (options) => (await this.#conversation()).timeline.loadNewer(options),
-      jumpTo: async (messageId, options) => (await this.#conversation()).timeline.jumpTo(messageId, options),
-      markRead: async (options) => (await this.#conversation()).markRead(options),
+        messages.send(
+          {
+            ...(threadId && { threadId }),
+            ...(typeof content === 'string' ? { content } : content),
+            conversationId: id,
+          },
+          options,
+        ),
+      ...lazyMethods(this.#conversation, ['loadOlder', 'loadNewer', 'jumpTo', 'jumpToFirstUnread', 'markRead']),
       setTyping: (isTyping) => (isTyping ? typing.start(id) : typing.stop(id)),
       close: () => {
         if (!open) return;
@@ -148,7 +168,7 @@ class SharedConversation {
   /** Synchronous: a view that is closed before has opened nothing, and one that is closed later closes everything. */
   #start(opener: ConversationOpener): OpenConversation {
     if (this.#closed) throw new CommError('DISCONNECTED', 'The view was closed');
-    const opened = opener.openConversation(this.#id, this.#parts);
+    const opened = opener.openConversation(this.id, this.#parts, this.#threadId);
     this.#opened = opened;
     opened.start((snapshot) => this.#snapshot.set(snapshot));
     return opened;
@@ -157,7 +177,7 @@ class SharedConversation {
   #close(): void {
     this.#closed = true;
     this.#opened?.close();
-    this.#parts.typing.stop(this.#id);
+    this.#parts.typing.stop(this.id);
   }
 
   #failed(cause: unknown): void {

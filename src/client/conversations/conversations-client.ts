@@ -1,19 +1,24 @@
 import type { AbortOptions } from '../../lib/abort.ts';
 import { lazy, lazyMethods } from '../../lib/lazy.ts';
 import type { Conversation, CreateConversation, MemberPage } from '../../protocol/conversations.ts';
+import type { BanPage, PublicConversation } from '../../protocol/groups.ts';
 import type { Role } from '../../protocol/constants.ts';
 import type { ClientContext } from '../context.ts';
 import { requireId } from '../validation.ts';
 import type { Reading, UpdateConversation } from './conversation-requests.ts';
 import type { ConversationView, ConversationViews } from './conversation-view.ts';
 import type { ListConversations, ListMembers } from './directory.ts';
+import type { BanOptions, BrowsePublicGroups } from './group-requests.ts';
 import { lazyInbox, type Inbox } from './inbox.ts';
 
 /** Lists, opens and manages conversations. Every method that needs the server rejects while there is no connection. */
 export interface ConversationsClient {
   /** The list of conversations, kept up to date. The first subscription loads the first page. */
   readonly inbox: Inbox;
-  /** Returns a page of the user's conversations, newest activity first. */
+  /**
+   * Returns a page of the user's conversations, newest activity first. With `archived`, `unread` or `query`, pinned ones come
+   * before all others.
+   */
   list(query?: ListConversations, options?: AbortOptions): Promise<Conversation[]>;
   /** @throws CommError `NOT_FOUND`, also for a conversation in which the user is no participant */
   get(id: string, options?: AbortOptions): Promise<Conversation>;
@@ -24,8 +29,25 @@ export interface ConversationsClient {
   members(id: string, query?: ListMembers, options?: AbortOptions): Promise<MemberPage>;
   /** Creates a conversation. Two users have one direct conversation: creating it again returns the existing one. */
   create(request: CreateConversation, options?: AbortOptions): Promise<Conversation>;
-  /** Changes a group. @throws CommError `FORBIDDEN` unless the user is owner or admin */
+  /**
+   * Changes name and settings of a group: absent fields stay as they are, `null` clears.
+   * @throws CommError `FORBIDDEN` unless the user is owner or admin
+   */
   update(id: string, changes: UpdateConversation, options?: AbortOptions): Promise<Conversation>;
+  /** Returns public groups, newest first: those from which the user isn't banned. */
+  browse(query?: BrowsePublicGroups, options?: AbortOptions): Promise<PublicConversation[]>;
+  /**
+   * Becomes a member of a public group. Idempotent.
+   * @throws CommError `NOT_FOUND` for a group that isn't public, also if it bans the user; `INVALID` if it is full
+   */
+  join(id: string, options?: AbortOptions): Promise<Conversation>;
+  /**
+   * Removes a user from a group, who can't become a member again, or lifts the ban.
+   * @throws CommError `FORBIDDEN` unless the user is owner or admin; only an owner bans owners and admins
+   */
+  ban(id: string, userId: string, banned: boolean, options?: BanOptions): Promise<void>;
+  /** Returns a page of the bans of a group, ordered by user id. @throws CommError `FORBIDDEN` unless the user is owner or admin */
+  bans(id: string, query?: ListMembers, options?: AbortOptions): Promise<BanPage>;
   /** Leaves a conversation for good: the user is no participant any more. */
   leave(id: string, options?: AbortOptions): Promise<void>;
   /** Archives a conversation, or takes it out of the archive, on all devices of the user. */
@@ -48,6 +70,16 @@ export interface ConversationsClient {
    * the last `close()` ends it.
    */
   open(id: string): ConversationView;
+  /** Opens the thread of a message, as `open()` does a conversation: `messages` are the replies, `root` is the message. */
+  openThread(id: string, messageId: string): ConversationView;
+  /**
+   * Marks a message of the main timeline and all later ones as unread for the user, on all devices. What others see as read stays.
+   *
+   * @param messageId - default: the last message
+   */
+  markUnread(id: string, messageId?: string, options?: AbortOptions): Promise<void>;
+  /** Marks all messages and threads of all conversations as read. Conversations are requested page by page. */
+  markAllRead(options?: AbortOptions): Promise<void>;
 }
 
 /** The module of the requests. */
@@ -74,12 +106,21 @@ export function createConversationsClient(
       requireId('id', id);
       return views.open(id);
     },
+    openThread(id, messageId) {
+      requireId('id', id);
+      requireId('messageId', messageId);
+      return views.open(id, messageId);
+    },
     ...lazyMethods(requests, [
       'list',
       'get',
       'members',
       'create',
       'update',
+      'browse',
+      'join',
+      'ban',
+      'bans',
       'leave',
       'archive',
       'mute',
@@ -87,6 +128,8 @@ export function createConversationsClient(
       'addParticipants',
       'removeParticipant',
       'setRole',
+      'markUnread',
+      'markAllRead',
     ]),
   };
 }

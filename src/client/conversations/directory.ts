@@ -20,6 +20,12 @@ export interface ListConversations {
    * @defaultValue 0
    */
   offset?: number | undefined;
+  /** Only conversations that the user has archived (`true`) or not (`false`). */
+  archived?: boolean | undefined;
+  /** Only conversations with unread messages (`true`) or without (`false`). */
+  unread?: boolean | undefined;
+  /** Only conversations with this text in their name or in the name of another participant. */
+  query?: string | undefined;
 }
 
 /** Selects a page of the participants of a conversation. */
@@ -48,12 +54,12 @@ export class Directory {
 
   /** Reads up to `limit` conversations, in as many pages as the server needs. */
   async list(
-    { limit = PAGE_LIMITS.pageSize, offset = 0 }: ListConversations,
+    { limit = PAGE_LIMITS.pageSize, offset = 0, ...filter }: ListConversations,
     options?: AbortOptions,
   ): Promise<Conversation[]> {
     const found: Conversation[] = [];
     for (;;) {
-      const page = await this.page({ limit: limit - found.length, offset: offset + found.length }, options);
+      const page = await this.page({ ...filter, limit: limit - found.length, offset: offset + found.length }, options);
       found.push(...page.conversations);
       if (!page.hasMore || page.conversations.length === 0 || found.length >= limit) return found;
     }
@@ -61,16 +67,22 @@ export class Directory {
 
   /** Reads one page, which can end before its limit. */
   async page(
-    { limit, offset }: { limit: number; offset: number },
+    { limit, offset, archived, unread, query: text }: ListConversations & { limit: number; offset: number },
     options: AbortOptions = {},
   ): Promise<ConversationPage> {
     if (!this.#context.has('rev')) return (await this.#base()).conversations({ limit, offset }, options);
-    const query = { limit, offset, paged: 'true' };
+    const filter = { archived: flag(archived), unread: flag(unread), query: text };
+    const query = { limit, offset, paged: 'true', ...filter };
     const page = fields(await this.#rest.ask('listConversations', { query, ...options }));
     const rows = page?.['conversations'];
     if (!Array.isArray(rows)) throw unreadable('list of conversations');
     const conversations = rows.map(parseConversation).filter((conversation) => conversation !== undefined);
     return { conversations, hasMore: page?.['hasMore'] === true };
+  }
+
+  /** Reads a list that belongs to a conversation. The answer is not parsed. */
+  ask(route: 'listBans', id: string, { after, limit }: ListMembers, options: AbortOptions): Promise<unknown> {
+    return this.#rest.ask(route, { id, query: { after, limit }, ...options });
   }
 
   /** Reads a page of the participants. */
@@ -87,4 +99,8 @@ export class Directory {
     if (conversation === undefined) throw unreadable('conversation');
     return conversation;
   }
+}
+
+function flag(value: boolean | undefined): string | undefined {
+  return value === undefined ? undefined : String(value);
 }

@@ -1,8 +1,11 @@
 import type { Conversation, ConversationUpdate, MemberChanges, Participant } from '../../protocol/conversations.ts';
 import type { Message } from '../../protocol/messages.ts';
+import type { User } from '../../protocol/users.ts';
 import { MESSAGE_STATUSES } from '../../protocol/constants.ts';
 import { assignDefined } from '../../transport/parse-rows.ts';
 import { isIncomplete, type Change, type Mark } from '../changes.ts';
+import { tombstone } from '../timeline/timeline-reducer.ts';
+import { isSideReply, mayChangeUnread, withReply, withRoot } from './unread-reducer.ts';
 
 /** The loaded part of the list of conversations, newest activity first. */
 export interface InboxState {
@@ -17,12 +20,16 @@ export type InboxEvent =
   | Mark
   /** A page of the list was loaded. The first page replaces the loaded ones. */
   | { kind: 'listed'; conversations: readonly Conversation[]; first: boolean; hasMore: boolean }
+  /** Conversations of an earlier session, none of which is held. */
+  | { kind: 'restored'; conversations: readonly Conversation[]; hasMore: boolean }
   /**
    * A conversation was read from the server.
    * @param asked - true if it was requested: it is newer than the held state, and later events are applied after it
    */
   | { kind: 'known'; conversation: Conversation; asked?: boolean }
-  | { kind: 'left'; conversationId: string };
+  | { kind: 'left'; conversationId: string }
+  /** The profile of a user changed, who may be a participant of any conversation. */
+  | { kind: 'profile'; user: User };
 
 /** The inbox before anything is loaded. */
 export const EMPTY_INBOX: InboxState = { ownId: undefined, conversations: [], hasMore: false };
@@ -32,16 +39,26 @@ export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
   switch (event.kind) {
     case 'listed':
       return list(inbox, event);
+    case 'restored':
+      return {
+        ...inbox,
+        conversations: sorted([...inbox.conversations, ...event.conversations]),
+        hasMore: event.hasMore,
+      };
     case 'known':
       return put(inbox, event);
     case 'left':
       return findConversation(inbox, event.conversationId) === undefined
         ? inbox
         : { ...inbox, conversations: inbox.conversations.filter(({ id }) => id !== event.conversationId) };
+    case 'profile':
+      return rename(inbox, event.user);
     case 'created':
       return arrive(inbox, event);
     case 'updated':
-      return amend(inbox, event.conversationId, (held) => revise(held, event.message, inbox.ownId));
+      return amend(inbox, event.conversationId, (held) =>
+        withRoot(revise(held, event.message, inbox.ownId), event.message, inbox.ownId),
+      );
     case 'deleted':
       return amend(inbox, event.conversationId, (held) => withLast(held, event));
     case 'reactions':
@@ -53,7 +70,7 @@ export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
         const { update } = event;
         const merged =
           update.head === undefined
-            ? assignDefined({ ...held }, { ...update, ...laterFlags(held, update) })
+            ? assignDefined(withoutSettings(held, update), { ...update, ...laterFlags(held, update) })
             : adopt(held, update);
         return JSON.stringify(held) === JSON.stringify(merged) ? held : merged;
       });
@@ -62,6 +79,23 @@ export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
     case 'status':
       return amend(inbox, event.conversationId, (held) => reach(held, event, inbox.ownId));
   }
+}
+
+/** Gives a participant the name and picture of their profile. */
+function rename(inbox: InboxState, { id, displayName, avatarUrl }: User): InboxState {
+  let changed = false;
+  const conversations = inbox.conversations.map((each) => {
+    const held = each.participants.find(({ userId }) => userId === id);
+    if (held === undefined || (held.displayName === displayName && held.avatarUrl === avatarUrl)) return each;
+    changed = true;
+    const { avatarUrl: _before, ...rest } = held;
+    const named = assignDefined<Participant>({ ...rest, displayName }, { avatarUrl });
+    return {
+      ...each,
+      participants: each.participants.map((participant) => (participant === held ? named : participant)),
+    };
+  });
+  return changed ? { ...inbox, conversations } : inbox;
 }
 
 /** Returns a loaded conversation. */
@@ -108,7 +142,21 @@ function adopt(held: Conversation, { members, ...read }: ConversationUpdate, isL
     const known = held.participants.find(({ userId }) => userId === each.userId);
     return known === undefined ? each : furthest(each, known);
   });
-  return assignDefined({ ...held }, { ...read, ...flags, participants });
+  return assignDefined(withoutSettings(held, read), { ...read, ...flags, participants });
+}
+
+/** Returns a copy, without the settings if `read` has all of them: those that are absent there are not set any more. */
+function withoutSettings(held: Conversation, { visibility }: ConversationUpdate): Conversation {
+  if (visibility === undefined) return { ...held };
+  const {
+    description: _description,
+    avatarUrl: _avatarUrl,
+    metadata: _metadata,
+    frozen: _frozen,
+    slowModeSeconds: _slowModeSeconds,
+    ...rest
+  } = held;
+  return rest;
 }
 
 /** Applies the changed members of a large group. Of one that isn't listed completely, only listed ones change. */
@@ -149,7 +197,7 @@ function furthest(one: Participant, other: Participant): Participant {
 /** Returns the ids of conversations that have to be requested: their unread count can't be derived from the event. */
 export function outdatedBy(inbox: InboxState, event: InboxEvent): string[] {
   const doubted = snapshotsIn(event).filter((read) => isOvertaken(inbox, read));
-  return isAhead(inbox, event) ? [event.conversationId] : doubted.map(({ id }) => id);
+  return isAhead(inbox, event) || isUncounted(inbox, event) ? [event.conversationId] : doubted.map(({ id }) => id);
 }
 
 /** Conversations in an event that were read from the server and may be older than applied pushes. */
@@ -174,6 +222,13 @@ function isOvertaken(inbox: InboxState, { id, participants, unreadCount, head }:
   return readSeq(held, inbox.ownId) > readSeq({ participants }, inbox.ownId);
 }
 
+/** Returns whether a deletion may change counts that can't be derived from it. */
+function isUncounted(inbox: InboxState, event: InboxEvent): event is Change {
+  if (event.kind !== 'updated' || event.message.deletedAt === undefined) return false;
+  const held = findConversation(inbox, event.conversationId);
+  return held !== undefined && isNews(held, event.message) && mayChangeUnread(held, event.message);
+}
+
 /** Returns whether revisions are missing between the held state and the event. */
 function isAhead(inbox: InboxState, event: InboxEvent): event is Change {
   if (!('rev' in event) || event.rev === undefined) return false;
@@ -185,6 +240,11 @@ function isAhead(inbox: InboxState, event: InboxEvent): event is Change {
 
 function readSeq({ participants }: Pick<Conversation, 'participants'>, ownId: string | undefined): number {
   return participants.find(({ userId }) => userId === ownId)?.lastReadSeq ?? 0;
+}
+
+/** Returns the user's position, which may be behind the marker that others see. */
+function ownPosition(held: Conversation, ownId: string | undefined): number {
+  return held.readSeq ?? readSeq(held, ownId);
 }
 
 function amend(inbox: InboxState, id: string, change: (held: Conversation) => Conversation): InboxState {
@@ -200,17 +260,19 @@ function arrive(inbox: InboxState, { conversationId, message }: Extract<Change, 
     const { lastMessage: last, head } = held;
     const isKnown = head === undefined || message.rev === undefined ? last?.id === message.id : !isNews(held, message);
     // After a reconnect an edited message comes after later ones.
-    const isLast = last?.seq === undefined || message.seq === undefined || message.seq > last.seq;
+    const isSide = isSideReply(message);
+    const isLast = !isSide && (last?.seq === undefined || message.seq === undefined || message.seq > last.seq);
     if (isKnown && !isLast) return withLast(held, { kind: 'updated', message });
     const isUnread =
-      !isKnown && message.senderId !== inbox.ownId && (message.seq ?? Infinity) > readSeq(held, inbox.ownId);
+      !isKnown && message.senderId !== inbox.ownId && (message.seq ?? Infinity) > ownPosition(held, inbox.ownId);
     const next = {
       ...held,
       ...(isLast && { lastMessage: message }),
       updatedAt: message.createdAt > held.updatedAt ? message.createdAt : held.updatedAt,
-      unreadCount: held.unreadCount + (isUnread ? 1 : 0),
+      unreadCount: held.unreadCount + (isUnread && !isSide ? 1 : 0),
+      ...(isUnread && !isSide && held.firstUnreadId === null && { firstUnreadId: message.id }),
     };
-    return advance(next, message);
+    return advance(isKnown ? next : withReply(next, message, { isUnread, ownId: inbox.ownId }), message);
   });
 }
 
@@ -221,8 +283,9 @@ function revise(held: Conversation, message: Message, ownId: string | undefined)
   const wasUnread =
     message.deletedAt !== undefined &&
     message.senderId !== ownId &&
+    !isSideReply(message) &&
     message.seq !== undefined &&
-    message.seq > readSeq(held, ownId) &&
+    message.seq > ownPosition(held, ownId) &&
     // A message that was sent and deleted while offline was never counted.
     message.seq <= (held.head?.seq ?? 0);
   const next = withLast(held, change);
@@ -259,9 +322,7 @@ function withLast(held: Conversation, change: LastChange): Conversation {
         ? { ...held, lastMessage: change.message }
         : held;
     case 'deleted':
-      return last.id === change.messageId
-        ? { ...held, lastMessage: { ...last, content: '', deletedAt: change.deletedAt } }
-        : held;
+      return last.id === change.messageId ? { ...held, lastMessage: tombstone(last, change) } : held;
     case 'reactions':
       return last.id === change.messageId
         ? { ...held, lastMessage: assignDefined({ ...last, reactions: change.reactions }, { rev: change.rev }) }
@@ -278,9 +339,12 @@ function markRead(held: Conversation, mark: Extract<Mark, { kind: 'read' }>, own
   );
   // The count is 0 at the end of the conversation; in between the server counts and pushes `conversation:updated`.
   const atEnd = seq === undefined ? held.lastMessage?.id === mark.messageId : seq >= (held.lastMessage?.seq ?? 0);
-  const unreadCount = mark.userId === ownId && atEnd ? 0 : held.unreadCount;
-  const same = unreadCount === held.unreadCount && participants.every((each, at) => each === held.participants[at]);
-  return same ? held : { ...held, participants, unreadCount };
+  const isOwnEnd = mark.userId === ownId && atEnd;
+  const unreadCount = isOwnEnd ? 0 : held.unreadCount;
+  const isEnded = isOwnEnd && held.readSeq !== undefined && seq !== undefined && seq > held.readSeq;
+  const same =
+    unreadCount === held.unreadCount && !isEnded && participants.every((each, at) => each === held.participants[at]);
+  return same ? held : { ...held, participants, unreadCount, ...(isEnded && { firstUnreadId: null, readSeq: seq }) };
 }
 
 /** Advances the status of the last message. */

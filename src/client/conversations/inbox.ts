@@ -9,6 +9,8 @@ export interface InboxSnapshot {
   readonly conversations: readonly Conversation[];
   /** True until the first page has loaded and while another page loads. */
   readonly loading: boolean;
+  /** True while `conversations` are those of an earlier session: shown until the first page has loaded. */
+  readonly stale: boolean;
   /** True if `loadMore()` would load another page. */
   readonly hasMore: boolean;
   /** Sum of `unreadCount` of the loaded conversations. */
@@ -32,6 +34,7 @@ interface InboxSource {
 const UNKNOWN: InboxSnapshot = Object.freeze({
   conversations: Object.freeze([]),
   loading: true,
+  stale: false,
   hasMore: false,
   totalUnread: 0,
 });

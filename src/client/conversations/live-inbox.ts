@@ -1,10 +1,11 @@
 import { isRetryable, retry } from '../../lib/retry.ts';
 import { isSameSnapshot } from '../../lib/same-snapshot.ts';
-import type { Conversation } from '../../protocol/conversations.ts';
+import type { Conversation, Participant } from '../../protocol/conversations.ts';
 import { CommError } from '../../protocol/errors.ts';
 import { PAGE_LIMITS } from '../../protocol/page-limits.ts';
 import type { ClientContext } from '../context.ts';
 import type { Directory } from './directory.ts';
+import type { KnownConversations, OfflineReading } from '../ports.ts';
 import type { InboxSnapshot } from './inbox.ts';
 import {
   EMPTY_INBOX,
@@ -27,6 +28,9 @@ export class LiveInbox {
   #show: ((snapshot: InboxSnapshot) => void) | undefined;
   /** Offset of the next page. */
   #offset = 0;
+  readonly #offline: OfflineReading | undefined;
+  /** Conversations of an earlier session that have not been read from the server. */
+  readonly #restored = new Set<string>();
   /** True once the first page has loaded. */
   #isKnown = false;
   #loading: Promise<void> | undefined;
@@ -40,13 +44,30 @@ export class LiveInbox {
   /** Aborts when another reload begins or the connection is lost. */
   #reloading = new AbortController();
 
-  constructor(context: ClientContext, directory: Pick<Directory, 'get' | 'page'>) {
+  /** @param offline - the conversations of earlier sessions */
+  constructor(context: ClientContext, directory: Pick<Directory, 'get' | 'page'>, offline?: OfflineReading) {
     this.#context = context;
     this.#directory = directory;
+    this.#offline = offline;
+    void offline?.conversations().then((list) => list && this.#restore(list));
   }
 
   find(id: string): Conversation | undefined {
     return findConversation(this.#inbox, id);
+  }
+
+  /** Returns a participant of a loaded conversation. */
+  participant(userId: string): Participant | undefined {
+    for (const { participants } of this.#inbox.conversations) {
+      const found = participants.find((each) => each.userId === userId);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Returns true for a conversation of an earlier session: who participates in it may have changed. */
+  isRestored(id: string): boolean {
+    return this.#restored.has(id);
   }
 
   /** Calls `listener` when the conversation changes. Returns a function that ends the watch. */
@@ -78,10 +99,12 @@ export class LiveInbox {
     for (const event of events) {
       for (const id of outdatedBy(next, event)) outdated.add(id);
       next = reduceInbox(next, event);
+      this.#markRead(event);
     }
     if (next !== before) {
       this.#inbox = next;
       this.#publish();
+      this.#keep();
       for (const [listener, id] of this.#watchers) {
         if (findConversation(before, id) !== findConversation(next, id)) listener();
       }
@@ -89,8 +112,28 @@ export class LiveInbox {
     for (const id of outdated) this.#fetch(id);
   }
 
+  /** Shows the conversations of an earlier session until the first page has loaded. */
+  #restore({ conversations, hasMore }: KnownConversations): void {
+    if (this.#isKnown) return;
+    const unknown = conversations.filter(({ id }) => this.find(id) === undefined);
+    for (const { id } of unknown) this.#restored.add(id);
+    this.#reduce([{ kind: 'restored', conversations: unknown, hasMore }]);
+  }
+
+  #markRead(event: InboxEvent): void {
+    if (event.kind === 'listed') for (const { id } of event.conversations) this.#restored.delete(id);
+    else if (event.kind === 'known') this.#restored.delete(event.conversation.id);
+    else if (event.kind === 'left') this.#restored.delete(event.conversationId);
+  }
+
+  #keep(): void {
+    const { conversations, hasMore } = this.#inbox;
+    this.#offline?.keepConversations({ conversations, hasMore: hasMore || !this.#isKnown, isComplete: this.#isKnown });
+  }
+
   /** Removes all conversations: another user has signed in. */
   clear(): void {
+    this.#restored.clear();
     this.#isKnown = false;
     this.#offset = 0;
     this.apply({ kind: 'listed', conversations: [], first: true, hasMore: false });
@@ -184,6 +227,7 @@ export class LiveInbox {
     const next: InboxSnapshot = {
       conversations,
       loading: this.#loading !== undefined || (!this.#isKnown && error === undefined),
+      stale: !this.#isKnown && this.#restored.size > 0,
       hasMore,
       totalUnread: conversations.reduce((sum, { unreadCount }) => sum + unreadCount, 0),
       ...(error !== undefined && { error }),

@@ -8,6 +8,7 @@ import { CommError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { ClientContext } from '../context.ts';
 import type { OpenTimeline, ViewParts } from '../ports.ts';
+import { BlockedFlags } from './blocked-flags.ts';
 import type { LiveInbox } from './live-inbox.ts';
 
 /** The state of an open conversation. Frozen; unchanged parts are the same objects as before. */
@@ -16,6 +17,10 @@ export interface ConversationSnapshot {
   readonly conversation: Conversation | undefined;
   /** Oldest first; the user's own messages that are not stored yet come last. */
   readonly messages: readonly Message[];
+  /** Of a thread: its root, once it has loaded. */
+  readonly root?: Message | undefined;
+  /** Id of the first unread message; absent if there is none, and for a thread. */
+  readonly firstUnreadId?: string | undefined;
   /** Ids of the other users who are typing. */
   readonly typing: readonly string[];
   /** True if the conversation has messages before the first of `messages`. */
@@ -24,6 +29,8 @@ export interface ConversationSnapshot {
   readonly hasNewer: boolean;
   /** True until the newest page has loaded and while another page loads. */
   readonly loading: boolean;
+  /** True while `messages` are those of an earlier session: shown until the newest page has loaded. */
+  readonly stale: boolean;
   /** `NOT_FOUND` while the user is not a participant; `messages` are those that were loaded before. */
   readonly error?: CommError | undefined;
 }
@@ -31,12 +38,14 @@ export interface ConversationSnapshot {
 /** What a snapshot is made of. */
 interface SnapshotSources {
   readonly timeline: OpenTimeline;
+  /** Of a thread: the id of its root and the timeline of the root alone. */
+  readonly thread?: { readonly id: string; readonly root: OpenTimeline } | undefined;
   readonly inbox: LiveInbox;
   /** Ids of the other users who are typing. */
   readonly typing: Observable<readonly string[]>;
 }
 
-/** Combines a conversation's row, timeline and typing indicators into one snapshot. */
+/** Combines the row of a conversation, the timeline of the conversation or of a thread, and typing indicators into one snapshot. */
 export class OpenConversation {
   readonly timeline: OpenTimeline;
   readonly #id: string;
@@ -44,32 +53,42 @@ export class OpenConversation {
   readonly #parts: ViewParts;
   readonly #inbox: LiveInbox;
   readonly #typing: Observable<readonly string[]>;
+  readonly #thread: SnapshotSources['thread'];
   readonly #ready: Deferred<void> = deferred();
   readonly #closed = new AbortController();
   readonly #stops: (() => void)[] = [];
   /** Aborts when the connection is lost: a retry would fail, and no timer may run on. */
   #connection = new AbortController();
   readonly #onClose: () => void;
+  readonly #onRefused: () => void;
   #snapshot: ConversationSnapshot | undefined;
   #show: (snapshot: ConversationSnapshot) => void = () => undefined;
   #error: CommError | undefined;
   #opening = true;
+  #blocked: Observable<ReadonlySet<string>> | undefined;
+  readonly #flagged = new BlockedFlags();
   /** True if the conversation is in the inbox, which shows that the user is a participant. */
   #isKnown = false;
 
-  /** @param onClose - closes the timeline */
+  /**
+   * @param onClose - closes the timeline
+   * @param onRefused - the server says that the user may not read the conversation
+   */
   constructor(
     id: string,
     context: ClientContext,
     parts: ViewParts,
-    { timeline, inbox, typing }: SnapshotSources,
+    { timeline, thread, inbox, typing }: SnapshotSources,
     onClose: () => void,
+    onRefused: () => void = () => undefined,
   ) {
     this.#id = id;
     this.#context = context;
     this.#parts = parts;
     this.#onClose = onClose;
+    this.#onRefused = onRefused;
     this.timeline = timeline;
+    this.#thread = thread;
     this.#inbox = inbox;
     this.#typing = typing;
   }
@@ -86,16 +105,44 @@ export class OpenConversation {
       this.timeline.subscribe(this.#refresh),
       this.#typing.subscribe(this.#refresh),
       this.#inbox.watch(this.#id, this.#refresh),
+      this.#thread?.root.subscribe(this.#refresh) ?? (() => undefined),
     );
     // Shows pending messages before the first page has loaded.
     this.#refresh();
     void this.#open();
   }
 
+  /** Shows the messages around the first unread one. Waits until the conversation is open. */
+  async jumpToFirstUnread(options?: AbortOptions): Promise<void> {
+    await abortable(this.ready, options?.signal);
+    const id = this.#thread === undefined ? this.#inbox.find(this.#id)?.firstUnreadId : undefined;
+    if (typeof id === 'string') await this.timeline.jumpTo(id, options);
+  }
+
+  loadOlder(options?: AbortOptions): Promise<void> {
+    return this.timeline.loadOlder(options);
+  }
+
+  loadNewer(options?: AbortOptions): Promise<void> {
+    return this.timeline.loadNewer(options);
+  }
+
+  jumpTo(messageId: string, options?: AbortOptions): Promise<void> {
+    return this.timeline.jumpTo(messageId, options);
+  }
+
   /** Marks the newest message as read unless nothing is unread. */
-  async markRead(options: AbortOptions | undefined): Promise<void> {
+  async markRead(options?: AbortOptions): Promise<void> {
     const newest = this.timeline.newest();
-    if (newest === undefined || this.#inbox.find(this.#id)?.unreadCount === 0) return;
+    const conversation = this.#inbox.find(this.#id);
+    if (this.#thread !== undefined) {
+      const id = this.#thread.root.newest()?.id ?? this.#thread.id;
+      const isUnread = conversation?.followedThreads?.find((each) => each.id === id)?.unread === true;
+      const request = newest && { conversationId: this.#id, threadId: id, messageId: newest.id };
+      if (request !== undefined && isUnread) await this.#parts.messages.markRead(request, options);
+      return;
+    }
+    if (newest === undefined || conversation?.unreadCount === 0) return;
     await this.#parts.messages.markRead({ conversationId: this.#id, messageId: newest.id }, options);
   }
 
@@ -121,6 +168,7 @@ export class OpenConversation {
     } catch (error) {
       this.#error = error instanceof CommError ? error : new CommError('INTERNAL', 'The conversation did not open');
       this.#ready.reject(error);
+      if (this.#error.code === 'NOT_FOUND' || this.#error.code === 'FORBIDDEN') this.#onRefused();
     } finally {
       this.#opening = false;
       this.#refresh();
@@ -132,8 +180,13 @@ export class OpenConversation {
     for (;;) {
       await this.#context.untilConnected(signal);
       const connection = (this.#connection = new AbortController());
+      if (this.#blocked === undefined && this.#context.has('profiles')) {
+        this.#followBlocked().catch(this.#context.report);
+      }
       const attempt = async (): Promise<void> => {
         await abortable(this.#parts.sync.join(this.#id), signal);
+        // First, because its id tells which messages are replies to it.
+        await abortable(this.#thread?.root.loadNewest() ?? Promise.resolve(), signal);
         await abortable(this.timeline.loadNewest(), signal);
       };
       const shouldRetry = (error: unknown): boolean => isRetryable(error) && this.#context.online();
@@ -146,6 +199,15 @@ export class OpenConversation {
     }
   }
 
+  /** Marks the messages of users whom this user has blocked, now and after each change. */
+  async #followBlocked(): Promise<void> {
+    const blocked = await this.#parts.blockedUsers();
+    if (this.#closed.signal.aborted || this.#blocked !== undefined) return;
+    this.#blocked = blocked;
+    this.#stops.push(blocked.subscribe(this.#refresh));
+    this.#refresh();
+  }
+
   readonly #refresh = (): void => {
     const wasKnown = this.#isKnown;
     this.#isKnown = this.#inbox.find(this.#id) !== undefined;
@@ -153,15 +215,21 @@ export class OpenConversation {
     if (this.#error?.retryable === false && this.#isKnown && !wasKnown) void this.#open();
     // A later attempt has succeeded.
     if (this.#error?.retryable === true && this.timeline.newest() !== undefined) this.#error = undefined;
-    const { messages, hasOlder, hasNewer, loading, error } = this.timeline.getSnapshot();
+    const { messages, hasOlder, hasNewer, loading, stale, error } = this.timeline.getSnapshot();
     const failed = this.#error ?? error;
+    const conversation = this.#inbox.find(this.#id);
+    const root = this.#thread?.root.getSnapshot().messages[0];
+    const firstUnreadId = this.#thread === undefined ? (conversation?.firstUnreadId ?? undefined) : undefined;
     const next: ConversationSnapshot = {
-      conversation: this.#inbox.find(this.#id),
-      messages,
+      conversation,
+      messages: this.#flagged.apply(messages, this.#blocked?.getSnapshot()),
+      ...(root !== undefined && { root }),
+      ...(firstUnreadId !== undefined && { firstUnreadId }),
       typing: this.#typing.getSnapshot(),
       hasOlder,
       hasNewer,
       loading: loading || this.#opening,
+      stale,
       ...(failed !== undefined && { error: failed }),
     };
     if (this.#snapshot !== undefined && isSameSnapshot(this.#snapshot, next)) return;

@@ -8,7 +8,7 @@ import { isVolatile } from '../../storage/memory-storage.ts';
 import type { ClientStorage } from '../../storage/resilient-storage.ts';
 import { fields, type Fields } from '../../transport/fields.ts';
 import type { ParsedPush } from '../../transport/parse-push.ts';
-import type { Cipher, Outgoing, QueuedMessage, Secret } from '../cipher.ts';
+import type { Cipher, Outgoing, QueuedMessage, SealedRecords, Secret } from '../cipher.ts';
 import type { ClientContext } from '../context.ts';
 import type { EncryptionOptions } from '../options.ts';
 import type { Encryption } from './encryption.ts';
@@ -21,7 +21,14 @@ import { DraftStore } from './keystore/draft-store.ts';
 import { checkKeyOwner } from './keystore/key-owner.ts';
 import { KeystoreProvider } from './keystore/keystore-provider.ts';
 import { DISTRIBUTED_KEYS, type Keystore, RECEIVING_CHAINS, RECORDS, RESENT_COPIES } from './keystore/keystore.ts';
-import { pickSecret, refuseReadableFiles, refuseSealedFiles } from './keystore/plaintexts.ts';
+import {
+  pickSecret,
+  refuseInvalidMetadata,
+  refuseReadableFiles,
+  refuseSealedFiles,
+  splitEdit,
+  threadOf,
+} from './keystore/plaintexts.ts';
 import { RequiredConversations } from './keystore/required-conversations.ts';
 import type { Backlog, BacklogPorts } from './messages/backlog.ts';
 import { findMessageRows, replaceRows } from './messages/message-rows.ts';
@@ -263,7 +270,8 @@ export class Engine implements Cipher {
   }
 
   async draft(payload: QueuedMessage & { clientId: string }, wanted: boolean | undefined): Promise<QueuedMessage> {
-    const { conversationId, clientId } = payload;
+    const { conversationId, clientId, files } = payload;
+    refuseInvalidMetadata(payload);
     // Awaited in any case, so that the messages of a conversation keep their order.
     const required = await this.#requiredConversations.lastKnown(conversationId);
     if (wanted !== true && !required) {
@@ -274,14 +282,14 @@ export class Engine implements Cipher {
     // Checked again when it is sent: before the first connection it is not known whether the server stores files.
     if (this.#context.has('uploads')) refuseReadableFiles(payload, this.#filesPath);
     this.#drafts.add(clientId, { secret: pickSecret(payload), ts: this.#context.clock.now() });
-    const { files } = payload;
-    return { conversationId, content: '', type: 'text', clientId, encrypted: true, ...(files && { files }) };
+    const draft = { conversationId, content: '', type: 'text', clientId, encrypted: true } as const;
+    return { ...draft, ...threadOf(payload), ...(files && { files }) };
   }
 
   draftEdit(payload: EditMessage, clientId: string): EditMessage {
-    const secret: Secret = { content: payload.content, type: 'text' };
+    const { secret, outer } = splitEdit(payload);
     this.#drafts.add(clientId, { secret, ts: this.#context.clock.now() });
-    return { ...payload, content: '' };
+    return outer;
   }
 
   secretOf(clientId: string): Secret | undefined {
@@ -321,6 +329,16 @@ export class Engine implements Cipher {
   async search(search: SearchQuery, found: Message[]): Promise<Message[]> {
     const { searchPlaintexts } = await import('./messages/search-plaintexts.ts');
     return searchPlaintexts((await this.#keystores.get()).records, search, found);
+  }
+
+  async sealedRecords(storage: CommStorage): Promise<SealedRecords> {
+    return (await this.#keystores.get()).records.over(storage);
+  }
+
+  forget(): void {
+    this.#userId = undefined;
+    this.#keystores.forget();
+    this.#forgetStored();
   }
 
   async #revertReaction(payload: ReactToMessage): Promise<void> {

@@ -134,7 +134,7 @@ export class KeptFiles {
 }
 
 /** Returns where files are kept: by the app's own storage, or beside it in IndexedDB if it belongs to this browser. */
-function blobsOf({ storage }: Pick<ResolvedOptions, 'storage'>): BlobStorage | undefined {
+export function blobsOf({ storage }: Pick<ResolvedOptions, 'storage'>): BlobStorage | undefined {
   if (storage?.blobs !== undefined) return storage.blobs;
   if (!('indexedDB' in globalThis)) return undefined;
   if (storage === undefined) return indexedDbBlobs('lumen-comm-files');

@@ -1,6 +1,7 @@
 import { abortable } from '../../lib/abort.ts';
 import { errorFields } from '../../lib/logger.ts';
 import { isRetryable } from '../../lib/retry.ts';
+import { Semaphore } from '../../lib/semaphore.ts';
 import { CommError, isCommError } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { MessageAttachment } from '../../protocol/messages.ts';
@@ -22,7 +23,6 @@ import { FileUpload, lost } from './file-upload.ts';
 import { KeptFiles } from './kept-files.ts';
 import { Previews } from './previews.ts';
 import { SealedFiles } from './sealed-files.ts';
-import { Turns } from './turns.ts';
 
 interface Running {
   readonly controller: AbortController;
@@ -51,7 +51,7 @@ export class PendingUploads implements FileUploads {
   readonly #progress = new Map<string, Pick<UploadProgress, 'state' | 'sentBytes'>>();
   readonly #descriptions: FileDescriptions;
   readonly #files: FileUpload;
-  readonly #turns = new Turns(MAX_RUNNING);
+  readonly #turns = new Semaphore(MAX_RUNNING);
 
   constructor(context: ClientContext, storage: ClientStorage, options: ResolvedOptions, owner: UploadOwner) {
     this.#context = context;
@@ -90,8 +90,6 @@ export class PendingUploads implements FileUploads {
     const payload: typeof clear = {
       ...clear,
       ...(attachment !== undefined && {
-        // A base server drops messages without text.
-        content: clear.content === '' ? attachment.fileName : clear.content,
         attachment,
         attachments,
       }),
@@ -126,8 +124,8 @@ export class PendingUploads implements FileUploads {
 
   laneOf(clientId: string, { name, payload }: Operation, lane: string): string {
     // That of an encrypted message is part of its secret.
-    const { replyTo } = { ...payload, ...this.#context.cipher?.current?.secretOf(clientId) } as QueuedMessage;
-    const messageId = 'messageId' in payload ? payload.messageId : replyTo;
+    const { replyTo, threadId } = { ...payload, ...this.#context.cipher?.current?.secretOf(clientId) } as QueuedMessage;
+    const messageId = 'messageId' in payload ? payload.messageId : this.#lanes.has(threadId ?? '') ? threadId : replyTo;
     const isApart = name === 'message:send' && lane !== payload.conversationId;
     const found =
       this.#lanes.get(messageId ?? '') ??
@@ -278,7 +276,7 @@ export class PendingUploads implements FileUploads {
     // It may have encrypted the message.
     const item = earlier === undefined ? queued : this.#owner.outbox.own().find((each) => each.clientId === clientId);
     if (item === undefined) throw discarded();
-    return await this.#turns.run(signal, () => this.#uploadAll(item, signal));
+    return await this.#turns.run(() => this.#uploadAll(item, signal), signal);
   }
 
   async #uploadAll(queued: OutboxItem, signal: AbortSignal): Promise<OutboxItem> {

@@ -1,19 +1,27 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
 import type { LinkPreview } from '../../protocol/link-previews.ts';
 import type { EditMessage, ForwardMessage, Message, MessageRef, ReactToMessage } from '../../protocol/messages.ts';
-import type { Lazy } from '../../lib/lazy.ts';
+import { lazy, lazyMethods, type Lazy } from '../../lib/lazy.ts';
+import type { Observable } from '../../lib/observable.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import type { Operation, QueuedMessage } from '../outbox/outbox-item.ts';
 import type { FileUploads } from '../outbox/pending-files.ts';
 import type { SendMessageInput } from '../ports.ts';
 import type { HistoryPage, HistoryQuery } from '../timeline/history-query.ts';
-import { kindOf, requireFields, requireId, requireObject } from '../validation.ts';
-import type { OutgoingMessages, PendingMessage, Reading } from './outgoing-messages.ts';
+import { requireFields, requireId, requireObject, requireText } from '../validation.ts';
+import type { ReportOptions } from './moderation-requests.ts';
+import type { Enqueue, OutgoingMessages, PendingMessage, Reading } from './outgoing-messages.ts';
 
 /** A message to send and its conversation. */
 export interface SendOptions extends SendMessageInput {
   /** Id of the conversation to send to. */
   conversationId: string;
+}
+
+/** A message up to which messages are marked as read. */
+export interface MarkRead extends MessageRef {
+  /** Id of the root of the thread whose replies are marked as read. */
+  threadId?: string | undefined;
 }
 
 /** The parameters of a full-text search. */
@@ -40,8 +48,8 @@ export interface MessagesClient {
    * in the outbox and is sent in the next session
    */
   send(message: SendOptions, options?: AbortOptions): Promise<Message>;
-  /** Returns the messages that are not stored yet, oldest first. */
-  outbox(): readonly PendingMessage[];
+  /** Returns the messages that are not stored yet, oldest first. Also an observable of them. */
+  readonly outbox: (() => readonly PendingMessage[]) & Observable<readonly PendingMessage[]>;
   /** Sends a failed message again with the same client id. @throws CommError as `send()`; `NOT_FOUND` if there is none */
   retry(clientId: string, options?: AbortOptions): Promise<Message>;
   /** Removes a message from the outbox and the timeline. The server may still store it if it was being sent. */
@@ -59,16 +67,34 @@ export interface MessagesClient {
    * @throws CommError `UNSUPPORTED` if the server makes no previews
    */
   linkPreviews(text: string, options?: AbortOptions): Promise<LinkPreview[]>;
-  /** Replaces the text of an own message. The last edit wins. */
+  /** Replaces the text of an own message, and its `mentions` and `metadata` if they are in the request. The last edit wins. */
   edit(request: EditMessage, options?: AbortOptions): Promise<Message | undefined>;
-  /** Deletes an own message; a tombstone takes its place. Idempotent. */
+  /** Deletes an own message or, as owner or admin of a group, any message in it; a tombstone takes its place. Idempotent. */
   delete(request: MessageRef, options?: AbortOptions): Promise<void>;
   /** Toggles the user's reaction, or sets it to `on`. */
   react(request: ReactToMessage, options?: AbortOptions): Promise<void>;
+  /**
+   * Pins a message for all members of its conversation, or ends that. Idempotent.
+   *
+   * @throws CommError `UNSUPPORTED` if the server has no pinned messages, `CONFLICT` if the message is deleted or 100 messages are
+   * pinned
+   */
+  pin(ref: MessageRef, pinned: boolean, options?: AbortOptions): Promise<void>;
+  /** Returns the pinned messages of a conversation, the newest pin first. @throws CommError `UNSUPPORTED`, `NOT_FOUND` */
+  pinned(conversationId: string, options?: AbortOptions): Promise<Message[]>;
+  /**
+   * Reports a message of another user to the people who run the app. Idempotent: a user reports a message once.
+   *
+   * @throws CommError `UNSUPPORTED` if the server takes no reports, `INVALID` for an own message, `NOT_FOUND`
+   */
+  report(report: ReportOptions, options?: AbortOptions): Promise<void>;
   /** Copies a message to another conversation. Encrypted and deleted messages are rejected. */
   forward(request: ForwardMessage, options?: AbortOptions): Promise<Message>;
-  /** Marks all messages up to and including this one as read, on all devices of the user. */
-  markRead(request: MessageRef, options?: AbortOptions): Promise<void>;
+  /**
+   * Marks all messages of the main timeline up to and including this one as read, on all devices of the user. With `threadId`,
+   * marks the replies of that thread, if the user follows it.
+   */
+  markRead(request: MarkRead, options?: AbortOptions): Promise<void>;
 }
 
 const SEND_FIELDS = [
@@ -80,23 +106,77 @@ const SEND_FIELDS = [
   'attachments',
   'ordered',
   'linkPreview',
+  'mentions',
+  'threadId',
+  'alsoInConversation',
+  'metadata',
   'encrypt',
   'clientId',
 ];
 
-/** Validates, then puts requests into the outbox or asks the history. */
+/** The methods in the chunk that loads with the connection. */
+const CHANGES = ['edit', 'delete', 'react', 'forward', 'markRead'] as const;
+/** The methods in the chunk that reads. */
+const READS = ['list', 'get', 'search', 'linkPreviews', 'pin', 'pinned', 'report'] as const;
+
+/** The module of the methods that read. */
+interface ReadsModule {
+  readonly MessageReads: new (
+    context: ClientContext,
+    reading: Reading,
+    enqueue: Enqueue,
+  ) => Pick<MessagesClient, (typeof READS)[number]>;
+}
+
+/** The module of the methods that change messages. */
+interface ChangesModule {
+  readonly MessageChanges: new (
+    context: ClientContext,
+    outgoing: OutgoingMessages,
+    enqueue: Enqueue,
+  ) => Pick<MessagesClient, (typeof CHANGES)[number]>;
+}
+
+/** Sends messages, and passes other requests to the parts that change and read them. */
 export class Messages implements MessagesClient {
+  readonly outbox: MessagesClient['outbox'];
+  declare readonly edit: MessagesClient['edit'];
+  declare readonly delete: MessagesClient['delete'];
+  declare readonly react: MessagesClient['react'];
+  declare readonly forward: MessagesClient['forward'];
+  declare readonly markRead: MessagesClient['markRead'];
+  declare readonly list: MessagesClient['list'];
+  declare readonly get: MessagesClient['get'];
+  declare readonly search: MessagesClient['search'];
+  declare readonly linkPreviews: MessagesClient['linkPreviews'];
+  declare readonly pin: MessagesClient['pin'];
+  declare readonly pinned: MessagesClient['pinned'];
+  declare readonly report: MessagesClient['report'];
   readonly #context: ClientContext;
   readonly #outgoing: OutgoingMessages;
-  readonly #reading: Reading;
   readonly #uploads: Lazy<FileUploads>;
 
-  /** @param uploads - loads what files of this device need */
-  constructor(context: ClientContext, outgoing: OutgoingMessages, reading: Reading, uploads: Lazy<FileUploads>) {
+  /**
+   * @param uploads - loads what files of this device need
+   * @param loadChanges - loads the chunk that changes messages
+   * @param loadReads - loads the chunk that reads
+   */
+  constructor(
+    context: ClientContext,
+    outgoing: OutgoingMessages,
+    reading: Reading,
+    uploads: Lazy<FileUploads>,
+    loadChanges: () => Promise<ChangesModule>,
+    loadReads: () => Promise<ReadsModule>,
+  ) {
     this.#context = context;
     this.#uploads = uploads;
     this.#outgoing = outgoing;
-    this.#reading = reading;
+    this.outbox = Object.assign(() => outgoing.pending(), outgoing.observable);
+    const enqueue: Enqueue = (...request) => this.#enqueue(...request);
+    const changes = lazy(async () => new (await loadChanges()).MessageChanges(context, outgoing, enqueue));
+    const reads = lazy(async () => new (await loadReads()).MessageReads(context, reading, enqueue));
+    Object.assign(this, lazyMethods(changes, CHANGES), lazyMethods(reads, READS));
   }
 
   async send(message: SendOptions, { signal }: AbortOptions = {}): Promise<Message> {
@@ -109,26 +189,34 @@ export class Messages implements MessagesClient {
       attachment,
       attachments,
       linkPreview,
+      mentions,
+      threadId,
+      alsoInConversation,
+      metadata,
       clientId = this.#context.newId(),
       encrypt,
     } = message;
     requireId('conversationId', conversationId);
     requireId('clientId', clientId);
     requireText('content', content);
+    if (threadId !== undefined) requireId('threadId', threadId);
     if (attachment !== undefined) requireObject('attachment', attachment);
     signal?.throwIfAborted();
     const { cipher } = this.#context;
     if (!cipher && encrypt === true) throw new TypeError('The option `encryption` is not set');
     const clear = {
       conversationId,
-      // A base server drops messages without text.
-      content: content === '' && attachment !== undefined ? attachment.fileName : content,
+      content,
       type,
       clientId,
       ...(replyTo !== undefined && { replyTo }),
       ...(attachment !== undefined && { attachment }),
+      ...(mentions && { mentions: [...mentions] }),
+      ...(threadId && { threadId }),
+      ...(alsoInConversation && { alsoInConversation }),
       // A preview would tell the server what an encrypted message links to.
       ...(linkPreview !== undefined && !cipher && { linkPreview }),
+      ...(metadata && { metadata }),
     };
     const add = (payload: QueuedMessage, lane = conversationId): Promise<unknown> =>
       this.#add(lane, { name: 'message:send', payload }, signal, clientId);
@@ -156,10 +244,6 @@ export class Messages implements MessagesClient {
     return this.#read(await (await held).answer);
   }
 
-  outbox(): readonly PendingMessage[] {
-    return this.#outgoing.pending();
-  }
-
   async retry(clientId: string, { signal }: AbortOptions = {}): Promise<Message> {
     requireId('clientId', clientId);
     return this.#read(await abortable(this.#outgoing.outbox.retry(clientId), signal));
@@ -168,76 +252,6 @@ export class Messages implements MessagesClient {
   discard(clientId: string): void {
     requireId('clientId', clientId);
     this.#outgoing.outbox.discard(clientId);
-  }
-
-  async list(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {
-    requireFields('messages.list()', query, ['conversationId', 'limit', 'before', 'after', 'around']);
-    requireId('conversationId', query.conversationId);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).history.page(query, options);
-  }
-
-  async get(id: string, options: AbortOptions = {}): Promise<Message> {
-    requireId('id', id);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).history.get(id, options);
-  }
-
-  async search(search: SearchMessages, options: AbortOptions = {}): Promise<Message[]> {
-    requireFields('messages.search()', search, ['query', 'conversationId', 'limit']);
-    requireText('query', search.query);
-    const query = search.query.trim();
-    if (query === '') return [];
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).history.search({ ...search, query }, options);
-  }
-
-  async linkPreviews(text: string, options: AbortOptions = {}): Promise<LinkPreview[]> {
-    requireText('text', text);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).history.linkPreviews(text, options);
-  }
-
-  async edit(request: EditMessage, { signal }: AbortOptions = {}): Promise<Message | undefined> {
-    const clear = { ...refOf('messages.edit()', request), content: request.content };
-    requireText('content', clear.content);
-    const { cipher } = this.#context;
-    const clientId = this.#context.newId();
-    const payload = cipher === undefined ? clear : (await cipher()).draftEdit(clear, clientId);
-    const answer = await this.#enqueue(payload.conversationId, { name: 'message:edit', payload }, signal, clientId);
-    return (await this.#context.rows()).parseMessage(answer);
-  }
-
-  async delete(request: MessageRef, { signal }: AbortOptions = {}): Promise<void> {
-    const payload = refOf('messages.delete()', request);
-    await this.#enqueue(payload.conversationId, { name: 'message:delete', payload }, signal);
-  }
-
-  async react(request: ReactToMessage, { signal }: AbortOptions = {}): Promise<void> {
-    const ref = refOf('messages.react()', request);
-    requireText('emoji', request.emoji);
-    const { emoji, on = !this.#outgoing.hasReacted(request) } = request;
-    await this.#enqueue(ref.conversationId, { name: 'message:react', payload: { ...ref, emoji, on } }, signal);
-  }
-
-  async forward(request: ForwardMessage, { signal }: AbortOptions = {}): Promise<Message> {
-    requireObject('messages.forward()', request);
-    const { messageId, fromConversationId, toConversationId, clientId = this.#context.newId() } = request;
-    requireId('messageId', messageId);
-    requireId('fromConversationId', fromConversationId);
-    requireId('toConversationId', toConversationId);
-    const payload = { messageId, fromConversationId, toConversationId, clientId };
-    return this.#read(await this.#enqueue(toConversationId, { name: 'message:forward', payload }, signal, clientId));
-  }
-
-  async markRead(request: MessageRef, { signal }: AbortOptions = {}): Promise<void> {
-    const payload = refOf('messages.markRead()', request);
-    // A lane of its own, so that receipts don't wait behind messages.
-    const lane = `${payload.conversationId} read`;
-    const queued = this.#outgoing.queuedReceipt(lane, payload);
-    await (queued === undefined
-      ? this.#enqueue(lane, { name: 'message:read', payload }, signal)
-      : abortable(this.#outgoing.outbox.retry(queued), signal));
   }
 
   async #read(answer: unknown): Promise<Message> {
@@ -271,17 +285,4 @@ export class Messages implements MessagesClient {
     const request = { clientId, lane: this.#uploads.current?.laneOf(clientId, operation, lane) ?? lane, operation };
     return abortable(this.#outgoing.outbox.add(request), signal);
   }
-}
-
-/** @throws TypeError unless `request` names a message by two ids */
-function refOf(what: string, request: MessageRef): MessageRef {
-  requireObject(what, request);
-  const { conversationId, messageId } = request;
-  requireId('conversationId', conversationId);
-  requireId('messageId', messageId);
-  return { conversationId, messageId };
-}
-
-function requireText(name: string, value: unknown): asserts value is string {
-  if (typeof value !== 'string') throw new TypeError(`${name} must be a string; got ${kindOf(value)}`);
 }

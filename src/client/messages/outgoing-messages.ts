@@ -1,5 +1,6 @@
 import { uuidTime } from '../../lib/ids.ts';
 import type { Lazy } from '../../lib/lazy.ts';
+import { ObservableValue, type Observable } from '../../lib/observable.ts';
 import { BoundedSet } from '../../lib/bounded-map.ts';
 import type { Message, MessageRef, ReactToMessage, SendMessage } from '../../protocol/messages.ts';
 import type { CommStorage } from '../../storage/comm-storage.ts';
@@ -15,6 +16,14 @@ import type { TimelineRegistry } from '../timeline/timeline-registry.ts';
 /** The reading parts of the client, in a chunk of their own. */
 export type Reading = Lazy<{ readonly history: History; readonly timelines: TimelineRegistry }>;
 
+/** Puts a request into the outbox. `clientId` identifies it if it becomes a message. */
+export type Enqueue = (
+  lane: string,
+  operation: Operation,
+  signal: AbortSignal | undefined,
+  clientId?: string,
+) => Promise<unknown>;
+
 /** A message of this user that the server has not stored yet. */
 export interface PendingMessage extends Message {
   /** Identifies the message for `messages.retry()` and `messages.discard()`. */
@@ -25,12 +34,19 @@ export interface PendingMessage extends Message {
   upload?: UploadProgress | undefined;
 }
 
+const NONE: readonly PendingMessage[] = Object.freeze([]);
+
 /** How many ids of sent messages are held with a base server, which has no client ids. */
 const MAX_SENT_IDS = 1_000;
 
 /** Shows what happens to messages in the outbox in the timelines and as events. */
 export class OutgoingMessages {
   readonly outbox: Outbox;
+  /** The messages that are not stored yet, oldest first. */
+  readonly observable: Observable<readonly PendingMessage[]>;
+  #snapshot: readonly PendingMessage[] | undefined;
+  #isStale = false;
+  readonly #version: ObservableValue<number>;
   readonly #context: ClientContext;
   readonly #reading: Reading;
   /** With a base server: ids of messages known to be the result of a send, which can't be that of another one. */
@@ -49,6 +65,7 @@ export class OutgoingMessages {
     uploads: Lazy<FileUploads>,
   ) {
     this.#context = context;
+    this.#version = new ObservableValue(0, context.report);
     this.#reading = reading;
     this.#uploads = uploads;
     const ports: OutboxPorts = {
@@ -79,6 +96,11 @@ export class OutgoingMessages {
       findStored: (item, payload) => this.#findStored(item, payload),
     };
     this.outbox = new Outbox(context, storage, ports, load);
+    this.observable = {
+      getSnapshot: () => (this.#snapshot ??= Object.freeze(this.pending())),
+      getServerSnapshot: () => NONE,
+      subscribe: this.#version.subscribe,
+    };
   }
 
   /** Messages that are not stored yet, oldest first. */
@@ -117,7 +139,19 @@ export class OutgoingMessages {
   }
 
   #apply({ conversationId }: Pick<Message, 'conversationId'>, event: TimelineEvent): void {
+    this.#notify();
     this.#reading.current?.timelines.apply(conversationId, event);
+  }
+
+  /** Notifies once for all changes of this turn, when the outbox has made them. */
+  #notify(): void {
+    if (this.#isStale) return;
+    this.#isStale = true;
+    queueMicrotask(() => {
+      this.#isStale = false;
+      this.#snapshot = undefined;
+      this.#version.set(this.#version.getSnapshot() + 1);
+    });
   }
 
   #queued(item: OutboxItem, isNew: boolean): void {

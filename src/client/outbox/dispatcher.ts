@@ -5,7 +5,7 @@ import type { CommStorage } from '../../storage/comm-storage.ts';
 import type { ClientContext } from '../context.ts';
 import { FailureCounter } from './failure-counter.ts';
 import { LaneBackoff } from './lane-backoff.ts';
-import { discarded, notFound, type OutboxItem } from './outbox-item.ts';
+import { discarded, needsModeration, notFound, type OutboxItem } from './outbox-item.ts';
 import { byOrder, OutboxQueue, type QueueEffect } from './outbox-queue.ts';
 import { OutboxStorage } from './outbox-storage.ts';
 import type { OutboxPorts } from './remote-tabs.ts';
@@ -226,6 +226,9 @@ export class Dispatcher {
     const connection = this.#connection;
     const { cipher } = this.#context;
     try {
+      if (needsModeration(operation) && !this.#context.has('moderation'))
+        throw new CommError('UNSUPPORTED', `The server does not support ${operation.name} or metadata`);
+      if (isUnsupported(operation, this.#context)) throw new CommError('UNSUPPORTED', 'This server has no threads');
       const ready = filesOf(item) ? await (await this.#ports.uploads()).upload(item) : item;
       const payload = cipher === undefined ? ready.operation.payload : await (await cipher()).seal(ready);
       const mayBeStored = this.#sent.has(clientId) && !this.#context.has('client-id');
@@ -252,8 +255,9 @@ export class Dispatcher {
     const item = this.#queue.find(clientId);
     if (!item) return;
     const error = cause instanceof CommError ? cause : new CommError('INTERNAL', 'The request failed', { cause });
-    const { code, retryable, retryAfterMs } = error;
+    const { code, retryable, retryAfterMs, scope } = error;
     if (code === 'CONFLICT' && hadPredecessor) return this.#run(this.#queue.overtook(clientId));
+    if (scope === 'conversation') return this.#run(this.#queue.slowDown(clientId, retryAfterMs));
     if (code === 'RATE_LIMITED') return this.#run(this.#queue.throttle(clientId, retryAfterMs));
     if (retryable && !this.#failures.isPermanent(clientId, error, this.#context.has('ack'))) {
       return this.#run(this.#queue.postpone(clientId, retryAfterMs));
@@ -337,4 +341,9 @@ export class Dispatcher {
     this.#failures.forget(item.clientId);
     void this.#storage.delete(item);
   }
+}
+
+/** A server without threads would store a reply as a message of the main timeline. */
+function isUnsupported({ name, payload }: OutboxItem['operation'], { has }: ClientContext): boolean {
+  return !has('threads') && (name === 'thread:read' || (name === 'message:send' && payload.threadId !== undefined));
 }

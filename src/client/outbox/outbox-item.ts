@@ -1,6 +1,7 @@
 import { CommError } from '../../protocol/errors.ts';
 import type { RequestOf } from '../../protocol/events.ts';
 import type { SendMessage } from '../../protocol/messages.ts';
+import type { ReportMessage } from '../../protocol/moderation.ts';
 
 /** The requests that are queued while there is no connection. */
 export type OperationName =
@@ -9,7 +10,10 @@ export type OperationName =
   | 'message:delete'
   | 'message:react'
   | 'message:forward'
-  | 'message:read';
+  | 'message:pin'
+  | 'message:report'
+  | 'message:read'
+  | 'thread:read';
 
 /** A file of a message in the outbox, which is uploaded before the message is sent. */
 export interface QueuedFile {
@@ -24,10 +28,32 @@ export interface QueuedMessage extends SendMessage {
   readonly files?: readonly QueuedFile[] | undefined;
 }
 
+/** A report as it is queued. */
+export interface QueuedReport extends ReportMessage {
+  /** True adds the text of an encrypted message when the report is sent: the outbox is not encrypted. */
+  readonly includeContent?: boolean | undefined;
+}
+
+/** The requests whose payload in the queue differs from the one that is sent. */
+interface QueuedPayloads {
+  'message:send': QueuedMessage;
+  'message:report': QueuedReport;
+}
+
 /** A queued request. */
 export type Operation = {
-  [K in OperationName]: { name: K; payload: K extends 'message:send' ? QueuedMessage : RequestOf<K> };
+  [K in OperationName]: { name: K; payload: K extends keyof QueuedPayloads ? QueuedPayloads[K] : RequestOf<K> };
 }[OperationName];
+
+/**
+ * Returns whether only a server with the capability `moderation` can apply a request. Another one would drop the metadata of a
+ * message without notice.
+ */
+export function needsModeration({ name, payload }: Operation): boolean {
+  return (
+    name === 'message:pin' || name === 'message:report' || ('metadata' in payload && payload.metadata !== undefined)
+  );
+}
 
 /** A queued request with its place in the outbox. */
 export interface OutboxItem {
@@ -56,7 +82,7 @@ export function discarded(): CommError {
 
 /** The error of sends that wait when the client is disposed of. */
 export function closed(): CommError {
-  return new CommError('DISCONNECTED', 'The client was disposed of; stored messages are sent next time');
+  return new CommError('DISCONNECTED', 'The client was disposed of');
 }
 
 /** The error of a send that finds no room in the outbox. */

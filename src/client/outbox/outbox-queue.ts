@@ -14,7 +14,8 @@ import { filesOf } from './pending-files.ts';
  * it has not stored. So their order holds although several are in flight. Other requests of a lane are sent one at a time.
  *
  * `RATE_LIMITED` pauses all lanes. They restart with one request in flight and a growing window, as TCP does after a loss
- * (RFC 5681, slow start and congestion avoidance). Messages with files don't count as in flight: their uploads take long.
+ * (RFC 5681, slow start and congestion avoidance). In the slow mode of a conversation only its own lane waits: it then sends
+ * one message at a time, and changes of other messages are sent while it waits. Messages with files don't count as in flight: their uploads take long.
  */
 interface Lane {
   /** In the order in which they have to be stored. */
@@ -25,6 +26,8 @@ interface Lane {
   overtaken: boolean;
   /** Temporary errors in a row. */
   failures: number;
+  /** The conversation is in slow mode. Forgotten when the lane is empty. */
+  isSlow: boolean;
 }
 
 /** What the dispatcher has to do. */
@@ -152,6 +155,18 @@ export class OutboxQueue {
     return [{ do: 'wait', lane: item.lane, failures: lane.failures, retryAfterMs }, ...this.#send()];
   }
 
+  /** The slow mode of a conversation: its lane waits, and no other. */
+  slowDown(clientId: string, retryAfterMs?: number): QueueEffect[] {
+    const item = this.find(clientId);
+    const lane = this.#laneOf.get(clientId);
+    if (item === undefined || lane === undefined || !this.#endFlight(lane, clientId)) return [];
+    lane.isSlow = true;
+    if (lane.waiting) return this.#send([item.lane]);
+    lane.overtaken = false;
+    lane.waiting = true;
+    return [{ do: 'wait', lane: item.lane, failures: 1, retryAfterMs }, ...this.#send([item.lane])];
+  }
+
   /** `RATE_LIMITED`: pauses all lanes. */
   throttle(clientId: string, retryAfterMs?: number): QueueEffect[] {
     const lane = this.#laneOf.get(clientId);
@@ -229,14 +244,20 @@ export class OutboxQueue {
 
   #sendLane(key: string, effects: QueueEffect[]): void {
     const lane = this.#lanes.get(key);
-    if (lane === undefined || lane.waiting || lane.inFlight.size >= this.#window) return;
+    if (lane === undefined) return;
+    if (lane.waiting) {
+      if (lane.isSlow) this.#sendChange(key, lane, effects);
+      return;
+    }
+    const window = lane.isSlow ? Math.min(this.#window, 1) : this.#window;
+    if (lane.inFlight.size >= window) return;
     let before: OutboxItem | undefined;
     for (const item of lane.items.values()) {
       if (item.parked) continue;
       const isMessage = item.operation.name === 'message:send';
       if (!lane.inFlight.has(item.clientId)) {
         if (lane.overtaken && before !== undefined) break;
-        if (lane.inFlight.size >= (isMessage ? this.#window : Math.min(this.#window, 1))) break;
+        if (lane.inFlight.size >= (isMessage ? window : Math.min(window, 1))) break;
         if (this.#inFlight >= this.#congestionWindow) {
           // Behind the lanes that have had no turn yet.
           this.#ready.add(key);
@@ -250,10 +271,24 @@ export class OutboxQueue {
       before = item;
     }
   }
+
+  /** Sends the next request of a slow lane that is no message and about none that waits. */
+  #sendChange(key: string, lane: Lane, effects: QueueEffect[]): void {
+    if (this.#window === 0 || lane.inFlight.size > 0) return;
+    if (this.#inFlight >= this.#congestionWindow) return void this.#ready.add(key);
+    for (const item of lane.items.values()) {
+      const { name, payload } = item.operation;
+      if (name === 'message:send' || name === 'message:forward' || lane.items.has(payload.messageId)) continue;
+      lane.inFlight.add(item.clientId);
+      this.#inFlight += 1;
+      effects.push({ do: 'send', item, afterClientId: undefined });
+      return;
+    }
+  }
 }
 
 function emptyLane(): Lane {
-  return { items: new Map(), inFlight: new Set(), waiting: false, overtaken: false, failures: 0 };
+  return { items: new Map(), inFlight: new Set(), waiting: false, overtaken: false, failures: 0, isSlow: false };
 }
 
 /** Compares items by the time of their call, oldest first. */

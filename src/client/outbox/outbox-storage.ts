@@ -26,7 +26,7 @@ interface Batch {
 }
 
 /** Key of the last user of this storage, whose outbox is opened if no option names the user. */
-const LAST_USER = 'last-user';
+export const LAST_USER = 'last-user';
 
 /**
  * Stores the outbox. Every item belongs to the tab (or process) that queued it. When that one closes, one of the others

@@ -18,6 +18,7 @@ const START: Position = { inboxRev: 0, heads: new Map() };
 export class CursorStore {
   readonly #storage: CommStorage;
   readonly #position: () => Position;
+  readonly #storeChanges: () => Promise<void>;
   readonly #report: (error: unknown) => void;
   readonly #timers: KeyedTimers<'save'>;
   /** Identifies this writer: other clients of the user may share the storage. */
@@ -29,14 +30,19 @@ export class CursorStore {
   /** The furthest position that other writers have stored since. */
   #others = START;
 
-  /** @param position - returns the current position; called when it is saved */
+  /**
+   * @param position - returns the current position; called when it is saved
+   * @param storeChanges - stores what else has to be stored before the position; never rejects
+   */
   constructor(
     storage: CommStorage,
     { clock, newId, report }: Pick<ClientContext, 'clock' | 'newId' | 'report'>,
     position: () => Position,
+    storeChanges: () => Promise<void> = () => Promise.resolve(),
   ) {
     this.#storage = storage;
     this.#position = position;
+    this.#storeChanges = storeChanges;
     this.#report = report;
     this.#timers = new KeyedTimers(clock);
     this.#writerId = newId();
@@ -54,6 +60,12 @@ export class CursorStore {
     return parsePosition(stored) ?? START;
   }
 
+  /** Saves nothing until a position is loaded again. */
+  forget(): void {
+    this.#timers.clear();
+    this.#key = undefined;
+  }
+
   /** Schedules a save within a second. After a crash before it, the same changes are received again. */
   changed(): void {
     if (!this.#timers.has('save')) this.#timers.set('save', SAVE_AFTER_MS, () => void this.save());
@@ -65,6 +77,8 @@ export class CursorStore {
     if (this.#key === undefined) return;
     const key = this.#key;
     const position = this.#position();
+    // After a crash in between, the changes are received again, and applied a second time.
+    await this.#storeChanges();
     await this.#storage
       .transact([key], (values) => {
         const stored = values.get(key);

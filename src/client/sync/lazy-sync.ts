@@ -42,6 +42,11 @@ export class LazySync {
     this.#router.current?.amend(message);
   }
 
+  /** The user signs out: forgets the position. */
+  forget(): void {
+    this.#router.current?.forget();
+  }
+
   /** Stores the position. */
   async save(): Promise<void> {
     await this.#router.current?.save();

@@ -59,7 +59,7 @@ export class PushRouter {
       changed: () => this.#cursorStore.changed(),
     });
     const position = () => ({ inboxRev: this.#resync.inboxRev, heads: this.#feed.cursors() });
-    this.#cursorStore = new CursorStore(storage, context, position);
+    this.#cursorStore = new CursorStore(storage, context, position, () => target.store());
   }
 
   pushed(frame: PushFrame): void {
@@ -212,7 +212,8 @@ export class PushRouter {
       return logger.debug('Push', { event: event.slice(0, MAX_LOGGED_NAME) });
     }
     const error = commErrorFrom(data);
-    if (error.code === 'TOKEN_EXPIRED' || error.code === 'UNAUTHENTICATED') {
+    const { reason } = Object(data) as { reason?: unknown };
+    if (error.code === 'TOKEN_EXPIRED' || error.code === 'UNAUTHENTICATED' || reason === 'user-banned') {
       // The diagnosis reads `data` where a rejected handshake has it.
       return this.#target.userRejected(commErrorFrom(data, { data }));
     }
@@ -223,8 +224,17 @@ export class PushRouter {
   async #resume(userId: string): Promise<void> {
     if (this.#resumedUserId === userId || !this.#context.has('rev')) return;
     if (this.#resumedUserId !== undefined) this.#clear();
-    this.#resync.resume(await this.#cursorStore.load(userId));
+    const position = await this.#cursorStore.load(userId);
+    this.#resync.resume(position);
+    this.#target.resumed(new Set(position.heads.keys()));
     this.#resumedUserId = userId;
+  }
+
+  /** The user signs out: the next connection starts as on a new device. */
+  forget(): void {
+    this.#resumedUserId = undefined;
+    this.#cursorStore.forget();
+    this.#clear();
   }
 
   /** Another user has signed in: they must not see anything of the previous one. */

@@ -117,14 +117,14 @@ export class Resync {
 
   #applyReadMarkers({ reads, conversations }: SyncResult, followed: ReadonlyMap<string, Head>): void {
     const { apply } = this.#ports;
-    for (const { conversationId: id, lastReadSeq: seq, readAt, unreadCount } of reads) {
+    for (const { conversationId: id, lastReadSeq: seq, readAt, ...unread } of reads) {
       // A conversation with changes came with its counts and markers.
       if (conversations.some((each) => each.conversationId === id)) continue;
       const userId = this.#context.userId() ?? '';
       if (readAt !== undefined) apply({ kind: 'read', conversationId: id, userId, readAt, messageId: '', seq });
       // The server counted unread messages at the cursor that was sent.
       const head = followed.get(id);
-      const update = { id, unreadCount, ...(head && { head }) };
+      const update = { id, ...unread, ...(head && { head }) };
       apply({ kind: 'conversation', conversationId: id, update });
       this.#context.emitter.emit('conversation:updated', update);
     }

@@ -27,6 +27,10 @@ export interface SyncTarget {
   left(conversationId: string): void;
   /** The newest page of a conversation has to be loaded again; of all open ones without an id. */
   reload(conversationId?: string): void;
+  /** The stored position of the user has been loaded, which follows these conversations. */
+  resumed(conversationIds: ReadonlySet<string>): void;
+  /** Stores what was applied. The position that contains it is stored afterwards. */
+  store(): Promise<void>;
   fetchChanges(conversationId: string, after: number): Promise<Changes>;
   /** Joins the room of a conversation and applies the response. Returns `undefined` if it contains no conversation. */
   joinRoom(conversationId: string): Promise<Conversation | undefined>;

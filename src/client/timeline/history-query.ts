@@ -4,6 +4,11 @@ import type { Message } from '../../protocol/messages.ts';
 export interface HistoryQuery {
   /** Id of the conversation. */
   conversationId: string;
+  /**
+   * Id of the root of a thread, to read its replies.
+   * @defaultValue the main timeline
+   */
+  threadId?: string | undefined;
   /** @defaultValue 50, at most 200 */
   limit?: number | undefined;
   /** Id of the message before which the page ends. */

@@ -11,7 +11,7 @@ import { parseChanges, parseMessage, parseMessages } from '../../transport/parse
 import { unreadable, type ClientContext } from '../context.ts';
 import type { BaseHistory } from './base-history.ts';
 import type { HistoryPage, HistoryQuery, Search } from './history-query.ts';
-import { isAfter, touches, type Segment } from './segments.ts';
+import { isAfter, placeInConversation, placeInThread, touches, type PlaceOf, type Segment } from './segments.ts';
 
 const MAX_LIMIT = PAGE_LIMITS.maxPageSize - 1;
 
@@ -31,13 +31,22 @@ export class History {
   /** @param anchor - the message named by `before`, if held: a base server has no route for one message */
   async page(query: HistoryQuery, options: AbortOptions = {}, anchor?: Message): Promise<HistoryPage> {
     const limit = Math.min(Math.max(1, query.limit ?? PAGE_LIMITS.pageSize), MAX_LIMIT);
+    const { before, after, around, threadId } = query;
+    const hasThreads = this.#context.has('threads');
+    if (threadId !== undefined && !hasThreads) throw new CommError('UNSUPPORTED', 'This server has no threads');
     if (!this.#context.has('rev')) return (await this.#base()).page({ ...query, limit }, options, anchor);
-    const { before, after, around } = query;
-    const { messages, hasMore } = await this.#ours(query.conversationId, { limit, before, after, around }, options);
+    const from = { threadId, timeline: threadId === undefined && hasThreads ? 'main' : undefined };
+    const placeOf = threadId === undefined ? placeInConversation : placeInThread;
+    const { messages, hasMore } = await this.#ours(
+      query.conversationId,
+      { limit, before, after, around, ...from },
+      options,
+    );
     if (around !== undefined) {
       const last = messages.at(-1);
-      const newer = last && (await this.#ours(query.conversationId, { limit: 1, after: last.id }, options));
-      return { messages, hasOlder: (messages[0]?.seq ?? 1) > 1, hasNewer: (newer?.messages.length ?? 0) > 0 };
+      const newer = last && (await this.#ours(query.conversationId, { limit: 1, after: last.id, ...from }, options));
+      const start = messages[0] && placeOf(messages[0]);
+      return { messages, hasOlder: (start ?? 1) > 1, hasNewer: (newer?.messages.length ?? 0) > 0 };
     }
     return after === undefined
       ? { messages, hasOlder: hasMore, hasNewer: before !== undefined }
@@ -53,6 +62,16 @@ export class History {
     const changes = parseChanges(answer);
     if (changes === undefined) throw unreadable('page of changes');
     return changes;
+  }
+
+  /** Reads a page of the pinned messages of a conversation, the newest pin first. */
+  async pinned(
+    id: string,
+    offset: number,
+    options: AbortOptions = {},
+  ): Promise<{ messages: Message[]; hasMore: boolean }> {
+    const page = fields(await this.#rest.ask('listPinned', { id, query: { offset }, ...options }));
+    return { messages: parseAll(page?.['messages']), hasMore: page?.['hasMore'] === true };
   }
 
   /** @throws CommError `NOT_FOUND` */
@@ -121,14 +140,15 @@ export class History {
 export interface Reload {
   readonly history: Pick<History, 'page'>;
   readonly conversationId: string;
+  readonly placeOf: PlaceOf;
   /** The messages as they were before. */
-  readonly stretch: Segment;
+  readonly stretch: Segment & { readonly isRestored?: boolean | undefined };
 }
 
 /** Loads the newest page, and with it the stretch that was shown if no gap has opened between the two. */
 export async function reloadEnd(of: Reload): Promise<HistoryPage> {
   const page = await of.history.page({ conversationId: of.conversationId });
-  return touches(of.stretch, page) ? loadBackTo(of, page) : page;
+  return touches(of.stretch, page, of.placeOf) ? loadBackTo(of, page) : page;
 }
 
 /** Loads a stretch that did not reach the end. */
@@ -144,7 +164,10 @@ export async function reloadStretch(of: Reload, readsForwards: boolean): Promise
   return loadBackTo(of, page);
 }
 
-/** Loads older pages until the whole stretch is loaded again, and drops messages before its start. */
+/**
+ * Loads older pages until the whole stretch is loaded again, and drops messages before its start. Those before a stretch of an
+ * earlier session stay: it may be one message only, and a view begins with a full page.
+ */
 async function loadBackTo(of: Reload, page: HistoryPage): Promise<HistoryPage> {
   const { history, conversationId, stretch } = of;
   const [first] = page.messages;
@@ -154,6 +177,7 @@ async function loadBackTo(of: Reload, page: HistoryPage): Promise<HistoryPage> {
     const messages = [...older.messages, ...page.messages];
     if (older.messages.length > 0) return loadBackTo(of, { ...page, messages, hasOlder: older.hasOlder });
   }
+  if (stretch.isRestored === true) return page;
   const [start] = stretch.messages;
   const messages = page.messages.filter((read) => start === undefined || !isAfter(start, read));
   return { ...page, messages, hasOlder: page.hasOlder || messages.length < page.messages.length };

@@ -17,8 +17,15 @@ import {
   type TimelineEvent,
   type TimelineWindow,
 } from './timeline-reducer.ts';
+import type { PlaceOf, Segment } from './segments.ts';
 
-const NOTHING: TimelineSnapshot = Object.freeze({ messages: [], hasOlder: false, hasNewer: false, loading: false });
+const NOTHING: TimelineSnapshot = Object.freeze({
+  messages: [],
+  hasOlder: false,
+  hasNewer: false,
+  loading: false,
+  stale: false,
+});
 
 /** Events about stored messages. Applying one twice changes nothing: each carries a state. */
 const REPEATABLE: ReadonlySet<TimelineEvent['kind']> = new Set([
@@ -39,12 +46,20 @@ interface Load {
   retry: () => Promise<void>;
 }
 
-/** Runs the timeline reducer for one open conversation: applies events, loads pages, publishes snapshots. */
+/** What of a conversation a timeline has: its main timeline, the replies of a thread, or one message. */
+export interface TimelinePart {
+  readonly history: Pick<History, 'page'>;
+  readonly placeOf: PlaceOf;
+  readonly accepts: (message: Message) => boolean;
+}
+
+/** Runs the timeline reducer for one open conversation or thread: applies events, loads pages, publishes snapshots. */
 export class LiveTimeline implements OpenTimeline {
   readonly #conversationId: string;
   readonly #context: ClientContext;
-  readonly #history: History;
+  readonly #part: TimelinePart;
   readonly #onGap: () => void;
+  readonly #keep: (end: Segment) => void;
   readonly #snapshot: ObservableValue<TimelineSnapshot>;
   readonly #loads = new Map<string, Promise<void>>();
   /** Events since the oldest pending load began, which its page may not contain. */
@@ -54,19 +69,33 @@ export class LiveTimeline implements OpenTimeline {
   /** Set while the user is no participant of the conversation. */
   #left: CommError | undefined;
 
-  /** @param onGap - called when an event shows that changes were missed, which has invalidated the timeline */
-  constructor(conversationId: string, context: ClientContext, history: History, onGap: () => void) {
+  /**
+   * @param onGap - called when an event shows that changes were missed, which has invalidated the timeline
+   * @param keep - called with each state of the end of the conversation
+   */
+  constructor(
+    conversationId: string,
+    context: ClientContext,
+    part: TimelinePart,
+    onGap: () => void,
+    keep: (end: Segment) => void = () => undefined,
+  ) {
     this.#conversationId = conversationId;
     this.#context = context;
-    this.#history = history;
+    this.#part = part;
     this.#onGap = onGap;
+    this.#keep = keep;
     this.#snapshot = new ObservableValue(NOTHING, context.report);
-    this.#timeline = emptyTimeline(conversationId, context.userId());
+    this.#timeline = emptyTimeline(conversationId, context.userId(), part.placeOf);
   }
 
   readonly getSnapshot = (): TimelineSnapshot => this.#snapshot.getSnapshot();
   readonly getServerSnapshot = (): TimelineSnapshot => NOTHING;
   readonly subscribe = (listener: () => void): (() => void) => this.#snapshot.subscribe(listener);
+
+  get conversationId(): string {
+    return this.#conversationId;
+  }
 
   /** True while the user is no participant. */
   get hasLeft(): boolean {
@@ -75,9 +104,20 @@ export class LiveTimeline implements OpenTimeline {
 
   /** Applies an event and publishes what changed. */
   apply(event: TimelineEvent): void {
+    if ('message' in event && !this.#part.accepts(event.message)) return;
     // A pending page may have been read before this event, so the event is applied again after the page.
     if (this.#loads.size > 0 && REPEATABLE.has(event.kind)) this.#sinceLoad.push(event);
     this.#take([event]);
+  }
+
+  /** Shows the messages of an earlier session until the newest page has loaded. */
+  restore(page: Segment): void {
+    if (this.#left === undefined) this.#reduce([{ kind: 'restored', page }]);
+  }
+
+  /** Hides the messages of an earlier session: the user may not read them any longer. */
+  dropRestored(): void {
+    if (this.#timeline.stale?.isRestored === true) this.#reduce([{ kind: 'unreadable' }]);
   }
 
   /** Changes were missed and can't be fetched: everything held has to be loaded again. */
@@ -96,6 +136,7 @@ export class LiveTimeline implements OpenTimeline {
   /** The user is no participant any more: the server sends no changes and rejects reads. */
   leave(): void {
     this.#left = new CommError('NOT_FOUND', 'The user is no longer in this conversation');
+    this.dropRestored();
     this.#reduce([{ kind: 'invalidated' }]);
     this.#publish();
   }
@@ -120,7 +161,8 @@ export class LiveTimeline implements OpenTimeline {
   /** Loads the newest page unless the end is loaded, and the stale segment if one is shown. */
   async loadNewest(options: AbortOptions = {}): Promise<void> {
     const { live, stale } = this.#timeline;
-    const source = { history: this.#history, conversationId: this.#conversationId };
+    const { history, placeOf } = this.#part;
+    const source = { history, placeOf, conversationId: this.#conversationId };
     const retry = (): Promise<void> => this.loadNewest();
     const loads: Promise<void>[] = [];
     if (!live || stale?.atEnd === true) {
@@ -180,7 +222,7 @@ export class LiveTimeline implements OpenTimeline {
   }
 
   #page(anchor: { before?: string; after?: string; around?: string }, held?: Message): Promise<HistoryPage> {
-    return this.#history.page({ conversationId: this.#conversationId, ...anchor }, {}, held);
+    return this.#part.history.page({ conversationId: this.#conversationId, ...anchor }, {}, held);
   }
 
   /** Loads a page. Concurrent loads of the same page share one request; aborting ends only the caller's wait. */
@@ -236,7 +278,10 @@ export class LiveTimeline implements OpenTimeline {
     this.#timeline = events.reduce(reduceTimeline, before.ownId === ownId ? before : { ...before, ownId });
     // Pages loaded after an invalidation contain these events.
     if (this.#timeline.generation !== before.generation) this.#sinceLoad.length = 0;
-    if (this.#timeline !== before) this.#publish();
+    if (this.#timeline === before) return;
+    this.#publish();
+    const end = this.#timeline.live ? this.#timeline.segments.at(-1) : undefined;
+    if (end !== undefined && end !== before.segments.at(-1)) this.#keep(end);
   }
 
   #publish(): void {
@@ -244,7 +289,9 @@ export class LiveTimeline implements OpenTimeline {
     const { messages, hasOlder, hasNewer } = this.#window();
     const loading = this.#loads.size > 0;
     const error = this.#left ?? this.#error;
-    const next: TimelineSnapshot = { messages, hasOlder, hasNewer, loading, ...(error !== undefined && { error }) };
+    const stale = this.#timeline.stale?.isRestored === true;
+    const state = { messages, hasOlder, hasNewer, loading, stale };
+    const next: TimelineSnapshot = { ...state, ...(error !== undefined && { error }) };
     if (isSameSnapshot(held, next)) return;
     Object.freeze(messages);
     this.#snapshot.set(Object.freeze(next));

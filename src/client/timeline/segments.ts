@@ -13,6 +13,14 @@ export interface Page extends Segment {
   readonly adjoins?: string | undefined;
 }
 
+/** Returns the position of a message in its timeline; `undefined` with a base server. Consecutive messages have consecutive ones. */
+export type PlaceOf = (message: Message) => number | undefined;
+
+/** The position in the main timeline. */
+export const placeInConversation: PlaceOf = ({ timelineSeq, seq }) => timelineSeq ?? seq;
+/** The position among the replies of a thread. */
+export const placeInThread: PlaceOf = ({ threadSeq }) => threadSeq;
+
 /** Number of messages that a timeline at its end keeps. Scrolling up increases it. */
 export const WINDOW = 500;
 /** Number of messages by which a segment grows before it is trimmed, so that most arrivals don't trim. */
@@ -42,11 +50,12 @@ export function mergePage(
   segments: readonly Segment[],
   page: Page,
   newer: (held: Message, other: Message) => Message,
+  placeOf: PlaceOf,
 ): { segments: readonly Segment[]; at: number } {
   if (page.messages.length === 0) return { segments: fillEdge(segments, page), at: Math.max(segments.length - 1, 0) };
   const joined: Segment[] = [page];
   const apart: Segment[] = [];
-  for (const segment of segments) (touches(segment, page) ? joined : apart).push(segment);
+  for (const segment of segments) (touches(segment, page, placeOf) ? joined : apart).push(segment);
   const merged = joined.reduce((one, other) => union(one, other, newer));
   const all = [...apart, merged].sort((a, b) => compareFirst(a, b));
   return { segments: all, at: all.indexOf(merged) };
@@ -113,12 +122,13 @@ export function evictSegments<T extends { readonly segments: readonly Segment[];
 }
 
 /** Returns whether the page overlaps the segment or adjoins it without a gap. */
-export function touches(segment: Segment, page: Page): boolean {
+export function touches(segment: Segment, page: Page, placeOf: PlaceOf): boolean {
   const [first, last] = [segment.messages[0], segment.messages.at(-1)];
   const [pageFirst, pageLast] = [page.messages[0], page.messages.at(-1)];
   if (first === undefined || last === undefined || pageFirst === undefined || pageLast === undefined) return true;
-  if (first.seq !== undefined && last.seq !== undefined && pageFirst.seq !== undefined && pageLast.seq !== undefined) {
-    return pageFirst.seq <= last.seq + 1 && pageLast.seq >= first.seq - 1;
+  const [start, end, pageStart, pageEnd] = [placeOf(first), placeOf(last), placeOf(pageFirst), placeOf(pageLast)];
+  if (start !== undefined && end !== undefined && pageStart !== undefined && pageEnd !== undefined) {
+    return pageStart <= end + 1 && pageEnd >= start - 1;
   }
   const ids = new Set(segment.messages.map(({ id }) => id));
   return (page.adjoins !== undefined && ids.has(page.adjoins)) || page.messages.some(({ id }) => ids.has(id));

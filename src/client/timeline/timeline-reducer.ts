@@ -7,10 +7,12 @@ import {
   evictSegments,
   isAfter,
   mergePage,
+  placeInConversation,
   trimAround,
   trimOldest,
   WINDOW,
   type Page,
+  type PlaceOf,
   type Segment,
 } from './segments.ts';
 
@@ -26,10 +28,11 @@ import {
  * stays visible as `stale` until it has been loaded again, and is never merged with pages loaded since.
  */
 
-/** The state of one conversation's timeline. */
+/** The state of the timeline of one conversation or thread. */
 export interface Timeline {
   readonly conversationId: string;
   readonly ownId: string | undefined;
+  readonly placeOf: PlaceOf;
   /** Oldest first. */
   readonly segments: readonly Segment[];
   /** Shown in place of a segment after an invalidation. */
@@ -52,6 +55,8 @@ export interface Timeline {
 export interface Stale extends Segment {
   /** True if it reached the end: it is replaced by the newest page. Otherwise the same stretch is loaded again. */
   readonly atEnd: boolean;
+  /** True if it comes from an earlier session. */
+  readonly isRestored?: boolean | undefined;
 }
 
 /** Everything that changes a timeline. */
@@ -63,6 +68,8 @@ export type TimelineEvent =
    * the others were requested by the user.
    */
   | { kind: 'loaded'; from: 'newest' | 'older' | 'newer' | 'around' | 'again'; page: Page; atEnd: boolean }
+  /** The end of the conversation as an earlier session has stored it. No effect once anything is loaded. */
+  | { kind: 'restored'; page: Segment }
   | { kind: 'pending'; message: Message }
   | { kind: 'failed' | 'retried' | 'discarded'; clientId: string }
   /** The server has stored the message; the push adds it to a segment. */
@@ -85,9 +92,13 @@ const STATUS_ORDER: Readonly<Record<MessageStatus, number>> = {
 const MAX_READERS = 50;
 
 /** Returns a timeline that holds nothing. */
-export function emptyTimeline(conversationId: string, ownId: string | undefined): Timeline {
+export function emptyTimeline(
+  conversationId: string,
+  ownId: string | undefined,
+  placeOf: PlaceOf = placeInConversation,
+): Timeline {
   const nothing = { segments: [], shown: 0, live: false, stale: undefined, generation: 0 };
-  return { conversationId, ownId, ...nothing, keep: WINDOW, pending: [], marks: new Map() };
+  return { conversationId, ownId, placeOf, ...nothing, keep: WINDOW, pending: [], marks: new Map() };
 }
 
 /** The shown part of a timeline. */
@@ -102,12 +113,14 @@ export interface TimelineWindow {
 export function windowOf(timeline: Timeline): TimelineWindow {
   const { stale, pending } = timeline;
   const segment = stale ?? timeline.segments[timeline.shown];
-  if (segment === undefined) return { ...EMPTY_WINDOW, messages: pending };
+  // Whether messages precede the pending ones is not known.
+  if (segment === undefined) return { ...EMPTY_WINDOW, messages: pending, hasOlder: pending.length > 0 };
   const atEnd = stale?.atEnd ?? showsEnd(timeline);
   return {
     messages: atEnd && pending.length > 0 ? [...segment.messages, ...pending] : segment.messages,
     hasOlder: segment.hasOlder,
-    hasNewer: !atEnd || stale !== undefined,
+    // As while disconnected: what was sent since is not known.
+    hasNewer: !atEnd || (stale !== undefined && stale.isRestored !== true),
   };
 }
 
@@ -152,9 +165,7 @@ export function reduceTimeline(timeline: Timeline, event: TimelineEvent): Timeli
     case 'updated':
       return revise(timeline, event.message);
     case 'deleted':
-      return amend(timeline, event.messageId, (held) =>
-        held.deletedAt === undefined ? tombstone(held, event.deletedAt, event.unauthenticated) : held,
-      );
+      return amend(timeline, event.messageId, (held) => (held.deletedAt === undefined ? tombstone(held, event) : held));
     case 'reactions':
       return amend(timeline, event.messageId, (held) =>
         event.rev !== undefined && event.rev <= (held.rev ?? 0)
@@ -166,6 +177,8 @@ export function reduceTimeline(timeline: Timeline, event: TimelineEvent): Timeli
     case 'read':
     case 'status':
       return amendAll(remember(timeline, event), (held) => marked(held, event, timeline.ownId));
+    case 'restored':
+      return restore(timeline, event.page);
     case 'pending':
       return has(timeline, event.message) ? timeline : { ...timeline, pending: [...timeline.pending, event.message] };
     case 'failed':
@@ -177,7 +190,10 @@ export function reduceTimeline(timeline: Timeline, event: TimelineEvent): Timeli
     case 'discarded':
       return mapPending(timeline, event.clientId, () => undefined);
     case 'cleared':
-      return { ...emptyTimeline(timeline.conversationId, timeline.ownId), generation: timeline.generation + 1 };
+      return {
+        ...emptyTimeline(timeline.conversationId, timeline.ownId, timeline.placeOf),
+        generation: timeline.generation + 1,
+      };
     case 'invalidated':
       return invalidate(timeline);
     case 'unreadable':
@@ -205,11 +221,11 @@ function create(timeline: Timeline, pushed: Message): Timeline {
   const last = settled.segments.at(-1);
   if (!settled.live || last === undefined) return settled;
   const lastMessage = last.messages.at(-1);
-  if (isBeyond(message, lastMessage)) return invalidate(timeline);
+  if (isBeyond(timeline, message, lastMessage)) return invalidate(timeline);
   if (lastMessage !== undefined && !isAfter(message, lastMessage)) {
     // A new message adjoins the live segment even if its time is earlier: a base server's clock may have been set back.
     const page = { messages: [message], hasOlder: true, adjoins: lastMessage.id };
-    const { segments } = mergePage(settled.segments, page, newer);
+    const { segments } = mergePage(settled.segments, page, newer, timeline.placeOf);
     return { ...settled, ...keepShown(settled, segments) };
   }
   const grown = trimOldest({ ...last, messages: [...last.messages, message] }, settled.keep);
@@ -227,9 +243,10 @@ function revise(timeline: Timeline, message: Message): Timeline {
 }
 
 /** Returns whether messages are missing between the last one and this. With a base server, without `seq`, never. */
-function isBeyond({ seq }: Message, last: Message | undefined): boolean {
-  const end = last === undefined ? 0 : last.seq;
-  return seq !== undefined && end !== undefined && seq > end + 1;
+function isBeyond({ placeOf }: Timeline, message: Message, last: Message | undefined): boolean {
+  const place = placeOf(message);
+  const end = last === undefined ? 0 : placeOf(last);
+  return place !== undefined && end !== undefined && place > end + 1;
 }
 
 /** Removes the pending message that this stored one replaces. */
@@ -281,6 +298,15 @@ function invalidate(timeline: Timeline): Timeline {
   return { ...timeline, segments: [], shown: 0, live: false, stale, generation: timeline.generation + 1 };
 }
 
+/** Shows the messages of an earlier session until the newest page has loaded. */
+function restore(timeline: Timeline, page: Segment): Timeline {
+  const { segments, stale, generation } = timeline;
+  if (segments.length > 0 || stale !== undefined || generation > 0) return timeline;
+  const stored = new Set(page.messages.map((each) => ownClientId(timeline, each)));
+  const pending = timeline.pending.filter(({ clientId }) => !stored.has(clientId));
+  return { ...timeline, pending, stale: { ...page, atEnd: true, isRestored: true } };
+}
+
 /** Merges a page into the segments and decides what is shown. */
 function load(timeline: Timeline, event: Extract<TimelineEvent, { kind: 'loaded' }>): Timeline {
   const { from, atEnd } = event;
@@ -288,7 +314,7 @@ function load(timeline: Timeline, event: Extract<TimelineEvent, { kind: 'loaded'
   // The user has jumped elsewhere in the meantime.
   if (from === 'again' && stale === undefined) return timeline;
   const page = stale === undefined ? event.page : renew(stale, event.page);
-  const { segments, at } = mergePage(timeline.segments, page, newer);
+  const { segments, at } = mergePage(timeline.segments, page, newer, timeline.placeOf);
   const followsEnd = stale?.atEnd ?? (timeline.segments.length === 0 || showsEnd(timeline));
   const isAskedFor = from === 'around' || from === 'again' || (from === 'newest' && followsEnd);
   // Scrolling keeps the shown segment, which the page extends unless the user has jumped elsewhere.
@@ -331,15 +357,27 @@ function newer(held: Message, other: Message): Message {
   return JSON.stringify(held) === JSON.stringify(merged) ? held : merged;
 }
 
-function tombstone(held: Message, deletedAt: string, unauthenticated = false): Message {
+/** Returns what is left of a deleted message. */
+export function tombstone(held: Message, event: Extract<Change, { kind: 'deleted' }>): Message {
+  const { deletedAt, deletedBy, unauthenticated = false } = event;
   const {
     attachment: _attachment,
     attachments: _attachments,
     envelope: _envelope,
     reactions: _reactions,
+    metadata: _metadata,
+    linkPreview: _linkPreview,
+    mentions: _mentions,
+    pinned: _pinned,
     ...rest
   } = held;
-  return { ...rest, content: '', deletedAt, ...(unauthenticated && { deletionUnauthenticated: true }) };
+  return {
+    ...rest,
+    content: '',
+    deletedAt,
+    ...(deletedBy !== '' && { deletedBy }),
+    ...(unauthenticated && { deletionUnauthenticated: true }),
+  };
 }
 
 function marked(held: Message, mark: Mark, ownId: string | undefined): Message {

@@ -19,6 +19,8 @@ export interface Identity {
   userId: string;
   /** Expiry in ms since the epoch. When it is reached, the socket receives the error `TOKEN_EXPIRED` and is closed. */
   expiresAt?: number | undefined;
+  /** Name and picture of the user, where no other source has them. Invalid ones are ignored. */
+  profile?: { displayName?: string | undefined; avatarUrl?: string | undefined } | undefined;
 }
 
 /**

@@ -48,7 +48,7 @@ const DEFAULT_MAX_TOKEN_AGE_MS = 24 * 60 * 60 * 1_000;
 
 /**
  * Authenticates by a JSON Web Token (RFC 7519) in the Socket.IO `auth` payload or the `Authorization: Bearer` header.
- * The user id is its `sub`; the identity expires at its `exp`, or `maxTokenAgeMs` after its `iat` if that is earlier.
+ * The user id is its `sub`; the claims `name` and `picture` are the user's profile where no other source has one; the identity expires at its `exp`, or `maxTokenAgeMs` after its `iat` if that is earlier.
  * Rejects with `TOKEN_EXPIRED` or `UNAUTHENTICATED`.
  *
  * @throws TypeError if the secret is empty or `maxTokenAgeMs` is not a number above 0
@@ -121,7 +121,7 @@ function verifier(options: JwtAuthOptions): (token: string) => Promise<JWTPayloa
 }
 
 /** @throws CommError `UNAUTHENTICATED` if the token has no limited lifetime, `TOKEN_EXPIRED` if it is too old */
-function identityOf({ sub, exp, iat }: JWTPayload, maxTokenAgeMs: number): Identity | undefined {
+function identityOf({ sub, exp, iat, name, picture }: JWTPayload, maxTokenAgeMs: number): Identity | undefined {
   if (sub === undefined) return undefined;
   if (exp === undefined && iat === undefined) {
     throw new CommError('UNAUTHENTICATED', 'The token must have a claim exp or iat', { reason: 'token-lifetime' });
@@ -131,5 +131,10 @@ function identityOf({ sub, exp, iat }: JWTPayload, maxTokenAgeMs: number): Ident
   if (expiresAt <= Date.now()) {
     throw new CommError('TOKEN_EXPIRED', 'The token has expired', { reason: 'token-expired' });
   }
-  return { userId: sub, expiresAt };
+  // The standard claims of OpenID Connect Core 1.0, section 5.1.
+  const profile = {
+    ...(typeof name === 'string' && { displayName: name }),
+    ...(typeof picture === 'string' && { avatarUrl: picture }),
+  };
+  return { userId: sub, expiresAt, ...(Object.keys(profile).length > 0 && { profile }) };
 }

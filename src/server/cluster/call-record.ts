@@ -19,6 +19,8 @@ export interface Invitation {
   readonly at?: number | undefined;
   /** The user was in another call when the call started to ring, which it does on devices that show waiting calls. */
   readonly waiting?: boolean | undefined;
+  /** The user has blocked the one who invites: the call doesn't ring, and ends as unanswered. */
+  readonly silent?: boolean | undefined;
 }
 
 /** State of a call on the server. Immutable. Times are in ms since the epoch. */

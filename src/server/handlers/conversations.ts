@@ -1,4 +1,4 @@
-import { addedWork } from '../services/limits/request-work.ts';
+import { addedWork, pageWork } from '../services/limits/request-work.ts';
 import { defineHandler } from './define-handler.ts';
 
 /** Handles `conversation:create`: creates a conversation or returns the pair's direct conversation. */
@@ -39,9 +39,26 @@ export const onConversationPin = defineHandler('conversation:pin', ({ caller, se
   services.conversations.setFlag(caller, conversationId, 'pinned', pinned),
 );
 
-/** Handles `conversation:update`: renames a group. */
+/** Handles `conversation:update`: changes name and settings of a group. */
 export const onConversationUpdate = defineHandler('conversation:update', ({ caller, services }, request) =>
-  services.conversations.rename(caller, request),
+  services.groups.update(caller, request),
+);
+
+/** Handles `conversation:browse`: returns a page of the public groups. */
+export const onConversationBrowse = defineHandler(
+  'conversation:browse',
+  ({ caller, services }, request) => services.groups.browse(caller, request),
+  { work: ({ limit }) => pageWork(limit) },
+);
+
+/** Handles `conversation:enter`: makes the caller a member of a public group. */
+export const onConversationEnter = defineHandler('conversation:enter', ({ caller, services }, request) =>
+  services.groups.enter(caller, request),
+);
+
+/** Handles `conversation:ban`: bans a user from a group, or lifts the ban. */
+export const onConversationBan = defineHandler('conversation:ban', ({ caller, services }, request) =>
+  services.groups.ban(caller, request),
 );
 
 /** Handles `conversation:add-participants`: adds users to a group. */

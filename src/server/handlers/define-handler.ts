@@ -4,6 +4,7 @@ import { errorBodyOf, type ErrorBody, type ServerErrorCode } from '../../protoco
 import { type Push, type Reply, type RequestName, type RequestOf, type ResponseOf } from '../../protocol/events.ts';
 import type { Caller } from '../services/ports.ts';
 import type { Services } from '../services/services.ts';
+import { answerFor } from '../services/chat/file-names.ts';
 import { payloadBytes } from '../services/limits/request-work.ts';
 import { parseInput } from '../parse-input.ts';
 import { REQUEST_SCHEMAS } from '../../protocol/event-schemas.ts';
@@ -78,7 +79,7 @@ export function defineHandler<K extends RequestName>(
         request = parseInput(schema, payload);
         const work = options.work?.(request) ?? 0;
         if (work > 0) source.charge(caller, work, 0);
-        const data = await run({ caller, services: source.services, source }, request);
+        const data = answerFor(caller, await run({ caller, services: source.services, source }, request));
         if (acknowledge !== undefined) acknowledge({ ok: true, data });
         else if (options.toPush !== undefined) source.push(options.toPush(data));
       } catch (error) {

@@ -6,8 +6,10 @@ import type { RequestHandler } from './define-handler.ts';
 import * as encryption from './encryption.ts';
 import * as files from './files.ts';
 import * as messages from './messages.ts';
+import * as people from './people.ts';
 import * as presence from './presence.ts';
 import * as sync from './sync.ts';
+import * as threads from './threads.ts';
 
 /** The handler of each request of the protocol. */
 export const HANDLERS = {
@@ -18,6 +20,9 @@ export const HANDLERS = {
   'message:edit': messages.onMessageEdit,
   'message:delete': messages.onMessageDelete,
   'message:forward': messages.onMessageForward,
+  'thread:read': threads.onThreadRead,
+  'message:pin': messages.onMessagePin,
+  'message:report': messages.onMessageReport,
   'typing:start': presence.onTypingStart,
   'typing:stop': presence.onTypingStop,
   'presence:update': presence.onPresenceUpdate,
@@ -29,7 +34,11 @@ export const HANDLERS = {
   'conversation:archive': conversations.onConversationArchive,
   'conversation:mute': conversations.onConversationMute,
   'conversation:pin': conversations.onConversationPin,
+  'conversation:mark-unread': threads.onMarkUnread,
   'conversation:update': conversations.onConversationUpdate,
+  'conversation:browse': conversations.onConversationBrowse,
+  'conversation:enter': conversations.onConversationEnter,
+  'conversation:ban': conversations.onConversationBan,
   'conversation:add-participants': conversations.onAddParticipants,
   'conversation:remove-participant': conversations.onRemoveParticipant,
   'conversation:set-role': conversations.onSetRole,
@@ -57,4 +66,9 @@ export const HANDLERS = {
   'encryption:mailbox-ack': encryption.onMailboxAck,
   'file:request-upload': files.onRequestUpload,
   'file:sign': files.onSignFiles,
+  'user:get': people.onUserGet,
+  'user:search': people.onUserSearch,
+  'user:update': people.onUserUpdate,
+  'user:block': people.onUserBlock,
+  'user:blocked': people.onUserBlocked,
 } as const satisfies { [K in RequestName]: RequestHandler<K> };

@@ -1,5 +1,5 @@
 import type { SendMessage } from '../../protocol/messages.ts';
-import { attachmentWork, payloadBytes } from '../services/limits/request-work.ts';
+import { attachmentWork, payloadBytes, threadWork } from '../services/limits/request-work.ts';
 import { defineHandler, type RequestContext } from './define-handler.ts';
 
 /** Handles `message:send`: stores and broadcasts a message and ends the sender's typing. */
@@ -19,7 +19,9 @@ export const onMessageForward = defineHandler('message:forward', ({ caller, serv
 });
 
 /** Handles `message:edit`: replaces the content. */
-export const onMessageEdit = defineHandler('message:edit', ({ caller, services }, request) => {
+export const onMessageEdit = defineHandler('message:edit', ({ caller, services, source }, request) => {
+  const work = threadWork({ mentions: request.mentions });
+  if (work > 0) source.charge(caller, work, 0);
   services.budgets.chargeMessage(caller, payloadBytes(request));
   return services.messages.edit(caller, request);
 });
@@ -33,6 +35,17 @@ export const onMessageDelete = defineHandler('message:delete', ({ caller, servic
 export const onMessageReact = defineHandler('message:react', ({ caller, services }, request) =>
   services.messages.react(caller, request),
 );
+
+/** Handles `message:pin`: pins a message or ends that. */
+export const onMessagePin = defineHandler('message:pin', ({ caller, services }, request) =>
+  services.messages.pin(caller, request),
+);
+
+/** Handles `message:report`: stores a report. */
+export const onMessageReport = defineHandler('message:report', async ({ caller, services }, request) => {
+  await services.reports.report(caller, request);
+  return null;
+});
 
 /** Handles `message:read`: advances the caller's read marker. */
 export const onMessageRead = defineHandler('message:read', ({ caller, services }, request) =>
@@ -51,7 +64,7 @@ export const onBatchedDelivered = defineHandler('message:delivered', ({ caller, 
 
 /** Charges a message to send. @throws CommError `RATE_LIMITED` */
 export function chargeSend({ caller, services, source }: RequestContext, request: SendMessage): void {
-  const work = attachmentWork(request.attachments ?? []);
+  const work = attachmentWork(request.attachments ?? []) + threadWork(request);
   if (work > 0) source.charge(caller, work, 0);
   services.sendLimit?.take(caller.userId);
   services.budgets.chargeMessage(caller, payloadBytes(request));

@@ -6,7 +6,7 @@ import { tusOptions } from '../rest/file-routes.ts';
 import type { RestDispatcher, RestResponse } from '../rest/rest-request.ts';
 import { isUnavailable } from '../store/engine/outages.ts';
 import { sendRestResponse, sendResponse, toRequest, urlOf } from './node-http.ts';
-import { peerScheme } from './peer-address.ts';
+import { peerAddress, peerScheme } from './peer-address.ts';
 import type { OriginPolicy } from './origins.ts';
 
 /** A Fetch API request handler. */
@@ -17,7 +17,7 @@ export interface HttpAppOptions {
   core: ServerCore;
   rest: RestDispatcher;
   origins: OriginPolicy;
-  /** Number of proxies in front of the server; see {@link peerScheme}. */
+  /** Number of proxies in front of the server; see {@link peerAddress}. */
   trustedProxies: number;
   /** Handles requests that are not part of the protocol. */
   fallback: Fetch | undefined;
@@ -73,7 +73,7 @@ async function serve(options: HttpAppOptions, incoming: IncomingMessage, outgoin
   outgoing.setHeader('access-control-expose-headers', EXPOSED_HEADERS);
   // A partly read body must not prevent the response from being sent.
   const body = (): AsyncIterable<Uint8Array> => incoming.iterator({ destroyOnReturn: false });
-  const response = await rest({ method, url, headers, body });
+  const response = await rest({ method, url, headers, address: peerAddress(incoming, options.trustedProxies), body });
   if (!incoming.complete) outgoing.setHeader('connection', 'close');
   await send(core, outgoing, response);
 }

@@ -1,13 +1,18 @@
 import { errorFields } from '../../lib/logger.ts';
 import { CommError, errorBodyOf, HTTP_STATUS } from '../../protocol/errors.ts';
+import type { Capability } from '../../protocol/constants.ts';
 import type { Identify } from '../auth/authenticate.ts';
 import type { ServerCore } from '../server-core.ts';
+import { answerFor, jsonAnswerFor } from '../services/chat/file-names.ts';
 import type { RestDispatcher, RestRequest, RestResponse } from './rest-request.ts';
 import { handleFileRoute, matchFileRoute } from './file-routes.ts';
+import { documentResponse, matchDocument } from './document-routes.ts';
 import { REST_HANDLERS } from './route-handlers.ts';
 import { matchRoute } from './match-route.ts';
 
-const NO_CAPABILITIES = new Set<never>();
+const NO_CAPABILITIES: ReadonlySet<Capability> = new Set();
+/** Of a request with the query parameter `caps=batch`. */
+const BATCH: ReadonlySet<Capability> = new Set(['batch']);
 const HEADERS = {
   'content-type': 'application/json; charset=utf-8',
   'cache-control': 'no-store',
@@ -26,6 +31,8 @@ export function createRestDispatcher(core: ServerCore, identify: Identify): Rest
 
 async function dispatch(core: ServerCore, identify: Identify, request: RestRequest): Promise<RestResponse> {
   const { method, url, headers } = request;
+  const document = matchDocument(method, url.pathname, core.config.restPath);
+  if (document !== undefined) return await documentResponse(core, request, document);
   const fileRoute = matchFileRoute(url.pathname, core.config.restPath);
   const route = matchRoute(method, url.pathname, core.config.restPath);
   if (route === undefined && fileRoute === undefined) throw new CommError('NOT_FOUND', 'Not found');
@@ -33,21 +40,23 @@ async function dispatch(core: ServerCore, identify: Identify, request: RestReque
   await core.ready();
   if (route === undefined) return await handleFileRoute(core, identify, request, fileRoute);
   const query = Object.fromEntries(url.searchParams);
-  const { userId } = await identify({ headers, query });
+  const { userId, profile } = await identify({ headers, query });
   const { services } = core;
-  const caller = { userId, caps: NO_CAPABILITIES };
+  const caller = { userId, caps: query['caps']?.split(',').includes('batch') === true ? BATCH : NO_CAPABILITIES };
   const charged = {
     ...request,
     body: () => countBytes(request.body(), (bytes) => services.budgets.chargeBytes(caller, bytes)),
   };
   services.budgets.chargeRequest(caller);
+  await services.userBans.require(userId);
+  if (profile !== undefined) await services.profiles.claimed(userId, profile);
   core.unread.admit(userId);
   const release = core.restRequests.take(userId);
   try {
     await core.turns.next(userId);
     const { name, id = '' } = route;
     const result = await REST_HANDLERS[name]({ services, caller, id, query, request: charged });
-    const body = 'json' in result ? result.json : JSON.stringify(result.body);
+    const body = 'json' in result ? jsonAnswerFor(caller, result.json) : JSON.stringify(answerFor(caller, result.body));
     return { status: result.status ?? 200, headers: HEADERS, body, userId };
   } finally {
     release();

@@ -73,6 +73,7 @@ async function handleUpload(
   const { method, headers } = request;
   // The key of the URL identifies the user: the one who has begun the upload.
   const upload = await files.describeUpload(id, key);
+  await core.services.userBans.require(upload.userId);
   const release = admit(core, upload.userId, uploadWork(method, upload));
   try {
     if (method === 'PUT') {
@@ -152,6 +153,7 @@ async function download(
   const query = Object.fromEntries(url.searchParams);
   const userId =
     query['signature'] === undefined ? (await identify({ headers, query })).userId : await files.signer(id, query);
+  await core.services.userBans.require(userId);
   const release = admit(core, userId);
   try {
     const file = await files.open(userId, id);

@@ -6,6 +6,8 @@ export interface RestRequest {
   readonly url: URL;
   /** Names are lower case. */
   readonly headers: AuthRequest['headers'];
+  /** Address by which the peer is counted; absent if the server doesn't know it. */
+  readonly address?: string;
   /** Returns the body. Called at most once. */
   readonly body: () => AsyncIterable<Uint8Array>;
 }

@@ -22,3 +22,8 @@ export function invalid(message: string): CommError {
 export function conflict(message: string): CommError {
   return new CommError('CONFLICT', message);
 }
+
+/** Creates the error for a user who may not be contacted. It doesn't say whether a hook or a block is the reason. */
+export function mayNotContact(): CommError {
+  return forbidden('You may not contact this user');
+}

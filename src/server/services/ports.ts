@@ -10,6 +10,8 @@ export interface Caller {
   readonly socketId?: string | undefined;
   /** True for code of the app, which no budget limits. */
   readonly trusted?: true | undefined;
+  /** True for the server API of the app, which changes messages without being a member of their conversation. */
+  readonly moderates?: true | undefined;
   /** Capabilities that client and server both support. */
   readonly caps: ReadonlySet<Capability>;
 }
@@ -20,6 +22,8 @@ export interface PushOptions {
   exceptSocketId?: string | undefined;
   /** Excludes all sockets of this user. */
   exceptUserId?: string | undefined;
+  /** Excludes all sockets of these users. */
+  exceptUserIds?: readonly string[] | undefined;
   /** Selects the user's sockets: `true` only those with the capability `mailbox`, `false` only those without it. */
   mailbox?: boolean | undefined;
   /**
@@ -57,10 +61,22 @@ export interface RunningCalls {
   activeCalls(): ReadonlyMap<string, ActiveCall>;
 }
 
+/** Port of profiles. */
+export interface ProfileResolver {
+  /** Asks the app about users. Returns whether profiles have changed, so that what was read has to be read again. */
+  resolve(userIds: readonly string[]): Promise<boolean>;
+}
+
 /** Port of presence, for `Participant.presence`. Users without an entry are offline. */
 export interface PresenceReader {
-  /** Returns the status of several users. */
+  /**
+   * Returns the status of several users.
+   *
+   * @param viewer - the user who will see it: the presence of users who have blocked the viewer, or whom the viewer has
+   *   blocked, is left out
+   */
   presenceOf(
     userIds: readonly string[],
+    viewer?: string,
   ): ReadonlyMap<string, PresenceStatus> | Promise<ReadonlyMap<string, PresenceStatus>>;
 }

@@ -1,6 +1,7 @@
 import { errorFields } from '../../lib/logger.ts';
 import type { CommunicationStore } from '../cluster/memory-ephemera.ts';
 import { conversationIdsOf } from '../store/queries/users.ts';
+import { relatedAmong, relatedMembers } from '../store/queries/people/blocks.ts';
 import { memberIds, membershipOf } from '../store/queries/members.ts';
 import type { Store } from '../store/store.ts';
 import { ActiveCalls } from './calls/active-calls.ts';
@@ -9,13 +10,18 @@ import type { CallBroadcaster } from './calls/call-registry.ts';
 import { CallStore } from './calls/call-store.ts';
 import { CallService } from './calls/call-service.ts';
 import { createChatServices, type ChatServices } from './chat/chat-services.ts';
+import { UserBans } from './moderation/user-bans.ts';
+import { ErasureService } from './people/erasure-service.ts';
+import { ExportService } from './people/export-service.ts';
 import { isoNow, type ServiceDeps } from './service-deps.ts';
 import { KeyLimits } from './e2ee/key-limits.ts';
 import { KeyService } from './e2ee/key-service.ts';
 import { MailboxService } from './e2ee/mailbox-service.ts';
 import { FileService, type FileServiceDeps } from './files/file-service.ts';
 import { LinkPreviewService } from './links/link-preview-service.ts';
-import type { Broadcaster } from './ports.ts';
+import type { Broadcaster, PresenceReader } from './ports.ts';
+import { BlockService } from './people/block-service.ts';
+import { ProfileService, type ProfileBroadcaster } from './people/profile-service.ts';
 import { PresenceService, type PresenceBroadcaster } from './presence/presence-service.ts';
 import { KeyedLimit, SlidingWindow } from './limits/rate-limit.ts';
 import type { UserBudgets } from './limits/user-budgets.ts';
@@ -36,7 +42,12 @@ export interface Services extends ChatServices {
   readonly keys: KeyService;
   readonly mailbox: MailboxService;
   readonly linkPreviews: LinkPreviewService;
+  readonly profiles: ProfileService;
+  readonly blocks: BlockService;
   readonly files: FileService;
+  readonly userBans: UserBans;
+  readonly exports: ExportService;
+  readonly erasure: ErasureService;
   readonly budgets: UserBudgets;
   /** Limit on sends per user; `undefined` if none is configured. */
   readonly sendLimit: KeyedLimit | undefined;
@@ -45,12 +56,14 @@ export interface Services extends ChatServices {
 }
 
 /** The ports of all services. */
-export interface ServicesBroadcaster extends Broadcaster, PresenceBroadcaster, CallBroadcaster {
+export interface ServicesBroadcaster extends Broadcaster, PresenceBroadcaster, CallBroadcaster, ProfileBroadcaster {
+  /** Ends the sockets of a user in this process. */
+  disconnectUser(userId: string): void;
   onRemoval(listener: (userId: string, conversationId: string) => void): void;
 }
 
 /** Dependencies of all services. */
-export interface ServicesDeps extends Omit<ServiceDeps, 'storesFiles'>, FileServiceDeps {
+export interface ServicesDeps extends Omit<ServiceDeps, 'storesFiles' | 'profiles'>, FileServiceDeps {
   readonly broadcaster: ServicesBroadcaster;
   readonly ephemera: CommunicationStore;
   readonly newId: () => string;
@@ -61,7 +74,23 @@ export function createServices(deps: ServicesDeps): Services {
   const { store, broadcaster, clock, config, budgets, contacts, logger, ephemera, newId } = deps;
   let sendLimit: KeyedLimit | undefined;
   const files = new FileService(deps);
-  const chat = createChatServices({ ...deps, storesFiles: () => files.enabled });
+  const profiles = new ProfileService(deps);
+  const presenceReader = visiblePresence(store, deps.presence);
+  const chat = createChatServices({
+    ...deps,
+    presence: presenceReader,
+    profiles,
+    storesFiles: () => files.enabled,
+  });
+  const blocks = new BlockService({
+    store,
+    broadcaster,
+    clock,
+    changed: (one, other, isHidden) => {
+      services.presence.blockChanged(one, other, isHidden);
+      services.typing.blocked(one, other);
+    },
+  });
   const activeCalls = new ActiveCalls({
     clock,
     broadcaster,
@@ -78,6 +107,7 @@ export function createServices(deps: ServicesDeps): Services {
     contacts,
     newId,
     membersFor: (userId, conversationId) => membersFor(store, userId, conversationId),
+    blockersOf: (userId, userIds) => blocks.blockersOf(userId, userIds),
     changed: (call) => {
       callStore.save(call);
       activeCalls.changed(call);
@@ -96,6 +126,22 @@ export function createServices(deps: ServicesDeps): Services {
   const services: Services = {
     ...chat,
     budgets,
+    userBans: new UserBans({ store, clock, broadcaster }),
+    exports: new ExportService(store),
+    erasure: new ErasureService({
+      ...chat,
+      store,
+      broadcaster,
+      disconnect: (userId) => broadcaster.disconnectUser(userId),
+      clearProfile: async (userId) => {
+        await profiles.upsert(userId, { displayName: null, avatarUrl: null, metadata: null });
+      },
+      forget: (userId) => {
+        services.presence.forget(userId);
+        profiles.forget(userId);
+        ephemera.removeKeyBundle(userId);
+      },
+    }),
     calls,
     activeCalls,
     callStore,
@@ -105,7 +151,7 @@ export function createServices(deps: ServicesDeps): Services {
       broadcaster,
       clock,
       config,
-      requireMember: (userId, conversationId) => requireMember(store, userId, conversationId),
+      requireMember: (userId, conversationId) => requireTyping(store, userId, conversationId),
     }),
     signals: new SignalService({ calls, broadcaster, clock }),
     iceServers: new IceServerService({ clock, config }),
@@ -120,6 +166,8 @@ export function createServices(deps: ServicesDeps): Services {
     }),
     linkPreviews: new LinkPreviewService({ clock, logger, config, budgets }),
     files,
+    profiles,
+    blocks,
     get sendLimit() {
       const { rateLimit } = config;
       sendLimit ??=
@@ -140,9 +188,23 @@ export function createServices(deps: ServicesDeps): Services {
   return services;
 }
 
-async function requireMember(store: Store, userId: string, conversationId: string): Promise<void> {
-  const membership = await store.read(() => membershipOf(conversationId, userId));
-  if (membership === undefined) throw notFound();
+/** Leaves out the presence that the viewer may not see because of a block. */
+function visiblePresence(store: Store, presence: PresenceReader): PresenceReader {
+  return {
+    async presenceOf(userIds, viewer) {
+      if (viewer === undefined) return await presence.presenceOf(userIds);
+      const related = await store.read(() => relatedAmong(viewer, userIds));
+      return await presence.presenceOf(related.size === 0 ? userIds : userIds.filter((id) => !related.has(id)));
+    },
+  };
+}
+
+/** Returns the members from whom the user's typing is hidden. */
+async function requireTyping(store: Store, userId: string, conversationId: string): Promise<readonly string[]> {
+  return await store.read(function* () {
+    if ((yield* membershipOf(conversationId, userId)) === undefined) throw notFound();
+    return yield* relatedMembers(conversationId, userId);
+  });
 }
 
 async function membersFor(store: Store, userId: string, conversationId: string): Promise<readonly string[]> {

@@ -87,6 +87,7 @@ async function authenticateSocket(core: ServerCore, identify: Identify, { handsh
     throw new CommError('TOKEN_EXPIRED', 'The token has expired', { reason: 'token-expired' });
   }
   await core.ready();
+  await core.services.userBans.require(identity.userId);
   core.userSockets.check(identity.userId);
   return identity;
 }

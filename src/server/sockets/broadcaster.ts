@@ -1,5 +1,6 @@
 import { BATCH_LIMITS } from '../../protocol/batches.ts';
 import type { Push } from '../../protocol/events.ts';
+import { answerFor, withFileNames } from '../services/chat/file-names.ts';
 import { bytesOf } from '../services/chat/sync-budget.ts';
 import type { Broadcaster, PushOptions } from '../services/ports.ts';
 import type { Rooms, SocketAdapter } from './lumen-context.ts';
@@ -133,15 +134,30 @@ export class SocketBroadcaster implements Broadcaster {
   toUser(userId: string, push: Push, options: PushOptions = {}): void {
     const { mailbox, ...rest } = options;
     const room = mailbox === true ? mailboxRoom(userId) : userRoom(userId);
-    this.#emit([room], push, rest, mailbox === false ? [mailboxRoom(userId)] : []);
+    this.#emitToUsers([userId], [room], push, {
+      options: rest,
+      except: mailbox === false ? [mailboxRoom(userId)] : [],
+    });
   }
 
   toUsers(userIds: readonly string[], push: Push): void {
-    this.#emit(userIds.map(userRoom), push, {});
+    // Without a room, Socket.IO would emit to every socket.
+    if (userIds.length > 0) this.#emitToUsers(userIds, userIds.map(userRoom), push);
+  }
+
+  toProfileSockets(userId: string, push: Push): void {
+    for (const { adapter, caps } of this.#byUser.get(userId) ?? []) if (caps.has('profiles')) adapter.push(push);
+  }
+
+  /** Pushes to the sockets in several rooms, each once, except those of base clients. */
+  toConversations(conversationIds: readonly string[], push: Push): void {
+    const rooms = conversationIds.flatMap((id) => [batchRoom(id), conversationRoom(id)]);
+    this.#release();
+    this.#emitNow(rooms, push, {}, [...this.baseSocketsIn(conversationIds)]);
   }
 
   toConversation(conversationId: string, push: Push, options: PushOptions = {}): void {
-    const { exceptSocketId, exceptUserId, batch } = options;
+    const { exceptSocketId, exceptUserId, exceptUserIds, batch } = options;
     // Emitted at once, so that the commit can pause between its callbacks.
     if (batch !== true) this.#emitTo(conversationRoom(conversationId), push, options);
     if (batch === false || !this.#mayHave(batchRoom(conversationId))) return;
@@ -151,6 +167,7 @@ export class SocketBroadcaster implements Broadcaster {
       last !== undefined &&
       last.options.exceptSocketId === exceptSocketId &&
       last.options.exceptUserId === exceptUserId &&
+      last.options.exceptUserIds === exceptUserIds &&
       last.pushes.length < BATCH_LIMITS.batchEntries &&
       last.bytes + bytes <= BATCH_LIMITS.batchBytes
     ) {
@@ -166,7 +183,7 @@ export class SocketBroadcaster implements Broadcaster {
   toSocket(socketId: string, push: Push): void {
     this.#release();
     const entry = this.#entries.get(socketId);
-    if (entry !== undefined) entry.adapter.push(push);
+    if (entry !== undefined) entry.adapter.push(formFor(entry, push));
     else for (const rooms of this.#namespaces) rooms.emit([socketId], push, []);
   }
 
@@ -292,9 +309,9 @@ export class SocketBroadcaster implements Broadcaster {
     }
   }
 
-  /** Emits to a room without serializing the push if the room is empty. */
+  /** Emits to the room of the sockets without `batch`, without serializing the push if the room is empty. */
   #emitTo(room: string, push: Push, options: PushOptions): void {
-    if (this.#mayHave(room)) this.#emitNow([room], push, options);
+    if (this.#mayHave(room)) this.#emitNow([room], push, options, [], withFileNames(push));
   }
 
   #mayHave(room: string): boolean {
@@ -308,19 +325,42 @@ export class SocketBroadcaster implements Broadcaster {
     return size;
   }
 
-  #emit(to: readonly string[], push: Push, options: PushOptions, exceptRooms?: readonly string[]): void {
+  #emit(to: readonly string[], push: Push, options: PushOptions): void {
     this.#release();
-    this.#emitNow(to, push, options, exceptRooms);
+    this.#emitNow(to, push, options);
   }
 
-  #emitNow(to: readonly string[], push: Push, options: PushOptions, exceptRooms: readonly string[] = []): void {
-    const { exceptSocketId, exceptUserId } = options;
+  /** Emits to rooms of users, which contain sockets with and without `batch`. */
+  #emitToUsers(
+    userIds: readonly string[],
+    to: readonly string[],
+    push: Push,
+    { options = {}, except = [] }: { options?: PushOptions; except?: readonly string[] } = {},
+  ): void {
+    this.#release();
+    const base = withFileNames(push);
+    if (base === push) return this.#emitNow(to, push, options, except);
+    const batch = userIds.map(batchFeedRoom);
+    this.#emitNow(batch, push, options, except);
+    this.#emitNow(to, push, options, [...except, ...batch], base);
+  }
+
+  /** @param managed - what the sockets of a namespace receive */
+  #emitNow(
+    to: readonly string[],
+    push: Push,
+    options: PushOptions,
+    exceptRooms: readonly string[] = [],
+    managed = push,
+  ): void {
+    const { exceptSocketId, exceptUserId, exceptUserIds = [] } = options;
     const except = [
       ...exceptRooms,
       ...(exceptSocketId === undefined ? [] : [exceptSocketId]),
       ...(exceptUserId === undefined ? [] : [userRoom(exceptUserId)]),
+      ...exceptUserIds.map(userRoom),
     ];
-    for (const rooms of this.#namespaces) rooms.emit(to, push, except);
+    for (const rooms of this.#namespaces) rooms.emit(to, managed, except);
     const unmanaged = to
       .flatMap((room) => [...(this.#byRoom.get(room) ?? [])])
       .filter(
@@ -328,14 +368,21 @@ export class SocketBroadcaster implements Broadcaster {
           adapter.rooms === undefined &&
           adapter.id !== exceptSocketId &&
           userId !== exceptUserId &&
+          !exceptUserIds.includes(userId) &&
           !exceptRooms.some((each) => rooms.has(each)),
       );
     // A context without a namespace can only address a whole room, which is correct for a conversation push that
     // excludes no socket.
     const [room] = to;
-    if (except.length === 0 && room?.startsWith('conv:') === true) unmanaged[0]?.adapter.broadcastAll(room, push);
-    else for (const { adapter } of unmanaged) adapter.push(push);
+    if (except.length === 0 && managed === push && room?.startsWith('conv:') === true)
+      unmanaged[0]?.adapter.broadcastAll(room, push);
+    else for (const entry of unmanaged) entry.adapter.push(formFor(entry, push));
   }
+}
+
+/** Returns a push as the socket's client reads it. */
+function formFor({ caps }: ConnectedSocket, push: Push): Push {
+  return answerFor({ caps }, push);
 }
 
 function nextTurn(): Promise<void> {

@@ -8,6 +8,7 @@ import type { Identity } from '../auth/authenticate.ts';
 import type { ServerCore } from '../server-core.ts';
 import { rejectUnknownRequest, type RequestSource } from '../handlers/define-handler.ts';
 import { HANDLERS } from '../handlers/index.ts';
+import { requireNotBanned } from '../services/moderation/user-bans.ts';
 import type { Caller } from '../services/ports.ts';
 import type { ConnectionOutput } from './connection-output.ts';
 import type { SocketAdapter } from './lumen-context.ts';
@@ -66,7 +67,7 @@ export class Connection implements RequestSource {
   async open(identify: () => Identity | Promise<Identity>, { caps: offered }: HandshakeAuth): Promise<void> {
     try {
       const asked = identify();
-      const { userId, expiresAt } = asked instanceof Promise ? await asked : asked;
+      const { userId, expiresAt, profile } = asked instanceof Promise ? await asked : asked;
       if (this.#closed) return;
       this.#releaseSocket = this.#core.userSockets.take(userId);
       if (this.#output !== undefined) this.#output.userId = userId;
@@ -76,6 +77,7 @@ export class Connection implements RequestSource {
       this.#registeredCaller = caller;
       this.services.presence.register(caller);
       await this.#core.ready();
+      if (profile !== undefined) await this.services.profiles.claimed(userId, profile);
       if (!(await this.#joinRooms(caller))) return;
       if (offered !== undefined) this.#pushHello(caller);
       await this.services.presence.connected(caller);
@@ -157,9 +159,15 @@ export class Connection implements RequestSource {
     if (this.#closed) return false;
     const { store, broadcaster } = this.#core;
     const { userId, caps } = caller;
-    await broadcaster.register({ adapter: this.#socket, userId, caps }, () =>
-      store.read(() => conversationIdsOf(userId)),
-    );
+    const conversationIds = (): Promise<readonly string[]> =>
+      store.read(function* () {
+        // After the socket is registered: a ban from now on ends it.
+        yield* requireNotBanned(userId);
+        return yield* conversationIdsOf(userId);
+      });
+    await broadcaster.register({ adapter: this.#socket, userId, caps }, conversationIds);
+    // Of base clients no conversations are read.
+    if (!caps.has('rev')) await this.services.userBans.require(userId);
     return !this.#closed;
   }
 
@@ -209,7 +217,7 @@ export class Connection implements RequestSource {
   }
 }
 
-const REJECTIONS: ReadonlySet<string> = new Set(['UNAUTHENTICATED', 'TOKEN_EXPIRED', 'RATE_LIMITED']);
+const REJECTIONS: ReadonlySet<string> = new Set(['UNAUTHENTICATED', 'TOKEN_EXPIRED', 'FORBIDDEN', 'RATE_LIMITED']);
 
 /** Returns what the client reads of a rejection: its own fault, a limit, or that the server is not ready. */
 function rejectionOf(error: unknown): ErrorBody {

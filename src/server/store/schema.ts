@@ -20,8 +20,19 @@ export interface ConversationsTable {
   members_rev: Generated<number>;
   /** `rev` at the last change of the members. */
   members_changed_rev: Generated<number>;
+  /** Number of replies that are shown in their threads only, and `seq` of the first of them. */
+  side_seq: Generated<number>;
+  side_start: number | null;
   /** Sorted pair of a direct conversation, unique; null for groups. */
   direct_key: string | null;
+  description: string | null;
+  avatar_url: string | null;
+  /** JSON. */
+  metadata: string | null;
+  /** `private` or `public`. */
+  visibility: Generated<string | null>;
+  frozen: Generated<Flag | null>;
+  slow_mode_seconds: Generated<number | null>;
 }
 
 /** Members of conversations with their markers and flags. */
@@ -33,6 +44,8 @@ export interface ParticipantsTable {
   last_read_seq: Generated<number>;
   last_read_at: Time | null;
   last_delivered_seq: Generated<number>;
+  /** Position to which the user has moved their own read position back; null: `last_read_seq`. */
+  own_read_seq: Generated<number | null>;
   muted: Generated<Flag>;
   pinned: Generated<Flag>;
   archived: Generated<Flag>;
@@ -48,6 +61,15 @@ export interface ParticipantsTable {
   joined_rev: Generated<number | null>;
   /** Hour of the conversation's last activity, `YYYY-MM-DDTHH`. Maintained by triggers. */
   active_hour: Generated<string | null>;
+}
+
+/** Users who may not be members of a group. */
+export interface BansTable {
+  conversation_id: string;
+  user_id: string;
+  banned_by: string;
+  banned_at: Time;
+  reason: string | null;
 }
 
 /** Messages and tombstones. */
@@ -70,7 +92,8 @@ export interface MessagesTable {
   seq: number | null;
   rev: number | null;
   /**
-   * Position among the sender's messages in this conversation, so that own messages after a marker needn't be counted.
+   * Number of the sender's messages in the main timeline of this conversation up to this one, so that own messages after a
+   * marker needn't be counted.
    */
   sender_seq: number | null;
   client_id: string | null;
@@ -83,6 +106,26 @@ export interface MessagesTable {
   link_preview: string | null;
   /** JSON array of envelopes, one per user. */
   reaction_envelopes: string | null;
+  /** Wire id of the root of the thread in which this message is a reply. */
+  thread_id: string | null;
+  /** 1 for a reply that is shown in its thread only. */
+  side: Generated<Flag>;
+  /** Number of such replies in the conversation up to this message. */
+  side_seq: Generated<number>;
+  /** Position among the replies of the thread. */
+  thread_seq: number | null;
+  /** Of a root: JSON of the summary of its thread. */
+  thread: string | null;
+  /** JSON array of user ids. */
+  mentions: string | null;
+  /** JSON object of the app. */
+  metadata: string | null;
+  /** User who pinned the message, when, and the conversation's `rev` then; null if it isn't pinned. */
+  pinned_by: string | null;
+  pinned_at: Time | null;
+  pinned_rev: number | null;
+  /** Null for tombstones of earlier versions, which only senders could make. */
+  deleted_by: string | null;
 }
 
 /** Receipts per message, as LumenJS writes and reads them. */
@@ -168,6 +211,28 @@ export interface IdempotencyKeysTable {
   applied_at: Time;
 }
 
+/** Reports about messages. */
+export interface ReportsTable {
+  id: Generated<number>;
+  conversation_id: string;
+  /** Id on the wire. */
+  message_id: string;
+  /** Sender of the message. */
+  sender_id: string;
+  reporter_id: string;
+  reason: string;
+  comment: string | null;
+  /** JSON of the message as the server had it at the time of the report. */
+  message: string;
+  /** Text of an encrypted message, as the reporter claims it. */
+  content: string | null;
+  created_at: Time;
+  /** Null while the report is open. */
+  resolved_at: Time | null;
+  resolved_by: string | null;
+  resolution: string | null;
+}
+
 /** Calls that have not ended, and ended ones without a log message. */
 export interface CallsTable {
   id: string;
@@ -177,6 +242,13 @@ export interface CallsTable {
   version: number;
   /** Time at which a process last held the call. */
   seen_at: Time;
+}
+
+/** Users who are banned from the whole server. */
+export interface UserBansTable {
+  user_id: string;
+  banned_at: Time;
+  reason: string | null;
 }
 
 /** Single row. All messages up to `indexed_to` are in the full-text index, except those listed as stale. */
@@ -221,6 +293,34 @@ export interface FileSecretTable {
   secret: string;
 }
 
+/** Threads, by their root messages. */
+export interface ThreadsTable {
+  root_id: number;
+  conversation_id: string;
+  /** Number of replies, including deleted ones. */
+  total: number;
+  /** Number of replies that are not deleted. */
+  live: number;
+  /** `seq` of the newest reply that is not deleted. */
+  last_seq: number;
+}
+
+/** Users who follow threads, and up to which `seq` they have read them. */
+export interface ThreadFollowsTable {
+  user_id: string;
+  conversation_id: string;
+  root_id: number;
+  read_seq: number;
+}
+
+/** Mentions of users. `root_id` is 0 for messages of the main timeline. */
+export interface MentionsTable {
+  user_id: string;
+  conversation_id: string;
+  root_id: number;
+  seq: number;
+}
+
 /** Migrations that have run. */
 export interface MigrationsTable {
   version: number;
@@ -228,10 +328,31 @@ export interface MigrationsTable {
   applied_at: Generated<Time>;
 }
 
+interface ProfilesTable {
+  user_id: string;
+  display_name: string | null;
+  avatar_url: string | null;
+  metadata: string | null;
+  updated_at: string;
+  sources: string;
+}
+
+interface ProfileWordsTable {
+  word: string;
+  user_id: string;
+}
+
+interface BlocksTable {
+  blocker_id: string;
+  blocked_id: string;
+  created_at: string;
+}
+
 /** All tables. */
 export interface Tables {
   conversations: ConversationsTable;
   conversation_participants: ParticipantsTable;
+  comm_bans: BansTable;
   messages: MessagesTable;
   read_receipts: ReadReceiptsTable;
   encryption_keys: EncryptionKeysTable;
@@ -243,11 +364,19 @@ export interface Tables {
   comm_departures: DeparturesTable;
   comm_applied: IdempotencyKeysTable;
   comm_calls: CallsTable;
+  comm_reports: ReportsTable;
+  comm_profiles: ProfilesTable;
+  comm_profile_words: ProfileWordsTable;
+  comm_blocks: BlocksTable;
+  comm_user_bans: UserBansTable;
   comm_search_state: SearchStateTable;
   comm_search_stale: SearchStaleTable;
   comm_files: FilesTable;
   comm_file_references: FileReferencesTable;
   comm_file_secret: FileSecretTable;
+  comm_threads: ThreadsTable;
+  comm_thread_follows: ThreadFollowsTable;
+  comm_mentions: MentionsTable;
   comm_migrations: MigrationsTable;
 }
 

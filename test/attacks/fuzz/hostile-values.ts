@@ -51,9 +51,11 @@ export function wordFor(random: Random, field: string, words: Words): string {
   const kind = ((): keyof Words => {
     if (random.chance(0.1)) return random.pick(['users', 'conversations', 'messages', 'calls', 'texts']);
     if (/conversation/i.test(field)) return 'conversations';
-    if (/message|reply|before|after|around/i.test(field)) return 'messages';
+    if (/message|reply|thread|before|after|around/i.test(field)) return 'messages';
+    if (field === 'cursor') return 'conversations';
     if (/call(?!ee)/i.test(field)) return 'calls';
-    if (/user|participant|callee|recipient|sender/i.test(field)) return 'users';
+    if (/user|participant|callee|recipient|sender|mention/i.test(field)) return 'users';
+    if (field === 'query') return random.pick(['users', 'texts']);
     return 'texts';
   })();
   const fitting = words[kind];
@@ -70,6 +72,17 @@ type AnySchema = v.GenericSchema & {
   readonly key?: AnySchema;
   readonly value?: AnySchema;
 };
+
+/** JSON text of an object, at times larger or deeper than metadata may be. */
+function objectJson(random: Random, depth = random.between(0, 9)): string {
+  if (depth === 0) return random.pick(HOSTILE_JSON);
+  const entries = Array.from({ length: random.between(1, 3) }, (_, at) => {
+    const name = random.chance(0.1) ? '__proto__' : `k${at}`;
+    return `"${name}":${random.chance(0.5) ? objectJson(random, depth - 1) : random.pick(HOSTILE_JSON)}`;
+  });
+  if (random.chance(0.1)) entries.push(`"long":${JSON.stringify('x'.repeat(random.between(3_900, 4_200)))}`);
+  return `{${entries.join(',')}}`;
+}
 
 /** Chance that a part of a payload is replaced by a hostile value, or left out. */
 const SPOILED = 0.04;
@@ -114,6 +127,8 @@ export function nearlyValidJson(random: Random, schema: v.GenericSchema, words: 
       return JSON.stringify(random.pick(known.options ?? []));
     case 'literal':
       return JSON.stringify(known.literal);
+    case 'custom':
+      return objectJson(random);
     case 'boolean':
       return random.pick(['true', 'false']);
     case 'number':

@@ -14,9 +14,11 @@ import {
   DEFAULT_REST_PATH,
   DEFAULT_SOCKET_PATH,
   REST_ROUTES,
+  type RestRouteName,
 } from '../../../src/protocol/constants.ts';
 import { errorBodySchema, REQUEST_SCHEMAS } from '../../../src/protocol/event-schemas.ts';
 import type { RequestName } from '../../../src/protocol/events.ts';
+import { REST_INPUT_SCHEMAS } from '../../../src/protocol/rest.ts';
 import { connectUser, type TestUser } from '../../../src/testing/connect-user.ts';
 import * as v from 'valibot';
 import { mutated, nearlyValidJson, wordFor, type Words } from './hostile-values.ts';
@@ -26,7 +28,7 @@ const inputs = Number(process.argv[2] ?? 20_000);
 const seed = Number(process.argv[3] ?? 1);
 const SECRET = 'secret-of-the-victim';
 const NAMES = Object.keys(REQUEST_SCHEMAS) as RequestName[];
-const ROUTES = Object.values(REST_ROUTES);
+const ROUTES = Object.keys(REST_ROUTES) as RestRouteName[];
 /** Inputs that are sent before their answers are awaited. */
 const WAVE = 200;
 const PEERS = 6;
@@ -37,7 +39,7 @@ const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const words: Words = {
   users: ['victim', ...Array.from({ length: PEERS }, (_, at) => `peer-${at}`)],
   conversations: ['unknown'],
-  messages: ['unknown', '2026-01-01T00:00:00.000Z'],
+  messages: ['unknown', 'unknown', '2026-01-01T00:00:00.000Z'],
   calls: ['unknown'],
   texts: ['hello', 'AAAA', '', 'https://example.com/a.png', '\u{1F44D}'],
 };
@@ -108,17 +110,31 @@ function hostilePacket(): string {
 }
 
 const METHODS = ['GET', 'GET', 'GET', 'POST', 'DELETE', 'PUT', 'PATCH', 'OPTIONS'];
-const QUERIES = ['limit', 'before', 'after', 'around', 'offset', 'q', 'conversationId', 'userId', 'since', 'type'];
+/** The parameters of all routes, and some that no route has. */
+const QUERIES = [
+  ...new Set(Object.values(REST_INPUT_SCHEMAS).flatMap((input) => ('query' in input ? parametersOf(input.query) : []))),
+  'userId',
+  'since',
+];
+/** Values of parameters that aren't ids, texts or numbers. */
+const FLAGS = ['true', 'false', 'main'];
+
+function parametersOf(schema: v.GenericSchema): string[] {
+  return Object.keys((schema as { readonly entries?: object }).entries ?? {});
+}
 
 async function hostileRest(url: string, userId: string): Promise<void> {
-  const route = random.pick(ROUTES);
+  const name = random.pick(ROUTES);
+  const route = REST_ROUTES[name];
+  const input = REST_INPUT_SCHEMAS[name];
   const word = (field: string): string => {
     const fitting = wordFor(random, field, words);
     return random.chance(0.8) ? fitting : mutated(random, fitting);
   };
   const query = Array.from({ length: random.between(0, 3) }, (): [string, string] => {
-    const name = random.pick(QUERIES);
-    return [name, random.chance(0.5) ? word(name) : String(random.between(-5, 500))];
+    const own = 'query' in input && random.chance(0.8) ? parametersOf(input.query) : QUERIES;
+    const field = random.pick(own);
+    return [field, random.pick([word(field), word(field), random.pick(FLAGS), String(random.between(-5, 500))])];
   });
   const method = random.chance(0.9) ? route.method : random.pick(METHODS);
   const filled = route.path.replace(':id', () => encodeURIComponent(word(route.path).toWellFormed()));
@@ -126,9 +142,9 @@ async function hostileRest(url: string, userId: string): Promise<void> {
   const search = new URLSearchParams(query).toString();
   const body =
     method === 'POST' || method === 'PUT' || method === 'PATCH'
-      ? nearlyValidJson(random, REQUEST_SCHEMAS['conversation:create'].req, words)
+      ? nearlyValidJson(random, 'body' in input ? input.body : REQUEST_SCHEMAS['conversation:create'].req, words)
       : null;
-  const input = `${method} ${target}?${search} ${body ?? ''}`;
+  const request = `${method} ${target}?${search} ${body ?? ''}`;
   const response = await fetch(`${url}${DEFAULT_REST_PATH}${target}?${search}`, {
     method,
     body: body !== null && random.chance(0.2) ? mutated(random, body) : body,
@@ -138,12 +154,14 @@ async function hostileRest(url: string, userId: string): Promise<void> {
     },
   });
   const text = await response.text();
-  look(text, input);
+  look(text, request);
   count(`REST ${response.status}`);
-  if (response.status >= 500 && response.status !== 503) throw new Finding(`Status ${response.status}: ${text}`, input);
+  // 501: previews of links are disabled.
+  if (response.status >= 500 && response.status !== 501 && response.status !== 503)
+    throw new Finding(`Status ${response.status}: ${text}`, request);
   if (response.status < 400 || !target.startsWith('/') || method === 'OPTIONS') return;
   const error = v.safeParse(v.object({ error: errorBodySchema }), parsedJson(text));
-  if (!error.success) throw new Finding(`Status ${response.status} with ${text.slice(0, 300)}`, input);
+  if (!error.success) throw new Finding(`Status ${response.status} with ${text.slice(0, 300)}`, request);
 }
 
 function parsedJson(text: string): unknown {
@@ -177,11 +195,18 @@ async function hostilePolling(url: string): Promise<void> {
   if (response.status >= 500) throw new Finding(`Status ${response.status}`, `${method} ${query} ${body}`);
 }
 
-/** Creates a conversation of all peers, with a message, and makes it the first word. */
+/** Creates a group of all peers, with an admin and a thread, and makes it the first word. */
 async function share(host: TestUser): Promise<void> {
-  const { id } = await host.request('conversation:create', { type: 'group', participantIds: words.users.slice(1) });
+  const { id } = await host.request('conversation:create', {
+    type: 'group',
+    participantIds: words.users.slice(1),
+    visibility: random.pick(['private', 'public']),
+  });
+  await host.request('conversation:set-role', { conversationId: id, userId: 'peer-0', role: 'admin' });
   words.conversations[0] = id;
   words.messages[0] = (await host.send(id, 'hello')).id;
+  const reply = { conversationId: id, content: 'hello', type: 'text', threadId: words.messages[0] } as const;
+  words.messages[1] = (await host.request('message:send', reply)).id;
 }
 
 async function main(): Promise<void> {

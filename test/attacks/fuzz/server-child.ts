@@ -8,6 +8,7 @@ const print = (message: string, fields?: unknown): void =>
 const server = await createCommServer({
   port: 0,
   database: ':memory:',
+  config: { userSearch: true },
   logger: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: print },
   limits: {
     connectionsPerAddress: 10_000,

@@ -3,7 +3,17 @@ import { CommClient } from '../../../src/client/comm-client.ts';
 import { memoryStorage } from '../../../src/storage/memory-storage.ts';
 
 /** The parts of the app under test. Each is an element with the attribute `data-part`, and shows one hook's value. */
-export type Part = 'connection' | 'inbox' | 'messages' | 'count' | 'typing' | 'presence';
+export type Part =
+  | 'connection'
+  | 'inbox'
+  | 'messages'
+  | 'count'
+  | 'typing'
+  | 'presence'
+  | 'outbox'
+  | 'thread'
+  | 'profile'
+  | 'names';
 
 /** An app that shows one conversation of a client. */
 export interface App {
@@ -17,12 +27,18 @@ export interface Binding {
   readonly name: string;
   /**
    * Mounts the app: the status of the connection, the number of conversations in the inbox or `loading`, the texts of the
-   * messages or `loading` or `none`, and by selectors the number of messages, who is typing and whether Bob is online. A
+   * messages or `loading` or `none`, the texts of unsent messages, and by selectors the number of messages, who is typing,
+   * whether Bob is online, and Bob's name by one user and by a list. A
    * button sends `Hello`.
    *
    * @param rendered - called by the part that shows the number of messages each time it renders
    */
   mount(target: HTMLElement, client: CommClient, conversationId: string | undefined, rendered: () => void): App;
+  /**
+   * Mounts an app that shows the thread of one message: its content, `: ` and the texts of the replies, or `loading` or `none`. A
+   * button sends `Hello`. `show()` shows the thread of another message of the conversation.
+   */
+  mountThread(target: HTMLElement, client: CommClient, conversationId: string, messageId: string | undefined): App;
   /** Mounts a component that uses a client that is not provided. Absent where the client is passed. @throws its error */
   mountWithoutClient?(target: HTMLElement): void;
 }
@@ -105,6 +121,17 @@ export function describeBinding(binding: Binding): void {
       app.unmount();
     });
 
+    test('shows the name of a user, and a new one at once', async () => {
+      const { alice, bob, id } = await chat();
+      const app = mount(alice, id);
+      await shows('profile', userOf('bob'));
+      await shows('names', userOf('bob'));
+      await bob.users.update({ displayName: 'Bob the Builder' });
+      await shows('profile', 'Bob the Builder');
+      await shows('names', 'Bob the Builder');
+      app.unmount();
+    });
+
     test('sends a message by the action of the state', async () => {
       const { alice, bob, id } = await chat();
       const app = mount(alice, id);
@@ -114,6 +141,22 @@ export function describeBinding(binding: Binding): void {
       expect(await received).toBe('Hello');
       await shows('messages', 'Hello');
       await expect.poll(() => alice.messages.outbox()).toEqual([]);
+      app.unmount();
+    });
+
+    test('shows what waits in the outbox until it is sent', async () => {
+      const { alice, bob, id } = await chat();
+      const app = mount(alice, id);
+      await shows('messages', '');
+      await shows('outbox', '');
+      await alice.disconnect();
+      const sending = alice.messages.send({ conversationId: id, content: 'Waits' });
+      await shows('outbox', 'Waits');
+      const received = new Promise<string>((resolve) => bob.once('message:new', ({ content }) => resolve(content)));
+      await alice.connect();
+      await sending;
+      expect(await received).toBe('Waits');
+      await shows('outbox', '');
       app.unmount();
     });
 
@@ -148,6 +191,38 @@ export function describeBinding(binding: Binding): void {
       await shows('messages', 'none');
       await expect.poll(() => open).toBe(0);
       app.unmount();
+    });
+
+    test('shows one thread after another with its root and replies, sends replies, and closes each', async () => {
+      const { alice, bob, id } = await chat();
+      const openThread = alice.conversations.openThread.bind(alice.conversations);
+      vi.spyOn(alice.conversations, 'openThread').mockImplementation((...thread) => {
+        const view = openThread(...thread);
+        open += 1;
+        return {
+          ...view,
+          close: () => {
+            open -= 1;
+            view.close();
+          },
+        };
+      });
+      const one = await bob.messages.send({ conversationId: id, content: 'One' });
+      const two = await bob.messages.send({ conversationId: id, content: 'Two' });
+      await bob.messages.send({ conversationId: id, threadId: two.id, content: 'About two' });
+      const app = binding.mountThread(target, alice, id, undefined);
+      await shows('thread', 'none');
+      expect(open).toBe(0);
+      app.show(one.id);
+      await shows('thread', 'One:');
+      await bob.messages.send({ conversationId: id, threadId: one.id, content: 'About one' });
+      await shows('thread', 'One: About one');
+      target.querySelector('button')?.click();
+      await shows('thread', 'One: About one|Hello');
+      app.show(two.id);
+      await shows('thread', 'Two: About two');
+      app.unmount();
+      await expect.poll(() => open).toBe(0);
     });
 
     test('closes everything when the app is unmounted, also at once', async () => {

@@ -4,7 +4,11 @@ import {
   ConnectionController,
   ConversationController,
   InboxController,
+  OutboxController,
   PresenceController,
+  ThreadController,
+  UserController,
+  UsersController,
   TypingController,
 } from '../../../src/lit/index.ts';
 import { describeBinding, type Binding } from './behaviors.ts';
@@ -22,8 +26,11 @@ class ChatApp extends Element {
   readonly #connection: ConnectionController<string>;
   readonly #inbox: InboxController;
   readonly #conversation: ConversationController;
+  readonly #outbox: OutboxController<string>;
   readonly #typing: TypingController;
   readonly #presence: PresenceController;
+  readonly #profile: UserController;
+  readonly #users: UsersController;
   readonly #bob: string;
 
   constructor(client: CommClient, id: string | undefined) {
@@ -32,8 +39,11 @@ class ChatApp extends Element {
     this.#connection = new ConnectionController(this, client, ({ status }) => status);
     this.#inbox = new InboxController(this, client);
     this.#conversation = new ConversationController(this, client, id);
+    this.#outbox = new OutboxController(this, client, (messages) => messages.map(({ content }) => content).join('|'));
     this.#typing = new TypingController(this, client, id);
     this.#presence = new PresenceController(this, client, [this.#bob]);
+    this.#profile = new UserController(this, client, this.#bob);
+    this.#users = new UsersController(this, client, [this.#bob]);
   }
 
   show(id: string | undefined): void {
@@ -47,8 +57,10 @@ class ChatApp extends Element {
     return html`
       ${part('connection', this.#connection.value)} ${part('inbox', loading ? 'loading' : String(conversations.length))}
       ${part('messages', this.#conversation.id === undefined ? 'none' : isLoading ? 'loading' : texts)}
-      ${part('typing', this.#typing.value.join())}
+      ${part('outbox', this.#outbox.value)} ${part('typing', this.#typing.value.join())}
       ${part('presence', this.#presence.value.get(this.#bob)?.status ?? 'unknown')}
+      ${part('profile', this.#profile.value?.displayName ?? 'unknown')}
+      ${part('names', [...this.#users.value.values()].map(({ displayName }) => displayName).join())}
       <button @click=${() => void send('Hello')}>Send</button>
     `;
   }
@@ -74,6 +86,32 @@ class MessageCount extends Element {
   }
 }
 
+class ThreadPane extends Element {
+  readonly #thread: ThreadController;
+  readonly #id: string;
+  #messageId: string | undefined;
+
+  constructor(client: CommClient, id: string, messageId: string | undefined) {
+    super();
+    this.#id = id;
+    this.#messageId = messageId;
+    this.#thread = new ThreadController(this, client, id, messageId);
+  }
+
+  show(messageId: string | undefined): void {
+    this.#messageId = messageId;
+    this.#thread.show(this.#id, messageId);
+  }
+
+  protected override render(): TemplateResult {
+    const { root, messages, loading, send } = this.#thread.value;
+    const texts = messages.map(({ content }) => content).join('|');
+    const text = this.#messageId === undefined ? 'none' : loading ? 'loading' : `${root?.content ?? ''}: ${texts}`;
+    return html`${part('thread', text)}<button @click=${() => void send('Hello')}>Send</button>`;
+  }
+}
+
+customElements.define('thread-pane', ThreadPane);
 customElements.define('chat-app', ChatApp);
 customElements.define('message-count', MessageCount);
 
@@ -86,6 +124,11 @@ const lit: Binding = {
       show: (next) => parts.forEach((each) => each.show(next)),
       unmount: () => parts.forEach((each) => each.remove()),
     };
+  },
+  mountThread(target, client, id, messageId) {
+    const pane = new ThreadPane(client, id, messageId);
+    target.append(pane);
+    return { show: (next) => pane.show(next), unmount: () => pane.remove() };
   },
 };
 

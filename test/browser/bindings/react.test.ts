@@ -7,7 +7,11 @@ import {
   useConnection,
   useConversation,
   useInbox,
+  useOutbox,
   usePresence,
+  useThread,
+  useUser,
+  useUsers,
   useTyping,
 } from '../../../src/react/index.ts';
 import type { CommClient } from '../../../src/client/comm-client.ts';
@@ -43,6 +47,13 @@ function Messages({ id }: Properties): ReactElement {
   );
 }
 
+function Outbox(): ReactElement {
+  return part(
+    'outbox',
+    useOutbox((messages) => messages.map(({ content }) => content).join('|')),
+  );
+}
+
 function Count({ id, rendered }: Properties): ReactElement {
   const count = useConversation(id, ({ messages }) => messages.length);
   rendered();
@@ -52,11 +63,36 @@ function Count({ id, rendered }: Properties): ReactElement {
 function People({ id }: Properties): ReactElement {
   const bob = useComm().userId?.replace('alice', 'bob') ?? '';
   const presence = usePresence([bob]).get(bob)?.status ?? 'unknown';
-  return createElement('section', {}, part('typing', useTyping(id).join()), part('presence', presence));
+  const names = [...useUsers([bob]).values()].map(({ displayName }) => displayName);
+  return createElement(
+    'section',
+    {},
+    part('typing', useTyping(id).join()),
+    part('presence', presence),
+    part('profile', useUser(bob)?.displayName ?? 'unknown'),
+    part('names', names.join()),
+  );
+}
+
+function Thread({ id, messageId }: { readonly id: string; readonly messageId: string | undefined }): ReactElement {
+  const { root, messages, loading, send } = useThread(id, messageId);
+  const texts = messages.map(({ content }) => content).join('|');
+  const text = messageId === undefined ? 'none' : loading ? 'loading' : `${root?.content ?? ''}: ${texts}`;
+  return createElement(
+    'section',
+    {},
+    part('thread', text),
+    createElement('button', { onClick: () => void send('Hello') }, 'Send'),
+  );
+}
+
+function threadApp(client: CommClient, id: string, messageId: string | undefined): ReactElement {
+  const thread = createElement(Thread, { id, messageId });
+  return createElement(StrictMode, {}, createElement(CommProvider, { client }, thread));
 }
 
 function app(client: CommClient, properties: Properties): ReactElement {
-  const parts = [Connection, Inbox, Messages, Count, People].map((each) =>
+  const parts = [Connection, Inbox, Messages, Count, People, Outbox].map((each) =>
     createElement(each, { ...properties, key: each.name }),
   );
   return createElement(StrictMode, {}, createElement(CommProvider, { client }, ...parts));
@@ -69,6 +105,14 @@ const react: Binding = {
     flushSync(() => root.render(app(client, { id, rendered })));
     return {
       show: (next) => flushSync(() => root.render(app(client, { id: next, rendered }))),
+      unmount: () => root.unmount(),
+    };
+  },
+  mountThread(target, client, id, messageId) {
+    const root = createRoot(target);
+    flushSync(() => root.render(threadApp(client, id, messageId)));
+    return {
+      show: (next) => flushSync(() => root.render(threadApp(client, id, next))),
       unmount: () => root.unmount(),
     };
   },

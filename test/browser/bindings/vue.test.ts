@@ -5,7 +5,11 @@ import {
   useConnection,
   useConversation,
   useInbox,
+  useOutbox,
   usePresence,
+  useThread,
+  useUser,
+  useUsers,
   useTyping,
 } from '../../../src/vue/index.ts';
 import { describeBinding, type Binding } from './behaviors.ts';
@@ -38,6 +42,11 @@ const Messages = defineComponent({
   },
 });
 
+const Outbox = defineComponent(() => {
+  const texts = useOutbox((messages) => messages.map(({ content }) => content).join('|'));
+  return () => part('outbox', texts.value);
+});
+
 const Count = defineComponent({
   props: properties,
   setup(props) {
@@ -58,11 +67,31 @@ const People = defineComponent({
     const bob = useComm().userId?.replace('alice', 'bob') ?? '';
     const typing = useTyping(() => props.id);
     const presences = usePresence(() => [bob]);
+    const profile = useUser(() => bob);
+    const users = useUsers(() => [bob]);
     return () =>
       h('section', [
         part('typing', typing.value.join()),
         part('presence', presences.value.get(bob)?.status ?? 'unknown'),
+        part('profile', profile.value?.displayName ?? 'unknown'),
+        part('names', [...users.value.values()].map(({ displayName }) => displayName).join()),
       ]);
+  },
+});
+
+const Thread = defineComponent({
+  props: { id: String, messageId: String },
+  setup(props) {
+    const thread = useThread(
+      () => props.id,
+      () => props.messageId,
+    );
+    return () => {
+      const { root, messages, loading, send } = thread.value;
+      const texts = messages.map(({ content }) => content).join('|');
+      const text = props.messageId === undefined ? 'none' : loading ? 'loading' : `${root?.content ?? ''}: ${texts}`;
+      return h('section', [part('thread', text), h('button', { onClick: () => void send('Hello') }, 'Send')]);
+    };
   },
 });
 
@@ -71,8 +100,15 @@ const vue: Binding = {
   mount(target, client, id, rendered) {
     const shown = shallowRef(id);
     const app = createApp(() =>
-      [Connection, Inbox, Messages, Count, People].map((each) => h(each, { id: shown.value, rendered })),
+      [Connection, Inbox, Messages, Count, People, Outbox].map((each) => h(each, { id: shown.value, rendered })),
     );
+    app.use(createComm(client));
+    app.mount(target);
+    return { show: (next) => void (shown.value = next), unmount: () => app.unmount() };
+  },
+  mountThread(target, client, id, messageId) {
+    const shown = shallowRef(messageId);
+    const app = createApp(() => h(Thread, { id, ...(shown.value !== undefined && { messageId: shown.value }) }));
     app.use(createComm(client));
     app.mount(target);
     return { show: (next) => void (shown.value = next), unmount: () => app.unmount() };

@@ -10,6 +10,10 @@ async function filled(playground: Playground): Promise<void> {
   const bob = await playground.client('bob');
   const { id: conversationId } = await bob.conversations.create({ type: 'direct', participantIds: ['alice'] });
   await Promise.all(numbered.map((content) => bob.messages.send({ conversationId, content })));
+  // A chat with unread messages opens at the first of them.
+  const alice = await playground.client('alice');
+  const [last] = (await alice.messages.list({ conversationId, limit: 1 })).messages;
+  await alice.messages.markRead({ conversationId, messageId: last?.id ?? '' });
 }
 
 async function scrollUp(page: Page): Promise<void> {

@@ -65,7 +65,7 @@ test('menus open with Enter, move with arrow keys and close with Escape', async 
     await alice.evaluate(() => document.activeElement?.textContent ?? undefined);
   await expect.poll(focused).toBe('Reply');
   await press(alice, 'ArrowDown');
-  expect(await focused()).toBe('Forward');
+  expect(await focused()).toBe('Reply in thread');
   await press(alice, 'End');
   expect(await focused()).toBe('Delete');
   await press(alice, 'e');

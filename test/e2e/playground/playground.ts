@@ -275,7 +275,7 @@ export async function openAt(page: Page, text: string, button: 'More' | 'React',
 /** Opens the menu of a message and selects an item. */
 export async function choose(page: Page, text: string, action: string): Promise<void> {
   await openAt(page, text, 'More', page.getByRole('menu', { name: 'This message' }));
-  await page.getByRole('menuitem', { name: action }).click();
+  await page.getByRole('menuitem', { name: action, exact: true }).click();
 }
 
 /** A file as Playwright's `setInputFiles()` takes it. */

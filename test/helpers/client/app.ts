@@ -25,6 +25,7 @@ const EVENTS = [
   'message:forwarded',
   'typing:update',
   'presence:changed',
+  'user:updated',
   'conversation:new',
   'conversation:updated',
   'conversation:left',

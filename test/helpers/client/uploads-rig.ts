@@ -81,6 +81,7 @@ export class UploadsRig {
     };
     const storage: ClientStorage = {
       hasFailed: false,
+      optional: memory,
       get: (key) => memory.get(key),
       list: (prefix) => memory.list(prefix),
       close: () => memory.close(),

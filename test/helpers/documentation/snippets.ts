@@ -35,12 +35,12 @@ export function snippetsOf(page: string): Snippet[] {
   return snippets;
 }
 
-/** Returns the cells of all table rows below a second-level heading, as Markdown. */
+/** Returns the cells of all table rows below a second-level heading, up to the next heading, as Markdown. */
 export function tableBelow(page: string, heading: string): string[][] {
   const text = readFileSync(path.join(root, page), 'utf8');
   const start = text.indexOf(`## ${heading}\n`);
   if (start === -1) throw new Error(`${page} has no heading "${heading}"`);
-  const section = text.slice(start).split(/\n## /)[0] ?? '';
+  const section = text.slice(start).split(/\n###? /)[0] ?? '';
   return section
     .split('\n')
     .filter((line) => line.startsWith('|') && !/^\|[-| ]+\|$/.test(line))

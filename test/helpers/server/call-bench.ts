@@ -25,6 +25,8 @@ export class CallBench {
   readonly calls: CallService;
   readonly members: Set<string>;
   readonly limits = resolveLimits(false);
+  /** Members who have blocked every caller. */
+  readonly blockers = new Set<string>();
   mayContact = async (_callerId: string, _userIds: readonly string[]): Promise<void> => undefined;
   readonly #connected = new Set<string>();
   /** Devices with the capability `call-waiting`. */
@@ -50,6 +52,7 @@ export class CallBench {
       newId: () => `call-${(calls += 1)}`,
       membersFor: async (userId) =>
         this.members.has(userId) ? await Promise.resolve([...this.members]) : await Promise.reject(notFound()),
+      blockersOf: () => Promise.resolve(this.blockers),
       changed: (call) => void this.records.set(call.id, call),
       saved: () => Promise.resolve(),
       log: (call) => void this.logs.push(JSON.parse(callLog(call).content)),

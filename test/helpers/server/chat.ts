@@ -62,8 +62,10 @@ export async function startChat(options: ChatOptions = {}): Promise<Chat> {
     limits,
     budgets: new UserBudgets(limits, clock),
     contacts: new ContactPolicy(options.hooks ?? {}, clock, silentLogger),
+    hooks: options.hooks ?? {},
     logger: silentLogger,
     presence: options.presence ?? { presenceOf: () => new Map() },
+    profiles: { resolve: () => Promise.resolve(false) },
     runningCalls: { activeCalls: () => new Map() },
     storesFiles: () => false,
   });

@@ -23,6 +23,7 @@ const preview = fc.constantFrom(
   '{"url":"https://example.org/","title":"Title","description":"","domain":"example.org"}',
   'no JSON',
 );
+const metadata = fc.constantFrom('{"card":{"kind":"poll"}}', '[]', 'no JSON');
 const envelope = fc.constantFrom(JSON.stringify(envelopeOf('user-0', 'c')), '{}', 'opaque');
 const reactionEnvelopes = fc.constantFrom(JSON.stringify([envelopeOf('user-0', 'c')]), '[]', 'no JSON');
 
@@ -41,6 +42,9 @@ const stored = fc.record({
   forwardedFrom: nothingOr(text),
   preview: nothingOr(preview),
   reactionEnvelopes: nothingOr(reactionEnvelopes),
+  metadata: nothingOr(metadata),
+  pinnedAt: nothingOr(time),
+  deletedBy: nothingOr(text),
   reactions: fc.uniqueArray(fc.constantFrom('👍', '"', '❤️'), { maxLength: 2 }),
   readers: fc.uniqueArray(fc.nat({ max: 3 }), { maxLength: 2 }),
 });
@@ -88,8 +92,8 @@ export function insertConversation(
   const insert = db.prepare(
     `INSERT INTO messages (conversation_id, sender_id, content, type, reply_to, attachment, encrypted, created_at,
       updated_at, seq, rev, sender_seq, client_id, public_id, deleted_at, forwarded_from_conversation_id,
-      forwarded_from_message_id, link_preview, reaction_envelopes)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)`,
+      forwarded_from_message_id, link_preview, reaction_envelopes, metadata, pinned_by, pinned_at, deleted_by)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const react = db.prepare('INSERT INTO message_reactions (message_id, user_id, emoji) VALUES (?, ?, ?)');
   const receive = db.prepare(
@@ -115,6 +119,10 @@ export function insertConversation(
       each.forwardedFrom,
       each.preview,
       each.reactionEnvelopes,
+      each.metadata,
+      each.pinnedAt === null ? null : 'user-"1"',
+      each.pinnedAt,
+      each.deletedBy,
     );
     for (const emoji of each.reactions) for (const name of ['ada', 'bob']) react.run(messageId, name, emoji);
     for (const reader of each.readers) receive.run(messageId, `user-${reader}`);

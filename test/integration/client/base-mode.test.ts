@@ -209,6 +209,19 @@ describe('failures', () => {
     await until(view, ({ messages }) => messages.length === 1 && messages[0]?.id === sent.id);
   });
 
+  test('a file without a caption whose echo was lost is found by its name and not repeated', async () => {
+    const { server, alice, conversationId, view } = await baseChat();
+    const attachment = { url: '/a.png', mimeType: 'image/png', fileName: 'a.png', fileSize: 1 };
+    alice.port.losesPush = (event) => event === 'message:new';
+    const sending = alice.client.messages.send({ conversationId, content: '', type: 'image', attachment });
+    await alice.next('message:status');
+    alice.port.losesPush = () => false;
+    alice.port.cut();
+    expect(await sending).toMatchObject({ content: '', attachment });
+    expect(server.data.messages.map(({ content }) => content)).toEqual(['a.png']);
+    await until(view, ({ messages }) => messages.length === 1 && messages[0]?.content === '');
+  });
+
   test('of two sends with the same text, only the one that was not stored is repeated', async () => {
     const { server, alice, conversationId } = await baseChat();
     await alice.client.messages.send({ conversationId, content: 'same' });

@@ -10,7 +10,13 @@ test('the first subscription loads the inbox, newest activity first, and keeps i
   await nextMillisecond();
   const two = await group(alice, bob);
   const { inbox } = bob.client.conversations;
-  expect(inbox.getSnapshot()).toEqual({ conversations: [], loading: true, hasMore: false, totalUnread: 0 });
+  expect(inbox.getSnapshot()).toEqual({
+    conversations: [],
+    loading: true,
+    stale: false,
+    hasMore: false,
+    totalUnread: 0,
+  });
   inbox.subscribe(() => undefined);
   const order = (): string[] => inbox.getSnapshot().conversations.map(({ id }) => id);
   await until(inbox, ({ conversations, loading }) => conversations.length === 2 && !loading);

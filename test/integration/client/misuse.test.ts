@@ -132,7 +132,7 @@ describe('wrong options', () => {
     [
       'a wrong name',
       ({ conversations }) => conversations.update('c', { title: 'x' } as never),
-      'Unknown option of conversations.update() "title": must be one of name',
+      'Unknown option of conversations.update() "title": must be one of name, frozen, slowModeSeconds, description, avatarUrl, metadata, visibility',
     ],
     [
       'a wrong name',

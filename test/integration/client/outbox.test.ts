@@ -244,3 +244,27 @@ describe('after a restart', () => {
     expect(await bob.next('message:new')).toMatchObject({ content: 'private', senderId: 'alice' });
   });
 });
+
+test('the outbox is an observable: it tells of each change, once for those of one turn', async () => {
+  const { alice, conversationId } = await chat();
+  const { outbox } = alice.client.messages;
+  const shown: string[] = [];
+  outbox.subscribe(() =>
+    shown.push(
+      outbox
+        .getSnapshot()
+        .map(({ content, status }) => `${status} ${content}`)
+        .join(),
+    ),
+  );
+  expect(outbox.getSnapshot()).toBe(outbox.getSnapshot());
+  alice.port.unplug();
+  const sending = ['one', 'two'].map((content) => alice.client.messages.send({ conversationId, content }));
+  await until(outbox, (messages) => messages.length === 2);
+  expect(shown).toContain('sending one,sending two');
+  alice.port.plug();
+  await Promise.all(sending);
+  await until(outbox, (messages) => messages.length === 0);
+  expect(outbox()).toEqual([]);
+  expect(outbox.getServerSnapshot()).toEqual([]);
+});

@@ -46,6 +46,8 @@ test('every JavaScript snippet of the documentation is executed by a test of thi
       's3.mjs',
       'embedded.mjs',
       'own-process.mjs',
+      'backend.mjs',
+      'export.mjs',
     ]),
   );
 });
@@ -74,6 +76,11 @@ test('files.mjs: a server with a place for files starts and stops', async () => 
 test('s3.mjs: a server with a place for files in a bucket starts and stops', async () => {
   await using running = await runSnippet(snippet('s3.mjs'), await freePort());
   await expectPrintedAndExited(running, snippet('s3.mjs'));
+});
+
+test.each(['backend.mjs', 'export.mjs'])('%s: the backend of an app uses the server API', async (file) => {
+  await using running = await runSnippet(snippet(file), await freePort());
+  await expectPrintedAndExited(running, snippet(file));
 });
 
 test('bot.mjs: the bot replies to a message', async () => {

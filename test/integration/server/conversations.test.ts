@@ -115,7 +115,7 @@ describe('ConversationService', () => {
       () => chat.conversations.get(eve, id),
       () => chat.conversations.join(eve, { conversationId: id }),
       () => chat.conversations.setFlag(eve, id, 'muted', true),
-      () => chat.conversations.rename(eve, { conversationId: id, name: 'Mine' }),
+      () => chat.groups.update(eve, { conversationId: id, name: 'Mine' }),
       () => chat.conversations.get(caller('ada'), 'nowhere'),
     ]) {
       await expect(attempt()).rejects.toMatchObject({ code: 'NOT_FOUND', message: 'Not found' });
@@ -168,14 +168,14 @@ describe('ConversationService', () => {
     await chat.say('bob', id, 'hi');
     await chat.conversations.setFlag(caller('ada'), id, 'pinned', true);
     chat.broadcaster.take();
-    const renamed = await chat.conversations.rename(caller('ada'), { conversationId: id, name: 'New' });
+    const renamed = await chat.groups.update(caller('ada'), { conversationId: id, name: 'New' });
     expect(renamed).toMatchObject({ name: 'New', unreadCount: 1, pinned: true, head: { seq: 1, rev: 2 } });
     const [push] = chat.broadcaster.payloads('conversation:updated');
     expect(push).toMatchObject({ id, name: 'New', head: { seq: 1, rev: 2 }, participants: renamed.participants });
     for (const personal of ['unreadCount', 'pinned', 'muted', 'archived', 'flagsRev', 'lastMessage']) {
       expect(push).not.toHaveProperty(personal);
     }
-    await chat.conversations.rename(caller('ada'), { conversationId: id, name: 'New' });
+    await chat.groups.update(caller('ada'), { conversationId: id, name: 'New' });
     expect(chat.broadcaster.payloads('conversation:updated')).toHaveLength(1);
   });
 
@@ -183,7 +183,7 @@ describe('ConversationService', () => {
     const group = await chat.group('ada', 'bob');
     const direct = await chat.direct('ada', 'bob');
     for (const [userId, conversationId] of [['bob', group.id] as const, ['ada', direct.id] as const]) {
-      const attempt = chat.conversations.rename(caller(userId), { conversationId, name: 'Mine' });
+      const attempt = chat.groups.update(caller(userId), { conversationId, name: 'Mine' });
       await expect(attempt).rejects.toMatchObject({ code: 'FORBIDDEN' });
     }
   });

@@ -60,7 +60,7 @@ describe('a group with more participants than are listed', () => {
       userIds: Array.from({ length: 800 }, (_, at) => `x${at}`),
     });
     await chat.membership.setRole(caller('owner'), { conversationId, userId: 'x1', role: 'admin' });
-    await chat.conversations.rename(caller('owner'), { conversationId, name: 'Crowd' });
+    await chat.groups.update(caller('owner'), { conversationId, name: 'Crowd' });
     for (const { event, data } of chat.broadcaster.pushes) {
       expect([event, JSON.stringify(data).length < 32_000]).toEqual([event, true]);
     }

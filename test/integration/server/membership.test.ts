@@ -52,6 +52,18 @@ describe('MembershipService', () => {
     expect(chat.broadcaster.take()).toEqual([]);
   });
 
+  test('a member who returns is told of the threads that they follow', async () => {
+    const root = await chat.say('member', conversationId, 'the root');
+    await chat.say('owner', conversationId, 'a reply', { threadId: root.id });
+    await remove('owner', 'member');
+    await add('owner', 'member', 'new');
+    const expected = [{ id: root.id, unread: false }];
+    const [forNew, forMember] = chat.broadcaster.payloads('conversation:new').slice(-2);
+    expect([forNew?.followedThreads, forMember?.followedThreads]).toEqual([undefined, expected]);
+    const listed = await chat.conversations.get(caller('member'), conversationId);
+    expect(listed.followedThreads).toEqual(expected);
+  });
+
   test('a new member sees the whole history as read, and no message status falls back', async () => {
     const sent = await chat.say('owner', conversationId, 'before');
     for (const userId of ['admin', 'member', 'other']) {
@@ -63,6 +75,7 @@ describe('MembershipService', () => {
     expect(chat.broadcaster.payloads('conversation:new').at(-1)).toMatchObject({
       unreadCount: 0,
       lastMessage: { id: sent.id },
+      readSeq: sent.seq,
     });
     await chat.say('owner', conversationId, 'after');
     expect((await chat.conversations.get(caller('new'), conversationId)).unreadCount).toBe(1);

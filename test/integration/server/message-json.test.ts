@@ -62,7 +62,16 @@ test('a page of any database contains the messages that its rows are mapped to',
     'deletedAt',
   ];
   expect([...fields].toSorted()).toEqual(
-    [...required, ...optional, 'forwardedFrom', 'linkPreview', 'reactionEnvelopes'].toSorted(),
+    [
+      ...required,
+      ...optional,
+      'forwardedFrom',
+      'linkPreview',
+      'reactionEnvelopes',
+      'metadata',
+      'pinned',
+      'deletedBy',
+    ].toSorted(),
   );
 }, 60_000);
 

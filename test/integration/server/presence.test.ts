@@ -55,11 +55,22 @@ class Office {
     const limits = resolveLimits(undefined);
     const budgets = new UserBudgets(limits, clock);
     const contacts = new ContactPolicy(this.hooks, clock, silentLogger);
-    const shared = { store: this.store, broadcaster, clock, config, limits, budgets, contacts, logger: silentLogger };
+    const shared = {
+      store: this.store,
+      broadcaster,
+      clock,
+      config,
+      limits,
+      budgets,
+      contacts,
+      logger: silentLogger,
+      hooks: this.hooks,
+    };
     this.presence = new PresenceService({ ...shared, ephemera: this.ephemera });
     this.chat = createChatServices({
       ...shared,
       presence: this.ephemera,
+      profiles: { resolve: () => Promise.resolve(false) },
       runningCalls: this.ephemera,
       storesFiles: () => false,
     });

@@ -57,6 +57,25 @@ describe('no request scans a whole table', () => {
       chat.broadcaster.base.set(conversationId, ['bob']);
       return chat.sending.send(baseCaller('ada', 's1'), { conversationId, content: 'hi', type: 'text' });
     },
+    'change settings': () =>
+      chat.groups.update(caller('ada'), { conversationId, visibility: 'public', slowModeSeconds: 9 }),
+    'send in slow mode': () => chat.say('bob', conversationId, 'slow'),
+    browse: () => chat.groups.browse(caller('eve'), {}),
+    'browse by name': async () => {
+      await chat.groups.browse(caller('eve'), { query: 'über' });
+      await chat.groups.browse(caller('eve'), { query: 'friends', cursor: conversationId });
+    },
+    enter: () => chat.groups.enter(caller('eve'), { conversationId }),
+    'ban, list and lift': async () => {
+      await chat.groups.ban(caller('ada'), { conversationId, userId: 'eve', banned: true });
+      await chat.groups.bans(caller('ada'), conversationId, { after: 'a' });
+      await chat.groups.ban(caller('ada'), { conversationId, userId: 'eve', banned: false });
+      await chat.groups.update(caller('ada'), { conversationId, slowModeSeconds: null });
+    },
+    'filter the inbox': async () => {
+      await chat.conversations.list(caller('ada'), { archived: false, unread: true });
+      await chat.conversations.list(caller('ada'), { query: 'friend' });
+    },
     edit: () => chat.messages.edit(caller('ada'), { ...ref(), content: 'edited', clientId: 'change-1' }),
     'edit by its client id': async () => {
       await chat.say('ada', conversationId, 'mine', { clientId: 'c-2' });
@@ -64,6 +83,15 @@ describe('no request scans a whole table', () => {
     },
     'answer by its client id': () => chat.say('ada', conversationId, 'and', { replyTo: 'c-2' }),
     'edit once more': () => chat.messages.edit(caller('ada'), { ...ref(), content: 'edited', clientId: 'change-1' }),
+    pin: () => chat.messages.pin(caller('ada'), { ...ref(), pinned: true }),
+    'list pins': () => chat.history.pinned('ada', conversationId, {}),
+    unpin: () => chat.messages.pin(caller('ada'), { ...ref(), pinned: false }),
+    'report, list and resolve': async () => {
+      await chat.reports.report(caller('bob'), { ...ref(), reason: 'spam' });
+      await chat.reports.list();
+      await chat.reports.list({ state: 'all' });
+      await chat.reports.resolve('1', { by: 'mod' });
+    },
     react: () => chat.messages.react(caller('ada'), { ...ref(), emoji: '👍', clientId: 'change-2' }),
     'forget what was changed': () =>
       chat.store.write(() =>
@@ -98,6 +126,18 @@ describe('no request scans a whole table', () => {
     },
     sync: () => chat.sync.sync(caller('bob'), { cursors: { [conversationId]: 1 }, inboxRev: 1 }),
     create: () => chat.conversations.create(caller('ada'), { type: 'direct', participantIds: ['zoe'] }),
+    'reply in a thread': () => chat.say('ada', conversationId, 'reply', { threadId: messageId, mentions: ['bob'] }),
+    'reply again': () => chat.say('bob', conversationId, 'again', { threadId: messageId, alsoInConversation: true }),
+    'delete a reply': async () => {
+      const { id } = await chat.say('ada', conversationId, 'reply', { threadId: messageId, mentions: ['bob'] });
+      await chat.messages.delete(caller('ada'), { conversationId, messageId: id });
+    },
+    'page of a thread': () => chat.history.list('ada', conversationId, { threadId: messageId, after: messageId }),
+    'page of the main timeline': () =>
+      chat.history.list('ada', conversationId, { timeline: 'main', around: messageId }),
+    'read a thread': () => chat.threads.read(caller('bob'), { ...ref(), threadId: messageId }),
+    'mark as unread': () => chat.threads.markUnread(caller('bob'), ref()),
+    'read again': () => chat.receipts.read(caller('bob'), ref()),
     flag: () => chat.conversations.setFlag(caller('ada'), conversationId, 'pinned', true),
     add: () => chat.membership.add(caller('ada'), { conversationId, userIds: ['cleo'] }),
     role: () => chat.membership.setRole(caller('ada'), { conversationId, userId: 'cleo', role: 'admin' }),

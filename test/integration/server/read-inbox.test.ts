@@ -24,3 +24,28 @@ test('a page of thousands of conversations is read beside the event loop, and a 
   chat.sqlite.close();
   db.close();
 });
+
+test('an inbox with many followed threads is read beside the event loop', async () => {
+  await using directory = await temporaryDirectory();
+  const db = new DatabaseSync(`${directory.path}/db.sqlite`);
+  db.exec('PRAGMA journal_mode = WAL');
+  const chat = await startChat({ db });
+  const { id } = await chat.direct('ada', 'bob');
+  const statements: string[] = [];
+  watchStatements(db, (sql) => statements.push(sql));
+  const listed = async (): Promise<boolean> => {
+    statements.length = 0;
+    expect((await chat.conversations.list(caller('ada'), { limit: 3 })).map((each) => each.id)).toEqual([id]);
+    return statements.some((sql) => /order by/i.test(sql));
+  };
+  const follow = db.prepare(
+    'insert into comm_thread_follows (user_id, conversation_id, root_id, read_seq) values (?, ?, ?, 0)',
+  );
+  for (let root = 1; root < 1_000; root += 1) follow.run('ada', id, root);
+  expect(await listed()).toBe(true);
+  follow.run('ada', id, 1_000);
+  expect(await listed()).toBe(false);
+  await chat.store.drain();
+  chat.sqlite.close();
+  db.close();
+});

@@ -8,6 +8,8 @@ import { watchStatements } from '../../helpers/server/watch-statements.ts';
 /** Time in which the receipts of a conversation are collected. */
 const COLLECTED_MS = 250;
 
+const NOTHING_UNREAD = { unreadMentions: 0, unreadThreads: 0 };
+
 describe('ReceiptService', () => {
   let chat: Chat;
   let conversationId: string;
@@ -71,7 +73,14 @@ describe('ReceiptService', () => {
     chat.clock.advance(COLLECTED_MS);
     chat.broadcaster.take();
     const readAt = new Date(chat.clock.now()).toISOString();
-    expect(await read('bob', 2, 's1')).toEqual({ conversationId, lastReadSeq: 2, unreadCount: 1 });
+    expect(await read('bob', 2, 's1')).toEqual({
+      conversationId,
+      lastReadSeq: 2,
+      unreadCount: 1,
+      ...NOTHING_UNREAD,
+      firstUnreadId: sent[3]?.id,
+      readSeq: 2,
+    });
     expect(chat.broadcaster.pushes).toEqual([
       ...['without', 'with'].map((which) => ({
         event: 'read-receipt:update',
@@ -85,7 +94,15 @@ describe('ReceiptService', () => {
       })),
       {
         event: 'conversation:updated',
-        data: { id: conversationId, unreadCount: 1, head: { seq: 4, rev: 4 } },
+        data: {
+          id: conversationId,
+          unreadCount: 1,
+          ...NOTHING_UNREAD,
+          followedThreads: [],
+          firstUnreadId: sent[3]?.id,
+          readSeq: 2,
+          head: { seq: 4, rev: 4 },
+        },
         to: 'user:bob',
       },
     ]);
@@ -102,7 +119,13 @@ describe('ReceiptService', () => {
   test('reading an earlier message changes and pushes nothing', async () => {
     await read('bob', 4);
     chat.broadcaster.take();
-    expect(await read('bob', 1)).toEqual({ conversationId, lastReadSeq: 4, unreadCount: 0 });
+    expect(await read('bob', 1)).toEqual({
+      conversationId,
+      lastReadSeq: 4,
+      unreadCount: 0,
+      ...NOTHING_UNREAD,
+      readSeq: 4,
+    });
     expect(chat.broadcaster.take()).toEqual([]);
   });
 

@@ -65,6 +65,25 @@ describe('SendService', () => {
     expect([again.status, again.readBy, again.reactions]).toEqual(['sent', [], undefined]);
   });
 
+  test('a sender who has left learns nothing of what others have done with the message since', async () => {
+    const { id: conversationId } = await chat.group('ada', 'bob', 'cleo');
+    const sent = await chat.say('bob', conversationId, 'hello', { clientId: 'c-1', metadata: { a: 1 } });
+    const copy = { messageId: sent.id, fromConversationId: conversationId, toConversationId: conversationId };
+    await chat.sending.forward(caller('bob'), { ...copy, clientId: 'f-1' });
+    await chat.membership.remove(caller('ada'), { conversationId, userId: 'bob' });
+    const again = () => chat.say('bob', conversationId, 'hello', { clientId: 'c-1', metadata: { a: 1 } });
+    const forwarded = () => chat.sending.forward(caller('bob'), { ...copy, clientId: 'f-1' });
+    const [before, beforeForwarded] = [await again(), await forwarded()];
+    expect(before).toMatchObject({ id: sent.id, seq: sent.seq, content: 'hello', metadata: { a: 1 } });
+    for (const messageId of [sent.id, beforeForwarded.id]) {
+      await chat.messages.pin(caller('ada'), { conversationId, messageId, pinned: true });
+      await chat.say('cleo', conversationId, 'a reply', { threadId: messageId });
+    }
+    expect([await again(), await forwarded()]).toEqual([before, beforeForwarded]);
+    await chat.messages.delete(caller('ada'), { conversationId, messageId: sent.id });
+    expect(await again()).toEqual(before);
+  });
+
   test('the row is stored before the push', async () => {
     const stored: unknown[] = [];
     const toConversation = chat.broadcaster.toConversation.bind(chat.broadcaster);

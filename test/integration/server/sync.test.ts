@@ -58,7 +58,7 @@ describe('SyncService', () => {
 
     test('changes of members and name are contained in the conversation', async () => {
       await say(1);
-      await chat.conversations.rename(caller('ada'), { conversationId, name: 'New' });
+      await chat.groups.update(caller('ada'), { conversationId, name: 'New' });
       await chat.membership.add(caller('ada'), { conversationId, userIds: ['cleo'] });
       const found = await changes(1);
       expect(found).toMatchObject({ changes: [], head: { seq: 1, rev: 3 }, hasMore: false });
@@ -158,7 +158,17 @@ describe('SyncService', () => {
       expect(found.gained.map(({ id }) => id)).toEqual([gained]);
       expect(found.lost).toEqual([left]);
       const readAt = new Date(chat.clock.now()).toISOString();
-      expect(found.reads).toEqual([{ conversationId: read, lastReadSeq: 1, readAt, unreadCount: 0 }]);
+      expect(found.reads).toEqual([
+        {
+          conversationId: read,
+          lastReadSeq: 1,
+          readAt,
+          unreadCount: 0,
+          unreadMentions: 0,
+          unreadThreads: 0,
+          readSeq: 1,
+        },
+      ]);
       expect(found.heads).toEqual({});
       expect(await sync({ ...cursors, [conversationId]: 2, [gained]: 0 }, found.inboxRev)).toMatchObject({
         conversations: [],

@@ -64,8 +64,15 @@ describe('a database created by LumenJS', () => {
     db.exec('ALTER TABLE comm_mailbox DROP COLUMN session_id');
     db.exec('DROP TRIGGER comm_file_message_deleted; DROP TABLE comm_file_references');
     db.exec('DROP TABLE comm_files; DROP TABLE comm_file_secret; DROP TABLE comm_calls');
+    db.exec('DROP INDEX comm_messages_pinned; DROP TABLE comm_reports');
+    db.exec('DROP TABLE comm_profiles; DROP TABLE comm_profile_words; DROP TABLE comm_blocks');
     db.exec('DROP INDEX comm_participants_active; DROP TRIGGER comm_participant_active');
     for (const change of ['active', 'created', 'deleted']) db.exec(`DROP TRIGGER comm_conversation_${change}`);
+    db.exec('DROP INDEX comm_conversations_public; DROP TABLE comm_bans; DROP TRIGGER comm_conversation_configured');
+    db.exec('DROP TABLE comm_threads; DROP TABLE comm_thread_follows; DROP TABLE comm_mentions');
+    db.exec('DROP TABLE comm_user_bans');
+    db.exec('DROP TRIGGER comm_own_position_ended; DROP INDEX comm_messages_main');
+    db.exec('DROP INDEX comm_messages_thread; DROP INDEX comm_messages_thread_live');
     for (const change of ['joined', 'left', 'changed']) db.exec(`DROP TRIGGER comm_members_${change}`);
     db.exec("INSERT INTO read_receipts (message_id, user_id, read_at) VALUES (7, 'bob', '2025-01-01 00:00:00')");
     const reopened = await startChat({ db });

@@ -37,6 +37,7 @@ describe('the constructor', () => {
     expect(client.conversations.inbox.getSnapshot()).toEqual({
       conversations: [],
       loading: true,
+      stale: false,
       hasMore: false,
       totalUnread: 0,
     });

@@ -15,6 +15,7 @@ describe('resolveConfig', () => {
       restPath: '/__nk_comm',
       maxMessageLength: 10_000,
       pageSize: 50,
+      userSearch: false,
       typingTimeoutMs: 5_000,
       presenceGraceMs: 5_000,
       rateLimit: undefined,

@@ -66,7 +66,7 @@ describe('requests', () => {
     expect(await client().ask('listMessages', { id: 'a/b?c d', query })).toEqual([{ id: '1' }]);
     expect(seen[0]).toMatchObject({
       method: 'GET',
-      url: '/__nk_comm/conversations/a%2Fb%3Fc%20d/messages?limit=5&q=a+b%26c',
+      url: '/__nk_comm/conversations/a%2Fb%3Fc%20d/messages?limit=5&q=a+b%26c&caps=batch',
     });
   });
 
@@ -79,7 +79,7 @@ describe('requests', () => {
   test('send a token in the header only, and no user id with it', async () => {
     await client({ token: () => 'secret', userId: 'alice' }).ask('listConversations');
     expect(seen[0]?.headers.authorization).toBe('Bearer secret');
-    expect(seen[0]?.url).toBe('/__nk_comm/conversations');
+    expect(seen[0]?.url).toBe('/__nk_comm/conversations?caps=batch');
     expect(seen[0]?.headers).not.toHaveProperty('x-user-id');
   });
 

@@ -39,6 +39,11 @@ export class KeystoreProvider {
     this.#opening = undefined;
   }
 
+  /** Opens the keystore again with the next use. */
+  forget(): void {
+    this.#opening = undefined;
+  }
+
   #open(userId: string): Promise<Keystore> {
     if (this.#opening?.userId === userId) return this.#opening.keystore;
     const opening = { userId, keystore: Keystore.open(this.#deps, userId), failed: false };

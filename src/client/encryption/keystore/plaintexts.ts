@@ -1,9 +1,10 @@
 import { encodeUtf8 } from '../../../lib/bytes.ts';
 import { toBase64Url } from '../../../lib/base64.ts';
 import { CommError } from '../../../protocol/errors.ts';
-import type { AttachmentKeys, Message, MessageAttachment } from '../../../protocol/messages.ts';
+import type { AttachmentKeys, EditMessage, Message, MessageAttachment } from '../../../protocol/messages.ts';
 import { SENDABLE_TYPES } from '../../../protocol/constants.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
+import { isMetadata, METADATA_LIMITS } from '../../../protocol/metadata.ts';
 import { fields, type Fields } from '../../../transport/fields.ts';
 import { keepDecrypted } from '../../../transport/parse-rows.ts';
 import type { Secret } from '../../cipher.ts';
@@ -85,22 +86,55 @@ export function refuseReadableFiles(message: Files, filesPath: string): void {
   });
 }
 
+/** @throws CommError `INVALID` for metadata that readers would drop: the server can't check it in an encrypted message */
+export function refuseInvalidMetadata({ metadata }: Pick<Secret, 'metadata'>): void {
+  if (metadata === undefined || isMetadata(metadata)) return;
+  const { metadataBytes, metadataDepth } = METADATA_LIMITS;
+  throw new CommError(
+    'INVALID',
+    `metadata must be a JSON object of at most ${metadataBytes} bytes and ${metadataDepth} levels`,
+  );
+}
+
 /** Picks the fields of a message that only its readers see. */
-export function pickSecret({ content, type, replyTo, attachment, attachments }: Secret): Secret {
+export function pickSecret({ content, type, replyTo, attachment, attachments, mentions, metadata }: Secret): Secret {
   return {
     content,
     type,
     ...(replyTo !== undefined && { replyTo }),
     ...(attachment !== undefined && { attachment }),
     ...(attachments !== undefined && { attachments }),
+    ...(mentions !== undefined && { mentions }),
+    ...(metadata !== undefined && Object.keys(metadata).length > 0 && { metadata }),
+  };
+}
+
+/** Separates what only readers see from an edit. @throws CommError `INVALID` as {@link refuseInvalidMetadata} */
+export function splitEdit(edit: EditMessage): { secret: Secret; outer: EditMessage } {
+  refuseInvalidMetadata(edit);
+  const { content, mentions, metadata, ...outer } = edit;
+  // An empty object removes the metadata, so it stays.
+  const secret: Secret = { content, type: 'text', ...(mentions && { mentions }), ...(metadata && { metadata }) };
+  return { secret, outer: { ...outer, content: '' } };
+}
+
+/** Picks what the server has to know of an encrypted reply: it routes by it. */
+export function threadOf({
+  threadId,
+  alsoInConversation,
+}: Pick<Message, 'threadId' | 'alsoInConversation'>): Pick<Message, 'threadId' | 'alsoInConversation'> {
+  return {
+    ...(threadId !== undefined && { threadId }),
+    ...(alsoInConversation !== undefined && { alsoInConversation }),
   };
 }
 
 /**
  * Converts a payload to message fields. The sender is authenticated but not trusted: an unknown type becomes `text`, and files
- * are dropped if one of them is malformed or has an unsafe URL, or if there are too many.
+ * are dropped if one of them is malformed or has an unsafe URL, or if there are too many. So is metadata above its limits.
  */
-export function secretFromPayload({ content, type, replyTo, attachment, attachments }: MessagePayload): Secret {
+export function secretFromPayload(payload: MessagePayload): Secret {
+  const { content, type, replyTo, attachment, attachments, mentions, metadata } = payload;
   const claimed = attachments ?? (attachment === undefined ? [] : [attachment]);
   const files = claimed.map(parseAttachment).filter((each) => each !== undefined);
   const isSafe = files.length > 0 && files.length === claimed.length && files.length <= LIMITS.attachments;
@@ -108,7 +142,9 @@ export function secretFromPayload({ content, type, replyTo, attachment, attachme
     content,
     type: SENDABLE_TYPES.find((each) => each === type) ?? 'text',
     replyTo,
+    ...(mentions !== undefined && { mentions: [...new Set(mentions)].slice(0, LIMITS.mentions) }),
     ...(isSafe && { attachment: files[0], attachments: attachments && files }),
+    ...(isMetadata(metadata) && { metadata }),
   });
 }
 
@@ -170,9 +206,16 @@ export function withSecret(message: Message, secret: Secret & Pick<Plaintext, 's
   });
 }
 
-/** Removes the files and the link preview that the server reports. Those of an encrypted message are part of its secret. */
+/** Removes what of the content the server reports besides the text. That of an encrypted message is part of its secret. */
 export function withoutFiles(message: Message): Message {
-  const { attachment: _attachment, attachments: _attachments, linkPreview: _linkPreview, ...rest } = message;
+  const {
+    attachment: _attachment,
+    attachments: _attachments,
+    linkPreview: _linkPreview,
+    metadata: _metadata,
+    mentions: _mentions,
+    ...rest
+  } = message;
   return rest;
 }
 

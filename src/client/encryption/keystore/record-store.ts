@@ -100,6 +100,13 @@ export class RecordStore {
     });
   }
 
+  /** Returns the same records over another view of the storage. */
+  over(storage: CommStorage): RecordStore {
+    const records = new RecordStore(storage, this.#prefix, this.#dataKey, this.#random);
+    records.#guard = this.#guard;
+    return records;
+  }
+
   /** Lets all transactions fail with `E2EE_LOCKED` from when another tab deletes all records, and with them this one. */
   endWithout(name: string): void {
     this.#guard = this.#keyOf(name);

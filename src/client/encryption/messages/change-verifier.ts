@@ -98,7 +98,9 @@ export class ChangeVerifier {
     if (step.effects !== undefined) this.#ports.effects(keystore, senderId, step.effects);
     if (step.failed !== undefined && envelope !== undefined)
       await handleFailure(this.#ports, keystore, message, envelope, step.failed, isLive);
-    return step.result ? keepDecrypted({ ...withoutFiles(message), content: '' }) : unauthenticatedDeletion(message);
+    if (!step.result) return unauthenticatedDeletion(message);
+    // Only the sender's own deletion is authenticated, whoever the server names.
+    return keepDecrypted({ ...withoutFiles(message), content: '', deletedBy: senderId });
   }
 
   /**

@@ -34,12 +34,13 @@ export interface EditPorts {
 export async function encryptEdit(
   { records }: Keystore,
   { messageId, conversationId }: EditMessage,
-  content: string,
+  changes: Pick<Secret, 'content' | 'mentions' | 'metadata'>,
   ports: EditPorts,
 ): Promise<EncryptedEnvelope | undefined> {
   const name = RECORDS.plaintext(messageId);
   const stored = await records.transact([name], (tx) => parsePlaintext(tx.getJson(name)));
-  let secret: Secret = { content, type: 'text' };
+  // What the edit doesn't name stays, as the files do. Empty metadata is removed.
+  let secret: Secret = pickSecret({ ...changes, type: 'text' });
   let clientId = stored?.clientId ?? messageId;
   if (stored === undefined) {
     const message = await ports.findMessage(messageId);
@@ -54,9 +55,9 @@ export async function encryptEdit(
     clientId = message.clientId ?? messageId;
     // Its files stay. One that can't be decrypted has none, and one in the outbox shows previews that others can't load.
     const isPending = message.status === 'sending' || message.status === 'failed';
-    if (message.undecrypted === undefined && !isPending) secret = pickSecret({ ...message, content });
+    if (message.undecrypted === undefined && !isPending) secret = pickSecret({ ...message, ...changes });
   } else {
-    secret = pickSecret({ ...stored, content });
+    secret = pickSecret({ ...stored, ...changes });
   }
   if (!ports.canEditEncrypted()) {
     throw new CommError('UNSUPPORTED', 'This server does not support edits of encrypted messages');

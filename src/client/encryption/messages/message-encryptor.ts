@@ -1,8 +1,10 @@
 import { KeyedQueue } from '../../../lib/keyed-queue.ts';
 import type { EncryptedEnvelope } from '../../../protocol/encryption.ts';
 import { CommError, isCommError } from '../../../protocol/errors.ts';
+import { LIMITS } from '../../../protocol/limits.ts';
 import type { EditMessage, Message, SendMessage } from '../../../protocol/messages.ts';
-import { type Outgoing, type QueuedMessage, SEALED_FILE, type Secret } from '../../cipher.ts';
+import type { ReportMessage } from '../../../protocol/moderation.ts';
+import { type Outgoing, type QueuedMessage, type QueuedReport, SEALED_FILE, type Secret } from '../../cipher.ts';
 import type { ClientContext } from '../../context.ts';
 import { type DraftStore, getDraft, putDraft } from '../keystore/draft-store.ts';
 import { encryptForPeer, getTrust, type Keystore, RECORDS } from '../keystore/keystore.ts';
@@ -13,6 +15,7 @@ import {
   pickSecret,
   type Plaintext,
   refuseReadableFiles,
+  threadOf,
 } from '../keystore/plaintexts.ts';
 import type { RecordTransaction } from '../keystore/record-store.ts';
 import { sealedSize } from '../nkc1/attachment-segments.ts';
@@ -52,6 +55,8 @@ type OutgoingPayload = Outgoing['operation']['payload'];
 const PLACEHOLDER = 'Encrypted message';
 /** A message to more members doesn't name them, so that it stays short. */
 const MAX_NAMED = 100;
+/** Text of a message that a report has at most: as much as the server accepts. */
+const MAX_REPORTED = LIMITS.reportedLength;
 /** Another tab or an incoming envelope may replace the session between the check and the encryption. */
 const MAX_ATTEMPTS = 5;
 
@@ -108,6 +113,8 @@ export class MessageEncryptor {
         const keystore = await this.#unlocked();
         return keystore === undefined ? payload : encryptReaction(keystore, payload, this.#changePorts(clientId));
       }
+      case 'message:report':
+        return this.#addContent(payload);
       case 'message:forward': {
         await this.#refusePlaintext(payload.toConversationId);
         const { encrypted } = await this.#ports.findMessage(payload.messageId);
@@ -129,7 +136,8 @@ export class MessageEncryptor {
     }
     const outer = this.#outerFiles((await this.#drafts.load(await this.#ports.keystore(), clientId))?.secret);
     const envelope = await this.#encryptDraft(clientId, conversationId, clientId);
-    return { conversationId, content: PLACEHOLDER, type: 'text', clientId, encrypted: true, envelope, ...outer };
+    const sealed = { conversationId, content: PLACEHOLDER, type: 'text', clientId, encrypted: true, envelope } as const;
+    return { ...sealed, ...outer, ...threadOf(payload) };
   }
 
   /**
@@ -152,17 +160,32 @@ export class MessageEncryptor {
     const keystore = await this.#ports.keystore();
     const draft = await this.#drafts.load(keystore, clientId);
     if (draft?.envelope !== undefined) return { ...payload, content: PLACEHOLDER, envelope: draft.envelope };
-    const content = draft?.secret.content ?? payload.content;
+    const { content, mentions, metadata } = draft?.secret ?? payload;
     const { encryptEdit } = await import('./encrypt-edit.ts');
-    const envelope = await encryptEdit(keystore, payload, content, {
-      findMessage: (id) => this.#ports.findMessage(id),
-      refusePlaintext: (id) => this.#refusePlaintext(id),
-      canEditEncrypted: () => this.#context.has('mailbox'),
-      now: () => this.#context.clock.now(),
-      encrypt: (messageClientId, secret, edit) =>
-        this.#encryptDraft(clientId, payload.conversationId, messageClientId, secret, edit),
-    });
-    return envelope === undefined ? { ...payload, content } : { ...payload, content: PLACEHOLDER, envelope };
+    const envelope = await encryptEdit(
+      keystore,
+      payload,
+      { content, ...(mentions && { mentions }), ...(metadata && { metadata }) },
+      {
+        findMessage: (id) => this.#ports.findMessage(id),
+        refusePlaintext: (id) => this.#refusePlaintext(id),
+        canEditEncrypted: () => this.#context.has('mailbox'),
+        now: () => this.#context.clock.now(),
+        encrypt: (messageClientId, secret, edit) =>
+          this.#encryptDraft(clientId, payload.conversationId, messageClientId, secret, edit),
+      },
+    );
+    if (envelope === undefined)
+      return { ...payload, content, ...(mentions && { mentions }), ...(metadata && { metadata }) };
+    const { metadata: _metadata, ...rest } = payload;
+    return { ...rest, content: PLACEHOLDER, envelope };
+  }
+
+  /** Adds the text of an encrypted message to a report, if the user has asked for it. */
+  async #addContent({ includeContent = false, ...report }: QueuedReport): Promise<ReportMessage> {
+    if (!includeContent) return report;
+    const { content, encrypted } = await this.#ports.findMessage(report.messageId);
+    return encrypted === true && content !== '' ? { ...report, content: content.slice(0, MAX_REPORTED) } : report;
   }
 
   /**

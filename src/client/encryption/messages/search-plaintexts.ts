@@ -57,9 +57,12 @@ function toMessage(id: string, plaintext: Plaintext): Message {
   return withSecret(outer, plaintext);
 }
 
-/** Whether each word of the query is a prefix of a word of the content, as in the server's search. */
-function matches({ content }: Secret, query: string): boolean {
-  const words = wordsOf(content);
+/**
+ * Whether each word of the query is a prefix of a word of the content, or of the name of a file without a caption, as in the
+ * server's search.
+ */
+function matches({ content, attachment }: Secret, query: string): boolean {
+  const words = wordsOf(content || (attachment?.fileName ?? ''));
   const wanted = wordsOf(query);
   return wanted.length > 0 && wanted.every((each) => words.some((word) => word.startsWith(each)));
 }

@@ -1,5 +1,6 @@
 import { toBase64 } from '../../../lib/base64.ts';
 import { decodeUtf8, encodeUtf8 } from '../../../lib/bytes.ts';
+import type { Json, JsonObject } from '../../../protocol/metadata.ts';
 import { decodeKey } from './envelope.ts';
 
 /** P: the plaintext of an envelope, before padding. */
@@ -35,6 +36,10 @@ export interface MessagePayload extends PayloadBase {
   readonly attachment?: object | undefined;
   /** All files, if the message was sent with this field. */
   readonly attachments?: readonly object[] | undefined;
+  /** Ids of the users whom the message mentions. */
+  readonly mentions?: readonly string[] | undefined;
+  /** Data of the app. */
+  readonly metadata?: JsonObject | undefined;
   /** The ids of all members but the sender, sorted. The receiver compares them with the members that the server reports. */
   readonly to?: readonly string[] | undefined;
 }
@@ -78,13 +83,6 @@ export interface SenderKeyRequest {
   readonly chainId: number;
 }
 
-/** A JSON value. */
-type Json = null | boolean | number | string | readonly Json[] | JsonObject;
-/** A JSON object. `undefined` values are left out. */
-export interface JsonObject {
-  readonly [key: string]: Json | undefined;
-}
-
 const VERSION = 1;
 const SESSION_KINDS = ['session-init', 'session-ack', 'session-reset'] as const;
 const KINDS = ['message', 'edit', 'delete', 'reaction', 'sender-key', ...SESSION_KINDS] as const;
@@ -97,8 +95,8 @@ export function encodePayload(payload: Payload): Uint8Array {
 
 function bodyOf(payload: Payload): Record<string, unknown> {
   if (payload.kind === 'message' || payload.kind === 'edit') {
-    const { cid, type, content, replyTo, attachment, attachments, to, edits, n } = payload;
-    return { cid, type, content, replyTo, attachment, attachments, to, edits, n };
+    const { cid, type, content, replyTo, attachment, attachments, mentions, metadata, to, edits, n } = payload;
+    return { cid, type, content, replyTo, attachment, attachments, mentions, metadata, to, edits, n };
   }
   if (payload.kind === 'delete' || payload.kind === 'reaction') {
     const { cid, edits, n, reactions } = payload;
@@ -151,9 +149,14 @@ function readMessage(
   const attachments = read['attachments'] ?? undefined;
   if (attachment !== undefined && !isObject(attachment)) return undefined;
   if (attachments !== undefined && !isObjects(attachments)) return undefined;
+  const claimed = read['metadata'] ?? undefined;
+  // The message is shown without metadata that is not valid.
+  const metadata = claimed !== undefined && isObject(claimed) ? claimed : undefined;
   const to = read['to'] ?? undefined;
   if (to !== undefined && !isStrings(to)) return undefined;
-  return { ...common, type, content, replyTo, attachment, attachments, to };
+  const mentions = read['mentions'] ?? undefined;
+  if (mentions !== undefined && !isStrings(mentions)) return undefined;
+  return { ...common, type, content, replyTo, attachment, attachments, mentions, metadata, to };
 }
 
 function readEdit(

@@ -30,7 +30,13 @@ export type CallEvent =
   | { type: 'unanswered'; userId: string }
   | { type: 'left'; userId: string; reason?: CallEndReason | undefined; detail?: CallFailure | undefined }
   | { type: 'removed'; userId: string }
-  | { type: 'invited'; userId: string; reachable: boolean; waiting?: boolean | undefined }
+  | {
+      type: 'invited';
+      userId: string;
+      reachable: boolean;
+      waiting?: boolean | undefined;
+      silent?: boolean | undefined;
+    }
   /** One participant of a group call has been alone for too long. */
   | { type: 'abandoned' }
   | { type: 'toggled'; userId: string; media: Omit<ToggleMedia, 'callId'> }
@@ -67,13 +73,15 @@ export interface NewCall extends Device {
   busy: ReadonlySet<string>;
   /** Users in another call who see this one as waiting. */
   waiting: ReadonlySet<string>;
+  /** Users who have blocked the caller. */
+  silent?: ReadonlySet<string> | undefined;
   /** Users with a connected device. */
   reachable: ReadonlySet<string>;
   at: number;
 }
 
 /** Creates a call and invites every callee who isn't busy. The call ends at once if all callees are busy. */
-export function startCall({ calleeIds, busy, waiting, reachable, at, ...named }: NewCall): CallTransition {
+export function startCall({ calleeIds, busy, waiting, silent, reachable, at, ...named }: NewCall): CallTransition {
   const { socketId, deviceId, mediaEncryption, audio, video, ...call } = named;
   const rung = calleeIds.filter((userId) => !busy.has(userId));
   const rings = rung.some((userId) => reachable.has(userId));
@@ -87,6 +95,7 @@ export function startCall({ calleeIds, busy, waiting, reachable, at, ...named }:
       answer: busy.has(userId) ? 'busy' : 'pending',
       at,
       ...(waiting.has(userId) && { waiting: true }),
+      ...(silent?.has(userId) === true && { silent: true }),
     })),
   };
   return endIfOver(record, at, [
@@ -135,9 +144,15 @@ function transition(call: CallRecord, event: CallEvent, at: number): CallTransit
     case 'removed':
       return remove(call, event.userId, at);
     case 'invited': {
-      const { userId, reachable, waiting } = event;
+      const { userId, reachable, waiting, silent } = event;
       const others = call.invitations.filter((each) => each.userId !== userId);
-      const invitation: Invitation = { userId, answer: 'pending', at, ...(waiting === true && { waiting }) };
+      const invitation: Invitation = {
+        userId,
+        answer: 'pending',
+        at,
+        ...(waiting === true && { waiting }),
+        ...(silent === true && { silent }),
+      };
       const [next, effects] = toRinging({ ...call, invitations: [...others, invitation] }, reachable);
       return [next, [...ring(next, invitation), ...effects]];
     }

@@ -96,7 +96,7 @@ export class CallRegistry {
 
   /** Starts a call. Users without a connected device are invited but don't ring yet. */
   start(call: Omit<NewCall, 'at' | 'reachable'>): Call {
-    const reachable = new Set(call.calleeIds.filter((id) => this.isReachable(id)));
+    const reachable = new Set(call.calleeIds.filter((id) => call.silent?.has(id) !== true && this.isReachable(id)));
     this.requests.remember(call.callerId, call.clientId, call.id);
     return this.#apply(startCall({ ...call, reachable, at: this.#deps.clock.now() }));
   }
@@ -219,7 +219,8 @@ export class CallRegistry {
     if (socketId === undefined) return;
     for (const call of this.of(userId)) {
       if (answerOf(call, userId) === 'pending') {
-        const { waiting } = call.invitations.find((each) => each.userId === userId) ?? {};
+        const { waiting, silent } = call.invitations.find((each) => each.userId === userId) ?? {};
+        if (silent === true) continue;
         if (waiting === true && !caps.has('call-waiting')) continue;
         this.#deps.broadcaster.toSocket(socketId, { event: 'call:incoming', data: incomingCall(call, waiting) });
         this.step(call, { type: 'ringing', userId });
@@ -301,6 +302,8 @@ export class CallRegistry {
 
   #perform(call: CallRecord, effect: CallEffect): void {
     const { broadcaster, config, log } = this.#deps;
+    const isPush = effect.type === 'push-to-user' || effect.type === 'push-waiting';
+    if (isPush && isSilent(call, effect.userId)) return;
     switch (effect.type) {
       case 'push-to-seat':
         this.pushToSeat(effect.seat, effect.push);
@@ -332,6 +335,11 @@ export class CallRegistry {
         break;
     }
   }
+}
+
+/** Returns whether the user's devices must not be told of the call. */
+function isSilent({ invitations }: CallRecord, userId: string): boolean {
+  return invitations.some((each) => each.userId === userId && each.silent === true && each.answer !== 'accepted');
 }
 
 function key(callId: string, userId: string): string {

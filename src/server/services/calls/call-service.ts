@@ -34,6 +34,8 @@ export interface CallDeps extends CallRegistryDeps {
   saved: (callId: string) => Promise<void>;
   /** Returns the members of a conversation. Rejects with `NOT_FOUND` if the user isn't one of them. */
   membersFor(userId: string, conversationId: string): Promise<readonly string[]>;
+  /** Returns those of the users who have blocked the user. */
+  blockersOf(userId: string, userIds: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 /**
@@ -67,6 +69,7 @@ export class CallService {
     const members = new Set(await this.#deps.membersFor(userId, conversationId));
     const calleeIds = [...new Set(asked)].filter((id) => id !== userId);
     await this.#deps.contacts.require(caller, calleeIds);
+    const silent = await this.#deps.blockersOf(userId, calleeIds);
     if (calleeIds.length === 0) throw new CommError('INVALID', 'calleeIds must contain another user');
     if (!calleeIds.every((id) => members.has(id))) throw participantNotFound();
     const before = this.#repeatedRequest(caller, request);
@@ -86,7 +89,8 @@ export class CallService {
       throw new CommError('INVALID', `calleeIds must have at most ${seats} users in a call of type ${type}`);
     }
     budgets.chargeCall(caller, calleeIds);
-    const inCall = calleeIds.filter((id) => this.#isInCall(id));
+    // Who has blocked the caller is never busy, which would show that they are online.
+    const inCall = calleeIds.filter((id) => !silent.has(id) && this.#isInCall(id));
     const waiting = new Set(inCall.filter((id) => this.#ringsAsWaiting(caller, id)));
     const busy = new Set(inCall.filter((id) => !waiting.has(id)));
     const id = this.#deps.newId();
@@ -100,6 +104,7 @@ export class CallService {
       calleeIds,
       busy,
       waiting,
+      silent,
       ...device,
     });
   }
@@ -195,14 +200,16 @@ export class CallService {
     const members = await this.#deps.membersFor(caller.userId, conversationId);
     if (!members.includes(userId)) throw participantNotFound();
     await this.#deps.contacts.require(caller, [userId]);
+    const silent = (await this.#deps.blockersOf(caller.userId, [userId])).has(userId);
     const call = this.participating(caller, callId);
     if (isSeated(call, userId) || answerOf(call, userId) === 'pending') return toCall(call);
-    const waiting = this.#isInCall(userId);
+    const waiting = !silent && this.#isInCall(userId);
     if (waiting && !this.#ringsAsWaiting(caller, userId)) throw new CommError('BUSY', 'The user is in another call');
     const rung = call.invitations.filter(({ answer }) => answer === 'pending').length;
     this.#requireCapacity(call, rung);
     this.#deps.budgets.chargeInvitation(caller, userId);
-    return this.registry.step(call, { type: 'invited', userId, reachable: this.registry.isReachable(userId), waiting });
+    const reachable = !silent && this.registry.isReachable(userId);
+    return this.registry.step(call, { type: 'invited', userId, reachable, waiting, silent });
   }
 
   /**

@@ -153,6 +153,7 @@ const recordSchema = v.object({
       answer: v.picklist(['pending', 'accepted', 'rejected', 'busy', 'missed']),
       at: v.optional(time),
       waiting: v.optional(v.boolean()),
+      silent: v.optional(v.boolean()),
     }),
   ),
 });

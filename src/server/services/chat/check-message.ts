@@ -1,5 +1,5 @@
 import { CommError } from '../../../protocol/errors.ts';
-import type { MessageAttachment, SendMessage } from '../../../protocol/messages.ts';
+import type { EditMessage, MessageAttachment, SendMessage } from '../../../protocol/messages.ts';
 import { mimeTypeAllowed, type ResolvedConfig } from '../../config.ts';
 import { attachmentsOf } from '../../store/queries/stored-attachments.ts';
 import { checkSender } from '../e2ee/check-envelope.ts';
@@ -13,19 +13,45 @@ type Limits = Pick<ResolvedConfig, 'maxMessageLength' | 'fileUpload'>;
  * @throws CommError `INVALID`, `FORBIDDEN`, `MESSAGE_TOO_LONG`, `FILE_TOO_LARGE`, `MIME_TYPE_NOT_ALLOWED`
  */
 export function checkMessage(userId: string, message: SendMessage, limits: Limits): void {
-  const { encrypted = false, envelope, linkPreview } = message;
+  const { encrypted = false, envelope, linkPreview, metadata, mentions, threadId, alsoInConversation } = message;
   const attachments = attachmentsOf(message);
   checkLength(message.content, limits);
   for (const attachment of attachments) checkAttachment(attachment, limits);
   if (encrypted !== (envelope !== undefined))
     throw invalid('envelope must be present if and only if encrypted is true');
   if (envelope !== undefined) checkSender(userId, envelope);
+  checkReadable({ mentions, metadata, envelope });
+  if (alsoInConversation === true && threadId === undefined) throw invalid('alsoInConversation requires threadId');
   if (linkPreview !== undefined && (encrypted || !message.content.includes(linkPreview.url))) {
     throw invalid('linkPreview.url must be a link in content, which must not be encrypted');
   }
   if (attachments.length === 0 && envelope === undefined && message.content.trim() === '') {
     throw invalid('content must not be empty without an attachment or envelope');
   }
+}
+
+/**
+ * Validates an edit as far as it is possible without the database.
+ *
+ * @throws CommError `INVALID`, `FORBIDDEN`, `MESSAGE_TOO_LONG`
+ */
+export function checkEdit(userId: string, edit: EditMessage, limits: Limits): void {
+  const { content, envelope } = edit;
+  checkLength(content, limits);
+  if (envelope !== undefined) checkSender(userId, envelope);
+  else if (content.trim() === '') throw invalid('content must not be empty');
+  checkReadable(edit);
+}
+
+/** Mentions and metadata of an encrypted message are in its envelope. @throws CommError `INVALID` */
+function checkReadable({
+  mentions = [],
+  metadata,
+  envelope,
+}: Pick<EditMessage, 'mentions' | 'metadata' | 'envelope'>): void {
+  if (envelope === undefined) return;
+  if (mentions.length > 0) throw invalid('mentions of an encrypted message must be in its envelope');
+  if (metadata !== undefined) throw invalid('metadata of an encrypted message must be in its envelope');
 }
 
 /** Checks the configured length. @throws CommError `MESSAGE_TOO_LONG` */

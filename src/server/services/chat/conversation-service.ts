@@ -1,11 +1,5 @@
 import { uuidv7 } from '../../../lib/ids.ts';
-import type {
-  Conversation,
-  CreateConversation,
-  Joined,
-  MemberPage,
-  RenameConversation,
-} from '../../../protocol/conversations.ts';
+import type { Conversation, CreateConversation, Joined, MemberPage } from '../../../protocol/conversations.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
 import type { ConversationRef } from '../../../protocol/presence.ts';
 import type { ListConversationsQuery, ListMembersQuery } from '../../../protocol/rest.ts';
@@ -13,22 +7,34 @@ import {
   createDirect,
   createGroup,
   findDirect,
-  rename,
   setFlag,
   loadConversation,
   type Flag,
 } from '../../store/queries/conversations.ts';
-import { joinConversation, writeConversationPage } from '../../store/queries/conversation-json.ts';
+import {
+  joinConversation,
+  writeConversationPage,
+  type ConversationJsonPage,
+} from '../../store/queries/conversation-json.ts';
+import { changedSettings, NO_SETTINGS } from '../../store/queries/groups/settings.ts';
 import { addMembers, memberCount, memberIds, memberPage, membershipOf } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
-import { applyPresence, present, toConversationUpdate, withPresence } from './conversation-presence.ts';
-import { pushWork } from '../limits/request-work.ts';
-import { toParticipant } from '../../store/queries/rows.ts';
+import {
+  applyPresence,
+  listedIds,
+  present,
+  pushNewConversation,
+  visibleTo,
+  withPresence,
+} from './conversation-presence.ts';
+import { payloadBytes } from '../limits/request-work.ts';
+import { toParticipant, type ParticipantRow } from '../../store/queries/rows.ts';
+import { hiddenPresence, type HiddenPresence } from '../../store/queries/people/blocks.ts';
+import { requireUnblocked } from '../people/block-service.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import type { Caller } from '../ports.ts';
 import { invalid, notFound } from '../errors.ts';
 import { readInbox } from './read-inbox.ts';
-import { requireManager } from './roles.ts';
 import { requireGroupSize } from './group-size.ts';
 
 /** A page of conversations that is already written as JSON. */
@@ -37,6 +43,8 @@ export interface ConversationPageJson {
   readonly conversations: string;
   readonly hasMore: boolean;
 }
+
+type InitialSettings = Omit<CreateConversation, 'type' | 'name' | 'participantIds'>;
 
 /** Result of {@link ConversationService.create}. */
 export interface Created {
@@ -60,17 +68,27 @@ export class ConversationService {
   }
 
   /**
-   * Returns the caller's conversations, newest activity first. A page ends before its limit if the conversations are
+   * Returns the caller's conversations: newest activity first, and with a filter pinned ones before all others. A page ends before its limit if the conversations are
    * large; `hasMore` then is true.
    */
-  async page({ userId }: Caller, { limit, offset = 0 }: ListConversationsQuery = {}): Promise<ConversationPageJson> {
-    const { store, presence, runningCalls, config, limits } = this.#deps;
+  async page(
+    { userId }: Caller,
+    { limit, offset = 0, ...filter }: ListConversationsQuery = {},
+  ): Promise<ConversationPageJson> {
+    const { store, presence, profiles, runningCalls, config, limits } = this.#deps;
     const rows = Math.min(limit ?? config.pageSize, LIMITS.maxPageSize);
-    const { conversations, hasMore } = await readInbox(store, userId, () =>
-      writeConversationPage(userId, { limit: rows, bytes: limits.restAnswerBytes }, offset),
-    );
-    const userIds = new Set(conversations.flatMap((each) => each.userIds));
-    const statuses = await presence.presenceOf([...userIds]);
+    // A search compares the names of all participants.
+    const isLong = filter.query !== undefined;
+    const work = (): Work<ConversationJsonPage> =>
+      writeConversationPage(userId, { limit: rows, bytes: limits.restAnswerBytes }, offset, filter);
+    const read = (): Promise<ConversationJsonPage> => readInbox(store, userId, work, { isLong });
+    const usersOf = (page: ConversationJsonPage): string[] => [
+      ...new Set(page.conversations.flatMap((each) => each.userIds)),
+    ];
+    let page = await read();
+    if (await profiles.resolve(usersOf(page))) page = await read();
+    const { conversations, hasMore } = page;
+    const statuses = await presence.presenceOf(usersOf(page), userId);
     const running = runningCalls.activeCalls();
     const written = conversations.map((each) => joinConversation(each, statuses, running.get(each.id)));
     return { conversations: `[${written.join(',')}]`, hasMore };
@@ -82,15 +100,20 @@ export class ConversationService {
     conversationId: string,
     { after = '', limit = LIMITS.listedParticipants }: ListMembersQuery = {},
   ): Promise<MemberPage> {
-    const { store, presence } = this.#deps;
+    const { store, presence, profiles } = this.#deps;
     const rows = Math.min(limit, LIMITS.maxPageSize);
-    const { found, count } = await store.read(function* () {
+    const work = function* (): Work<{ found: readonly ParticipantRow[]; count: number }> {
       if ((yield* membershipOf(conversationId, userId)) === undefined) throw notFound();
       // One row more than requested shows whether there are more.
       return { found: yield* memberPage(conversationId, after, rows + 1), count: yield* memberCount(conversationId) };
-    });
+    };
+    let { found, count } = await store.read(work);
+    if (await profiles.resolve(found.map((each) => each.user_id))) ({ found, count } = await store.read(work));
     const members = found.slice(0, rows).map(toParticipant);
-    const statuses = await presence.presenceOf(members.map((each) => each.userId));
+    const statuses = await presence.presenceOf(
+      members.map((each) => each.userId),
+      userId,
+    );
     return {
       members: members.map((each) => present(each, statuses)),
       memberCount: count,
@@ -100,9 +123,11 @@ export class ConversationService {
 
   /** Returns a conversation. @throws CommError `NOT_FOUND` */
   async get({ userId }: Caller, conversationId: string): Promise<Conversation> {
-    const { store } = this.#deps;
-    const found = await store.read(() => loadConversation(userId, conversationId));
-    const [conversation] = await withPresence(this.#deps, found === undefined ? [] : [found]);
+    const { store, profiles } = this.#deps;
+    const read = (): Promise<Conversation | undefined> => store.read(() => loadConversation(userId, conversationId));
+    let found = await read();
+    if (found !== undefined && (await profiles.resolve(listedIds([found])))) found = await read();
+    const [conversation] = await withPresence(this.#deps, userId, found === undefined ? [] : [found]);
     if (conversation === undefined) throw notFound();
     return conversation;
   }
@@ -111,12 +136,12 @@ export class ConversationService {
    * Creates a group with the caller as its owner, or a direct conversation. If the pair already has a direct
    * conversation, returns it. Adds the caller's socket to the conversation's room.
    *
-   * @throws CommError `INVALID` for a direct conversation that doesn't have exactly one other participant and for a group
-   * that is too large, `FORBIDDEN` if the caller may not contact a participant, `RATE_LIMITED`
+   * @throws CommError `INVALID` for a direct conversation that has settings or not exactly one other participant, and for a
+   * group that is too large, `FORBIDDEN` if the caller may not contact a participant, `RATE_LIMITED`
    */
-  async create(caller: Caller, { type, name, participantIds }: CreateConversation): Promise<Created> {
+  async create(caller: Caller, { type, name, participantIds, ...settings }: CreateConversation): Promise<Created> {
     const { userId, socketId, caps } = caller;
-    const { store, broadcaster, clock, presence, budgets, contacts, limits } = this.#deps;
+    const { store, broadcaster, clock, presence, profiles, budgets, contacts, limits } = this.#deps;
     const others = [...new Set(participantIds)].filter((id) => id !== userId);
     const [other] = others;
     if (type === 'direct' && (other === undefined || others.length !== 1)) {
@@ -124,40 +149,51 @@ export class ConversationService {
         `participantIds must contain one user besides the caller in a direct conversation; got ${others.length}`,
       );
     }
+    if (type === 'direct') requireNoSettings(settings);
     const people = [userId, ...others];
     requireGroupSize(people.length, limits);
     const existing =
       type === 'direct' && other !== undefined ? await store.read(() => findDirect(userId, other)) : undefined;
     if (existing === undefined) await contacts.require(caller, others);
+    await profiles.resolve(people);
     const statuses = await presence.presenceOf(people);
-    const work = function* (): Work<Created> {
+    const work = function* (): Work<Created & { hidden: HiddenPresence }> {
       const known = type === 'direct' && other !== undefined ? yield* findDirect(userId, other) : undefined;
       const id = known ?? uuidv7();
       const now = isoNow(clock);
-      if (known === undefined) budgets.chargeConversation(caller);
+      if (known === undefined) {
+        if (caller.trusted !== true) yield* requireUnblocked(userId, others);
+        budgets.chargeConversation(caller);
+        budgets.chargeStoredBytes(caller, payloadBytes(settings));
+      }
       if (known !== undefined) yield* rejoin(known, people, now);
       else if (type === 'direct' && other !== undefined) yield* createDirect(id, userId, other, now);
-      else yield* createGroup(id, name, now);
+      else yield* createGroup(id, name, changedSettings(NO_SETTINGS, settings), now);
       if (known === undefined) {
         yield* addMembers(id, people, { ownerId: type === 'group' ? userId : undefined, now });
       }
-      return { conversation: yield* requireConversation(userId, id), created: known === undefined };
+      const conversation = yield* requireConversation(userId, id);
+      return {
+        conversation,
+        created: known === undefined,
+        hidden: yield* hiddenPresence(id, listedIds([conversation])),
+      };
     };
-    const push = (made: Created): void => {
+    const push = (made: Created & { hidden: HiddenPresence }): void => {
       const data = applyPresence(made.conversation, statuses);
       if (socketId !== undefined) broadcaster.joinSocket(socketId, data.id);
       if (!made.created) {
         // A base client has no other answer to its request.
         if (socketId !== undefined && !caps.has('ack'))
-          broadcaster.toSocket(socketId, { event: 'conversation:new', data });
+          broadcaster.toSocket(socketId, { event: 'conversation:new', data: visibleTo(userId, data, made.hidden) });
         return;
       }
       for (const each of people) broadcaster.joinUser(each, data.id);
       // A new conversation has no unread messages and no flags, so the same push fits all members.
-      broadcaster.toUsers(people, { event: 'conversation:new', data });
+      pushNewConversation(broadcaster, people, data, made.hidden);
     };
-    const { conversation, created } = await store.write(work, push, { rows: () => people.length });
-    return { conversation: applyPresence(conversation, statuses), created };
+    const { conversation, created, hidden } = await store.write(work, push, { rows: () => people.length });
+    return { conversation: visibleTo(userId, applyPresence(conversation, statuses), hidden), created };
   }
 
   /**
@@ -189,33 +225,20 @@ export class ConversationService {
   }
 
   /**
-   * Renames a group. @throws CommError `FORBIDDEN` for direct conversations and for members who aren't owner or admin,
-   * `NOT_FOUND`
+   * Returns the presence of the members; of none if `mayRead` is false. Read before a change, so that its push needn't wait: for a
+   * user whose request will be refused, nothing is read and no hook is asked, because the time that it takes would show that
+   * the conversation exists.
    */
-  async rename(caller: Caller, { conversationId, name }: RenameConversation): Promise<Conversation> {
-    const { store, broadcaster, budgets } = this.#deps;
-    const { userId } = caller;
-    const statuses = await this.statusesIn(conversationId);
-    const work = function* (): Work<{ conversation: Conversation; changed: boolean }> {
-      const member = yield* requireManager(conversationId, userId);
-      const changed = member.name !== name;
-      if (changed) {
-        budgets.chargeRequest(caller, pushWork(yield* memberCount(conversationId)));
-        yield* rename(conversationId, name);
-      }
-      return { conversation: yield* requireConversation(userId, conversationId), changed };
-    };
-    const { conversation } = await store.write(work, (renamed) => {
-      const data = toConversationUpdate(applyPresence(renamed.conversation, statuses));
-      if (renamed.changed) broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
+  async statusesIn(
+    conversationId: string,
+    mayRead: () => Work<boolean>,
+  ): Promise<Awaited<ReturnType<ServiceDeps['presence']['presenceOf']>>> {
+    const { store, presence, profiles } = this.#deps;
+    const userIds = await store.read(function* () {
+      return (yield* mayRead()) ? yield* memberIds(conversationId) : [];
     });
-    return applyPresence(conversation, statuses);
-  }
-
-  /** Returns the presence of the members. Read before a change, so that its push needn't wait. */
-  async statusesIn(conversationId: string): Promise<Awaited<ReturnType<ServiceDeps['presence']['presenceOf']>>> {
-    const { store, presence } = this.#deps;
-    return await presence.presenceOf(await store.read(() => memberIds(conversationId)));
+    await profiles.resolve(userIds);
+    return await presence.presenceOf(userIds);
   }
 
   /** Sets the caller's own archived, muted or pinned flag. */
@@ -232,6 +255,13 @@ export class ConversationService {
     });
     return null;
   }
+}
+
+/** @throws CommError `INVALID` */
+function requireNoSettings({ description, avatarUrl, metadata, visibility = 'private' }: InitialSettings): void {
+  if (description === undefined && avatarUrl === undefined && metadata === undefined && visibility === 'private')
+    return;
+  throw invalid('description, avatarUrl, metadata and visibility must be absent in a direct conversation');
 }
 
 /** Restores a member whose row was deleted by the app's own SQL. */

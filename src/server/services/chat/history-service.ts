@@ -1,11 +1,12 @@
 import { LIMITS } from '../../../protocol/limits.ts';
 import type { Message, MessagePage } from '../../../protocol/messages.ts';
-import type { ListMessagesQuery, SearchQuery } from '../../../protocol/rest.ts';
-import { pageAfter, pageBefore, seqAtTime, type HistoryPage } from '../../store/queries/history.ts';
+import type { ListMessagesQuery, ListPinnedQuery, SearchQuery } from '../../../protocol/rest.ts';
+import { pageAfter, pageBefore, seqAtTime, type HistoryPage, type Timeline } from '../../store/queries/history.ts';
 import { markersFrom, membershipOf } from '../../store/queries/members.ts';
 import { findMessage } from '../../store/queries/messages.ts';
+import { pinnedRows } from '../../store/queries/moderation/pins.ts';
 import { countWritten, type PageSize } from '../../store/queries/page-size.ts';
-import { rowIdOf } from '../../store/queries/rows.ts';
+import { rowIdOf, wireId } from '../../store/queries/rows.ts';
 import { conversationCountOf } from '../../store/queries/users.ts';
 import { findMessages, termCounts } from '../../store/search/search.ts';
 import { mapMessage, mapMessages, writeMessages } from '../../store/queries/message-mapper.ts';
@@ -60,30 +61,49 @@ export class HistoryService {
 
   /**
    * Returns a page: the newest, the one `before` a message or time, the one `after` a message, or the one `around` a
-   * message. It ends before its limit if the messages are large; `hasMore` then is true.
+   * message, of all messages, of the main timeline or of a thread. It ends before its limit if the messages are large;
+   * `hasMore` then is true.
    *
-   * @throws CommError `NOT_FOUND`, also for a message of another conversation; `INVALID` if `before` is neither an id
+   * @throws CommError `NOT_FOUND`, also for a message or thread of another conversation; `INVALID` if `before` is neither an id
    * nor a time
    */
   async page(reader: Reader, conversationId: string, query: ListMessagesQuery = {}): Promise<MessagePageJson> {
     const size = { limit: this.#limit(query.limit), bytes: this.#deps.limits.restAnswerBytes };
     const { messages, hasMore } = await this.#deps.store.read(function* (): Work<WrittenPage> {
-      yield* requireReadAccess(reader, conversationId);
+      const timeline = yield* timelineOf(reader, conversationId, query);
       const { before, after, around } = query;
-      if (after !== undefined)
-        return yield* newer(conversationId, yield* positionOf(reader, conversationId, after), size);
+      if (after !== undefined) return yield* newer(timeline, yield* positionOf(reader, conversationId, after), size);
       if (around !== undefined) {
         const seq = yield* positionOf(reader, conversationId, around);
         const half = { limit: Math.floor((size.limit - 1) / 2), bytes: size.bytes / 2 };
-        const later = yield* newer(conversationId, seq, half);
+        const later = yield* newer(timeline, seq, half);
         const left = { limit: size.limit - later.messages.length, bytes: size.bytes / 2 };
-        const earlier = yield* older(conversationId, seq + 1, left);
+        const earlier = yield* older(timeline, seq + 1, left);
         return { messages: [...later.messages, ...earlier.messages], hasMore: later.hasMore || earlier.hasMore };
       }
       const seq = before === undefined ? EVERYTHING : yield* positionBefore(reader, conversationId, before);
-      return yield* older(conversationId, seq, size);
+      return yield* older(timeline, seq, size);
     });
     return { messages: `[${messages.join(',')}]`, hasMore };
+  }
+
+  /**
+   * Returns pinned messages of a conversation, the newest pin first. The page ends before its limit if the messages are large;
+   * `hasMore` then is true.
+   *
+   * @throws CommError `NOT_FOUND`
+   */
+  async pinned(
+    reader: Reader,
+    conversationId: string,
+    { limit: asked, offset = 0 }: ListPinnedQuery,
+  ): Promise<MessagePage> {
+    const size = { limit: this.#limit(asked), bytes: this.#deps.limits.restAnswerBytes };
+    return await this.#deps.store.read(function* (): Work<MessagePage> {
+      yield* requireReadAccess(reader, conversationId);
+      const { rows, hasMore } = yield* pinnedRows(conversationId, offset, size);
+      return cutToSize(yield* mapMessages(rows), hasMore, size);
+    });
   }
 
   /** Returns the messages of {@link searchPage}. */
@@ -127,6 +147,22 @@ function* requireReadAccess(reader: Reader, conversationId: string): Work<void> 
   if ((yield* membershipOf(conversationId, reader)) === undefined) throw notFound();
 }
 
+/** Returns the messages that a query selects from. @throws CommError `NOT_FOUND` */
+function* timelineOf(
+  reader: Reader,
+  conversationId: string,
+  { threadId, timeline }: ListMessagesQuery,
+): Work<Timeline> {
+  const member = reader === undefined ? undefined : yield* membershipOf(conversationId, reader);
+  if (reader !== undefined && member === undefined) throw notFound();
+  if (threadId !== undefined) {
+    const root = yield* findMessage(threadId, reader);
+    if (root?.conversation_id !== conversationId) throw notFound();
+    return { conversationId, threadId: root.thread_id ?? wireId(root) };
+  }
+  return timeline === undefined ? { conversationId } : { conversationId, sideStart: member?.side_start };
+}
+
 /** Rejects a search that would compare too many lists of positions. */
 function checkTerms(q: string, { searchTerms, searchPhraseTokens }: ServiceDeps['limits']): void {
   const counts = termCounts(q);
@@ -138,12 +174,12 @@ function checkTerms(q: string, { searchTerms, searchPhraseTokens }: ServiceDeps[
   }
 }
 
-function* older(conversationId: string, seq: number, size: PageSize): Work<WrittenPage> {
-  return yield* write(conversationId, yield* pageBefore(conversationId, seq, size), size);
+function* older(timeline: Timeline, seq: number, size: PageSize): Work<WrittenPage> {
+  return yield* write(timeline.conversationId, yield* pageBefore(timeline, seq, size), size);
 }
 
-function* newer(conversationId: string, seq: number, size: PageSize): Work<WrittenPage> {
-  const page = yield* write(conversationId, yield* pageAfter(conversationId, seq, size), size);
+function* newer(timeline: Timeline, seq: number, size: PageSize): Work<WrittenPage> {
+  const page = yield* write(timeline.conversationId, yield* pageAfter(timeline, seq, size), size);
   return { ...page, messages: page.messages.toReversed() };
 }
 

@@ -5,38 +5,38 @@ import type {
   RemoveParticipant,
   SetRole,
 } from '../../../protocol/conversations.ts';
-import { LIMITS } from '../../../protocol/limits.ts';
 import { takeRev } from '../../store/queries/counters.ts';
-import {
-  addMembers,
-  ensureOwner,
-  memberCount,
-  memberIds,
-  memberPage,
-  membersAmong,
-  membershipOf,
-  ownerIds,
-  removeMember,
-  setRole,
-} from '../../store/queries/members.ts';
-import { toParticipant } from '../../store/queries/rows.ts';
-import { loadConversation } from '../../store/queries/conversations.ts';
+import { bannedAmong } from '../../store/queries/groups/bans.ts';
+import { isMember, memberCount, memberIds, membershipOf, ownerIds, setRole } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
-import { applyPresence, present, toConversationUpdate, type PresenceOf } from './conversation-presence.ts';
+import type { HiddenPresence } from '../../store/queries/people/blocks.ts';
+import {
+  applyPresence,
+  present,
+  pushConversation,
+  toConversationUpdate,
+  visibleTo,
+  type PresenceOf,
+} from './conversation-presence.ts';
+import { requireUnblocked } from '../people/block-service.ts';
 import { requireConversation, type ConversationService } from './conversation-service.ts';
 import { pushWork } from '../limits/request-work.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import type { Caller } from '../ports.ts';
 import { conflict, forbidden, notFound } from '../errors.ts';
 import { requireGroupSize } from './group-size.ts';
+import {
+  additionTo,
+  addToGroup,
+  hiddenIn,
+  participantsAmong,
+  pushAddition,
+  pushRemoval,
+  removeFromGroup,
+  type Addition,
+  type Removal,
+} from './member-changes.ts';
 import { requireGroupMember, canActOn, requireManager } from './roles.ts';
-
-interface Added {
-  readonly conversation: Conversation;
-  readonly added: readonly string[];
-  /** The participants that are pushed to the others. */
-  readonly changed: Participant[];
-}
 
 /**
  * Manages members and roles of groups. Each change advances the conversation's `rev` once and is pushed as
@@ -58,39 +58,30 @@ export class MembershipService {
    * Adds users to a group. Existing members are skipped.
    *
    * @throws CommError `FORBIDDEN` unless the caller is owner or admin and may contact the users, `INVALID` if the group
-   * would be too large, `NOT_FOUND`
+   * would be too large, `CONFLICT` if a user is banned, `NOT_FOUND`
    */
   async add(caller: Caller, { conversationId, userIds }: AddParticipants): Promise<Conversation> {
-    const { store, broadcaster, clock, presence, contacts, limits, budgets } = this.#deps;
+    const { store, broadcaster, clock, presence, profiles, contacts, limits, budgets } = this.#deps;
     const { userId } = caller;
     await contacts.require(caller, userIds);
-    const known = await this.#conversations.statusesIn(conversationId);
+    const known = await this.#conversations.statusesIn(conversationId, () => isMember(conversationId, caller.userId));
+    await profiles.resolve(userIds);
     const statuses: PresenceOf = new Map([...known, ...(await presence.presenceOf(userIds))]);
-    const work = function* (): Work<Added> {
+    const work = function* (): Work<Addition> {
       yield* requireManager(conversationId, userId);
       const existing = new Set(yield* memberIds(conversationId));
       const added = [...new Set(userIds)].filter((id) => !existing.has(id));
       requireGroupSize(existing.size + added.length, limits);
+      if (caller.trusted !== true) yield* requireUnblocked(userId, added);
+      const [banned] = yield* bannedAmong(conversationId, added);
+      if (banned !== undefined) throw conflict('userIds must not contain a banned user; lift the ban first');
       budgets.chargeRequest(caller, pushWork(existing.size));
-      if (added.length > 0) {
-        yield* takeRev(conversationId);
-        yield* addMembers(conversationId, added, { now: isoNow(clock) });
-      }
-      const changed = yield* participantsAmong(conversationId, added);
-      return { conversation: yield* requireConversation(userId, conversationId), added, changed };
+      if (added.length > 0) yield* addToGroup(conversationId, added, isoNow(clock));
+      return yield* additionTo(yield* requireConversation(userId, conversationId), added);
     };
-    const push = ({ conversation: now, added, changed }: Added): void => {
-      if (added.length === 0) return;
-      const full = applyPresence(now, statuses);
-      // The caller's view without the caller's own fields.
-      const data: Conversation = { ...full, unreadCount: 0, pinned: false, muted: false, archived: false, flagsRev: 0 };
-      for (const each of added) broadcaster.joinUser(each, conversationId);
-      broadcaster.toUsers(added, { event: 'conversation:new', data });
-      const update = toConversationUpdate(full, { changed: changed.map((each) => present(each, statuses)), left: [] });
-      broadcaster.toConversation(conversationId, { event: 'conversation:updated', data: update });
-    };
-    const { conversation } = await store.write(work, push, { rows: () => userIds.length });
-    return applyPresence(conversation, statuses);
+    const push = (addition: Addition): void => pushAddition(broadcaster, addition, statuses);
+    const { conversation, hidden } = await store.write(work, push, { rows: () => userIds.length });
+    return visibleTo(userId, applyPresence(conversation, statuses), hidden);
   }
 
   /**
@@ -101,33 +92,19 @@ export class MembershipService {
    */
   async remove(caller: Caller, { conversationId, userId }: RemoveParticipant): Promise<null> {
     const { store, broadcaster, budgets } = this.#deps;
-    const statuses = await this.#conversations.statusesIn(conversationId);
-    const work = function* (): Work<{ rest: Conversation; changed: Participant[] } | undefined> {
+    const statuses = await this.#conversations.statusesIn(conversationId, () =>
+      isMember(conversationId, caller.userId),
+    );
+    const work = function* (): Work<Removal> {
       const actor = yield* requireGroupMember(conversationId, caller.userId);
       const target = yield* membershipOf(conversationId, userId);
       if (target === undefined) throw notFound();
       if (userId !== caller.userId && !canActOn(actor.role, target.role)) {
         throw forbidden('Requires a higher role than the participant has');
       }
-      budgets.chargeRequest(caller, pushWork(yield* memberCount(conversationId)));
-      yield* takeRev(conversationId);
-      yield* removeMember(conversationId, userId);
-      const promoted = yield* ensureOwner(conversationId);
-      const [left] = yield* memberPage(conversationId, '', 1);
-      const rest = left && (yield* loadConversation(left.user_id, conversationId));
-      const changed = yield* participantsAmong(conversationId, promoted === undefined ? [] : [promoted]);
-      return rest && { rest, changed };
+      return yield* removeFromGroup(budgets, caller, { conversationId, userId });
     };
-    await store.write(work, (outcome) => {
-      const push = { event: 'conversation:left', data: { conversationId, userId } } as const;
-      broadcaster.toUser(userId, push);
-      broadcaster.removeUser(userId, conversationId);
-      broadcaster.toConversation(conversationId, push);
-      if (outcome === undefined) return;
-      const changed = outcome.changed.map((each) => present(each, statuses));
-      const data = toConversationUpdate(applyPresence(outcome.rest, statuses), { changed, left: [userId] });
-      broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
-    });
+    await store.write(work, (removal) => pushRemoval(broadcaster, removal, statuses));
     return null;
   }
 
@@ -138,8 +115,10 @@ export class MembershipService {
    */
   async setRole(caller: Caller, { conversationId, userId, role }: SetRole): Promise<Conversation> {
     const { store, broadcaster, budgets } = this.#deps;
-    const statuses = await this.#conversations.statusesIn(conversationId);
-    const work = function* (): Work<{ conversation: Conversation; changed: Participant[] }> {
+    const statuses = await this.#conversations.statusesIn(conversationId, () =>
+      isMember(conversationId, caller.userId),
+    );
+    const work = function* (): Work<{ conversation: Conversation; changed: Participant[]; hidden: HiddenPresence }> {
       const actor = yield* requireManager(conversationId, caller.userId);
       const target = yield* membershipOf(conversationId, userId);
       if (target === undefined) throw notFound();
@@ -153,21 +132,15 @@ export class MembershipService {
         yield* takeRev(conversationId);
         yield* setRole(conversationId, userId, role);
       }
-      return {
-        conversation: yield* requireConversation(caller.userId, conversationId),
-        changed: changed ? yield* participantsAmong(conversationId, [userId]) : [],
-      };
+      const conversation = yield* requireConversation(caller.userId, conversationId);
+      const participants = changed ? yield* participantsAmong(conversationId, [userId]) : [];
+      return { conversation, changed: participants, hidden: yield* hiddenIn(conversation, participants) };
     };
-    const { conversation } = await store.write(work, (outcome) => {
+    const { conversation, hidden } = await store.write(work, (outcome) => {
       const changed = outcome.changed.map((each) => present(each, statuses));
       const data = toConversationUpdate(applyPresence(outcome.conversation, statuses), { changed, left: [] });
-      if (changed.length > 0) broadcaster.toConversation(conversationId, { event: 'conversation:updated', data });
+      if (changed.length > 0) pushConversation(broadcaster, data, outcome.hidden);
     });
-    return applyPresence(conversation, statuses);
+    return visibleTo(caller.userId, applyPresence(conversation, statuses), hidden);
   }
-}
-
-function* participantsAmong(conversationId: string, userIds: readonly string[]): Work<Participant[]> {
-  // More are not pushed.
-  return (yield* membersAmong(conversationId, userIds.slice(0, LIMITS.listedParticipants))).map(toParticipant);
 }

@@ -11,7 +11,8 @@ import {
   slowestMarkers,
   slowestOther,
   storeReceipts,
-  unreadCountsOf,
+  setOwnPositions,
+  unreadStatesOf,
   type NamedRow,
 } from '../../store/queries/receipts.ts';
 import { statusChanges, type StatusChange } from '../../store/queries/status-changes.ts';
@@ -23,6 +24,7 @@ import type { Caller } from '../ports.ts';
 import { notFound } from '../errors.ts';
 import { JoinedWrites, type Outcome } from './joined-writes.ts';
 import { pushStatuses } from './push-statuses.ts';
+import { toUnreadUpdate } from './threads/thread-service.ts';
 
 /** Time in ms in which the receipts of a conversation are collected, after the first one. */
 const COLLECT_MS = 250;
@@ -151,8 +153,7 @@ export class ReceiptService {
     for (const { userId, mark, head } of own) {
       // Pushed to the requesting device too, because its reply may arrive after newer messages. The head states which
       // messages the count includes.
-      const data = { id: conversationId, unreadCount: mark.unreadCount, head };
-      broadcaster.toUser(userId, { event: 'conversation:updated', data });
+      broadcaster.toUser(userId, { event: 'conversation:updated', data: toUnreadUpdate(mark, head) });
     }
   }
 
@@ -198,13 +199,22 @@ function* writeReads(conversationId: string, reads: readonly Read[], readAt: str
   const rows: [messageId: number, userId: string][] = [];
   const receipts: Receipt[] = [];
   const readers = new Set<string>();
+  /** New positions of users who had moved theirs back. */
+  const own = new Map<string, number>();
   for (const [place, { userId }] of reads.entries()) {
     const member = members.get(userId);
     const row = messages[place];
     if (member === undefined || row === undefined) continue;
     readers.add(userId);
     if (row.sender_id !== userId) rows.push([row.id, userId]);
-    if (row.seq <= (marks.get(userId) ?? member.last_read_seq)) continue;
+    const position = own.get(userId) ?? marks.get(userId) ?? member.read_seq;
+    if (row.seq <= position) continue;
+    if (row.seq <= member.last_read_seq) {
+      // Read again after `mark-unread`: others know it as read.
+      own.set(userId, row.seq);
+      continue;
+    }
+    own.delete(userId);
     marks.set(userId, row.seq);
     receipts.push({ conversationId, messageId: wireId(row), readBy: { userId, readAt }, seq: row.seq });
   }
@@ -212,21 +222,22 @@ function* writeReads(conversationId: string, reads: readonly Read[], readAt: str
   const statuses = yield* changedStatuses(conversationId, moves, () =>
     advanceReadMarkers(conversationId, marks, readAt),
   );
+  if (own.size > 0) yield* setOwnPositions(conversationId, own);
   yield* storeReceipts(rows, readAt);
-  const unread = yield* unreadCountsOf(conversationId, [...readers]);
+  const unread = yield* unreadStatesOf(conversationId, [...readers]);
   const markOf = (userId: string): ReadMarker => ({
     conversationId,
     lastReadSeq: marks.get(userId) ?? members.get(userId)?.last_read_seq ?? 0,
-    unreadCount: unread.get(userId) ?? 0,
+    ...(unread.get(userId) ?? { unreadCount: 0 }),
   });
   const outcomes = reads.map(({ userId }, place) =>
     messages[place] !== undefined ? { value: markOf(userId) } : { rejection: notFound() },
   );
-  const own = Array.from(marks.keys(), (userId) => {
+  const moved = Array.from(new Set([...marks.keys(), ...own.keys()]), (userId) => {
     const { seq = 0, rev = 0 } = members.get(userId) ?? {};
     return { userId, mark: markOf(userId), head: { seq, rev } };
   });
-  return { outcomes, receipts, own, ...statuses };
+  return { outcomes, receipts, own: moved, ...statuses };
 }
 
 /** Moves delivery markers in a conversation. A marker never exceeds the newest message. */

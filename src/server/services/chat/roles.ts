@@ -21,6 +21,11 @@ export function* requireGroupMember(conversationId: string, userId: string): Wor
   return member;
 }
 
+/** Returns whether the actor may ban a member with this role: owners may ban everyone, admins only members. */
+export function canBan(actor: Role, target: Role): boolean {
+  return actor === 'owner' || (actor === 'admin' && target === 'member');
+}
+
 /**
  * Returns whether the actor may change members with these roles: owners may change everyone, admins everyone but
  * owners.

@@ -9,17 +9,23 @@ import { findMessage, insertMessage, type NewMessage } from '../../store/queries
 import { parsed, wireId } from '../../store/queries/rows.ts';
 import { attachmentsOf, storedAttachmentsSchema, type Attachments } from '../../store/queries/stored-attachments.ts';
 import { mapMessage, mapNewMessage } from '../../store/queries/message-mapper.ts';
+import { typeOfConversation } from '../../store/queries/user-data/erased-rows.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import { attachableFiles } from '../files/attachable-files.ts';
 import { isServerWritten, messageFor } from './message-access.ts';
-import { checkMessage } from './check-message.ts';
+import { checkLength, checkMessage } from './check-message.ts';
+import { readsCaptions, withoutFileName } from './file-names.ts';
+import { writeMetadata } from './metadata.ts';
+import type { MessagePolicy } from '../moderation/message-policy.ts';
 import type { Caller } from '../ports.ts';
-import { conflict, invalid, notFound } from '../errors.ts';
+import { conflict, invalid, mayNotContact, notFound } from '../errors.ts';
 import { pushStatuses } from './push-statuses.ts';
+import { requireSlowMode, requireUnfrozen } from './posting-rules.ts';
+import { pushUpdated } from './push-updated.ts';
 import { knownMessage, SendBatch, type SendOutcome } from './send-batch.ts';
 
-type Draft = Omit<NewMessage, 'seq' | 'rev' | 'createdAt'>;
+type Draft = Omit<NewMessage, 'seq' | 'rev' | 'sideSeq' | 'createdAt'>;
 
 /** A message that was stored, now or before; then nothing is pushed. */
 type Sent = Extract<SendOutcome, { readonly message: unknown }>;
@@ -28,13 +34,20 @@ type Sent = Extract<SendOutcome, { readonly message: unknown }>;
 interface Stored {
   readonly conversationId: string;
   readonly sent: readonly Sent[];
+  /** Root messages of threads with new replies, each with its new revision. */
+  readonly roots?: readonly Message[] | undefined;
   readonly delivered: readonly StatusChange[];
 }
 
+/** Rows that a reply counts as, besides its own: its thread, the root and who follows the thread. */
+const ROWS_PER_REPLY = 3;
 /** Rows that an attachment counts as: the server looks up its file and who may attach it, and refers to it. */
 const ROWS_PER_ATTACHMENT = 4;
 /** Rows above which messages of one batch are committed separately: more than the longest batch without attachments. */
 const MAX_BATCH_ROWS = 128;
+
+/** `senderId` of messages of the app itself. No user should have this id. */
+export const SYSTEM_SENDER_ID = 'system';
 
 /** A message that the server writes on behalf of a user. */
 export interface ServerMessage {
@@ -53,15 +66,18 @@ export interface ServerMessage {
 /** Stores new messages, acknowledges them and pushes them in the order of their `seq`. */
 export class SendService {
   readonly #deps: ServiceDeps;
+  readonly #policy: MessagePolicy;
 
-  constructor(deps: ServiceDeps) {
+  /** @param policy - decides about messages before they are stored */
+  constructor(deps: ServiceDeps, policy: MessagePolicy) {
     this.#deps = deps;
+    this.#policy = policy;
   }
 
   /**
    * Stores a message and pushes it to the conversation. Idempotent: a repeated client id returns the stored message.
    *
-   * @throws CommError `NOT_FOUND` if the caller isn't a member, `CONFLICT` if `afterClientId` isn't stored or the
+   * @throws CommError `NOT_FOUND` if the caller isn't a member, `FORBIDDEN` if the other participant has blocked the caller, `CONFLICT` if `afterClientId` isn't stored or the
    * client id belongs to another message, `INVALID`, and the errors of {@link checkMessage}
    */
   async send(caller: Caller, request: SendMessage): Promise<Message> {
@@ -90,9 +106,13 @@ export class SendService {
       }
     }
     const sending = Array.from(conversations, async ([conversationId, places]) => {
-      const batches = batchesOf(places.flatMap((place) => requests[place] ?? []));
-      // All are queued now, so that they are stored before what is sent later.
-      const settled = (await Promise.all(batches.map((batch) => this.#sendInto(conversationId, caller, batch)))).flat();
+      const wanted = places.flatMap((place) => requests[place] ?? []);
+      const normalized = readsCaptions(caller) ? wanted : wanted.map(withoutFileName);
+      const settled = await this.#policy.send(caller, conversationId, normalized, async (accepted) => {
+        // All are queued now, so that they are stored before what is sent later.
+        const batches = batchesOf(accepted).map((batch) => this.#sendInto(conversationId, caller, batch));
+        return (await Promise.all(batches)).flat();
+      });
       for (const [index, place] of places.entries()) {
         const result = settled[index];
         if (result !== undefined) results[place] = result;
@@ -108,16 +128,16 @@ export class SendService {
     requests: readonly SendMessage[],
   ): Promise<readonly PromiseSettledResult<Message>[]> {
     const { store, clock } = this.#deps;
-    const { userId: senderId } = caller;
+    const { userId: senderId, trusted: isTrusted = false } = caller;
     const deliver = this.#deliverToBase.bind(this);
     const filesOf = this.#attachableFiles.bind(this, conversationId, senderId);
     const work = function* (): Work<Stored & { outcomes: readonly SendOutcome[] }> {
-      const batch = new SendBatch({ conversationId, senderId, requests, createdAt: isoNow(clock), filesOf });
+      const batch = new SendBatch({ conversationId, senderId, isTrusted, requests, createdAt: isoNow(clock), filesOf });
       const outcomes = yield* batch.store();
       const sent = outcomes.filter((outcome) => 'message' in outcome);
       const last = sent.findLast(({ isNew }) => isNew)?.message.seq;
       const delivered = last === undefined ? [] : yield* deliver(conversationId, senderId, last);
-      return { conversationId, outcomes, sent, delivered };
+      return { conversationId, outcomes, sent, roots: batch.roots, delivered };
     };
     try {
       const rows = (): number => requests.reduce((sum, request) => sum + rowsOf(request), 0);
@@ -136,31 +156,53 @@ export class SendService {
 
   /** Sends a copy of a message to another conversation. Idempotent if the request has a client id. */
   async forward(caller: Caller, request: ForwardMessage): Promise<Message> {
+    return await this.#policy.forward(caller, request, (reviewed) => this.#forward(caller, request, reviewed));
+  }
+
+  /** @param reviewed - replaces what the original has */
+  async #forward(
+    caller: Caller,
+    request: ForwardMessage,
+    reviewed: Pick<SendMessage, 'content' | 'metadata'> | undefined,
+  ): Promise<Message> {
     const { userId: senderId } = caller;
-    const { budgets, broadcaster, store } = this.#deps;
+    const { budgets, broadcaster, clock, store } = this.#deps;
     const { messageId, fromConversationId, toConversationId: conversationId, clientId } = request;
     const append = this.#append.bind(this);
     const work = function* (): Work<Stored> {
       const facts = yield* senderFacts({ conversationId, senderId }, clientId === undefined ? [] : [clientId]);
       const known = clientId === undefined ? undefined : facts.own.get(clientId);
       if (known !== undefined) return alone(yield* knownMessage(known, conversationId, facts.isMember), false);
-      const original = yield* messageFor(senderId, { conversationId: fromConversationId, messageId });
+      const original = yield* messageFor(senderId, { conversationId: fromConversationId, messageId }, 'forward');
       if (original.deleted_at !== null) throw conflict('The message is deleted');
       if (original.encrypted !== 0) throw invalid('The server cannot forward an encrypted message');
       if (isServerWritten(original)) throw invalid('A message written by the server cannot be forwarded');
       const draft: Draft = {
         conversationId,
         senderId,
-        content: original.content,
+        content: reviewed?.content ?? original.content,
+        metadata: (reviewed === undefined ? original.metadata : writeMetadata(reviewed.metadata)) ?? undefined,
         type: original.type,
         attachment: original.attachment ?? undefined,
-        linkPreview: original.link_preview ?? undefined,
+        linkPreview:
+          (reviewed?.content ?? original.content) === original.content
+            ? (original.link_preview ?? undefined)
+            : undefined,
         encrypted: false,
         clientId,
         forwardedFrom: { conversationId: fromConversationId, messageId: wireId(original) },
       };
-      budgets.chargeStoredBytes(caller, Buffer.byteLength(draft.content + (draft.attachment ?? '')));
-      if (!facts.isMember) throw notFound();
+      budgets.chargeStoredBytes(
+        caller,
+        Buffer.byteLength(draft.content + (draft.attachment ?? '') + (draft.metadata ?? '')),
+      );
+      const { posting } = facts;
+      if (posting === undefined) throw notFound();
+      if (facts.isBlocked) throw mayNotContact();
+      if (caller.trusted !== true) {
+        requireUnfrozen(posting);
+        requireSlowMode(posting, facts.lastSentAt, isoNow(clock));
+      }
       return yield* append(draft);
     };
     const stored = await store.write(work, (committed) => {
@@ -170,6 +212,18 @@ export class SendService {
       }
     });
     return messageOf(stored);
+  }
+
+  /**
+   * Writes a message of the app itself. Base clients show it like any other.
+   *
+   * @throws CommError `NOT_FOUND`, `MESSAGE_TOO_LONG`, `INVALID`
+   */
+  async sendSystem(conversationId: string, content: string): Promise<Message> {
+    checkLength(content, this.#deps.config);
+    if (content.trim() === '') throw invalid('content must not be empty');
+    if ((await this.#deps.store.read(() => typeOfConversation(conversationId))) === undefined) throw notFound();
+    return await this.appendServerMessage({ conversationId, senderId: SYSTEM_SENDER_ID, type: 'system', content });
   }
 
   /** Writes a message that clients may not send, such as a call log. The caller of this method has authorized it. */
@@ -218,9 +272,13 @@ export class SendService {
     return yield* statusChanges(conversationId, before, (yield* slowestMarkers(conversationId)).delivered);
   }
 
-  #broadcast(caller: Caller | undefined, { conversationId, sent, delivered }: Stored): void {
+  #broadcast(caller: Caller | undefined, { conversationId, sent, roots = [], delivered }: Stored): void {
     const { broadcaster } = this.#deps;
+    const rootsLeft = [...roots];
     for (const { message, isNew } of sent) {
+      // In the order of the revisions. The root of a thread precedes its replies.
+      const rev = isNew ? (message.rev ?? 0) : 0;
+      while ((rootsLeft[0]?.rev ?? Infinity) < rev) pushUpdated(broadcaster, rootsLeft.shift());
       if (caller?.socketId !== undefined && !caller.caps.has('ack')) {
         const { id: messageId, seq } = message;
         broadcaster.toSocket(caller.socketId, {
@@ -236,7 +294,9 @@ export class SendService {
 
 /** About how many rows a message takes. */
 function rowsOf(request: SendMessage): number {
-  return 1 + ROWS_PER_ATTACHMENT * attachmentsOf(request).length;
+  const { threadId, mentions = [] } = request;
+  const rows = ROWS_PER_ATTACHMENT * attachmentsOf(request).length + mentions.length;
+  return 1 + rows + (threadId === undefined ? 0 : ROWS_PER_REPLY);
 }
 
 /** Divides messages into parts of at most {@link MAX_BATCH_ROWS}, in order. */

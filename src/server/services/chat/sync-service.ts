@@ -5,7 +5,7 @@ import { changedRows } from '../../store/queries/changes.ts';
 import { loadConversation } from '../../store/queries/conversations.ts';
 import { mapMessages } from '../../store/queries/message-mapper.ts';
 import type { Work } from '../../store/engine/work.ts';
-import { withPresence } from './conversation-presence.ts';
+import { listedIds, withPresence } from './conversation-presence.ts';
 import type { ServiceDeps } from '../service-deps.ts';
 import type { Caller } from '../ports.ts';
 import { notFound } from '../errors.ts';
@@ -30,22 +30,26 @@ export class SyncService {
    * @throws CommError `NOT_FOUND`
    */
   async changes({ userId }: Caller, conversationId: string, { after, limit }: ListChangesQuery): Promise<Changes> {
-    const { store, config } = this.#deps;
+    const { store, config, profiles } = this.#deps;
     const rows = Math.min(limit ?? config.pageSize, LIMITS.maxPageSize);
-    const found = await store.read(function* (): Work<Changes> {
-      const conversation = yield* loadConversation(userId, conversationId);
-      if (conversation === undefined) throw notFound();
-      const head = conversation.head ?? { seq: 0, rev: 0 };
-      if (yield* isTooFarBehind(conversationId, after, head)) {
-        return { changes: [], conversation, head, hasMore: false, tooLong: true };
-      }
-      // One row more than requested shows whether there are more.
-      const changed = yield* changedRows(conversationId, after, rows + 1);
-      const changes = trimRows(yield* mapMessages(changed.slice(0, rows)));
-      return { changes, conversation, head, hasMore: changed.length > changes.length, tooLong: false };
-    });
-    const [conversation = found.conversation] = await withPresence(this.#deps, [found.conversation]);
+    const read = (): Work<Changes> => this.#changesAfter(userId, conversationId, after, rows);
+    let found = await store.read(read);
+    if (await profiles.resolve(listedIds([found.conversation]))) found = await store.read(read);
+    const [conversation = found.conversation] = await withPresence(this.#deps, userId, [found.conversation]);
     return { ...found, conversation };
+  }
+
+  *#changesAfter(userId: string, conversationId: string, after: number, rows: number): Work<Changes> {
+    const conversation = yield* loadConversation(userId, conversationId);
+    if (conversation === undefined) throw notFound();
+    const head = conversation.head ?? { seq: 0, rev: 0 };
+    if (yield* isTooFarBehind(conversationId, after, head)) {
+      return { changes: [], conversation, head, hasMore: false, tooLong: true };
+    }
+    // One row more than requested shows whether there are more.
+    const changed = yield* changedRows(conversationId, after, rows + 1);
+    const changes = trimRows(yield* mapMessages(changed.slice(0, rows)));
+    return { changes, conversation, head, hasMore: changed.length > changes.length, tooLong: false };
   }
 
   /**
@@ -53,18 +57,18 @@ export class SyncService {
    * database.
    */
   async sync({ userId }: Caller, request: Sync): Promise<SyncResult> {
-    const { store, config, limits } = this.#deps;
+    const { store, config, limits, profiles } = this.#deps;
     const { cursors, inboxRev, rest = false, after } = request;
     const size: AnswerSize = { gained: config.pageSize, bytes: limits.socketAnswerBytes };
     const work = (): Work<SyncResult> => {
       if (after !== undefined) return collectHeads(userId, after, inboxRev);
       return rest ? collectRemaining(userId, cursors, size) : collectChanges(userId, request, size);
     };
-    const found = await readInbox(store, userId, work, Object.keys(cursors).length);
-    const all = await withPresence(this.#deps, [
-      ...found.gained,
-      ...found.conversations.map(({ conversation }) => conversation),
-    ]);
+    const asked = Object.keys(cursors).length;
+    const read = (): Promise<SyncResult> => readInbox(store, userId, work, { asked });
+    let found = await read();
+    if (await profiles.resolve(listedIds(conversationsOf(found)))) found = await read();
+    const all = await withPresence(this.#deps, userId, conversationsOf(found));
     const present = new Map(all.map((each) => [each.id, each]));
     const fill = (each: Conversation): Conversation => present.get(each.id) ?? each;
     return {
@@ -77,4 +81,8 @@ export class SyncService {
       })),
     };
   }
+}
+
+function conversationsOf({ gained, conversations }: SyncResult): Conversation[] {
+  return [...gained, ...conversations.map(({ conversation }) => conversation)];
 }

@@ -20,6 +20,7 @@ import {
 import { membershipOf } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { conflict, notFound } from '../errors.ts';
+import { requireUnfrozen } from '../chat/posting-rules.ts';
 import { KeyedLimit } from '../limits/rate-limit.ts';
 import { TokenBucket } from '../../../lib/token-bucket.ts';
 import type { Refusals } from '../limits/refusals.ts';
@@ -418,9 +419,11 @@ export class FileService {
   }
 }
 
-/** @throws CommError `NOT_FOUND` if the user isn't a member, `RATE_LIMITED` with too many uploads in progress */
+/** @throws CommError `NOT_FOUND` if the user isn't a member, `FORBIDDEN` in a frozen conversation, `RATE_LIMITED` with too many uploads in progress */
 function* checkUploader(conversationId: string, userId: string): Work<void> {
-  if ((yield* membershipOf(conversationId, userId)) === undefined) throw notFound();
+  const member = yield* membershipOf(conversationId, userId);
+  if (member === undefined) throw notFound();
+  requireUnfrozen(member);
   if ((yield* openUploads(userId)) < MAX_OPEN_UPLOADS) return;
   throw new CommError('RATE_LIMITED', `a user may have at most ${MAX_OPEN_UPLOADS} uploads in progress`, {
     retryAfterMs: BUSY_RETRY_MS,

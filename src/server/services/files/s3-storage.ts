@@ -275,13 +275,26 @@ export class S3Storage implements FileBackend {
   ): Promise<{ bytes: number; etag: string }> {
     return await this.#senders.run(async () => {
       const body = await readFile(this.#tail(key).pathOf(tailKey(multipart)));
-      const response = await this.#client.send({ method: 'PUT', key, query, body });
+      const sending = this.#client.send({ method: 'PUT', key, query, body });
+      const response = await sending.catch((error: unknown) => this.#restart(key, error));
       await response.body?.cancel();
       const etag = response.headers.get('etag');
       // Without it no multipart upload can be completed.
       if (etag === null) throw new S3Error(response.status, 'NoETag');
       return { bytes: body.byteLength, etag };
     });
+  }
+
+  /**
+   * Forgets the stored bytes if a lifecycle rule of the bucket has aborted the upload, so that the client begins again.
+   *
+   * @throws StorageUnavailable then, and otherwise the given error
+   */
+  async #restart(key: string, error: unknown): Promise<never> {
+    if (!(error instanceof S3Error) || error.code !== 'NoSuchUpload') throw error;
+    // An upload that clients send parts of begins again when they ask for the missing parts.
+    if (!isDirect(await this.#state(key))) await this.#discard(key);
+    throw new StorageUnavailable('The upload was aborted', { cause: error });
   }
 
   async #completeMultipart(key: string, { uploadId, etags }: Multipart): Promise<void> {
@@ -301,7 +314,7 @@ export class S3Storage implements FileBackend {
     if (refusal === undefined) return;
     // An earlier attempt has completed it, and its answer was lost.
     if (isNotFound(refusal) && (await this.#storedSize(key)) !== undefined) return;
-    if (refusal.code !== 'InvalidPart') throw refusal;
+    if (refusal.code !== 'InvalidPart') return await this.#restart(key, refusal);
     // The client has sent a part again in the meantime. The next listing has its ETag, unless the server has taken over:
     // it would send the old one until the upload expires.
     if (!isDirect(await this.#state(key))) await this.#discard(key);

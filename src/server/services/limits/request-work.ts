@@ -24,6 +24,20 @@ export function attachmentWork(files: readonly unknown[]): number {
   return files.length / 2;
 }
 
+/**
+ * Cost of the mentions of a message, each of which is looked up and stored, and of a reply in a thread, which also changes and
+ * pushes the root. It doesn't depend on the number of users who follow the thread.
+ */
+export function threadWork({
+  mentions = [],
+  threadId,
+}: {
+  readonly mentions?: readonly unknown[] | undefined;
+  readonly threadId?: string | undefined;
+}): number {
+  return mentions.length / 5 + (threadId === undefined ? 0 : 1);
+}
+
 /** Cost of adding users. */
 export function addedWork(userIds: readonly unknown[]): number {
   return userIds.length;

@@ -12,6 +12,9 @@ const REFUSALS: RateLimit = { burst: 1_000, perSecond: 20 };
 /** Joins of running calls by one user. Each is pushed to the participants and to the members of the conversation. */
 const JOINS: RateLimit = { burst: 10, perSecond: 0.5 };
 
+/** Reports of messages by one user. */
+const REPORTS: RateLimit = { burst: 20, perSecond: 1 / 60 };
+
 /**
  * What each user may cost, over all sockets and REST requests of this process. Every cost is charged before it arises.
  * Code of the app (`Caller.trusted`) is not charged. Budgets of idle users are evicted.
@@ -20,6 +23,7 @@ const JOINS: RateLimit = { burst: 10, perSecond: 0.5 };
  */
 export class UserBudgets {
   readonly #requests: KeyedLimit;
+  readonly #anonymousRequests: KeyedLimit;
   readonly #requestBytes: KeyedLimit;
   readonly #messages: KeyedLimit;
   readonly #messageBytes: KeyedLimit;
@@ -29,6 +33,7 @@ export class UserBudgets {
   readonly #calls: KeyedLimit;
   readonly #callsPerPair: KeyedLimit;
   readonly #joins: KeyedLimit;
+  readonly #reports: KeyedLimit;
   readonly #refusals: KeyedLimit;
 
   /** @param limits - read when a user's budget is created, because the app may configure them later */
@@ -39,6 +44,7 @@ export class UserBudgets {
         () => clock.now(),
       );
     this.#requests = perKey(() => limits.requests);
+    this.#anonymousRequests = perKey(() => limits.requests);
     this.#requestBytes = perKey(() => limits.requestBytes);
     this.#messages = perKey(() => limits.messages);
     this.#messageBytes = perKey(() => perDay(limits.messageBytesPerDay));
@@ -48,12 +54,18 @@ export class UserBudgets {
     this.#calls = perKey(() => limits.callsPerCaller);
     this.#callsPerPair = perKey(() => limits.callsPerPair);
     this.#joins = perKey(() => JOINS);
+    this.#reports = perKey(() => REPORTS);
     this.#refusals = perKey(() => REFUSALS);
   }
 
   /** Charges a request. @param work - in units of a small request; more than the burst counts as the burst */
   chargeRequest({ userId, trusted }: Caller, work = 1): void {
     if (trusted !== true) this.#requests.take(userId, work);
+  }
+
+  /** Charges a request that needs no user. @param address - of the peer @param work - as of {@link chargeRequest} */
+  chargeAnonymousRequest(address: string, work = 1): void {
+    this.#anonymousRequests.take(address, work);
   }
 
   /** Charges received bytes. */
@@ -104,6 +116,13 @@ export class UserBudgets {
   /** Charges joining a running call. */
   chargeJoin({ userId, trusted }: Caller): void {
     if (trusted !== true) this.#joins.take(userId);
+  }
+
+  /** Charges a report, with the bytes that are stored of it. */
+  chargeReport({ userId, trusted }: Caller, bytes: number): void {
+    if (trusted === true) return;
+    this.#reports.take(userId);
+    this.#messageBytes.take(userId, bytes);
   }
 
   /** Counts a refused request. @returns false if the user ignores the refusals and should be disconnected */

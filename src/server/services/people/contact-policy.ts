@@ -2,8 +2,8 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/logger.ts';
 import type { ServerHooks } from '../../hooks.ts';
 import { askHook } from '../ask-hook.ts';
-import { forbidden } from '../errors.ts';
 import type { Caller } from '../ports.ts';
+import { mayNotContact } from '../errors.ts';
 
 const HOOK_TIMEOUT_MS = 2_000;
 
@@ -20,6 +20,11 @@ export class ContactPolicy {
     this.#logger = logger;
   }
 
+  /** Whether the app has set the hook. */
+  get isSet(): boolean {
+    return this.#hooks.mayContact !== undefined;
+  }
+
   /**
    * Requires that the caller may contact these users. Code of the app may contact all users.
    *
@@ -27,7 +32,7 @@ export class ContactPolicy {
    */
   async require({ userId, trusted }: Caller, userIds: readonly string[]): Promise<void> {
     if (trusted === true || (await this.#mayContact(userId, userIds))) return;
-    throw forbidden('You may not contact this user');
+    throw mayNotContact();
   }
 
   /** Returns those of the users whom the caller may contact. Their order stays the same. */
@@ -43,6 +48,7 @@ export class ContactPolicy {
     const others = userIds.filter((id) => id !== callerId);
     if (mayContact === undefined || others.length === 0) return true;
     const call = { name: 'mayContact', timeoutMs: HOOK_TIMEOUT_MS, clock: this.#clock, logger: this.#logger } as const;
-    return await askHook(call, () => mayContact(callerId, others));
+    // Only `true`: an app without types may return something else by mistake.
+    return (await askHook<unknown>(call, () => mayContact(callerId, others))) === true;
   }
 }

@@ -12,6 +12,7 @@ import {
   lastSeenOf,
   storedPresence,
 } from '../../store/queries/users.ts';
+import { relatedAmong } from '../../store/queries/people/blocks.ts';
 import { KeyedTimers } from '../../../lib/keyed-timers.ts';
 import { forEachContact } from './contacts.ts';
 import { PresenceWatches, type WatchBroadcaster } from './presence-watches.ts';
@@ -123,15 +124,17 @@ export class PresenceService {
     const { userId, socketId } = caller;
     const asked = await policy.filter(caller, [...new Set(userIds)]);
     const lastSeen = await store.read(() => lastSeenOf(asked));
-    const watched: string[] = [];
-    await forEachContact(store, userId, asked, (ids, contacts) => {
+    const watched: PresenceUpdate[] = [];
+    await forEachContact(store, userId, asked, (ids, contacts, related) => {
       const visible = ids.filter((id) => id === userId || contacts.has(id));
-      watched.push(...visible);
+      for (const id of visible) {
+        watched.push(related.has(id) ? { userId: id, status: 'offline' } : this.#snapshot(id, lastSeen.get(id)));
+      }
       // The socket may have been closed in the meantime.
       const connected = socketId !== undefined && ephemera.getUserForSocket(socketId) === userId;
-      if (connected) this.#watches.add(socketId, userId, visible);
+      if (connected) this.#watches.add(socketId, userId, visible, related);
     });
-    return watched.map((id) => this.#snapshot(id, lastSeen.get(id)));
+    return watched;
   }
 
   /** Ends the subscription to users. */
@@ -143,6 +146,29 @@ export class PresenceService {
   /** Removes watches that are no longer allowed after a user lost a conversation. */
   memberRemoved(userId: string): void {
     this.#watches.recheck(userId).catch(this.#logFailure('failed to update presence watches'));
+  }
+
+  /** Hides the presence of two users from each other, or shows it again. Whoever watches the other is told. */
+  blockChanged(one: string, other: string, isHidden: boolean): void {
+    for (const [watcherId, userId] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      const data: PresenceUpdate = isHidden ? { userId, status: 'offline' } : this.#snapshot(userId, undefined);
+      for (const socketId of this.#watches.setHidden(watcherId, userId, isHidden)) {
+        this.#deps.broadcaster.toSocket(socketId, { event: 'presence:changed', data });
+      }
+    }
+  }
+
+  /** Makes a user without a connected device offline at once, and stores nothing about it. For a user who is erased. */
+  forget(userId: string): void {
+    const { ephemera } = this.#deps;
+    if (ephemera.isUserOnline(userId)) return;
+    this.#graceTimers.cancel(userId);
+    this.#publish(userId);
+    this.#choices.delete(userId);
+    ephemera.removePresence(userId);
   }
 
   /** Stops all timers. */
@@ -191,10 +217,13 @@ export class PresenceService {
   async #pushToBaseSockets(data: PresenceUpdate): Promise<void> {
     const { store, broadcaster, ephemera } = this.#deps;
     const conversationIds = await store.read(() => conversationIdsOf(data.userId));
-    for (const socketId of broadcaster.baseSocketsIn(conversationIds)) {
-      const alreadyPushed =
-        ephemera.getUserForSocket(socketId) === data.userId || this.#watches.has(socketId, data.userId);
-      if (!alreadyPushed) broadcaster.toSocket(socketId, { event: 'presence:changed', data });
+    const sockets = [...broadcaster.baseSocketsIn(conversationIds)];
+    const users = new Set(sockets.map((id) => ephemera.getUserForSocket(id) ?? ''));
+    const related = await store.read(() => relatedAmong(data.userId, [...users]));
+    for (const socketId of sockets) {
+      const userId = ephemera.getUserForSocket(socketId) ?? '';
+      const alreadyPushed = userId === data.userId || this.#watches.has(socketId, data.userId);
+      if (!alreadyPushed && !related.has(userId)) broadcaster.toSocket(socketId, { event: 'presence:changed', data });
     }
   }
 

@@ -33,9 +33,10 @@ export class PresenceWatches {
    * Adds users to the watches of a socket.
    *
    * @param watched - users whom the socket's user may watch
+   * @param hidden - those of them whose changes are not pushed while one of the two blocks the other
    * @throws CommError `INVALID` if the socket would watch more than {@link MAX_WATCHED} users
    */
-  add(socketId: string, userId: string, watched: readonly string[]): void {
+  add(socketId: string, userId: string, watched: readonly string[], hidden: ReadonlySet<string> = new Set()): void {
     const others = watched.filter((id) => id !== userId);
     if (others.length === 0) return;
     const watch = this.#bySocket.get(socketId) ?? { userId, watched: new Set() };
@@ -45,7 +46,24 @@ export class PresenceWatches {
     }
     this.#bySocket.set(socketId, watch);
     for (const id of others) watch.watched.add(id);
-    this.#broadcaster.watch(socketId, others);
+    this.#broadcaster.watch(
+      socketId,
+      others.filter((id) => !hidden.has(id)),
+    );
+  }
+
+  /**
+   * Stops the pushes of one user's presence to another who watches it, or starts them again.
+   *
+   * @returns the sockets of the watcher that watch the user
+   */
+  setHidden(watcherId: string, userId: string, isHidden: boolean): readonly string[] {
+    const sockets = [...this.#bySocket].filter(([, each]) => each.userId === watcherId && each.watched.has(userId));
+    for (const [socketId] of sockets) {
+      if (isHidden) this.#broadcaster.unwatch(socketId, [userId]);
+      else this.#broadcaster.watch(socketId, [userId]);
+    }
+    return sockets.map(([socketId]) => socketId);
   }
 
   /** Removes users from the watches of a socket. */

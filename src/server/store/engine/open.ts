@@ -14,18 +14,19 @@ export interface OwnedDatabase extends SqliteDatabase {
  * read by the user of the process only.
  *
  * @param path - path of the file, or `:memory:`
- * @throws CommError `UNSUPPORTED` if this version of Node has no `node:sqlite`
+ * @throws CommError `UNSUPPORTED` if this version of Node has no `node:sqlite`, or one without FTS5, the index of the search
  */
 export function openDatabase(path: string): OwnedDatabase {
   // Loaded on demand, so that apps that pass their own database can import the server on a Node without `node:sqlite`.
   const sqlite = loadSqlite();
-  if (sqlite === undefined) {
-    throw new CommError('UNSUPPORTED', 'This version of Node has no node:sqlite', {
-      fix: 'Use Node 22.13 or newer, or pass a better-sqlite3 database as `db`.',
-    });
-  }
+  if (sqlite === undefined) throw unsupported('no node:sqlite');
   createPrivateFile(path);
   const database = new sqlite.DatabaseSync(path);
+  const { fts5 } = database.prepare("SELECT sqlite_compileoption_used('ENABLE_FTS5') AS fts5").get() ?? {};
+  if (fts5 !== 1) {
+    database.close();
+    throw unsupported('a node:sqlite without FTS5');
+  }
   database.exec('PRAGMA busy_timeout = 5000');
   database.exec('PRAGMA journal_mode = WAL');
   // In WAL mode a power failure can lose the last commits; a crash of the process can't. Integrity is never affected.
@@ -33,6 +34,12 @@ export function openDatabase(path: string): OwnedDatabase {
   // A checkpoint waits for the disk, so a thread runs it (see `Checkpoints`). This one bounds the log to 64 MB.
   database.exec('PRAGMA wal_autocheckpoint = 16000');
   return database;
+}
+
+function unsupported(what: string): CommError {
+  return new CommError('UNSUPPORTED', `This version of Node has ${what}`, {
+    fix: 'Use Node 22.16 or newer, or pass a better-sqlite3 database as `db`.',
+  });
 }
 
 /**

@@ -16,6 +16,12 @@ import { files } from './014-files.ts';
 import { activeHours } from './015-active-hours.ts';
 import { membersRevision } from './016-members-revision.ts';
 import { calls } from './017-calls.ts';
+import { threads } from './018-threads.ts';
+import { ownPositions } from './019-own-positions.ts';
+import { people } from './020-people.ts';
+import { groups } from './021-groups.ts';
+import { moderation } from './022-moderation.ts';
+import { userBans } from './023-user-bans.ts';
 
 /** A numbered schema change. */
 export interface Migration {
@@ -43,4 +49,10 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 15, name: 'active-hours', up: activeHours },
   { version: 16, name: 'members-revision', up: membersRevision },
   { version: 17, name: 'calls', up: calls },
+  { version: 18, name: 'threads', up: threads },
+  { version: 19, name: 'own-positions', up: ownPositions },
+  { version: 20, name: 'people', up: people },
+  { version: 21, name: 'groups', up: groups },
+  { version: 22, name: 'moderation', up: moderation },
+  { version: 23, name: 'user-bans', up: userBans },
 ];

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Head } from '../../../protocol/conversations.ts';
 import type { ReadMarker } from '../../../protocol/receipts.ts';
 import { MESSAGE_COLUMNS, messageRows } from './messages.ts';
-import { unreadCount } from './receipts.ts';
+import { toUnreadState, unreadColumns, type UnreadColumns } from './threads/unread-state.ts';
 import { isoTime, type MessageRow } from './rows.ts';
 import { query, statement, type Params } from '../engine/statement.ts';
 import { all, first, type Work } from '../engine/work.ts';
@@ -76,11 +76,10 @@ const selectInboxNews = statement(
         flags_inbox_rev: number;
         last_read_seq: number;
         last_read_at: string | null;
-        unread: number;
-      }
+      } & UnreadColumns
   >`
     select c.id, c.seq, c.rev, c.members_changed_rev, p.joined_inbox_rev, p.joined_seq, p.joined_rev, p.read_inbox_rev,
-      p.flags_inbox_rev, p.last_read_seq, p.last_read_at, ${unreadCount} as unread
+      p.flags_inbox_rev, p.last_read_seq, p.last_read_at, ${unreadColumns}
     from conversation_participants as p join conversations as c on c.id = p.conversation_id
     where p.user_id = ${p.userId} and p.inbox_rev > ${p.after}
     order by p.inbox_rev desc limit ${p.limit}`,
@@ -240,9 +239,10 @@ export function* inboxChanges(userId: string, after: number, limit: number): Wor
       changes.joined.push({ ...toHead(row), ...toJoined(row) });
       continue;
     }
-    const { last_read_seq: lastReadSeq, last_read_at: at, unread: unreadCount } = row;
+    const { last_read_seq: lastReadSeq, last_read_at: at } = row;
     const readAt = at === null ? {} : { readAt: isoTime(at) };
-    if (row.read_inbox_rev > after) changes.reads.push({ conversationId, lastReadSeq, ...readAt, unreadCount });
+    if (row.read_inbox_rev > after)
+      changes.reads.push({ conversationId, lastReadSeq, ...readAt, ...toUnreadState(row) });
     if (row.flags_inbox_rev > after) changes.flagged.push(toHead(row));
   }
   for (const row of yield* all(selectDepartures({ userId, after, limit }))) changes.left.push(row.conversation_id);

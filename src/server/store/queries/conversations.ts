@@ -1,7 +1,10 @@
 import { sql } from 'kysely';
 import type { Conversation } from '../../../protocol/conversations.ts';
 import { takeInboxRev } from './counters.ts';
-import { slowestOther, unreadCount } from './receipts.ts';
+import { SETTINGS_COLUMNS, toSettings, type SettingsRow } from './groups/settings.ts';
+import { slowestOther } from './receipts.ts';
+import { lastMainSeq } from './threads/main-timeline.ts';
+import { toUnreadState, unreadColumns, type UnreadColumns } from './threads/unread-state.ts';
 import { listedMembers, type ListedMembers } from './members.ts';
 import { MESSAGE_COLUMNS } from './messages.ts';
 import { isoTime, toParticipant, type MessageRow } from './rows.ts';
@@ -10,7 +13,7 @@ import { all, first, run, type Work } from '../engine/work.ts';
 import { mapMessages } from './message-mapper.ts';
 import type { ConversationType } from '../../../protocol/constants.ts';
 
-interface ConversationRow {
+interface ConversationRow extends SettingsRow, UnreadColumns {
   id: string;
   type: string;
   name: string | null;
@@ -24,13 +27,12 @@ interface ConversationRow {
   pinned: number | null;
   archived: number | null;
   flags_inbox_rev: number;
-  unread: number;
 }
 /** `cross join`, so that the query starts from the requested ids and not from all conversations of the user. */
 const selectRows = statement(
   (p: Params<{ userId: string; ids: string }>) => sql<ConversationRow>`
     select c.id, c.type, c.name, c.created_at, c.updated_at, c.seq, c.rev, c.members_rev, p.muted, p.pinned, p.archived,
-      p.flags_inbox_rev, ${unreadCount} as unread
+      p.flags_inbox_rev, ${unreadColumns}, ${SETTINGS_COLUMNS}
     from json_each(${p.ids}) as wanted
     cross join conversation_participants as p on p.conversation_id = wanted.value and p.user_id = ${p.userId}
     join conversations as c on c.id = p.conversation_id
@@ -40,7 +42,7 @@ const selectLastMessages = statement((p: Params<{ ids: string }>) =>
   query
     .selectFrom('conversations as c')
     .innerJoin('messages', (join) =>
-      join.onRef('messages.conversation_id', '=', 'c.id').onRef('messages.seq', '=', 'c.seq'),
+      join.onRef('messages.conversation_id', '=', 'c.id').on('messages.seq', '=', lastMainSeq),
     )
     .select(MESSAGE_COLUMNS)
     .$narrowType<{ seq: number; rev: number }>()
@@ -77,6 +79,7 @@ export function* loadConversations(
       id: row.id,
       type: conversationType(row.type),
       ...(row.name !== null && { name: row.name }),
+      ...toSettings(row.type, row),
       participants: (members?.rows ?? []).map(toParticipant),
       memberCount: members?.count ?? 0,
       membersRev: row.members_rev,
@@ -89,7 +92,7 @@ export function* loadConversations(
       ...(lastMessage && { lastMessage }),
       createdAt: isoTime(row.created_at),
       updatedAt: isoTime(row.updated_at),
-      unreadCount: row.unread,
+      ...toUnreadState(row),
       pinned: row.pinned === 1,
       muted: row.muted === 1,
       archived: row.archived === 1,
@@ -120,16 +123,18 @@ const insertDirect = statement(
     insert into conversations (id, type, created_at, updated_at, direct_key)
     values (${p.id}, 'direct', ${p.now}, ${p.now}, ${directKey(p)})`,
 );
-const insertGroup = statement((p: Params<{ id: string; name: string | null; now: string }>) =>
-  query
-    .insertInto('conversations')
-    .values({ id: p.id, type: 'group', name: p.name, created_at: p.now, updated_at: p.now }),
-);
-const updateName = statement((p: Params<{ id: string; name: string }>) =>
-  query
-    .updateTable('conversations')
-    .set((each) => ({ name: p.name, rev: each('rev', '+', 1) }))
-    .where('id', '=', p.id),
+const insertGroup = statement((p: Params<{ id: string; name: string | null; now: string } & NewGroup>) =>
+  query.insertInto('conversations').values({
+    id: p.id,
+    type: 'group',
+    name: p.name,
+    created_at: p.now,
+    updated_at: p.now,
+    description: p.description,
+    avatar_url: p.avatar_url,
+    metadata: p.metadata,
+    visibility: p.visibility,
+  }),
 );
 const selectFlags = statement((p: Params<{ id: string; userId: string }>) =>
   query
@@ -168,14 +173,13 @@ export function* createDirect(id: string, one: string, other: string, now: strin
   yield* run(insertDirect({ id, one, other, now }));
 }
 
-/** Inserts a group. Its members are added by `addMembers`. */
-export function* createGroup(id: string, name: string | undefined, now: string): Work<void> {
-  yield* run(insertGroup({ id, name: name ?? null, now }));
-}
+/** The settings with which a group can be created. */
+type NewGroup = Pick<SettingsRow, 'description' | 'avatar_url' | 'metadata' | 'visibility'>;
 
-/** Renames a conversation and advances its `rev`. */
-export function* rename(id: string, name: string): Work<void> {
-  yield* run(updateName({ id, name }));
+/** Inserts a group. Its members are added by `addMembers`. */
+export function* createGroup(id: string, name: string | undefined, settings: NewGroup, now: string): Work<void> {
+  const { description, avatar_url, metadata, visibility } = settings;
+  yield* run(insertGroup({ id, name: name ?? null, now, description, avatar_url, metadata, visibility }));
 }
 
 /** A flag that each member sets for themselves. */

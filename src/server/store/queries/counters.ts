@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { query, statement, type Params } from '../engine/statement.ts';
 import { first, type Work } from '../engine/work.ts';
 
@@ -6,7 +7,13 @@ const nextMessages = statement((p: Params<{ conversationId: string; now: string;
     .updateTable('conversations')
     .set((each) => ({ seq: each('seq', '+', p.count), rev: each('rev', '+', p.count), updated_at: p.now }))
     .where('id', '=', p.conversationId)
-    .returning(['seq', 'rev']),
+    .returning(['seq', 'rev', 'side_seq']),
+);
+const nextReplies = statement(
+  (p: Params<{ conversationId: string; now: string; count: number } & ReplyCounts>) => sql<CountersRow>`
+    update conversations set seq = seq + ${p.count}, rev = rev + ${p.count} + ${p.roots}, updated_at = ${p.now},
+      side_seq = side_seq + ${p.sides}, side_start = coalesce(side_start, iif(${p.firstSide} > 0, seq + ${p.firstSide}, null))
+    where id = ${p.conversationId} returning seq, rev, side_seq`,
 );
 const nextRevision = statement((p: Params<{ conversationId: string }>) =>
   query
@@ -28,13 +35,39 @@ const selectInbox = statement((p: Params<{ userId: string }>) =>
   query.selectFrom('comm_users').select('inbox_rev').where('user_id', '=', p.userId),
 );
 
+/** What replies among new messages change. */
+export interface ReplyCounts {
+  /** Number of threads: the revisions of their roots precede those of the messages. */
+  readonly roots: number;
+  /** Number of replies that are shown in their threads only. */
+  readonly sides: number;
+  /** Place of the first of them among the messages, from 1; 0 if there is none. */
+  readonly firstSide: number;
+}
+
+/** The counters of a conversation. */
+export interface Counters {
+  readonly seq: number;
+  readonly rev: number;
+  readonly sideSeq: number;
+}
+
+interface CountersRow {
+  seq: number;
+  rev: number;
+  side_seq: number;
+}
+
 /**
  * Advances `seq` and `rev` for new messages. Call it after all checks, because values that were taken aren't returned.
  *
  * @returns the values of the last message
  */
-export function* takeSeq(conversationId: string, now: string, count = 1): Work<{ seq: number; rev: number }> {
-  return counted(yield* first(nextMessages({ conversationId, now, count })));
+export function* takeSeq(conversationId: string, now: string, count = 1, replies?: ReplyCounts): Work<Counters> {
+  const statement = replies === undefined ? nextMessages : nextReplies;
+  const none = { roots: 0, sides: 0, firstSide: 0 };
+  const row = counted(yield* first(statement({ conversationId, now, count, ...none, ...replies })));
+  return { seq: row.seq, rev: row.rev, sideSeq: row.side_seq };
 }
 
 /** Advances `rev` for a durable change that isn't a new message. */

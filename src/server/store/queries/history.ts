@@ -11,6 +11,18 @@ interface Page {
   limit: number;
 }
 
+/** The messages that a page is taken from. */
+export interface Timeline {
+  readonly conversationId: string;
+  /** Only the replies of the thread with this root. */
+  readonly threadId?: string | undefined;
+  /**
+   * Only the main timeline: `seq` of the first reply that isn't in it, `null` if there is none. If absent, all messages of the
+   * conversation.
+   */
+  readonly sideStart?: number | null | undefined;
+}
+
 /** Rows of a page in the order in which they were read, and whether more follow in its direction. */
 export interface HistoryPage {
   readonly rows: readonly MessageTuple[];
@@ -43,6 +55,42 @@ const selectAfter = arrayStatement(
     select ${tupleColumns}, ${storedBytes} as bytes from messages
     where conversation_id = ${p.conversationId} and seq > ${p.seq} order by seq limit ${p.limit}`,
 );
+const columns = sql`${tupleColumns}, ${storedBytes} as bytes`;
+/*
+ * The main timeline: before the first reply that isn't in it, it has all messages; after it, it has an index of its own.
+ */
+const selectMainBefore = arrayStatement(
+  (p: Params<Page & { start: number }>) => sql<MessageTuple>`
+    select * from (
+      select ${columns} from messages
+      where conversation_id = ${p.conversationId} and seq < ${p.seq} and side = 0 and side_seq > 0
+      order by seq desc limit ${p.limit}
+    ) union all select * from (
+      select ${columns} from messages
+      where conversation_id = ${p.conversationId} and seq < min(${p.seq}, ${p.start}) order by seq desc limit ${p.limit}
+    ) order by seq desc limit ${p.limit}`,
+);
+const selectMainAfter = arrayStatement(
+  (p: Params<Page & { start: number }>) => sql<MessageTuple>`
+    select * from (
+      select ${columns} from messages
+      where conversation_id = ${p.conversationId} and seq > ${p.seq} and seq < ${p.start} order by seq limit ${p.limit}
+    ) union all select * from (
+      select ${columns} from messages
+      where conversation_id = ${p.conversationId} and seq > ${p.seq} and side = 0 and side_seq > 0
+      order by seq limit ${p.limit}
+    ) order by seq limit ${p.limit}`,
+);
+const selectThreadBefore = arrayStatement(
+  (p: Params<Page & { threadId: string }>) => sql<MessageTuple>`
+    select ${columns} from messages
+    where thread_id = ${p.threadId} and seq < ${p.seq} order by seq desc limit ${p.limit}`,
+);
+const selectThreadAfter = arrayStatement(
+  (p: Params<Page & { threadId: string }>) => sql<MessageTuple>`
+    select ${columns} from messages
+    where thread_id = ${p.threadId} and seq > ${p.seq} order by seq limit ${p.limit}`,
+);
 const selectLarge = arrayStatement(
   (p: Params<{ id: number }>) => sql<
     readonly [content: string, attachment: string | null, reactionEnvelopes: string | null]
@@ -60,28 +108,41 @@ const selectSeqBeforeTime = statement(
 );
 
 /** Returns messages before a position, newest first. */
-export function* pageBefore(conversationId: string, seq: number, size: PageSize): Work<HistoryPage> {
+export function* pageBefore(timeline: Timeline, seq: number, size: PageSize): Work<HistoryPage> {
+  const { conversationId, threadId, sideStart: start } = timeline;
   // One row more than requested shows whether there are more.
-  return yield* cutPage(yield* all(selectBefore({ conversationId, seq, limit: size.limit + 1 })), size);
+  const page = { conversationId, seq, limit: size.limit + 1 };
+  if (threadId !== undefined) return yield* cutPage(yield* all(selectThreadBefore({ ...page, threadId })), size);
+  const isAll = start === undefined || start === null;
+  return yield* cutPage(yield* all(isAll ? selectBefore(page) : selectMainBefore({ ...page, start })), size);
 }
 
 /** Returns the messages that follow a position, oldest first. */
-export function* pageAfter(conversationId: string, seq: number, size: PageSize): Work<HistoryPage> {
-  return yield* cutPage(yield* all(selectAfter({ conversationId, seq, limit: size.limit + 1 })), size);
+export function* pageAfter(timeline: Timeline, seq: number, size: PageSize): Work<HistoryPage> {
+  const { conversationId, threadId, sideStart: start } = timeline;
+  const page = { conversationId, seq, limit: size.limit + 1 };
+  if (threadId !== undefined) return yield* cutPage(yield* all(selectThreadAfter({ ...page, threadId })), size);
+  const isAll = start === undefined || start === null;
+  return yield* cutPage(yield* all(isAll ? selectAfter(page) : selectMainAfter({ ...page, start })), size);
 }
 
 function* cutPage(found: readonly MessageTuple[], size: PageSize): Work<HistoryPage> {
   const count = countFitting(
-    found.map((row) => ({ bytes: row[19] ?? 0 })),
+    found.map((row) => ({ bytes: bytesOf(row) })),
     size,
   );
   const rows = found.slice(0, count);
   for (const row of rows) {
-    if ((row[19] ?? 0) <= LARGE_BYTES) continue;
+    if (bytesOf(row) <= LARGE_BYTES) continue;
     const large = yield* first(selectLarge({ id: row[0] }));
     if (large !== undefined) [row[3], row[6], row[18]] = large;
   }
   return { rows, hasMore: count < found.length };
+}
+
+/** Returns the stored bytes, which follow the columns of the message. */
+function bytesOf(row: MessageTuple): number {
+  return row[MESSAGE_COLUMNS.length] ?? 0;
 }
 
 /** Returns the first position that is not before `time` (ISO 8601, UTC). */

@@ -17,15 +17,27 @@ export interface Membership {
   readonly type: ConversationType;
   readonly name: string | null;
   readonly role: Role;
+  /** True: only owners and admins may send. */
+  readonly frozen: boolean;
   readonly seq: number;
   readonly rev: number;
+  /** `seq` of the first reply that is shown in its thread only. */
+  readonly side_start: number | null;
+}
+
+/** What decides whether a member may send. */
+export interface PostingFacts {
+  readonly role: Role;
+  readonly frozen: boolean;
+  /** 0 without slow mode. */
+  readonly slowModeSeconds: number;
 }
 
 const selectMembership = statement((p: Params<Pair>) =>
   query
     .selectFrom('conversation_participants as p')
     .innerJoin('conversations as c', 'c.id', 'p.conversation_id')
-    .select(['c.type', 'c.name', 'p.role', 'c.seq', 'c.rev'])
+    .select(['c.type', 'c.name', 'p.role', 'c.frozen', 'c.seq', 'c.rev', 'c.side_start'])
     .where('p.conversation_id', '=', p.conversationId)
     .where('p.user_id', '=', p.userId),
 );
@@ -44,8 +56,10 @@ const selectOwners = statement((p: Params<{ conversationId: string }>) =>
     .where('conversation_id', '=', p.conversationId)
     .where('role', '=', 'owner'),
 );
-const PARTICIPANT_COLUMNS = sql`p.conversation_id, p.user_id, p.role, p.joined_at, p.last_read_seq, p.last_read_at,
+const MARKER_COLUMNS = sql`p.conversation_id, p.user_id, p.role, p.joined_at, p.last_read_seq, p.last_read_at,
   p.last_delivered_seq`;
+const PARTICIPANT_COLUMNS = sql`${MARKER_COLUMNS}, profile.display_name, profile.avatar_url`;
+const PROFILE = sql`left join comm_profiles as profile on profile.user_id = p.user_id`;
 /**
  * The first participants of each conversation by user id, so that an index ends the search. A BLOB is greater than every
  * text: a conversation with fewer participants has no last one.
@@ -57,12 +71,12 @@ const selectListed = arrayStatement(
       select user_id from conversation_participants
       where conversation_id = wanted.value order by user_id limit 1 offset ${p.most} - 1
     ), x'')
-    order by p.joined_at, p.user_id`,
+    ${PROFILE} order by p.joined_at, p.user_id`,
 );
 /** Those of {@link selectListed} who have read a position. The plus prevents the use of the marker index, which would visit all members. */
 const selectReaders = statement(
   (p: Params<{ conversationId: string; seq: number; most: number }>) => sql<ParticipantRow>`
-    select ${PARTICIPANT_COLUMNS} from conversation_participants as p
+    select ${MARKER_COLUMNS}, null as display_name, null as avatar_url from conversation_participants as p
     where p.conversation_id = ${p.conversationId} and p.user_id <= coalesce((
       select user_id from conversation_participants
       where conversation_id = ${p.conversationId} order by user_id limit 1 offset ${p.most} - 1
@@ -77,12 +91,12 @@ const selectCounts = statement(
 );
 const selectParticipant = statement(
   (p: Params<Pair>) => sql<ParticipantRow>`
-    select ${PARTICIPANT_COLUMNS} from conversation_participants as p
+    select ${PARTICIPANT_COLUMNS} from conversation_participants as p ${PROFILE}
     where p.conversation_id = ${p.conversationId} and p.user_id = ${p.userId}`,
 );
 const selectPage = statement(
   (p: Params<{ conversationId: string; after: string; limit: number }>) => sql<ParticipantRow>`
-    select ${PARTICIPANT_COLUMNS} from conversation_participants as p
+    select ${PARTICIPANT_COLUMNS} from conversation_participants as p ${PROFILE}
     where p.conversation_id = ${p.conversationId} and p.user_id > ${p.after} order by p.user_id limit ${p.limit}`,
 );
 
@@ -90,7 +104,12 @@ const selectPage = statement(
 export function* membershipOf(conversationId: string, userId: string): Work<Membership | undefined> {
   const row = yield* first(selectMembership({ conversationId, userId }));
   if (row === undefined) return undefined;
-  return { ...row, type: row.type === 'direct' ? 'direct' : 'group', role: toRole(row.role) };
+  return { ...row, type: row.type === 'direct' ? 'direct' : 'group', role: toRole(row.role), frozen: row.frozen === 1 };
+}
+
+/** Returns whether a user is a member of a conversation. */
+export function* isMember(conversationId: string, userId: string): Work<boolean> {
+  return (yield* membershipOf(conversationId, userId)) !== undefined;
 }
 
 /** Returns the members in the order in which they joined. */

@@ -1,10 +1,12 @@
 import { sql, type RawBuilder } from 'kysely';
-import { rowIdOf, type MessageRow } from './rows.ts';
+import type { PostingFacts } from './members.ts';
+import { UNCHANGED } from './messages.ts';
+import { isoTime, rowIdOf, toRole, type MessageRow } from './rows.ts';
 import { listed, query, statement, type Params } from '../engine/statement.ts';
 import { all, type Work } from '../engine/work.ts';
 
 /** What identifies a stored message. */
-export type StoredMessage = Pick<MessageRow, 'id' | 'conversation_id' | 'client_id' | 'public_id'>;
+export type StoredMessage = Pick<MessageRow, 'id' | 'conversation_id' | 'client_id' | 'public_id' | 'thread_id'>;
 
 interface Sender {
   conversationId: string;
@@ -12,53 +14,82 @@ interface Sender {
 }
 
 interface FactsRow extends Partial<StoredMessage> {
-  member: number | null;
+  role: string | null;
+  frozen: number | null;
+  slow_mode_seconds: number | null;
   sender_seq: number | null;
+  last_sent_at: string | null;
+  blocked: number | null;
 }
 
-/** The first row has the facts about the sender, the others are the sender's messages. */
+/**
+ * The first row has the facts about the sender, the others are the sender's messages. A tombstone has the type `system`: it counts
+ * as the message that it replaces, so that the slow mode can't be passed by deleting messages.
+ */
 const factsOf = (p: Params<Sender>, clientIds: RawBuilder<unknown>) => sql<FactsRow>`
-    select
-      (select 1 from conversation_participants
-        where conversation_id = ${p.conversationId} and user_id = ${p.senderId}) as member,
+    select p.role, c.frozen, c.slow_mode_seconds,
       (select sender_seq from messages
         where conversation_id = ${p.conversationId} and sender_id = ${p.senderId} order by seq desc limit 1) as sender_seq,
-      null as id, null as conversation_id, null as client_id, null as public_id
+      case when c.slow_mode_seconds > 0 then (select created_at from messages
+        where conversation_id = ${p.conversationId} and sender_id = ${p.senderId}
+          and (deleted_at is not null or type not in ('call', 'system'))
+        order by seq desc limit 1) end as last_sent_at,
+      case when c.type = 'direct' then (select 1 from conversation_participants as o
+        cross join comm_blocks as b on b.blocker_id = o.user_id and b.blocked_id = ${p.senderId}
+        where o.conversation_id = c.id) end as blocked,
+      null as id, null as conversation_id, null as client_id, null as public_id, null as thread_id
+    from (select 1)
+    left join conversation_participants as p on p.conversation_id = ${p.conversationId} and p.user_id = ${p.senderId}
+    left join conversations as c on c.id = p.conversation_id
     union all
-    select null, null, id, conversation_id, client_id, public_id from messages
+    select null, null, null, null, null, null, id, conversation_id, client_id, public_id, thread_id from messages
     where sender_id = ${p.senderId} and client_id ${clientIds}`;
 const selectFacts = statement((p: Params<Sender & { clientIds: string }>) =>
   factsOf(p, sql`in ${listed(p.clientIds)}`),
 );
 /** Without a list, which SQLite would parse and sort. */
 const selectFactsOfOne = statement((p: Params<Sender & { clientId: string }>) => factsOf(p, sql`= ${p.clientId}`));
-const stored = query.selectFrom('messages').select(['id', 'conversation_id', 'client_id', 'public_id']);
+const stored = query.selectFrom('messages').select(['id', 'conversation_id', 'client_id', 'public_id', 'thread_id']);
 const selectByIds = statement((p: Params<{ ids: string }>) => stored.where('id', 'in', listed<number>(p.ids)));
 const selectByPublicIds = statement((p: Params<{ publicIds: string }>) =>
   stored.where('public_id', 'in', listed(p.publicIds)),
 );
 
 /** The columns of {@link ChosenColumns}. */
-const CHOSEN = ['content', 'type', 'reply_to', 'attachment', 'encrypted', 'client_id', 'link_preview'] as const;
+const CHOSEN = [
+  'content',
+  'type',
+  'reply_to',
+  'attachment',
+  'encrypted',
+  'client_id',
+  'link_preview',
+  'metadata',
+  'mentions',
+  'thread_id',
+  'side',
+  'side_seq',
+  'thread_seq',
+  'sender_seq',
+] as const;
 
-/** `seq`, `rev` and `senderSeq` are those of the message before the first one. */
+/** `seq` and `rev` are those of the message before the first one. */
 interface Insertion extends Sender {
   now: string;
   seq: number;
   rev: number;
-  senderSeq: number;
 }
 
 /** @param key - SQL of the place of a row. @param chosen - SQL of a column, by its place in {@link CHOSEN} */
 const insertion = (
   p: Params<Insertion>,
   key: RawBuilder<unknown>,
-  chosen: (name: keyof ChosenColumns, column: number) => RawBuilder<unknown>,
+  chosen: (name: keyof PlacedColumns, column: number) => RawBuilder<unknown>,
   from: RawBuilder<unknown>,
 ) => sql<{ id: number; seq: number }>`
-    insert into messages (conversation_id, sender_id, created_at, seq, rev, sender_seq, ${sql.raw(CHOSEN.join(', '))})
+    insert into messages (conversation_id, sender_id, created_at, seq, rev, ${sql.raw(CHOSEN.join(', '))})
     select ${p.conversationId}, ${p.senderId}, ${p.now}, ${p.seq} + ${key} + 1, ${p.rev} + ${key} + 1,
-      ${p.senderSeq} + ${key} + 1, ${sql.join(CHOSEN.map(chosen))}
+      ${sql.join(CHOSEN.map(chosen))}
     ${from} returning id, seq`;
 const insertRows = statement((p: Params<Insertion & { rows: string }>) =>
   insertion(
@@ -69,12 +100,18 @@ const insertRows = statement((p: Params<Insertion & { rows: string }>) =>
   ),
 );
 /** Without a list, which would have to be written and parsed. */
-const insertRow = statement((p: Params<Insertion & ChosenColumns>) => insertion(p, sql`0`, (name) => p[name], sql``));
+const insertRow = statement((p: Params<Insertion & PlacedColumns>) => insertion(p, sql`0`, (name) => p[name], sql``));
 
 /** What decides about the messages of one sender in one conversation. */
 export interface SenderFacts {
   readonly isMember: boolean;
-  /** Number of messages that the sender has sent in the conversation. */
+  /** Whether and when the sender may send; `undefined` for users who aren't members. */
+  readonly posting: PostingFacts | undefined;
+  /** ISO time of the sender's last message; null without slow mode. */
+  readonly lastSentAt: string | null;
+  /** Whether the other participant of a direct conversation has blocked the sender. */
+  readonly isBlocked: boolean;
+  /** Number of messages that the sender has sent in the main timeline of the conversation. */
   readonly senderSeq: number;
   /** The sender's messages with the given client ids, by client id, in any conversation. */
   readonly own: ReadonlyMap<string, StoredMessage>;
@@ -88,8 +125,16 @@ export function* senderFacts(sender: Sender, clientIds: readonly string[]): Work
       ? selectFactsOfOne({ ...sender, clientId })
       : selectFacts({ ...sender, clientIds: JSON.stringify(clientIds) }),
   );
+  const role = facts?.role ?? null;
+  const lastSentAt = facts?.last_sent_at ?? null;
   return {
-    isMember: facts?.member === 1,
+    isMember: role !== null,
+    posting:
+      role === null
+        ? undefined
+        : { role: toRole(role), frozen: facts?.frozen === 1, slowModeSeconds: facts?.slow_mode_seconds ?? 0 },
+    lastSentAt: lastSentAt === null ? null : isoTime(lastSentAt),
+    isBlocked: facts?.blocked === 1,
     senderSeq: facts?.sender_seq ?? 0,
     own: new Map(own.map((row) => [row.client_id ?? '', row as StoredMessage])),
   };
@@ -111,26 +156,31 @@ export function* messagesByIds(messageIds: readonly string[]): Work<Map<string, 
 /** The columns of a new message that its sender chose. */
 export type ChosenColumns = Pick<
   MessageRow,
-  'content' | 'type' | 'reply_to' | 'attachment' | 'encrypted' | 'client_id' | 'link_preview'
+  'content' | 'type' | 'reply_to' | 'attachment' | 'encrypted' | 'client_id' | 'link_preview' | 'metadata' | 'mentions'
 >;
+
+/** The columns of a new message, with its places in the main timeline and in its thread. */
+export type PlacedColumns = ChosenColumns &
+  Pick<MessageRow, 'thread_id' | 'side' | 'side_seq' | 'thread_seq'> & {
+    /** Number of messages that the sender has sent in the main timeline up to this one. */
+    readonly sender_seq: number;
+  };
 
 /** New messages of one sender in one conversation. */
 export interface NewMessages extends Sender {
-  readonly messages: readonly ChosenColumns[];
+  readonly messages: readonly PlacedColumns[];
   readonly createdAt: string;
   /** `seq` and `rev` of the last message. */
   readonly seq: number;
   readonly rev: number;
-  /** Number of messages that the sender has sent in the conversation before. */
-  readonly senderSeq: number;
 }
 
 /** Inserts messages with one statement and returns their rows, in order. */
 export function* insertMessages(batch: NewMessages): Work<MessageRow[]> {
-  const { conversationId, senderId, messages, createdAt, senderSeq } = batch;
+  const { conversationId, senderId, messages, createdAt } = batch;
   const seq = batch.seq - messages.length;
   const rev = batch.rev - messages.length;
-  const place = { conversationId, senderId, now: createdAt, seq, rev, senderSeq };
+  const place = { conversationId, senderId, now: createdAt, seq, rev };
   const [only] = messages;
   const ids = new Map<number, number>();
   const inserted = yield* all(
@@ -145,18 +195,17 @@ export function* insertMessages(batch: NewMessages): Work<MessageRow[]> {
     if (id === undefined) throw new Error('INSERT returned no id');
     return {
       ...message,
+      ...UNCHANGED,
       id,
       conversation_id: conversationId,
       sender_id: senderId,
       created_at: createdAt,
-      updated_at: null,
       seq: place,
       rev: rev + index + 1,
       public_id: null,
-      deleted_at: null,
       forwarded_from_conversation_id: null,
       forwarded_from_message_id: null,
-      reaction_envelopes: null,
+      thread: null,
     };
   });
 }

@@ -2,26 +2,43 @@ import type { MessageRow } from './rows.ts';
 import { query, statement, type Params } from '../engine/statement.ts';
 import { all, run, type Work } from '../engine/work.ts';
 
-const updateContent = statement((p: Params<{ id: number; content: string; now: string; rev: number }>) =>
-  query
-    .updateTable('messages')
-    .set({ content: p.content, link_preview: null, updated_at: p.now, rev: p.rev })
-    .where('id', '=', p.id),
+const updateContent = statement(
+  (
+    p: Params<{
+      id: number;
+      content: string;
+      link_preview: string | null;
+      metadata: string | null;
+      now: string;
+      rev: number;
+    }>,
+  ) =>
+    query
+      .updateTable('messages')
+      .set({ content: p.content, link_preview: p.link_preview, metadata: p.metadata, updated_at: p.now, rev: p.rev })
+      .where('id', '=', p.id),
 );
-const updateDeleted = statement((p: Params<{ id: number; content: string; now: string; rev: number }>) =>
-  query
-    .updateTable('messages')
-    .set({
-      content: p.content,
-      type: 'system',
-      attachment: null,
-      link_preview: null,
-      reaction_envelopes: null,
-      updated_at: p.now,
-      deleted_at: p.now,
-      rev: p.rev,
-    })
-    .where('id', '=', p.id),
+const updateDeleted = statement(
+  (p: Params<{ id: number; content: string; deletedBy: string; now: string; rev: number }>) =>
+    query
+      .updateTable('messages')
+      .set({
+        content: p.content,
+        type: 'system',
+        attachment: null,
+        link_preview: null,
+        reaction_envelopes: null,
+        metadata: null,
+        mentions: null,
+        pinned_by: null,
+        pinned_at: null,
+        pinned_rev: null,
+        updated_at: p.now,
+        deleted_at: p.now,
+        deleted_by: p.deletedBy,
+        rev: p.rev,
+      })
+      .where('id', '=', p.id),
 );
 const touch = statement((p: Params<{ id: number; rev: number }>) =>
   query.updateTable('messages').set({ rev: p.rev }).where('id', '=', p.id),
@@ -30,19 +47,33 @@ const clearReactions = statement((p: Params<{ id: number }>) =>
   query.deleteFrom('message_reactions').where('message_id', '=', p.id),
 );
 
-/** Replaces the content of a message. Its link preview belonged to the old content. */
-export function* editMessage(row: MessageRow, content: string, now: string, rev: number): Work<MessageRow> {
-  yield* run(updateContent({ id: row.id, content, now, rev }));
-  return { ...row, content, link_preview: null, updated_at: now, rev };
+/** What an edit replaces. */
+export type EditedColumns = Pick<MessageRow, 'content' | 'metadata'>;
+
+/** Replaces the content of a message. The link preview of another content is deleted. */
+export function* editMessage(
+  row: MessageRow,
+  { content, metadata }: EditedColumns,
+  now: string,
+  rev: number,
+): Work<MessageRow> {
+  const edited = { content, metadata, link_preview: content === row.content ? row.link_preview : null };
+  yield* run(updateContent({ ...edited, id: row.id, now, rev }));
+  return { ...row, ...edited, updated_at: now, rev };
 }
 
 /**
- * Replaces a message with a tombstone: its position is kept; content, attachment and reactions are deleted.
+ * Replaces a message with a tombstone: its position is kept; content, attachment, metadata, pin and reactions are deleted.
  *
  * @param content - JSON of the encrypted deletion; empty for a message that isn't encrypted
  */
-export function* deleteMessage(row: MessageRow, content: string, now: string, rev: number): Work<MessageRow> {
-  yield* run(updateDeleted({ id: row.id, content, now, rev }));
+export function* deleteMessage(
+  row: MessageRow,
+  { content, deletedBy }: { content: string; deletedBy: string },
+  now: string,
+  rev: number,
+): Work<MessageRow> {
+  yield* run(updateDeleted({ id: row.id, content, deletedBy, now, rev }));
   yield* run(clearReactions({ id: row.id }));
   return {
     ...row,
@@ -51,8 +82,13 @@ export function* deleteMessage(row: MessageRow, content: string, now: string, re
     attachment: null,
     link_preview: null,
     reaction_envelopes: null,
+    metadata: null,
+    pinned_by: null,
+    pinned_at: null,
+    mentions: null,
     updated_at: now,
     deleted_at: now,
+    deleted_by: deletedBy,
     rev,
   };
 }

@@ -25,6 +25,16 @@ export const MESSAGE_COLUMNS = [
   'messages.forwarded_from_message_id',
   'messages.link_preview',
   'messages.reaction_envelopes',
+  'messages.thread_id',
+  'messages.side',
+  'messages.side_seq',
+  'messages.thread_seq',
+  'messages.thread',
+  'messages.mentions',
+  'messages.metadata',
+  'messages.pinned_by',
+  'messages.pinned_at',
+  'messages.deleted_by',
 ] as const;
 
 /** Every row has `seq` and `rev`, set by the server, a migration or a trigger. */
@@ -68,12 +78,29 @@ export interface NewMessage {
   readonly forwardedFrom?: ForwardedFrom | undefined;
   /** JSON. */
   readonly linkPreview?: string | undefined;
+  /** JSON. */
+  readonly metadata?: string | undefined;
   readonly createdAt: string;
   readonly seq: number;
   readonly rev: number;
+  /** Number of replies in the conversation that are shown in their threads only. */
+  readonly sideSeq: number;
 }
 
-const insert = statement((p: Params<Omit<MessageRow, 'id' | 'updated_at' | 'deleted_at' | 'reaction_envelopes'>>) =>
+/** Columns that only changes set. */
+export const UNCHANGED = {
+  updated_at: null,
+  deleted_at: null,
+  reaction_envelopes: null,
+  pinned_by: null,
+  pinned_at: null,
+  deleted_by: null,
+} as const;
+
+/** The columns that a new message of the server doesn't have. */
+const LATER = { ...UNCHANGED, thread_id: null, side: 0, thread_seq: null, thread: null, mentions: null } as const;
+
+const insert = statement((p: Params<Omit<MessageRow, keyof typeof LATER | 'id'>>) =>
   query
     .insertInto('messages')
     .values({
@@ -96,6 +123,8 @@ const insert = statement((p: Params<Omit<MessageRow, 'id' | 'updated_at' | 'dele
       forwarded_from_conversation_id: p.forwarded_from_conversation_id,
       forwarded_from_message_id: p.forwarded_from_message_id,
       link_preview: p.link_preview,
+      metadata: p.metadata,
+      side_seq: p.side_seq,
     })
     .returning('id'),
 );
@@ -118,8 +147,10 @@ export function* insertMessage(message: NewMessage): Work<MessageRow> {
     forwarded_from_conversation_id: message.forwardedFrom?.conversationId ?? null,
     forwarded_from_message_id: message.forwardedFrom?.messageId ?? null,
     link_preview: message.linkPreview ?? null,
+    metadata: message.metadata ?? null,
+    side_seq: message.sideSeq,
   };
   const row = yield* first(insert(values));
   if (row === undefined) throw new Error('INSERT returned no id');
-  return { ...values, id: row.id, updated_at: null, deleted_at: null, reaction_envelopes: null };
+  return { ...values, ...LATER, id: row.id };
 }

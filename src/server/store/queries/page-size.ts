@@ -10,7 +10,8 @@ export interface PageSize {
 /** Bytes of the stored content of a message. SQLite knows them without reading the content. */
 export const storedBytes: RawBuilder<number> = sql<number>`
   (octet_length(messages.content) + coalesce(octet_length(messages.attachment), 0)
-    + coalesce(octet_length(messages.reaction_envelopes), 0))`;
+    + coalesce(octet_length(messages.reaction_envelopes), 0) + coalesce(octet_length(messages.mentions), 0)
+    + coalesce(octet_length(messages.metadata), 0))`;
 
 /** Returns how many of the rows with these sizes fit in a page, at least one if there is one. */
 export function countFitting(sizes: readonly { readonly bytes: number }[], { limit, bytes }: PageSize): number {

@@ -1,5 +1,7 @@
 import { sql, type RawBuilder } from 'kysely';
+import type { UnreadState } from '../../../protocol/threads.ts';
 import type { MessageRow } from './rows.ts';
+import { readSeq, toUnreadState, unreadColumns, type UnreadColumns } from './threads/unread-state.ts';
 import { listed, query, statement, type Params } from '../engine/statement.ts';
 import { all, run, type Work } from '../engine/work.ts';
 
@@ -20,13 +22,15 @@ export interface Slowest {
 export interface MarkersRow {
   readonly user_id: string;
   readonly last_read_seq: number;
+  /** Position up to which the user has read, which the user can move back. */
+  readonly read_seq: number;
   readonly last_delivered_seq: number;
   readonly seq: number;
   readonly rev: number;
 }
 
 /** The columns of a message that a receipt depends on. */
-export type NamedRow = Pick<MessageRow, 'id' | 'public_id' | 'sender_id' | 'seq'>;
+export type NamedRow = Pick<MessageRow, 'id' | 'public_id' | 'sender_id' | 'seq' | 'side'>;
 
 /** The two lowest read markers and the two lowest delivery markers. */
 const selectSlowest = statement(
@@ -47,13 +51,13 @@ const participantsOf = (conversationId: RawBuilder<string>, userIds: RawBuilder<
   cross join conversations as c on c.id = p.conversation_id`;
 const selectMarkers = statement(
   (p: Params<InConversation & { userIds: string }>) => sql<MarkersRow>`
-    select p.user_id, p.last_read_seq, p.last_delivered_seq, c.seq, c.rev
+    select p.user_id, p.last_read_seq, ${readSeq} as read_seq, p.last_delivered_seq, c.seq, c.rev
     from ${participantsOf(p.conversationId, p.userIds)}`,
 );
 const selectNamed = statement((p: Params<InConversation & { ids: string }>) =>
   query
     .selectFrom('messages')
-    .select(['id', 'public_id', 'sender_id', 'seq'])
+    .select(['id', 'public_id', 'sender_id', 'seq', 'side'])
     .$narrowType<{ seq: number }>()
     .where('id', 'in', listed<number>(p.ids))
     // The plus prevents the use of the conversation's index.
@@ -104,35 +108,19 @@ const insertReceipts = statement(
     on conflict do nothing`,
 );
 
-/** Number of messages that the participant `p` had sent when the conversation was at `seq`. */
-const ownUpTo = (seq: RawBuilder<number>): RawBuilder<number> => sql<number>`coalesce((
-  select m.sender_seq from messages as m
-  where m.conversation_id = c.id and m.sender_id = p.user_id and m.seq <= ${seq} order by m.seq desc limit 1
-), 0)`;
-
-/**
- * Exact unread count without counting unread messages: all after the read marker, minus the user's own (two index
- * seeks), minus those deleted by others (a short index range). Requires `p` (the participant) and `c` (the
- * conversation) in scope.
- */
-export const unreadCount = sql<number>`(
-  c.seq - p.last_read_seq
-  - (${ownUpTo(sql<number>`c.seq`)} - ${ownUpTo(sql<number>`p.last_read_seq`)})
-  - (select count(*) from messages as m
-      where m.conversation_id = c.id and m.seq > p.last_read_seq and m.deleted_at is not null
-        and m.sender_id <> p.user_id)
-)`;
-
 const selectUnread = statement(
-  (p: Params<InConversation & { userIds: string }>) => sql<{ user_id: string; unread: number }>`
-    select p.user_id, ${unreadCount} as unread
+  (p: Params<InConversation & { userIds: string }>) => sql<UnreadColumns & { user_id: string }>`
+    select p.user_id, ${unreadColumns}
     from ${participantsOf(p.conversationId, p.userIds)}`,
 );
 
-/** Returns the unread counts of members, by user. */
-export function* unreadCountsOf(conversationId: string, userIds: readonly string[]): Work<ReadonlyMap<string, number>> {
+/** Returns what is unread for members, by user. */
+export function* unreadStatesOf(
+  conversationId: string,
+  userIds: readonly string[],
+): Work<ReadonlyMap<string, UnreadState & { unreadCount: number }>> {
   const rows = yield* all(selectUnread({ conversationId, userIds: JSON.stringify(userIds) }));
-  return new Map(rows.map((row) => [row.user_id, row.unread]));
+  return new Map(rows.map((row) => [row.user_id, toUnreadState(row)]));
 }
 
 /** Returns the lowest markers. */
@@ -179,6 +167,30 @@ export function* advanceReadMarkers(
   const json = JSON.stringify([...marks]);
   yield* run(advanceInboxRevs({ marks: json }));
   yield* run(updateRead({ conversationId, marks: json, now }));
+}
+
+const updateOwn = statement(
+  (p: Params<InConversation & { marks: string }>) => sql<never>`
+    insert into conversation_participants (conversation_id, user_id, own_read_seq, inbox_rev, read_inbox_rev)
+    select p.conversation_id, p.user_id, iif(marks.seq < p.last_read_seq, marks.seq, null), u.inbox_rev, u.inbox_rev
+    from ${marksOf(p.marks)}
+    cross join conversation_participants as p on p.conversation_id = ${p.conversationId} and p.user_id = marks.user_id
+    cross join comm_users as u on u.user_id = p.user_id
+    where true
+    on conflict (conversation_id, user_id) do update set
+      own_read_seq = excluded.own_read_seq,
+      inbox_rev = excluded.inbox_rev,
+      read_inbox_rev = excluded.read_inbox_rev`,
+);
+
+/**
+ * Sets the users' own read positions, which others don't see. A position that isn't before the read marker ends the effect of an
+ * earlier one. Records for the users' other devices that something changed.
+ */
+export function* setOwnPositions(conversationId: string, marks: ReadonlyMap<string, number>): Work<void> {
+  const json = JSON.stringify([...marks]);
+  yield* run(advanceInboxRevs({ marks: json }));
+  yield* run(updateOwn({ conversationId, marks: json }));
 }
 
 /** Stores the receipt rows that LumenJS reads. The first time is kept. @param receipts - ids of messages and readers */

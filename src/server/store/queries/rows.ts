@@ -1,8 +1,10 @@
 import { linkPreviewSchema } from '../../../protocol/link-previews.ts';
+import { metadataSchema } from '../../../protocol/common-schemas.ts';
 import * as v from 'valibot';
 import { type Participant } from '../../../protocol/conversations.ts';
 import { envelopeSchema, type EncryptedEnvelope } from '../../../protocol/encryption.ts';
 import type { Message, Reaction, ReadReceipt } from '../../../protocol/messages.ts';
+import type { ThreadSummary } from '../../../protocol/threads.ts';
 import { MESSAGE_TYPES, type MessageStatus, type MessageType, ROLES, type Role } from '../../../protocol/constants.ts';
 import { storedAttachmentsSchema } from './stored-attachments.ts';
 
@@ -27,6 +29,16 @@ export interface MessageRow {
   forwarded_from_message_id: string | null;
   link_preview: string | null;
   reaction_envelopes: string | null;
+  thread_id: string | null;
+  side: number;
+  side_seq: number;
+  thread_seq: number | null;
+  thread: string | null;
+  mentions: string | null;
+  metadata: string | null;
+  pinned_by: string | null;
+  pinned_at: string | null;
+  deleted_by: string | null;
 }
 
 /** A {@link MessageRow} as an array, in the order of `MESSAGE_COLUMNS`, with its stored size where it was asked for. */
@@ -50,6 +62,16 @@ export type MessageTuple = [
   forwardedFromMessageId: string | null,
   linkPreview: string | null,
   reactionEnvelopes: string | null,
+  threadId: string | null,
+  side: number,
+  sideSeq: number,
+  threadSeq: number | null,
+  thread: string | null,
+  mentions: string | null,
+  metadata: string | null,
+  pinnedBy: string | null,
+  pinnedAt: string | null,
+  deletedBy: string | null,
   bytes?: number,
 ];
 
@@ -62,6 +84,9 @@ export interface ParticipantRow {
   last_read_seq: number;
   last_read_at: string | null;
   last_delivered_seq: number;
+  /** Name and picture of the profile. */
+  display_name: string | null;
+  avatar_url: string | null;
 }
 
 /** A {@link ParticipantRow} as an array, in the order of its fields. */
@@ -73,12 +98,16 @@ export type ParticipantTuple = readonly [
   lastReadSeq: number,
   lastReadAt: string | null,
   lastDeliveredSeq: number,
+  displayName: string | null,
+  avatarUrl: string | null,
 ];
 
 /** Converts an array to a row. */
 export function toParticipantRow(row: ParticipantTuple): ParticipantRow {
   const [conversation_id, user_id, role, joined_at, last_read_seq, last_read_at, last_delivered_seq] = row;
-  return { conversation_id, user_id, role, joined_at, last_read_seq, last_read_at, last_delivered_seq };
+  const [, , , , , , , display_name, avatar_url] = row;
+  const markers = { last_read_seq, last_read_at, last_delivered_seq };
+  return { conversation_id, user_id, role, joined_at, ...markers, display_name, avatar_url };
 }
 
 /** Data of a message that isn't in its row. */
@@ -145,7 +174,23 @@ export function toMessage(row: MessageRow, { status, readBy, reactions }: Messag
     const linkPreview = parsed(linkPreviewSchema, row.link_preview);
     if (linkPreview !== undefined) message.linkPreview = linkPreview;
   }
+  if (row.mentions !== null) message.mentions = JSON.parse(row.mentions) as string[];
+  if (row.thread_id !== null) {
+    message.threadId = row.thread_id;
+    if (row.side === 0) message.alsoInConversation = true;
+    if (row.thread_seq !== null) message.threadSeq = row.thread_seq;
+  }
+  if (row.side === 0 && row.side_seq > 0) message.timelineSeq = row.seq - row.side_seq;
+  if (row.thread !== null) message.thread = JSON.parse(row.thread) as ThreadSummary;
+  if (row.metadata !== null && !deleted) {
+    const metadata = parsed(metadataSchema, row.metadata);
+    if (metadata !== undefined) message.metadata = metadata;
+  }
+  if (row.pinned_by !== null && row.pinned_at !== null) {
+    message.pinned = { by: row.pinned_by, at: isoTime(row.pinned_at) };
+  }
   if (row.deleted_at !== null) message.deletedAt = isoTime(row.deleted_at);
+  if (deleted && row.deleted_by !== null) message.deletedBy = row.deleted_by;
   return message;
 }
 
@@ -191,6 +236,16 @@ export function messageJson(row: MessageTuple, { status, readBy, reactions }: Me
     fromMessage,
     linkPreview,
     encryptedReactions,
+    threadId,
+    side,
+    sideSeq,
+    threadSeq,
+    thread,
+    mentions,
+    metadata,
+    pinnedBy,
+    pinnedAt,
+    deletedBy,
   ] = row;
   const deleted = deletedAt !== null;
   const envelope = encrypted !== 0 && content !== '' ? parsed(envelopeSchema, content) : undefined;
@@ -215,7 +270,20 @@ export function messageJson(row: MessageTuple, { status, readBy, reactions }: Me
     json += `,"forwardedFrom":{"conversationId":${quote(fromConversation)},"messageId":${quote(fromMessage)}}`;
   }
   if (linkPreview !== null) json += field('linkPreview', parsed(linkPreviewSchema, linkPreview));
+  // Written by the server, as JSON.
+  if (mentions !== null) json += `,"mentions":${mentions}`;
+  if (threadId !== null) {
+    json += `,"threadId":${quote(threadId)}${side === 0 ? ',"alsoInConversation":true' : ''}`;
+    if (threadSeq !== null) json += `,"threadSeq":${threadSeq}`;
+  }
+  if (side === 0 && sideSeq > 0) json += `,"timelineSeq":${seq - sideSeq}`;
+  if (thread !== null) json += `,"thread":${thread}`;
+  if (metadata !== null && !deleted) json += field('metadata', parsed(metadataSchema, metadata));
+  if (pinnedBy !== null && pinnedAt !== null) {
+    json += `,"pinned":{"by":${quote(pinnedBy)},"at":${quote(isoTime(pinnedAt))}}`;
+  }
   if (deletedAt !== null) json += `,"deletedAt":${quote(isoTime(deletedAt))}`;
+  if (deleted && deletedBy !== null) json += `,"deletedBy":${quote(deletedBy)}`;
   return `${json}}`;
 }
 
@@ -227,7 +295,8 @@ function field(name: string, value: object | undefined): string {
 export function toParticipant(row: ParticipantRow): Participant {
   return {
     userId: row.user_id,
-    displayName: row.user_id,
+    displayName: row.display_name ?? row.user_id,
+    ...(row.avatar_url !== null && { avatarUrl: row.avatar_url }),
     role: toRole(row.role),
     joinedAt: isoTime(row.joined_at),
     presence: 'offline',
@@ -240,9 +309,11 @@ export function toParticipant(row: ParticipantRow): Participant {
 /** Writes the JSON of {@link toParticipant} as the parts before and after the presence. */
 export function participantJson(row: ParticipantRow): { start: string; end: string } {
   const userId = quote(row.user_id);
+  const displayName = row.display_name === null ? userId : quote(row.display_name);
+  const avatarUrl = row.avatar_url === null ? '' : `,"avatarUrl":${quote(row.avatar_url)}`;
   const readAt = row.last_read_at === null ? '' : `,"lastReadAt":${quote(isoTime(row.last_read_at))}`;
   return {
-    start: `{"userId":${userId},"displayName":${userId},"role":"${toRole(row.role)}","joinedAt":${quote(isoTime(row.joined_at))},"presence":"`,
+    start: `{"userId":${userId},"displayName":${displayName}${avatarUrl},"role":"${toRole(row.role)}","joinedAt":${quote(isoTime(row.joined_at))},"presence":"`,
     end: `","lastReadSeq":${row.last_read_seq}${readAt},"lastDeliveredSeq":${row.last_delivered_seq}}`,
   };
 }

@@ -46,12 +46,17 @@ const forgetStale = statement(
       select message_id from comm_search_stale where message_id <= ${p.last}
     )`,
 );
+/** The text of a message: its content or, without a caption, the name of its first file. */
+const text = sql<string>`case
+  when m.content <> '' then m.content
+  when m.deleted_at is null and json_valid(m.attachment) then coalesce(m.attachment ->> '$.fileName', '')
+  else '' end`;
 /** Ciphertext, tombstones and messages written by the server aren't indexed. */
-const indexable = sql<boolean>`m.encrypted = 0 and m.content <> '' and m.type not in ('system', 'call')`;
+const indexable = sql<boolean>`m.encrypted = 0 and ${text} <> '' and m.type not in ('system', 'call')`;
 const indexStale = statement(
   (p: Params<{ last: number }>) => sql<never>`
     insert into comm_messages_search (rowid, scope, content)
-    select m.id, hex(m.conversation_id), m.content
+    select m.id, hex(m.conversation_id), ${text}
     from comm_search_stale as stale cross join messages as m on m.id = stale.message_id
     where stale.message_id <= ${p.last} and ${indexable}`,
 );
@@ -64,7 +69,7 @@ const selectNext = statement((p: Params<StepSize>) =>
 const indexNew = statement(
   (p: Params<{ last: number }>) => sql<never>`
     insert into comm_messages_search (rowid, scope, content)
-    select m.id, hex(m.conversation_id), m.content from messages as m
+    select m.id, hex(m.conversation_id), ${text} from messages as m
     where m.id > (select indexed_to from comm_search_state) and m.id <= ${p.last} and ${indexable}`,
 );
 const moveOn = statement((p: Params<{ last: number }>) =>

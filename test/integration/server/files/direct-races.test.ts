@@ -82,6 +82,21 @@ test('an upload whose parts are lost before it is stored is UNAVAILABLE, and beg
   expect(await partsIn(await direct.ask(ready))).toMatchObject({ missing: [] });
 });
 
+test('an upload that is aborted after the server has taken over begins again', async () => {
+  await using direct = await startDirect();
+  const { files, rig } = direct;
+  const ready = await direct.begin(LARGE);
+  await direct.put(ready.parts, 1, LARGE);
+  expect((await files.tus(ready.uploadUrl, 'PATCH', PART, LARGE.subarray(PART, PART + 1))).status).toBe(204);
+  await abortInBucket(rig, ready.parts);
+  const rest = await files.tus(ready.uploadUrl, 'PATCH', PART + 1, LARGE.subarray(PART + 1));
+  expect(await codeOf(rest)).toEqual([503, 'UNAVAILABLE']);
+  expect((await files.tus(ready.uploadUrl, 'HEAD')).headers.get('upload-offset')).toBe('0');
+  expect((await files.tus(ready.uploadUrl, 'PATCH', 0, LARGE)).status).toBe(204);
+  const loaded = await files.load(ready.key, 'ann');
+  expect(digestOf(new Uint8Array(await loaded.arrayBuffer()))).toBe(digestOf(LARGE));
+});
+
 test('an upload of which a part is replaced after the server has taken over begins again', async () => {
   await using direct = await startDirect();
   const { files, rig } = direct;

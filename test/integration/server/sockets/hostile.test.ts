@@ -60,8 +60,9 @@ const VALUES: readonly (readonly [what: string, value: unknown])[] = [
 
 /** What nearly a megabyte in the last field are answered with where that isn't `INVALID`. */
 const TOO_MUCH: { readonly [K in RequestName]?: string } = {
-  'message:edit': 'MESSAGE_TOO_LONG',
+  'message:report': 'MESSAGE_TOO_LONG',
   'comm:ping': 'taken',
+  'user:blocked': 'taken',
   'call:ice-servers': 'taken',
 };
 

@@ -40,8 +40,12 @@ function setUp() {
   const reader = new CountingReader(context, rest, () => [], new TypingTracker(context, () => undefined));
   const chunk = deferred<CountingReader>();
   const parts = {
-    messages: { send: () => new Promise<never>(() => undefined), markRead: () => Promise.resolve() },
+    messages: {
+      send: () => new Promise<never>(() => undefined),
+      markRead: () => Promise.resolve(),
+    },
     typing: { start: () => undefined, stop: () => undefined },
+    blockedUsers: () => Promise.reject(new Error('No profiles')),
     sync: { join: () => Promise.resolve() },
   };
   const views = new ConversationViews(

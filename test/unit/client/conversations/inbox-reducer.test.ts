@@ -144,7 +144,9 @@ describe('a new message', () => {
         ?.reactions,
     ).toEqual(reactions);
     expect(one(run(edited, updated(message(2, { rev: 5, content: 'another' })))).lastMessage?.content).toBe('edited');
-    const deleted = run(START, known(at(3, { head: undefined })), {
+    const attachment = { url: '/files/1', fileName: 'secret plan.pdf', mimeType: 'application/pdf', fileSize: 1 };
+    const last = message(3, { attachment, metadata: { a: 1 } });
+    const deleted = run(START, known(at(3, { head: undefined, lastMessage: last })), {
       kind: 'deleted',
       ...here,
       messageId: '3',
@@ -152,6 +154,7 @@ describe('a new message', () => {
       deletedAt: 'now',
     });
     expect(one(deleted).lastMessage).toMatchObject({ content: '', deletedAt: 'now' });
+    expect(JSON.stringify(deleted)).not.toMatch(/secret plan|metadata/);
   });
 
   test('an older state of it changes nothing', () => {

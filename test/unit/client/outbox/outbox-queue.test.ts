@@ -197,6 +197,57 @@ describe('RATE_LIMITED', () => {
   });
 });
 
+describe('the slow mode of a conversation', () => {
+  /** Three messages of a slow conversation, of which the first is stored and the others were refused. */
+  function slow(): OutboxQueue {
+    const { outbox } = outboxWith(64, ...[1, 2, 3].map((age) => outboxItem(age, 'slow')));
+    outbox.remove(id(1));
+    expect(describeEffects(outbox.slowDown(id(2), 30_000))).toBe('wait slow 1 30000');
+    expect(describeEffects(outbox.overtook(id(3)))).toBe('');
+    return outbox;
+  }
+
+  test('holds up no other conversation', () => {
+    expect(describeEffects(slow().add(outboxItem(11, 'quick')))).toBe('11<');
+  });
+
+  test('sends one message after each wait, in order', () => {
+    const outbox = slow();
+    expect(describeEffects(outbox.waitEnded('slow'))).toBe('2<');
+    expect(describeEffects(outbox.remove(id(2)))).toBe('3<');
+    expect(describeEffects(outbox.slowDown(id(3), 30_000))).toBe('wait slow 1 30000');
+    expect(describeEffects(outbox.waitEnded('slow'))).toBe('3<');
+  });
+
+  test('lets changes of stored messages pass, one at a time', () => {
+    const outbox = slow();
+    expect(describeEffects(outbox.add(outboxItem(4, 'slow', 'message:edit')))).toBe('4<');
+    expect(describeEffects(outbox.add(outboxItem(5, 'slow', 'message:edit')))).toBe('');
+    expect(describeEffects(outbox.remove(id(4)))).toBe('5<');
+  });
+
+  test('keeps a change of a message that waits behind it', () => {
+    const outbox = slow();
+    const edit = outboxItem(4, 'slow', 'message:edit');
+    const operation = {
+      name: 'message:edit',
+      payload: { conversationId: 'slow', content: 'x', messageId: id(3) },
+    } as const;
+    expect(describeEffects(outbox.add({ ...edit, operation }))).toBe('');
+    outbox.waitEnded('slow');
+    outbox.remove(id(2));
+    expect(describeEffects(outbox.remove(id(3)))).toBe('4<');
+  });
+
+  test('sends nothing while disconnected, and waits on after a reconnect', () => {
+    const outbox = slow();
+    outbox.offline();
+    expect(describeEffects(outbox.add(outboxItem(4, 'slow', 'message:edit')))).toBe('');
+    expect(describeEffects(outbox.online(64))).toBe('4<');
+    expect(describeEffects(outbox.remove(id(4)))).toBe('');
+  });
+});
+
 test('with many conversations the requests in flight are limited, and none of them starves', () => {
   const outbox = new OutboxQueue();
   const lanes = Array.from({ length: 20 }, (_, lane) => `lane ${lane}`);

@@ -22,6 +22,8 @@ function setUp(): { context: FakeContext; router: PushRouter; applied: string[] 
     known: () => undefined,
     left: () => undefined,
     reload: () => undefined,
+    resumed: () => undefined,
+    store: () => Promise.resolve(),
     fetchChanges: () => new Promise(() => undefined),
     joinRoom: () => Promise.resolve(undefined),
     openConversations: () => [],

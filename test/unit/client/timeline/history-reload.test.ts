@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { placeInConversation } from '../../../../src/client/timeline/segments.ts';
 import { reloadEnd, reloadStretch } from '../../../../src/client/timeline/history.ts';
 import type { Message } from '../../../../src/protocol/messages.ts';
 import { baseMessage, messages, timeOf } from '../../../helpers/client/messages.ts';
@@ -33,7 +34,12 @@ function historyOf(rows: readonly Message[], asked: (number | undefined)[] = [])
 test('the end is loaded again back to the first held message if no gap has opened', async () => {
   const all = upTo(500);
   const stretch = { messages: messages(201, 480), hasOlder: true };
-  const page = await reloadEnd({ history: historyOf(all), conversationId: 'conversation', stretch });
+  const page = await reloadEnd({
+    history: historyOf(all),
+    placeOf: placeInConversation,
+    conversationId: 'conversation',
+    stretch,
+  });
   expect(ids(page.messages)).toEqual(ids(messages(201, 500)));
   expect(page).toMatchObject({ hasOlder: true, hasNewer: false });
 });
@@ -41,15 +47,36 @@ test('the end is loaded again back to the first held message if no gap has opene
 test('the end is loaded as one page if a gap has opened', async () => {
   const asked: (number | undefined)[] = [];
   const stretch = { messages: messages(1, 300), hasOlder: false };
-  const page = await reloadEnd({ history: historyOf(upTo(500), asked), conversationId: 'conversation', stretch });
+  const page = await reloadEnd({
+    history: historyOf(upTo(500), asked),
+    placeOf: placeInConversation,
+    conversationId: 'conversation',
+    stretch,
+  });
   expect(ids(page.messages)).toEqual(ids(messages(451, 500)));
   expect(asked).toHaveLength(1);
+});
+
+test('the end of an earlier session, of which one message is known, is loaded as a full page', async () => {
+  const page = await reloadEnd({
+    history: historyOf(upTo(27)),
+    placeOf: placeInConversation,
+    conversationId: 'conversation',
+    stretch: { messages: messages(2, 2), hasOlder: true, isRestored: true },
+  });
+  expect(ids(page.messages)).toEqual(ids(messages(1, 27)));
+  expect(page.hasOlder).toBe(false);
 });
 
 test('messages before the start of a short stretch are dropped and reported by hasOlder', async () => {
   const stretch = { messages: messages(100, 101), hasOlder: true };
   for (const readsForwards of [true, false]) {
-    const source = { history: historyOf(upTo(500)), conversationId: 'conversation', stretch };
+    const source = {
+      history: historyOf(upTo(500)),
+      placeOf: placeInConversation,
+      conversationId: 'conversation',
+      stretch,
+    };
     const page = await reloadStretch(source, readsForwards);
     expect(page.messages[0]?.seq).toBe(100);
     expect(page).toMatchObject({ hasOlder: true, hasNewer: true });
@@ -58,7 +85,12 @@ test('messages before the start of a short stretch are dropped and reported by h
 
 test('a conversation whose messages are gone reloads as empty', async () => {
   const stretch = { messages: messages(1, 3), hasOlder: false };
-  const page = await reloadEnd({ history: historyOf([]), conversationId: 'conversation', stretch });
+  const page = await reloadEnd({
+    history: historyOf([]),
+    placeOf: placeInConversation,
+    conversationId: 'conversation',
+    stretch,
+  });
   expect(page).toEqual({ messages: [], hasOlder: false, hasNewer: false });
 });
 
@@ -77,7 +109,12 @@ test('any stretch of any conversation is loaded again completely, without a gap 
         const first = start % count;
         const held = all.slice(first, first + length);
         const stretch = { messages: held, hasOlder: first > 0 };
-        const source = { history: historyOf(all), conversationId: 'conversation', stretch };
+        const source = {
+          history: historyOf(all),
+          placeOf: placeInConversation,
+          conversationId: 'conversation',
+          stretch,
+        };
         const page = await reloadStretch(source, readsForwards);
         const expected = readsForwards ? held : held.slice(0, -1);
         expect(ids(page.messages).slice(0, expected.length)).toEqual(ids(expected));

@@ -212,7 +212,7 @@ describe('changes of held messages', () => {
     const attachment = { url: '/a', mimeType: 'image/png', fileName: 'a', fileSize: 1 };
     const timeline = run(EMPTY, loaded('newest', [baseMessage(1, { attachment, reactions: [] })]));
     const deleted = run(timeline, { kind: 'deleted', ...here, messageId: '1', deletedBy: 'bob', deletedAt: 'then' });
-    expect(findMessage(deleted, '1')).toEqual(baseMessage(1, { content: '', deletedAt: 'then' }));
+    expect(findMessage(deleted, '1')).toEqual(baseMessage(1, { deletedBy: 'bob', content: '', deletedAt: 'then' }));
     const again: TimelineEvent = { kind: 'deleted', ...here, messageId: '1', deletedBy: 'bob', deletedAt: 'later' };
     expect(run(deleted, again)).toBe(deleted);
   });

@@ -25,16 +25,21 @@ test.each<[Message['status'], boolean]>([
   };
   let edited: Secret | undefined;
   const keystore = { records: { transact: () => Promise.resolve(undefined) } } as unknown as Keystore;
-  await encryptEdit(keystore, { messageId: 'm', conversationId: 'c', content: '' }, 'after', {
-    findMessage: () => Promise.resolve(message),
-    refusePlaintext: () => Promise.resolve(),
-    canEditEncrypted: () => true,
-    now: () => 1,
-    encrypt: (_clientId, secret) => {
-      edited = secret;
-      return Promise.reject(new Error('Not needed'));
+  await encryptEdit(
+    keystore,
+    { messageId: 'm', conversationId: 'c', content: '' },
+    { content: 'after' },
+    {
+      findMessage: () => Promise.resolve(message),
+      refusePlaintext: () => Promise.resolve(),
+      canEditEncrypted: () => true,
+      now: () => 1,
+      encrypt: (_clientId, secret) => {
+        edited = secret;
+        return Promise.reject(new Error('Not needed'));
+      },
     },
-  }).catch(() => undefined);
+  ).catch(() => undefined);
   expect(edited).toMatchObject({ content: 'after' });
   expect(edited?.attachment).toEqual(keepsFiles ? attachment : undefined);
 });

@@ -35,6 +35,7 @@ beforeEach(() => {
     async requireMember(userId) {
       looked += 1;
       if (userId !== 'ada') await Promise.reject(notFound());
+      return [];
     },
   });
 });

@@ -27,6 +27,16 @@ const row: MessageRow = {
   forwarded_from_message_id: null,
   link_preview: null,
   reaction_envelopes: null,
+  thread_id: null,
+  side: 0,
+  side_seq: 0,
+  thread_seq: null,
+  thread: null,
+  mentions: null,
+  metadata: null,
+  pinned_by: null,
+  pinned_at: null,
+  deleted_by: null,
 };
 const context = { status: 'sent' as const, readBy: [], reactions: [] };
 const message = (changes: Partial<MessageRow> = {}) => toMessage({ ...row, ...changes }, context);
@@ -82,6 +92,8 @@ test('maps an unknown role to member', () => {
     last_read_seq: 0,
     last_read_at: null,
     last_delivered_seq: 0,
+    display_name: null,
+    avatar_url: null,
   };
   expect(toParticipant(participant).role).toBe('member');
 });
