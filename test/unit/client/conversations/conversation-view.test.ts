@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { ConversationViews } from '../../../../src/client/conversations/conversation-view.ts';
 import type { OpenConversation } from '../../../../src/client/conversations/open-conversation.ts';
 import { Reader } from '../../../../src/client/reader.ts';
-import { deferred } from '../../../../src/lib/deferred.ts';
+import { deferred, type Deferred } from '../../../../src/lib/deferred.ts';
 import { lazy } from '../../../../src/lib/lazy.ts';
 import { TypingTracker } from '../../../../src/client/presence/typing-tracker.ts';
 import { TokenSource } from '../../../../src/transport/token-source.ts';
@@ -98,15 +98,14 @@ test('closing a view while its chunk loads leaves the timeline of a later view o
 
 test('code that cannot be loaded without a network is loaded with the next connection, and is no error', async () => {
   let online = true;
-  let connected = deferred<void>();
+  let connected: Deferred<void> = deferred();
   connected.resolve();
   const { context, load, views, loads } = setUp(() => {
     online = false;
     connected = deferred();
   });
   context.caps.add('profiles');
-  context.online = () => online;
-  context.untilConnected = () => connected.promise;
+  Object.assign(context, { online: () => online, untilConnected: () => connected.promise });
   const view = views.open('c');
   load();
   await settle();
