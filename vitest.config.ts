@@ -34,6 +34,17 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // The same tests of the server with a database in Postgres.
+          name: 'integration-postgres',
+          environment: 'node',
+          include: ['test/integration/server/**/*.test.ts'],
+          globalSetup: './test/helpers/postgres/global-setup.ts',
+          setupFiles: './test/helpers/postgres/close-after-file.ts',
+        },
+      },
+      {
+        extends: true,
+        test: {
           // A server that lies between honest clients with encryption.
           name: 'adversary',
           environment: 'node',

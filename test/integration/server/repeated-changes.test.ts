@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { databaseOf } from '../../../src/server/store/engine/database.ts';
+import { databaseOf } from '../../../src/server/store/engine/database-source.ts';
 import { findIdempotencyKey, storeIdempotencyKey } from '../../../src/server/store/queries/idempotency-keys.ts';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 

@@ -34,12 +34,12 @@ interface HeadRow {
 /** `cross join`, so that the query starts from the cursors and not from all conversations of the user. */
 const selectFollowed = statement(
   (p: Params<{ userId: string; cursors: string; limit: number; all: number }>) => sql<HeadRow & { cursor: number }>`
-    select c.id, mine.value ->> 1 as cursor, c.seq, c.rev, c.members_changed_rev
+    select c.id, cast(mine.value ->> 1 as bigint) as cursor, c.seq, c.rev, c.members_changed_rev
     from json_each(${p.cursors}) as mine
     cross join conversation_participants as p
       on p.conversation_id = mine.value ->> 0 and p.user_id = ${p.userId}
     join conversations as c on c.id = p.conversation_id
-    where ${p.all} or c.rev <> mine.value ->> 1
+    where ${p.all} = 1 or c.rev <> cast(mine.value ->> 1 as bigint)
     order by replace(c.updated_at, ' ', 'T') desc
     limit ${p.limit}`,
 );
@@ -104,10 +104,10 @@ const selectChangedOfMany = statement(
     select ${sql.join(MESSAGE_COLUMNS.map((column) => sql.ref(column)))}
     from json_each(${p.cursors}) as mine
     cross join messages on messages.conversation_id = mine.value ->> 0
-      and messages.rev > mine.value ->> 1
+      and messages.rev > cast(mine.value ->> 1 as bigint)
       and messages.rev < coalesce((
         select later.rev from messages as later
-        where later.conversation_id = mine.value ->> 0 and later.rev > mine.value ->> 1
+        where later.conversation_id = mine.value ->> 0 and later.rev > cast(mine.value ->> 1 as bigint)
         order by later.rev limit 1 offset ${p.each}
       ), ${BEYOND})
     limit ${p.limit}`,

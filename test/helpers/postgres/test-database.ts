@@ -1,0 +1,33 @@
+import pg from 'pg';
+import { inject } from 'vitest';
+import type { DatabaseSource } from '../../../src/server/store/engine/database-source.ts';
+
+const open = new Set<pg.Pool>();
+
+/** Whether the tests of this project run on Postgres. */
+export function onPostgres(): boolean {
+  return inject('postgres') !== undefined;
+}
+
+/** Creates an empty database in the Postgres of the project; `undefined` in projects without one, which use SQLite. */
+export async function newPostgres(): Promise<(DatabaseSource & pg.Pool) | undefined> {
+  const url: string | undefined = inject('postgres');
+  if (url === undefined) return undefined;
+  const name = `test_${crypto.randomUUID().replaceAll('-', '')}`;
+  const admin = new pg.Client({ connectionString: url });
+  await admin.connect();
+  try {
+    await admin.query(`CREATE DATABASE ${name} TEMPLATE template`);
+  } finally {
+    await admin.end();
+  }
+  const pool = new pg.Pool({ connectionString: url.replace(/[^/]*$/, name), max: 5 });
+  open.add(pool);
+  return pool as unknown as DatabaseSource & pg.Pool;
+}
+
+/** Closes the connections of a file's tests. */
+export async function closeAll(): Promise<void> {
+  await Promise.all(Array.from(open, (pool) => pool.end()));
+  open.clear();
+}
