@@ -11,12 +11,14 @@ declare module 'vitest' {
 }
 
 /** Starts one Postgres for all files of a project. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const postgres = await startPostgres();
   await postgres.execute('CREATE DATABASE template');
   const pool = new pg.Pool({ connectionString: postgres.url('template') });
   await ensureCommunicationTables(pool as never);
   await pool.end();
   project.provide('postgres', postgres.url('postgres'));
-  return () => postgres[Symbol.asyncDispose]();
+  return async () => {
+    await postgres[Symbol.asyncDispose]();
+  };
 }

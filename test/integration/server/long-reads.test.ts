@@ -238,7 +238,7 @@ test("a thread ends its transactions also where Node doesn't tell whether one is
   const program = `
     import { systemClock } from ${source('lib/clock.ts')};
     import { silentLogger } from ${source('lib/logger.ts')};
-    import { databaseOf } from ${source('server/store/engine/database.ts')};
+    import { databaseOf } from ${source('server/store/engine/database-source.ts')};
     import { LongReads } from ${source('server/store/engine/long-reads.ts')};
     import { openDatabase } from ${source('server/store/engine/open.ts')};
     import { all } from ${source('server/store/engine/work.ts')};

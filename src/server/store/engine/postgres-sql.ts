@@ -14,6 +14,9 @@ export interface PostgresStatement {
 /** Strings, quoted names, words, numbers, operators, white space; any other character is a token of its own. */
 const TOKENS = /'(?:[^']|'')*'|"(?:[^"]|"")*"|[a-z_]\w*|\d+(?:\.\d+)?|->>|<=|>=|<>|\|\||\s+|./gisu;
 
+/** SQL that is a comment for SQLite; see `onlyPostgres`. */
+const ONLY_POSTGRES = /\/\*postgres (.*?)\*\//gs;
+
 /** Functions with another name in Postgres. */
 const RENAMED: ReadonlyMap<string, string> = new Map([
   ['char', 'chr'],
@@ -39,7 +42,7 @@ export function toPostgres(sql: string): PostgresStatement {
   const jsonParameters = new Set<number>();
   let parameters = 0;
   let text = '';
-  const tokens = translate(sql.match(TOKENS) ?? []);
+  const tokens = translate(sql.replaceAll(ONLY_POSTGRES, '$1').match(TOKENS) ?? []);
   for (const [at, token] of tokens.entries()) {
     if (token !== '?') {
       text += token;
@@ -90,6 +93,8 @@ function translate(tokens: readonly string[]): string[] {
       out.push(BEYOND_ALL_TEXTS);
       at += 1;
     } else if (token === '->>') out.push('::json ->>');
+    // SQLite ignores the case of ASCII letters, as does this with the collation `C`.
+    else if (word === 'like') out.push('ilike');
     // A unary plus, which keeps SQLite from using an index.
     else if (token === '+' && next !== undefined && isWord(next)) continue;
     // An addition that keeps SQLite from compiling the statement again.
@@ -106,7 +111,7 @@ function call(name: string, token: string, args: readonly (readonly string[])[])
   const list = parts.flatMap((part, at) => (at === 0 ? part : [',', ...part]));
   const [one = [], two = [], three = []] = parts;
   if (name === 'iif') return ['case when ', ...one, ' then ', ...two, ' else ', ...three, ' end'];
-  if (name === 'json_group_array') return ["cast(coalesce(json_agg(", ...one, "), '[]') as text)"];
+  if (name === 'json_group_array') return ['cast(coalesce(json_agg(', ...one, "), '[]') as text)"];
   if (name === 'json') return ['cast(', ...one, ' as json)'];
   if (parts.length > 1 && name === 'min') return ['least', '(', ...list, ')'];
   if (parts.length > 1 && name === 'max') return ['greatest', '(', ...list, ')'];

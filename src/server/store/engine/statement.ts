@@ -89,6 +89,11 @@ function kindOf(text: string): Pick<Statement, 'kind' | 'writes'> {
   return { kind: reads || /\breturning\b/i.test(text) ? 'rows' : 'run', writes: !reads };
 }
 
+/** SQL without parameters that only Postgres runs, such as an order that SQLite's plan has already. */
+export function onlyPostgres(text: string): RawBuilder<unknown> {
+  return sql.raw(`/*postgres ${text}*/`);
+}
+
 /** Passes a list as one JSON parameter, so that the SQL doesn't depend on its length: `in ${listed(p.ids)}`. */
 export function listed(json: RawBuilder<string>): RawBuilder<string> {
   return sql<string>`(select value from json_each(${json}))`;

@@ -4,7 +4,7 @@ import type { ReadMarker } from '../../../protocol/receipts.ts';
 import { MESSAGE_COLUMNS, messageRows } from './messages.ts';
 import { toUnreadState, unreadColumns, type UnreadColumns } from './threads/unread-state.ts';
 import { isoTime, type MessageRow } from './rows.ts';
-import { query, statement, type Params } from '../engine/statement.ts';
+import { onlyPostgres, query, statement, type Params } from '../engine/statement.ts';
 import { all, first, type Work } from '../engine/work.ts';
 
 const selectChanged = statement((p: Params<{ conversationId: string; after: number; limit: number }>) =>
@@ -110,7 +110,7 @@ const selectChangedOfMany = statement(
         where later.conversation_id = mine.value ->> 0 and later.rev > cast(mine.value ->> 1 as bigint)
         order by later.rev limit 1 offset ${p.each}
       ), ${BEYOND})
-    limit ${p.limit}`,
+    ${onlyPostgres('order by mine.key, messages.rev')} limit ${p.limit}`,
 );
 
 /** Returns the current rows that changed after a revision, ordered by revision. */

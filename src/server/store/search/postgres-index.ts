@@ -55,14 +55,15 @@ export const POSTGRES_INDEX: IndexWriter = {
 /** Returns a term as it is stored. */
 export function storedTerm(term: string): string {
   if (term.length * 4 <= MAX_TERM_BYTES) return term;
-  return Buffer.from(term).subarray(0, MAX_TERM_BYTES).toString().replace(/\u{fffd}$/u, '');
+  return Buffer.from(term)
+    .subarray(0, MAX_TERM_BYTES)
+    .toString()
+    .replace(/\u{fffd}$/u, '');
 }
 
 function* insert(rows: readonly TextRow[]): Work<void> {
   const indexed = rows.flatMap((row) => {
-    const terms = indexTerms(textOf(row)).map(
-      (term, at) => `'${storedTerm(term)}':${Math.min(at + 1, MAX_POSITION)}`,
-    );
+    const terms = indexTerms(textOf(row)).map((term, at) => `'${storedTerm(term)}':${Math.min(at + 1, MAX_POSITION)}`);
     return terms.length === 0 ? [] : [[row.id, row.conversation_id, terms.join(' ')]];
   });
   if (indexed.length > 0) yield* run(insertTerms({ rows: JSON.stringify(indexed) }));

@@ -48,11 +48,7 @@ export interface SearchPage {
 }
 
 /** Returns the rows of the messages that fit in the page. @param isComplete - whether all that match were searched */
-export function* rowsOfPage(
-  { size, userId }: Search,
-  found: readonly Found[],
-  isComplete: boolean,
-): Work<SearchPage> {
+export function* rowsOfPage({ size, userId }: Search, found: readonly Found[], isComplete: boolean): Work<SearchPage> {
   const taken = found.slice(0, countFitting(found, size));
   const ids = JSON.stringify(taken.map(({ id }) => id));
   const rows = yield* all(userId === undefined ? selectRows({ ids }) : selectRowsOfMember({ ids, userId }));

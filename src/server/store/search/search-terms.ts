@@ -17,8 +17,7 @@ export function indexTerms(text: string): string[] {
 }
 
 function foldTerm(term: string): string {
-  // oxlint-disable-next-line no-control-regex -- the range of ASCII
-  if (/^[\0-\x7f]*$/.test(term)) return term.toLowerCase();
+  if (/^[\u0000-\u007f]*$/.test(term)) return term.toLowerCase();
   let folded = '';
   for (const character of term.toLowerCase()) {
     const base = character.normalize('NFD');
