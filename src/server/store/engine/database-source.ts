@@ -1,10 +1,10 @@
 import type { Database } from './database.ts';
 import { isPostgresPool, PostgresDatabase, type PostgresPool } from './postgres.ts';
 import { SqliteConnection } from './sqlite-database.ts';
-import { sqliteConnectionOf, type SqliteSource } from './sqlite.ts';
+import { sqliteConnectionOf, type LumenDatabase, type SqliteDatabase } from './sqlite.ts';
 
 /** A database connection: `node:sqlite`'s `DatabaseSync`, a better-sqlite3 `Database`, or a LumenJS `LumenDb`. */
-export type DatabaseSource = SqliteSource;
+export type DatabaseSource = SqliteDatabase | LumenDatabase;
 /** Every database that the store runs on. */
 type Source = DatabaseSource | PostgresPool;
 
