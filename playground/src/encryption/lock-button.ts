@@ -14,11 +14,11 @@ import { compareSafety } from './safety-dialog.ts';
 const MOST_COMPARED = 8;
 
 /** Shows whether the conversation is encrypted; its menu contains all actions about keys. */
-export function lockButton(session: Session, view: ConversationView, signal: AbortSignal): HTMLElement {
+export function lockButton(session: Session, view: ConversationView, signal: AbortSignal): HTMLButtonElement {
   const { keys } = session;
   const element = iconButton(
     { label: 'Not encrypted', icon: 'lock-open', class: 'lock', attributes: { 'aria-haspopup': 'menu' } },
-    () => openMenu(element, 'Encryption', menuItems(session, view)),
+    () => openEncryptionMenu(session, view, element),
   );
   watch(
     [view.subscribe, keys.subscribe],
@@ -33,6 +33,11 @@ export function lockButton(session: Session, view: ConversationView, signal: Abo
     signal,
   );
   return element;
+}
+
+/** Opens the menu with all actions about keys. */
+export function openEncryptionMenu(session: Session, view: ConversationView, anchor: HTMLElement): void {
+  openMenu(anchor, 'Encryption', menuItems(session, view));
 }
 
 function othersIn({ userId }: Session, view: ConversationView): string[] {

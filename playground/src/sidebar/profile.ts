@@ -2,7 +2,7 @@ import type { PresenceStatus } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { addressOf } from '../app/sign-in.ts';
 import { currentTheme, setTheme, THEMES } from '../app/theme.ts';
-import { h, on, setAttributes, setText } from '../lib/dom.ts';
+import { h, hiddenText, on, setText } from '../lib/dom.ts';
 import { onProfile } from '../lib/profiles.ts';
 import { nameOf, PRESENCE_LABELS, SUGGESTED_PEOPLE } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
@@ -22,8 +22,8 @@ const CHOICES: readonly [PresenceStatus, string][] = [
 export function profileButton(session: Session, actions: { toggleDrawer: () => void }): HTMLElement {
   const { client, userId, presence, signal } = session;
   const dot = presenceDot();
-  const status = h('span', { class: 'profile-status' });
-  const name = h('span', { class: 'profile-name' });
+  const status = h('span', {});
+  const name = h('span', {});
   const element = h(
     'button',
     {
@@ -31,8 +31,13 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
       class: 'profile',
       'aria-haspopup': 'menu',
     },
-    h('span', { class: 'avatar-frame' }, personAvatar(userId), dot.element),
-    h('span', { class: 'profile-text' }, name, status),
+    h('span', { class: 'avatar-frame', 'aria-hidden': 'true' }, personAvatar(userId), dot.element),
+    h(
+      'span',
+      { class: 'profile-text' },
+      h('span', { class: 'profile-name' }, hiddenText('You are '), name),
+      h('span', { class: 'profile-status' }, status, hiddenText('Your status, theme and more')),
+    ),
   );
   const own = (): PresenceStatus | undefined =>
     client.status === 'connected' ? (presence.update(userId)?.status ?? 'online') : undefined;
@@ -41,7 +46,6 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
     [presence.subscribe, onProfile, (listener) => client.on('status', listener)],
     () => {
       showName(name, userId);
-      setAttributes(element, { 'aria-label': `You are ${nameOf(userId)}. Your status, theme and more` });
       const shown = own();
       dot.update(shown);
       setText(

@@ -278,6 +278,21 @@ export async function choose(page: Page, text: string, action: string): Promise<
   await page.getByRole('menuitem', { name: action, exact: true }).click();
 }
 
+/** Opens a menu of the open chat and selects an item. */
+export async function chooseInChat(page: Page, item: string): Promise<void> {
+  await page.getByRole('button', { name: 'More about this chat' }).click();
+  await page.getByRole('menuitem', { name: item, exact: true }).click();
+}
+
+/** Opens the menu about keys. It has a button or, on phones, an item in the menu of the chat. */
+export async function openEncryptionMenu(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'More about this chat' }).waitFor();
+  const lock = page.getByRole('button', { name: /: change$/ });
+  if (await lock.isVisible()) await lock.click();
+  else await chooseInChat(page, 'Encryption');
+  await page.getByRole('menu', { name: 'Encryption' }).waitFor();
+}
+
 /** A file as Playwright's `setInputFiles()` takes it. */
 export interface PickedFile {
   name: string;
