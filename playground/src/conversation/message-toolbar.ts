@@ -92,7 +92,7 @@ export class MessageToolbar {
     const message = element && this.#messages.get(element);
     if (element === undefined || message === undefined) return;
     if (isFocus) this.#setStop(element);
-    // The toolbar stays in place while it is hovered or focused.
+    // The toolbar stays in place while it is used.
     if (element === this.#at || (this.#isUsed && !isFocus)) return;
     if (!hasActions(message)) return this.#leave();
     this.#at = element;
@@ -102,9 +102,9 @@ export class MessageToolbar {
   }
 
   get #isUsed(): boolean {
-    // A dialog that was opened from it returns the focus to it.
-    const isExpanded = this.#element.querySelector('[aria-expanded]') !== null;
-    return isExpanded || this.#element.contains(document.activeElement) || document.querySelector(':modal') !== null;
+    // A dialog that was opened from it returns the focus to it. The focus that a mouse has left does not hold it.
+    const isHeld = this.#element.querySelector('[aria-expanded], :focus-visible') !== null;
+    return isHeld || document.querySelector(':modal') !== null;
   }
 
   #leave(): void {

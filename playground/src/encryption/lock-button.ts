@@ -7,9 +7,8 @@ import { watch } from '../lib/watch.ts';
 import { announce } from '../ui/announcer.ts';
 import { iconButton } from '../ui/button.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
-import { attempt } from '../ui/toast.ts';
+import { attempt, openPanel } from '../ui/toast.ts';
 import { backUp, restore } from './backup-dialogs.ts';
-import { compareSafety } from './safety-dialog.ts';
 
 const MOST_COMPARED = 8;
 
@@ -40,6 +39,12 @@ export function openEncryptionMenu(session: Session, view: ConversationView, anc
   openMenu(anchor, 'Encryption', menuItems(session, view));
 }
 
+/** Opens the dialog that compares the keys with a user. */
+export async function compareKeys(session: Session, userId: string): Promise<void> {
+  const { compareSafety } = await import('./safety-dialog.ts');
+  compareSafety(session, userId);
+}
+
 function othersIn({ userId }: Session, view: ConversationView): string[] {
   const participants = view.getSnapshot().conversation?.participants ?? [];
   return participants.map((each) => each.userId).filter((id) => id !== userId);
@@ -67,7 +72,7 @@ function menuItems(session: Session, view: ConversationView): MenuItem[] {
     items.push({
       label: isVerified ? `${nameOf(id)} is verified` : `Compare keys with ${nameOf(id)}`,
       icon: isVerified ? 'shield' : 'key',
-      select: () => compareSafety(session, id),
+      select: () => void openPanel(compareKeys(session, id), 'The dialog'),
     });
   }
   items.push(

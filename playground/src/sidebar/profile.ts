@@ -4,7 +4,7 @@ import { addressOf } from '../app/sign-in.ts';
 import { currentTheme, setTheme, THEMES } from '../app/theme.ts';
 import { h, hiddenText, on, setText } from '../lib/dom.ts';
 import { onProfile } from '../lib/profiles.ts';
-import { nameOf, PRESENCE_LABELS, SUGGESTED_PEOPLE } from '../lib/people.ts';
+import { MODERATOR, nameOf, PRESENCE_LABELS, SUGGESTED_PEOPLE } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
 import { personAvatar, presenceDot, showName } from '../ui/avatar.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
@@ -68,6 +68,9 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
       'separator',
       { label: 'Edit profile', icon: 'person', select: () => void openPanel(editing(), 'Your profile') },
       { label: 'Blocked people', icon: 'block', select: () => void openPanel(blocked(), 'The list') },
+      ...(userId === MODERATOR
+        ? [{ label: 'Reports', icon: 'flag' as const, select: () => void openPanel(reports(), 'The reports') }]
+        : []),
       'separator',
       ...THEMES.map((each) => ({ label: THEME_LABELS[each], checked: each === theme, select: () => setTheme(each) })),
       'separator',
@@ -88,6 +91,11 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
   async function blocked(): Promise<void> {
     const { showBlocked } = await import('../people/blocked-dialog.ts');
     showBlocked(session);
+  }
+
+  async function reports(): Promise<void> {
+    const { showReports } = await import('../people/reports-dialog.ts');
+    showReports(session);
   }
 
   /** Deletes what is stored of the user; the keys of encryption stay in this browser. */

@@ -152,13 +152,16 @@ export class Playground {
 /**
  * Registers hooks that start one browser per test file and close all playgrounds. Returns a function that returns a started
  * one. The playground of the next test starts while a test runs.
+ *
+ * @param more - flags of the browser
  */
-export function usePlayground(): () => Promise<Playground> {
+export function usePlayground(more: readonly string[] = []): () => Promise<Playground> {
   let browser: Browser;
   let next: Promise<Playground>;
   const used: Playground[] = [];
   beforeAll(async () => {
-    browser = await chromium.launch(launchOptions());
+    const { args, ...options } = launchOptions();
+    browser = await chromium.launch({ ...options, args: [...args, ...more] });
     next = Playground.start(browser);
     await next;
   });
