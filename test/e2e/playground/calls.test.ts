@@ -80,7 +80,7 @@ test('a video call rings in every window, stops ringing when one answers, and pl
     .getByText(/^\d+:\d\d$/)
     .waitFor();
   await ring(other, 'Alice').waitFor({ state: 'detached' });
-  await expect.poll(() => other.title()).toBe('Bob · lumen-comm');
+  await expect.poll(() => other.title()).toBe('Alice · lumen-comm');
   expect(await stage(other).count()).toBe(0);
 
   await control(alice, 'Hang up').click();
