@@ -33,8 +33,9 @@ export class Pager {
   /** Loads a page if an edge is near. */
   look({ scrollTop, scrollHeight, clientHeight }: HTMLElement): void {
     if (clientHeight === 0) return;
-    const { hasOlder, hasNewer, messages } = this.#view.getSnapshot();
-    if (messages.length === 0) return;
+    const { hasOlder, hasNewer, messages, loading, stale } = this.#view.getSnapshot();
+    // Messages of an earlier visit are about to be replaced by a page, which may fill the screen.
+    if (messages.length === 0 || (loading && stale)) return;
     const near = 1.5 * clientHeight;
     if (hasOlder && scrollTop < near && !this.#failed.has('older')) this.#load('older');
     if (hasNewer && scrollHeight - scrollTop - clientHeight < near && !this.#failed.has('newer')) this.#load('newer');

@@ -6,6 +6,8 @@ export class ScrollAnchor {
   readonly #scroller: HTMLElement;
   readonly #rows: HTMLElement;
   #isFollowing = true;
+  /** The position that `#isFollowing` was determined for. */
+  #top = 0;
 
   constructor(scroller: HTMLElement, rows: HTMLElement, signal: AbortSignal) {
     this.#scroller = scroller;
@@ -13,12 +15,13 @@ export class ScrollAnchor {
     scroller.addEventListener(
       'scroll',
       () => {
-        this.#isFollowing = this.#distanceToEnd() < AT_END_PX;
+        this.#noticeScroll();
         this.onScroll();
       },
       { passive: true, signal },
     );
     const resized = new ResizeObserver(() => {
+      this.#noticeScroll();
       if (this.#isFollowing) this.#scrollToEnd();
     });
     resized.observe(scroller);
@@ -37,6 +40,7 @@ export class ScrollAnchor {
 
   /** Runs `change` and restores the position of the first visible message. */
   around(endIsShown: boolean, change: () => void): void {
+    this.#noticeScroll();
     if (!endIsShown) this.#isFollowing = false;
     const anchor = this.#isFollowing ? undefined : this.#firstVisible();
     const before = anchor?.getBoundingClientRect().top;
@@ -52,6 +56,7 @@ export class ScrollAnchor {
     const isNear = this.#distanceToEnd() < 3 * this.#scroller.clientHeight;
     const behavior = smoothly && isNear && !prefersLessMotion() ? 'smooth' : 'instant';
     this.#scroller.scrollTo({ top: this.#scroller.scrollHeight, behavior });
+    this.#top = this.#scroller.scrollTop;
   }
 
   show(element: HTMLElement): void {
@@ -69,6 +74,14 @@ export class ScrollAnchor {
     element.scrollIntoView({ block: 'start', behavior: 'instant' });
   }
 
+  /** Follows the end from now on if the user has scrolled there. The event `scroll` comes only with the next frame. */
+  #noticeScroll(): void {
+    const { scrollTop } = this.#scroller;
+    if (scrollTop === this.#top) return;
+    this.#top = scrollTop;
+    this.#isFollowing = this.#distanceToEnd() < AT_END_PX;
+  }
+
   #firstVisible(): HTMLElement | undefined {
     const { top } = this.#scroller.getBoundingClientRect();
     const rows = [...this.#rows.children] as HTMLElement[];
@@ -83,6 +96,7 @@ export class ScrollAnchor {
 
   #scrollToEnd(): void {
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#top = this.#scroller.scrollTop;
   }
 }
 

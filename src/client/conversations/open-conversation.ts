@@ -65,6 +65,7 @@ export class OpenConversation {
   #show: (snapshot: ConversationSnapshot) => void = () => undefined;
   #error: CommError | undefined;
   #opening = true;
+  #followsBlocked = false;
   #blocked: Observable<ReadonlySet<string>> | undefined;
   readonly #flagged = new BlockedFlags();
   /** True if the conversation is in the inbox, which shows that the user is a participant. */
@@ -153,9 +154,10 @@ export class OpenConversation {
     this.#onClose();
   }
 
-  /** Ends the wait for the next attempt, which continues with the next connection. */
+  /** Ends the waits for the next attempts, which continue with the next connection. */
   connectionLost(): void {
     this.#connection.abort();
+    this.#connection = new AbortController();
   }
 
   async #open(): Promise<void> {
@@ -179,9 +181,10 @@ export class OpenConversation {
   async #enter(signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#context.untilConnected(signal);
-      const connection = (this.#connection = new AbortController());
-      if (this.#blocked === undefined && this.#context.has('profiles')) {
-        this.#followBlocked().catch(this.#context.report);
+      const connection = this.#connection;
+      if (!this.#followsBlocked && this.#context.has('profiles')) {
+        this.#followsBlocked = true;
+        void this.#followBlocked(signal);
       }
       const attempt = async (): Promise<void> => {
         await abortable(this.#parts.sync.join(this.#id), signal);
@@ -199,12 +202,21 @@ export class OpenConversation {
     }
   }
 
-  /** Marks the messages of users whom this user has blocked, now and after each change. */
-  async #followBlocked(): Promise<void> {
-    const blocked = await this.#parts.blockedUsers();
-    if (this.#closed.signal.aborted || this.#blocked !== undefined) return;
-    this.#blocked = blocked;
-    this.#stops.push(blocked.subscribe(this.#refresh));
+  /** Marks the messages of users whom this user has blocked, now and after each change. Its code may not load without a network. */
+  async #followBlocked(signal: AbortSignal): Promise<void> {
+    const load = (): Promise<Observable<ReadonlySet<string>>> => this.#parts.blockedUsers();
+    const shouldRetry = (): boolean => this.#context.online();
+    while (this.#blocked === undefined && !signal.aborted) {
+      try {
+        await this.#context.untilConnected(signal);
+        const waitSignal = AbortSignal.any([signal, this.#connection.signal]);
+        this.#blocked = await retry(load, this.#context, { signal: waitSignal, shouldRetry });
+      } catch {
+        // The view was closed, or the next connection loads it.
+      }
+    }
+    if (signal.aborted || this.#blocked === undefined) return;
+    this.#stops.push(this.#blocked.subscribe(this.#refresh));
     this.#refresh();
   }
 

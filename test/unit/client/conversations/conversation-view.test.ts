@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { ConversationViews } from '../../../../src/client/conversations/conversation-view.ts';
 import type { OpenConversation } from '../../../../src/client/conversations/open-conversation.ts';
 import { Reader } from '../../../../src/client/reader.ts';
-import { deferred } from '../../../../src/lib/deferred.ts';
+import { deferred, type Deferred } from '../../../../src/lib/deferred.ts';
 import { lazy } from '../../../../src/lib/lazy.ts';
 import { TypingTracker } from '../../../../src/client/presence/typing-tracker.ts';
 import { TokenSource } from '../../../../src/transport/token-source.ts';
@@ -27,8 +27,9 @@ class CountingReader extends Reader {
   }
 }
 
-function setUp() {
+function setUp(onLoad: () => void = () => undefined) {
   const context = fakeContext();
+  let loads = 0;
   const rest = {
     baseUrl: 'http://127.0.0.1',
     fetch: () => new Promise<never>(() => undefined),
@@ -45,7 +46,11 @@ function setUp() {
       markRead: () => Promise.resolve(),
     },
     typing: { start: () => undefined, stop: () => undefined },
-    blockedUsers: () => Promise.reject(new Error('No profiles')),
+    blockedUsers: () => {
+      loads += 1;
+      onLoad();
+      return Promise.reject(new TypeError('Failed to fetch dynamically imported module'));
+    },
     sync: { join: () => Promise.resolve() },
   };
   const views = new ConversationViews(
@@ -53,7 +58,7 @@ function setUp() {
     parts,
     lazy(() => chunk.promise),
   );
-  return { reader, load: () => chunk.resolve(reader), views };
+  return { context, reader, load: () => chunk.resolve(reader), views, loads: () => loads };
 }
 
 test('a view that is closed while its chunk loads opens no timeline', async () => {
@@ -89,4 +94,30 @@ test('closing a view while its chunk loads leaves the timeline of a later view o
   expect(reader.open).toBe(1);
   later.close();
   expect(reader.open).toBe(0);
+});
+
+test('code that cannot be loaded without a network is loaded with the next connection, and is no error', async () => {
+  let online = true;
+  let connected: Deferred<void> = deferred();
+  connected.resolve();
+  const { context, load, views, loads } = setUp(() => {
+    online = false;
+    connected = deferred();
+  });
+  context.caps.add('profiles');
+  Object.assign(context, { online: () => online, untilConnected: () => connected.promise });
+  const view = views.open('c');
+  load();
+  await settle();
+  expect(loads()).toBe(1);
+  online = true;
+  connected.resolve();
+  await settle();
+  expect(loads()).toBe(2);
+  expect(context.reported).toEqual([]);
+  view.close();
+  online = true;
+  connected.resolve();
+  await settle();
+  expect(loads()).toBe(2);
 });
