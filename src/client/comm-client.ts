@@ -2,7 +2,7 @@ import type { AbortOptions } from '../lib/abort.ts';
 import type { Emitter, Listener, ListenOptions } from '../lib/emitter.ts';
 import { uuidv7Generator } from '../lib/ids.ts';
 import { lazily, lazy, lazyMethods, lazyPart } from '../lib/lazy.ts';
-import type { Observable } from '../lib/observable.ts';
+import { ObservableValue, type Observable } from '../lib/observable.ts';
 import { CAPABILITIES, PLAIN_CAPABILITIES } from '../protocol/constants.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
 import { lazyStorage } from '../storage/lazy-storage.ts';
@@ -10,7 +10,8 @@ import type { ConnectionStatus } from '../transport/connection.ts';
 import { socketIoPort } from '../transport/socket-io.ts';
 import { TokenSource } from '../transport/token-source.ts';
 import { RequestChannel } from '../transport/request-channel.ts';
-import { CallsClient, lazyCallManager } from './calls/session/calls-client.ts';
+import type { CurrentCalls } from './calls/session/call-types.ts';
+import { createCallsClient, lazyCallManager, type CallsClient } from './calls/session/calls-client.ts';
 import type { Cipher } from './cipher.ts';
 import type { ClientParts } from './client-parts.ts';
 import { ConnectionManager } from './connection/connection-manager.ts';
@@ -155,7 +156,8 @@ export class CommClient {
     const outgoing: OutgoingMessages = new OutgoingMessages(context, storage, reader, connected, uploads);
     const { outbox } = outgoing;
     const messages = new Messages(context, outgoing, reader, uploads, connected, loadReader);
-    const calls = lazyCallManager(context, resolved.calls);
+    const currentCalls = new ObservableValue<CurrentCalls>({}, report);
+    const calls = lazyCallManager(context, currentCalls, resolved.calls);
     const typingClient = createTypingClient(typing);
     const users = lazy(async () => (await connected()).createUserDirectory(context, reader));
     const blockedUsers = async () => (await users()).followBlocked();
@@ -211,7 +213,7 @@ export class CommClient {
     this.typing = typingClient;
     this.presence = createPresenceClient(context, presence);
     this.users = createUsersClient(context, users);
-    this.calls = new CallsClient(calls);
+    this.calls = createCallsClient(calls, currentCalls);
     this.encryption = lazily(async () => {
       if (cipher === undefined) throw new TypeError('The option `encryption` is not set');
       return (await cipher()).api;

@@ -78,34 +78,39 @@ export interface CommEvents {
   'encryption:decryption-failed': FailedDecryption;
 }
 
-/** Every event name; the type makes the list complete. */
-const EVENTS: Readonly<Record<keyof CommEvents, true>> = {
-  'message:new': true,
-  'message:updated': true,
-  'message:deleted': true,
-  'message:status': true,
-  'message:reaction-update': true,
-  'message:forwarded': true,
-  'read-receipt:update': true,
-  'typing:update': true,
-  'presence:changed': true,
-  'user:updated': true,
-  'conversation:new': true,
-  'conversation:updated': true,
-  'conversation:left': true,
-  status: true,
-  error: true,
-  'message:pending': true,
-  'message:failed': true,
-  call: true,
-  'encryption:identity-changed': true,
-  'encryption:members-changed': true,
-  'encryption:decryption-failed': true,
-};
+const NAMES = [
+  'message:new',
+  'message:updated',
+  'message:deleted',
+  'message:status',
+  'message:reaction-update',
+  'message:forwarded',
+  'read-receipt:update',
+  'typing:update',
+  'presence:changed',
+  'user:updated',
+  'conversation:new',
+  'conversation:updated',
+  'conversation:left',
+  'status',
+  'error',
+  'message:pending',
+  'message:failed',
+  'call',
+  'encryption:identity-changed',
+  'encryption:members-changed',
+  'encryption:decryption-failed',
+] as const satisfies readonly (keyof CommEvents)[];
+
+/** `T`, if the list has the name of every event. */
+type Complete<T> = keyof CommEvents extends (typeof NAMES)[number] ? T : never;
+
+/** Every event name. */
+const EVENT_NAMES: Complete<readonly (keyof CommEvents)[]> = NAMES;
 
 /** @throws TypeError for an unknown event name, and for a listener that is no function */
 export function requireListener(event: unknown, listener: unknown): void {
-  requireOneOf('event', Object.keys(EVENTS), event);
+  requireOneOf('event', EVENT_NAMES, event);
   if (typeof listener !== 'function') {
     throw new TypeError(`The listener of "${String(event)}" must be a function; got ${kindOf(listener)}`);
   }

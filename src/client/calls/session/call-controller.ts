@@ -450,7 +450,9 @@ export class CallController {
 
   #updateSnapshot(): void {
     const next = this.#createSnapshot();
-    if (!isSameSnapshot(this.#view.getSnapshot(), next)) this.#view.set(next);
+    if (isSameSnapshot(this.#view.getSnapshot(), next)) return;
+    this.#view.set(next);
+    this.#host.onChanged();
   }
 
   #createSnapshot(): CallSnapshot {

@@ -10,16 +10,13 @@ import type { Roster } from './roster.ts';
 /** The app's handle of a call. Validates arguments and forwards to the {@link CallController}. */
 export class CallHandle implements CallSession {
   readonly #controller: CallController;
-  readonly getSnapshot: () => CallSnapshot;
-  readonly getServerSnapshot: () => CallSnapshot;
-  readonly subscribe: (listener: () => void) => () => void;
+  declare readonly getSnapshot: () => CallSnapshot;
+  declare readonly getServerSnapshot: () => CallSnapshot;
+  declare readonly subscribe: (listener: () => void) => () => void;
 
   constructor(controller: CallController) {
     this.#controller = controller;
-    const { getSnapshot, getServerSnapshot, subscribe } = controller.snapshot;
-    this.getSnapshot = getSnapshot;
-    this.getServerSnapshot = getServerSnapshot;
-    this.subscribe = subscribe;
+    Object.assign(this, controller.snapshot);
   }
 
   get id(): string {

@@ -165,6 +165,14 @@ export interface CallSnapshot {
   readonly detail?: CallEndDetail | undefined;
 }
 
+/** The calls of a device that have not ended. Frozen; the same object while both are the same. */
+export interface CurrentCalls {
+  /** The call that this device takes part in or is starting, otherwise one on hold. */
+  readonly call?: CallSession | undefined;
+  /** The call that rings on this device. If several do, the one that began to ring first. */
+  readonly incoming?: CallSession | undefined;
+}
+
 /** Events of a {@link CallSession}. */
 export interface CallSessionEvents {
   /** The state of the call changed. */
