@@ -64,7 +64,7 @@ function incomingCallRow(session: Session, ringing: CallSession, ringtone: Ringt
     {
       label: type === 'video' ? 'Audio' : 'Accept',
       icon: 'phone',
-      attributes: { 'aria-label': type === 'video' ? 'Accept without camera' : undefined },
+      attributes: { 'aria-label': type === 'video' ? 'Audio: accept without camera' : undefined },
     },
     () => calls.accept(ringing, 'audio'),
   );
