@@ -71,7 +71,7 @@ export function connectionPanel({ client, userId, outbox }: Session, signal: Abo
       waiting,
     ),
     toggle,
-    h('section', {}, h('h3', { class: 'section-title' }, 'Guarantees of this server'), guarantees),
+    h('section', {}, h('h2', { class: 'section-title' }, 'Guarantees of this server'), guarantees),
   );
 }
 

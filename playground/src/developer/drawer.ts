@@ -25,7 +25,7 @@ const PANELS: readonly Panel[] = [
 export class Drawer {
   readonly element: HTMLElement;
   readonly #session: Session;
-  readonly #body = h('div', { class: 'drawer-body', role: 'tabpanel', id: 'drawer-panel', tabindex: -1 });
+  readonly #body = h('div', { class: 'drawer-body', role: 'tabpanel', id: 'drawer-panel', tabindex: 0 });
   readonly #tabs: readonly HTMLButtonElement[];
   #scope = new AbortController();
   #shown = 0;

@@ -37,14 +37,14 @@ export function faultsPanel({ connection, outbox }: Session, signal: AbortSignal
     h(
       'section',
       { class: 'faults-actions', 'aria-label': 'Connection and server' },
-      h('h3', { class: 'section-title' }, 'Connection and server'),
+      h('h2', { class: 'section-title' }, 'Connection and server'),
       h('div', { class: 'faults-buttons' }, ...buttons(connection, say)),
       message,
     ),
     h(
       'section',
       { 'aria-label': 'Statistics' },
-      h('h3', { class: 'section-title' }, 'Since the page was opened'),
+      h('h2', { class: 'section-title' }, 'Since the page was opened'),
       h('dl', { class: 'facts' }, ...statistics.flatMap(({ name, element }) => [h('dt', {}, name), element])),
     ),
   );
