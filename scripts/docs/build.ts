@@ -11,6 +11,7 @@ import path from 'node:path';
 import { build, createServer } from 'vitepress';
 import { root, toolEnvironment } from '../steps.ts';
 import { writeLlmsFiles } from './llms.ts';
+import { nameModules } from './module-pages.ts';
 import { generated } from './navigation.ts';
 import { writeProtocolPages } from './protocol-pages.ts';
 
@@ -22,6 +23,7 @@ execFileSync('typedoc', ['--options', 'scripts/docs/typedoc.json'], {
   env: toolEnvironment,
   stdio: 'inherit',
 });
+nameModules();
 writeProtocolPages();
 if (process.argv[2] === 'serve') {
   const server = await createServer(import.meta.dirname);

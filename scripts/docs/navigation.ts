@@ -21,7 +21,7 @@ export const docs = path.join(root, 'docs');
 export const generated = path.join(docs, 'api');
 
 /** Modules in the order of the exports of both packages. The link is the name of the page that typedoc writes. */
-const MODULES: readonly Page[] = [
+export const MODULES: readonly Page[] = [
   ['lumen-comm', 'index'],
   ['lumen-comm/media', 'media'],
   ['lumen-comm/react', 'react'],
@@ -38,7 +38,17 @@ const MODULES: readonly Page[] = [
 const GUIDES: readonly (readonly [group: string, ...pages: readonly string[]])[] = [
   ['Introduction', 'index', 'getting-started', 'comparison'],
   ['Frameworks', 'react', 'vue', 'svelte', 'lit', 'lumenjs'],
-  ['Client', 'connecting', 'authentication', 'conversations', 'offline', 'files', 'errors', 'troubleshooting', 'bundle-size'],
+  [
+    'Client',
+    'connecting',
+    'authentication',
+    'conversations',
+    'offline',
+    'files',
+    'errors',
+    'troubleshooting',
+    'bundle-size',
+  ],
   ['Calls and encryption', 'calls', 'encryption', 'security'],
   ['Server', 'server', 'deployment', 'operations', 'server-api', 'moderation'],
   ['Testing and speed', 'testing', 'benchmarks'],

@@ -7,7 +7,8 @@ interface Schema {
   readonly [key: string]: unknown;
 }
 
-const isSchema = (value: unknown): value is Schema => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isSchema = (value: unknown): value is Schema =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 const children = (value: unknown): [string, Schema][] =>
   Object.entries(isSchema(value) ? value : {}).filter((entry): entry is [string, Schema] => isSchema(entry[1]));
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
@@ -15,7 +16,18 @@ const nameOf = (reference: unknown): string => textOf(reference).split('/').at(-
 /** In cells of a table. */
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
-const LIMITS = ['minLength', 'maxLength', 'minItems', 'maxItems', 'minimum', 'maximum', 'exclusiveMinimum', 'format', 'pattern', 'default'];
+const LIMITS = [
+  'minLength',
+  'maxLength',
+  'minItems',
+  'maxItems',
+  'minimum',
+  'maximum',
+  'exclusiveMinimum',
+  'format',
+  'pattern',
+  'default',
+];
 
 /** Describes the type of a schema in one line, with links to named schemas. */
 function typeOf(schema: Schema): string {
@@ -25,13 +37,18 @@ function typeOf(schema: Schema): string {
   }
   for (const union of ['anyOf', 'oneOf', 'allOf']) {
     const members = schema[union];
-    if (Array.isArray(members)) return members.filter(isSchema).map(typeOf).join(union === 'allOf' ? ' & ' : ' | ');
+    if (Array.isArray(members))
+      return members
+        .filter(isSchema)
+        .map(typeOf)
+        .join(union === 'allOf' ? ' & ' : ' | ');
   }
   if ('const' in schema) return `\`${JSON.stringify(schema['const'])}\``;
   if (Array.isArray(schema['enum'])) return schema['enum'].map((each) => `\`${JSON.stringify(each)}\``).join(' | ');
   const limits = LIMITS.filter((key) => key in schema).map((key) => `${key} \`${JSON.stringify(schema[key])}\``);
   const suffix = limits.length === 0 ? '' : ` (${limits.join(', ')})`;
-  if (schema['type'] === 'array') return `list of ${isSchema(schema['items']) ? typeOf(schema['items']) : 'any'}${suffix}`;
+  if (schema['type'] === 'array')
+    return `list of ${isSchema(schema['items']) ? typeOf(schema['items']) : 'any'}${suffix}`;
   const type = Array.isArray(schema['type']) ? schema['type'].join(' | ') : textOf(schema['type']);
   return `${type === '' ? 'any' : type}${suffix}`;
 }
@@ -53,7 +70,13 @@ function propertiesOf(schema: Schema): string[] {
 
 function schemasOf(components: unknown): string[] {
   const schemas = children(isSchema(components) ? components['schemas'] : undefined);
-  return schemas.flatMap(([name, schema]) => [`### ${name}`, '', textOf(schema['description']), '', ...propertiesOf(schema)]);
+  return schemas.flatMap(([name, schema]) => [
+    `### ${name}`,
+    '',
+    textOf(schema['description']),
+    '',
+    ...propertiesOf(schema),
+  ]);
 }
 
 /** Returns the schema of a JSON body, of a request or an answer. */

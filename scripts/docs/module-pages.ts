@@ -1,0 +1,21 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { docs, MODULES } from './navigation.ts';
+
+/** Types of validation schemas have hundreds of lines. Highlighted, they would make a page of 3 MB. */
+const LONGEST_CODE_LINES = 40;
+
+/** Gives the pages of typedoc the names by which modules are imported, and shortens long types. */
+export function nameModules(): void {
+  for (const { text: name, link } of MODULES) {
+    const file = path.join(docs, `${link}.md`);
+    const text = readFileSync(file, 'utf8')
+      .replace(/^# .*$/m, `# ${name}`)
+      .replaceAll(/^```ts\n(.*?)^```$/gms, (block, code: string) => {
+        const lines = code.split('\n');
+        if (lines.length <= LONGEST_CODE_LINES) return block;
+        return ['```ts', ...lines.slice(0, LONGEST_CODE_LINES), '// …', '```'].join('\n');
+      });
+    writeFileSync(file, text);
+  }
+}
