@@ -11,6 +11,9 @@ export function nameModules(): void {
     const file = path.join(docs, `${link}.md`);
     const text = readFileSync(file, 'utf8')
       .replace(/^# .*$/m, `# ${name}`)
+      // The anchors that links of typedoc name, in the syntax of VitePress. Pages have no HTML.
+      .replaceAll(/^<a id="([^"]+)"><\/a>\n\n(#+ .*)$/gm, '$2 {#$1}')
+      .replaceAll(/<a id="[^"]+"><\/a> ?/g, '')
       .replaceAll(/^```ts\n(.*?)^```$/gms, (block, code: string) => {
         const lines = code.split('\n');
         if (lines.length <= LONGEST_CODE_LINES) return block;

@@ -56,7 +56,7 @@ const GUIDES: readonly (readonly [group: string, ...pages: readonly string[]])[]
 ];
 
 /** Returns the first heading of a page. */
-export function titleOf(file: string): string {
+function titleOf(file: string): string {
   const title = /^# (.+)$/m.exec(readFileSync(file, 'utf8'))?.[1];
   if (title === undefined) throw new Error(`${file} has no heading`);
   return title.replaceAll(/[`\\]/g, '');
