@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { inject } from 'vitest';
 import type { DatabaseSource } from '../../../src/server/store/engine/database-source.ts';
 
@@ -9,14 +9,16 @@ export async function newPostgres(): Promise<(DatabaseSource & pg.Pool) | undefi
   const url: string | undefined = inject('postgres');
   if (url === undefined) return undefined;
   const name = `test_${crypto.randomUUID().replaceAll('-', '')}`;
-  const admin = new pg.Client({ connectionString: url });
+  // Most projects need no driver.
+  const { default: driver } = await import('pg');
+  const admin = new driver.Client({ connectionString: url });
   await admin.connect();
   try {
     await admin.query(`CREATE DATABASE ${name} TEMPLATE template`);
   } finally {
     await admin.end();
   }
-  const pool = new pg.Pool({ connectionString: url.replace(/[^/]*$/, name), max: 5 });
+  const pool = new driver.Pool({ connectionString: url.replace(/[^/]*$/, name), max: 5 });
   open.add(pool);
   return pool as unknown as DatabaseSource & pg.Pool;
 }
