@@ -85,7 +85,10 @@ test('an event that arrives while a request is pending is applied again after it
   const markedUnread = { id: 'conversation', readSeq: 1, head: { seq: 3, rev: 3 } };
   for (const read of [
     () => ({ kind: 'known', conversation: held }) as const,
-    () => void inbox.apply({ kind: 'conversation', conversationId: 'conversation', update: held }),
+    () => {
+      inbox.apply({ kind: 'conversation', conversationId: 'conversation', update: held });
+      return undefined;
+    },
   ]) {
     inbox.apply({ kind: 'known', conversation: held });
     const answer = deferred<undefined>();
