@@ -118,7 +118,10 @@ class StateUpdater implements SyncTarget {
 
   async fetchChanges(conversationId: string, after: number, apply: (changes: Changes) => void): Promise<void> {
     const { history, inbox } = await this.#parts.reader();
-    await inbox.request(history.changes(conversationId, after), (changes) => void apply(changes));
+    await inbox.request(history.changes(conversationId, after), (changes) => {
+      apply(changes);
+      return undefined;
+    });
   }
 
   async joinRoom(conversationId: string): Promise<Conversation | undefined> {
