@@ -37,7 +37,7 @@ export const MODULES: readonly Page[] = [
 
 const GUIDES: readonly (readonly [group: string, ...pages: readonly string[]])[] = [
   ['Introduction', 'index', 'getting-started', 'comparison'],
-  ['Frameworks', 'react', 'vue', 'svelte', 'lit', 'lumenjs'],
+  ['Frameworks', 'frameworks', 'react', 'vue', 'svelte', 'lit', 'lumenjs'],
   [
     'Client',
     'connecting',
