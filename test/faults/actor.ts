@@ -45,6 +45,8 @@ export class Actor {
   readonly #failures: string[] = [];
   readonly #outstanding = new Set<Promise<void>>();
   readonly #figures = { sends: 0, messages: 0, changes: 0, connections: 0 };
+  /** Number of completed actions, by kind. */
+  readonly #done: Record<string, number> = {};
   #number: number;
 
   constructor(plan: ActorPlan) {
@@ -174,7 +176,11 @@ export class Actor {
       outbox: this.#client.messages.outbox().length,
       status: this.#client.status,
       nextNumber: this.#number,
-      figures: { ...this.#figures, ...(this.#faulty && { frames: { ...this.#faulty.figures } }) },
+      figures: {
+        ...this.#figures,
+        done: { ...this.#done },
+        ...(this.#faulty && { frames: { ...this.#faulty.figures } }),
+      },
     };
   }
 
@@ -281,7 +287,15 @@ export class Actor {
       ...(root && { threadId: root.id, alsoInConversation: this.#random.chance(0.3) }),
       ...(mentioned !== undefined && { mentions: [mentioned] }),
     };
-    this.#track('send', conversationId, async () => this.#ack(await this.#client.messages.send(message)));
+    this.#track('send', conversationId, async () => {
+      this.#ack(await this.#client.messages.send(message));
+      if (root !== undefined) this.#count('reply');
+      if (mentioned !== undefined) this.#count('mention');
+    });
+  }
+
+  #count(what: string): void {
+    this.#done[what] = (this.#done[what] ?? 0) + 1;
   }
 
   #nextText(): string {
@@ -311,6 +325,7 @@ export class Actor {
   #track(what: string, conversationId: string, run: () => Promise<void>): void {
     if (what !== 'send') this.#figures.changes += 1;
     const task = run()
+      .then(() => this.#count(what))
       .catch((error: unknown) => {
         // The message was deleted meanwhile.
         if (isCommError(error) && error.code === 'CONFLICT' && what !== 'send' && what !== 'delete') return;

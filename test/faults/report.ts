@@ -72,6 +72,8 @@ export interface ActorReport {
     messages: number;
     changes: number;
     connections: number;
+    /** Number of completed actions, by kind. */
+    done: Record<string, number>;
     frames?: Record<string, number>;
   };
 }

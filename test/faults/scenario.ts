@@ -20,8 +20,8 @@ export interface Outcome {
 const NAMES = ['ann', 'bob', 'cat', 'dan'] as const;
 type Name = (typeof NAMES)[number];
 /** Each user's first device has the faults and kills, the second one keeps nothing. */
-const DEVICES = NAMES.flatMap((user) => [
-  { name: String(user), user, isFirst: true },
+const DEVICES = NAMES.flatMap((user): { name: string; user: Name; isFirst: boolean }[] => [
+  { name: user, user, isFirst: true },
   { name: `${user}'s second`, user, isFirst: false },
 ]);
 /** Users who are removed from the club and come back. */
@@ -196,7 +196,8 @@ class Scenario {
         if (leaked.length > 0) this.#leaks.push(`${name}: told of ${leaked.join(' ')} while not a member`);
       }
       await ann.readmit(user, ban);
-      this.#figures['expulsions'] = (this.#figures['expulsions'] ?? 0) + 1;
+      const kind = ban ? 'bans' : 'removals';
+      this.#figures[kind] = (this.#figures[kind] ?? 0) + 1;
     }
   }
 
@@ -316,7 +317,7 @@ class Scenario {
   }
 
   #count({ figures }: ActorReport): void {
-    for (const [name, value] of Object.entries({ ...figures, ...figures.frames })) {
+    for (const [name, value] of Object.entries({ ...figures, ...figures.done, ...figures.frames })) {
       if (typeof value === 'number') this.#figures[name] = (this.#figures[name] ?? 0) + value;
     }
   }
