@@ -418,7 +418,13 @@ function isRoot({ seq, deletedAt, threadId }: Message): boolean {
 
 function seen(view: ConversationView): SeenConversation {
   const { messages, hasNewer, hasOlder, error, loading } = view.getSnapshot();
-  return { messages: messages.map(seenMessage), hasNewer, hasOlder, loading, error: error?.code };
+  return {
+    messages: messages.map(seenMessage),
+    hasNewer,
+    hasOlder,
+    loading,
+    error: error && `${error.code} ${error.message}`,
+  };
 }
 
 export function seenMessage(message: Message): SeenMessage {
