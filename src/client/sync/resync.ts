@@ -1,7 +1,7 @@
 import type { Conversation, Head, Sync, SyncResult } from '../../protocol/conversations.ts';
 import { PAGE_LIMITS } from '../../protocol/page-limits.ts';
 import { parseSync } from '../../transport/parse-sync.ts';
-import { BoundedMap } from '../../lib/bounded-map.ts';
+import { BoundedMap, BoundedSet } from '../../lib/bounded-map.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import type { Change, Mark } from '../changes.ts';
 import type { Position } from './cursor-store.ts';
@@ -20,8 +20,8 @@ export interface ResyncPorts {
   readonly changed: () => void;
 }
 
-/** Conversations of which a push is remembered. */
-const MAX_ENTERED = 1_000;
+/** Conversations that the user has entered, and that they have left, of which a push is remembered. */
+const MAX_REMEMBERED = 1_000;
 
 /**
  * Brings a client that was disconnected in step with the server: one `sync` request, then the backlog that had no room in
@@ -32,7 +32,9 @@ export class Resync {
   readonly #ports: ResyncPorts;
   readonly #backlog: ResyncBacklog;
   /** Conversations of pushes since the last `sync`, whose responses may have been read before and say that they are lost. */
-  readonly #entered = new BoundedMap<string, Conversation>(MAX_ENTERED);
+  readonly #entered = new BoundedMap<string, Conversation>(MAX_REMEMBERED);
+  /** Conversations that the user has left since the last `sync`, whose responses may have been read before and contain them. */
+  readonly #left = new BoundedSet<string>(MAX_REMEMBERED);
   #inboxRev = 0;
   /** False on a new device: the first resync loads the state, and reports nothing in it as new. */
   #hasSynced = false;
@@ -79,12 +81,14 @@ export class Resync {
   /** The user was added to a conversation, as a push says. */
   entered(conversation: Conversation): void {
     this.#entered.set(conversation.id, conversation);
+    this.#left.delete(conversation.id);
     this.#ports.feed.learn(conversation);
   }
 
   /** The user has left a conversation, as a push says. */
   left(conversationId: string): void {
     this.#entered.delete(conversationId);
+    this.#left.add(conversationId);
   }
 
   /** Forgets the state of the user: another one has signed in. */
@@ -103,6 +107,7 @@ export class Resync {
     const cursors: Record<string, number> = {};
     for (const [id, { rev }] of [...followed].slice(-PAGE_LIMITS.syncCursors)) cursors[id] = rev;
     this.#entered.clear();
+    this.#left.clear();
     const result = await this.#request(cursors);
     const isFirst = !this.#hasSynced;
     if (result.next !== undefined) {
@@ -111,6 +116,8 @@ export class Resync {
     }
     this.#hasSynced = true;
     result.lost = this.#withoutEntered(result.lost);
+    result.gained = result.gained.filter(({ id }) => !this.#left.has(id));
+    for (const id of Object.keys(result.heads)) if (this.#left.has(id)) delete result.heads[id];
     const outstanding = this.#backlog.outstandingIn(result, followed, cursors, isFirst);
     // In the first resync no message counts as new.
     const joined = isFirst ? {} : (result.joined ?? {});
@@ -161,6 +168,7 @@ export class Resync {
   /** The messages sent since the user joined follow. */
   #gain(conversation: Conversation, joinedAt: Head | undefined): void {
     const { feed, gained } = this.#ports;
+    if (this.#left.has(conversation.id)) return;
     if (joinedAt !== undefined) feed.follow(conversation.id, joinedAt);
     feed.learn(conversation);
     gained(conversation);
