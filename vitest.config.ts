@@ -177,7 +177,7 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          // Apps that are installed from npm, as a new user does, and used in Chromium.
+          // Apps of examples/ and of a guide, installed from npm as a new user does, and used in Chromium.
           name: 'examples',
           environment: 'node',
           include: ['test/examples/**/*.test.ts'],

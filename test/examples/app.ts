@@ -26,6 +26,8 @@ function environment(more: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 export interface Running extends AsyncDisposable {
   /** Resolves with the first match in the output; rejects with the output if the program ends before. */
   prints(pattern: RegExp): Promise<string>;
+  /** Ends the program as Ctrl+C in its terminal does. */
+  interrupt(): Promise<void>;
 }
 
 /** An app in a folder of its own outside of the repository, as its author has it. */
@@ -73,6 +75,10 @@ export async function createApp(source?: string): Promise<App> {
             reject(new Error(`"${command}" ended before it printed ${String(pattern)}:\n${output}`)),
           );
         }),
+      async interrupt() {
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT');
+        await ended;
+      },
       async [Symbol.asyncDispose]() {
         if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
           process.kill(-child.pid, 'SIGKILL');

@@ -57,6 +57,7 @@ export class PushRouter {
       gained: (conversation) => target.known(conversation),
       lost: (id) => this.#left(id, context.userId() ?? ''),
       changed: () => this.#cursorStore.changed(),
+      started: () => void this.save(),
     });
     const position = () => ({ inboxRev: this.#resync.inboxRev, heads: this.#feed.cursors() });
     this.#cursorStore = new CursorStore(storage, context, position, () => target.store());

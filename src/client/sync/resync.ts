@@ -18,6 +18,8 @@ export interface ResyncPorts {
   readonly lost: (conversationId: string) => void;
   /** The position to store has changed. */
   readonly changed: () => void;
+  /** The first position of the user on this device is known. Until it is stored, the next session counts nothing as new. */
+  readonly started: () => void;
 }
 
 /** Conversations that the user has entered, and that they have left, of which a push is remembered. */
@@ -102,7 +104,7 @@ export class Resync {
 
   /** Resolves when the response to `sync` has been applied. The backlog arrives in the background. */
   async run(): Promise<void> {
-    const { feed, gained, lost, changed } = this.#ports;
+    const { feed, gained, lost, changed, started } = this.#ports;
     const followed = feed.cursors();
     const cursors: Record<string, number> = {};
     for (const [id, { rev }] of [...followed].slice(-PAGE_LIMITS.syncCursors)) cursors[id] = rev;
@@ -137,7 +139,8 @@ export class Resync {
     this.#backlog.start(outstanding, () => {
       // Only now: until all of the backlog has arrived, the next resync has to return it again.
       this.#inboxRev = result.inboxRev;
-      changed();
+      if (isFirst) started();
+      else changed();
     });
   }
 

@@ -31,6 +31,7 @@ class Returning {
       gained: () => undefined,
       lost: (id) => this.told.push(`lost ${id}`),
       changed: () => undefined,
+      started: () => undefined,
     });
     resync.resume({ inboxRev: 3, heads: new Map([['known', { seq: 1, rev: 1 }]]) });
     this.feed = feed;
