@@ -11,33 +11,18 @@ const CALLS_IN_BROWSERS = [
   'test/e2e/playground/calls.test.ts',
 ];
 
-/** Tests of SQLite itself, and tests that read or write its tables. */
+/** Tests of SQLite itself, and of server processes, which take a file. */
 const OF_SQLITE = [
   'checkpoints',
   'cli',
-  'conversations',
   'drivers',
-  'encrypted-changes',
-  'encrypted-messages',
   'group-commit',
-  'groups',
-  'history',
   'long-reads',
-  'mailbox',
-  'messages',
   'migrate',
-  'moderation/metadata',
   'outages',
   'query-plans',
-  'receipts',
-  'repeated-changes',
   'schema',
-  'search',
   'search-index',
-  'send-batches',
-  'sending',
-  'sync',
-  'sync-pages',
   'takeover',
 ].map((name) => `test/integration/server/${name}.test.ts`);
 
