@@ -1,14 +1,14 @@
 import BetterSqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isCommError } from '../../../src/protocol/errors.ts';
-import type { DatabaseSource } from '../../../src/server/store/engine/database-source.ts';
+import type { SqliteSource } from '../../../src/server/store/engine/sqlite.ts';
 import { openDatabase } from '../../../src/server/store/engine/open.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 import { onPostgres } from '../../helpers/postgres/test-database.ts';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';
 import { watchStatements } from '../../helpers/server/watch-statements.ts';
 
-test.each<[title: string, open: (path: string) => DatabaseSource & { close(): unknown }]>([
+test.each<[title: string, open: (path: string) => SqliteSource & { close(): unknown }]>([
   ['node:sqlite', openDatabase],
   ['better-sqlite3', openBetterSqlite],
 ])(

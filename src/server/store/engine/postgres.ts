@@ -1,3 +1,5 @@
+import { isCommError } from '../../../protocol/errors.ts';
+import { ProcessClaim } from './process-claim.ts';
 import { ROW_TYPES, toParameter } from './postgres-values.ts';
 import { toPostgres, toPostgresSchema, type PostgresStatement } from './postgres-sql.ts';
 import type { Database, ReadSession } from './database.ts';
@@ -66,6 +68,33 @@ function prepared(sql: string): Prepared {
   return found;
 }
 
+/** A pool that the server opened and must close. */
+export interface OwnedPool extends PostgresPool {
+  /** Closes the connections. */
+  end(): Promise<void>;
+}
+
+/** Connections of a pool that the server opens. One holds the claim of the process, one writes, the others read. */
+const MAX_CONNECTIONS = 10;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Time in ms after which Postgres gives a statement up, and after which its answer is no longer waited for. */
+const STATEMENT_TIMEOUT_MS = 30_000;
+const ANSWER_TIMEOUT_MS = 35_000;
+
+/** Opens a pool of connections. Loads the driver. @param url - `postgres://…`, with the parameters of `pg` */
+export async function openPostgres(url: string): Promise<OwnedPool> {
+  const { default: pg } = await import('pg');
+  return new pg.Pool({
+    connectionString: url,
+    application_name: 'lumen-comm-server',
+    max: MAX_CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
+    keepAlive: true,
+  });
+}
+
 /** Returns whether a database is a pool of `pg`. */
 export function isPostgresPool(value: unknown): value is PostgresPool {
   if (typeof value !== 'object' || value === null) return false;
@@ -81,9 +110,11 @@ export function isPostgresPool(value: unknown): value is PostgresPool {
 export class PostgresDatabase implements Database {
   readonly dialect = 'postgres';
   readonly #pool: PostgresPool;
+  readonly #claim: ProcessClaim;
 
   constructor(pool: PostgresPool) {
     this.#pool = pool;
+    this.#claim = new ProcessClaim(pool);
     // Without a listener, the loss of an idle connection would end the process. The next query reports it.
     pool.on('error', () => undefined);
   }
@@ -112,6 +143,18 @@ export class PostgresDatabase implements Database {
 
   async session(): Promise<ReadSession> {
     return await PostgresConnection.take(this.#pool);
+  }
+
+  async claim(): Promise<void> {
+    try {
+      await this.#claim.hold();
+    } catch (error) {
+      throw isCommError(error) ? error : new PostgresFailure(error, false);
+    }
+  }
+
+  unclaim(): Promise<void> {
+    return this.#claim.release();
   }
 
   async #attempt<T>(work: () => Work<T>): Promise<T> {
