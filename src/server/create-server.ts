@@ -153,9 +153,9 @@ async function start(
   const port = await listen(http, options.port, host);
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> =>
-    (closing ??= shutdown({ core, http, io, sockets, engineSockets, drainTimeoutMs }).finally(() =>
-      ownedDatabase?.close(),
-    ));
+    (closing ??= shutdown({ core, http, io, sockets, engineSockets, drainTimeoutMs }).finally(async () => {
+      await ownedDatabase?.close();
+    }));
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return { url, port, api: apiOf(core), close, [Symbol.asyncDispose]: close };
 }

@@ -79,8 +79,8 @@ function explain(error: unknown, { host, port, database }: Pick<ServeOptions, 'h
   const { cause: inner } = error;
   const cause = error instanceof CommError && inner instanceof Error ? ` (${inner.message})` : '';
   const advice =
-    inner instanceof CommError && error instanceof CommError ? (error.fix ?? inner.fix) : Reflect.get(error, 'fix');
-  const fix = typeof advice === 'string' ? `. ${advice}` : '';
+    error instanceof CommError ? (error.fix ?? (inner instanceof CommError ? inner.fix : undefined)) : undefined;
+  const fix = advice === undefined ? '' : `. ${advice}`;
   return `${error.message}${cause}${fix}`;
 }
 

@@ -26,7 +26,7 @@ export async function newPostgres(): Promise<(DatabaseSource & pg.Pool) | undefi
   }
   const pool = new driver.Pool({ connectionString: url.replace(/[^/]*$/, name), max: 5 });
   open.add(pool);
-  return pool as unknown as DatabaseSource & pg.Pool;
+  return pool;
 }
 
 /** Closes the connections of a file's tests. */

@@ -1,5 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { databaseOf } from '../../../src/server/store/engine/database-source.ts';
+import type { LumenDatabase } from '../../../src/server/store/engine/sqlite.ts';
 import { startPostgres, type PostgresProcess } from '../../helpers/postgres/postgres-process.ts';
 import { caller, startChat } from '../../helpers/server/chat.ts';
 
@@ -67,6 +69,30 @@ test('the tables of an app are taken over with their rows', async () => {
   expect((await chat.history.search('bob', { q: 'secon' })).map(({ content }) => content)).toEqual(['second']);
   await chat.store.drain();
   await db.end();
+});
+
+test('a LumenDb on Postgres is used through its pool', async () => {
+  await postgres.execute('CREATE DATABASE lumen');
+  const pool = new pg.Pool({ connectionString: postgres.url('lumen') });
+  const lumen = {
+    isPg: true,
+    pool,
+    get raw(): never {
+      throw new Error('raw is only available in SQLite mode');
+    },
+    all: () => Promise.reject(new Error('not used')),
+    get: () => Promise.reject(new Error('not used')),
+    run: () => Promise.reject(new Error('not used')),
+    exec: () => Promise.reject(new Error('not used')),
+  };
+  const chat = await startChat({ db: lumen });
+  const { id } = await chat.direct('ada', 'bob');
+  expect(await chat.say('ada', id, 'hi')).toMatchObject({ seq: 1 });
+  expect(() => databaseOf(Object.assign(Object.create(lumen) as LumenDatabase, { pool: null }))).toThrow(
+    'pass a Pool of pg',
+  );
+  await chat.store.drain();
+  await pool.end();
 });
 
 test('what the SQL of an app writes is completed by triggers', async () => {

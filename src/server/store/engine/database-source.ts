@@ -1,5 +1,6 @@
 import type { Database } from './database.ts';
-import { isPostgresPool, PostgresDatabase, type PostgresPool } from './postgres.ts';
+import { PostgresDatabase } from './postgres.ts';
+import { isPostgresPool, type PostgresPool } from './postgres-pool.ts';
 import { SqliteConnection } from './sqlite-database.ts';
 import { sqliteConnectionOf, type LumenDatabase, type SqliteDatabase } from './sqlite.ts';
 
@@ -10,7 +11,18 @@ export type DatabaseSource = SqliteDatabase | LumenDatabase | PostgresPool;
 
 /** Returns the object that holds the connection: two wrappers of one connection are one database. */
 export function connectionOf(source: DatabaseSource): DatabaseSource {
-  return isPostgresPool(source) ? source : sqliteConnectionOf(source);
+  if (isPostgresPool(source)) return source;
+  return Reflect.get(source, 'isPg') === true ? poolOfLumenDb(source) : sqliteConnectionOf(source);
+}
+
+/**
+ * Returns the pool of a `LumenDb` on Postgres. Its methods run each statement on any connection, so that transactions need the
+ * pool itself.
+ */
+function poolOfLumenDb(source: object): PostgresPool {
+  const pool: unknown = Reflect.get(source, 'pool');
+  if (isPostgresPool(pool)) return pool;
+  throw new TypeError('db is a LumenDb on Postgres without a pool of its own; pass a Pool of pg instead');
 }
 
 const databases = new WeakMap<object, Database>();

@@ -1,39 +1,10 @@
 import { isCommError } from '../../../protocol/errors.ts';
 import { ProcessClaim } from './process-claim.ts';
 import { ROW_TYPES, toParameter } from './postgres-values.ts';
+import type { OwnedPool, PostgresClient, PostgresPool } from './postgres-pool.ts';
 import { toPostgres, toPostgresSchema, type PostgresStatement } from './postgres-sql.ts';
 import type { Database, ReadSession } from './database.ts';
 import { drive, transaction, type Statement, type Work } from './work.ts';
-
-/** Common part of the pools of `pg` that the server uses. */
-export interface PostgresPool {
-  /** Takes a connection. */
-  connect(): Promise<PostgresClient>;
-  /** Number of connections; only pools have it. */
-  readonly totalCount: number;
-  /** Listens for errors of idle connections. */
-  on(event: 'error', listener: (error: Error) => void): unknown;
-}
-/** A connection of a {@link PostgresPool}. */
-export interface PostgresClient {
-  /** Runs a query. */
-  query(query: PostgresQuery): Promise<{ readonly rows: readonly unknown[] }>;
-  /** Returns the connection to the pool, or closes it. */
-  release(destroy?: boolean): void;
-  /** Listens for the loss of the connection. */
-  on(event: 'error', listener: (error: Error) => void): unknown;
-  /** Stops listening. */
-  off(event: 'error', listener: (error: Error) => void): unknown;
-}
-/** A query of `pg`. */
-export interface PostgresQuery {
-  readonly text: string;
-  readonly values?: unknown[];
-  /** Name of the prepared statement of the connection. */
-  readonly name?: string;
-  readonly rowMode?: 'array';
-  readonly types?: typeof ROW_TYPES;
-}
 
 /** Serializes the transactions that write, across processes, as SQLite's write lock does. */
 const WRITE_LOCK = 0x6c75_6d65;
@@ -68,12 +39,6 @@ function prepared(sql: string): Prepared {
   return found;
 }
 
-/** A pool that the server opened and must close. */
-export interface OwnedPool extends PostgresPool {
-  /** Closes the connections. */
-  end(): Promise<void>;
-}
-
 /** Connections of a pool that the server opens. One holds the claim of the process, one writes, the others read. */
 const MAX_CONNECTIONS = 10;
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -93,12 +58,6 @@ export async function openPostgres(url: string): Promise<OwnedPool> {
     query_timeout: ANSWER_TIMEOUT_MS,
     keepAlive: true,
   });
-}
-
-/** Returns whether a database is a pool of `pg`. */
-export function isPostgresPool(value: unknown): value is PostgresPool {
-  if (typeof value !== 'object' || value === null) return false;
-  return typeof Reflect.get(value, 'connect') === 'function' && typeof Reflect.get(value, 'totalCount') === 'number';
 }
 
 /**

@@ -1,5 +1,5 @@
 import { CommError } from '../../../protocol/errors.ts';
-import type { PostgresClient, PostgresPool } from './postgres.ts';
+import type { PostgresClient, PostgresPool } from './postgres-pool.ts';
 
 /** Key of the advisory lock that the process holds which uses a database. */
 const CLAIM = 0x6c75_6d66;
