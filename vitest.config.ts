@@ -50,10 +50,21 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // What is particular to Postgres: statements, schema, outages, takeover.
+          name: 'postgres',
+          environment: 'node',
+          include: ['test/integration/postgres/**/*.test.ts'],
+          globalSetup: './test/helpers/postgres/global-setup.ts',
+          setupFiles: './test/helpers/postgres/close-after-file.ts',
+        },
+      },
+      {
+        extends: true,
+        test: {
           // The same tests of the server with a database in Postgres.
           name: 'integration-postgres',
           environment: 'node',
-          include: ['test/integration/{server,postgres}/**/*.test.ts'],
+          include: ['test/integration/server/**/*.test.ts'],
           exclude: OF_SQLITE,
           globalSetup: './test/helpers/postgres/global-setup.ts',
           setupFiles: './test/helpers/postgres/close-after-file.ts',
