@@ -152,10 +152,14 @@ async function start(
   limitRequestTime(http, { timeoutMs: 30_000, uploads: `${core.config.restPath}/uploads/` });
   const port = await listen(http, options.port, host);
   let closing: Promise<void> | undefined;
-  const close = (): Promise<void> =>
-    (closing ??= shutdown({ core, http, io, sockets, engineSockets, drainTimeoutMs }).finally(async () => {
+  const end = async (): Promise<void> => {
+    try {
+      await shutdown({ core, http, io, sockets, engineSockets, drainTimeoutMs });
+    } finally {
       await ownedDatabase?.close();
-    }));
+    }
+  };
+  const close = (): Promise<void> => (closing ??= end());
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return { url, port, api: apiOf(core), close, [Symbol.asyncDispose]: close };
 }
