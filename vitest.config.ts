@@ -11,33 +11,18 @@ const CALLS_IN_BROWSERS = [
   'test/e2e/playground/calls.test.ts',
 ];
 
-/** Tests of SQLite itself, and tests that read or write its tables. */
+/** Tests of SQLite itself, and of server processes, which take a file. */
 const OF_SQLITE = [
   'checkpoints',
   'cli',
-  'conversations',
   'drivers',
-  'encrypted-changes',
-  'encrypted-messages',
   'group-commit',
-  'groups',
-  'history',
   'long-reads',
-  'mailbox',
-  'messages',
   'migrate',
-  'moderation/metadata',
   'outages',
   'query-plans',
-  'receipts',
-  'repeated-changes',
   'schema',
-  'search',
   'search-index',
-  'send-batches',
-  'sending',
-  'sync',
-  'sync-pages',
   'takeover',
 ].map((name) => `test/integration/server/${name}.test.ts`);
 
@@ -65,10 +50,21 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // What is particular to Postgres: statements, schema, outages, takeover.
+          name: 'postgres',
+          environment: 'node',
+          include: ['test/integration/postgres/**/*.test.ts'],
+          globalSetup: './test/helpers/postgres/global-setup.ts',
+          setupFiles: './test/helpers/postgres/close-after-file.ts',
+        },
+      },
+      {
+        extends: true,
+        test: {
           // The same tests of the server with a database in Postgres.
           name: 'integration-postgres',
           environment: 'node',
-          include: ['test/integration/{server,postgres}/**/*.test.ts'],
+          include: ['test/integration/server/**/*.test.ts'],
           exclude: OF_SQLITE,
           globalSetup: './test/helpers/postgres/global-setup.ts',
           setupFiles: './test/helpers/postgres/close-after-file.ts',

@@ -71,7 +71,9 @@ const steps: Step[] = [
   ...(existsSync(path.join(root, 'playground/vite.config.ts'))
     ? [{ name: 'playground', command: ['vite', 'build', 'playground'], needs: ['build'] } as const]
     : []),
-  vitest('tests', ['unit', 'types', 'ssr', 'integration', 'browser'], { after: ['build', 'chromium', 'playground'] }),
+  vitest('tests', ['unit', 'types', 'ssr', 'integration', 'postgres', 'browser'], {
+    after: ['build', 'chromium', 'playground'],
+  }),
   vitest('e2e', ['e2e'], { after: ['build', 'chromium'], needs: ['playground'] }),
   vitest('e2e-playground', ['e2e-playground'], { after: ['build', 'chromium'], needs: ['playground'] }),
   vitest('e2e-calls', ['e2e-calls'], { after: ['build', 'chromium'], needs: ['playground'] }),

@@ -14,6 +14,7 @@ export type { InvitationAnswer, CallRecord, Invitation, Seat } from './cluster/c
 export type { PresenceReader, RunningCalls } from './services/ports.ts';
 export { ensureCommunicationTables } from './store/engine/migrate.ts';
 export type { DatabaseSource } from './store/engine/database-source.ts';
+export type { PostgresClient, PostgresPool, PostgresQuery, RowTypes } from './store/engine/postgres-pool.ts';
 export type { LumenDatabase, SqliteDatabase } from './store/engine/sqlite.ts';
 
 export { attachCommunication, type AttachOptions } from './sockets/attach.ts';

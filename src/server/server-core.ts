@@ -183,6 +183,8 @@ export class ServerCore {
   /** Rejects if the database doesn't respond or doesn't accept writes. */
   async check(): Promise<void> {
     await this.ready();
+    // Again, if the connection that held it was lost.
+    await this.store.claim();
     await this.store.check();
   }
 
@@ -220,6 +222,7 @@ export class ServerCore {
   async #watched(start: Promise<void>): Promise<void> {
     try {
       await start;
+      await this.store.claim();
       await this.#restoreCalls();
       this.#outage = undefined;
     } catch (error) {

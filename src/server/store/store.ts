@@ -26,6 +26,10 @@ export interface Store {
   readLong<T>(work: LongRead<T>, options: LongReadOptions, otherwise?: LongRead<T>): Promise<T>;
   /** Runs `work` in a transaction and resolves after the commit; see {@link GroupCommit}. */
   write<T>(work: () => Work<T>, committed?: (value: T) => void, options?: WriteOptions): Promise<T>;
+  /** Claims the database for this process, where only one may use it. Idempotent. */
+  claim(): Promise<void>;
+  /** Ends the claim, so that another process can start. */
+  release(): Promise<void>;
   /** Rejects if the database doesn't respond or accepts no writes. */
   check(): Promise<void>;
   /** Resolves when the full-text index contains every message stored so far. */
@@ -101,6 +105,14 @@ class SqlStore implements Store {
       committed?.(value);
     };
     return this.#groupCommit.write(work, notify, options);
+  }
+
+  async claim(): Promise<void> {
+    await this.#database.claim?.();
+  }
+
+  async release(): Promise<void> {
+    await this.#database.unclaim?.();
   }
 
   async check(): Promise<void> {

@@ -15,7 +15,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const postgres = await startPostgres();
   await postgres.execute('CREATE DATABASE template');
   const pool = new pg.Pool({ connectionString: postgres.url('template') });
-  await ensureCommunicationTables(pool as never);
+  await ensureCommunicationTables(pool);
   await pool.end();
   project.provide('postgres', postgres.url('postgres'));
   return async () => {

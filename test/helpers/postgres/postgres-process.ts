@@ -56,7 +56,7 @@ export async function startPostgres(): Promise<PostgresProcess> {
   let child: ChildProcess | undefined;
 
   const start = async (): Promise<void> => {
-    const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=400'];
+    const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=400'];
     const args = ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', directory];
     child = spawn(join(bin, 'postgres'), [...args, ...settings.flatMap((each) => ['-c', each])], {
       ...user,

@@ -4,6 +4,12 @@ import type { DatabaseSource } from '../../../src/server/store/engine/database-s
 
 const open = new Set<pg.Pool>();
 
+/** Whether the tests of this project run on Postgres. */
+export function onPostgres(): boolean {
+  const url: string | undefined = inject('postgres');
+  return url !== undefined;
+}
+
 /** Creates an empty database in the Postgres of the project; `undefined` in projects without one, which use SQLite. */
 export async function newPostgres(): Promise<(DatabaseSource & pg.Pool) | undefined> {
   const url: string | undefined = inject('postgres');
@@ -20,7 +26,7 @@ export async function newPostgres(): Promise<(DatabaseSource & pg.Pool) | undefi
   }
   const pool = new driver.Pool({ connectionString: url.replace(/[^/]*$/, name), max: 5 });
   open.add(pool);
-  return pool as unknown as DatabaseSource & pg.Pool;
+  return pool;
 }
 
 /** Closes the connections of a file's tests. */

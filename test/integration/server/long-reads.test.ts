@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import BetterSqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../src/lib/logger.ts';
-import type { DatabaseSource } from '../../../src/server/store/engine/database-source.ts';
+import type { SqliteSource } from '../../../src/server/store/engine/sqlite.ts';
 import { databaseOf } from '../../../src/server/store/engine/database-source.ts';
 import { LongReads } from '../../../src/server/store/engine/long-reads.ts';
 import { openDatabase } from '../../../src/server/store/engine/open.ts';
@@ -136,7 +136,7 @@ describe.each(['a file', 'memory', 'a file of better-sqlite3'] as const)('long r
   });
 });
 
-test.each<[title: string, open: (path: string) => DatabaseSource & { close(): unknown }]>([
+test.each<[title: string, open: (path: string) => SqliteSource & { close(): unknown }]>([
   ['node:sqlite', openDatabase],
   ['better-sqlite3', openBetterSqlite],
 ])(

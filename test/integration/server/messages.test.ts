@@ -98,9 +98,7 @@ describe('MessageService', () => {
     const sent = await chat.say('ada', conversationId, 'look', { attachment });
     const gone = await chat.messages.delete(caller('ada'), { conversationId, messageId: sent.id });
     expect(gone).not.toHaveProperty('attachment');
-    expect(chat.sqlite.prepare('SELECT attachment FROM messages WHERE id = ?').get(sent.id)).toEqual({
-      attachment: null,
-    });
+    expect(await chat.sql('SELECT attachment FROM messages WHERE id = ?', sent.id)).toEqual([{ attachment: null }]);
   });
 
   test('deleting again succeeds, changes nothing and pushes nothing', async () => {

@@ -109,13 +109,13 @@ describe('repeated changes with a client id', () => {
     expect(await edit('old', 'c-1')).toMatchObject({ content: 'new' });
     chat.clock.advance(1);
     await react('👍', false, 'c-4');
-    expect(chat.sqlite.prepare('SELECT client_id FROM comm_applied ORDER BY place').all()).toEqual(
+    expect(await chat.sql('SELECT client_id FROM comm_applied ORDER BY place')).toEqual(
       ['c-3', 'c-4'].map((id) => ({ client_id: id })),
     );
   });
 
   test('the newest keys of a user are kept', async () => {
-    const database = databaseOf(chat.sqlite);
+    const database = databaseOf(chat.db);
     const keep = (userId: string, n: number) =>
       database.run(() =>
         storeIdempotencyKey(

@@ -36,6 +36,14 @@ export interface Database {
   read<T>(work: () => Work<T>, failure?: (error: unknown) => unknown): Promise<T>;
   /** Returns what a thread needs to open the database too; `undefined` if none may. */
   shared(): Promise<SharedDatabase | undefined>;
+  /**
+   * Claims the database for this process; absent if any number of processes may use it.
+   *
+   * @throws CommError `UNSUPPORTED` if another process has claimed it
+   */
+  claim?(): Promise<void>;
+  /** Ends the claim of this process. */
+  unclaim?(): Promise<void>;
   /** Takes a connection for a long read; absent if the database has no connections but its own. */
   session?(): Promise<ReadSession>;
 }

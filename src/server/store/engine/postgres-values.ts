@@ -1,3 +1,4 @@
+import type { RowTypes } from './postgres-pool.ts';
 import type { SqlValue } from './work.ts';
 
 /**
@@ -46,6 +47,6 @@ const PARSERS: ReadonlyMap<number, (text: string) => unknown> = new Map<number, 
 ]);
 
 /** The types of the rows, as SQLite returns them: numbers, texts and bytes. */
-export const ROW_TYPES = {
-  getTypeParser: (type: number): ((text: string) => unknown) => PARSERS.get(type) ?? toText,
+export const ROW_TYPES: RowTypes = {
+  getTypeParser: (type) => PARSERS.get(type) ?? toText,
 };

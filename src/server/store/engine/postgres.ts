@@ -1,37 +1,10 @@
+import { isCommError } from '../../../protocol/errors.ts';
+import { ProcessClaim } from './process-claim.ts';
 import { ROW_TYPES, toParameter } from './postgres-values.ts';
+import type { OwnedPool, PostgresClient, PostgresPool } from './postgres-pool.ts';
 import { toPostgres, toPostgresSchema, type PostgresStatement } from './postgres-sql.ts';
 import type { Database, ReadSession } from './database.ts';
 import { drive, transaction, type Statement, type Work } from './work.ts';
-
-/** Common part of the pools of `pg` that the server uses. */
-export interface PostgresPool {
-  /** Takes a connection. */
-  connect(): Promise<PostgresClient>;
-  /** Number of connections; only pools have it. */
-  readonly totalCount: number;
-  /** Listens for errors of idle connections. */
-  on(event: 'error', listener: (error: Error) => void): unknown;
-}
-/** A connection of a {@link PostgresPool}. */
-export interface PostgresClient {
-  /** Runs a query. */
-  query(query: PostgresQuery): Promise<{ readonly rows: readonly unknown[] }>;
-  /** Returns the connection to the pool, or closes it. */
-  release(destroy?: boolean): void;
-  /** Listens for the loss of the connection. */
-  on(event: 'error', listener: (error: Error) => void): unknown;
-  /** Stops listening. */
-  off(event: 'error', listener: (error: Error) => void): unknown;
-}
-/** A query of `pg`. */
-export interface PostgresQuery {
-  readonly text: string;
-  readonly values?: unknown[];
-  /** Name of the prepared statement of the connection. */
-  readonly name?: string;
-  readonly rowMode?: 'array';
-  readonly types?: typeof ROW_TYPES;
-}
 
 /** Serializes the transactions that write, across processes, as SQLite's write lock does. */
 const WRITE_LOCK = 0x6c75_6d65;
@@ -66,10 +39,25 @@ function prepared(sql: string): Prepared {
   return found;
 }
 
-/** Returns whether a database is a pool of `pg`. */
-export function isPostgresPool(value: unknown): value is PostgresPool {
-  if (typeof value !== 'object' || value === null) return false;
-  return typeof Reflect.get(value, 'connect') === 'function' && typeof Reflect.get(value, 'totalCount') === 'number';
+/** Connections of a pool that the server opens. One holds the claim of the process, one writes, the others read. */
+const MAX_CONNECTIONS = 10;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Time in ms after which Postgres gives a statement up, and after which its answer is no longer waited for. */
+const STATEMENT_TIMEOUT_MS = 30_000;
+const ANSWER_TIMEOUT_MS = 35_000;
+
+/** Opens a pool of connections. Loads the driver. @param url - `postgres://…`, with the parameters of `pg` */
+export async function openPostgres(url: string): Promise<OwnedPool> {
+  const { default: pg } = await import('pg');
+  return new pg.Pool({
+    connectionString: url,
+    application_name: 'lumen-comm-server',
+    max: MAX_CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
+    keepAlive: true,
+  });
 }
 
 /**
@@ -81,9 +69,11 @@ export function isPostgresPool(value: unknown): value is PostgresPool {
 export class PostgresDatabase implements Database {
   readonly dialect = 'postgres';
   readonly #pool: PostgresPool;
+  readonly #claim: ProcessClaim;
 
   constructor(pool: PostgresPool) {
     this.#pool = pool;
+    this.#claim = new ProcessClaim(pool);
     // Without a listener, the loss of an idle connection would end the process. The next query reports it.
     pool.on('error', () => undefined);
   }
@@ -112,6 +102,18 @@ export class PostgresDatabase implements Database {
 
   async session(): Promise<ReadSession> {
     return await PostgresConnection.take(this.#pool);
+  }
+
+  async claim(): Promise<void> {
+    try {
+      await this.#claim.hold();
+    } catch (error) {
+      throw isCommError(error) ? error : new PostgresFailure(error, false);
+    }
+  }
+
+  unclaim(): Promise<void> {
+    return this.#claim.release();
   }
 
   async #attempt<T>(work: () => Work<T>): Promise<T> {

@@ -267,8 +267,8 @@ CREATE TABLE comm_search (
 
 /** The indexes of these tables. */
 export const BASE_INDEXES = `
-CREATE INDEX idx_messages_conversation ON messages(conversation_id, created_at);
-CREATE INDEX idx_participants_user ON conversation_participants(user_id);
+CREATE INDEX IF NOT EXISTS idx_messages_conversation ON messages(conversation_id, created_at);
+CREATE INDEX IF NOT EXISTS idx_participants_user ON conversation_participants(user_id);
 CREATE UNIQUE INDEX comm_conversations_direct ON conversations(direct_key) WHERE direct_key IS NOT NULL;
 CREATE UNIQUE INDEX comm_messages_seq ON messages(conversation_id, seq);
 CREATE INDEX comm_messages_rev ON messages(conversation_id, rev);
