@@ -106,7 +106,7 @@ const NAMES = [
 type Complete<T> = keyof CommEvents extends (typeof NAMES)[number] ? T : never;
 
 /** Every event name. */
-const EVENT_NAMES: Complete<readonly (keyof CommEvents)[]> = NAMES;
+export const EVENT_NAMES: Complete<readonly (keyof CommEvents)[]> = NAMES;
 
 /** @throws TypeError for an unknown event name, and for a listener that is no function */
 export function requireListener(event: unknown, listener: unknown): void {

@@ -12,6 +12,7 @@ import { TimelineRegistry } from './timeline/timeline-registry.ts';
 import type { OutgoingMessages } from './messages/outgoing-messages.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { OfflineReading, ViewParts } from './ports.ts';
+import { restOptionsOf } from './rest-options.ts';
 import type { TypingTracker } from './presence/typing-tracker.ts';
 
 /**
@@ -96,22 +97,16 @@ export { MessageReads } from './messages/message-reads.ts';
 /** Creates the reader with its REST client. */
 export function createReader(
   context: ClientContext,
-  { url, restPath, fetch, requestTimeoutMs }: ResolvedOptions,
+  options: ResolvedOptions,
   tokens: TokenSource,
   outgoing: OutgoingMessages,
   typing: TypingTracker,
   isBase: () => boolean,
   offline?: OfflineReading,
 ): Reader {
-  const { cipher, clock, userId } = context;
+  const { cipher, userId } = context;
   const rest: RestClientOptions = {
-    baseUrl: `${url ?? ''}${restPath}`,
-    fetch: fetch ?? globalThis.fetch.bind(globalThis),
-    clock,
-    tokens,
-    userId,
-    isBase,
-    timeoutMs: requestTimeoutMs,
+    ...restOptionsOf(options, tokens, userId, isBase),
     ...(cipher && { open: async (answer: unknown) => (await cipher()).open(answer, false) }),
   };
   const pending = (id: string): Message[] => outgoing.pending().filter((each) => each.conversationId === id);

@@ -1,7 +1,7 @@
 import { BoundedSet } from '../../lib/bounded-map.ts';
 import { Gate } from '../../lib/gate.ts';
 import { commErrorFrom } from '../../protocol/errors.ts';
-import type { Conversation } from '../../protocol/conversations.ts';
+import type { Conversation, Head } from '../../protocol/conversations.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { CommStorage } from '../../storage/comm-storage.ts';
 import { separate, type PushFrame } from '../../transport/frames.ts';
@@ -73,6 +73,11 @@ export class PushRouter {
     const cipher = this.#context.cipher?.current;
     if (cipher === undefined) this.#deliver(push);
     else cipher.pushed(push, (decrypted) => this.#deliver(decrypted));
+  }
+
+  /** Returns how far each conversation has been received. */
+  cursors(): ReadonlyMap<string, Head> {
+    return this.#feed.cursors();
   }
 
   /** Applies a message that could not be decrypted before. */
