@@ -9,11 +9,9 @@ import type { Outbox } from './outbox/outbox.ts';
 import type { PresenceTracker } from './presence/presence-tracker.ts';
 import type { TypingTracker } from './presence/typing-tracker.ts';
 import type { Reader } from './reader.ts';
-import type { ResolvedOptions } from './options.ts';
 import type { UserDirectory } from './users/user-directory.ts';
 import type { LazySync } from './sync/lazy-sync.ts';
 import type { PushRouter } from './sync/push-router.ts';
-import type { TokenSource } from '../transport/token-source.ts';
 
 /** The parts of the client that a connection brings in step with the server. */
 export interface ClientParts {
@@ -31,6 +29,4 @@ export interface ClientParts {
   readonly users: Lazy<UserDirectory>;
   readonly calls: Lazy<CallManager>;
   readonly router: Lazy<PushRouter>;
-  readonly tokens: TokenSource;
-  readonly options: ResolvedOptions;
 }

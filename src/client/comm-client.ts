@@ -182,8 +182,6 @@ export class CommClient {
       users,
       calls,
       router,
-      tokens,
-      options: resolved,
     };
 
     // Connections between the parts.

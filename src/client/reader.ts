@@ -12,7 +12,6 @@ import { TimelineRegistry } from './timeline/timeline-registry.ts';
 import type { OutgoingMessages } from './messages/outgoing-messages.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { OfflineReading, ViewParts } from './ports.ts';
-import { restOptionsOf } from './rest-options.ts';
 import type { TypingTracker } from './presence/typing-tracker.ts';
 
 /**
@@ -25,6 +24,8 @@ export class Reader {
   readonly timelines: TimelineRegistry;
   readonly directory: Directory;
   readonly inbox: LiveInbox;
+  /** Reads what the server has stored, without decrypting it: for the developer tools. */
+  readonly plainRest: RestClient;
   readonly #typing: TypingTracker;
   readonly #offline: OfflineReading | undefined;
 
@@ -39,6 +40,7 @@ export class Reader {
     this.#offline = offline;
     this.#typing = typing;
     const client = new RestClient(rest);
+    this.plainRest = new RestClient({ ...rest, open: undefined });
     const base = lazy(async () => {
       const { BaseHistory } = await import('./base-server.ts');
       return new BaseHistory(client);
@@ -97,16 +99,22 @@ export { MessageReads } from './messages/message-reads.ts';
 /** Creates the reader with its REST client. */
 export function createReader(
   context: ClientContext,
-  options: ResolvedOptions,
+  { url, restPath, fetch, requestTimeoutMs }: ResolvedOptions,
   tokens: TokenSource,
   outgoing: OutgoingMessages,
   typing: TypingTracker,
   isBase: () => boolean,
   offline?: OfflineReading,
 ): Reader {
-  const { cipher, userId } = context;
+  const { cipher, clock, userId } = context;
   const rest: RestClientOptions = {
-    ...restOptionsOf(options, tokens, userId, isBase),
+    baseUrl: `${url ?? ''}${restPath}`,
+    fetch: fetch ?? globalThis.fetch.bind(globalThis),
+    clock,
+    tokens,
+    userId,
+    isBase,
+    timeoutMs: requestTimeoutMs,
     ...(cipher && { open: async (answer: unknown) => (await cipher()).open(answer, false) }),
   };
   const pending = (id: string): Message[] => outgoing.pending().filter((each) => each.conversationId === id);

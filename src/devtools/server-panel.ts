@@ -1,8 +1,5 @@
-import { restOptionsOf } from '../client/rest-options.ts';
 import { isCommError } from '../protocol/errors.ts';
 import type { Message } from '../protocol/messages.ts';
-import { fields } from '../transport/fields.ts';
-import { RestClient } from '../transport/rest-client.ts';
 import { create, createButton } from './dom.ts';
 import type { PanelContext } from './panel.ts';
 import { formatPayload } from './redact.ts';
@@ -12,16 +9,6 @@ const LIMIT = 20;
 
 /** The newest messages of a conversation, as the client has decrypted them and as the server has stored them. */
 export function createServerPanel({ client, parts, options, signal }: PanelContext): HTMLElement {
-  const { server, tokens } = parts;
-  // Without the cipher, so that the rows are those of the server.
-  const rest = new RestClient(
-    restOptionsOf(
-      parts.options,
-      tokens,
-      () => server.userId,
-      () => server.isBase,
-    ),
-  );
   const select = create('select', { 'aria-label': 'Conversation' });
   const rows = create('tbody');
   const headings = ['You see', 'The server sees'].map((text) => create('th', { scope: 'col' }, text));
@@ -29,18 +16,22 @@ export function createServerPanel({ client, parts, options, signal }: PanelConte
   const note = create('p', { class: 'soft', role: 'status' });
   let fetching = new AbortController();
 
+  const readStored = async (conversationId: string, until: AbortSignal): Promise<unknown> => {
+    const { plainRest } = await parts.reader();
+    return plainRest.ask('listMessages', { id: conversationId, query: { limit: LIMIT }, signal: until });
+  };
   const load = async (id: string): Promise<void> => {
     fetching.abort();
     const request = (fetching = new AbortController());
     try {
       const [stored, page] = await Promise.all([
-        rest.ask('listMessages', { id, query: { limit: LIMIT }, signal: request.signal }),
+        readStored(id, request.signal),
         client.messages.list({ conversationId: id, limit: LIMIT }, { signal: request.signal }),
       ]);
       if (request.signal.aborted) return;
       const seen = new Map(page.messages.map((message) => [message.id, message]));
-      const list = Array.isArray(stored) ? (stored as unknown[]) : [];
-      rows.replaceChildren(...list.map((each) => createRow(each, seen.get(String(fields(each)?.['id'])))));
+      const list = Array.isArray(stored) ? (stored as { readonly id?: unknown }[]) : [];
+      rows.replaceChildren(...list.map((each) => createRow(each, seen.get(String(each.id)))));
       note.textContent = list.length === 0 ? 'No messages yet.' : '';
     } catch (error) {
       if (request.signal.aborted) return;
