@@ -24,8 +24,7 @@ export class Reader {
   readonly timelines: TimelineRegistry;
   readonly directory: Directory;
   readonly inbox: LiveInbox;
-  /** Reads what the server has stored, without decrypting it: for the developer tools. */
-  readonly plainRest: RestClient;
+  readonly rest: RestClient;
   readonly #typing: TypingTracker;
   readonly #offline: OfflineReading | undefined;
 
@@ -40,7 +39,7 @@ export class Reader {
     this.#offline = offline;
     this.#typing = typing;
     const client = new RestClient(rest);
-    this.plainRest = new RestClient({ ...rest, open: undefined });
+    this.rest = client;
     const base = lazy(async () => {
       const { BaseHistory } = await import('./base-server.ts');
       return new BaseHistory(client);

@@ -15,7 +15,7 @@ export function createCursorPanel({ client, parts, signal }: PanelContext): HTML
   const table = create('table', {}, create('thead', {}, create('tr', {}, ...headings)), rows);
   let shown = '';
   const show = (): void => {
-    const cursors = [...(parts.router.current?.cursors() ?? [])];
+    const cursors = [...(parts.router.current?.feed.cursors() ?? [])];
     const names = new Map(client.conversations.inbox.getSnapshot().conversations.map(({ id, name }) => [id, name]));
     const cells = cursors.map(([id, { seq, rev }]) => [names.get(id) ?? id, String(seq), String(rev)]);
     const next = JSON.stringify(cells);

@@ -34,6 +34,8 @@ export function createDrawer(context: PanelContext, close: () => void): HTMLElem
     for (const [index, tab] of tabs.entries()) {
       tab.setAttribute('aria-selected', String(index === at));
       tab.tabIndex = index === at ? 0 : -1;
+      // What the host focuses: browsers let the list of tabs, which scrolls, have the focus too.
+      tab.autofocus = index === at;
     }
     body.setAttribute('aria-labelledby', `tab-${at}`);
     body.replaceChildren(panel.create({ ...context, signal: next.signal }));

@@ -1,7 +1,7 @@
 import { BoundedSet } from '../../lib/bounded-map.ts';
 import { Gate } from '../../lib/gate.ts';
 import { commErrorFrom } from '../../protocol/errors.ts';
-import type { Conversation, Head } from '../../protocol/conversations.ts';
+import type { Conversation } from '../../protocol/conversations.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { CommStorage } from '../../storage/comm-storage.ts';
 import { separate, type PushFrame } from '../../transport/frames.ts';
@@ -25,7 +25,8 @@ const MAX_LOGGED_NAME = 64;
 export class PushRouter {
   readonly #context: ClientContext;
   readonly #target: SyncTarget;
-  readonly #feed: ChangeFeed;
+  /** How far each conversation has been received. */
+  readonly feed: ChangeFeed;
   readonly #cursorStore: CursorStore;
   readonly #rejoiner: RoomRejoiner;
   readonly #resync: Resync;
@@ -41,7 +42,7 @@ export class PushRouter {
   constructor(context: ClientContext, storage: CommStorage, target: SyncTarget) {
     this.#context = context;
     this.#target = target;
-    this.#feed = new ChangeFeed(context, {
+    this.feed = new ChangeFeed(context, {
       apply: (change, live) => {
         this.#apply(change, live);
         this.#cursorStore.changed();
@@ -52,13 +53,13 @@ export class PushRouter {
     });
     this.#rejoiner = new RoomRejoiner(context, (id) => this.join(id));
     this.#resync = new Resync(context, {
-      feed: this.#feed,
+      feed: this.feed,
       apply: (change) => target.applyToInbox(change),
       gained: (conversation) => target.known(conversation),
       lost: (id) => this.#left(id, context.userId() ?? ''),
       changed: () => this.#cursorStore.changed(),
     });
-    const position = () => ({ inboxRev: this.#resync.inboxRev, heads: this.#feed.cursors() });
+    const position = () => ({ inboxRev: this.#resync.inboxRev, heads: this.feed.cursors() });
     this.#cursorStore = new CursorStore(storage, context, position, () => target.store());
   }
 
@@ -75,11 +76,6 @@ export class PushRouter {
     else cipher.pushed(push, (decrypted) => this.#deliver(decrypted));
   }
 
-  /** Returns how far each conversation has been received. */
-  cursors(): ReadonlyMap<string, Head> {
-    return this.#feed.cursors();
-  }
-
   /** Applies a message that could not be decrypted before. */
   amend(message: Message): void {
     const { conversationId } = message;
@@ -89,7 +85,7 @@ export class PushRouter {
   connectionLost(): void {
     this.#pushes.close();
     this.#pushes.reset();
-    this.#feed.connectionLost();
+    this.feed.connectionLost();
     this.#rejoiner.connectionLost();
     this.#resync.connectionLost();
   }
@@ -122,7 +118,7 @@ export class PushRouter {
   /** Joins a room and applies the state of its conversation. */
   async join(conversationId: string): Promise<void> {
     const conversation = await this.#target.joinRoom(conversationId);
-    if (conversation !== undefined) this.#feed.learn(conversation);
+    if (conversation !== undefined) this.feed.learn(conversation);
   }
 
   #deliver(push: ParsedPush): void {
@@ -168,7 +164,7 @@ export class PushRouter {
 
   #change(change: Change): void {
     const { rev } = change;
-    if (rev !== undefined && this.#context.has('rev')) return this.#feed.push({ ...change, rev });
+    if (rev !== undefined && this.#context.has('rev')) return this.feed.push({ ...change, rev });
     // A base server sends no `rev`: at least a new message is applied only once.
     if (change.kind === 'created' && !this.#isFirst(change.message.id)) return;
     this.#apply(change, true);
@@ -196,14 +192,14 @@ export class PushRouter {
   }
 
   #conversation(conversation: Conversation): void {
-    this.#feed.learn(conversation);
+    this.feed.learn(conversation);
     this.#target.known(conversation);
     this.#context.emitter.emit('conversation:new', conversation);
   }
 
   #left(conversationId: string, userId: string): void {
     if (userId === this.#context.userId()) {
-      this.#feed.unfollow(conversationId);
+      this.feed.unfollow(conversationId);
       this.#target.left(conversationId);
       this.#cursorStore.changed();
     }
@@ -244,7 +240,7 @@ export class PushRouter {
 
   /** Another user has signed in: they must not see anything of the previous one. */
   #clear(): void {
-    this.#feed.clear();
+    this.feed.clear();
     this.#seen.clear();
     this.#resync.clear();
     this.#target.clear();
