@@ -80,7 +80,7 @@ function createControls(faults: FaultySocket, note: HTMLElement): HTMLElement[] 
     setRates(faults, {});
     // A stalled connection is closed, so that the client connects again.
     if (stalled.delete(faults)) faults.cut();
-    for (const { show } of sliders) show();
+    for (const slider of sliders) slider.show();
     note.textContent = 'All faults are removed.';
   });
   const rows = sliders.map(({ element }) => element);

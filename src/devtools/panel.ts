@@ -16,7 +16,7 @@ export interface PanelContext {
 }
 
 /** How often what emits no event is read again. */
-export const REFRESH_MS = 500;
+const REFRESH_MS = 500;
 
 /** Calls `show` now, after each change of `sources`, and every {@link REFRESH_MS}, until `signal` is aborted. */
 export function follow(

@@ -1,9 +1,14 @@
-/** The style sheet of the shadow root. `:host` resets what an app's style sheet inherits into it. */
+/**
+ * The style sheet of the shadow root. What it says of the host is important: other rules of the page's style sheets, such as `*`,
+ * would apply to it and be inherited.
+ */
 export const STYLES = `
 :host {
-  all: initial;
-  color-scheme: light dark;
-  display: block;
+  all: initial !important;
+  color-scheme: inherit !important;
+  display: block !important;
+  font: 13.5px/1.4 system-ui, sans-serif !important;
+  color: light-dark(#1b1c25, #ececf3) !important;
   --canvas: light-dark(#f6f6f9, #17181f);
   --field: light-dark(#fff, #1f212a);
   --line: light-dark(#d4d4de, #34374a);
@@ -12,12 +17,16 @@ export const STYLES = `
   --accent: light-dark(#3f4bc9, #a9b1ff);
   --good: light-dark(#18794e, #4cc38a);
   --bad: light-dark(#c4283a, #ff8a93);
-  font: 13.5px/1.4 system-ui, sans-serif;
-  color: var(--text);
 }
 :host([hidden]), [hidden] { display: none !important; }
-:host([data-fixed]) { position: fixed; inset: auto 0 0; z-index: 2147483647; pointer-events: none; }
-:host([data-fixed]) > * { pointer-events: auto; }
+:host([data-fixed]) {
+  color-scheme: light dark !important;
+  position: fixed !important;
+  inset: auto 0 0 !important;
+  z-index: 2147483647 !important;
+  pointer-events: none !important;
+}
+.launcher, .drawer { pointer-events: auto; }
 * { box-sizing: border-box; }
 button, input, select { font: inherit; color: inherit; }
 button, select, input[type='search'] {
