@@ -11,6 +11,36 @@ const CALLS_IN_BROWSERS = [
   'test/e2e/playground/calls.test.ts',
 ];
 
+/** Tests of SQLite itself, and tests that read or write its tables. */
+const OF_SQLITE = [
+  'checkpoints',
+  'cli',
+  'conversations',
+  'drivers',
+  'encrypted-changes',
+  'encrypted-messages',
+  'group-commit',
+  'groups',
+  'history',
+  'long-reads',
+  'mailbox',
+  'messages',
+  'migrate',
+  'moderation/metadata',
+  'outages',
+  'query-plans',
+  'receipts',
+  'repeated-changes',
+  'schema',
+  'search',
+  'search-index',
+  'send-batches',
+  'sending',
+  'sync',
+  'sync-pages',
+  'takeover',
+].map((name) => `test/integration/server/${name}.test.ts`);
+
 export default defineConfig({
   test: {
     restoreMocks: true,
@@ -29,6 +59,19 @@ export default defineConfig({
           name: 'integration',
           environment: 'node',
           include: ['test/integration/**/*.test.ts'],
+          exclude: ['test/integration/postgres/**'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // The same tests of the server with a database in Postgres.
+          name: 'integration-postgres',
+          environment: 'node',
+          include: ['test/integration/{server,postgres}/**/*.test.ts'],
+          exclude: OF_SQLITE,
+          globalSetup: './test/helpers/postgres/global-setup.ts',
+          setupFiles: './test/helpers/postgres/close-after-file.ts',
         },
       },
       {

@@ -78,12 +78,21 @@ const steps: Step[] = [
   vitest('attacks', ['attacks'], { after: ['build'] }),
   vitest('faults', ['faults'], { after: ['build'] }),
   // The adversary waits for answers, and packaging for npm and compilers: they run side by side.
+  vitest('integration-postgres', ['integration-postgres'], { after: ['build'] }),
   vitest('adversary', ['adversary'], { alone: false, after: ['build'] }),
   vitest('packaging', ['packaging'], { alone: false, needs: ['build'] }),
 ];
 
 /** Steps that `.ci/run` names, because they would take `npm test` over ten minutes. */
-const SLOW: ReadonlySet<string> = new Set(['adversary', 'packaging', 'e2e', 'e2e-playground', 'e2e-calls', 'attacks']);
+const SLOW: ReadonlySet<string> = new Set([
+  'integration-postgres',
+  'adversary',
+  'packaging',
+  'e2e',
+  'e2e-playground',
+  'e2e-calls',
+  'attacks',
+]);
 
 function chosen(names: readonly string[]): Step[] {
   const unknown = names.filter((name) => !steps.some((step) => step.name === name));

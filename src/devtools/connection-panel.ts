@@ -64,8 +64,8 @@ export function createConnectionPanel({ client, signal }: PanelContext): HTMLEle
     'div',
     { class: 'columns' },
     create('section', { 'aria-label': 'Connection' }, facts.element, toggle),
-    create('section', {}, create('h3', {}, 'Outbox'), outbox),
-    create('section', {}, create('h3', {}, 'Guarantees of this server'), guarantees),
+    create('section', {}, create('h2', {}, 'Outbox'), outbox),
+    create('section', {}, create('h2', {}, 'Guarantees of this server'), guarantees),
   );
 }
 

@@ -22,7 +22,7 @@ const PANELS: readonly Panel[] = [
 
 /** Creates the drawer with its tabs. Only the selected panel exists. */
 export function createDrawer(context: PanelContext, close: () => void): HTMLElement {
-  const body = create('div', { class: 'body', role: 'tabpanel', id: 'panel' });
+  const body = create('div', { class: 'body', role: 'tabpanel', id: 'panel', tabindex: 0 });
   let scope = new AbortController();
   let selected = 0;
   const show = (at: number): void => {

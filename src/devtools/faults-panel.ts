@@ -51,7 +51,7 @@ export function createFaultsPanel(context: PanelContext): HTMLElement {
       ...actions,
       note,
     ),
-    create('section', { 'aria-label': 'Statistics' }, create('h3', {}, 'Since the tools were opened'), facts.element),
+    create('section', { 'aria-label': 'Statistics' }, create('h2', {}, 'Since the tools were opened'), facts.element),
   );
 }
 

@@ -60,7 +60,7 @@ section { min-width: 0; overflow-wrap: anywhere; }
 .soft { color: var(--soft); }
 .good { color: var(--good); }
 .bad { color: var(--bad); }
-h3, legend { margin: 0 0 6px; padding: 0; font-size: 12px; font-weight: 600; color: var(--soft); }
+h2, legend { margin: 0 0 6px; padding: 0; font-size: 12px; font-weight: 600; color: var(--soft); }
 fieldset { margin: 0; padding: 0; border: 0; min-width: 0; }
 ol, ul { margin: 0; padding: 0; list-style: none; }
 code, pre, time, .facts dd { font-family: ui-monospace, monospace; font-size: 12.5px; }

@@ -27,7 +27,7 @@ import { useCommunicationStore, type CommunicationStore } from './cluster/memory
 import { ensureCommunicationTables } from './store/engine/migrate.ts';
 import { openDatabase } from './store/engine/open.ts';
 import { outageCode } from './store/engine/outages.ts';
-import { connectionOf, type DatabaseSource } from './store/engine/sqlite.ts';
+import { connectionOf, type DatabaseSource } from './store/engine/database-source.ts';
 import { createStore, type Store } from './store/store.ts';
 
 /** Options that all handlers and routes of one database share. */

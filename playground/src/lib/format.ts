@@ -1,4 +1,4 @@
-const clockTime = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const clockTime = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: 'long' });
 const shortWeekday = new Intl.DateTimeFormat(undefined, { weekday: 'short' });
 const dayOfYear = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
@@ -16,7 +16,7 @@ function daysAgo(time: Date, now: Date): number {
   return Math.round((midnight(now) - midnight(time)) / DAY_MS);
 }
 
-/** Formats the time of day, such as "14:05". */
+/** Formats the time of day as the locale does: "09:05", "9:05 AM". */
 export function timeOfDay(iso: string): string {
   return clockTime.format(new Date(iso));
 }

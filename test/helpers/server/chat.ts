@@ -9,9 +9,10 @@ import { ContactPolicy } from '../../../src/server/services/people/contact-polic
 import { UserBudgets } from '../../../src/server/services/limits/user-budgets.ts';
 import { createChatServices, type ChatServices } from '../../../src/server/services/chat/chat-services.ts';
 import type { Caller, PresenceReader } from '../../../src/server/services/ports.ts';
-import type { DatabaseSource } from '../../../src/server/store/engine/sqlite.ts';
+import type { DatabaseSource } from '../../../src/server/store/engine/database-source.ts';
 import { createStore, type Store } from '../../../src/server/store/store.ts';
 import { CAPABILITIES } from '../../../src/protocol/constants.ts';
+import { newPostgres } from '../postgres/test-database.ts';
 import { manualClock, type ManualClock } from '../manual-clock.ts';
 import { RecordingBroadcaster } from './recording-broadcaster.ts';
 
@@ -50,7 +51,7 @@ export function baseCaller(userId: string, socketId: string): Caller {
 export async function startChat(options: ChatOptions = {}): Promise<Chat> {
   const sqlite = new DatabaseSync(':memory:');
   const clock = manualClock();
-  const store = createStore(options.db ?? sqlite, silentLogger, clock);
+  const store = createStore(options.db ?? (await newPostgres()) ?? sqlite, silentLogger, clock);
   await store.ready;
   const limits = resolveLimits({ conversationsCreated: MUCH, requests: MUCH, ...options.limits });
   const broadcaster = new RecordingBroadcaster();

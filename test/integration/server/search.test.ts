@@ -1,7 +1,7 @@
 import BetterSqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isCommError } from '../../../src/protocol/errors.ts';
-import type { DatabaseSource } from '../../../src/server/store/engine/sqlite.ts';
+import type { DatabaseSource } from '../../../src/server/store/engine/database-source.ts';
 import { openDatabase } from '../../../src/server/store/engine/open.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 import { caller, startChat, type Chat } from '../../helpers/server/chat.ts';

@@ -274,7 +274,7 @@ export interface CallSession extends Observable<CallSnapshot> {
    * `CONFLICT` before the call was accepted
    */
   raiseHand(raised: boolean): Promise<void>;
-  /** Shows a reaction, such as an emoji, to the participants who are connected. @throws as `raiseHand()` */
+  /** Shows a reaction, a single emoji, to the participants who are connected. @throws as `raiseHand()` */
   react(emoji: string): Promise<void>;
   /**
    * Sends a JSON value of the app to the participants who are connected, directly between the browsers. They receive it as
