@@ -1,4 +1,6 @@
+import axe from 'axe-core';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
+import { cdp, page } from 'vitest/browser';
 import { CommClient } from '../../../src/client/comm-client.ts';
 import { mountDevtools, type DevtoolsOptions } from '../../../src/devtools/index.ts';
 import { seededRandom } from '../../../src/lib/seeded-random.ts';
@@ -29,6 +31,7 @@ afterEach(async () => {
   unmount();
   await Promise.all([alice[Symbol.asyncDispose](), bob[Symbol.asyncDispose]()]);
   document.body.replaceChildren();
+  await emulate(1_280, {});
 });
 
 function mount(options: DevtoolsOptions = {}): ShadowRoot {
@@ -85,7 +88,22 @@ test('shows the connection, cuts it, and shows that the client connects again', 
   expect(alice.status).toBe('connected');
 });
 
-test.each(['drop', 'duplicate', 'delay'] as const)('injects the fault %s, and removes it', async (name) => {
+test('stalls the connection, which the client notices, and messages of that time arrive once', async () => {
+  const root = mount();
+  click(root, 'Faults');
+  const lost = new Promise((resolve) => alice.once('status', resolve));
+  click(root, 'Stall connection');
+  expect(textOf(root)).toContain('no frames pass');
+  const sending = alice.messages.send({ conversationId: id, content: 'Into the void' });
+  await expect.poll(() => figure(root, 'Messages in the outbox')).toBe(1);
+  expect(await lost).toBe('reconnecting');
+  await sending;
+  await expect.poll(() => figure(root, 'Reconnects')).toBe(1);
+  const { messages } = await bob.messages.list({ conversationId: id });
+  expect(messages.map(({ content }) => content)).toEqual(['Into the void']);
+});
+
+test.each(['drop', 'duplicate', 'delay', 'reorder'] as const)('injects the fault %s, and removes it', async (name) => {
   const root = mount();
   click(root, 'Faults');
   const slider = root.querySelector<HTMLInputElement>(`#${name}`);
@@ -204,4 +222,51 @@ test('unmounting leaves no node, listener or timer', async () => {
   unmount();
   expect([document.body.childElementCount, listeners, timers.size]).toEqual([before, 0, 0]);
   await bob.messages.send({ conversationId: id, content: 'After' });
+});
+
+/** Emulates what a user has set in their system, and the width of their window. */
+async function emulate(width: number, media: Readonly<Record<string, string>>): Promise<void> {
+  const features = Object.entries(media).map(([name, value]) => ({ name, value }));
+  await cdp().send('Emulation.setEmulatedMedia', { features });
+  await page.viewport(width, 700);
+}
+
+/** What axe finds in the tools. The page around them is the test's. */
+async function axeProblems(): Promise<string[]> {
+  const { violations } = await axe.run(document.body, { rules: { region: { enabled: false } } });
+  return violations.flatMap(({ id: rule, nodes }) => nodes.map(({ html }) => `${rule}: ${html}`));
+}
+
+test.each([
+  ['light', 1_280],
+  ['dark', 1_280],
+  ['light', 320],
+  ['dark', 320],
+] as const)('every panel is accessible, in %s colors and %i px wide', async (scheme, width) => {
+  await emulate(width, { 'prefers-color-scheme': scheme });
+  await alice.messages.send({ conversationId: id, content: 'Stored' });
+  const root = mount({ open: false });
+  expect(await axeProblems()).toEqual([]);
+  click(root, 'Developer tools');
+  await bob.messages.send({ conversationId: id, content: 'x'.repeat(400) });
+  await expect.poll(() => rowsOf(root).length).toBeGreaterThan(0);
+  for (const { textContent } of root.querySelectorAll('[role="tab"]')) {
+    click(root, textContent);
+    if (textContent === 'What the server sees') await expect.poll(() => textOf(root)).toContain('"content": "Stored"');
+    expect(await axeProblems(), textContent).toEqual([]);
+    expect(document.documentElement.scrollWidth, textContent).toBeLessThanOrEqual(width);
+  }
+});
+
+test('with forced colors, the selected tab and the focus are outlined', async () => {
+  await emulate(1_280, { 'forced-colors': 'active' });
+  const root = mount();
+  click(root, 'Faults');
+  const outlines = Array.from(root.querySelectorAll('[role="tab"]'), (tab) => getComputedStyle(tab).outlineStyle);
+  expect(outlines).toEqual(['none', 'none', 'none', 'none', 'solid']);
+  const focused = root.querySelector<HTMLElement>('#delay');
+  focused?.focus();
+  if (focused === null) throw new Error('No slider');
+  expect(getComputedStyle(focused).outlineStyle).toBe('solid');
+  expect(await axeProblems()).toEqual([]);
 });
