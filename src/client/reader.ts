@@ -24,7 +24,6 @@ export class Reader {
   readonly timelines: TimelineRegistry;
   readonly directory: Directory;
   readonly inbox: LiveInbox;
-  readonly rest: RestClient;
   readonly #typing: TypingTracker;
   readonly #offline: OfflineReading | undefined;
 
@@ -39,7 +38,6 @@ export class Reader {
     this.#offline = offline;
     this.#typing = typing;
     const client = new RestClient(rest);
-    this.rest = client;
     const base = lazy(async () => {
       const { BaseHistory } = await import('./base-server.ts');
       return new BaseHistory(client);

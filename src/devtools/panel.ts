@@ -1,6 +1,6 @@
 import type { ClientParts } from '../client/client-parts.ts';
 import type { CommClient } from '../client/comm-client.ts';
-import type { DevtoolsOptions } from './index.ts';
+import type { DevtoolsOptions } from './options.ts';
 import type { EventLog } from './event-log.ts';
 import type { ClientFigures } from './figures.ts';
 

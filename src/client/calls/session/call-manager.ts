@@ -288,9 +288,9 @@ export class CallManager {
 
   /** The calls in which this device is, except those on hold. */
   #activeCalls(): CallController[] {
-    return Array.from(this.#entries, ({ controller }) => controller).filter(
-      ({ isEnded, isOnHold, machine }) => !isEnded && !isOnHold && !isRingingHere(machine),
-    );
+    return [...this.#entries]
+      .map(({ controller }) => controller)
+      .filter(({ isEnded, isOnHold, machine }) => !isEnded && !isOnHold && !isRingingHere(machine));
   }
 
   #assertNotBusy(): void {
