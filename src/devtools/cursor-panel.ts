@@ -27,5 +27,5 @@ export function createCursorPanel({ client, parts, signal }: PanelContext): HTML
   };
   table.hidden = true;
   follow(show, [client.conversations.inbox.subscribe], signal);
-  return create('div', { class: 'scroller' }, table, nothing);
+  return create('div', { class: 'rows' }, table, nothing);
 }

@@ -50,9 +50,9 @@ export function createEventPanel({ log, signal }: PanelContext): HTMLElement {
   showAll();
   return create(
     'div',
-    { class: 'column' },
+    {},
     create('div', { class: 'tools' }, input, total, pause, clear),
-    create('div', { class: 'scroller' }, rows, nothing),
+    create('div', { class: 'rows' }, rows, nothing),
   );
 }
 

@@ -98,7 +98,7 @@ function createCuts(faults: FaultySocket, note: HTMLElement): HTMLElement[] {
     createButton('Stall connection', () => {
       stalled.add(faults);
       faults.kill();
-      note.textContent = `The connection is stalled: no frames pass, and the client notices after ${STALL_MS / 1_000} seconds.`;
+      note.textContent = 'The connection is stalled: no frames pass until the client notices.';
     }),
   ];
 }

@@ -68,9 +68,9 @@ export function createServerPanel({ client, parts, options, signal }: PanelConte
   showOpen();
   return create(
     'div',
-    { class: 'column' },
+    {},
     create('div', { class: 'tools' }, select, createButton('Refresh', reload)),
-    create('div', { class: 'scroller' }, table, note),
+    create('div', { class: 'rows' }, table, note),
   );
 }
 

@@ -51,10 +51,18 @@ header { display: flex; justify-content: space-between; border-bottom: 1px solid
 header button { flex: none; min-height: 40px; border: 0; border-radius: 0; background: none; color: var(--soft); }
 header button[aria-selected='true'] { color: var(--text); box-shadow: inset 0 -2px var(--accent); }
 .body { flex: 1; min-height: 0; overflow: auto; }
-.column { display: flex; flex-direction: column; height: 100%; }
-.tools { display: flex; flex-wrap: wrap; align-items: center; gap: 8px; padding: 8px 12px; }
+.tools {
+  position: sticky;
+  top: 0;
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 8px;
+  padding: 8px 12px;
+  background: var(--canvas);
+}
 .tools > :first-child { flex: 1 1 160px; min-width: 0; max-width: 420px; margin-inline-end: auto; }
-.scroller { flex: 1; min-height: 0; overflow: auto; padding: 0 12px 12px; }
+.rows { padding: 0 12px 12px; }
 .columns { display: flex; flex-wrap: wrap; align-items: start; gap: 16px 48px; padding: 14px 16px; }
 section { min-width: 0; overflow-wrap: anywhere; }
 .soft { color: var(--soft); }

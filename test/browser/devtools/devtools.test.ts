@@ -250,11 +250,17 @@ test.each([
   click(root, 'Developer tools');
   await bob.messages.send({ conversationId: id, content: 'x'.repeat(400) });
   await expect.poll(() => rowsOf(root).length).toBeGreaterThan(0);
-  for (const { textContent } of root.querySelectorAll('[role="tab"]')) {
-    click(root, textContent);
-    if (textContent === 'What the server sees') await expect.poll(() => textOf(root)).toContain('"content": "Stored"');
-    expect(await axeProblems(), textContent).toEqual([]);
-    expect(document.documentElement.scrollWidth, textContent).toBeLessThanOrEqual(width);
+  for (const [tab, text] of [
+    ['Events', 'message:new'],
+    ['Connection', 'Guarantees of this server'],
+    ['Cursors', id],
+    ['What the server sees', '"content": "Stored"'],
+    ['Faults', 'the frame is lost'],
+  ] as const) {
+    click(root, tab);
+    await expect.poll(() => textOf(root)).toContain(text);
+    expect(await axeProblems(), tab).toEqual([]);
+    expect(document.documentElement.scrollWidth, tab).toBeLessThanOrEqual(width);
   }
 });
 
