@@ -91,6 +91,7 @@ export default defineConfig({
         // Found by Vite while tests run, these packages would reload the page.
         optimizeDeps: {
           include: [
+            'axe-core',
             'react',
             'react-dom',
             'react-dom/client',

@@ -31,6 +31,7 @@ export const MODULES: readonly Page[] = [
   ['lumen-comm/protocol', 'protocol'],
   ['lumen-comm/node', 'node'],
   ['lumen-comm/testing', 'testing'],
+  ['lumen-comm/devtools', 'devtools'],
   ['lumen-comm-server', 'server'],
   ['lumen-comm-server/testing', 'server/testing'],
 ].map(([text = '', name = '']) => ({ text, link: `/api/${name}` }));
@@ -51,7 +52,7 @@ const GUIDES: readonly (readonly [group: string, ...pages: readonly string[]])[]
   ],
   ['Calls and encryption', 'calls', 'encryption', 'security'],
   ['Server', 'server', 'deployment', 'operations', 'server-api', 'moderation'],
-  ['Testing and speed', 'testing', 'benchmarks'],
+  ['Testing and speed', 'testing', 'devtools', 'benchmarks'],
   ['Migrating', 'migrating-from-stream', 'migrating-from-sendbird'],
 ];
 

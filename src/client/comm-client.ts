@@ -39,6 +39,8 @@ import type { PushRouter } from './sync/push-router.ts';
 import { Synchronizer } from './synchronizer.ts';
 import { createUsersClient, type UsersClient } from './users/users-client.ts';
 
+let readParts: (client: CommClient) => ClientParts;
+
 /**
  * The client. Its constructor opens no connection and starts no timers, so that it can run while a server renders. Call
  * `connect()` to start.
@@ -49,6 +51,10 @@ import { createUsersClient, type UsersClient } from './users/users-client.ts';
  * await client.connect();
  */
 export class CommClient {
+  static {
+    readParts = (client: CommClient): ClientParts => client.#parts;
+  }
+
   /** The state of the connection, with the reason why the client is not connected and the time of the next attempt. */
   readonly connection: Observable<ConnectionSnapshot>;
   /** Sends, reads and changes messages. */
@@ -175,6 +181,7 @@ export class CommClient {
       presence,
       users,
       calls,
+      router,
     };
 
     // Connections between the parts.
@@ -310,6 +317,11 @@ export class CommClient {
     this.#parts.outbox.close();
     await this.#storage.close();
   }
+}
+
+/** Returns the parts of a client: for the developer tools, which show what its methods don't. */
+export function partsOf(client: CommClient): ClientParts {
+  return readParts(client);
 }
 
 declare global {

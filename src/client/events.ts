@@ -1,3 +1,4 @@
+import type { Complete } from '../lib/complete.ts';
 import type { DecryptionFailure } from '../protocol/encryption.ts';
 import type { Conversation, ConversationLeft, ConversationUpdate } from '../protocol/conversations.ts';
 import type { CommError } from '../protocol/errors.ts';
@@ -102,11 +103,8 @@ const NAMES = [
   'encryption:decryption-failed',
 ] as const satisfies readonly (keyof CommEvents)[];
 
-/** `T`, if the list has the name of every event. */
-type Complete<T> = keyof CommEvents extends (typeof NAMES)[number] ? T : never;
-
 /** Every event name. */
-const EVENT_NAMES: Complete<readonly (keyof CommEvents)[]> = NAMES;
+export const EVENT_NAMES: Complete<keyof CommEvents, typeof NAMES> = NAMES;
 
 /** @throws TypeError for an unknown event name, and for a listener that is no function */
 export function requireListener(event: unknown, listener: unknown): void {

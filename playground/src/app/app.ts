@@ -2,7 +2,6 @@ import type { Message } from 'lumen-comm';
 import { callLayer } from '../call/call-layer.ts';
 import { callerOf } from '../call/incoming-call.ts';
 import { ConversationArea } from '../conversation/area.ts';
-import { Drawer } from '../developer/drawer.ts';
 import { h, on, setAttributes } from '../lib/dom.ts';
 import { onProfile } from '../lib/profiles.ts';
 import { nameOf, summaryOf, titleOf } from '../lib/people.ts';
@@ -10,6 +9,7 @@ import { watch } from '../lib/watch.ts';
 import { sidebar } from '../sidebar/sidebar.ts';
 import { announce } from '../ui/announcer.ts';
 import { connectionBanner } from './connection-banner.ts';
+import { developerTools } from './developer-tools.ts';
 import { startSession, type Session } from './session.ts';
 
 /** As in `phone.css`. */
@@ -19,13 +19,13 @@ const PHONE = '(width < 640px)';
 export function showApp(root: HTMLElement, userId: string): void {
   const scope = new AbortController();
   const session = startSession(userId, scope.signal);
-  const drawer = new Drawer(session);
+  const tools = developerTools(session);
   const area = new ConversationArea(session);
-  const side = sidebar(session, { toggleDrawer: () => drawer.toggle() });
+  const side = sidebar(session, { toggleDrawer: () => tools.toggle() });
   const columns = h('div', { class: 'columns' }, side, area.element);
   const banner = connectionBanner(session);
-  const calls = callLayer(session, [columns, drawer.element]);
-  root.replaceChildren(h('div', { class: 'shell' }, calls, banner, columns, drawer.element));
+  const calls = callLayer(session, [columns, tools.element]);
+  root.replaceChildren(h('div', { class: 'shell' }, calls, banner, columns, tools.element));
   const phone = window.matchMedia(PHONE);
   const showScreen = watch(
     [session.route.place.subscribe],

@@ -5,13 +5,6 @@ const dayOfYear = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'nu
 const shortDay = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const fullDay = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
-const withMillis = new Intl.DateTimeFormat(undefined, {
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-  fractionalSecondDigits: 3,
-  hourCycle: 'h23',
-});
 
 const DAY_MS = 86_400_000;
 
@@ -26,10 +19,6 @@ function daysAgo(time: Date, now: Date): number {
 /** Formats the time of day as the locale does: "09:05", "9:05 AM". */
 export function timeOfDay(iso: string): string {
   return clockTime.format(new Date(iso));
-}
-
-export function preciseTime(at: number): string {
-  return withMillis.format(at);
 }
 
 export function exactTime(iso: string): string {

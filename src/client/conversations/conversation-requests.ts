@@ -1,7 +1,7 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
-import { lazy, type Lazy } from '../../lib/lazy.ts';
+import { lazy, lazyMethods, type Lazy } from '../../lib/lazy.ts';
 import type { Conversation, CreateConversation, MemberPage } from '../../protocol/conversations.ts';
-import type { BanPage, PublicConversation, UpdateConversation as UpdateRequest } from '../../protocol/groups.ts';
+import type { UpdateConversation as UpdateRequest } from '../../protocol/groups.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { RequestName, RequestOf, ResponseOf } from '../../protocol/events.ts';
 import { parseConversation } from '../../transport/parse-rows.ts';
@@ -18,7 +18,7 @@ import {
 } from '../validation.ts';
 import type { Directory, ListConversations, ListMembers } from './directory.ts';
 import type { History } from '../timeline/history.ts';
-import type { BanOptions, BrowsePublicGroups } from './group-requests.ts';
+import type { GroupRequests } from './group-requests.ts';
 import type { LiveInbox } from './live-inbox.ts';
 import { markConversationsRead } from './mark-all-read.ts';
 
@@ -34,6 +34,9 @@ export type Reading = Lazy<{
 
 /** Validates requests about conversations and sends them. */
 export class ConversationRequests {
+  declare readonly browse: GroupRequests['browse'];
+  declare readonly ban: GroupRequests['ban'];
+  declare readonly bans: GroupRequests['bans'];
   readonly #context: ClientContext;
   readonly #reading: Reading;
   readonly #groups = lazy(async () => {
@@ -44,27 +47,26 @@ export class ConversationRequests {
   constructor(context: ClientContext, reading: Reading) {
     this.#context = context;
     this.#reading = reading;
+    Object.assign(this, lazyMethods(this.#groups, ['browse', 'ban', 'bans']));
   }
 
   async list(query: ListConversations = {}, options: AbortOptions = {}): Promise<Conversation[]> {
     requireObject('conversations.list()', query);
     const { limit: _limit, offset: _offset, ...filter } = query;
-    await this.#context.whenConnected(options.signal);
+    const directory = await this.#directory(options);
     if (hasFields(filter)) (await this.#groups()).checkList(query);
-    return (await this.#reading()).directory.list(query, options);
+    return directory.list(query, options);
   }
 
   async get(id: string, options: AbortOptions = {}): Promise<Conversation> {
     requireId('id', id);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).directory.get(id, options);
+    return (await this.#directory(options)).get(id, options);
   }
 
   async members(id: string, query: ListMembers = {}, options: AbortOptions = {}): Promise<MemberPage> {
     requireId('id', id);
     requireFields('conversations.members()', query, ['after', 'limit']);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).directory.members(id, query, options);
+    return (await this.#directory(options)).members(id, query, options);
   }
 
   async create(request: CreateConversation, options?: AbortOptions): Promise<Conversation> {
@@ -84,20 +86,8 @@ export class ConversationRequests {
     return this.#known(this.#request('conversation:update', { ...changes, conversationId: id }, options));
   }
 
-  async browse(query: BrowsePublicGroups = {}, options: AbortOptions = {}): Promise<PublicConversation[]> {
-    return (await this.#groups()).browse(query, options);
-  }
-
   async join(id: string, options: AbortOptions = {}): Promise<Conversation> {
     return this.#known((await this.#groups()).join(id, options));
-  }
-
-  async ban(id: string, userId: string, banned: boolean, options: BanOptions = {}): Promise<void> {
-    await (await this.#groups()).ban(id, userId, banned, options);
-  }
-
-  async bans(id: string, query: ListMembers = {}, options: AbortOptions = {}): Promise<BanPage> {
-    return (await this.#groups()).bans(id, query, options);
   }
 
   async leave(id: string, options?: AbortOptions): Promise<void> {
@@ -154,6 +144,12 @@ export class ConversationRequests {
     await this.#connected(options);
     const { directory, history } = await this.#reading();
     await markConversationsRead(this.#context, directory, history, options);
+  }
+
+  /** Returns what reads, once there is a connection. */
+  async #directory({ signal }: AbortOptions): Promise<Directory> {
+    await this.#context.whenConnected(signal);
+    return (await this.#reading()).directory;
   }
 
   async #supported(options: AbortOptions | undefined): Promise<void> {

@@ -1,7 +1,6 @@
 import type { Listener, ListenOptions } from '../../../lib/emitter.ts';
 import type { ConnectionQualityReport } from '../../../protocol/calls.ts';
 import type { CallEndDetail, CallEndReason, CallState, CallType } from '../../../protocol/constants.ts';
-import { requireId } from '../../validation.ts';
 import type { DeviceChoice, ScreenShareOptions, TrackProcessor } from '../webrtc/media-backend.ts';
 import type { CallController } from './call-controller.ts';
 import type { CallSession, CallSessionEvents, CallSnapshot, JoinMedia } from './call-types.ts';
@@ -123,12 +122,10 @@ export class CallHandle implements CallSession {
   }
 
   async addParticipant(userId: string): Promise<void> {
-    requireId('userId', userId);
     await this.#controller.changeParticipant('call:add-participant', userId);
   }
 
   async removeParticipant(userId: string): Promise<void> {
-    requireId('userId', userId);
     await this.#controller.changeParticipant('call:remove-participant', userId);
   }
 

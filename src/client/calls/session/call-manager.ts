@@ -234,8 +234,7 @@ export class CallManager {
         takePreview: (preview) => this.#takePreview(preview),
         assertNotBusy: () => this.#assertNotBusy(),
         onChanged: () => {
-          const { all } = this;
-          const next = { call: all.find((call) => !isRingingHere(call)), incoming: all.find(isRingingHere) };
+          const next = { call: this.all.find((call) => !isRingingHere(call)), incoming: this.all.find(isRingingHere) };
           if (!isSameSnapshot(this.#current.getSnapshot(), next)) this.#current.set(Object.freeze(next));
         },
         onSettled: () => this.#onSettled(entry),
@@ -289,9 +288,9 @@ export class CallManager {
 
   /** The calls in which this device is, except those on hold. */
   #activeCalls(): CallController[] {
-    return Array.from(this.#entries, ({ controller }) => controller).filter(
-      ({ isEnded, isOnHold, machine }) => !isEnded && !isOnHold && !isRingingHere(machine),
-    );
+    return [...this.#entries]
+      .map(({ controller }) => controller)
+      .filter(({ isEnded, isOnHold, machine }) => !isEnded && !isOnHold && !isRingingHere(machine));
   }
 
   #assertNotBusy(): void {
