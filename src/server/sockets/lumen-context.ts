@@ -94,6 +94,16 @@ export interface Rooms {
   join(selector: string, room: string): void;
   /** Removes every socket in the room `selector` from `room`. */
   leave(selector: string, room: string): void;
+  /** Tells the listener from now on which rooms have sockets of this process. */
+  observe?(listener: RoomListener): void;
+}
+
+/** Is told which rooms have sockets of this process. */
+export interface RoomListener {
+  /** The first socket has entered the room. */
+  opened(room: string): void;
+  /** The last socket has left the room. */
+  closed(room: string): void;
 }
 
 interface Selection {
@@ -103,7 +113,12 @@ interface Selection {
   socketsLeave(room: string): void;
 }
 interface SocketNamespace {
-  readonly adapter?: { readonly rooms?: ReadonlyMap<string, ReadonlySet<string>> } | undefined;
+  readonly adapter?:
+    | {
+        readonly rooms?: ReadonlyMap<string, ReadonlySet<string>>;
+        on?(event: 'create-room' | 'delete-room', listener: (room: string) => void): unknown;
+      }
+    | undefined;
   to(rooms: string[]): Selection;
   in(room: string): Selection;
 }
@@ -155,6 +170,11 @@ function roomsOf(namespace: object | undefined): Rooms | undefined {
     },
     leave(selector, room) {
       if (mayHave(selector)) namespace.in(selector).socketsLeave(room);
+    },
+    observe({ opened, closed }) {
+      for (const room of namespace.adapter?.rooms?.keys() ?? []) opened(room);
+      namespace.adapter?.on?.('create-room', opened);
+      namespace.adapter?.on?.('delete-room', closed);
     },
   };
   namespaces.set(namespace, rooms);
