@@ -155,7 +155,7 @@ export class RedisBus implements Bus {
     this.#updating = connection;
     try {
       while (connection === this.#connection && this.#changed.size > 0) {
-        const channels = [...this.#changed.values().take(CHANNELS_PER_COMMAND)];
+        const channels = [...this.#changed].slice(0, CHANNELS_PER_COMMAND);
         for (const channel of channels) this.#changed.delete(channel);
         const added = channels.filter((each) => this.#wanted.has(each) && !this.#active.has(each));
         const removed = channels.filter((each) => !this.#wanted.has(each) && this.#active.has(each));

@@ -13,6 +13,15 @@ export interface ConnectedSocket {
   readonly caps: ReadonlySet<Capability>;
 }
 
+/** Pushes that this process may not have been told by the others. */
+export interface Missed {
+  readonly conversationIds: readonly string[];
+  /** Users with a socket in this process. */
+  readonly userIds: readonly string[];
+  /** Users whose presence a socket in this process watches. */
+  readonly watchedIds: readonly string[];
+}
+
 interface SocketEntry extends ConnectedSocket {
   /** Whether the server keeps the socket in the rooms of all conversations of its user (capability `rev`). */
   readonly feed: boolean;
@@ -130,6 +139,17 @@ export class SocketBroadcaster implements Broadcaster {
   /** Disconnects all sockets of a user in this process. */
   disconnectUser(userId: string): void {
     for (const { adapter } of this.#byUser.get(userId) ?? []) adapter.disconnect();
+  }
+
+  /** Closes the connections of the sockets that may have missed pushes: their clients reconnect and resync. */
+  reconnect({ conversationIds, userIds, watchedIds }: Missed): void {
+    const rooms = [
+      ...conversationIds.flatMap((id) => [conversationRoom(id), batchRoom(id)]),
+      ...userIds.map(userRoom),
+      ...watchedIds.map(presenceRoom),
+    ];
+    const ids = new Set(rooms.flatMap((room) => [...this.#socketsIn(room)]));
+    for (const id of ids) this.#entries.get(id)?.adapter.drop();
   }
 
   isConnected(socketId: string): boolean {
@@ -333,6 +353,11 @@ export class SocketBroadcaster implements Broadcaster {
 
   #mayHave(room: string): boolean {
     return this.#byRoom.has(room) || [...this.#namespaces].some((rooms) => rooms.mayHave(room));
+  }
+
+  *#socketsIn(room: string): Iterable<string> {
+    for (const rooms of this.#namespaces) yield* rooms.members(room);
+    for (const { adapter } of this.#byRoom.get(room) ?? []) yield adapter.id;
   }
 
   /** Returns the number of sockets of this process in a room. */

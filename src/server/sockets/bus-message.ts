@@ -10,7 +10,7 @@ const pushSchema = v.custom<Push>(
 const optionsSchema = v.object({
   exceptSocketId: v.optional(v.string()),
   exceptUserId: v.optional(v.string()),
-  exceptUserIds: v.optional(v.array(v.string())),
+  exceptUserIds: v.optional(v.pipe(v.array(v.string()), v.readonly())),
   mailbox: v.optional(v.boolean()),
   batch: v.optional(v.boolean()),
 }) satisfies v.GenericSchema<unknown, PushOptions>;
@@ -18,7 +18,12 @@ const optionsSchema = v.object({
 const messageSchema = v.variant('to', [
   v.object({ to: v.literal('conversation'), push: pushSchema, options: optionsSchema }),
   /** Published on the channel of each conversation. A process handles the first message with an id. */
-  v.object({ to: v.literal('conversations'), id: v.string(), conversationIds: v.array(v.string()), push: pushSchema }),
+  v.object({
+    to: v.literal('conversations'),
+    id: v.string(),
+    conversationIds: v.pipe(v.array(v.string()), v.readonly()),
+    push: pushSchema,
+  }),
   v.object({ to: v.literal('user'), push: pushSchema, options: optionsSchema }),
   v.object({ to: v.literal('profile-sockets'), push: pushSchema }),
   v.object({ to: v.literal('socket'), socketId: v.string(), push: pushSchema }),

@@ -4,17 +4,8 @@ import type { Push } from '../../protocol/events.ts';
 import type { Bus } from '../cluster/bus.ts';
 import type { PushOptions } from '../services/ports.ts';
 import type { ServicesBroadcaster } from '../services/services.ts';
-import type { ConnectedSocket, SocketBroadcaster } from './broadcaster.ts';
+import type { ConnectedSocket, Missed, SocketBroadcaster } from './broadcaster.ts';
 import { parseBusMessages, type BusMessage } from './bus-message.ts';
-
-/** What this process may not have been told by the others. */
-export interface Missed {
-  readonly conversationIds: readonly string[];
-  /** Users with a socket in this process. */
-  readonly userIds: readonly string[];
-  /** Users whose presence a socket in this process watches. */
-  readonly watchedIds: readonly string[];
-}
 
 /** Size of the payloads in one message of the bus, unless one alone is larger. */
 const MAX_CHARACTERS = 262_144;
@@ -48,28 +39,24 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   /** By channel: the messages of this task, as JSON. */
   readonly #outgoing = new Map<string, { messages: string[]; characters: number }>();
   readonly #seen = new BoundedSet<string>(MAX_SEEN);
-  readonly #missed: (missed: Missed) => void;
 
-  /** @param missed - called when messages of other processes may have been lost */
-  constructor(local: SocketBroadcaster, bus: Bus, missed: (missed: Missed) => void) {
+  constructor(local: SocketBroadcaster, bus: Bus) {
     this.#local = local;
     this.#bus = bus;
-    this.#missed = missed;
     local.observeRooms({ opened: (room) => this.#opened(room), closed: (room) => this.#closed(room) });
     bus.listen({
       received: (channel, payload) => this.#receive(channel, payload),
-      missed: (channels) => this.#missed(missedOn(channels)),
+      missed: (channels) => local.reconnect(missedOn(channels)),
     });
   }
 
   /** Registers a socket. When it resolves, pushes of all processes reach the socket, as far as the bus is connected. */
   async register(socket: ConnectedSocket, conversationIds: () => Promise<readonly string[]>): Promise<void> {
     // The user's channel first: it tells of conversations that the user gains while the list is read.
-    const registered = this.#local.register(socket, async () => {
+    await this.#local.register(socket, async () => {
       await this.#subscribing.get(userChannel(socket.userId));
       return await conversationIds();
     });
-    await registered;
     await Promise.all(this.#subscribing.values());
   }
 
@@ -124,9 +111,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
 
   toConversation(conversationId: string, push: Push, options: PushOptions = {}): void {
     this.#local.toConversation(conversationId, push, options);
-    const { exceptUserIds, ...rest } = options;
-    const copied = { ...rest, ...(exceptUserIds !== undefined && { exceptUserIds: [...exceptUserIds] }) };
-    this.#send(conversationChannel(conversationId), { to: 'conversation', push, options: copied });
+    this.#send(conversationChannel(conversationId), { to: 'conversation', push, options });
   }
 
   toWatchers(userId: string, push: Parameters<ServicesBroadcaster['toWatchers']>[1]): void {
@@ -140,7 +125,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   }
 
   joinUser(userId: string, conversationId: string): void {
-    this.#join(userId, conversationId);
+    this.#local.joinUser(userId, conversationId);
     this.#send(userChannel(userId), { to: 'join', conversationId });
   }
 
@@ -151,7 +136,6 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
 
   joinSocket(socketId: string, conversationId: string): void {
     this.#local.joinSocket(socketId, conversationId);
-    this.#missedUntilSubscribed(conversationId);
   }
 
   leaveSocket(socketId: string, conversationId: string): void {
@@ -176,17 +160,6 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
 
   unwatch(socketId: string, userIds: readonly string[]): void {
     this.#local.unwatch(socketId, userIds);
-  }
-
-  #join(userId: string, conversationId: string): void {
-    this.#local.joinUser(userId, conversationId);
-    this.#missedUntilSubscribed(conversationId);
-  }
-
-  /** What is pushed before the subscription to a new channel is active doesn't arrive. */
-  #missedUntilSubscribed(conversationId: string): void {
-    const subscribing = this.#subscribing.get(conversationChannel(conversationId));
-    void subscribing?.then(() => this.#missed({ conversationIds: [conversationId], userIds: [], watchedIds: [] }));
   }
 
   #opened(room: string): void {
@@ -257,7 +230,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
       case 'watchers':
         return message.push.event === 'presence:changed' ? local.toWatchers(id, message.push) : undefined;
       case 'join':
-        return this.#join(id, message.conversationId);
+        return local.joinUser(id, message.conversationId);
       case 'remove':
         return local.removeUser(id, message.conversationId);
       case 'disconnect':

@@ -90,6 +90,8 @@ export interface Rooms {
   mayHave(room: string): boolean;
   /** Returns the number of sockets of this process in the room. */
   size(room: string): number;
+  /** Returns the ids of the sockets of this process in the room. */
+  members(room: string): readonly string[];
   /** Adds every socket in the room `selector` to `room`. */
   join(selector: string, room: string): void;
   /** Removes every socket in the room `selector` from `room`. */
@@ -164,6 +166,7 @@ function roomsOf(namespace: object | undefined): Rooms | undefined {
     },
     mayHave,
     size: (room) => namespace.adapter?.rooms?.get(room)?.size ?? 0,
+    members: (room) => [...(namespace.adapter?.rooms?.get(room) ?? [])],
     // Most members of a group are not connected.
     join(selector, room) {
       if (mayHave(selector)) namespace.in(selector).socketsJoin(room);
