@@ -129,11 +129,11 @@ export class ServerCore {
     this.unread = new UnreadOutput(this.limits, clock, this.refusals);
     this.#db = db;
     this.store = createStore(db, this.logger, clock, this.outputTurns);
+    const newId = (): string => crypto.randomUUID();
     const local = new SocketBroadcaster(() => this.outputTurns.pause());
-    const broadcaster = bus === undefined ? local : new ClusterBroadcaster(local, bus);
+    const broadcaster = bus === undefined ? local : new ClusterBroadcaster(local, bus, newId);
     this.broadcaster = broadcaster;
     const { store, config, limits, logger } = this;
-    const newId = (): string => crypto.randomUUID();
     this.services = createServices({
       store,
       broadcaster,

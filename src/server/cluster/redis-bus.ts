@@ -50,12 +50,12 @@ export class RedisBus implements Bus {
   readonly #active = new Set<string>();
   /** Channels in one of `#wanted` and `#active` only. */
   readonly #changed = new Set<string>();
-  readonly #waiting = new Map<string, Deferred<void>>();
+  readonly #waiting = new Map<string, Deferred<undefined>>();
   /** The connection whose subscriptions are being changed. */
   #updating: RedisConnection | undefined;
   #pendingCharacters = 0;
   #pendingMessages = 0;
-  #allPublished: Deferred<void> | undefined;
+  #allPublished: Deferred<undefined> | undefined;
   /** Channels with lost messages of this process. */
   readonly #untold = new Set<string>();
   #unanswered = 0;
@@ -74,12 +74,10 @@ export class RedisBus implements Bus {
     const { clock, random, logger, url, connect = connectRedis } = this.#options;
     const { signal } = this.#closing;
     const attempt = async (): Promise<void> => {
-      let current: RedisConnection | undefined;
       const connection = await connect(url, {
         received: (channel, message) => this.#receive(channel, message),
-        lost: (error) => this.#lost(current, error),
+        lost: (error) => this.#lost(this.#connection, error),
       });
-      current = connection;
       if (signal.aborted) return connection.destroy();
       this.#connection = connection;
       await this.#resume(connection);
@@ -110,7 +108,7 @@ export class RedisBus implements Bus {
     const waiting = this.#waiting.get(channel);
     if (waiting !== undefined) return waiting.promise;
     if (this.#connection === undefined || this.#active.has(channel)) return this.#touched(channel);
-    const subscribed = deferred<void>();
+    const subscribed = deferred<undefined>();
     this.#waiting.set(channel, subscribed);
     void this.#touched(channel);
     return subscribed.promise;
@@ -176,7 +174,7 @@ export class RedisBus implements Bus {
   }
 
   #settle(channel: string): void {
-    this.#waiting.get(channel)?.resolve();
+    this.#waiting.get(channel)?.resolve(undefined);
     this.#waiting.delete(channel);
   }
 
@@ -193,7 +191,7 @@ export class RedisBus implements Bus {
         this.#pendingCharacters -= message.length;
         this.#pendingMessages -= 1;
         if (this.#pendingMessages > 0) return;
-        this.#allPublished?.resolve();
+        this.#allPublished?.resolve(undefined);
         this.#tellLost();
       });
   }

@@ -29,7 +29,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
  * Connects to Redis, with commands and subscriptions on one connection (RESP 3): both are lost together, so that one event
  * says that messages may be missing.
  */
-export const connectRedis: ConnectRedis = async (url, { received, lost }) => {
+export const connectRedis: ConnectRedis = async (url, events) => {
   const { createClient } = await import('@redis/client');
   const client = createClient({
     url,
@@ -42,12 +42,12 @@ export const connectRedis: ConnectRedis = async (url, { received, lost }) => {
   const end = (error?: unknown): void => {
     const wasOpen = state === 'open';
     state = 'ended';
-    if (wasOpen) lost(error);
+    if (wasOpen) events.lost(error);
   };
   client.on('error', end);
   client.on('end', end);
   const listener = (message: string, channel: string): void => {
-    if (state !== 'ended') received(channel, message);
+    if (state !== 'ended') events.received(channel, message);
   };
   const destroy = (): void => {
     state = 'ended';

@@ -32,6 +32,7 @@ const CHANNEL_OF: Readonly<Record<string, (id: string) => string>> = {
 export class ClusterBroadcaster implements ServicesBroadcaster {
   readonly #local: SocketBroadcaster;
   readonly #bus: Bus;
+  readonly #newId: () => string;
   /** By channel: the number of rooms in this process that it feeds. */
   readonly #rooms = new Map<string, number>();
   /** Subscriptions that are not active yet. */
@@ -40,9 +41,10 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   readonly #outgoing = new Map<string, { messages: string[]; characters: number }>();
   readonly #seen = new BoundedSet<string>(MAX_SEEN);
 
-  constructor(local: SocketBroadcaster, bus: Bus) {
+  constructor(local: SocketBroadcaster, bus: Bus, newId: () => string) {
     this.#local = local;
     this.#bus = bus;
+    this.#newId = newId;
     local.observeRooms({ opened: (room) => this.#opened(room), closed: (room) => this.#closed(room) });
     bus.listen({
       received: (channel, payload) => this.#receive(channel, payload),
@@ -103,7 +105,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
 
   toConversations(conversationIds: readonly string[], push: Push): void {
     this.#local.toConversations(conversationIds, push);
-    const id = crypto.randomUUID();
+    const id = this.#newId();
     const ids = [...conversationIds];
     const message = JSON.stringify({ to: 'conversations', id, conversationIds: ids, push } satisfies BusMessage);
     for (const conversationId of ids) this.#queue(conversationChannel(conversationId), message);

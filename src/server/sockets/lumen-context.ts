@@ -174,10 +174,10 @@ function roomsOf(namespace: object | undefined): Rooms | undefined {
     leave(selector, room) {
       if (mayHave(selector)) namespace.in(selector).socketsLeave(room);
     },
-    observe({ opened, closed }) {
-      for (const room of namespace.adapter?.rooms?.keys() ?? []) opened(room);
-      namespace.adapter?.on?.('create-room', opened);
-      namespace.adapter?.on?.('delete-room', closed);
+    observe(listener) {
+      for (const room of namespace.adapter?.rooms?.keys() ?? []) listener.opened(room);
+      namespace.adapter?.on?.('create-room', (room) => listener.opened(room));
+      namespace.adapter?.on?.('delete-room', (room) => listener.closed(room));
     },
   };
   namespaces.set(namespace, rooms);
