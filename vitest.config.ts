@@ -177,6 +177,18 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // Apps that are installed from npm, as a new user does, and used in Chromium.
+          name: 'examples',
+          environment: 'node',
+          include: ['test/examples/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300 * seconds,
+          hookTimeout: 300 * seconds,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'packaging',
           environment: 'node',
           include: ['test/packaging/**/*.test.ts'],

@@ -81,6 +81,8 @@ const steps: Step[] = [
   vitest('integration-postgres', ['integration-postgres'], { after: ['build'] }),
   vitest('adversary', ['adversary'], { alone: false, after: ['build'] }),
   vitest('packaging', ['packaging'], { alone: false, needs: ['build'] }),
+  // Installs from npm's registry.
+  vitest('examples', ['examples'], { needs: ['build'], after: ['chromium'] }),
 ];
 
 /** Steps that `.ci/run` names, because they would take `npm test` over ten minutes. */
@@ -88,6 +90,7 @@ const SLOW: ReadonlySet<string> = new Set([
   'integration-postgres',
   'adversary',
   'packaging',
+  'examples',
   'e2e',
   'e2e-playground',
   'e2e-calls',

@@ -73,7 +73,7 @@ export class ConversationRequests {
     if (hasFields(settings)) await (await this.#groups()).checkCreate(request, options);
     requireIds('participantIds', participantIds);
     const payload = { type, participantIds: [...participantIds], ...(name !== undefined && { name }), ...settings };
-    return this.#known(await this.#request('conversation:create', payload, options));
+    return this.#known(this.#request('conversation:create', payload, options));
   }
 
   async update(id: string, changes: UpdateConversation, options?: AbortOptions): Promise<Conversation> {
@@ -81,7 +81,7 @@ export class ConversationRequests {
     const { name, ...settings } = changes;
     if (hasFields(settings)) await (await this.#groups()).checkUpdate(changes, options);
     else if (typeof name !== 'string') throw new TypeError(`name must be a string; got ${kindOf(name)}`);
-    return this.#known(await this.#request('conversation:update', { ...changes, conversationId: id }, options));
+    return this.#known(this.#request('conversation:update', { ...changes, conversationId: id }, options));
   }
 
   async browse(query: BrowsePublicGroups = {}, options: AbortOptions = {}): Promise<PublicConversation[]> {
@@ -89,7 +89,7 @@ export class ConversationRequests {
   }
 
   async join(id: string, options: AbortOptions = {}): Promise<Conversation> {
-    return this.#known(await (await this.#groups()).join(id, options));
+    return this.#known((await this.#groups()).join(id, options));
   }
 
   async ban(id: string, userId: string, banned: boolean, options: BanOptions = {}): Promise<void> {
@@ -126,7 +126,7 @@ export class ConversationRequests {
   async addParticipants(id: string, userIds: readonly string[], options?: AbortOptions): Promise<Conversation> {
     requireIds('userIds', userIds);
     const payload = { conversationId: id, userIds: [...userIds] };
-    return this.#known(await this.#request('conversation:add-participants', payload, options));
+    return this.#known(this.#request('conversation:add-participants', payload, options));
   }
 
   async removeParticipant(id: string, userId: string, options?: AbortOptions): Promise<void> {
@@ -137,7 +137,7 @@ export class ConversationRequests {
   async setRole(id: string, userId: string, role: Role, options?: AbortOptions): Promise<Conversation> {
     requireId('userId', userId);
     requireOneOf('role', ROLES, role);
-    return this.#known(await this.#request('conversation:set-role', { conversationId: id, userId, role }, options));
+    return this.#known(this.#request('conversation:set-role', { conversationId: id, userId, role }, options));
   }
 
   async markUnread(id: string, messageId?: string, options?: AbortOptions): Promise<void> {
@@ -176,10 +176,18 @@ export class ConversationRequests {
   }
 
   /** Reads the conversation of a response into the inbox. */
-  #known(answer: unknown): Conversation {
-    const conversation = parseConversation(answer);
-    if (conversation === undefined) throw unreadable('conversation');
-    this.#reading.current?.inbox.apply({ kind: 'known', conversation });
+  async #known(answer: Promise<unknown>): Promise<Conversation> {
+    const parsed = answer.then((response) => {
+      const conversation = parseConversation(response);
+      if (conversation === undefined) throw unreadable('conversation');
+      return conversation;
+    });
+    const known = (conversation: Conversation) => ({ kind: 'known', conversation }) as const;
+    const inbox = this.#reading.current?.inbox;
+    if (inbox !== undefined) await inbox.request(parsed, known);
+    const conversation = await parsed;
+    // The inbox has loaded since the request.
+    if (inbox === undefined) this.#reading.current?.inbox.apply(known(conversation));
     return conversation;
   }
 }

@@ -52,7 +52,7 @@ export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
         ? inbox
         : { ...inbox, conversations: inbox.conversations.filter(({ id }) => id !== event.conversationId) };
     case 'profile':
-      return rename(inbox, event.user);
+      return withProfiles(inbox, new Map([[event.user.id, event.user]]));
     case 'created':
       return arrive(inbox, event);
     case 'updated':
@@ -81,19 +81,20 @@ export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
   }
 }
 
-/** Gives a participant the name and picture of their profile. */
-function rename(inbox: InboxState, { id, displayName, avatarUrl }: User): InboxState {
+/** Gives participants the names and pictures of their profiles, by user. */
+export function withProfiles(inbox: InboxState, profiles: ReadonlyMap<string, User>): InboxState {
   let changed = false;
-  const conversations = inbox.conversations.map((each) => {
-    const held = each.participants.find(({ userId }) => userId === id);
-    if (held === undefined || (held.displayName === displayName && held.avatarUrl === avatarUrl)) return each;
-    changed = true;
+  const named = (held: Participant): Participant => {
+    const user = profiles.get(held.userId);
+    if (user === undefined || (held.displayName === user.displayName && held.avatarUrl === user.avatarUrl)) return held;
     const { avatarUrl: _before, ...rest } = held;
-    const named = assignDefined<Participant>({ ...rest, displayName }, { avatarUrl });
-    return {
-      ...each,
-      participants: each.participants.map((participant) => (participant === held ? named : participant)),
-    };
+    return assignDefined<Participant>({ ...rest, displayName: user.displayName }, { avatarUrl: user.avatarUrl });
+  };
+  const conversations = inbox.conversations.map((each) => {
+    const participants = each.participants.map(named);
+    if (participants.every((participant, index) => participant === each.participants[index])) return each;
+    changed = true;
+    return { ...each, participants };
   });
   return changed ? { ...inbox, conversations } : inbox;
 }

@@ -14,7 +14,8 @@ export interface ChangeFeedPorts {
   apply(change: Change, live: boolean): void;
   /** More changes were missed than the server sends: the newest page of the conversation has to be loaded again. */
   reload(conversationId: string): void;
-  fetchChanges(conversationId: string, after: number): Promise<Changes>;
+  /** Requests missed changes and passes them to `apply`. Rejects if the request fails. */
+  fetchChanges(conversationId: string, after: number, apply: (changes: Changes) => void): Promise<void>;
   /** Returns true for a new conversation that the backlog of the resync still has to report. */
   isInBacklog(conversationId: string): boolean;
 }
@@ -172,19 +173,17 @@ export class ChangeFeed {
     if (cursor === undefined) return;
     this.#cursors.set(conversationId, { ...cursor, fetching: true });
     const epoch = this.#epoch;
-    this.#ports.fetchChanges(conversationId, cursor.pages?.rev ?? cursor.rev).then(
-      (result) => {
-        if (epoch !== this.#epoch) return;
-        this.#failures.delete(conversationId);
-        this.#step(conversationId, { type: 'missed-changes', result });
-      },
-      (error: unknown) => {
-        if (epoch !== this.#epoch) return;
-        this.#step(conversationId, { type: 'fetch-failed' });
-        // While disconnected, the next resync closes the gap.
-        if (this.#context.online()) this.#refetchLater(conversationId, error);
-      },
-    );
+    const apply = (result: Changes): void => {
+      if (epoch !== this.#epoch) return;
+      this.#failures.delete(conversationId);
+      this.#step(conversationId, { type: 'missed-changes', result });
+    };
+    this.#ports.fetchChanges(conversationId, cursor.pages?.rev ?? cursor.rev, apply).catch((error: unknown) => {
+      if (epoch !== this.#epoch) return;
+      this.#step(conversationId, { type: 'fetch-failed' });
+      // While disconnected, the next resync closes the gap.
+      if (this.#context.online()) this.#refetchLater(conversationId, error);
+    });
   }
 
   #refetchLater(conversationId: string, error: unknown): void {

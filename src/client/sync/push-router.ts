@@ -48,7 +48,7 @@ export class PushRouter {
       },
       reload: (id) => target.reload(id),
       isInBacklog: (id) => this.#resync.isInBacklog(id),
-      fetchChanges: (id, after) => target.fetchChanges(id, after),
+      fetchChanges: (id, after, apply) => target.fetchChanges(id, after, apply),
     });
     this.#rejoiner = new RoomRejoiner(context, (id) => this.join(id));
     this.#resync = new Resync(context, {

@@ -110,7 +110,7 @@ export class UserDirectory {
     await this.#require(signal);
     const answer = await this.#context.requester.request('user:search', { query, limit }, { signal });
     const users = usersOf(answer);
-    for (const user of users) this.#take(user);
+    for (const user of users) this.apply(user);
     return users;
   }
 
@@ -146,7 +146,7 @@ export class UserDirectory {
     return this.#blockedLoad;
   }
 
-  /** Takes in a pushed profile. An older one than the known one is ignored. */
+  /** Takes in a profile. An older one than the known one is ignored. */
   apply(user: User): void {
     const held = this.#known.get(user.id);
     if (held !== undefined && held.updatedAt > user.updatedAt) return;
