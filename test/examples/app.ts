@@ -16,6 +16,8 @@ function environment(more: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
     ...Object.fromEntries(kept),
     // The folder of the pinned Node holds nothing else.
     PATH: [path.dirname(process.execPath), ...folders].join(path.delimiter),
+    // As a Node of a distribution does, which may be the only one that the registry's certificate is known to.
+    NODE_USE_SYSTEM_CA: '1',
     NO_COLOR: '1',
     NEXT_TELEMETRY_DISABLED: '1',
     ...more,
