@@ -110,6 +110,25 @@ export class Actor {
     this.#faulty?.cut();
   }
 
+  /**
+   * Performs one action of each kind whose effect a reconnect would bring as well, in every conversation. Called after the
+   * faults, so that only pushes can bring it to other devices.
+   */
+  async finish(): Promise<void> {
+    const { messages, conversations, users } = this.#client;
+    for (const conversationId of this.#views.keys()) {
+      const root = this.#root(conversationId);
+      const others = this.#plan.mentionable[conversationId]?.filter((name) => name !== this.#plan.userId) ?? [];
+      const [mentioned] = others;
+      if (root === undefined || mentioned === undefined) continue;
+      const reply = { conversationId, content: this.#nextText(), threadId: root.id, mentions: [mentioned] };
+      this.#ack(await messages.send(reply));
+      await messages.pin({ conversationId, messageId: root.id }, root.pinned === undefined);
+      await this.#persist(() => conversations.markUnread(conversationId, root.id));
+    }
+    await this.#persist(() => users.update({ displayName: `${this.#plan.userId} at last` }));
+  }
+
   /** Loads every conversation up to its first message. The quick clock lets a request time out if the machine stalls. */
   async readAll(): Promise<void> {
     for (const view of this.#views.values()) {

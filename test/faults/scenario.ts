@@ -253,6 +253,13 @@ class Scenario {
   async #check(url: string, conversations: Conversations, database: string): Promise<string[]> {
     let problems = await this.#untilEqual(url, false);
     this.#log('equal');
+    // The second devices of the users: their first ones have to be told, and those of all others.
+    for (const { name, isFirst } of DEVICES) {
+      const actor = this.#actors.get(name);
+      if (!isFirst && actor instanceof Actor) await actor.finish();
+    }
+    if (problems.length === 0) problems = await this.#untilEqual(url, false);
+    this.#log('finished');
     for (const actor of this.#actors.values()) await actor.readAll();
     this.#log('read');
     if (problems.length === 0) problems = await this.#untilEqual(url, true);
