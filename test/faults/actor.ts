@@ -269,7 +269,13 @@ export function inboxText({
 
 function seen(view: ConversationView): SeenConversation {
   const { messages, hasNewer, hasOlder, error, loading } = view.getSnapshot();
-  return { messages: messages.map(seenMessage), hasNewer, hasOlder, loading, error: error?.code };
+  return {
+    messages: messages.map(seenMessage),
+    hasNewer,
+    hasOlder,
+    loading,
+    error: error && `${error.code} ${error.message}`,
+  };
 }
 
 export function seenMessage(message: Message): SeenMessage {

@@ -4,10 +4,14 @@ import { KeyedTimers } from '../../lib/keyed-timers.ts';
 import { isRetryable, retryDelayMs } from '../../lib/retry.ts';
 import type { Change } from '../changes.ts';
 import type { ClientContext } from '../context.ts';
-import { cursorAt, reduceCursor, type Cursor, type CursorEffect, type CursorEvent } from './cursor.ts';
-
-/** A change of the durable, ordered state of a conversation. */
-type DurableChange = Change & { rev: number };
+import {
+  cursorAt,
+  reduceCursor,
+  type Cursor,
+  type CursorEffect,
+  type CursorEvent,
+  type DurableChange,
+} from './cursor.ts';
 
 export interface ChangeFeedPorts {
   /** Applies a change: once for each, in order. @param live - false for changes that were missed while disconnected */
@@ -70,6 +74,15 @@ export class ChangeFeed {
   /** Follows a conversation from this position. No effect on a conversation that is followed already. */
   follow(conversationId: string, head: Head): void {
     if (!this.#cursors.has(conversationId)) this.#cursors.set(conversationId, cursorAt(conversationId, head));
+  }
+
+  /** Follows a conversation from where the user was added again. What was sent meanwhile is history, which is loaded. */
+  followAgain({ id, head }: Conversation): void {
+    const cursor = this.#cursors.get(id);
+    if (cursor === undefined || head === undefined || cursor.rev >= head.rev) return;
+    this.#cursors.set(id, cursorAt(id, head));
+    this.#ports.reload(id);
+    for (const change of cursor.buffered.values()) this.push(change);
   }
 
   unfollow(conversationId: string): void {

@@ -191,13 +191,14 @@ export class PushRouter {
   }
 
   #conversation(conversation: Conversation): void {
-    this.#feed.learn(conversation);
+    this.#resync.entered(conversation);
     this.#target.known(conversation);
     this.#context.emitter.emit('conversation:new', conversation);
   }
 
   #left(conversationId: string, userId: string): void {
     if (userId === this.#context.userId()) {
+      this.#resync.left(conversationId);
       this.#feed.unfollow(conversationId);
       this.#target.left(conversationId);
       this.#cursorStore.changed();

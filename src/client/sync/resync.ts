@@ -1,6 +1,7 @@
 import type { Conversation, Head, Sync, SyncResult } from '../../protocol/conversations.ts';
 import { PAGE_LIMITS } from '../../protocol/page-limits.ts';
 import { parseSync } from '../../transport/parse-sync.ts';
+import { BoundedMap } from '../../lib/bounded-map.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import type { Change, Mark } from '../changes.ts';
 import type { Position } from './cursor-store.ts';
@@ -19,6 +20,9 @@ export interface ResyncPorts {
   readonly changed: () => void;
 }
 
+/** Conversations of which a push is remembered. */
+const MAX_ENTERED = 1_000;
+
 /**
  * Brings a client that was disconnected in step with the server: one `sync` request, then the backlog that had no room in
  * its response.
@@ -27,6 +31,8 @@ export class Resync {
   readonly #context: ClientContext;
   readonly #ports: ResyncPorts;
   readonly #backlog: ResyncBacklog;
+  /** Conversations of pushes since the last `sync`, whose responses may have been read before and say that they are lost. */
+  readonly #entered = new BoundedMap<string, Conversation>(MAX_ENTERED);
   #inboxRev = 0;
   /** False on a new device: the first resync loads the state, and reports nothing in it as new. */
   #hasSynced = false;
@@ -44,7 +50,7 @@ export class Resync {
       apply: ({ conversations, lost }) => {
         feed.applyBatch(conversations);
         // A push may have reported the loss already.
-        for (const id of lost) if (feed.at(id) !== undefined) ports.lost(id);
+        for (const id of lost) if (feed.at(id) !== undefined && !this.#entered.has(id)) ports.lost(id);
         feed.release();
         ports.changed();
       },
@@ -70,6 +76,17 @@ export class Resync {
     return this.#backlog.has(conversationId);
   }
 
+  /** The user was added to a conversation, as a push says. */
+  entered(conversation: Conversation): void {
+    this.#entered.set(conversation.id, conversation);
+    this.#ports.feed.learn(conversation);
+  }
+
+  /** The user has left a conversation, as a push says. */
+  left(conversationId: string): void {
+    this.#entered.delete(conversationId);
+  }
+
   /** Forgets the state of the user: another one has signed in. */
   clear(): void {
     this.#backlog.clear();
@@ -85,6 +102,7 @@ export class Resync {
     const followed = feed.cursors();
     const cursors: Record<string, number> = {};
     for (const [id, { rev }] of [...followed].slice(-PAGE_LIMITS.syncCursors)) cursors[id] = rev;
+    this.#entered.clear();
     const result = await this.#request(cursors);
     const isFirst = !this.#hasSynced;
     if (result.next !== undefined) {
@@ -92,6 +110,7 @@ export class Resync {
       await addHeads(result, (after) => this.#request({}, { after }), followed, isFirst);
     }
     this.#hasSynced = true;
+    result.lost = this.#withoutEntered(result.lost);
     const outstanding = this.#backlog.outstandingIn(result, followed, cursors, isFirst);
     // In the first resync no message counts as new.
     const joined = isFirst ? {} : (result.joined ?? {});
@@ -112,6 +131,15 @@ export class Resync {
       // Only now: until all of the backlog has arrived, the next resync has to return it again.
       this.#inboxRev = result.inboxRev;
       changed();
+    });
+  }
+
+  /** Removes the conversations that the user was added to again since, and follows them from there. */
+  #withoutEntered(lost: readonly string[]): string[] {
+    return lost.filter((id) => {
+      const conversation = this.#entered.get(id);
+      if (conversation !== undefined) this.#ports.feed.followAgain(conversation);
+      return conversation === undefined;
     });
   }
 

@@ -212,3 +212,36 @@ describe('an answer that names further pages of heads', () => {
     expect(alice.told).toEqual([]);
   });
 });
+
+describe('a user who is added to a conversation again while the response to `sync` is on its way, which says that it was lost', () => {
+  const head = { seq: 1, rev: 2 };
+  const again = conversation({ head });
+  const joined = { [conversationId]: head };
+
+  test('receives each later message once, also after the next resync', async () => {
+    const alice = new Returning();
+    const done = alice.resync.run();
+    alice.resync.entered(again);
+    alice.push(3);
+    await alice.answer({ lost: [conversationId] });
+    await done;
+    expect([alice.told, alice.feed.at(conversationId)?.rev]).toEqual([['created 3'], 3]);
+    alice.resync.connectionLost();
+    alice.feed.connectionLost();
+    const next = alice.resync.run();
+    await alice.answer({ ...alice.batch(3), gained: [again], joined });
+    await next;
+    expect(alice.told).toEqual(['created 3']);
+  });
+
+  test('stays in it, and does not receive what was sent meanwhile as new', async () => {
+    const alice = new Returning();
+    alice.feed.follow(conversationId, { seq: 0, rev: 0 });
+    const done = alice.resync.run();
+    alice.resync.entered(again);
+    alice.push(3);
+    await alice.answer({ lost: [conversationId] });
+    await done;
+    expect(alice.told).toEqual(['reload', 'created 3']);
+  });
+});
