@@ -116,7 +116,8 @@ test('many profiles are read and stored in several turns of the event loop', asy
   };
   setImmediate(nextTurn);
   const metadata = { about: 'x'.repeat(4_000) };
-  const server = await start({ db, hooks: { resolveUsers: (ids) => ids.map((id) => ({ id, metadata })) } });
+  const hooks = { resolveUsers: (ids: readonly string[]) => ids.map((id) => ({ id, metadata })) };
+  const server = await start({ db, hooks, limits: { socketAnswerBytes: 1_048_576 } });
   const alice = await server.connect('alice');
   const others = Array.from({ length: 150 }, (_, at) => `user-${at}`);
   await group(alice, ...others);
@@ -125,6 +126,24 @@ test('many profiles are read and stored in several turns of the event loop', asy
   expect(users.every((user) => user.metadata?.['about'] === metadata.about)).toBe(true);
   // Profiles that are stored are read before.
   expect(Math.max(...turns)).toBeLessThanOrEqual(50);
+});
+
+test('a list of large profiles ends at the limit on the size of an answer, and the ids behind it can be requested', async () => {
+  const metadata = { about: 'x'.repeat(4_000) };
+  const server = await start({
+    hooks: { resolveUsers: (ids) => ids.map((id) => ({ id, displayName: `name of ${id}`, metadata })) },
+  });
+  const alice = await server.connect('alice');
+  const others = Array.from({ length: 100 }, (_, at) => `user-${at}`);
+  await group(alice, ...others);
+  const listed: string[] = [];
+  for (let more = true; more;) {
+    const { users, hasMore = false } = await alice.ask('user:get', { userIds: others.slice(listed.length) });
+    expect(Buffer.byteLength(JSON.stringify(users))).toBeLessThanOrEqual(131_072 + 200);
+    listed.push(...users.map(({ id }) => id));
+    more = hasMore;
+  }
+  expect(listed).toEqual(others);
 });
 
 test('mayContact shows further profiles, by literal true only', async () => {
