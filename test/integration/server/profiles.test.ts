@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { SignJWT } from 'jose';
 import { expect, onTestFinished, test } from 'vitest';
@@ -8,6 +9,7 @@ import { jwtAuth } from '../../../src/server/index.ts';
 import type { CommServerOptions } from '../../../src/server/index.ts';
 import { deferred } from '../../../src/lib/deferred.ts';
 import { manualClock } from '../../helpers/manual-clock.ts';
+import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 import { startServer, type TestServer } from '../../helpers/server/comm-server.ts';
 import { watchStatements } from '../../helpers/server/watch-statements.ts';
 import type { CheckedClient } from '../../helpers/server/checked-client.ts';
@@ -206,6 +208,24 @@ test('the hook resolveUsers comes first, is asked in batches and stores its answ
   // One call, whatever the number of users.
   expect(calls.map(({ length }) => length)).toEqual([302]);
   expect(await alice.refused('user:update', { displayName: 'Alice' })).toMatchObject({ code: 'FORBIDDEN' });
+});
+
+test('after the app has removed its hook, a user who changes their profile is shown as they want', async () => {
+  await using directory = await temporaryDirectory();
+  const file = path.join(directory.path, 'comm.sqlite');
+  const hooks = {
+    resolveUsers: (ids: readonly string[]) =>
+      ids.map((id) => ({ id, displayName: `The ${id}`, avatarUrl: `/${id}.png` })),
+  };
+  {
+    await using server = await startServer({ db: new DatabaseSync(file), hooks });
+    const alice = await server.connect('alice');
+    expect((await alice.ask('user:get', { userIds: ['alice'] })).users).toMatchObject([{ displayName: 'The alice' }]);
+  }
+  await using server = await startServer({ db: new DatabaseSync(file) });
+  const alice = await server.connect('alice');
+  const { displayName, avatarUrl } = await alice.ask('user:update', { displayName: 'Alice' });
+  expect([displayName, avatarUrl]).toEqual(['Alice', undefined]);
 });
 
 test('a profile that the hook has changed is pushed after the next answer', async () => {

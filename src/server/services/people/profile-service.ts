@@ -319,11 +319,13 @@ export class ProfileService {
     changes: ReadonlyMap<string, ProfileChange | undefined>,
     check?: () => Work<void>,
   ): Promise<boolean> {
-    const { store, clock } = this.#deps;
+    const { store, clock, hooks } = this.#deps;
+    // What a hook answered that the app has removed since must not hide later changes.
+    const keepsHook = source === 'hook' || hooks.resolveUsers !== undefined;
     const changed = await store.write(
       function* () {
         if (check !== undefined) yield* check();
-        return yield* changeProfiles(source, changes, isoNow(clock));
+        return yield* changeProfiles(source, changes, isoNow(clock), keepsHook);
       },
       (users) => {
         if (!this.#closed) for (const user of users) this.#pushes.add(user.id, [user]);
