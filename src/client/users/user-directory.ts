@@ -197,7 +197,7 @@ export class UserDirectory {
     }
   }
 
-  /** Repeats a request that nobody awaits until it succeeds or the connection is lost. Reports an error that stays. */
+  /** Retries a request in the background until it succeeds or the connection is lost. Reports an error that is not retryable. */
   #inBackground(task: () => Promise<void>): void {
     const { signal } = this.#connection;
     const shouldRetry = (error: unknown): boolean => isRetryable(error) && !signal.aborted && this.#context.online();

@@ -33,7 +33,7 @@ export interface CommunicationApi {
   /**
    * Erases what the server holds about a user: ends their sockets, lets them leave every conversation, replaces their messages by
    * tombstones and deletes everything else. What stays is described in docs/server-api.md. Idempotent; after a failure it can be
-   * repeated. Revoke the tokens of the user or ban the user first, so that the user doesn't write anew.
+   * repeated. Revoke the tokens of the user or ban the user first, so that the user can't write again.
    */
   eraseUser(userId: string): Promise<Erasure>;
 }

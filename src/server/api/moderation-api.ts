@@ -17,7 +17,7 @@ export interface BanTarget {
 
 /** A ban. */
 export interface NewBan extends BanTarget {
-  /** Stored with the ban, and shown to nobody but the app: at most 1,000 characters. */
+  /** Stored with the ban and returned to the app only: at most 1,000 characters. */
   reason?: string | undefined;
 }
 

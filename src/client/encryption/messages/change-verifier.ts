@@ -99,7 +99,7 @@ export class ChangeVerifier {
     if (step.failed !== undefined && envelope !== undefined)
       await handleFailure(this.#ports, keystore, message, envelope, step.failed, isLive);
     if (!step.result) return unauthenticatedDeletion(message);
-    // Only the sender's own deletion is authenticated, whoever the server names.
+    // Only the sender's own deletion is authenticated. The user that the server names is not.
     return keepDecrypted({ ...withoutFiles(message), content: '', deletedBy: senderId });
   }
 

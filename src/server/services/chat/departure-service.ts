@@ -22,7 +22,7 @@ const MEMBERS_TOGETHER = 20;
 /** Messages that are deleted in one transaction, with what belongs to them. */
 const MESSAGES_TOGETHER = 100;
 /** No member is left whose presence would be pushed. */
-const NOBODY: PresenceOf = new Map();
+const NO_PRESENCE: PresenceOf = new Map();
 
 /** Removes users and conversations for the app: no membership and no role is required. */
 export class DepartureService {
@@ -84,7 +84,11 @@ export class DepartureService {
     };
     const push = (userIds: readonly string[]): void => {
       for (const userId of userIds)
-        pushRemoval(broadcaster, { conversationId, userId, rest: undefined, changed: [], hidden: new Map() }, NOBODY);
+        pushRemoval(
+          broadcaster,
+          { conversationId, userId, rest: undefined, changed: [], hidden: new Map() },
+          NO_PRESENCE,
+        );
     };
     while ((await store.write(work, push, { rows: () => MEMBERS_TOGETHER })).length > 0);
   }

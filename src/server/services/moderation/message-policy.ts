@@ -152,7 +152,7 @@ export class MessagePolicy {
     const clientIds = requests.map(({ clientId }) => clientId).filter((id) => id !== undefined);
     const read = (): Promise<SenderFacts> =>
       this.#deps.store.read(() => senderFacts({ conversationId, senderId: caller.userId }, clientIds));
-    // Not read if the hook is being asked about all of them: nobody would handle that it fails.
+    // Not read if the hook is called for all of them: a rejection would be unhandled.
     let facts: Promise<SenderFacts> | undefined;
     const verdictOf = async (request: SendMessage): Promise<Verdict> => {
       try {

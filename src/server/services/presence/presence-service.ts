@@ -148,7 +148,7 @@ export class PresenceService {
     this.#watches.recheck(userId).catch(this.#logFailure('failed to update presence watches'));
   }
 
-  /** Hides the presence of two users from each other, or shows it again. Whoever watches the other is told. */
+  /** Hides the presence of two users from each other, or shows it again. Notifies each of them who watches the other. */
   blockChanged(one: string, other: string, isHidden: boolean): void {
     for (const [watcherId, userId] of [
       [one, other],

@@ -7,7 +7,7 @@ interface Pair {
   blockedId: string;
 }
 
-/** Blocks of the shown users that one push considers. Above it, the push shows nobody's presence. */
+/** Blocks of the shown users that one push considers. Above it, the push contains no presence. */
 const MAX_HIDDEN_PAIRS = 5_000;
 
 const insertBlock = statement((p: Params<Pair & { now: string }>) =>
