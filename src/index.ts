@@ -33,6 +33,7 @@ export type {
   CallSession,
   CallSessionEvents,
   CallSnapshot,
+  CurrentCalls,
   JoinMedia,
   MediaPreview,
   MediaPreviewSnapshot,

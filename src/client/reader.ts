@@ -59,7 +59,7 @@ export class Reader {
     const { inbox, directory } = this;
     const held = inbox.find(id);
     if (held !== undefined && !inbox.isRestored(id)) return held;
-    inbox.apply({ kind: 'known', conversation: await directory.get(id) });
+    await inbox.request(directory.get(id), (conversation) => ({ kind: 'known', conversation }));
     return inbox.find(id) ?? directory.get(id);
   }
 

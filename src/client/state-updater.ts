@@ -116,19 +116,31 @@ class StateUpdater implements SyncTarget {
     await this.#offline?.flush();
   }
 
-  async fetchChanges(conversationId: string, after: number): Promise<Changes> {
-    return (await this.#parts.reader()).history.changes(conversationId, after);
+  async fetchChanges(conversationId: string, after: number, apply: (changes: Changes) => void): Promise<void> {
+    const { history, inbox } = await this.#parts.reader();
+    await inbox.request(history.changes(conversationId, after), (changes) => {
+      apply(changes);
+      return undefined;
+    });
   }
 
   async joinRoom(conversationId: string): Promise<Conversation | undefined> {
     // Loaded before the request, so that pushes behind its response find the conversation.
     const { directory, inbox, timelines } = await this.#parts.reader();
-    const response: unknown = await this.#context.requester.request('conversation:join', { conversationId });
-    const joined = parseConversation(fields(response)?.['conversation']);
-    // A base server responds without the conversation.
-    if (joined === undefined && inbox.find(conversationId) !== undefined) return undefined;
-    inbox.apply({ kind: 'known', conversation: joined ?? (await directory.get(conversationId)) });
-    if (joined === undefined) return undefined;
+    let joined: Conversation | undefined;
+    await inbox.request(
+      this.#context.requester.request('conversation:join', { conversationId }),
+      (response: unknown) => {
+        joined = parseConversation(fields(response)?.['conversation']);
+        return joined && { kind: 'known', conversation: joined };
+      },
+    );
+    if (joined === undefined) {
+      // A base server responds without the conversation.
+      if (inbox.find(conversationId) !== undefined) return undefined;
+      await inbox.request(directory.get(conversationId), (conversation) => ({ kind: 'known', conversation }));
+      return undefined;
+    }
     timelines.entered(conversationId);
     for (const mark of marksOf(joined, this.#context.userId())) timelines.apply(conversationId, mark);
     return joined;

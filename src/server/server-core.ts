@@ -10,7 +10,9 @@ import {
 } from './config.ts';
 import { consoleLogger } from './console-logger.ts';
 import type { ServerHooks } from './hooks.ts';
+import type { Bus } from './cluster/bus.ts';
 import { SocketBroadcaster } from './sockets/broadcaster.ts';
+import { ClusterBroadcaster } from './sockets/cluster-broadcaster.ts';
 import { InFlight } from './sockets/in-flight.ts';
 import { Refusals } from './services/limits/refusals.ts';
 import { UnreadOutput } from './services/limits/unread-output.ts';
@@ -27,7 +29,7 @@ import { useCommunicationStore, type CommunicationStore } from './cluster/memory
 import { ensureCommunicationTables } from './store/engine/migrate.ts';
 import { openDatabase } from './store/engine/open.ts';
 import { outageCode } from './store/engine/outages.ts';
-import { connectionOf, type DatabaseSource } from './store/engine/sqlite.ts';
+import { connectionOf, type DatabaseSource } from './store/engine/database-source.ts';
 import { createStore, type Store } from './store/store.ts';
 
 /** Options that all handlers and routes of one database share. */
@@ -99,7 +101,7 @@ export class ServerCore {
   readonly frames = new FrameTurns();
   /** The turns of the event loop in which rows are stored and pushes are sent. */
   readonly outputTurns = new OutputTurns();
-  readonly broadcaster = new SocketBroadcaster(() => this.outputTurns.pause());
+  readonly broadcaster: SocketBroadcaster | ClusterBroadcaster;
   readonly services: Services;
   /** Requests that are being handled. */
   readonly inFlight = new InFlight();
@@ -115,7 +117,8 @@ export class ServerCore {
   #draining = false;
   #restored = false;
 
-  constructor(db: DatabaseSource, options: ServerCoreOptions) {
+  /** @param bus - reaches the other processes with this database; `undefined` without them */
+  constructor(db: DatabaseSource, options: ServerCoreOptions, bus?: Bus) {
     const { store: ephemera = useCommunicationStore(), clock = systemClock } = options;
     this.config = resolveConfig();
     this.limits = resolveLimits(undefined);
@@ -126,8 +129,11 @@ export class ServerCore {
     this.unread = new UnreadOutput(this.limits, clock, this.refusals);
     this.#db = db;
     this.store = createStore(db, this.logger, clock, this.outputTurns);
-    const { store, config, limits, broadcaster, logger } = this;
     const newId = (): string => crypto.randomUUID();
+    const local = new SocketBroadcaster(() => this.outputTurns.pause());
+    const broadcaster = bus === undefined ? local : new ClusterBroadcaster(local, bus, newId);
+    this.broadcaster = broadcaster;
+    const { store, config, limits, logger } = this;
     this.services = createServices({
       store,
       broadcaster,
@@ -183,6 +189,8 @@ export class ServerCore {
   /** Rejects if the database doesn't respond or doesn't accept writes. */
   async check(): Promise<void> {
     await this.ready();
+    // Again, if the connection that held it was lost.
+    await this.store.claim();
     await this.store.check();
   }
 
@@ -220,6 +228,7 @@ export class ServerCore {
   async #watched(start: Promise<void>): Promise<void> {
     try {
       await start;
+      await this.store.claim();
       await this.#restoreCalls();
       this.#outage = undefined;
     } catch (error) {
@@ -240,14 +249,14 @@ const cores = new WeakMap<object, ServerCore>();
  * Returns the core of a database. Handlers and routes with the same database share it. Without a database, those with
  * the same ephemeral store share a database in memory.
  */
-export function serverCoreFor(options: ServerCoreOptions): ServerCore {
+export function serverCoreFor(options: ServerCoreOptions, bus?: Bus): ServerCore {
   const key = options.db === undefined ? (options.store ?? useCommunicationStore()) : connectionOf(options.db);
   const known = cores.get(key);
   if (known !== undefined) {
     known.configure(options);
     return known;
   }
-  const core = new ServerCore(options.db ?? openDatabase(':memory:'), options);
+  const core = new ServerCore(options.db ?? openDatabase(':memory:'), options, bus);
   cores.set(key, core);
   return core;
 }

@@ -1,7 +1,7 @@
 import { abortable, type AbortOptions } from '../../lib/abort.ts';
-import { lazy, type Lazy } from '../../lib/lazy.ts';
+import { lazy, lazyMethods, type Lazy } from '../../lib/lazy.ts';
 import type { Conversation, CreateConversation, MemberPage } from '../../protocol/conversations.ts';
-import type { BanPage, PublicConversation, UpdateConversation as UpdateRequest } from '../../protocol/groups.ts';
+import type { UpdateConversation as UpdateRequest } from '../../protocol/groups.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { RequestName, RequestOf, ResponseOf } from '../../protocol/events.ts';
 import { parseConversation } from '../../transport/parse-rows.ts';
@@ -18,7 +18,7 @@ import {
 } from '../validation.ts';
 import type { Directory, ListConversations, ListMembers } from './directory.ts';
 import type { History } from '../timeline/history.ts';
-import type { BanOptions, BrowsePublicGroups } from './group-requests.ts';
+import type { GroupRequests } from './group-requests.ts';
 import type { LiveInbox } from './live-inbox.ts';
 import { markConversationsRead } from './mark-all-read.ts';
 
@@ -34,6 +34,9 @@ export type Reading = Lazy<{
 
 /** Validates requests about conversations and sends them. */
 export class ConversationRequests {
+  declare readonly browse: GroupRequests['browse'];
+  declare readonly ban: GroupRequests['ban'];
+  declare readonly bans: GroupRequests['bans'];
   readonly #context: ClientContext;
   readonly #reading: Reading;
   readonly #groups = lazy(async () => {
@@ -44,27 +47,26 @@ export class ConversationRequests {
   constructor(context: ClientContext, reading: Reading) {
     this.#context = context;
     this.#reading = reading;
+    Object.assign(this, lazyMethods(this.#groups, ['browse', 'ban', 'bans']));
   }
 
   async list(query: ListConversations = {}, options: AbortOptions = {}): Promise<Conversation[]> {
     requireObject('conversations.list()', query);
     const { limit: _limit, offset: _offset, ...filter } = query;
-    await this.#context.whenConnected(options.signal);
+    const directory = await this.#directory(options);
     if (hasFields(filter)) (await this.#groups()).checkList(query);
-    return (await this.#reading()).directory.list(query, options);
+    return directory.list(query, options);
   }
 
   async get(id: string, options: AbortOptions = {}): Promise<Conversation> {
     requireId('id', id);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).directory.get(id, options);
+    return (await this.#directory(options)).get(id, options);
   }
 
   async members(id: string, query: ListMembers = {}, options: AbortOptions = {}): Promise<MemberPage> {
     requireId('id', id);
     requireFields('conversations.members()', query, ['after', 'limit']);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).directory.members(id, query, options);
+    return (await this.#directory(options)).members(id, query, options);
   }
 
   async create(request: CreateConversation, options?: AbortOptions): Promise<Conversation> {
@@ -73,7 +75,7 @@ export class ConversationRequests {
     if (hasFields(settings)) await (await this.#groups()).checkCreate(request, options);
     requireIds('participantIds', participantIds);
     const payload = { type, participantIds: [...participantIds], ...(name !== undefined && { name }), ...settings };
-    return this.#known(await this.#request('conversation:create', payload, options));
+    return this.#known(this.#request('conversation:create', payload, options));
   }
 
   async update(id: string, changes: UpdateConversation, options?: AbortOptions): Promise<Conversation> {
@@ -81,23 +83,11 @@ export class ConversationRequests {
     const { name, ...settings } = changes;
     if (hasFields(settings)) await (await this.#groups()).checkUpdate(changes, options);
     else if (typeof name !== 'string') throw new TypeError(`name must be a string; got ${kindOf(name)}`);
-    return this.#known(await this.#request('conversation:update', { ...changes, conversationId: id }, options));
-  }
-
-  async browse(query: BrowsePublicGroups = {}, options: AbortOptions = {}): Promise<PublicConversation[]> {
-    return (await this.#groups()).browse(query, options);
+    return this.#known(this.#request('conversation:update', { ...changes, conversationId: id }, options));
   }
 
   async join(id: string, options: AbortOptions = {}): Promise<Conversation> {
-    return this.#known(await (await this.#groups()).join(id, options));
-  }
-
-  async ban(id: string, userId: string, banned: boolean, options: BanOptions = {}): Promise<void> {
-    await (await this.#groups()).ban(id, userId, banned, options);
-  }
-
-  async bans(id: string, query: ListMembers = {}, options: AbortOptions = {}): Promise<BanPage> {
-    return (await this.#groups()).bans(id, query, options);
+    return this.#known((await this.#groups()).join(id, options));
   }
 
   async leave(id: string, options?: AbortOptions): Promise<void> {
@@ -126,7 +116,7 @@ export class ConversationRequests {
   async addParticipants(id: string, userIds: readonly string[], options?: AbortOptions): Promise<Conversation> {
     requireIds('userIds', userIds);
     const payload = { conversationId: id, userIds: [...userIds] };
-    return this.#known(await this.#request('conversation:add-participants', payload, options));
+    return this.#known(this.#request('conversation:add-participants', payload, options));
   }
 
   async removeParticipant(id: string, userId: string, options?: AbortOptions): Promise<void> {
@@ -137,7 +127,7 @@ export class ConversationRequests {
   async setRole(id: string, userId: string, role: Role, options?: AbortOptions): Promise<Conversation> {
     requireId('userId', userId);
     requireOneOf('role', ROLES, role);
-    return this.#known(await this.#request('conversation:set-role', { conversationId: id, userId, role }, options));
+    return this.#known(this.#request('conversation:set-role', { conversationId: id, userId, role }, options));
   }
 
   async markUnread(id: string, messageId?: string, options?: AbortOptions): Promise<void> {
@@ -154,6 +144,12 @@ export class ConversationRequests {
     await this.#connected(options);
     const { directory, history } = await this.#reading();
     await markConversationsRead(this.#context, directory, history, options);
+  }
+
+  /** Returns what reads, once there is a connection. */
+  async #directory({ signal }: AbortOptions): Promise<Directory> {
+    await this.#context.whenConnected(signal);
+    return (await this.#reading()).directory;
   }
 
   async #supported(options: AbortOptions | undefined): Promise<void> {
@@ -176,10 +172,18 @@ export class ConversationRequests {
   }
 
   /** Reads the conversation of a response into the inbox. */
-  #known(answer: unknown): Conversation {
-    const conversation = parseConversation(answer);
-    if (conversation === undefined) throw unreadable('conversation');
-    this.#reading.current?.inbox.apply({ kind: 'known', conversation });
+  async #known(answer: Promise<unknown>): Promise<Conversation> {
+    const parsed = answer.then((response) => {
+      const conversation = parseConversation(response);
+      if (conversation === undefined) throw unreadable('conversation');
+      return conversation;
+    });
+    const known = (conversation: Conversation) => ({ kind: 'known', conversation }) as const;
+    const inbox = this.#reading.current?.inbox;
+    if (inbox !== undefined) await inbox.request(parsed, known);
+    const conversation = await parsed;
+    // The inbox has loaded since the request.
+    if (inbox === undefined) this.#reading.current?.inbox.apply(known(conversation));
     return conversation;
   }
 }

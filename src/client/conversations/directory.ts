@@ -3,7 +3,7 @@ import type { Lazy } from '../../lib/lazy.ts';
 import type { Conversation, ConversationPage, MemberPage } from '../../protocol/conversations.ts';
 import { PAGE_LIMITS } from '../../protocol/page-limits.ts';
 import { fields } from '../../transport/fields.ts';
-import type { RestClient } from '../../transport/rest-client.ts';
+import type { RestClient, RestRequest } from '../../transport/rest-client.ts';
 import { parseConversation, parseMembers } from '../../transport/parse-rows.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import type { BaseHistory } from '../timeline/base-history.ts';
@@ -81,13 +81,18 @@ export class Directory {
   }
 
   /** Reads a list that belongs to a conversation. The answer is not parsed. */
-  ask(route: 'listBans', id: string, { after, limit }: ListMembers, options: AbortOptions): Promise<unknown> {
+  ask(
+    route: 'listBans' | 'listMembers' | 'listMessages',
+    id: string,
+    { after, limit }: ListMembers,
+    options: Pick<RestRequest, 'signal' | 'isPlain'>,
+  ): Promise<unknown> {
     return this.#rest.ask(route, { id, query: { after, limit }, ...options });
   }
 
   /** Reads a page of the participants. */
-  async members(id: string, { after, limit }: ListMembers, options: AbortOptions = {}): Promise<MemberPage> {
-    const page = parseMembers(await this.#rest.ask('listMembers', { id, query: { after, limit }, ...options }));
+  async members(id: string, query: ListMembers, options: AbortOptions = {}): Promise<MemberPage> {
+    const page = parseMembers(await this.ask('listMembers', id, query, options));
     if (page === undefined) throw unreadable('page of members');
     return page;
   }

@@ -73,7 +73,7 @@ export class GroupRequests {
   }
 
   /** Returns public groups, newest first, in as many requests as the server needs. */
-  async browse(query: BrowsePublicGroups, options: AbortOptions): Promise<PublicConversation[]> {
+  async browse(query: BrowsePublicGroups = {}, options: AbortOptions = {}): Promise<PublicConversation[]> {
     requireFields('conversations.browse()', query, ['query', 'limit', 'after']);
     const { query: text, limit = PAGE_LIMITS.pageSize, after } = query;
     if (text !== undefined) requireText('query', text);
@@ -105,7 +105,7 @@ export class GroupRequests {
   }
 
   /** Bans a user, or lifts the ban. */
-  async ban(id: string, userId: string, banned: boolean, { reason, signal }: BanOptions): Promise<void> {
+  async ban(id: string, userId: string, banned: boolean, { reason, signal }: BanOptions = {}): Promise<void> {
     requireId('id', id);
     requireId('userId', userId);
     requireBoolean('banned', banned);
@@ -116,7 +116,7 @@ export class GroupRequests {
   }
 
   /** Returns a page of the bans, ordered by user id. */
-  async bans(id: string, query: ListMembers, options: AbortOptions): Promise<BanPage> {
+  async bans(id: string, query: ListMembers = {}, options: AbortOptions = {}): Promise<BanPage> {
     requireId('id', id);
     requireFields('conversations.bans()', query, ['after', 'limit']);
     await this.#ready('bans', options);

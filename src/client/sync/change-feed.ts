@@ -4,17 +4,22 @@ import { KeyedTimers } from '../../lib/keyed-timers.ts';
 import { isRetryable, retryDelayMs } from '../../lib/retry.ts';
 import type { Change } from '../changes.ts';
 import type { ClientContext } from '../context.ts';
-import { cursorAt, reduceCursor, type Cursor, type CursorEffect, type CursorEvent } from './cursor.ts';
-
-/** A change of the durable, ordered state of a conversation. */
-type DurableChange = Change & { rev: number };
+import {
+  cursorAt,
+  reduceCursor,
+  type Cursor,
+  type CursorEffect,
+  type CursorEvent,
+  type DurableChange,
+} from './cursor.ts';
 
 export interface ChangeFeedPorts {
   /** Applies a change: once for each, in order. @param live - false for changes that were missed while disconnected */
   apply(change: Change, live: boolean): void;
   /** More changes were missed than the server sends: the newest page of the conversation has to be loaded again. */
   reload(conversationId: string): void;
-  fetchChanges(conversationId: string, after: number): Promise<Changes>;
+  /** Requests missed changes and passes them to `apply`. Rejects if the request fails. */
+  fetchChanges(conversationId: string, after: number, apply: (changes: Changes) => void): Promise<void>;
   /** Returns true for a new conversation that the backlog of the resync still has to report. */
   isInBacklog(conversationId: string): boolean;
 }
@@ -69,6 +74,15 @@ export class ChangeFeed {
   /** Follows a conversation from this position. No effect on a conversation that is followed already. */
   follow(conversationId: string, head: Head): void {
     if (!this.#cursors.has(conversationId)) this.#cursors.set(conversationId, cursorAt(conversationId, head));
+  }
+
+  /** Follows a conversation from where the user was added again. What was sent meanwhile is history, which is loaded. */
+  followAgain({ id, head }: Conversation): void {
+    const cursor = this.#cursors.get(id);
+    if (cursor === undefined || head === undefined || cursor.rev >= head.rev) return;
+    this.#cursors.set(id, cursorAt(id, head));
+    this.#ports.reload(id);
+    for (const change of cursor.buffered.values()) this.push(change);
   }
 
   unfollow(conversationId: string): void {
@@ -172,19 +186,17 @@ export class ChangeFeed {
     if (cursor === undefined) return;
     this.#cursors.set(conversationId, { ...cursor, fetching: true });
     const epoch = this.#epoch;
-    this.#ports.fetchChanges(conversationId, cursor.pages?.rev ?? cursor.rev).then(
-      (result) => {
-        if (epoch !== this.#epoch) return;
-        this.#failures.delete(conversationId);
-        this.#step(conversationId, { type: 'missed-changes', result });
-      },
-      (error: unknown) => {
-        if (epoch !== this.#epoch) return;
-        this.#step(conversationId, { type: 'fetch-failed' });
-        // While disconnected, the next resync closes the gap.
-        if (this.#context.online()) this.#refetchLater(conversationId, error);
-      },
-    );
+    const apply = (result: Changes): void => {
+      if (epoch !== this.#epoch) return;
+      this.#failures.delete(conversationId);
+      this.#step(conversationId, { type: 'missed-changes', result });
+    };
+    this.#ports.fetchChanges(conversationId, cursor.pages?.rev ?? cursor.rev, apply).catch((error: unknown) => {
+      if (epoch !== this.#epoch) return;
+      this.#step(conversationId, { type: 'fetch-failed' });
+      // While disconnected, the next resync closes the gap.
+      if (this.#context.online()) this.#refetchLater(conversationId, error);
+    });
   }
 
   #refetchLater(conversationId: string, error: unknown): void {

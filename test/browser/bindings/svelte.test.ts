@@ -1,6 +1,7 @@
 import { flushSync, mount, unmount } from 'svelte';
 import { describeBinding, type Binding } from './behaviors.ts';
 import App from './svelte/app.svelte';
+import CallsApp from './svelte/calls-app.svelte';
 import Connection from './svelte/connection.svelte';
 import { createShown } from './svelte/shown.svelte.ts';
 import Thread from './svelte/thread-app.svelte';
@@ -24,6 +25,11 @@ const svelte: Binding = {
       show: (next) => flushSync(() => void (shown.id = next)),
       unmount: () => void unmount(app),
     };
+  },
+  mountCalls(target, client, rendered) {
+    const app = mount(CallsApp, { target, props: { client, rendered } });
+    flushSync();
+    return { unmount: () => void unmount(app) };
   },
   mountWithoutClient(target) {
     mount(Connection, { target });

@@ -63,7 +63,7 @@ describe('ConversationService', () => {
 
   test('create restores a member whose row was deleted by the app', async () => {
     const { conversation } = await create('direct', ['bob']);
-    chat.sqlite.prepare("DELETE FROM conversation_participants WHERE user_id = 'ada'").run();
+    await chat.sql("DELETE FROM conversation_participants WHERE user_id = 'ada'");
     expect((await create('direct', ['bob'])).conversation).toMatchObject({
       id: conversation.id,
       participants: [{ userId: 'ada' }, { userId: 'bob' }],

@@ -7,7 +7,7 @@ import { fakeContext, type FakeContext } from '../../../helpers/client/context.t
 import { conversation, message } from '../../../helpers/client/messages.ts';
 
 /** A push router and a log of what it applies. */
-function setUp(): { context: FakeContext; router: PushRouter; applied: string[] } {
+function setUp(storage = memoryStorage()): { context: FakeContext; router: PushRouter; applied: string[] } {
   const context = fakeContext();
   const applied: string[] = [];
   const target: SyncTarget = {
@@ -30,7 +30,7 @@ function setUp(): { context: FakeContext; router: PushRouter; applied: string[] 
     userRejected: () => undefined,
     clear: () => undefined,
   };
-  return { context, router: new PushRouter(context, memoryStorage(), target), applied };
+  return { context, router: new PushRouter(context, storage, target), applied };
 }
 
 const typing = (userId: string) => ({
@@ -78,6 +78,20 @@ test('a lost connection drops the pushes before its resync, and those of the nex
   router.connectionLost();
   router.pushed(typing('carol'));
   expect(applied).toEqual(['typing bob']);
+});
+
+test('a client that crashes after its first resync counts what it misses as new in the next session', async () => {
+  const storage = memoryStorage();
+  const first = setUp(storage);
+  const resyncing = first.router.resync(() => true);
+  await answerSync(first.context, 3);
+  await resyncing;
+  await settle();
+
+  const second = setUp(storage);
+  void second.router.resync(() => true);
+  await settle();
+  expect(second.context.open('sync').at(-1)?.payload).toMatchObject({ cursors: { conversation: 3 }, inboxRev: 1 });
 });
 
 test('messages behind the position are applied once, those before it are dropped', async () => {

@@ -1,0 +1,81 @@
+import type { Clock } from '../../lib/clock.ts';
+
+/** One connection to Redis, which ends for good when it is lost. */
+export interface RedisConnection {
+  /** Publishes a message (`SPUBLISH`). */
+  publish(channel: string, message: string): Promise<unknown>;
+  /** Subscribes to channels (`SSUBSCRIBE`). */
+  subscribe(channels: readonly string[]): Promise<void>;
+  /** Unsubscribes from channels. */
+  unsubscribe(channels: readonly string[]): Promise<void>;
+  /** Closes the connection. What waits for an answer fails. Idempotent. */
+  destroy(): void;
+}
+
+/** What a connection tells its owner. */
+export interface RedisConnectionEvents {
+  received(channel: string, message: string): void;
+  /** The connection was lost. Called at most once, not after `destroy()`. */
+  lost(error: unknown): void;
+}
+
+/** Opens a connection to Redis. */
+export type ConnectRedis = (url: string, events: RedisConnectionEvents) => Promise<RedisConnection>;
+
+/** Time in ms to open a connection. */
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/**
+ * Connects to Redis, with commands and subscriptions on one connection (RESP 3): both are lost together, so that one event
+ * says that messages may be missing.
+ */
+export const connectRedis: ConnectRedis = async (url, events) => {
+  const { createClient } = await import('@redis/client');
+  const client = createClient({
+    url,
+    RESP: 3,
+    disableOfflineQueue: true,
+    // The owner reconnects, because it has to know what was missed.
+    socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
+  });
+  let state: 'opening' | 'open' | 'ended' = 'opening';
+  const end = (error?: unknown): void => {
+    const wasOpen = state === 'open';
+    state = 'ended';
+    if (wasOpen) events.lost(error);
+  };
+  client.on('error', end);
+  client.on('end', end);
+  const listener = (message: string, channel: string): void => {
+    if (state !== 'ended') events.received(channel, message);
+  };
+  const destroy = (): void => {
+    state = 'ended';
+    // A client whose connection has ended refuses to be destroyed.
+    if (client.isOpen) client.destroy();
+  };
+  try {
+    await client.connect();
+  } catch (error) {
+    destroy();
+    throw error;
+  }
+  state = 'open';
+  return {
+    destroy,
+    publish: (channel, message) => client.sPublish(channel, message),
+    subscribe: (channels) => client.sSubscribe([...channels], listener),
+    unsubscribe: (channels) => client.sUnsubscribe([...channels]),
+  };
+};
+
+/** Options of what uses Redis. */
+export interface RedisOptions {
+  /** URL of Redis 7 or later, such as `redis://127.0.0.1:6379`. */
+  readonly url: string;
+  /** Begins the names of all channels and keys, so that several apps can share a Redis. @defaultValue `lumen-comm:` */
+  readonly prefix?: string | undefined;
+  readonly clock: Clock;
+  /** Opens connections; tests inject their own. @defaultValue {@link connectRedis} */
+  readonly connect?: ConnectRedis | undefined;
+}

@@ -1,0 +1,52 @@
+import * as v from 'valibot';
+import type { Push } from '../../protocol/events.ts';
+import type { PushOptions } from '../services/ports.ts';
+
+const pushSchema = v.custom<Push>(
+  (push) => typeof push === 'object' && push !== null && 'event' in push && typeof push.event === 'string',
+);
+
+/** Which sockets of the channel's conversation or user receive a push. */
+const optionsSchema = v.object({
+  exceptSocketId: v.optional(v.string()),
+  exceptUserId: v.optional(v.string()),
+  exceptUserIds: v.optional(v.pipe(v.array(v.string()), v.readonly())),
+  mailbox: v.optional(v.boolean()),
+  batch: v.optional(v.boolean()),
+}) satisfies v.GenericSchema<unknown, PushOptions>;
+
+const messageSchema = v.variant('to', [
+  v.object({ to: v.literal('conversation'), push: pushSchema, options: optionsSchema }),
+  /** Published on the channel of each conversation. A process handles the first message with an id. */
+  v.object({
+    to: v.literal('conversations'),
+    id: v.string(),
+    conversationIds: v.pipe(v.array(v.string()), v.readonly()),
+    push: pushSchema,
+  }),
+  v.object({ to: v.literal('user'), push: pushSchema, options: optionsSchema }),
+  v.object({ to: v.literal('profile-sockets'), push: pushSchema }),
+  v.object({ to: v.literal('socket'), socketId: v.string(), push: pushSchema }),
+  v.object({ to: v.literal('watchers'), push: pushSchema }),
+  v.object({ to: v.literal('join'), conversationId: v.string() }),
+  v.object({ to: v.literal('remove'), conversationId: v.string() }),
+  v.object({ to: v.literal('disconnect') }),
+]);
+
+/** What the broadcaster of one process tells those of the others. The channel names the conversation or user. */
+export type BusMessage = v.InferOutput<typeof messageSchema>;
+
+/** Parses the payload of the bus. What a later version added, and what isn't valid, is left out. */
+export function parseBusMessages(payload: string): readonly BusMessage[] {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(payload);
+  } catch {
+    return [];
+  }
+  if (!Array.isArray(parsed)) return [];
+  return parsed.flatMap((each: unknown) => {
+    const result = v.safeParse(messageSchema, each);
+    return result.success ? [result.output] : [];
+  });
+}

@@ -1,0 +1,253 @@
+import { BoundedSet } from '../../lib/bounded-map.ts';
+import type { Capability } from '../../protocol/constants.ts';
+import type { Push } from '../../protocol/events.ts';
+import type { Bus } from '../cluster/bus.ts';
+import type { PushOptions } from '../services/ports.ts';
+import type { ServicesBroadcaster } from '../services/services.ts';
+import type { ConnectedSocket, Missed, SocketBroadcaster } from './broadcaster.ts';
+import { parseBusMessages, type BusMessage } from './bus-message.ts';
+
+/** Size of the payloads in one message of the bus, unless one alone is larger. */
+const MAX_CHARACTERS = 262_144;
+/** Pushes to several conversations that were received last. */
+const MAX_SEEN = 1_000;
+
+const conversationChannel = (conversationId: string): string => `c:${conversationId}`;
+const userChannel = (userId: string): string => `u:${userId}`;
+const presenceChannel = (userId: string): string => `p:${userId}`;
+
+/** The channel that feeds each kind of room; other rooms are parts of these. */
+const CHANNEL_OF: Readonly<Record<string, (id: string) => string>> = {
+  conv: conversationChannel,
+  batch: conversationChannel,
+  user: userChannel,
+  presence: presenceChannel,
+};
+
+/**
+ * Delivers pushes to the sockets of this process, and by the bus to those of the others. It subscribes to the channels of
+ * conversations and users that have a socket in this process, so that the others cost it nothing. What is pushed to a channel in one
+ * task, such as that of a commit, is one message.
+ */
+export class ClusterBroadcaster implements ServicesBroadcaster {
+  readonly #local: SocketBroadcaster;
+  readonly #bus: Bus;
+  readonly #newId: () => string;
+  /** By channel: the number of rooms in this process that it feeds. */
+  readonly #rooms = new Map<string, number>();
+  /** Subscriptions that are not active yet. */
+  readonly #subscribing = new Map<string, Promise<void>>();
+  /** By channel: the messages of this task, as JSON. */
+  readonly #outgoing = new Map<string, { messages: string[]; characters: number }>();
+  readonly #seen = new BoundedSet<string>(MAX_SEEN);
+
+  constructor(local: SocketBroadcaster, bus: Bus, newId: () => string) {
+    this.#local = local;
+    this.#bus = bus;
+    this.#newId = newId;
+    local.observeRooms({ opened: (room) => this.#opened(room), closed: (room) => this.#closed(room) });
+    bus.listen({
+      received: (channel, payload) => this.#receive(channel, payload),
+      missed: (channels) => local.reconnect(missedOn(channels)),
+    });
+  }
+
+  /** Registers a socket. When it resolves, pushes of all processes reach the socket, as far as the bus is connected. */
+  async register(socket: ConnectedSocket, conversationIds: () => Promise<readonly string[]>): Promise<void> {
+    // The user's channel first: it tells of conversations that the user gains while the list is read.
+    await this.#local.register(socket, async () => {
+      await this.#subscribing.get(userChannel(socket.userId));
+      return await conversationIds();
+    });
+    await Promise.all(this.#subscribing.values());
+  }
+
+  unregister(socketId: string): void {
+    this.#local.unregister(socketId);
+  }
+
+  onRemoval(listener: (userId: string, conversationId: string) => void): void {
+    this.#local.onRemoval(listener);
+  }
+
+  get socketCount(): number {
+    return this.#local.socketCount;
+  }
+
+  disconnectUser(userId: string): void {
+    this.#local.disconnectUser(userId);
+    this.#send(userChannel(userId), { to: 'disconnect' });
+  }
+
+  isConnected(socketId: string): boolean {
+    return this.#local.isConnected(socketId);
+  }
+
+  socketsWith(userId: string, capability: Capability): readonly string[] {
+    return this.#local.socketsWith(userId, capability);
+  }
+
+  toUser(userId: string, push: Push, options: PushOptions = {}): void {
+    this.#local.toUser(userId, push, options);
+    this.#send(userChannel(userId), { to: 'user', push, options });
+  }
+
+  toUsers(userIds: readonly string[], push: Push): void {
+    this.#local.toUsers(userIds, push);
+    const message = JSON.stringify({ to: 'user', push, options: {} } satisfies BusMessage);
+    for (const userId of userIds) this.#queue(userChannel(userId), message);
+  }
+
+  toProfileSockets(userId: string, push: Push): void {
+    this.#local.toProfileSockets(userId, push);
+    this.#send(userChannel(userId), { to: 'profile-sockets', push });
+  }
+
+  toConversations(conversationIds: readonly string[], push: Push): void {
+    this.#local.toConversations(conversationIds, push);
+    const id = this.#newId();
+    const ids = [...conversationIds];
+    const message = JSON.stringify({ to: 'conversations', id, conversationIds: ids, push } satisfies BusMessage);
+    for (const conversationId of ids) this.#queue(conversationChannel(conversationId), message);
+  }
+
+  toConversation(conversationId: string, push: Push, options: PushOptions = {}): void {
+    this.#local.toConversation(conversationId, push, options);
+    this.#send(conversationChannel(conversationId), { to: 'conversation', push, options });
+  }
+
+  toWatchers(userId: string, push: Parameters<ServicesBroadcaster['toWatchers']>[1]): void {
+    this.#local.toWatchers(userId, push);
+    this.#send(presenceChannel(userId), { to: 'watchers', push });
+  }
+
+  toSocket(socketId: string, push: Push, userId?: string): void {
+    if (userId === undefined || this.#local.isConnected(socketId)) this.#local.toSocket(socketId, push);
+    else this.#send(userChannel(userId), { to: 'socket', socketId, push });
+  }
+
+  joinUser(userId: string, conversationId: string): void {
+    this.#local.joinUser(userId, conversationId);
+    this.#send(userChannel(userId), { to: 'join', conversationId });
+  }
+
+  removeUser(userId: string, conversationId: string): void {
+    this.#local.removeUser(userId, conversationId);
+    this.#send(userChannel(userId), { to: 'remove', conversationId });
+  }
+
+  joinSocket(socketId: string, conversationId: string): void {
+    this.#local.joinSocket(socketId, conversationId);
+  }
+
+  leaveSocket(socketId: string, conversationId: string): void {
+    this.#local.leaveSocket(socketId, conversationId);
+  }
+
+  baseReceivers(conversationId: string): readonly string[] {
+    return this.#local.baseReceivers(conversationId);
+  }
+
+  baseSocketsIn(conversationIds: readonly string[]): ReadonlySet<string> {
+    return this.#local.baseSocketsIn(conversationIds);
+  }
+
+  get hasBaseSockets(): boolean {
+    return this.#local.hasBaseSockets;
+  }
+
+  watch(socketId: string, userIds: readonly string[]): void {
+    this.#local.watch(socketId, userIds);
+  }
+
+  unwatch(socketId: string, userIds: readonly string[]): void {
+    this.#local.unwatch(socketId, userIds);
+  }
+
+  #opened(room: string): void {
+    const channel = channelOf(room);
+    if (channel === undefined) return;
+    const rooms = this.#rooms.get(channel) ?? 0;
+    this.#rooms.set(channel, rooms + 1);
+    if (rooms > 0) return;
+    const subscribing = this.#bus.subscribe(channel).then(() => {
+      if (this.#subscribing.get(channel) === subscribing) this.#subscribing.delete(channel);
+    });
+    this.#subscribing.set(channel, subscribing);
+  }
+
+  #closed(room: string): void {
+    const channel = channelOf(room);
+    const rooms = channel === undefined ? undefined : this.#rooms.get(channel);
+    if (channel === undefined || rooms === undefined) return;
+    if (rooms > 1) return void this.#rooms.set(channel, rooms - 1);
+    this.#rooms.delete(channel);
+    this.#bus.unsubscribe(channel);
+  }
+
+  #send(channel: string, message: BusMessage): void {
+    this.#queue(channel, JSON.stringify(message));
+  }
+
+  /** Publishes at the end of the task. */
+  #queue(channel: string, message: string): void {
+    if (this.#outgoing.size === 0) queueMicrotask(() => this.#publish());
+    const outgoing = this.#outgoing.get(channel) ?? { messages: [], characters: 0 };
+    if (outgoing.characters + message.length > MAX_CHARACTERS && outgoing.messages.length > 0) {
+      this.#bus.publish(channel, `[${outgoing.messages.join(',')}]`);
+      outgoing.messages = [];
+      outgoing.characters = 0;
+    }
+    outgoing.messages.push(message);
+    outgoing.characters += message.length;
+    this.#outgoing.set(channel, outgoing);
+  }
+
+  #publish(): void {
+    for (const [channel, { messages }] of this.#outgoing) this.#bus.publish(channel, `[${messages.join(',')}]`);
+    this.#outgoing.clear();
+  }
+
+  #receive(channel: string, payload: string): void {
+    const id = channel.slice(2);
+    for (const message of parseBusMessages(payload)) this.#deliver(id, message);
+  }
+
+  /** @param id - of the conversation or user of the channel */
+  #deliver(id: string, message: BusMessage): void {
+    const local = this.#local;
+    switch (message.to) {
+      case 'conversation':
+        return local.toConversation(id, message.push, message.options);
+      case 'conversations':
+        if (this.#seen.has(message.id)) return;
+        this.#seen.add(message.id);
+        return local.toConversations(message.conversationIds, message.push);
+      case 'user':
+        return local.toUser(id, message.push, message.options);
+      case 'profile-sockets':
+        return local.toProfileSockets(id, message.push);
+      case 'socket':
+        return local.isConnected(message.socketId) ? local.toSocket(message.socketId, message.push) : undefined;
+      case 'watchers':
+        return message.push.event === 'presence:changed' ? local.toWatchers(id, message.push) : undefined;
+      case 'join':
+        return local.joinUser(id, message.conversationId);
+      case 'remove':
+        return local.removeUser(id, message.conversationId);
+      case 'disconnect':
+        return local.disconnectUser(id);
+    }
+  }
+}
+
+function channelOf(room: string): string | undefined {
+  const colon = room.indexOf(':');
+  return CHANNEL_OF[room.slice(0, colon)]?.(room.slice(colon + 1));
+}
+
+function missedOn(channels: readonly string[]): Missed {
+  const idsOf = (prefix: string): string[] =>
+    channels.filter((channel) => channel.startsWith(prefix)).map((channel) => channel.slice(prefix.length));
+  return { conversationIds: idsOf('c:'), userIds: idsOf('u:'), watchedIds: idsOf('p:') };
+}
