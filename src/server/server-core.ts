@@ -10,9 +10,7 @@ import {
 } from './config.ts';
 import { consoleLogger } from './console-logger.ts';
 import type { ServerHooks } from './hooks.ts';
-import type { Bus } from './cluster/bus.ts';
 import { SocketBroadcaster } from './sockets/broadcaster.ts';
-import { ClusterBroadcaster } from './sockets/cluster-broadcaster.ts';
 import { InFlight } from './sockets/in-flight.ts';
 import { Refusals } from './services/limits/refusals.ts';
 import { UnreadOutput } from './services/limits/unread-output.ts';
@@ -101,7 +99,7 @@ export class ServerCore {
   readonly frames = new FrameTurns();
   /** The turns of the event loop in which rows are stored and pushes are sent. */
   readonly outputTurns = new OutputTurns();
-  readonly broadcaster: SocketBroadcaster | ClusterBroadcaster;
+  readonly broadcaster = new SocketBroadcaster(() => this.outputTurns.pause());
   readonly services: Services;
   /** Requests that are being handled. */
   readonly inFlight = new InFlight();
@@ -117,8 +115,7 @@ export class ServerCore {
   #draining = false;
   #restored = false;
 
-  /** @param bus - reaches the other processes with this database; `undefined` without them */
-  constructor(db: DatabaseSource, options: ServerCoreOptions, bus?: Bus) {
+  constructor(db: DatabaseSource, options: ServerCoreOptions) {
     const { store: ephemera = useCommunicationStore(), clock = systemClock } = options;
     this.config = resolveConfig();
     this.limits = resolveLimits(undefined);
@@ -129,11 +126,8 @@ export class ServerCore {
     this.unread = new UnreadOutput(this.limits, clock, this.refusals);
     this.#db = db;
     this.store = createStore(db, this.logger, clock, this.outputTurns);
+    const { store, config, limits, broadcaster, logger } = this;
     const newId = (): string => crypto.randomUUID();
-    const local = new SocketBroadcaster(() => this.outputTurns.pause());
-    const broadcaster = bus === undefined ? local : new ClusterBroadcaster(local, bus, newId);
-    this.broadcaster = broadcaster;
-    const { store, config, limits, logger } = this;
     this.services = createServices({
       store,
       broadcaster,
@@ -249,14 +243,14 @@ const cores = new WeakMap<object, ServerCore>();
  * Returns the core of a database. Handlers and routes with the same database share it. Without a database, those with
  * the same ephemeral store share a database in memory.
  */
-export function serverCoreFor(options: ServerCoreOptions, bus?: Bus): ServerCore {
+export function serverCoreFor(options: ServerCoreOptions): ServerCore {
   const key = options.db === undefined ? (options.store ?? useCommunicationStore()) : connectionOf(options.db);
   const known = cores.get(key);
   if (known !== undefined) {
     known.configure(options);
     return known;
   }
-  const core = new ServerCore(options.db ?? openDatabase(':memory:'), options, bus);
+  const core = new ServerCore(options.db ?? openDatabase(':memory:'), options);
   cores.set(key, core);
   return core;
 }

@@ -41,8 +41,8 @@ export interface Broadcaster {
   toUsers(userIds: readonly string[], push: Push): void;
   /** Pushes to the sockets in the conversation's room. */
   toConversation(conversationId: string, push: Push, options?: PushOptions): void;
-  /** Pushes to one socket. @param userId - its user, if the socket may belong to another process */
-  toSocket(socketId: string, push: Push, userId?: string): void;
+  /** Pushes to one socket. */
+  toSocket(socketId: string, push: Push): void;
   /** Adds the user's feed sockets, in all processes, to the conversation's room. */
   joinUser(userId: string, conversationId: string): void;
   /** Removes all sockets of the user from the room immediately. */

@@ -3,7 +3,7 @@ import type { Push } from '../../protocol/events.ts';
 import { answerFor, withFileNames } from '../services/chat/file-names.ts';
 import { bytesOf } from '../services/chat/sync-budget.ts';
 import type { Broadcaster, PushOptions } from '../services/ports.ts';
-import type { RoomListener, Rooms, SocketAdapter } from './lumen-context.ts';
+import type { Rooms, SocketAdapter } from './lumen-context.ts';
 import type { Capability } from '../../protocol/constants.ts';
 
 /** A connected and authenticated socket. */
@@ -11,15 +11,6 @@ export interface ConnectedSocket {
   readonly adapter: SocketAdapter;
   readonly userId: string;
   readonly caps: ReadonlySet<Capability>;
-}
-
-/** Pushes that this process may not have been told by the others. */
-export interface Missed {
-  readonly conversationIds: readonly string[];
-  /** Users with a socket in this process. */
-  readonly userIds: readonly string[];
-  /** Users whose presence a socket in this process watches. */
-  readonly watchedIds: readonly string[];
 }
 
 interface SocketEntry extends ConnectedSocket {
@@ -73,7 +64,6 @@ export class SocketBroadcaster implements Broadcaster {
   readonly #waiting = new Map<string, Waiting[]>();
   #waitingPackets = 0;
   readonly #pause: () => Promise<void> | undefined;
-  #roomListener: RoomListener | undefined;
   readonly #removalListeners: ((userId: string, conversationId: string) => void)[] = [];
 
   /** @param pause - returns a promise for the next turn of the event loop if this one has no room for more packets */
@@ -92,11 +82,7 @@ export class SocketBroadcaster implements Broadcaster {
     const entry: SocketEntry = { ...socket, feed, batch, rooms: new Set(), lost: feed ? new Set() : undefined };
     this.#entries.set(socket.adapter.id, entry);
     addTo(this.#byUser, socket.userId, entry);
-    const { rooms } = socket.adapter;
-    if (rooms !== undefined && !this.#namespaces.has(rooms)) {
-      this.#namespaces.add(rooms);
-      if (this.#roomListener !== undefined) rooms.observe?.(this.#roomListener);
-    }
+    if (socket.adapter.rooms !== undefined) this.#namespaces.add(socket.adapter.rooms);
     this.#join(entry, [userRoom(socket.userId)]);
     if (socket.caps.has('mailbox')) this.#join(entry, [mailboxRoom(socket.userId)]);
     if (!feed) return;
@@ -118,12 +104,7 @@ export class SocketBroadcaster implements Broadcaster {
     if (entry === undefined) return;
     this.#entries.delete(socketId);
     removeFrom(this.#byUser, entry.userId, entry);
-    for (const room of entry.rooms) this.#forget(entry, room);
-  }
-
-  /** Tells the listener which rooms have sockets of this process; twice of a room that is known in two ways. Call it first. */
-  observeRooms(listener: RoomListener): void {
-    this.#roomListener = listener;
+    for (const room of entry.rooms) removeFrom(this.#byRoom, room, entry);
   }
 
   /** Calls `listener` when a user is removed from a conversation. */
@@ -139,17 +120,6 @@ export class SocketBroadcaster implements Broadcaster {
   /** Disconnects all sockets of a user in this process. */
   disconnectUser(userId: string): void {
     for (const { adapter } of this.#byUser.get(userId) ?? []) adapter.disconnect();
-  }
-
-  /** Closes the connections of the sockets that may have missed pushes: their clients reconnect and resync. */
-  reconnect({ conversationIds, userIds, watchedIds }: Missed): void {
-    const rooms = [
-      ...conversationIds.flatMap((id) => [conversationRoom(id), batchRoom(id)]),
-      ...userIds.map(userRoom),
-      ...watchedIds.map(presenceRoom),
-    ];
-    const ids = new Set(rooms.flatMap((room) => [...this.#socketsIn(room)]));
-    for (const id of ids) this.#entries.get(id)?.adapter.drop();
   }
 
   isConnected(socketId: string): boolean {
@@ -295,7 +265,6 @@ export class SocketBroadcaster implements Broadcaster {
     if (entry.feed && entry.adapter.rooms !== undefined) return;
     for (const room of rooms) {
       entry.rooms.add(room);
-      if (!this.#byRoom.has(room)) this.#roomListener?.opened(room);
       addTo(this.#byRoom, room, entry);
     }
   }
@@ -304,13 +273,7 @@ export class SocketBroadcaster implements Broadcaster {
     this.#release();
     entry.adapter.leave(room);
     entry.rooms.delete(room);
-    this.#forget(entry, room);
-  }
-
-  #forget(entry: SocketEntry, room: string): void {
-    if (!this.#byRoom.has(room)) return;
     removeFrom(this.#byRoom, room, entry);
-    if (!this.#byRoom.has(room)) this.#roomListener?.closed(room);
   }
 
   /** Keeps a push until the end of the task, or until the next turn if this one has no room for its packets. */
@@ -353,11 +316,6 @@ export class SocketBroadcaster implements Broadcaster {
 
   #mayHave(room: string): boolean {
     return this.#byRoom.has(room) || [...this.#namespaces].some((rooms) => rooms.mayHave(room));
-  }
-
-  *#socketsIn(room: string): Iterable<string> {
-    for (const rooms of this.#namespaces) yield* rooms.members(room);
-    for (const { adapter } of this.#byRoom.get(room) ?? []) yield adapter.id;
   }
 
   /** Returns the number of sockets of this process in a room. */

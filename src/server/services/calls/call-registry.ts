@@ -134,7 +134,7 @@ export class CallRegistry {
   /** Pushes to the participant's device, or to all devices of the user while the device is unknown. */
   pushToSeat({ userId, socketId }: Pick<Seat, 'userId' | 'socketId'>, push: Push): void {
     if (socketId === undefined) this.#deps.broadcaster.toUser(userId, push);
-    else this.#deps.broadcaster.toSocket(socketId, push, userId);
+    else this.#deps.broadcaster.toSocket(socketId, push);
   }
 
   /**

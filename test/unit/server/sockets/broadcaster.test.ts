@@ -28,10 +28,6 @@ class Namespace implements Rooms {
     return this.in(room).length;
   }
 
-  members(room: string): string[] {
-    return this.in(room);
-  }
-
   join(selector: string, room: string): void {
     for (const id of this.rooms.get(selector) ?? []) this.enter(id, room);
   }
