@@ -31,8 +31,6 @@ export class PushRouter {
   readonly #rejoiner: RoomRejoiner;
   readonly #resync: Resync;
   readonly #seen = new BoundedSet<string>(MAX_SEEN);
-  /** Requests to join rooms. Not current if the user has left since: the response was read before, and must not undo that. */
-  readonly #joins = new Set<{ readonly conversationId: string; isCurrent: boolean }>();
   /** The user whose stored position has been loaded. */
   #resumedUserId: string | undefined;
   /**
@@ -51,6 +49,7 @@ export class PushRouter {
       },
       reload: (id) => target.reload(id),
       isInBacklog: (id) => this.#resync.isInBacklog(id),
+      hasLeft: (id) => this.#resync.hasLeft(id),
       fetchChanges: (id, after, apply) => target.fetchChanges(id, after, apply),
     });
     this.#rejoiner = new RoomRejoiner(context, (id) => this.join(id));
@@ -120,14 +119,8 @@ export class PushRouter {
 
   /** Joins a room and applies the state of its conversation. */
   async join(conversationId: string): Promise<void> {
-    const join = { conversationId, isCurrent: true };
-    this.#joins.add(join);
-    try {
-      const conversation = await this.#target.joinRoom(conversationId, () => join.isCurrent);
-      if (conversation !== undefined) this.feed.learn(conversation);
-    } finally {
-      this.#joins.delete(join);
-    }
+    const conversation = await this.#target.joinRoom(conversationId, () => !this.#resync.hasLeft(conversationId));
+    if (conversation !== undefined) this.feed.learn(conversation);
   }
 
   #deliver(push: ParsedPush): void {
@@ -209,7 +202,6 @@ export class PushRouter {
   #left(conversationId: string, userId: string): void {
     if (userId === this.#context.userId()) {
       this.#resync.left(conversationId);
-      for (const join of this.#joins) if (join.conversationId === conversationId) join.isCurrent = false;
       this.feed.unfollow(conversationId);
       this.#target.left(conversationId);
       this.#cursorStore.changed();
