@@ -22,7 +22,7 @@ async function enter(world: World, userId: string, random: Random): Promise<Memb
   device.client.on('message:new', ({ id, rev }) => told.push(`${id} ${rev}`));
   device.client.on('message:updated', ({ id, rev }) => told.push(`${id} ${rev}`));
   const isLate = (event: string): boolean => ['sync', 'conversation:join'].includes(event) && random.chance(0.7);
-  device.port.delaysAck = (event) => (isLate(event) ? random.between(1, LATE_MS) : 0);
+  device.port.holdsAck = (event) => (isLate(event) ? pause(random.between(1, LATE_MS)) : undefined);
   await device.client.connect();
   return { device, told };
 }

@@ -18,8 +18,8 @@ export class FaultyPort implements SocketPort {
   losesRequest: (event: string) => boolean = () => false;
   /** True: this acknowledgement gets lost on its way. */
   losesAck: (event: string) => boolean = () => false;
-  /** Time that this acknowledgement takes longer than pushes, in milliseconds. */
-  delaysAck: (event: string) => number = () => 0;
+  /** Holds this acknowledgement back until the promise resolves, while pushes arrive. */
+  holdsAck: (event: string) => Promise<unknown> | undefined = () => undefined;
   /** True: this push gets lost on its way. */
   losesPush: (event: string) => boolean = () => false;
   /** What a server that lies makes of an answer or a push. */
@@ -68,11 +68,11 @@ export class FaultyPort implements SocketPort {
     if (acknowledge === undefined) return this.#inner.emit(event, payload);
     this.#inner.emit(event, payload, (reply) => {
       if (this.losesAck(name)) return;
-      const delayMs = this.delaysAck(name);
-      if (delayMs === 0) return acknowledge(this.bends(reply));
+      const held = this.holdsAck(name);
+      if (held === undefined) return acknowledge(this.bends(reply));
       const { opened } = this;
       // Lost with its connection.
-      setTimeout(() => opened === this.opened && acknowledge(this.bends(reply)), delayMs);
+      void held.then(() => opened === this.opened && acknowledge(this.bends(reply)));
     });
   }
 
