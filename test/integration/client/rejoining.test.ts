@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { deferred } from '../../../src/lib/deferred.ts';
 import type { ConversationView } from '../../../src/index.ts';
 import { until } from '../../helpers/client/app.ts';
 import { codeOf } from '../../helpers/client/rejection.ts';
@@ -128,6 +129,28 @@ test('flags are set back when the user is removed and added again while disconne
   await until(inbox, () => muted() === false);
   await bob.client.conversations.mute(conversationId, true);
   await until(inbox, () => muted() === true);
+});
+
+test('a view opens although its refusal arrives after the user has been added', async () => {
+  const { alice, bob } = await (await startWorld()).joinAll('alice', 'bob');
+  const conversationId = await group(alice);
+  await sendNumbers(alice, conversationId, 1, 2);
+  const [refused, released] = [deferred<void>(), deferred<void>()];
+  bob.port.holdsAck = (event) => {
+    if (event !== 'conversation:join') return undefined;
+    refused.resolve();
+    return released.promise;
+  };
+  const view = bob.client.conversations.open(conversationId);
+  await refused.promise;
+  bob.port.holdsAck = () => undefined;
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  await bob.next('conversation:new', ({ id }) => id === conversationId);
+  released.resolve();
+  await view.ready;
+  expect(view.getSnapshot()).toMatchObject({ loading: false, conversation: { id: conversationId } });
+  expect(view.getSnapshot().error).toBeUndefined();
+  expect(seqs(view)).toEqual([1, 2]);
 });
 
 test('a view that failed to open opens once the user is added to the conversation', async () => {
