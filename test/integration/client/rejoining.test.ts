@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { deferred } from '../../../src/lib/deferred.ts';
+import { deferred, type Deferred } from '../../../src/lib/deferred.ts';
 import type { ConversationView } from '../../../src/index.ts';
 import { until } from '../../helpers/client/app.ts';
 import { codeOf } from '../../helpers/client/rejection.ts';
@@ -135,7 +135,8 @@ test('a view opens although its refusal arrives after the user has been added', 
   const { alice, bob } = await (await startWorld()).joinAll('alice', 'bob');
   const conversationId = await group(alice);
   await sendNumbers(alice, conversationId, 1, 2);
-  const [refused, released] = [deferred<void>(), deferred<void>()];
+  const refused: Deferred<void> = deferred();
+  const released: Deferred<void> = deferred();
   bob.port.holdsAck = (event) => {
     if (event !== 'conversation:join') return undefined;
     refused.resolve();
