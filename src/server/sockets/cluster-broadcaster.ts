@@ -40,6 +40,8 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   /** By channel: the messages of this task, as JSON. */
   readonly #outgoing = new Map<string, { messages: string[]; characters: number }>();
   readonly #seen = new BoundedSet<string>(MAX_SEEN);
+  /** Messages sent to and received from other processes, and channels on which some may have been lost. */
+  readonly counts = { published: 0, received: 0, missed: 0 };
 
   constructor(local: SocketBroadcaster, bus: Bus, newId: () => string) {
     this.#local = local;
@@ -48,7 +50,10 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     local.observeRooms({ opened: (room) => this.#opened(room), closed: (room) => this.#closed(room) });
     bus.listen({
       received: (channel, payload) => this.#receive(channel, payload),
-      missed: (channels) => local.reconnect(missedOn(channels)),
+      missed: (channels) => {
+        this.counts.missed += channels.length;
+        local.reconnect(missedOn(channels));
+      },
     });
   }
 
@@ -194,7 +199,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     if (this.#outgoing.size === 0) queueMicrotask(() => this.#publish());
     const outgoing = this.#outgoing.get(channel) ?? { messages: [], characters: 0 };
     if (outgoing.characters + message.length > MAX_CHARACTERS && outgoing.messages.length > 0) {
-      this.#bus.publish(channel, `[${outgoing.messages.join(',')}]`);
+      this.#publishTo(channel, outgoing.messages);
       outgoing.messages = [];
       outgoing.characters = 0;
     }
@@ -204,11 +209,17 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   }
 
   #publish(): void {
-    for (const [channel, { messages }] of this.#outgoing) this.#bus.publish(channel, `[${messages.join(',')}]`);
+    for (const [channel, { messages }] of this.#outgoing) this.#publishTo(channel, messages);
     this.#outgoing.clear();
   }
 
+  #publishTo(channel: string, messages: readonly string[]): void {
+    this.counts.published += 1;
+    this.#bus.publish(channel, `[${messages.join(',')}]`);
+  }
+
   #receive(channel: string, payload: string): void {
+    this.counts.received += 1;
     const id = channel.slice(2);
     for (const message of parseBusMessages(payload)) this.#deliver(id, message);
   }
