@@ -11,6 +11,9 @@ import {
 import { consoleLogger } from './console-logger.ts';
 import type { ServerHooks } from './hooks.ts';
 import type { Bus } from './cluster/bus.ts';
+import type { Ephemera } from './cluster/ephemera.ts';
+import { LocalEphemera } from './cluster/local-ephemera.ts';
+import { presenceReader } from './services/presence/presence-reader.ts';
 import { SocketBroadcaster } from './sockets/broadcaster.ts';
 import { ClusterBroadcaster } from './sockets/cluster-broadcaster.ts';
 import { InFlight } from './sockets/in-flight.ts';
@@ -63,6 +66,10 @@ export interface ServerCoreOptions {
    * useCommunicationStore}
    */
   store?: CommunicationStore | undefined;
+  /**
+   * What the processes with this database share, such as presence. @defaultValue the state of this process alone
+   */
+  ephemera?: Ephemera | undefined;
   /** Receives warnings and errors. @defaultValue the console */
   logger?: Logger | undefined;
   /** Source of time and timers; tests inject their own. */
@@ -144,7 +151,8 @@ export class ServerCore {
       contacts: new ContactPolicy(this.#hooks, clock, logger),
       logger,
       ephemera,
-      presence: ephemera,
+      shared: options.ephemera ?? new LocalEphemera(ephemera),
+      presence: options.ephemera === undefined ? ephemera : presenceReader(options.ephemera),
       runningCalls: ephemera,
       files: () => this.#files,
       hooks: this.#hooks,
