@@ -12,6 +12,9 @@ import { consoleLogger } from './console-logger.ts';
 import type { ServerHooks } from './hooks.ts';
 import type { Bus } from './cluster/bus.ts';
 import { defaultProcessName, namedLogger } from './process-name.ts';
+import type { Ephemera } from './cluster/ephemera.ts';
+import { LocalEphemera } from './cluster/local-ephemera.ts';
+import { presenceReader } from './services/presence/presence-reader.ts';
 import { SocketBroadcaster } from './sockets/broadcaster.ts';
 import { ClusterBroadcaster } from './sockets/cluster-broadcaster.ts';
 import { InFlight } from './sockets/in-flight.ts';
@@ -74,6 +77,10 @@ export interface ServerCoreOptions {
    * Names this process in logs and in `GET /readyz`. @defaultValue none without a `bus`, else the host name and the process id
    */
   processName?: string | undefined;
+  /**
+   * What the processes with this database share, such as presence. @defaultValue the state of this process alone
+   */
+  ephemera?: Ephemera | undefined;
   /** Receives warnings and errors. @defaultValue the console */
   logger?: Logger | undefined;
   /** Source of time and timers; tests inject their own. */
@@ -165,7 +172,8 @@ export class ServerCore {
       contacts: new ContactPolicy(this.#hooks, clock, logger),
       logger,
       ephemera,
-      presence: ephemera,
+      shared: options.ephemera ?? new LocalEphemera(ephemera),
+      presence: options.ephemera === undefined ? ephemera : presenceReader(options.ephemera),
       runningCalls: ephemera,
       files: () => this.#files,
       hooks: this.#hooks,
