@@ -101,7 +101,8 @@ export class Cluster implements AsyncDisposable {
     const client = new pg.Client({ connectionString: this.database });
     await client.connect();
     try {
-      return (await client.query({ text: sql, types: ROW_TYPES as pg.CustomTypesConfig })).rows;
+      const result: { rows: unknown[] } = await client.query({ text: sql, types: ROW_TYPES });
+      return result.rows;
     } finally {
       await client.end();
     }

@@ -189,7 +189,7 @@ class Scenario {
   /** Runs the actions. The servers fail and a client is killed meanwhile. */
   async #storm(): Promise<void> {
     const works = DEVICES.filter(({ name }) => name !== 'cat').map(({ name, isFirst }) =>
-      this.#actors.get(name)?.work(isFirst ? OPERATIONS : SECOND_OPERATIONS),
+      this.#actors.get(name)?.work(this.#share(isFirst ? OPERATIONS : SECOND_OPERATIONS)),
     );
     const storm = { over: false };
     const faults = this.#bed.injectFaults(storm, this.#random.fork('kills'), this.#log);
@@ -198,6 +198,11 @@ class Scenario {
     storm.over = true;
     this.#log('worked');
     await Promise.all([faults, expulsions]);
+  }
+
+  /** Returns how many of these actions, or of what they must lead to, the servers of this scenario get. */
+  #share(count: number): number {
+    return Math.ceil(count * this.#bed.workload);
   }
 
   /** Removes and bans users and adds them again. What is sent meanwhile must not reach them before they are back. */
@@ -227,11 +232,12 @@ class Scenario {
     const first = this.#actors.get('cat');
     if (plan === undefined || !(first instanceof RemoteActor)) throw new Error('cat has no process');
     // Killed after a random number of actions. After a fixed time it would barely have started on a slow machine.
-    const done = this.#random.between(OPERATIONS / 4, (OPERATIONS * 3) / 4);
+    const operations = this.#share(OPERATIONS);
+    const done = this.#random.between(operations / 4, (operations * 3) / 4);
     await first.work(done);
     this.#lostReports.push(await first.report());
     // Never answered, because the process is killed before.
-    first.work(OPERATIONS).catch(() => undefined);
+    first.work(operations).catch(() => undefined);
     await pause(this.#random.between(0, 60));
     await first.kill();
     this.#figures['clientKills'] = (this.#figures['clientKills'] ?? 0) + 1;
@@ -244,7 +250,7 @@ class Scenario {
     });
     this.#actors.set('cat', next);
     await next.start();
-    await next.work(OPERATIONS - done);
+    await next.work(operations - done);
   }
 
   async #calm(): Promise<void> {
@@ -295,7 +301,7 @@ class Scenario {
       }
     }
     Object.assign(this.#figures, this.#bed.figures, { stored: stored.rows.length });
-    if (stored.rows.length < LEAST_MESSAGES) problems.push(`only ${stored.rows.length} messages`);
+    if (stored.rows.length < this.#share(LEAST_MESSAGES)) problems.push(`only ${stored.rows.length} messages`);
     return problems;
   }
 

@@ -13,6 +13,8 @@ export interface Storm {
 export interface ServerBed extends AsyncDisposable {
   /** Origin of a server that can be used once the faults have ended. */
   readonly url: string;
+  /** Share of the actions of a scenario on SQLite. */
+  readonly workload: number;
   /** Number of faults, by kind. */
   readonly figures: Readonly<Record<string, number>>;
   /** Origin that a device connects to. @param isFirst - whether it is the first device of its user */
@@ -33,6 +35,7 @@ export const startSingleServer: StartBed = async (directory) => {
 };
 
 class SingleServer implements ServerBed {
+  readonly workload = 1;
   readonly figures = { kills: 0 };
   readonly #server: ServerProcess;
   readonly #database: string;
