@@ -55,10 +55,22 @@ export interface Broadcaster {
   baseReceivers(conversationId: string): readonly string[];
 }
 
+/** Port of the pushes of calls. */
+export interface CallPushes extends Pick<Broadcaster, 'toUser' | 'toSocket'> {
+  /** Pushes to the user's sockets whose clients have a capability. */
+  toUserWith(userId: string, capability: Capability, push: Push): void;
+}
+
 /** Port of the running calls, for `Conversation.activeCall`. */
 export interface RunningCalls {
-  /** Returns the running calls by the ids of their conversations. */
-  activeCalls(): ReadonlyMap<string, ActiveCall>;
+  /**
+   * Returns the running calls by the ids of their conversations.
+   *
+   * @param conversationIds - whose calls are needed; others may be returned too
+   */
+  activeCalls(
+    conversationIds: readonly string[],
+  ): ReadonlyMap<string, ActiveCall> | Promise<ReadonlyMap<string, ActiveCall>>;
 }
 
 /** Port of profiles. */

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { CAPABILITIES } from '../../protocol/constants.ts';
 import type { Push } from '../../protocol/events.ts';
 import type { PushOptions } from '../services/ports.ts';
 
@@ -25,6 +26,7 @@ const messageSchema = v.variant('to', [
     push: pushSchema,
   }),
   v.object({ to: v.literal('user'), push: pushSchema, options: optionsSchema }),
+  v.object({ to: v.literal('user-with'), capability: v.picklist(CAPABILITIES), push: pushSchema }),
   v.object({ to: v.literal('profile-sockets'), push: pushSchema }),
   v.object({ to: v.literal('socket'), socketId: v.string(), push: pushSchema }),
   v.object({ to: v.literal('watchers'), push: pushSchema }),
