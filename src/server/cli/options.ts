@@ -1,3 +1,5 @@
+import { isRedisUrl } from '../cluster/redis-connection.ts';
+import { isPostgresUrl } from '../store/engine/postgres-url.ts';
 import { resolveTurn, type TurnConfig } from '../config.ts';
 import { resolveLimits, type ServerLimits } from '../services/limits/server-limits.ts';
 import type { FilesOptions } from '../services/files/files-config.ts';
@@ -10,6 +12,8 @@ export interface ServeOptions {
   readonly port: number;
   readonly host: string;
   readonly database: string;
+  readonly redis: string | undefined;
+  readonly name: string | undefined;
   readonly files: Pick<FilesOptions, 'maxFileSize'> & { readonly backend: string };
   readonly origins: readonly string[];
   readonly trustProxy: number;
@@ -35,11 +39,13 @@ export type Command =
 /** Text of `--help`. */
 export const HELP = `Usage: lumen-comm-server [serve] [options]
 
-Runs the server on SQLite: sockets, REST, files, health checks.
+Runs the server on SQLite or Postgres: sockets, REST, files, health checks.
 
   --port <number>         TCP port; 0 selects a free port         (3000)
   --host <address>        address to listen on                    (127.0.0.1)
   --database <file|url>   SQLite file, :memory: or postgres://…   (./comm.sqlite)
+  --redis <url>           redis://…, for several processes on one Postgres; prefer the environment variable for passwords
+  --name <name>           name of the process in logs and /readyz         (with --redis: host name and process id)
   --files <directory>     where uploaded files are stored         (./comm-files)
                           or s3://bucket?region=…&endpoint=…, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
   --max-file-size <MiB>   maximum size of a file                  (100)
@@ -73,6 +79,8 @@ const OPTIONS = {
   port: { type: 'string' },
   host: { type: 'string' },
   database: { type: 'string' },
+  redis: { type: 'string' },
+  name: { type: 'string' },
   files: { type: 'string' },
   'max-file-size': { type: 'string' },
   'jwt-secret': { type: 'string' },
@@ -123,10 +131,17 @@ function serveOptions(values: Values, env: Environment): ServeOptions {
   const text = (name: Exclude<keyof Values, 'origin' | 'turn-url' | Flag | 'help' | 'version'>): string | undefined =>
     values[name] ?? nonEmpty(env[variable(name)]);
   const database = text('database') ?? './comm.sqlite';
+  const redis = text('redis');
+  if (redis !== undefined && !isRedisUrl(redis)) throw new Mistake('--redis must be a redis:// or rediss:// URL');
+  if (redis !== undefined && !isPostgresUrl(database)) {
+    throw new Mistake('--redis requires --database postgres://…, because processes can not share a SQLite file');
+  }
   return {
     port: wholeNumber('--port', text('port') ?? '3000', 0, 65_535),
     host: text('host') ?? '127.0.0.1',
     database,
+    redis,
+    name: text('name'),
     files: {
       backend: placeOfFiles(text('files') ?? './comm-files', env),
       maxFileSize: MIB * wholeNumber('--max-file-size', text('max-file-size') ?? '100', 1, MAX_FILE_SIZE_MIB),

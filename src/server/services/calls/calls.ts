@@ -11,10 +11,8 @@ import type {
   ToggleMedia,
 } from '../../../protocol/calls.ts';
 import type { Push } from '../../../protocol/events.ts';
+import type { Awaitable } from '../../cluster/ephemera.ts';
 import type { Caller } from '../ports.ts';
-
-/** A value, or a promise of it where calls are read from the database. */
-export type Awaitable<T> = T | Promise<T>;
 
 /** A signal to another participant of a call. */
 export interface RelayedSignal {

@@ -1,5 +1,5 @@
 import { isCommError } from '../../../protocol/errors.ts';
-import { ProcessClaim } from './process-claim.ts';
+import { ProcessClaim, type ClaimMode } from './process-claim.ts';
 import { ROW_TYPES, toParameter } from './postgres-values.ts';
 import type { OwnedPool, PostgresClient, PostgresPool } from './postgres-pool.ts';
 import { toPostgres, toPostgresSchema, type PostgresStatement } from './postgres-sql.ts';
@@ -104,12 +104,16 @@ export class PostgresDatabase implements Database {
     return await PostgresConnection.take(this.#pool);
   }
 
-  async claim(): Promise<void> {
+  async claim(mode: ClaimMode): Promise<void> {
     try {
-      await this.#claim.hold();
+      await this.#claim.hold(mode);
     } catch (error) {
       throw isCommError(error) ? error : new PostgresFailure(error, false);
     }
+  }
+
+  lead(): Promise<boolean> {
+    return this.#claim.lead();
   }
 
   unclaim(): Promise<void> {

@@ -5,6 +5,8 @@ const DEFAULTS: ServeOptions = {
   port: 3_000,
   host: '127.0.0.1',
   database: './comm.sqlite',
+  redis: undefined,
+  name: undefined,
   files: { backend: './comm-files', maxFileSize: 104_857_600 },
   origins: [],
   trustProxy: 0,
@@ -22,6 +24,16 @@ test.each<[args: string[], env: Record<string, string>, options: Partial<ServeOp
   [[], { LUMEN_COMM_PORT: '8080', LUMEN_COMM_HOST: '0.0.0.0' }, { port: 8_080, host: '0.0.0.0' }],
   [['--port', '1'], { LUMEN_COMM_PORT: '2' }, { port: 1 }],
   [[], { LUMEN_COMM_DATABASE: './other.sqlite' }, { database: './other.sqlite' }],
+  [
+    ['--database', 'postgres://db/chat', '--redis', 'redis://cache:6379', '--name', 'a'],
+    {},
+    { database: 'postgres://db/chat', redis: 'redis://cache:6379', name: 'a' },
+  ],
+  [
+    [],
+    { LUMEN_COMM_DATABASE: 'postgresql://db/chat', LUMEN_COMM_REDIS: 'rediss://cache', LUMEN_COMM_NAME: 'b' },
+    { database: 'postgresql://db/chat', redis: 'rediss://cache', name: 'b' },
+  ],
   [['--files', '/srv/files', '--max-file-size', '2'], {}, { files: { backend: '/srv/files', maxFileSize: 2_097_152 } }],
   [[], { LUMEN_COMM_FILES: './other' }, { files: { ...DEFAULTS.files, backend: './other' } }],
   [['--files', 's3://b'], AWS, { files: { ...DEFAULTS.files, backend: 's3://b' } }],
@@ -75,7 +87,8 @@ test.each<[args: string[], env: Record<string, string>, message: RegExp]>([
   [['serve', '--port', '65536'], {}, /--port/],
   [['serve', '--trust-user-id=maybe'], {}, /--trust-user-id/],
   [['serve'], { LUMEN_COMM_TRUST_USER_ID: 'maybe' }, /LUMEN_COMM_TRUST_USER_ID/],
-  [['serve', '--redis', 'redis://localhost'], {}, /^Unknown option '--redis'$/],
+  [['serve', '--redis', 'redis://localhost'], {}, /^--redis requires --database postgres:/],
+  [['serve', '--redis', 'localhost:6379', '--database', 'postgres://db/chat'], {}, /--redis must be a redis:/],
   [['serve', '--files', 's3://bucket'], {}, /--files: .*AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY/],
   [['serve', '--files', 's3://b?endpoint=b.example'], AWS, /--files: endpoint must be an http\(s\) URL/],
   [['serve', '--files', 's3:bucket'], AWS, /--files: files must be a directory or s3:/],
@@ -107,17 +120,20 @@ test.each<[args: string[], env: Record<string, string>, message: RegExp]>([
 test('error messages never contain a secret', () => {
   const env = { ...AWS, LUMEN_COMM_JWT_SECRET: 'hush', LUMEN_COMM_DATABASE: 'postgres://user:hush@db/chat' };
   for (const args of [
-    ['serve'],
     ['serve', '--jwks-url', 'https://id.example'],
     ['serve', '--jwt-secret', 'hush', 'x'],
     ['serve', '--jwt-secret', 'be', 'hush'],
     ['--jwt-secret', 'be', 'hush'],
     ['--turn-secret', 'hush', '--turn-url', 'stun:x'],
     ['--turn-secret', 'be', 'hush'],
+    ['--redis', 'me:hush@cache'],
+    ['--redis', 'redis://me:hush@cache', '--database', ':memory:'],
     ['--files', 's3://id:hush@bucket'],
     ['--files', 's3://bucket?endpoint=https://id:hush@s3.example'],
   ]) {
-    expect(JSON.stringify(parseCommand(args, env))).not.toContain('hush');
+    const command = parseCommand(args, env);
+    expect(command.type).toBe('mistake');
+    expect(JSON.stringify(command)).not.toContain('hush');
   }
 });
 
