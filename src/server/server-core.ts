@@ -248,7 +248,7 @@ export class ServerCore {
     this.services.receipts.close();
     this.services.files.close();
     this.services.profiles.close();
-    this.services.calls.registry.close();
+    this.services.calls.close();
     this.services.activeCalls.close();
     this.services.callStore.close();
   }
@@ -256,9 +256,8 @@ export class ServerCore {
   /** Takes up the calls of an earlier process, once. */
   async #restoreCalls(): Promise<void> {
     if (this.#restored) return;
-    const calls = await this.services.callStore.load();
+    await this.services.calls.start();
     this.#restored = true;
-    this.services.calls.registry.restore(calls);
   }
 
   async #claim(): Promise<void> {

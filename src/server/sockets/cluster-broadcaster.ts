@@ -113,6 +113,11 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     this.#send(userChannel(userId), { to: 'user', push, options });
   }
 
+  toUserWith(userId: string, capability: Capability, push: Push): void {
+    this.#local.toUserWith(userId, capability, push);
+    this.#send(userChannel(userId), { to: 'user-with', capability, push });
+  }
+
   toUsers(userIds: readonly string[], push: Push): void {
     this.#local.toUsers(userIds, push);
     const message = JSON.stringify({ to: 'user', push, options: {} } satisfies BusMessage);
@@ -267,6 +272,8 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
         return local.toConversations(message.conversationIds, message.push);
       case 'user':
         return local.toUser(id, message.push, message.options);
+      case 'user-with':
+        return local.toUserWith(id, message.capability, message.push);
       case 'profile-sockets':
         return local.toProfileSockets(id, message.push);
       case 'socket':
