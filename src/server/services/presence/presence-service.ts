@@ -5,6 +5,7 @@ import type { ResolvedConfig } from '../../config.ts';
 import type { CommunicationStore } from '../../cluster/memory-ephemera.ts';
 import { isUnavailable } from '../../store/engine/outages.ts';
 import type { Store } from '../../store/store.ts';
+import { userKey } from '../../store/write-keys.ts';
 import {
   conversationIdsOf,
   storeChosenStatus,
@@ -106,7 +107,7 @@ export class PresenceService {
     const { ephemera, store } = this.#deps;
     if (chosen) {
       const choice = status === 'online' ? undefined : status;
-      await store.write(() => storeChosenStatus(userId, choice));
+      await store.write(() => storeChosenStatus(userId, choice), undefined, { keys: () => [userKey(userId)] });
       this.#choices.set(userId, choice);
     }
     // A chosen status says nothing about the device, except that the user is active on it.
@@ -197,7 +198,9 @@ export class PresenceService {
     const lastSeen = ephemera.getPresence(userId)?.lastSeen;
     ephemera.removePresence(userId);
     if (lastSeen === undefined) return;
-    store.write(() => storeLastSeen(userId, lastSeen)).catch(this.#logFailure('failed to store the last-seen time'));
+    store
+      .write(() => storeLastSeen(userId, lastSeen), undefined, { keys: () => [userKey(userId)] })
+      .catch(this.#logFailure('failed to store the last-seen time'));
   }
 
   #publish(userId: string, lastSeenAt?: string): void {
