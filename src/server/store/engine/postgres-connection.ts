@@ -80,7 +80,7 @@ export class PostgresConnection implements ReadSession {
   /** Settles when the transaction has begun. */
   #begun: Promise<unknown> | undefined;
   #failure: PostgresFailure | undefined;
-  #unawaited: Promise<unknown>[] = [];
+  readonly #unawaited: Promise<unknown>[] = [];
   /** The last statement of a connection without pipelining. */
   #tail: Promise<unknown> = Promise.resolve();
 
