@@ -59,6 +59,11 @@ export class RedisBus implements Bus {
   /** Channels with lost messages of this process. */
   readonly #untold = new Set<string>();
   #unanswered = 0;
+  /** Why the last connection was lost. */
+  #failure: unknown;
+  /** Time at which the first unanswered heartbeat was sent. */
+  #beatAt = 0;
+  #lastLagMs: number | undefined;
   #cancelHeartbeat: () => void = () => undefined;
 
   constructor(options: RedisBusOptions) {
@@ -69,8 +74,12 @@ export class RedisBus implements Bus {
     for (const channel of [EVERYTHING, this.#heartbeatChannel]) this.#wanted.add(channel);
   }
 
-  /** Begins to connect, and keeps doing so until {@link close}. Resolves with the first connection. */
-  async open(): Promise<void> {
+  /**
+   * Connects, and again whenever the connection is lost, until {@link close}. Resolves with the first connection.
+   *
+   * @param mode - `once` rejects if the first attempt fails; `patient` repeats it
+   */
+  async open(mode: 'once' | 'patient' = 'patient'): Promise<void> {
     const { clock, random, logger, url, connect = connectRedis } = this.#options;
     const { signal } = this.#closing;
     const attempt = async (): Promise<void> => {
@@ -84,6 +93,7 @@ export class RedisBus implements Bus {
     };
     let warned = false;
     const shouldRetry = (error: unknown): boolean => {
+      if (mode === 'once') return false;
       if (!warned && !signal.aborted) logger.warn('no connection to Redis', errorFields(error));
       warned = true;
       return true;
@@ -93,6 +103,12 @@ export class RedisBus implements Bus {
 
   get connected(): boolean {
     return this.#connected;
+  }
+
+  get lagMs(): number | undefined {
+    if (!this.#connected) return undefined;
+    if (this.#unanswered === 0) return this.#lastLagMs;
+    return Math.max(this.#lastLagMs ?? 0, this.#options.clock.now() - this.#beatAt);
   }
 
   listen(listener: BusListener): void {
@@ -130,7 +146,7 @@ export class RedisBus implements Bus {
   async #resume(connection: RedisConnection): Promise<void> {
     for (const channel of this.#wanted) this.#changed.add(channel);
     await this.#update();
-    if (this.#connection !== connection) throw new Error('The connection to Redis was lost');
+    if (this.#connection !== connection) throw new Error('The connection to Redis was lost', { cause: this.#failure });
     this.#connected = true;
     this.#beat(connection);
     const channels = [...this.#wanted].filter((each) => each !== EVERYTHING && each !== this.#heartbeatChannel);
@@ -212,6 +228,7 @@ export class RedisBus implements Bus {
   #receive(name: string, message: string): void {
     const channel = name.slice(this.#prefix.length);
     if (channel === this.#heartbeatChannel) {
+      this.#lastLagMs = this.#options.clock.now() - this.#beatAt;
       this.#unanswered = 0;
       return;
     }
@@ -227,15 +244,17 @@ export class RedisBus implements Bus {
     if (this.#connection !== connection) return;
     // Counted, not timed: after a pause of the process, the answers are read before the next heartbeat.
     if (this.#unanswered >= MAX_UNANSWERED) return this.#lost(connection, new Error('Redis does not answer'));
+    const { clock, heartbeatMs = HEARTBEAT_MS } = this.#options;
+    if (this.#unanswered === 0) this.#beatAt = clock.now();
     this.#unanswered += 1;
     connection.publish(this.#prefix + this.#heartbeatChannel, '').catch(() => undefined);
-    const { clock, heartbeatMs = HEARTBEAT_MS } = this.#options;
     this.#cancelHeartbeat = clock.after(heartbeatMs, () => this.#beat(connection), true);
   }
 
   #lost(connection: RedisConnection | undefined, error: unknown): void {
     if (connection === undefined || connection !== this.#connection) return;
     const wasConnected = this.#connected;
+    this.#failure = error;
     this.#disconnect();
     // While it is opened, the attempt fails and is repeated.
     if (!wasConnected || this.#closing.signal.aborted) return;

@@ -1,5 +1,6 @@
 import type { ActiveCall } from '../../protocol/calls.ts';
 import type { Push } from '../../protocol/events.ts';
+import type { PresenceUpdate } from '../../protocol/presence.ts';
 import type { Capability, PresenceStatus } from '../../protocol/constants.ts';
 
 /** Sender of a request: a user and, over a socket, its id and the capabilities of its client. */
@@ -55,10 +56,51 @@ export interface Broadcaster {
   baseReceivers(conversationId: string): readonly string[];
 }
 
+/** Port of the pushes of calls. */
+export interface CallPushes extends Pick<Broadcaster, 'toUser' | 'toSocket'> {
+  /** Pushes to the user's sockets whose clients have a capability. */
+  toUserWith(userId: string, capability: Capability, push: Push): void;
+}
+
+/** What a process tells those that have a socket of a user, or watch the user. */
+export type ProcessEvent =
+  /** The user has chosen a status; `undefined`: the devices decide. */
+  | { readonly event: 'chosen'; readonly chosen?: PresenceStatus | undefined }
+  /** The presence of another user is hidden from the user, or shown again, because of a block. */
+  | { readonly event: 'hidden'; readonly userId: string; readonly isHidden: boolean }
+  /** The user is erased: what the process holds in memory must not be stored. */
+  | { readonly event: 'forget' };
+
+/** Port of what processes tell each other about a user. With one process it does nothing. */
+export interface ProcessBroadcaster {
+  /** Tells the other processes that have a socket of the user. */
+  toProcesses(userId: string, event: ProcessEvent): void;
+  /** Sets the listener of what other processes do. Called once. */
+  onProcesses(listener: ProcessListener): void;
+}
+
+/** Is told what other processes do. */
+export interface ProcessListener {
+  /** Another process tells of a user who has a socket in this one. */
+  told(userId: string, event: ProcessEvent): void;
+  /** A user whom a socket of this process watches has lost a conversation. */
+  watchedLeft(userId: string): void;
+  /** The presence of a user has changed, while base sockets of this process may be in the user's conversations. */
+  presenceChanged(data: PresenceUpdate): void;
+  /** A message of another process was pushed to base sockets of these users. */
+  deliveredToBase(conversationId: string, userIds: readonly string[], seq: number): void;
+}
+
 /** Port of the running calls, for `Conversation.activeCall`. */
 export interface RunningCalls {
-  /** Returns the running calls by the ids of their conversations. */
-  activeCalls(): ReadonlyMap<string, ActiveCall>;
+  /**
+   * Returns the running calls by the ids of their conversations.
+   *
+   * @param conversationIds - whose calls are needed; others may be returned too
+   */
+  activeCalls(
+    conversationIds: readonly string[],
+  ): ReadonlyMap<string, ActiveCall> | Promise<ReadonlyMap<string, ActiveCall>>;
 }
 
 /** Port of profiles. */

@@ -1,4 +1,5 @@
 import { errorFields } from '../../lib/logger.ts';
+import type { Awaitable, Ephemera } from '../cluster/ephemera.ts';
 import type { CommunicationStore } from '../cluster/memory-ephemera.ts';
 import { conversationIdsOf } from '../store/queries/users.ts';
 import { relatedAmong, relatedMembers } from '../store/queries/people/blocks.ts';
@@ -6,9 +7,9 @@ import { memberIds, membershipOf } from '../store/queries/members.ts';
 import type { Store } from '../store/store.ts';
 import { ActiveCalls } from './calls/active-calls.ts';
 import { callLog } from './calls/call-effects.ts';
-import type { CallBroadcaster } from './calls/call-registry.ts';
 import { CallStore } from './calls/call-store.ts';
-import { CallService } from './calls/call-service.ts';
+import { CallService, type CallBroadcaster } from './calls/call-service.ts';
+import type { Calls } from './calls/calls.ts';
 import { createChatServices, type ChatServices } from './chat/chat-services.ts';
 import { UserBans } from './moderation/user-bans.ts';
 import { ErasureService } from './people/erasure-service.ts';
@@ -19,7 +20,7 @@ import { KeyService } from './e2ee/key-service.ts';
 import { MailboxService } from './e2ee/mailbox-service.ts';
 import { FileService, type FileServiceDeps } from './files/file-service.ts';
 import { LinkPreviewService } from './links/link-preview-service.ts';
-import type { Broadcaster, PresenceReader } from './ports.ts';
+import type { Broadcaster, Caller, PresenceReader } from './ports.ts';
 import { BlockService } from './people/block-service.ts';
 import { ProfileService, type ProfileBroadcaster } from './people/profile-service.ts';
 import { PresenceService, type PresenceBroadcaster } from './presence/presence-service.ts';
@@ -34,7 +35,7 @@ import { TypingService } from './chat/typing-service.ts';
 export interface Services extends ChatServices {
   readonly presence: PresenceService;
   readonly typing: TypingService;
-  readonly calls: CallService;
+  readonly calls: Calls;
   readonly activeCalls: ActiveCalls;
   readonly callStore: CallStore;
   readonly signals: SignalService;
@@ -57,7 +58,7 @@ export interface Services extends ChatServices {
 
 /** The ports of all services. */
 export interface ServicesBroadcaster extends Broadcaster, PresenceBroadcaster, CallBroadcaster, ProfileBroadcaster {
-  /** Ends the sockets of a user in this process. */
+  /** Ends the sockets of a user in all processes. */
   disconnectUser(userId: string): void;
   onRemoval(listener: (userId: string, conversationId: string) => void): void;
 }
@@ -66,12 +67,14 @@ export interface ServicesBroadcaster extends Broadcaster, PresenceBroadcaster, C
 export interface ServicesDeps extends Omit<ServiceDeps, 'storesFiles' | 'profiles'>, FileServiceDeps {
   readonly broadcaster: ServicesBroadcaster;
   readonly ephemera: CommunicationStore;
+  /** What all processes share. */
+  readonly shared: Ephemera;
   readonly newId: () => string;
 }
 
 /** Constructs the services and connects them. */
 export function createServices(deps: ServicesDeps): Services {
-  const { store, broadcaster, clock, config, budgets, contacts, logger, ephemera, newId } = deps;
+  const { store, broadcaster, clock, config, budgets, contacts, logger, ephemera, shared, newId } = deps;
   let sendLimit: KeyedLimit | undefined;
   const files = new FileService(deps);
   const profiles = new ProfileService(deps);
@@ -113,6 +116,7 @@ export function createServices(deps: ServicesDeps): Services {
       activeCalls.changed(call);
     },
     saved: (callId) => callStore.saved(callId),
+    load: () => callStore.load(),
     log: (call) => {
       chat.sending
         .appendServerMessage(callLog(call))
@@ -132,7 +136,10 @@ export function createServices(deps: ServicesDeps): Services {
       ...chat,
       store,
       broadcaster,
-      disconnect: (userId) => broadcaster.disconnectUser(userId),
+      disconnect: (userId) => {
+        broadcaster.disconnectUser(userId);
+        broadcaster.toProcesses(userId, { event: 'forget' });
+      },
       clearProfile: async (userId) => {
         await profiles.upsert(userId, { displayName: null, avatarUrl: null, metadata: null });
       },
@@ -145,7 +152,7 @@ export function createServices(deps: ServicesDeps): Services {
     calls,
     activeCalls,
     callStore,
-    presence: new PresenceService({ store, ephemera, broadcaster, clock, config, contacts, logger }),
+    presence: new PresenceService({ store, ephemera, shared, broadcaster, clock, config, contacts, logger }),
     typing: new TypingService({
       ephemera,
       broadcaster,
@@ -153,7 +160,7 @@ export function createServices(deps: ServicesDeps): Services {
       config,
       requireMember: (userId, conversationId) => requireTyping(store, userId, conversationId),
     }),
-    signals: new SignalService({ calls, broadcaster, clock }),
+    signals: new SignalService({ calls, clock }),
     iceServers: new IceServerService({ clock, config }),
     keys: new KeyService({ store, broadcaster, clock, contacts, logger, limits: keyLimits, bundles: ephemera }),
     mailbox: new MailboxService({
@@ -162,7 +169,7 @@ export function createServices(deps: ServicesDeps): Services {
       clock,
       logger,
       limits: keyLimits,
-      isUserOnline: (userId) => ephemera.isUserOnline(userId),
+      isUserOnline: (userId) => isUserOnline(ephemera, shared, userId),
     }),
     linkPreviews: new LinkPreviewService({ clock, logger, config, budgets }),
     files,
@@ -185,7 +192,33 @@ export function createServices(deps: ServicesDeps): Services {
     services.calls.memberRemoved(userId, conversationId);
     services.presence.memberRemoved(userId);
   });
+  broadcaster.onProcesses({
+    told: (userId, event) => {
+      if (event.event === 'chosen') services.presence.chosenElsewhere(userId, event.chosen);
+      else if (event.event === 'forget') services.presence.forget(userId);
+      else {
+        services.presence.setHidden(userId, event.userId, event.isHidden);
+        services.typing.blocked(userId, event.userId);
+      }
+    },
+    watchedLeft: (userId) => services.presence.memberRemoved(userId),
+    presenceChanged: (data) => services.presence.pushToBaseSockets(data),
+    deliveredToBase: (conversationId, userIds, seq) => {
+      for (const userId of userIds) {
+        services.receipts.delivered({ userId, caps: NO_CAPABILITIES }, { conversationId, seq }).catch(() => undefined);
+      }
+    },
+  });
   return services;
+}
+
+const NO_CAPABILITIES: Caller['caps'] = new Set();
+
+/** Returns whether a device of the user is connected to any process. */
+function isUserOnline(ephemera: CommunicationStore, shared: Ephemera, userId: string): Awaitable<boolean> {
+  if (ephemera.isUserOnline(userId)) return true;
+  const elsewhere = shared.devicesElsewhere(userId);
+  return elsewhere instanceof Promise ? elsewhere.then((devices) => devices.length > 0) : elsewhere.length > 0;
 }
 
 /** Leaves out the presence that the viewer may not see because of a block. */

@@ -1,5 +1,6 @@
 import { BATCH_LIMITS } from '../../protocol/batches.ts';
 import type { Push } from '../../protocol/events.ts';
+import type { PresenceUpdate } from '../../protocol/presence.ts';
 import { answerFor, withFileNames } from '../services/chat/file-names.ts';
 import { bytesOf } from '../services/chat/sync-budget.ts';
 import type { Broadcaster, PushOptions } from '../services/ports.ts';
@@ -170,6 +171,10 @@ export class SocketBroadcaster implements Broadcaster {
     });
   }
 
+  toUserWith(userId: string, capability: Capability, push: Push): void {
+    for (const socketId of this.socketsWith(userId, capability)) this.toSocket(socketId, push);
+  }
+
   toUsers(userIds: readonly string[], push: Push): void {
     // Without a room, Socket.IO would emit to every socket.
     if (userIds.length > 0) this.#emitToUsers(userIds, userIds.map(userRoom), push);
@@ -206,8 +211,30 @@ export class SocketBroadcaster implements Broadcaster {
     } else this.#wait(conversationId, { pushes: [push], options, bytes });
   }
 
-  toWatchers(userId: string, push: Push): void {
-    this.#emit([presenceRoom(userId)], push, {});
+  presenceChanged(data: PresenceUpdate): void {
+    this.toWatchers(data);
+    this.toUser(data.userId, { event: 'presence:changed', data });
+  }
+
+  /** Pushes to the sockets that watch the user. */
+  toWatchers(data: PresenceUpdate): void {
+    this.#emit([presenceRoom(data.userId)], { event: 'presence:changed', data }, {});
+  }
+
+  newestPresence(data: PresenceUpdate): PresenceUpdate {
+    return data;
+  }
+
+  subscribed(): undefined {
+    return undefined;
+  }
+
+  toProcesses(): void {
+    // Without a bus there are no others.
+  }
+
+  onProcesses(): void {
+    // As above.
   }
 
   toSocket(socketId: string, push: Push): void {

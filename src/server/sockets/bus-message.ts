@@ -1,6 +1,8 @@
 import * as v from 'valibot';
+import { CAPABILITIES, PRESENCE_STATUSES } from '../../protocol/constants.ts';
 import type { Push } from '../../protocol/events.ts';
-import type { PushOptions } from '../services/ports.ts';
+import { presenceUpdateSchema } from '../../protocol/presence.ts';
+import type { ProcessEvent, PushOptions } from '../services/ports.ts';
 
 const pushSchema = v.custom<Push>(
   (push) => typeof push === 'object' && push !== null && 'event' in push && typeof push.event === 'string',
@@ -15,6 +17,14 @@ const optionsSchema = v.object({
   batch: v.optional(v.boolean()),
 }) satisfies v.GenericSchema<unknown, PushOptions>;
 
+const processEventSchema = v.variant('event', [
+  v.object({ event: v.literal('chosen'), chosen: v.optional(v.picklist(PRESENCE_STATUSES)) }),
+  v.object({ event: v.literal('hidden'), userId: v.string(), isHidden: v.boolean() }),
+  v.object({ event: v.literal('forget') }),
+]) satisfies v.GenericSchema<unknown, ProcessEvent>;
+
+const presence = { data: presenceUpdateSchema, version: v.optional(v.number()) };
+
 const messageSchema = v.variant('to', [
   v.object({ to: v.literal('conversation'), push: pushSchema, options: optionsSchema }),
   /** Published on the channel of each conversation. A process handles the first message with an id. */
@@ -25,9 +35,16 @@ const messageSchema = v.variant('to', [
     push: pushSchema,
   }),
   v.object({ to: v.literal('user'), push: pushSchema, options: optionsSchema }),
+  v.object({ to: v.literal('user-with'), capability: v.picklist(CAPABILITIES), push: pushSchema }),
   v.object({ to: v.literal('profile-sockets'), push: pushSchema }),
   v.object({ to: v.literal('socket'), socketId: v.string(), push: pushSchema }),
-  v.object({ to: v.literal('watchers'), push: pushSchema }),
+  v.object({ to: v.literal('watchers'), ...presence }),
+  v.object({ to: v.literal('own-sockets'), ...presence }),
+  /** Published on the channel of processes with base sockets. */
+  v.object({ to: v.literal('base-sockets'), ...presence }),
+  v.object({ to: v.literal('processes'), event: processEventSchema }),
+  /** Published on the channel of those who watch the user. */
+  v.object({ to: v.literal('recheck-watches') }),
   v.object({ to: v.literal('join'), conversationId: v.string() }),
   v.object({ to: v.literal('remove'), conversationId: v.string() }),
   v.object({ to: v.literal('disconnect') }),

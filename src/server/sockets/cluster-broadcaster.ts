@@ -2,10 +2,12 @@ import { BoundedSet } from '../../lib/bounded-map.ts';
 import type { Capability } from '../../protocol/constants.ts';
 import type { Push } from '../../protocol/events.ts';
 import type { Bus } from '../cluster/bus.ts';
-import type { PushOptions } from '../services/ports.ts';
+import type { PresenceUpdate } from '../../protocol/presence.ts';
+import type { ProcessEvent, ProcessListener, PushOptions } from '../services/ports.ts';
 import type { ServicesBroadcaster } from '../services/services.ts';
 import type { ConnectedSocket, Missed, SocketBroadcaster } from './broadcaster.ts';
 import { parseBusMessages, type BusMessage } from './bus-message.ts';
+import { PresenceOrder } from './presence-order.ts';
 
 /** Size of the payloads in one message of the bus, unless one alone is larger. */
 const MAX_CHARACTERS = 262_144;
@@ -15,6 +17,8 @@ const MAX_SEEN = 1_000;
 const conversationChannel = (conversationId: string): string => `c:${conversationId}`;
 const userChannel = (userId: string): string => `u:${userId}`;
 const presenceChannel = (userId: string): string => `p:${userId}`;
+/** Channel of the processes that have served a base client. */
+const BASE_CHANNEL = 'b:';
 
 /** The channel that feeds each kind of room; other rooms are parts of these. */
 const CHANNEL_OF: Readonly<Record<string, (id: string) => string>> = {
@@ -40,6 +44,10 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   /** By channel: the messages of this task, as JSON. */
   readonly #outgoing = new Map<string, { messages: string[]; characters: number }>();
   readonly #seen = new BoundedSet<string>(MAX_SEEN);
+  /** Messages sent to and received from other processes, and channels on which some may have been lost. */
+  readonly counts = { published: 0, received: 0, missed: 0 };
+  readonly #presence = new PresenceOrder();
+  #listener: ProcessListener | undefined;
 
   constructor(local: SocketBroadcaster, bus: Bus, newId: () => string) {
     this.#local = local;
@@ -48,18 +56,31 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     local.observeRooms({ opened: (room) => this.#opened(room), closed: (room) => this.#closed(room) });
     bus.listen({
       received: (channel, payload) => this.#receive(channel, payload),
-      missed: (channels) => local.reconnect(missedOn(channels)),
+      missed: (channels) => {
+        this.counts.missed += channels.length;
+        local.reconnect(missedOn(channels));
+      },
     });
   }
 
   /** Registers a socket. When it resolves, pushes of all processes reach the socket, as far as the bus is connected. */
   async register(socket: ConnectedSocket, conversationIds: () => Promise<readonly string[]>): Promise<void> {
+    if (!socket.caps.has('rev')) this.#subscribe(BASE_CHANNEL);
     // The user's channel first: it tells of conversations that the user gains while the list is read.
     await this.#local.register(socket, async () => {
       await this.#subscribing.get(userChannel(socket.userId));
       return await conversationIds();
     });
-    await Promise.all(this.#subscribing.values());
+    await this.subscribed();
+  }
+
+  onProcesses(listener: ProcessListener): void {
+    this.#listener = listener;
+  }
+
+  subscribed(): Promise<void> | undefined {
+    if (this.#subscribing.size === 0) return undefined;
+    return Promise.all(this.#subscribing.values()).then(() => undefined);
   }
 
   unregister(socketId: string): void {
@@ -92,6 +113,11 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     this.#send(userChannel(userId), { to: 'user', push, options });
   }
 
+  toUserWith(userId: string, capability: Capability, push: Push): void {
+    this.#local.toUserWith(userId, capability, push);
+    this.#send(userChannel(userId), { to: 'user-with', capability, push });
+  }
+
   toUsers(userIds: readonly string[], push: Push): void {
     this.#local.toUsers(userIds, push);
     const message = JSON.stringify({ to: 'user', push, options: {} } satisfies BusMessage);
@@ -116,9 +142,19 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     this.#send(conversationChannel(conversationId), { to: 'conversation', push, options });
   }
 
-  toWatchers(userId: string, push: Parameters<ServicesBroadcaster['toWatchers']>[1]): void {
-    this.#local.toWatchers(userId, push);
-    this.#send(presenceChannel(userId), { to: 'watchers', push });
+  presenceChanged(data: PresenceUpdate, version?: number): void {
+    if (this.#presence.accept(data, version)) this.#local.presenceChanged(data);
+    this.#send(presenceChannel(data.userId), { to: 'watchers', data, version });
+    this.#send(userChannel(data.userId), { to: 'own-sockets', data, version });
+    this.#send(BASE_CHANNEL, { to: 'base-sockets', data, version });
+  }
+
+  newestPresence(data: PresenceUpdate, version?: number): PresenceUpdate {
+    return this.#presence.newest(data, version);
+  }
+
+  toProcesses(userId: string, event: ProcessEvent): void {
+    this.#send(userChannel(userId), { to: 'processes', event });
   }
 
   toSocket(socketId: string, push: Push, userId?: string): void {
@@ -134,6 +170,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   removeUser(userId: string, conversationId: string): void {
     this.#local.removeUser(userId, conversationId);
     this.#send(userChannel(userId), { to: 'remove', conversationId });
+    this.#send(presenceChannel(userId), { to: 'recheck-watches' });
   }
 
   joinSocket(socketId: string, conversationId: string): void {
@@ -169,7 +206,10 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     if (channel === undefined) return;
     const rooms = this.#rooms.get(channel) ?? 0;
     this.#rooms.set(channel, rooms + 1);
-    if (rooms > 0) return;
+    if (rooms === 0) this.#subscribe(channel);
+  }
+
+  #subscribe(channel: string): void {
     const subscribing = this.#bus.subscribe(channel).then(() => {
       if (this.#subscribing.get(channel) === subscribing) this.#subscribing.delete(channel);
     });
@@ -194,7 +234,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     if (this.#outgoing.size === 0) queueMicrotask(() => this.#publish());
     const outgoing = this.#outgoing.get(channel) ?? { messages: [], characters: 0 };
     if (outgoing.characters + message.length > MAX_CHARACTERS && outgoing.messages.length > 0) {
-      this.#bus.publish(channel, `[${outgoing.messages.join(',')}]`);
+      this.#publishTo(channel, outgoing.messages);
       outgoing.messages = [];
       outgoing.characters = 0;
     }
@@ -204,11 +244,17 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   }
 
   #publish(): void {
-    for (const [channel, { messages }] of this.#outgoing) this.#bus.publish(channel, `[${messages.join(',')}]`);
+    for (const [channel, { messages }] of this.#outgoing) this.#publishTo(channel, messages);
     this.#outgoing.clear();
   }
 
+  #publishTo(channel: string, messages: readonly string[]): void {
+    this.counts.published += 1;
+    this.#bus.publish(channel, `[${messages.join(',')}]`);
+  }
+
   #receive(channel: string, payload: string): void {
+    this.counts.received += 1;
     const id = channel.slice(2);
     for (const message of parseBusMessages(payload)) this.#deliver(id, message);
   }
@@ -218,19 +264,32 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     const local = this.#local;
     switch (message.to) {
       case 'conversation':
-        return local.toConversation(id, message.push, message.options);
+        local.toConversation(id, message.push, message.options);
+        return this.#deliveredToBase(id, message.push);
       case 'conversations':
         if (this.#seen.has(message.id)) return;
         this.#seen.add(message.id);
         return local.toConversations(message.conversationIds, message.push);
       case 'user':
         return local.toUser(id, message.push, message.options);
+      case 'user-with':
+        return local.toUserWith(id, message.capability, message.push);
       case 'profile-sockets':
         return local.toProfileSockets(id, message.push);
       case 'socket':
         return local.isConnected(message.socketId) ? local.toSocket(message.socketId, message.push) : undefined;
       case 'watchers':
-        return message.push.event === 'presence:changed' ? local.toWatchers(id, message.push) : undefined;
+        return this.#presence.accept(message.data, message.version) ? local.toWatchers(message.data) : undefined;
+      case 'own-sockets':
+        if (!this.#presence.accept(message.data, message.version)) return;
+        return local.toUser(id, { event: 'presence:changed', data: message.data });
+      case 'base-sockets':
+        if (!this.#presence.accept(message.data, message.version)) return;
+        return this.#listener?.presenceChanged(message.data);
+      case 'processes':
+        return this.#listener?.told(id, message.event);
+      case 'recheck-watches':
+        return this.#listener?.watchedLeft(id);
       case 'join':
         return local.joinUser(id, message.conversationId);
       case 'remove':
@@ -238,6 +297,14 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
       case 'disconnect':
         return local.disconnectUser(id);
     }
+  }
+
+  /** Base clients confirm nothing: what is pushed to them counts as delivered. */
+  #deliveredToBase(conversationId: string, push: Push): void {
+    if (push.event !== 'message:new' || !this.#local.hasBaseSockets) return;
+    const { seq, senderId } = push.data;
+    const userIds = this.#local.baseReceivers(conversationId).filter((userId) => userId !== senderId);
+    if (seq !== undefined && userIds.length > 0) this.#listener?.deliveredToBase(conversationId, userIds, seq);
   }
 }
 

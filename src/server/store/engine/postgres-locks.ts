@@ -7,7 +7,7 @@
  */
 const WRITE_LOCK = 0x6c75_6d65;
 /** The first of the two numbers of a key's lock, which is a different lock than one with a single number. */
-const KEY_LOCKS = 0x6c75_6d67;
+const KEY_LOCKS = 0x6c75_6d68;
 
 /**
  * Returns the statement that waits for the locks of a transaction.
