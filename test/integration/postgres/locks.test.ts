@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { lockStatement } from '../../../src/server/store/engine/postgres-locks.ts';
 import { PostgresDatabase } from '../../../src/server/store/engine/postgres.ts';

@@ -11,22 +11,21 @@ function parse(text: string): Named {
   return { name, keys: () => keys?.split(',').filter(Boolean), rows: () => Number(rows) };
 }
 
-/**
- * Runs steps: `take` expects the names of a transaction, `end` ends the one with this number.
- */
-function run(writers: number, steps: readonly string[]): void {
+/** Runs steps, and returns them with the names that each `take` took. `end` ends the transaction with this number. */
+function run(writers: number, steps: readonly string[]): string[] {
   const queue = new WriteQueue<Named>(writers);
   const transactions: (readonly Named[])[] = [];
-  for (const step of steps) {
+  return steps.map((step) => {
     const [verb, ...rest] = step.split(' ');
     if (verb === 'push') for (const each of rest) queue.push(parse(each));
     else if (verb === 'end') queue.ended(transactions[Number(rest[0])] ?? []);
     else {
       const taken = queue.take();
       transactions.push(taken);
-      expect(taken.map(({ name }) => name).join(' '), step).toBe(rest.join(' '));
+      return ['take', ...taken.map(({ name }) => name)].join(' ');
     }
-  }
+    return step;
+  });
 }
 
 describe('WriteQueue', () => {
@@ -48,16 +47,18 @@ describe('WriteQueue', () => {
     ['rows are bounded', 2, ['push a:x*40 b:y*40 c:z', 'take a c', 'take b']],
     ['a write with more rows is committed alone', 2, ['push a:x*400 b:y', 'take a', 'take b']],
     ['rows are bounded with one writer', 1, ['push a*40 b*40 c', 'take a', 'end 0', 'take b c']],
-  ])('%s', (_, writers, steps) => run(writers, steps));
+  ])('%s', (_, writers, steps) => expect(run(writers, steps)).toEqual(steps));
 
   test('a write with too many keys declares nothing', () => {
     const keys = Array.from({ length: 65 }, (_, at) => `k${at}`).join();
-    run(2, ['push a:x', 'take a', `push b:${keys}`, 'take', 'end 0', 'take b']);
+    const steps = ['push a:x', 'take a', `push b:${keys}`, 'take', 'end 0', 'take b'];
+    expect(run(2, steps)).toEqual(steps);
   });
 
   test('keys of a transaction are bounded', () => {
     const many = (from: number): string => Array.from({ length: 40 }, (_, at) => `k${from + at}`).join();
-    run(2, [`push a:${many(0)} b:${many(40)} c:z`, 'take a c', 'take b']);
+    const steps = [`push a:${many(0)} b:${many(40)} c:z`, 'take a c', 'take b'];
+    expect(run(2, steps)).toEqual(steps);
   });
 
   test('what a write changes is asked once', () => {
