@@ -126,6 +126,8 @@ export class ServerCore {
   readonly cluster: ClusterBroadcaster | undefined;
   /** Name of the process in logs. */
   readonly name: string | undefined;
+  /** Name of the process that clients are told, in development mode. */
+  announcedName: string | undefined;
   readonly services: Services;
   /** Requests that are being handled. */
   readonly inFlight = new InFlight();
