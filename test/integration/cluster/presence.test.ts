@@ -1,0 +1,268 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { PresenceStatus } from '../../../src/protocol/constants.ts';
+import { eventually } from '../../helpers/eventually.ts';
+import { startCluster, type Cluster, type ClusterProcess } from '../../helpers/redis/cluster.ts';
+import type { CheckedClient } from '../../helpers/server/checked-client.ts';
+
+const config = { presenceGraceMs: 50 };
+let cluster: Cluster;
+
+beforeEach(async () => {
+  cluster = await startCluster();
+});
+
+afterEach(async () => {
+  await cluster[Symbol.asyncDispose]();
+});
+
+const start = (): Promise<ClusterProcess> => cluster.start({ config });
+
+/** Creates a conversation between users, so that they may see each other. */
+async function meet(by: CheckedClient, ...participantIds: string[]): Promise<string> {
+  const { id } = await by.ask('conversation:create', { type: 'group', name: 'team', participantIds });
+  return id;
+}
+
+/** Watches users; returns their statuses. */
+async function watch(client: CheckedClient, ...userIds: string[]): Promise<(PresenceStatus | undefined)[]> {
+  const presence = await client.ask('presence:watch', { userIds });
+  return userIds.map((userId) => presence.find((each) => each.userId === userId)?.status);
+}
+
+/** The statuses of a user that were pushed to a client, in order. */
+function told(client: CheckedClient, userId: string): PresenceStatus[] {
+  return client
+    .payloads('presence:changed')
+    .filter((each) => each.userId === userId)
+    .map(({ status }) => status);
+}
+
+const status = (userId: string, wanted: PresenceStatus) => (data: { userId: string; status: PresenceStatus }) =>
+  data.userId === userId && data.status === wanted;
+
+describe('devices on several processes', () => {
+  test('a user is online while a device is connected to any process', async () => {
+    const [a, b, c] = [await start(), await start(), await start()];
+    const ana = await c.server.connect('ana');
+    await meet(ana, 'ben');
+    const phone = await a.server.connect('ben');
+    const laptop = await b.server.connect('ben');
+    expect(await watch(ana, 'ben')).toEqual(['online']);
+    phone.close();
+    const again = await a.server.connect('ben');
+    laptop.close();
+    await again.ask('presence:update', { status: 'away', chosen: false });
+    await ana.next('presence:changed', status('ben', 'away'));
+    again.close();
+    await ana.next('presence:changed', status('ben', 'offline'));
+    expect(told(ana, 'ben')).toEqual(['away', 'offline']);
+  });
+
+  test('the most available device counts, on whichever process it is', async () => {
+    const [a, b, c] = [await start(), await start(), await start()];
+    const ana = await c.server.connect('ana');
+    await meet(ana, 'ben');
+    const [phone, laptop] = [await a.server.connect('ben'), await b.server.connect('ben')];
+    await watch(ana, 'ben');
+    await phone.ask('presence:update', { status: 'away', chosen: false });
+    await laptop.ask('presence:update', { status: 'busy', chosen: false });
+    await ana.next('presence:changed', status('ben', 'busy'));
+    await phone.ask('presence:update', { status: 'online', chosen: false });
+    await ana.next('presence:changed', status('ben', 'online'));
+    expect(told(ana, 'ben')).toEqual(['busy', 'online']);
+    expect(told(laptop, 'ben')).toEqual(['busy', 'online']);
+  });
+
+  test('a status chosen on one process holds for devices on the others', async () => {
+    const [a, b] = [await start(), await start()];
+    const ana = await a.server.connect('ana');
+    await meet(ana, 'ben');
+    const [phone, laptop] = [await a.server.connect('ben'), await b.server.connect('ben')];
+    await watch(ana, 'ben');
+    await laptop.ask('presence:update', { status: 'busy' });
+    await ana.next('presence:changed', status('ben', 'busy'));
+    expect(await phone.ask('presence:update', { status: 'away', chosen: false })).toMatchObject({ status: 'busy' });
+    laptop.close();
+    await phone.ask('presence:update', { status: 'online' });
+    await ana.next('presence:changed', status('ben', 'online'));
+    expect(told(ana, 'ben')).toEqual(['busy', 'online']);
+  });
+
+  test('participants have the presence of devices on other processes', async () => {
+    const [a, b] = [await start(), await start()];
+    const ana = await a.server.connect('ana');
+    const id = await meet(ana, 'ben');
+    await b.server.connect('ben');
+    const response = await a.server.rest('/conversations', 'ana');
+    const [conversation] = (await response.json()) as {
+      id: string;
+      participants: { userId: string; presence: string }[];
+    }[];
+    expect(conversation?.id).toBe(id);
+    expect(conversation?.participants.find(({ userId }) => userId === 'ben')?.presence).toBe('online');
+  });
+});
+
+describe('faults', () => {
+  test('the users of a process that ends without a word go offline, and were last seen then', async () => {
+    const [a, b, c] = [await start(), await start(), await start()];
+    const ana = await b.server.connect('ana');
+    await meet(ana, 'ben', 'cleo');
+    await a.server.connect('ben');
+    await a.server.connect('cleo');
+    await c.server.connect('cleo');
+    expect(await watch(ana, 'ben', 'cleo')).toEqual(['online', 'online']);
+    a.line.kill();
+    await ana.next('presence:changed', status('ben', 'offline'));
+    expect(told(ana, 'ben')).toEqual(['offline']);
+    expect(await watch(ana, 'ben', 'cleo')).toEqual(['offline', 'online']);
+    await eventually(async () => {
+      const [ben] = await ana.ask('presence:watch', { userIds: ['ben'] });
+      expect(ben?.lastSeen).toBeDefined();
+    });
+    expect(told(ana, 'cleo')).toEqual([]);
+  });
+
+  test('a process that was only cut off sets its users again', async () => {
+    const [a, b] = [await start(), await start()];
+    const ana = await b.server.connect('ana');
+    await meet(ana, 'ben');
+    await a.server.connect('ben');
+    await watch(ana, 'ben');
+    a.line.kill();
+    await ana.next('presence:changed', status('ben', 'offline'));
+    a.line.heal();
+    await a.server.connect('ben');
+    await ana.next('presence:changed', status('ben', 'online'));
+  });
+
+  test('after Redis was restarted empty, each process sets its own again', async () => {
+    const [a, b] = [await start(), await start()];
+    const ana = await a.server.connect('ana');
+    await meet(ana, 'ben');
+    const ben = await b.server.connect('ben');
+    await ben.ask('presence:update', { status: 'away', chosen: false });
+    await cluster.redis.stop();
+    await eventually(() => expect([a.bus.connected, b.bus.connected]).toEqual([false, false]));
+    await cluster.redis.start();
+    await eventually(async () => {
+      const again = await a.server.connect('ana');
+      await b.server.connect('ben');
+      expect(await watch(again, 'ben')).toEqual(['online']);
+    });
+  });
+
+  test('what Redis forgets without ending is set again with a heartbeat', async () => {
+    const [a, b] = [await start(), await start()];
+    const ana = await a.server.connect('ana');
+    await meet(ana, 'ben');
+    await b.server.connect('ben');
+    expect(await watch(ana, 'ben')).toEqual(['online']);
+    await a.bus.command(['FLUSHALL']);
+    await eventually(async () => expect(await watch(ana, 'ben')).toEqual(['online']));
+    expect(await a.bus.command(['EXISTS', 'lumen-comm:user:ben'])).toBe(1);
+  });
+
+  test('without Redis, a device that leaves does not show a user offline who is on another process', async () => {
+    const [a, b] = [await start(), await start()];
+    const ana = await a.server.connect('ana');
+    await meet(ana, 'ben', 'cleo');
+    const [phone] = [await a.server.connect('ben'), await b.server.connect('ben')];
+    const cleo = await a.server.connect('cleo');
+    expect(await watch(ana, 'ben', 'cleo')).toEqual(['online', 'online']);
+    await phone.ask('presence:update', { status: 'online', chosen: false });
+    a.line.kill();
+    await eventually(() => expect(a.bus.connected).toBe(false));
+    phone.close();
+    cleo.close();
+    await ana.next('presence:changed', status('cleo', 'offline'));
+    expect(told(ana, 'ben')).toEqual([]);
+  });
+
+  test('the users of a process that is closed go offline unless they connect elsewhere', async () => {
+    const [a, b] = [await start(), await start()];
+    const ana = await b.server.connect('ana');
+    await meet(ana, 'ben', 'cleo');
+    await a.server.connect('ben');
+    await a.server.connect('cleo');
+    await watch(ana, 'ben', 'cleo');
+    await a[Symbol.asyncDispose]();
+    await b.server.connect('cleo');
+    await ana.next('presence:changed', status('ben', 'offline'));
+    expect(told(ana, 'cleo')).toEqual([]);
+  });
+});
+
+describe('who may see it', () => {
+  test('a block hides presence from sockets on other processes at once, and lifting it shows it again', async () => {
+    const [a, b] = [await start(), await start()];
+    const ana = await a.server.connect('ana');
+    const id = await meet(ana, 'ben');
+    const ben = await b.server.connect('ben');
+    await ben.next('conversation:new');
+    await watch(ben, 'ana');
+    await watch(ana, 'ben');
+    await ben.ask('typing:start', { conversationId: id });
+    await ana.next('typing:update');
+    await ana.ask('user:block', { userId: 'ben', blocked: true });
+    await ben.next('presence:changed', status('ana', 'offline'));
+    expect((await ana.next('typing:update')).isTyping).toBe(false);
+    await ana.ask('presence:update', { status: 'busy', chosen: false });
+    await ana.ask('user:block', { userId: 'ben', blocked: false });
+    await ben.next('presence:changed', status('ana', 'busy'));
+    expect(told(ben, 'ana')).toEqual(['offline', 'busy']);
+  });
+
+  test('a user who loses the last shared conversation is watched on no process any more', async () => {
+    const [a, b] = [await start(), await start()];
+    const ana = await a.server.connect('ana');
+    const id = await meet(ana, 'ben', 'cleo');
+    const [ben, cleo] = [await b.server.connect('ben'), await a.server.connect('cleo')];
+    await watch(ben, 'cleo');
+    await ana.ask('conversation:remove-participant', { conversationId: id, userId: 'cleo' });
+    await eventually(async () => {
+      // Cleo's status changes again and again: some time Ben is told nothing of it.
+      const before = told(ben, 'cleo').length;
+      for (const next of ['busy', 'online'] as const) await cleo.ask('presence:update', { status: next });
+      await b.bus.command(['PING']);
+      await ben.settled();
+      expect(told(ben, 'cleo')).toHaveLength(before);
+    });
+  });
+
+  test('a user who is disconnected by the app is disconnected from every process', async () => {
+    const [a, b] = [await start(), await start()];
+    const [phone, laptop] = [await a.server.connect('ben'), await b.server.connect('ben')];
+    a.server.server.api.disconnectUser('ben');
+    expect(await Promise.all([phone.disconnected(), laptop.disconnected()])).toHaveLength(2);
+  });
+});
+
+describe('base clients', () => {
+  test('see the presence of users on other processes', async () => {
+    const [a, b] = [await start(), await start()];
+    const ana = await a.server.connectBase('ana');
+    const ben = await b.server.connect('ben');
+    const id = await meet(ben, 'ana');
+    ana.emit('conversation:join', { conversationId: id });
+    await eventually(async () => {
+      await ben.ask('presence:update', { status: 'away', chosen: false });
+      await ben.ask('presence:update', { status: 'busy', chosen: false });
+      expect(told(ana, 'ben')).toContain('busy');
+    });
+  });
+
+  test('count as having received what is pushed to them by another process', async () => {
+    const [a, b] = [await start(), await start()];
+    const ana = await a.server.connectBase('ana');
+    const ben = await b.server.connect('ben');
+    const { id: conversationId } = await ben.ask('conversation:create', { type: 'direct', participantIds: ['ana'] });
+    ana.emit('conversation:join', { conversationId });
+    await eventually(async () => {
+      const { id } = await ben.ask('message:send', { conversationId, content: 'hello', type: 'text' });
+      await ben.settled();
+      expect(ana.payloads('message:new').map((message) => message.id)).toContain(id);
+    });
+    await ben.next('message:status', ({ status: reached }) => reached === 'delivered');
+  });
+});
