@@ -74,6 +74,8 @@ export class RedisEphemera implements Ephemera {
   #cancelBeat: () => void = () => undefined;
   #renewedAt = Number.NEGATIVE_INFINITY;
   #closed = false;
+  /** Commands whose answers may have to be pushed. */
+  readonly #answering = new Set<Promise<unknown>>();
 
   constructor(options: RedisEphemeraOptions) {
     this.#options = options;
@@ -141,6 +143,7 @@ export class RedisEphemera implements Ephemera {
     this.#closed = true;
     this.#cancelBeat();
     const { redis, processId } = this.#options;
+    await Promise.allSettled(this.#answering);
     if (!redis.connected) return;
     const args = [processId, String(LEAVE_MS)];
     await LEAVE.run(redis, [this.#key('processes'), this.#key('dead')], args).catch(() => undefined);

@@ -50,12 +50,15 @@ export class Cluster implements AsyncDisposable {
     const db = openDatabase(join(this.#directory, 'comm.sqlite'));
     const core = serverCoreFor({ db, logger: silentLogger, store: new CommunicationStore(), ephemera }, bus);
     const server = await startServer({ db, ...options });
+    let isClosed = false;
     const started: ClusterProcess = {
       server,
       bus,
       ephemera,
       line,
       async [Symbol.asyncDispose]() {
+        if (isClosed) return;
+        isClosed = true;
         await server[Symbol.asyncDispose]();
         await ephemera.close();
         await bus.close();
