@@ -11,6 +11,8 @@ export {
 } from './api-handlers.ts';
 export { CommunicationStore, useCommunicationStore, type PresenceEntry } from './cluster/memory-ephemera.ts';
 export type { InvitationAnswer, CallRecord, Invitation, Seat } from './cluster/call-record.ts';
+export type { Bus, BusListener } from './cluster/bus.ts';
+export { openRedis, type OpenRedisOptions, type SharedRedis } from './open-redis.ts';
 export type { PresenceReader, RunningCalls } from './services/ports.ts';
 export { ensureCommunicationTables } from './store/engine/migrate.ts';
 export type { DatabaseSource } from './store/engine/database-source.ts';

@@ -11,6 +11,7 @@ import {
 import { consoleLogger } from './console-logger.ts';
 import type { ServerHooks } from './hooks.ts';
 import type { Bus } from './cluster/bus.ts';
+import { defaultProcessName, namedLogger } from './process-name.ts';
 import type { Ephemera } from './cluster/ephemera.ts';
 import { LocalEphemera } from './cluster/local-ephemera.ts';
 import { presenceReader } from './services/presence/presence-reader.ts';
@@ -33,12 +34,13 @@ import { ensureCommunicationTables } from './store/engine/migrate.ts';
 import { openDatabase } from './store/engine/open.ts';
 import { outageCode } from './store/engine/outages.ts';
 import { connectionOf, type DatabaseSource } from './store/engine/database-source.ts';
+import { isPostgresPool } from './store/engine/postgres-pool.ts';
 import { createStore, type Store } from './store/store.ts';
 
 /** Options that all handlers and routes of one database share. */
 export interface ServerCoreOptions {
   /**
-   * A `DatabaseSync` of `node:sqlite`, a `Database` of better-sqlite3 or a `LumenDb` of LumenJS.
+   * A `DatabaseSync` of `node:sqlite`, a `Database` of better-sqlite3, a `LumenDb` of LumenJS or a `Pool` of `pg`.
    *
    * @defaultValue a database in memory that is lost when the process ends
    */
@@ -66,6 +68,15 @@ export interface ServerCoreOptions {
    * useCommunicationStore}
    */
   store?: CommunicationStore | undefined;
+  /**
+   * Reaches the other processes with this Postgres database, such as that of `openRedis()`. Pass it to each handler and route
+   * of this database. @defaultValue none: the process uses the database alone
+   */
+  bus?: Bus | undefined;
+  /**
+   * Names this process in logs and in `GET /readyz`. @defaultValue none without a `bus`, else the host name and the process id
+   */
+  processName?: string | undefined;
   /**
    * What the processes with this database share, such as presence. @defaultValue the state of this process alone
    */
@@ -109,6 +120,12 @@ export class ServerCore {
   /** The turns of the event loop in which rows are stored and pushes are sent. */
   readonly outputTurns = new OutputTurns();
   readonly broadcaster: SocketBroadcaster | ClusterBroadcaster;
+  /** Reaches the other processes; `undefined` for a process that uses the database alone. */
+  readonly bus: Bus | undefined;
+  /** Delivers to the other processes; `undefined` without a bus. */
+  readonly cluster: ClusterBroadcaster | undefined;
+  /** Name of the process in logs. */
+  readonly name: string | undefined;
   readonly services: Services;
   /** Requests that are being handled. */
   readonly inFlight = new InFlight();
@@ -123,13 +140,16 @@ export class ServerCore {
   #outage: string | undefined;
   #draining = false;
   #restored = false;
+  #cancelClaimCheck: () => void = () => undefined;
+  #closed = false;
 
-  /** @param bus - reaches the other processes with this database; `undefined` without them */
-  constructor(db: DatabaseSource, options: ServerCoreOptions, bus?: Bus) {
-    const { store: ephemera = useCommunicationStore(), clock = systemClock } = options;
+  constructor(db: DatabaseSource, options: ServerCoreOptions) {
+    const { store: ephemera = useCommunicationStore(), clock = systemClock, bus } = options;
+    this.bus = bus;
+    this.name = options.processName ?? (bus && defaultProcessName());
     this.config = resolveConfig();
     this.limits = resolveLimits(undefined);
-    this.logger = forwarding(() => this.#logger ?? consoleLogger);
+    this.logger = namedLogger(() => this.#logger ?? consoleLogger, this.name);
     this.configure(options);
     this.clock = clock;
     this.refusals = new Refusals(clock, this.logger, () => this.limits.logIntervalMs);
@@ -138,7 +158,8 @@ export class ServerCore {
     this.store = createStore(db, this.logger, clock, this.outputTurns);
     const newId = (): string => crypto.randomUUID();
     const local = new SocketBroadcaster(() => this.outputTurns.pause());
-    const broadcaster = bus === undefined ? local : new ClusterBroadcaster(local, bus, newId);
+    this.cluster = bus && new ClusterBroadcaster(local, bus, newId);
+    const broadcaster = this.cluster ?? local;
     this.broadcaster = broadcaster;
     const { store, config, limits, logger } = this;
     this.services = createServices({
@@ -198,8 +219,13 @@ export class ServerCore {
   async check(): Promise<void> {
     await this.ready();
     // Again, if the connection that held it was lost.
-    await this.store.claim();
+    await this.#claim();
     await this.store.check();
+  }
+
+  /** What works worse than it should, while requests are answered. */
+  get degradations(): readonly string[] {
+    return this.bus?.connected === false ? ['no connection to Redis: what other processes push arrives late'] : [];
   }
 
   /** Rejects every new request with `UNAVAILABLE`. */
@@ -216,11 +242,13 @@ export class ServerCore {
    */
   close(): void {
     if (cores.get(connectionOf(this.#db)) === this) cores.delete(connectionOf(this.#db));
+    this.#closed = true;
+    this.#cancelClaimCheck();
     this.services.presence.close();
     this.services.receipts.close();
     this.services.files.close();
     this.services.profiles.close();
-    this.services.calls.registry.close();
+    this.services.calls.close();
     this.services.activeCalls.close();
     this.services.callStore.close();
   }
@@ -228,15 +256,32 @@ export class ServerCore {
   /** Takes up the calls of an earlier process, once. */
   async #restoreCalls(): Promise<void> {
     if (this.#restored) return;
-    const calls = await this.services.callStore.load();
+    await this.services.calls.start();
     this.#restored = true;
-    this.services.calls.registry.restore(calls);
+  }
+
+  async #claim(): Promise<void> {
+    await this.store.claim(this.bus === undefined ? 'alone' : 'shared');
+  }
+
+  /** Claims the database again after the connection was lost, also if nothing asks whether the server is ready. */
+  #checkClaim(): void {
+    this.#cancelClaimCheck();
+    if (this.#closed || !isPostgresPool(connectionOf(this.#db))) return;
+    const check = (): void => {
+      // Logged as an outage of the database, or told by `/readyz`.
+      this.#claim()
+        .catch(() => undefined)
+        .finally(() => this.#checkClaim());
+    };
+    this.#cancelClaimCheck = this.clock.after(CLAIM_CHECK_MS, check, true);
   }
 
   async #watched(start: Promise<void>): Promise<void> {
     try {
       await start;
-      await this.store.claim();
+      await this.#claim();
+      this.#checkClaim();
       await this.#restoreCalls();
       this.#outage = undefined;
     } catch (error) {
@@ -251,29 +296,26 @@ export class ServerCore {
   }
 }
 
+/** Time in ms between two checks of the claim, whose connection can be lost. */
+const CLAIM_CHECK_MS = 10_000;
+
 const cores = new WeakMap<object, ServerCore>();
 
 /**
  * Returns the core of a database. Handlers and routes with the same database share it. Without a database, those with
  * the same ephemeral store share a database in memory.
  */
-export function serverCoreFor(options: ServerCoreOptions, bus?: Bus): ServerCore {
+export function serverCoreFor(options: ServerCoreOptions): ServerCore {
   const key = options.db === undefined ? (options.store ?? useCommunicationStore()) : connectionOf(options.db);
   const known = cores.get(key);
   if (known !== undefined) {
+    if (options.bus !== undefined && options.bus !== known.bus) {
+      throw new TypeError('bus must be passed to every handler and route of this database, and be the same');
+    }
     known.configure(options);
     return known;
   }
-  const core = new ServerCore(options.db ?? openDatabase(':memory:'), options, bus);
+  const core = new ServerCore(options.db ?? openDatabase(':memory:'), options);
   cores.set(key, core);
   return core;
-}
-
-function forwarding(target: () => Logger): Logger {
-  return {
-    debug: (message, fields) => target().debug(message, fields),
-    info: (message, fields) => target().info(message, fields),
-    warn: (message, fields) => target().warn(message, fields),
-    error: (message, fields) => target().error(message, fields),
-  };
 }

@@ -30,6 +30,8 @@ export interface Bus {
   unsubscribe(channel: string): void;
   /** Whether messages arrive at present. */
   readonly connected: boolean;
+  /** Time in ms that a message last took to arrive, or that one has been on its way; absent if the bus doesn't measure it. */
+  readonly lagMs?: number | undefined;
   /** Ends all subscriptions and the connection. Idempotent. */
   close(): Promise<void>;
 }

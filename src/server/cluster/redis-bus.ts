@@ -60,6 +60,11 @@ export class RedisBus implements Bus, RedisCommands {
   /** Channels with lost messages of this process. */
   readonly #untold = new Set<string>();
   #unanswered = 0;
+  /** Why the last connection was lost. */
+  #failure: unknown;
+  /** Time at which the first unanswered heartbeat was sent. */
+  #beatAt = 0;
+  #lastLagMs: number | undefined;
   #cancelHeartbeat: () => void = () => undefined;
 
   constructor(options: RedisBusOptions) {
@@ -70,8 +75,12 @@ export class RedisBus implements Bus, RedisCommands {
     for (const channel of [EVERYTHING, this.#heartbeatChannel]) this.#wanted.add(channel);
   }
 
-  /** Begins to connect, and keeps doing so until {@link close}. Resolves with the first connection. */
-  async open(): Promise<void> {
+  /**
+   * Connects, and again whenever the connection is lost, until {@link close}. Resolves with the first connection.
+   *
+   * @param mode - `once` rejects if the first attempt fails; `patient` repeats it
+   */
+  async open(mode: 'once' | 'patient' = 'patient'): Promise<void> {
     const { clock, random, logger, url, connect = connectRedis } = this.#options;
     const { signal } = this.#closing;
     const attempt = async (): Promise<void> => {
@@ -85,6 +94,7 @@ export class RedisBus implements Bus, RedisCommands {
     };
     let warned = false;
     const shouldRetry = (error: unknown): boolean => {
+      if (mode === 'once') return false;
       if (!warned && !signal.aborted) logger.warn('no connection to Redis', errorFields(error));
       warned = true;
       return true;
@@ -94,6 +104,12 @@ export class RedisBus implements Bus, RedisCommands {
 
   get connected(): boolean {
     return this.#connected;
+  }
+
+  get lagMs(): number | undefined {
+    if (!this.#connected) return undefined;
+    if (this.#unanswered === 0) return this.#lastLagMs;
+    return Math.max(this.#lastLagMs ?? 0, this.#options.clock.now() - this.#beatAt);
   }
 
   listen(listener: BusListener): void {
@@ -141,7 +157,7 @@ export class RedisBus implements Bus, RedisCommands {
   async #resume(connection: RedisConnection): Promise<void> {
     for (const channel of this.#wanted) this.#changed.add(channel);
     await this.#update();
-    if (this.#connection !== connection) throw new Error('The connection to Redis was lost');
+    if (this.#connection !== connection) throw new Error('The connection to Redis was lost', { cause: this.#failure });
     this.#connected = true;
     this.#beat(connection);
     const channels = [...this.#wanted].filter((each) => each !== EVERYTHING && each !== this.#heartbeatChannel);
@@ -224,6 +240,7 @@ export class RedisBus implements Bus, RedisCommands {
   #receive(name: string, message: string): void {
     const channel = name.slice(this.#prefix.length);
     if (channel === this.#heartbeatChannel) {
+      this.#lastLagMs = this.#options.clock.now() - this.#beatAt;
       this.#unanswered = 0;
       return;
     }
@@ -239,15 +256,17 @@ export class RedisBus implements Bus, RedisCommands {
     if (this.#connection !== connection) return;
     // Counted, not timed: after a pause of the process, the answers are read before the next heartbeat.
     if (this.#unanswered >= MAX_UNANSWERED) return this.#lost(connection, new Error('Redis does not answer'));
+    const { clock, heartbeatMs = HEARTBEAT_MS } = this.#options;
+    if (this.#unanswered === 0) this.#beatAt = clock.now();
     this.#unanswered += 1;
     connection.publish(this.#prefix + this.#heartbeatChannel, '').catch(() => undefined);
-    const { clock, heartbeatMs = HEARTBEAT_MS } = this.#options;
     this.#cancelHeartbeat = clock.after(heartbeatMs, () => this.#beat(connection), true);
   }
 
   #lost(connection: RedisConnection | undefined, error: unknown): void {
     if (connection === undefined || connection !== this.#connection) return;
     const wasConnected = this.#connected;
+    this.#failure = error;
     this.#disconnect();
     // While it is opened, the attempt fails and is repeated.
     if (!wasConnected || this.#closing.signal.aborted) return;

@@ -85,3 +85,8 @@ export interface RedisOptions {
   /** Opens connections; tests inject their own. @defaultValue {@link connectRedis} */
   readonly connect?: ConnectRedis | undefined;
 }
+
+/** Returns whether a text is a URL of Redis. */
+export function isRedisUrl(text: string): boolean {
+  return /^rediss?:\/\//i.test(text) && URL.canParse(text);
+}

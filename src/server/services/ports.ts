@@ -58,6 +58,12 @@ export interface Broadcaster {
   baseReceivers(conversationId: string): readonly string[];
 }
 
+/** Port of the pushes of calls. */
+export interface CallPushes extends Pick<Broadcaster, 'toUser' | 'toSocket'> {
+  /** Pushes to the user's sockets whose clients have a capability. */
+  toUserWith(userId: string, capability: Capability, push: Push): void;
+}
+
 /** What a process tells those that have a socket of a user, or watch the user. */
 export type ProcessEvent =
   /** The user has chosen a status; `undefined`: the devices decide. */
@@ -89,8 +95,14 @@ export interface ProcessListener {
 
 /** Port of the running calls, for `Conversation.activeCall`. */
 export interface RunningCalls {
-  /** Returns the running calls by the ids of their conversations. */
-  activeCalls(): ReadonlyMap<string, ActiveCall>;
+  /**
+   * Returns the running calls by the ids of their conversations.
+   *
+   * @param conversationIds - whose calls are needed; others may be returned too
+   */
+  activeCalls(
+    conversationIds: readonly string[],
+  ): ReadonlyMap<string, ActiveCall> | Promise<ReadonlyMap<string, ActiveCall>>;
 }
 
 /** Port of profiles. */

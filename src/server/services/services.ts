@@ -7,9 +7,9 @@ import { memberIds, membershipOf } from '../store/queries/members.ts';
 import type { Store } from '../store/store.ts';
 import { ActiveCalls } from './calls/active-calls.ts';
 import { callLog } from './calls/call-effects.ts';
-import type { CallBroadcaster } from './calls/call-registry.ts';
 import { CallStore } from './calls/call-store.ts';
-import { CallService } from './calls/call-service.ts';
+import { CallService, type CallBroadcaster } from './calls/call-service.ts';
+import type { Calls } from './calls/calls.ts';
 import { createChatServices, type ChatServices } from './chat/chat-services.ts';
 import { UserBans } from './moderation/user-bans.ts';
 import { ErasureService } from './people/erasure-service.ts';
@@ -35,7 +35,7 @@ import { TypingService } from './chat/typing-service.ts';
 export interface Services extends ChatServices {
   readonly presence: PresenceService;
   readonly typing: TypingService;
-  readonly calls: CallService;
+  readonly calls: Calls;
   readonly activeCalls: ActiveCalls;
   readonly callStore: CallStore;
   readonly signals: SignalService;
@@ -116,6 +116,7 @@ export function createServices(deps: ServicesDeps): Services {
       activeCalls.changed(call);
     },
     saved: (callId) => callStore.saved(callId),
+    load: () => callStore.load(),
     log: (call) => {
       chat.sending
         .appendServerMessage(callLog(call))
@@ -159,7 +160,7 @@ export function createServices(deps: ServicesDeps): Services {
       config,
       requireMember: (userId, conversationId) => requireTyping(store, userId, conversationId),
     }),
-    signals: new SignalService({ calls, broadcaster, clock }),
+    signals: new SignalService({ calls, clock }),
     iceServers: new IceServerService({ clock, config }),
     keys: new KeyService({ store, broadcaster, clock, contacts, logger, limits: keyLimits, bundles: ephemera }),
     mailbox: new MailboxService({

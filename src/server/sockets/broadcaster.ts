@@ -171,6 +171,10 @@ export class SocketBroadcaster implements Broadcaster {
     });
   }
 
+  toUserWith(userId: string, capability: Capability, push: Push): void {
+    for (const socketId of this.socketsWith(userId, capability)) this.toSocket(socketId, push);
+  }
+
   toUsers(userIds: readonly string[], push: Push): void {
     // Without a room, Socket.IO would emit to every socket.
     if (userIds.length > 0) this.#emitToUsers(userIds, userIds.map(userRoom), push);

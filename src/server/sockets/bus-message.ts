@@ -1,6 +1,6 @@
 import * as v from 'valibot';
+import { CAPABILITIES, PRESENCE_STATUSES } from '../../protocol/constants.ts';
 import type { Push } from '../../protocol/events.ts';
-import { PRESENCE_STATUSES } from '../../protocol/constants.ts';
 import { presenceUpdateSchema } from '../../protocol/presence.ts';
 import type { ProcessEvent, PushOptions } from '../services/ports.ts';
 
@@ -35,6 +35,7 @@ const messageSchema = v.variant('to', [
     push: pushSchema,
   }),
   v.object({ to: v.literal('user'), push: pushSchema, options: optionsSchema }),
+  v.object({ to: v.literal('user-with'), capability: v.picklist(CAPABILITIES), push: pushSchema }),
   v.object({ to: v.literal('profile-sockets'), push: pushSchema }),
   v.object({ to: v.literal('socket'), socketId: v.string(), push: pushSchema }),
   v.object({ to: v.literal('watchers'), ...presence }),

@@ -44,6 +44,8 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   /** By channel: the messages of this task, as JSON. */
   readonly #outgoing = new Map<string, { messages: string[]; characters: number }>();
   readonly #seen = new BoundedSet<string>(MAX_SEEN);
+  /** Messages sent to and received from other processes, and channels on which some may have been lost. */
+  readonly counts = { published: 0, received: 0, missed: 0 };
   readonly #presence = new PresenceOrder();
   #listener: ProcessListener | undefined;
 
@@ -54,7 +56,10 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     local.observeRooms({ opened: (room) => this.#opened(room), closed: (room) => this.#closed(room) });
     bus.listen({
       received: (channel, payload) => this.#receive(channel, payload),
-      missed: (channels) => local.reconnect(missedOn(channels)),
+      missed: (channels) => {
+        this.counts.missed += channels.length;
+        local.reconnect(missedOn(channels));
+      },
     });
   }
 
@@ -106,6 +111,11 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   toUser(userId: string, push: Push, options: PushOptions = {}): void {
     this.#local.toUser(userId, push, options);
     this.#send(userChannel(userId), { to: 'user', push, options });
+  }
+
+  toUserWith(userId: string, capability: Capability, push: Push): void {
+    this.#local.toUserWith(userId, capability, push);
+    this.#send(userChannel(userId), { to: 'user-with', capability, push });
   }
 
   toUsers(userIds: readonly string[], push: Push): void {
@@ -224,7 +234,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     if (this.#outgoing.size === 0) queueMicrotask(() => this.#publish());
     const outgoing = this.#outgoing.get(channel) ?? { messages: [], characters: 0 };
     if (outgoing.characters + message.length > MAX_CHARACTERS && outgoing.messages.length > 0) {
-      this.#bus.publish(channel, `[${outgoing.messages.join(',')}]`);
+      this.#publishTo(channel, outgoing.messages);
       outgoing.messages = [];
       outgoing.characters = 0;
     }
@@ -234,11 +244,17 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   }
 
   #publish(): void {
-    for (const [channel, { messages }] of this.#outgoing) this.#bus.publish(channel, `[${messages.join(',')}]`);
+    for (const [channel, { messages }] of this.#outgoing) this.#publishTo(channel, messages);
     this.#outgoing.clear();
   }
 
+  #publishTo(channel: string, messages: readonly string[]): void {
+    this.counts.published += 1;
+    this.#bus.publish(channel, `[${messages.join(',')}]`);
+  }
+
   #receive(channel: string, payload: string): void {
+    this.counts.received += 1;
     const id = channel.slice(2);
     for (const message of parseBusMessages(payload)) this.#deliver(id, message);
   }
@@ -256,6 +272,8 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
         return local.toConversations(message.conversationIds, message.push);
       case 'user':
         return local.toUser(id, message.push, message.options);
+      case 'user-with':
+        return local.toUserWith(id, message.capability, message.push);
       case 'profile-sockets':
         return local.toProfileSockets(id, message.push);
       case 'socket':

@@ -85,7 +85,7 @@ export class Connection implements RequestSource {
       this.#caller = caller;
       this.#opening.resolve(caller);
       this.#expireAt(expiresAt);
-      this.services.calls.registry.connected(caller);
+      this.services.calls.deviceConnected(caller);
       this.services.activeCalls.connected(caller).catch((error: unknown) => {
         this.logger.warn('failed to push the running calls', errorFields(error));
       });
@@ -150,7 +150,7 @@ export class Connection implements RequestSource {
     const { typing, presence, calls, mailbox } = this.services;
     typing.disconnected(caller);
     presence.disconnected(caller);
-    calls.registry.disconnected(caller);
+    calls.deviceDisconnected(caller);
     mailbox.disconnected(caller);
   }
 

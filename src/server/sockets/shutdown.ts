@@ -66,7 +66,7 @@ async function closeEngineSockets(engineSockets: ReadonlySet<EngineSocket>): Pro
 }
 
 /** Resolves when `work` settles, and after `ms` at the latest. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
+export async function within(ms: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, ms);

@@ -3,6 +3,7 @@ import { errorFields, type Logger } from '../../lib/logger.ts';
 import { databaseOf } from './engine/database-source.ts';
 import { type Database } from './engine/database.ts';
 import { ensureCommunicationTables } from './engine/migrate.ts';
+import type { ClaimMode } from './engine/process-claim.ts';
 import { OutageTracker } from './engine/outages.ts';
 import { probeRead, clearProbe, probeWrite } from './queries/health-probe.ts';
 import { POSTGRES_INDEX } from './search/postgres-index.ts';
@@ -26,8 +27,13 @@ export interface Store {
   readLong<T>(work: LongRead<T>, options: LongReadOptions, otherwise?: LongRead<T>): Promise<T>;
   /** Runs `work` in a transaction and resolves after the commit; see {@link GroupCommit}. */
   write<T>(work: () => Work<T>, committed?: (value: T) => void, options?: WriteOptions): Promise<T>;
-  /** Claims the database for this process, where only one may use it. Idempotent. */
-  claim(): Promise<void>;
+  /** Claims the database for this process, or for it and others that reach it. Idempotent. */
+  claim(mode: ClaimMode): Promise<void>;
+  /**
+   * Returns whether this process does what one process has to do for all: it leads the processes of this database, or is the only
+   * one. After the end of the leader, the next process that asks leads.
+   */
+  lead(): Promise<boolean>;
   /** Ends the claim, so that another process can start. */
   release(): Promise<void>;
   /** Rejects if the database doesn't respond or accepts no writes. */
@@ -107,8 +113,12 @@ class SqlStore implements Store {
     return this.#groupCommit.write(work, notify, options);
   }
 
-  async claim(): Promise<void> {
-    await this.#database.claim?.();
+  async claim(mode: ClaimMode): Promise<void> {
+    await this.#database.claim?.(mode);
+  }
+
+  async lead(): Promise<boolean> {
+    return (await this.#database.lead?.()) ?? true;
   }
 
   async release(): Promise<void> {

@@ -1,11 +1,10 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { ensurePostgres } from '../../../scripts/postgres.ts';
+import { freePort, ServiceProcess } from '../service-process.ts';
 
 /** A Postgres of the test, in a temporary directory on a free port of the loopback address. */
 export interface PostgresProcess extends AsyncDisposable {
@@ -31,15 +30,6 @@ function unprivileged(): { uid: number; gid: number } | undefined {
   return undefined;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** Starts a Postgres. It doesn't wait for the disk: what a test writes needn't survive the machine. */
 export async function startPostgres(): Promise<PostgresProcess> {
   const bin = ensurePostgres();
@@ -53,39 +43,20 @@ export async function startPostgres(): Promise<PostgresProcess> {
   if (status !== 0) throw new Error(`initdb failed: ${stderr}`);
   const port = await freePort();
   const url = (database: string): string => `postgres://postgres@127.0.0.1:${port}/${database}`;
-  let child: ChildProcess | undefined;
-
-  const start = async (): Promise<void> => {
-    const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=400'];
-    const args = ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', directory];
-    child = spawn(join(bin, 'postgres'), [...args, ...settings.flatMap((each) => ['-c', each])], {
-      ...user,
-      cwd: directory,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    const log = child.stderr;
-    if (log === null) throw new Error('Postgres has no output');
-    let output = '';
-    await new Promise<void>((resolve, reject) => {
-      child?.once('exit', () => reject(new Error(`Postgres ended: ${output}`)));
-      log.on('data', (chunk: Buffer) => {
-        output = (output + chunk.toString()).slice(-10_000);
-        if (output.includes('database system is ready to accept connections')) resolve();
-      });
-    });
-  };
-  const stop = async (mode: 'fast' | 'immediate'): Promise<void> => {
-    if (child === undefined || child.exitCode !== null) return;
-    const exited = once(child, 'exit');
-    child.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
-    await exited;
-    child = undefined;
-  };
-  await start();
+  const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=400'];
+  const args = ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', directory];
+  const service = new ServiceProcess({
+    file: join(bin, 'postgres'),
+    args: [...args, ...settings.flatMap((each) => ['-c', each])],
+    ready: 'database system is ready to accept connections',
+    options: { ...user, cwd: directory },
+  });
+  const stop = (mode: 'fast' | 'immediate'): Promise<void> => service.stop(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
+  await service.start();
   return {
     port,
     url,
-    start,
+    start: () => service.start(),
     stop,
     async execute(sql) {
       const client = new pg.Client({ connectionString: url('postgres') });

@@ -60,7 +60,7 @@ afterEach(async () => {
 async function start(over: Bus): Promise<Process> {
   const db = openDatabase(join(directory, 'comm.sqlite'));
   const { bus, received } = counting(over);
-  const core = serverCoreFor({ db, logger: silentLogger, store: new CommunicationStore() }, bus);
+  const core = serverCoreFor({ db, bus, logger: silentLogger, store: new CommunicationStore() });
   const server = await startServer({ db });
   const started: Process = {
     server,

@@ -2,7 +2,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { KeyedTimers } from '../../../lib/keyed-timers.ts';
 import type { ActiveCall } from '../../../protocol/calls.ts';
 import type { CallRecord } from '../../cluster/call-record.ts';
-import type { Broadcaster, Caller, RunningCalls } from '../ports.ts';
+import type { Broadcaster, Caller } from '../ports.ts';
 
 /** Minimum time between two pushes of a conversation, so that joining and leaving often costs its members little. */
 const PUSH_INTERVAL_MS = 1_000;
@@ -11,7 +11,7 @@ const PUSH_INTERVAL_MS = 1_000;
 export interface ActiveCallsDeps {
   clock: Clock;
   broadcaster: Pick<Broadcaster, 'toConversation' | 'toSocket'>;
-  calls: RunningCalls;
+  calls: { activeCalls(): ReadonlyMap<string, ActiveCall> };
   conversationIdsOf: (userId: string) => Promise<readonly string[]>;
 }
 

@@ -141,9 +141,15 @@ const recordSchema = v.object({
   endReason: v.optional(v.picklist(CALL_END_REASONS)),
   endDetail: v.optional(v.picklist(CALL_FAILURES)),
   aloneSince: v.optional(time),
+  heldUntil: v.optional(time),
   seats: v.array(
     v.pipe(
-      v.object({ ...callParticipantSchema.entries, socketId: v.optional(v.string()) }),
+      v.object({
+        ...callParticipantSchema.entries,
+        socketId: v.optional(v.string()),
+        processId: v.optional(v.string()),
+        away: v.optional(v.object({ until: time, reason: v.optional(v.picklist(CALL_END_REASONS)) })),
+      }),
       v.transform((seat) => ({ ...seat, socketId: seat.socketId })),
     ),
   ),

@@ -89,7 +89,7 @@ export class ConversationService {
     if (await profiles.resolve(usersOf(page))) page = await read();
     const { conversations, hasMore } = page;
     const statuses = await presence.presenceOf(usersOf(page), userId);
-    const running = runningCalls.activeCalls();
+    const running = await runningCalls.activeCalls(conversations.map(({ id }) => id));
     const written = conversations.map((each) => joinConversation(each, statuses, running.get(each.id)));
     return { conversations: `[${written.join(',')}]`, hasMore };
   }

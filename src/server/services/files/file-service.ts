@@ -307,7 +307,7 @@ export class FileService {
     }
   }
 
-  /** Starts to sweep at intervals. Idempotent. */
+  /** Starts to sweep at intervals, while this process is the leader. Idempotent. */
   start(): void {
     if (this.enabled) this.#scheduleSweep(0);
   }
@@ -407,11 +407,17 @@ export class FileService {
     return await askStorage(() => task(this.#files().backend), this.#deps.refusals);
   }
 
+  async #sweepAsLeader(): Promise<void> {
+    if (await this.#deps.store.lead()) await this.sweep();
+  }
+
   #scheduleSweep(delayMs = SWEEP_INTERVAL_MS): void {
     if (this.#closed || this.#cancelSweep !== undefined) return;
     const { clock, logger } = this.#deps;
     const run = async (): Promise<void> => {
-      await this.sweep().catch((error: unknown) => logger.warn('failed to delete expired files', errorFields(error)));
+      await this.#sweepAsLeader().catch((error: unknown) =>
+        logger.warn('failed to delete expired files', errorFields(error)),
+      );
       this.#cancelSweep = undefined;
       this.#scheduleSweep();
     };

@@ -1,4 +1,5 @@
 import type { BetterSqliteFiles } from './better-sqlite.ts';
+import type { ClaimMode } from './process-claim.ts';
 import type { Statement, Work } from './work.ts';
 
 /** A database that a thread may open too. */
@@ -37,11 +38,13 @@ export interface Database {
   /** Returns what a thread needs to open the database too; `undefined` if none may. */
   shared(): Promise<SharedDatabase | undefined>;
   /**
-   * Claims the database for this process; absent if any number of processes may use it.
+   * Claims the database for this process, or for it and others that reach it; absent if the database isn't shared.
    *
    * @throws CommError `UNSUPPORTED` if another process has claimed it
    */
-  claim?(): Promise<void>;
+  claim?(mode: ClaimMode): Promise<void>;
+  /** Returns whether this process leads those with a claim; absent if there is only one. */
+  lead?(): Promise<boolean>;
   /** Ends the claim of this process. */
   unclaim?(): Promise<void>;
   /** Takes a connection for a long read; absent if the database has no connections but its own. */

@@ -1,5 +1,5 @@
 import { isCommError } from '../../../protocol/errors.ts';
-import { ProcessClaim } from './process-claim.ts';
+import { ProcessClaim, type ClaimMode } from './process-claim.ts';
 import { ROW_TYPES, toParameter } from './postgres-values.ts';
 import type { OwnedPool, PostgresClient, PostgresPool } from './postgres-pool.ts';
 import { toPostgres, toPostgresSchema, type PostgresStatement } from './postgres-sql.ts';
@@ -46,16 +46,20 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
 const ANSWER_TIMEOUT_MS = 35_000;
 
-/** Opens a pool of connections. Loads the driver. @param url - `postgres://…`, with the parameters of `pg` */
-export async function openPostgres(url: string): Promise<OwnedPool> {
+/**
+ * Opens a pool of connections. Loads the driver.
+ *
+ * @param url - `postgres://…`, with the parameters of `pg`
+ * @param waits - whether a statement may take any time, as one that reads or checks a whole table
+ */
+export async function openPostgres(url: string, { waits = false } = {}): Promise<OwnedPool> {
   const { default: pg } = await import('pg');
   return new pg.Pool({
     connectionString: url,
     application_name: 'lumen-comm-server',
     max: MAX_CONNECTIONS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    query_timeout: ANSWER_TIMEOUT_MS,
+    ...(!waits && { statement_timeout: STATEMENT_TIMEOUT_MS, query_timeout: ANSWER_TIMEOUT_MS }),
     keepAlive: true,
   });
 }
@@ -104,12 +108,16 @@ export class PostgresDatabase implements Database {
     return await PostgresConnection.take(this.#pool);
   }
 
-  async claim(): Promise<void> {
+  async claim(mode: ClaimMode): Promise<void> {
     try {
-      await this.#claim.hold();
+      await this.#claim.hold(mode);
     } catch (error) {
       throw isCommError(error) ? error : new PostgresFailure(error, false);
     }
+  }
+
+  lead(): Promise<boolean> {
+    return this.#claim.lead();
   }
 
   unclaim(): Promise<void> {

@@ -1,0 +1,60 @@
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+
+/** How a {@link ServiceProcess} is started. */
+export interface ServiceCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** Output that says that the service can be used. */
+  readonly ready: string;
+  readonly options?: Pick<SpawnOptions, 'cwd' | 'uid' | 'gid'>;
+}
+
+/** A database or another service that a test starts, stops and starts again. */
+export class ServiceProcess {
+  readonly #command: ServiceCommand;
+  #child: ChildProcess | undefined;
+
+  constructor(command: ServiceCommand) {
+    this.#command = command;
+  }
+
+  /** Starts it. Resolves when it can be used. */
+  async start(): Promise<void> {
+    const { file, args, ready, options } = this.#command;
+    const child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    let output = '';
+    await new Promise<void>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', () => reject(new Error(`${file} ended: ${output}`)));
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.on('data', (chunk: Buffer) => {
+          output = (output + chunk.toString()).slice(-10_000);
+          if (output.includes(ready)) resolve();
+        });
+      }
+    });
+  }
+
+  /** Sends a signal and waits until the process has ended. */
+  async stop(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  }
+}
+
+/** Returns a port of the loopback address that is free at present. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
