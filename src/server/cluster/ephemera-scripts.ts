@@ -4,7 +4,8 @@ import { RedisScript } from './redis-commands.ts';
  * Keys, each after the prefix:
  *
  *   user:<user>      hash: `p:<process>` has the devices there as JSON, `[]` if the last one has just left;
- *                    `status`, `seen`, `version` and `chosen` are those of the user
+ *                    `status`, `seen` and `chosen` are those of the user. Kept for a while after the user is offline,
+ *                    so that a missing key means that Redis has lost it
  *   users:<process>  set: the users with an entry of the process
  *   processes        sorted set: when each process sent its last heartbeat, in ms
  *   dead             sorted set: processes that have ended, and when another one may take over their users
@@ -14,6 +15,7 @@ import { RedisScript } from './redis-commands.ts';
 
 /** Time in seconds after which Redis drops what is not renewed by heartbeats. */
 const EXPIRY_S = 60;
+const OFFLINE_EXPIRY_S = 600;
 const LIST_EXPIRY_S = 3_600;
 /** Time in ms that a process has to take over the users of another one. */
 const TAKEOVER_MS = 15_000;
@@ -28,7 +30,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
  * Sets the devices of a user in one process and derives the presence.
  *
  * KEYS: user, processes, users of the process. ARGV: process, devices as JSON or nothing to remove them, user, chosen status,
- * `fresh` | `known` | `keep`, ISO time, time in ms without a heartbeat after which a process has ended.
+ * `fresh` | `known` | `keep`, ISO time, time in ms without a heartbeat after which a process has ended, status and ISO time that
+ * apply if Redis has lost them.
  *
  * Returns: whether the status has changed, status, when it was set, version, whether the user is connected anywhere, statuses of the
  * devices in other processes.
@@ -43,7 +46,7 @@ else
   redis.call('SADD', KEYS[3], ARGV[3])
   redis.call('EXPIRE', KEYS[3], ${LIST_EXPIRY_S})
 end
-local status, seen, chosen = 'offline', '', nil
+local status, seen, chosen = ARGV[8], ARGV[9], nil
 local count, leaving, reported, elsewhere = 0, false, {}, {}
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
@@ -78,13 +81,11 @@ elseif not leaving then
   status = 'offline'
 end
 local version = time[1] * 1000000 + time[2]
-if status ~= before then
-  seen = ARGV[6]
-  redis.call('HSET', KEYS[1], 'status', status, 'seen', seen)
-end
-redis.call('HSET', KEYS[1], 'version', version)
+if status ~= before then seen = ARGV[6] end
 local connected = count > 0 or leaving
-if connected then redis.call('EXPIRE', KEYS[1], ${EXPIRY_S}) else redis.call('DEL', KEYS[1]) end
+if not connected then redis.call('DEL', KEYS[1]) end
+redis.call('HSET', KEYS[1], 'status', status, 'seen', seen)
+redis.call('EXPIRE', KEYS[1], connected and ${EXPIRY_S} or ${OFFLINE_EXPIRY_S})
 return { status ~= before and 1 or 0, status, seen, version, connected and 1 or 0, table.concat(elsewhere, ',') }`);
 
 /** Returns status, time and version of users. KEYS: the users. */

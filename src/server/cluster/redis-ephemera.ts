@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { BoundedSet } from '../../lib/bounded-map.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorFields, type Logger } from '../../lib/logger.ts';
 import { PRESENCE_STATUSES, type PresenceStatus } from '../../protocol/constants.ts';
@@ -41,6 +42,8 @@ const LEAVE_MS = 5_000;
 /** Users in one command. Redis takes about a microsecond for each. */
 const USERS_PER_COMMAND = 500;
 
+const MAX_GONE = 100_000;
+
 /** What this process has set of a user, and what it knows of the other processes. */
 interface Own {
   /** As last derived, and the status of the last answer of Redis. */
@@ -67,6 +70,8 @@ const beatSchema = v.tupleWithRest([numberSchema, numberSchema], v.string());
 export class RedisEphemera implements Ephemera {
   readonly #options: RedisEphemeraOptions;
   readonly #own = new Map<string, Own>();
+  /** Users who have left while Redis couldn't be told. */
+  readonly #gone = new BoundedSet<string>(MAX_GONE);
   #listener: EphemeraListener | undefined;
   #processes = 1;
   /** Whether the last command was not answered in time. */
@@ -101,11 +106,20 @@ export class RedisEphemera implements Ephemera {
     const own = this.#own.get(userId) ?? newOwn();
     const isGone = devices.length === 0 && !isLeaving;
     if (isGone) this.#own.delete(userId);
-    else this.#own.set(userId, own);
-    if (!this.#options.redis.connected) return this.#deriveAlone(own, { ...presence, at });
+    else {
+      this.#own.set(userId, own);
+      this.#gone.delete(userId);
+    }
+    const deriveAlone = (): DerivedPresence => {
+      if (isGone) this.#gone.add(userId);
+      return this.#deriveAlone(own, { ...presence, at });
+    };
+    if (!this.#options.redis.connected) return deriveAlone();
     const entry = devices.map(({ socketId, status, showsWaiting }) => [socketId, status, showsWaiting ? 1 : 0]);
     const text = isGone ? '' : JSON.stringify(entry);
-    return this.#setPresence(this.#options.processId, userId, [text, userId, chosen, isFresh ? 'fresh' : 'known', at])
+    const { confirmed = 'offline', lastSeen = '' } = own;
+    const known = [confirmed, confirmed === 'offline' ? '' : lastSeen];
+    return this.#setPresence(userId, [text, userId, chosen, isFresh ? 'fresh' : 'known', at], { known })
       .then(([changed, status, lastSeen, version, isConnected, elsewhere]) => {
         const isChanged = changed === 1 || (own.isDoubtful && status !== own.confirmed);
         own.status = status;
@@ -118,7 +132,7 @@ export class RedisEphemera implements Ephemera {
       .catch((error: unknown) => {
         this.#warn('failed to tell other processes of the presence of a user', error);
         own.isDoubtful = true;
-        return this.#deriveAlone(own, { ...presence, at });
+        return deriveAlone();
       });
   }
 
@@ -155,6 +169,13 @@ export class RedisEphemera implements Ephemera {
     this.#renewedAt = this.#options.clock.now();
     void this.#beat();
     this.#listener?.lost([...this.#own.keys()]);
+    const { processId } = this.#options;
+    for (const userId of this.#gone) {
+      this.#removeFrom(processId, userId).catch((error: unknown) => {
+        this.#warn('failed to tell other processes that a user has left', error);
+      });
+    }
+    this.#gone.clear();
   }
 
   async #beat(): Promise<void> {
@@ -209,7 +230,7 @@ export class RedisEphemera implements Ephemera {
 
   async #removeFrom(processId: string, userId: string): Promise<void> {
     const args = ['', userId, '', 'keep', this.#now()];
-    const [changed, status, lastSeen, version, connected] = await this.#setPresence(processId, userId, args);
+    const [changed, status, lastSeen, version, connected] = await this.#setPresence(userId, args, { processId });
     const own = this.#own.get(userId);
     if (own !== undefined) Object.assign(own, { status, confirmed: status });
     const isConnected = connected === 1;
@@ -219,15 +240,19 @@ export class RedisEphemera implements Ephemera {
   }
 
   async #setPresence(
-    processId: string,
     userId: string,
     args: readonly string[],
+    { processId = this.#options.processId, known = ['offline', ''] }: { processId?: string; known?: readonly string[] },
   ): Promise<v.InferOutput<typeof presenceSchema>> {
     const keys = [this.#key(`user:${userId}`), this.#key('processes'), this.#key(`users:${processId}`)];
-    return v.parse(
-      presenceSchema,
-      await SET_PRESENCE.run(this.#options.redis, keys, [processId, ...args, this.#deadAfter]),
-    );
+    const all = [processId, ...args, this.#deadAfter, ...known];
+    const answer = SET_PRESENCE.run(this.#options.redis, keys, all);
+    this.#answering.add(answer);
+    try {
+      return v.parse(presenceSchema, await answer);
+    } finally {
+      this.#answering.delete(answer);
+    }
   }
 
   /** Derives the presence from the devices here, and from what was last known of the others. */

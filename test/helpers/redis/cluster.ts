@@ -27,6 +27,8 @@ export interface ClusterProcess extends AsyncDisposable {
 export interface ClusterProcessOptions {
   readonly config?: CommunicationConfig;
   readonly limits?: Partial<ServerLimits>;
+  /** @defaultValue 1,000 */
+  readonly deadAfterMs?: number;
 }
 
 /** Several servers in this process, each with its own connections to one database and one Redis. */
@@ -40,15 +42,15 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Starts servers. Their heartbeats are short. */
-  async start(options: ClusterProcessOptions = {}): Promise<ClusterProcess> {
+  async start({ deadAfterMs = 1_000, ...options }: ClusterProcessOptions = {}): Promise<ClusterProcess> {
     const line = await startFaultProxy({ target: `http://127.0.0.1:${this.redis.port}`, seed: 1 });
     const processId = crypto.randomUUID();
-    const bus = redisBus(`redis://127.0.0.1:${new URL(line.url).port}`, { processId, heartbeatMs: 100 });
-    const timing = { heartbeatMs: 100, deadAfterMs: 1_000 };
+    const bus = redisBus(`redis://127.0.0.1:${new URL(line.url).port}`, { processId, heartbeatMs: 300 });
+    const timing = { heartbeatMs: 100, deadAfterMs };
     const ephemera = new RedisEphemera({ redis: bus, processId, clock: systemClock, logger: silentLogger, ...timing });
     await bus.open();
     const db = openDatabase(join(this.#directory, 'comm.sqlite'));
-    const core = serverCoreFor({ db, logger: silentLogger, store: new CommunicationStore(), ephemera }, bus);
+    const core = serverCoreFor({ db, logger: silentLogger, store: new CommunicationStore(), bus, ephemera });
     const server = await startServer({ db, ...options });
     let isClosed = false;
     const started: ClusterProcess = {

@@ -17,6 +17,13 @@ afterEach(async () => {
 
 const start = (): Promise<ClusterProcess> => cluster.start({ config });
 
+/** Connects a device. When it resolves, every process knows that the user is online. */
+async function connect({ server }: ClusterProcess, userId: string): Promise<CheckedClient> {
+  const client = await server.connect(userId);
+  await client.ask('presence:watch', { userIds: [userId] });
+  return client;
+}
+
 /** Creates a conversation between users, so that they may see each other. */
 async function meet(by: CheckedClient, ...participantIds: string[]): Promise<string> {
   const { id } = await by.ask('conversation:create', { type: 'group', name: 'team', participantIds });
@@ -43,13 +50,13 @@ const status = (userId: string, wanted: PresenceStatus) => (data: { userId: stri
 describe('devices on several processes', () => {
   test('a user is online while a device is connected to any process', async () => {
     const [a, b, c] = [await start(), await start(), await start()];
-    const ana = await c.server.connect('ana');
+    const ana = await connect(c, 'ana');
     await meet(ana, 'ben');
-    const phone = await a.server.connect('ben');
-    const laptop = await b.server.connect('ben');
+    const phone = await connect(a, 'ben');
+    const laptop = await connect(b, 'ben');
     expect(await watch(ana, 'ben')).toEqual(['online']);
     phone.close();
-    const again = await a.server.connect('ben');
+    const again = await connect(a, 'ben');
     laptop.close();
     await again.ask('presence:update', { status: 'away', chosen: false });
     await ana.next('presence:changed', status('ben', 'away'));
@@ -60,9 +67,9 @@ describe('devices on several processes', () => {
 
   test('the most available device counts, on whichever process it is', async () => {
     const [a, b, c] = [await start(), await start(), await start()];
-    const ana = await c.server.connect('ana');
+    const ana = await connect(c, 'ana');
     await meet(ana, 'ben');
-    const [phone, laptop] = [await a.server.connect('ben'), await b.server.connect('ben')];
+    const [phone, laptop] = [await connect(a, 'ben'), await connect(b, 'ben')];
     await watch(ana, 'ben');
     await phone.ask('presence:update', { status: 'away', chosen: false });
     await laptop.ask('presence:update', { status: 'busy', chosen: false });
@@ -76,9 +83,9 @@ describe('devices on several processes', () => {
 
   test('a status chosen on one process holds for devices on the others', async () => {
     const [a, b] = [await start(), await start()];
-    const ana = await a.server.connect('ana');
+    const ana = await connect(a, 'ana');
     await meet(ana, 'ben');
-    const [phone, laptop] = [await a.server.connect('ben'), await b.server.connect('ben')];
+    const [phone, laptop] = [await connect(a, 'ben'), await connect(b, 'ben')];
     await watch(ana, 'ben');
     await laptop.ask('presence:update', { status: 'busy' });
     await ana.next('presence:changed', status('ben', 'busy'));
@@ -91,9 +98,9 @@ describe('devices on several processes', () => {
 
   test('participants have the presence of devices on other processes', async () => {
     const [a, b] = [await start(), await start()];
-    const ana = await a.server.connect('ana');
+    const ana = await connect(a, 'ana');
     const id = await meet(ana, 'ben');
-    await b.server.connect('ben');
+    await connect(b, 'ben');
     const response = await a.server.rest('/conversations', 'ana');
     const [conversation] = (await response.json()) as {
       id: string;
@@ -107,11 +114,11 @@ describe('devices on several processes', () => {
 describe('faults', () => {
   test('the users of a process that ends without a word go offline, and were last seen then', async () => {
     const [a, b, c] = [await start(), await start(), await start()];
-    const ana = await b.server.connect('ana');
+    const ana = await connect(b, 'ana');
     await meet(ana, 'ben', 'cleo');
-    await a.server.connect('ben');
-    await a.server.connect('cleo');
-    await c.server.connect('cleo');
+    await connect(a, 'ben');
+    await connect(a, 'cleo');
+    await connect(c, 'cleo');
     expect(await watch(ana, 'ben', 'cleo')).toEqual(['online', 'online']);
     a.line.kill();
     await ana.next('presence:changed', status('ben', 'offline'));
@@ -126,38 +133,40 @@ describe('faults', () => {
 
   test('a process that was only cut off sets its users again', async () => {
     const [a, b] = [await start(), await start()];
-    const ana = await b.server.connect('ana');
+    const ana = await connect(b, 'ana');
     await meet(ana, 'ben');
-    await a.server.connect('ben');
+    await connect(a, 'ben');
     await watch(ana, 'ben');
     a.line.kill();
     await ana.next('presence:changed', status('ben', 'offline'));
+    await eventually(() => expect(a.bus.connected).toBe(false));
     a.line.heal();
-    await a.server.connect('ben');
+    await eventually(() => expect(a.bus.connected).toBe(true));
+    await connect(a, 'ben');
     await ana.next('presence:changed', status('ben', 'online'));
   });
 
   test('after Redis was restarted empty, each process sets its own again', async () => {
-    const [a, b] = [await start(), await start()];
-    const ana = await a.server.connect('ana');
+    const [a, b] = [await cluster.start(), await cluster.start()];
+    const ana = await connect(a, 'ana');
     await meet(ana, 'ben');
-    const ben = await b.server.connect('ben');
-    await ben.ask('presence:update', { status: 'away', chosen: false });
+    await connect(b, 'ben');
     await cluster.redis.stop();
     await eventually(() => expect([a.bus.connected, b.bus.connected]).toEqual([false, false]));
     await cluster.redis.start();
-    await eventually(async () => {
-      const again = await a.server.connect('ana');
-      await b.server.connect('ben');
-      expect(await watch(again, 'ben')).toEqual(['online']);
-    });
+    await eventually(() => expect([a.bus.connected, b.bus.connected]).toEqual([true, true]));
+    // The clients are disconnected, because they may have missed pushes: Ben's grace period has begun.
+    const again = await connect(a, 'ana');
+    await eventually(async () => expect(await watch(again, 'ben')).toEqual(['online']));
+    await connect(b, 'ben');
+    expect(told(again, 'ben')).toEqual([]);
   });
 
   test('what Redis forgets without ending is set again with a heartbeat', async () => {
     const [a, b] = [await start(), await start()];
-    const ana = await a.server.connect('ana');
+    const ana = await connect(a, 'ana');
     await meet(ana, 'ben');
-    await b.server.connect('ben');
+    await connect(b, 'ben');
     expect(await watch(ana, 'ben')).toEqual(['online']);
     await a.bus.command(['FLUSHALL']);
     await eventually(async () => expect(await watch(ana, 'ben')).toEqual(['online']));
@@ -165,11 +174,12 @@ describe('faults', () => {
   });
 
   test('without Redis, a device that leaves does not show a user offline who is on another process', async () => {
-    const [a, b] = [await start(), await start()];
-    const ana = await a.server.connect('ana');
+    const patient = { config, deadAfterMs: 60_000 };
+    const [a, b] = [await cluster.start(patient), await cluster.start(patient)];
+    const ana = await connect(a, 'ana');
     await meet(ana, 'ben', 'cleo');
-    const [phone] = [await a.server.connect('ben'), await b.server.connect('ben')];
-    const cleo = await a.server.connect('cleo');
+    const [phone] = [await connect(a, 'ben'), await connect(b, 'ben')];
+    const cleo = await connect(a, 'cleo');
     expect(await watch(ana, 'ben', 'cleo')).toEqual(['online', 'online']);
     await phone.ask('presence:update', { status: 'online', chosen: false });
     a.line.kill();
@@ -178,17 +188,22 @@ describe('faults', () => {
     cleo.close();
     await ana.next('presence:changed', status('cleo', 'offline'));
     expect(told(ana, 'ben')).toEqual([]);
+    const elsewhere = await connect(b, 'ana');
+    expect(await watch(elsewhere, 'ben', 'cleo')).toEqual(['online', 'online']);
+    a.line.heal();
+    await elsewhere.next('presence:changed', status('cleo', 'offline'));
+    expect(told(elsewhere, 'ben')).toEqual([]);
   });
 
   test('the users of a process that is closed go offline unless they connect elsewhere', async () => {
     const [a, b] = [await cluster.start(), await start()];
-    const ana = await b.server.connect('ana');
+    const ana = await connect(b, 'ana');
     await meet(ana, 'ben', 'cleo');
-    await a.server.connect('ben');
-    await a.server.connect('cleo');
+    await connect(a, 'ben');
+    await connect(a, 'cleo');
     await watch(ana, 'ben', 'cleo');
     await a[Symbol.asyncDispose]();
-    await b.server.connect('cleo');
+    await connect(b, 'cleo');
     await ana.next('presence:changed', status('ben', 'offline'));
     expect(told(ana, 'cleo')).toEqual([]);
   });
@@ -197,9 +212,9 @@ describe('faults', () => {
 describe('who may see it', () => {
   test('a block hides presence from sockets on other processes at once, and lifting it shows it again', async () => {
     const [a, b] = [await start(), await start()];
-    const ana = await a.server.connect('ana');
+    const ana = await connect(a, 'ana');
     const id = await meet(ana, 'ben');
-    const ben = await b.server.connect('ben');
+    const ben = await connect(b, 'ben');
     await watch(ben, 'ana');
     await watch(ana, 'ben');
     await ben.ask('typing:start', { conversationId: id });
@@ -215,9 +230,9 @@ describe('who may see it', () => {
 
   test('a user who loses the last shared conversation is watched on no process any more', async () => {
     const [a, b] = [await start(), await start()];
-    const ana = await a.server.connect('ana');
+    const ana = await connect(a, 'ana');
     const id = await meet(ana, 'ben', 'cleo');
-    const [ben, cleo] = [await b.server.connect('ben'), await a.server.connect('cleo')];
+    const [ben, cleo] = [await connect(b, 'ben'), await connect(a, 'cleo')];
     await watch(ben, 'cleo');
     await ana.ask('conversation:remove-participant', { conversationId: id, userId: 'cleo' });
     await eventually(async () => {
@@ -232,7 +247,7 @@ describe('who may see it', () => {
 
   test('a user who is disconnected by the app is disconnected from every process', async () => {
     const [a, b] = [await start(), await start()];
-    const [phone, laptop] = [await a.server.connect('ben'), await b.server.connect('ben')];
+    const [phone, laptop] = [await connect(a, 'ben'), await connect(b, 'ben')];
     a.server.server.api.disconnectUser('ben');
     expect(await Promise.all([phone.disconnected(), laptop.disconnected()])).toHaveLength(2);
   });
@@ -242,7 +257,7 @@ describe('base clients', () => {
   test('see the presence of users on other processes', async () => {
     const [a, b] = [await start(), await start()];
     const ana = await a.server.connectBase('ana');
-    const ben = await b.server.connect('ben');
+    const ben = await connect(b, 'ben');
     const id = await meet(ben, 'ana');
     await ana.ask('conversation:join', { conversationId: id });
     await ben.ask('presence:update', { status: 'busy', chosen: false });
@@ -252,7 +267,7 @@ describe('base clients', () => {
   test('count as having received what is pushed to them by another process', async () => {
     const [a, b] = [await start(), await start()];
     const ana = await a.server.connectBase('ana');
-    const ben = await b.server.connect('ben');
+    const ben = await connect(b, 'ben');
     const { id: conversationId } = await ben.ask('conversation:create', { type: 'direct', participantIds: ['ana'] });
     await ana.ask('conversation:join', { conversationId });
     const { id } = await ben.ask('message:send', { conversationId, content: 'hello', type: 'text' });

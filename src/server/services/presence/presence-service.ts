@@ -30,7 +30,8 @@ import type { Caller, Broadcaster, ProcessBroadcaster } from '../ports.ts';
 import type { Capability, PresenceStatus } from '../../../protocol/constants.ts';
 
 /** The part of the broadcaster that presence uses. */
-export interface PresenceBroadcaster extends WatchBroadcaster, ProcessBroadcaster, Pick<Broadcaster, 'subscribed' | 'toSocket'> {
+export interface PresenceBroadcaster
+  extends WatchBroadcaster, ProcessBroadcaster, Pick<Broadcaster, 'subscribed' | 'toSocket'> {
   /**
    * Pushes to the sockets that watch the user, and to the user's own, in all processes.
    *
