@@ -1,5 +1,5 @@
 /**
- * Serves the server and the playground on one port. `serve.ts` and `cluster.ts` start it as a child process, which can be
+ * Serves the server and the playground on one port. `serve.ts` and `scripts/cluster.ts` start it as a child process, which can be
  * killed and restarted. It sends its address to the parent, and exits when the parent asks for it or exits.
  */
 import { existsSync } from 'node:fs';

@@ -11,7 +11,7 @@ import path from 'node:path';
 import { startBalancer } from '../test/helpers/balancer.ts';
 import { startPostgres } from '../test/helpers/postgres/postgres-process.ts';
 import { startRedis } from '../test/helpers/redis/redis-process.ts';
-import { announce, ChildServer, onEnd } from './child-server.ts';
+import { announce, ChildServer, onEnd } from '../playground/child-server.ts';
 
 if (process.env['NODE_ENV'] === 'production') throw new Error('npm run cluster is for development only.');
 
