@@ -33,7 +33,7 @@ const numbersSchema = v.array(v.pipe(v.union([v.string(), v.number()]), v.transf
 export class RedisLimits {
   readonly #deps: RedisLimitsDeps;
   #reports: Report[] = [];
-  #counts = new Map<string, number>();
+  readonly #counts = new Map<string, number>();
   readonly #elsewhere = new BoundedMap<string, { readonly count: number; readonly at: number }>(MAX_COUNTS);
   #isScheduled = false;
 

@@ -2,10 +2,9 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { IceCandidate, IceRestart, SessionDescription } from '../../../protocol/calls.ts';
 import type { Push } from '../../../protocol/events.ts';
 import { requireOwnUserId } from './call-rules.ts';
-import type { Awaitable } from '../../cluster/ephemera.ts';
+import type { Awaitable, SharedLimits } from '../../cluster/ephemera.ts';
 import type { Calls } from './calls.ts';
 import type { Caller } from '../ports.ts';
-import type { SharedLimits } from '../../cluster/ephemera.ts';
 import { keyedBuckets, type KeyedLimit } from '../limits/rate-limit.ts';
 
 /** Dependencies of {@link SignalService}. */
