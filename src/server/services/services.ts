@@ -26,6 +26,8 @@ import { ProfileService, type ProfileBroadcaster } from './people/profile-servic
 import { PresenceService, type PresenceBroadcaster } from './presence/presence-service.ts';
 import { KeyedLimit, SlidingWindow } from './limits/rate-limit.ts';
 import type { UserBudgets } from './limits/user-budgets.ts';
+import type { RateLimit } from './limits/server-limits.ts';
+import type { MessageRateLimit } from '../config.ts';
 import { notFound } from './errors.ts';
 import { IceServerService } from './calls/ice-server-service.ts';
 import { SignalService } from './calls/signal-service.ts';
@@ -74,7 +76,7 @@ export interface ServicesDeps extends Omit<ServiceDeps, 'storesFiles' | 'profile
 
 /** Constructs the services and connects them. */
 export function createServices(deps: ServicesDeps): Services {
-  const { store, broadcaster, clock, config, budgets, contacts, logger, ephemera, shared, newId } = deps;
+  const { store, broadcaster, clock, config, budgets, contacts, logger, ephemera, shared, sharedLimits, newId } = deps;
   let sendLimit: KeyedLimit | undefined;
   const files = new FileService(deps);
   const profiles = new ProfileService(deps);
@@ -126,7 +128,7 @@ export function createServices(deps: ServicesDeps): Services {
         );
     },
   });
-  const keyLimits = new KeyLimits(clock);
+  const keyLimits = new KeyLimits(clock, sharedLimits);
   const services: Services = {
     ...chat,
     budgets,
@@ -160,7 +162,7 @@ export function createServices(deps: ServicesDeps): Services {
       config,
       requireMember: (userId, conversationId) => requireTyping(store, userId, conversationId),
     }),
-    signals: new SignalService({ calls, clock }),
+    signals: new SignalService({ calls, clock, sharedLimits }),
     iceServers: new IceServerService({ clock, config }),
     keys: new KeyService({ store, broadcaster, clock, contacts, logger, limits: keyLimits, bundles: ephemera }),
     mailbox: new MailboxService({
@@ -182,6 +184,7 @@ export function createServices(deps: ServicesDeps): Services {
         new KeyedLimit(
           () => new SlidingWindow(rateLimit),
           () => clock.now(),
+          { sharing: sharedLimits && { name: 'sends', rate: () => rateOf(rateLimit), with: sharedLimits } },
         );
       return sendLimit;
     },
@@ -219,6 +222,10 @@ function isUserOnline(ephemera: CommunicationStore, shared: Ephemera, userId: st
   if (ephemera.isUserOnline(userId)) return true;
   const elsewhere = shared.devicesElsewhere(userId);
   return elsewhere instanceof Promise ? elsewhere.then((devices) => devices.length > 0) : elsewhere.length > 0;
+}
+
+function rateOf({ maxMessages, windowSeconds }: MessageRateLimit): RateLimit {
+  return { burst: maxMessages, perSecond: maxMessages / windowSeconds };
 }
 
 /** Leaves out the presence that the viewer may not see because of a block. */
