@@ -192,12 +192,13 @@ class Scenario {
       this.#actors.get(name)?.work(this.#share(isFirst ? OPERATIONS : SECOND_OPERATIONS)),
     );
     const storm = { over: false };
+    const worked = Promise.all([...works, this.#workAndDie()]).then(() => {
+      storm.over = true;
+      this.#log('worked');
+    });
+    // Together, so that each failure is that of the scenario.
     const faults = this.#bed.injectFaults(storm, this.#random.fork('kills'), this.#log);
-    const expulsions = this.#expel(storm);
-    await Promise.all([...works, this.#workAndDie()]);
-    storm.over = true;
-    this.#log('worked');
-    await Promise.all([faults, expulsions]);
+    await Promise.all([worked, faults, this.#expel(storm)]);
   }
 
   /** Returns how many of these actions, or of what they must lead to, the servers of this scenario get. */
