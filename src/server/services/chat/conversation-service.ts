@@ -10,6 +10,7 @@ import {
   setFlag,
   loadConversation,
   type Flag,
+  type FlagState,
 } from '../../store/queries/conversations.ts';
 import {
   joinConversation,
@@ -248,14 +249,15 @@ export class ConversationService {
   /** Sets the caller's own archived, muted or pinned flag. */
   async setFlag({ userId }: Caller, conversationId: string, flag: Flag, on: boolean): Promise<null> {
     const { store, broadcaster } = this.#deps;
-    const work = function* (): Work<number> {
-      const flagsRev = yield* setFlag(conversationId, userId, flag, on);
-      if (flagsRev === undefined) throw notFound();
-      return flagsRev;
+    const work = function* (): Work<FlagState | 'unchanged'> {
+      const flags = yield* setFlag(conversationId, userId, flag, on);
+      if (flags === undefined) throw notFound();
+      return flags;
     };
-    await store.write(work, (flagsRev) => {
-      if (flagsRev === 0) return;
-      broadcaster.toUser(userId, { event: 'conversation:updated', data: { id: conversationId, [flag]: on, flagsRev } });
+    await store.write(work, (flags) => {
+      if (flags === 'unchanged') return;
+      // All flags, because pushes of several processes arrive in any order, and clients keep the state with the greater `flagsRev`.
+      broadcaster.toUser(userId, { event: 'conversation:updated', data: { id: conversationId, ...flags } });
     });
     return null;
   }
