@@ -12,6 +12,17 @@ export {
 export { CommunicationStore, useCommunicationStore, type PresenceEntry } from './cluster/memory-ephemera.ts';
 export type { InvitationAnswer, CallRecord, Invitation, Seat } from './cluster/call-record.ts';
 export type { Bus, BusListener } from './cluster/bus.ts';
+export type {
+  Awaitable,
+  DerivedPresence,
+  Device,
+  Ephemera,
+  EphemeraListener,
+  LimitUse,
+  LocalPresence,
+  SharedLimits,
+  UserPresence,
+} from './cluster/ephemera.ts';
 export { openRedis, type OpenRedisOptions, type SharedRedis } from './open-redis.ts';
 export type { PresenceReader, RunningCalls } from './services/ports.ts';
 export { ensureCommunicationTables } from './store/engine/migrate.ts';

@@ -203,7 +203,8 @@ export function* setFlag(
   if (flags === undefined) return undefined;
   if ((flags[flag] === 1) === on) return 'unchanged';
   const inboxRev = yield* takeInboxRev(userId);
-  const { archived, muted, pinned } = { ...flags, [flag]: on ? 1 : 0 };
-  yield* run(updateFlags({ id, userId, archived, muted, pinned, inboxRev }));
+  const next: typeof flags = { ...flags, [flag]: on ? 1 : 0 };
+  yield* run(updateFlags({ id, userId, ...next, inboxRev }));
+  const { archived, muted, pinned } = next;
   return { archived: archived === 1, muted: muted === 1, pinned: pinned === 1, flagsRev: inboxRev };
 }
