@@ -26,6 +26,7 @@ import { ContactPolicy } from './services/people/contact-policy.ts';
 import { AnswerTurns } from './services/limits/answer-turns.ts';
 import { FrameTurns } from './sockets/frame-turns.ts';
 import { OutputTurns } from './sockets/output-turns.ts';
+import { SharedActiveCalls } from './services/calls/shared-active-calls.ts';
 import { UserBudgets } from './services/limits/user-budgets.ts';
 import { resolveFiles, type FilesConfig, type FilesOptions } from './services/files/files-config.ts';
 import { createServices, type Services } from './services/services.ts';
@@ -162,6 +163,11 @@ export class ServerCore {
     const broadcaster = this.cluster ?? local;
     this.broadcaster = broadcaster;
     const { store, config, limits, logger } = this;
+    const sharedCalls = bus && {
+      processId: newId(),
+      reachesProcesses: () => bus.connected,
+      active: new SharedActiveCalls({ store, broadcaster, clock, logger }),
+    };
     this.services = createServices({
       store,
       broadcaster,
@@ -174,7 +180,8 @@ export class ServerCore {
       ephemera,
       shared: options.ephemera ?? new LocalEphemera(ephemera),
       presence: options.ephemera === undefined ? ephemera : presenceReader(options.ephemera),
-      runningCalls: ephemera,
+      runningCalls: sharedCalls?.active ?? ephemera,
+      sharedCalls,
       files: () => this.#files,
       hooks: this.#hooks,
       newId,
@@ -250,7 +257,6 @@ export class ServerCore {
     this.services.profiles.close();
     this.services.calls.close();
     this.services.activeCalls.close();
-    this.services.callStore.close();
   }
 
   /** Takes up the calls of an earlier process, once. */

@@ -164,7 +164,8 @@ const recordSchema = v.object({
   ),
 });
 
-function parseRecord(json: string): CallRecord | undefined {
+/** Parses a stored record; `undefined` if it is malformed. */
+export function parseRecord(json: string): CallRecord | undefined {
   try {
     const parsed = v.safeParse(recordSchema, JSON.parse(json));
     return parsed.success ? parsed.output : undefined;
