@@ -6,6 +6,8 @@ import type { FilesOptions } from '../services/files/files-config.ts';
 import { s3Storage } from '../services/files/s3-storage.ts';
 import { isStorageUrl, parseStorageUrl, type Environment } from '../services/files/s3-url.ts';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
+import { list, Mistake, nonEmpty, variable } from './arguments.ts';
+import { MIGRATE_HELP, parseMigrate, type MigrateOptions } from './migrate-options.ts';
 
 /** Options of the command `serve`, from the command line and the environment. */
 export interface ServeOptions {
@@ -32,14 +34,17 @@ export type JwtSettings = ({ readonly secret: string } | { readonly jwksUrl: str
 /** What the command line asks for. */
 export type Command =
   | { readonly type: 'serve'; readonly options: ServeOptions }
-  | { readonly type: 'help' }
+  | { readonly type: 'migrate'; readonly options: MigrateOptions }
+  | { readonly type: 'help'; readonly text: string }
   | { readonly type: 'version' }
   | { readonly type: 'mistake'; readonly message: string };
 
 /** Text of `--help`. */
 export const HELP = `Usage: lumen-comm-server [serve] [options]
+       lumen-comm-server migrate --from <file> --to <url>
 
-Runs the server on SQLite or Postgres: sockets, REST, files, health checks.
+Runs the server on SQLite or Postgres: sockets, REST, files, health checks. The command migrate copies a SQLite database to
+Postgres; see lumen-comm-server migrate --help.
 
   --port <number>         TCP port; 0 selects a free port         (3000)
   --host <address>        address to listen on                    (127.0.0.1)
@@ -104,15 +109,19 @@ const OPTIONS = {
 /** Parses the command line. Pure. Messages never contain a secret. */
 export function parseCommand(args: readonly string[], env: Environment): Command {
   try {
+    if (args[0] === 'migrate') {
+      const options = parseMigrate(args.slice(1), env);
+      return options === 'help' ? { type: 'help', text: MIGRATE_HELP } : { type: 'migrate', options };
+    }
     const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
-    if (values.help === true) return { type: 'help' };
+    if (values.help === true) return { type: 'help', text: HELP };
     if (values.version === true) return { type: 'version' };
     const [name = 'serve', ...others] = positionals;
     // Part of a secret with spaces would be a positional argument, too.
     const secrets = ['jwt-secret', 'turn-secret'] as const;
     const hasSecret = secrets.some((name) => values[name] !== undefined);
     const quoted = (argument: string): string => (hasSecret ? '' : ` "${argument}"`);
-    if (name !== 'serve') throw new Mistake(`Unknown command${quoted(name)}; the only command is serve`);
+    if (name !== 'serve') throw new Mistake(`Unknown command${quoted(name)}; the commands are serve and migrate`);
     if (others[0] !== undefined) throw new Mistake(`Unexpected argument${quoted(others[0])}; serve takes only options`);
     return { type: 'serve', options: serveOptions(values, env) };
   } catch (error) {
@@ -122,8 +131,6 @@ export function parseCommand(args: readonly string[], env: Environment): Command
     throw error;
   }
 }
-
-class Mistake extends Error {}
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'];
 
@@ -259,22 +266,6 @@ function flag(name: Flag, values: Values, env: Environment): boolean {
   if (named === undefined || ['0', 'false', 'no'].includes(named)) return false;
   if (['1', 'true', 'yes'].includes(named)) return true;
   throw new Mistake(`${variable(name)} must be 1 or 0`);
-}
-
-function list(value: string | undefined): string[] {
-  return (value ?? '')
-    .split(',')
-    .map((each) => each.trim())
-    .filter((each) => each !== '');
-}
-
-/** An empty variable counts as unset, because shells and compose files can't omit it otherwise. */
-function nonEmpty(value: string | undefined): string | undefined {
-  return value === '' ? undefined : value;
-}
-
-function variable(option: string): string {
-  return `LUMEN_COMM_${option.toUpperCase().replaceAll('-', '_')}`;
 }
 
 function isParseError(error: unknown): error is Error {

@@ -46,16 +46,20 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
 const ANSWER_TIMEOUT_MS = 35_000;
 
-/** Opens a pool of connections. Loads the driver. @param url - `postgres://…`, with the parameters of `pg` */
-export async function openPostgres(url: string): Promise<OwnedPool> {
+/**
+ * Opens a pool of connections. Loads the driver.
+ *
+ * @param url - `postgres://…`, with the parameters of `pg`
+ * @param waits - whether a statement may take any time, as one that reads or checks a whole table
+ */
+export async function openPostgres(url: string, { waits = false } = {}): Promise<OwnedPool> {
   const { default: pg } = await import('pg');
   return new pg.Pool({
     connectionString: url,
     application_name: 'lumen-comm-server',
     max: MAX_CONNECTIONS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    query_timeout: ANSWER_TIMEOUT_MS,
+    ...(!waits && { statement_timeout: STATEMENT_TIMEOUT_MS, query_timeout: ANSWER_TIMEOUT_MS }),
     keepAlive: true,
   });
 }

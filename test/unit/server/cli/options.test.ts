@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { MIGRATE_HELP } from '../../../../src/server/cli/migrate-options.ts';
 import { HELP, parseCommand, type ServeOptions } from '../../../../src/server/cli/options.ts';
 
 const DEFAULTS: ServeOptions = {
@@ -79,7 +80,7 @@ test('serve is the default command', () => {
 });
 
 test.each<[args: string[], env: Record<string, string>, message: RegExp]>([
-  [['start'], {}, /^Unknown command "start"; the only command is serve$/],
+  [['start'], {}, /^Unknown command "start"; the commands are serve and migrate$/],
   [['serve', 'more'], {}, /^Unexpected argument "more"; serve takes only options$/],
   [['serve', '--verbose'], {}, /--verbose/],
   [['serve', '--port'], {}, /--port/],
@@ -138,8 +139,8 @@ test('error messages never contain a secret', () => {
 });
 
 test('--help is accepted anywhere, and the text names every option', () => {
-  expect(parseCommand(['--help'], {})).toEqual({ type: 'help' });
-  expect(parseCommand(['serve', '-h'], {})).toEqual({ type: 'help' });
+  expect(parseCommand(['--help'], {})).toEqual({ type: 'help', text: HELP });
+  expect(parseCommand(['serve', '-h'], {})).toEqual({ type: 'help', text: HELP });
   for (const option of [
     '--port',
     '--host',
@@ -156,4 +157,26 @@ test('--help is accepted anywhere, and the text names every option', () => {
 test('--version is accepted with and without a command', () => {
   expect(parseCommand(['--version'], {})).toEqual({ type: 'version' });
   expect(parseCommand(['serve', '-v'], {})).toEqual({ type: 'version' });
+});
+
+test('migrate takes its options from the command line first', () => {
+  const env = { LUMEN_COMM_FROM: 'a', LUMEN_COMM_TO: 'postgres://a', LUMEN_COMM_SKIP: 'notes, pairs' };
+  const to = 'postgresql://b';
+  expect(parseCommand(['migrate', '--to', to, '--skip', 'one', '--skip', 'two', '--restart'], env)).toEqual({
+    type: 'migrate',
+    options: { from: 'a', to, skip: ['one', 'two'], restart: true },
+  });
+  expect(parseCommand(['migrate'], env)).toMatchObject({ options: { to: 'postgres://a', skip: ['notes', 'pairs'] } });
+  expect(parseCommand(['migrate', '-h'], {})).toEqual({ type: 'help', text: MIGRATE_HELP });
+});
+
+test.each<[args: string[], message: RegExp]>([
+  [[], /^migrate requires --to with the URL of a Postgres database$/],
+  [['--to', 'comm.sqlite'], /^--to must be a URL like postgres:/],
+  [['--to', 'postgres://a', '--port', '1'], /^Unknown option '--port'/],
+  [['--to', 'postgres://a', 'comm.sqlite'], /^Unexpected argument/],
+])('migrate refuses %j, without the URL', (args, message) => {
+  const refusal = parseCommand(['migrate', ...args], {});
+  expect(refusal).toMatchObject({ type: 'mistake', message: expect.stringMatching(message) as unknown });
+  expect(JSON.stringify(refusal)).not.toContain('postgres://a');
 });

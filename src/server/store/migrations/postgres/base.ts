@@ -28,8 +28,11 @@ export function* base(): Work<void> {
   yield script(BASE_TRIGGERS);
 }
 
+/** Generates the secret that signs the URLs of files. */
+export const NEW_FILE_SECRET = `INSERT INTO comm_file_secret (id, secret)
+  VALUES (1, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''))`;
+
 const BASE_ROWS = `
 INSERT INTO comm_search_state (id, indexed_to) VALUES (1, 0);
-INSERT INTO comm_file_secret (id, secret)
-  VALUES (1, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''));
+${NEW_FILE_SECRET};
 `;
