@@ -13,6 +13,7 @@ import {
 import type { CommunicationStore } from '../../cluster/memory-ephemera.ts';
 import { isUnavailable } from '../../store/engine/outages.ts';
 import type { Store } from '../../store/store.ts';
+import { userKey } from '../../store/write-keys.ts';
 import {
   chosenStatusesOf,
   conversationIdsOf,
@@ -126,7 +127,7 @@ export class PresenceService {
     const { ephemera, store, broadcaster } = this.#deps;
     if (chosen) {
       const choice = status === 'online' ? undefined : status;
-      await store.write(() => storeChosenStatus(userId, choice));
+      await store.write(() => storeChosenStatus(userId, choice), undefined, { keys: () => [userKey(userId)] });
       this.#choices.set(userId, choice);
       broadcaster.toProcesses(userId, { event: 'chosen', chosen: choice });
     }
@@ -250,7 +251,9 @@ export class PresenceService {
   #storeLastSeen(userId: string, { isConnected, lastSeen }: DerivedPresence): void {
     if (isConnected || lastSeen === undefined) return;
     const { store } = this.#deps;
-    store.write(() => storeLastSeen(userId, lastSeen)).catch(this.#logFailure('failed to store the last-seen time'));
+    store
+      .write(() => storeLastSeen(userId, lastSeen), undefined, { keys: () => [userKey(userId)] })
+      .catch(this.#logFailure('failed to store the last-seen time'));
   }
 
   #publish(
