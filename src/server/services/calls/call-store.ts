@@ -5,6 +5,7 @@ import { callParticipantSchema } from '../../../protocol/calls.ts';
 import { CALL_END_REASONS, CALL_FAILURES, CALL_TYPES } from '../../../protocol/constants.ts';
 import type { CallRecord } from '../../cluster/call-record.ts';
 import { deleteCall, storeCall, storedCalls, touchCalls } from '../../store/queries/calls.ts';
+import { CALLS_WRITE } from '../../store/write-keys.ts';
 import type { Store } from '../../store/store.ts';
 
 /** Interval in which it is recorded that this process holds its calls: how exact the end of a lost call is. */
@@ -100,14 +101,18 @@ export class CallStore {
     const { id } = record;
     const version = (this.#versions.get(id) ?? 0) + 1;
     const state = JSON.stringify(record);
-    const isStored = await store.write(() => storeCall({ id, state, version, seenAt: this.#now() }));
+    const isStored = await store.write(
+      () => storeCall({ id, state, version, seenAt: this.#now() }),
+      undefined,
+      CALLS_WRITE,
+    );
     if (isStored) this.#versions.set(id, version);
     else logger.error('a call was changed by another process', { callId: id });
   }
 
   async #delete(callId: string): Promise<void> {
     this.#versions.delete(callId);
-    await this.#deps.store.write(() => deleteCall(callId));
+    await this.#deps.store.write(() => deleteCall(callId), undefined, CALLS_WRITE);
   }
 
   #touchLater(): void {
@@ -117,7 +122,7 @@ export class CallStore {
       if (this.#versions.size === 0) return;
       this.#touchLater();
       this.#deps.store
-        .write(() => touchCalls(this.#now()))
+        .write(() => touchCalls(this.#now()), undefined, CALLS_WRITE)
         .catch((error: unknown) => this.#deps.logger.warn('failed to touch the stored calls', errorFields(error)));
     });
   }

@@ -18,6 +18,7 @@ import {
   touchProcess,
   type SharedCallRow,
 } from '../../store/queries/shared-calls.ts';
+import { CALLS_WRITE } from '../../store/write-keys.ts';
 import type { Store } from '../../store/store.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { CallDraft, type CallDraftDeps } from './call-draft.ts';
@@ -70,7 +71,7 @@ export class CallSweeper {
   /** Takes over the calls of a process that used the database alone, and begins to sweep. */
   async start(): Promise<void> {
     const { store, clock } = this.#deps;
-    await store.write(() => forgetProcesses(clock.now() - FORGET_MS));
+    await store.write(() => forgetProcesses(clock.now() - FORGET_MS), undefined, CALLS_WRITE);
     await this.#claim(function* (this: CallSweeper) {
       const drafts: CallDraft[] = [];
       for (const row of yield* claimUnsharedCalls()) {
@@ -103,7 +104,7 @@ export class CallSweeper {
     this.#cancelSweep();
     this.#cancelHeartbeat?.();
     const { store, processId } = this.#deps;
-    if (hasSeats) await store.write(() => forgetProcess(processId));
+    if (hasSeats) await store.write(() => forgetProcess(processId), undefined, CALLS_WRITE);
   }
 
   #schedule(at: number): void {
@@ -209,12 +210,13 @@ export class CallSweeper {
   /** Runs a transaction that claims calls, and performs what it has stored. */
   async #claim(work: (this: CallSweeper) => Work<CallDraft[]>): Promise<void> {
     const { store, stored } = this.#deps;
-    await store.write(work.bind(this), (drafts) => {
+    const perform = (drafts: readonly CallDraft[]): void => {
       for (const draft of drafts) {
         draft.perform(new Map());
         stored(draft);
       }
-    });
+    };
+    await store.write(work.bind(this), perform, CALLS_WRITE);
   }
 
   /** Applies events to a claimed call and stores it. */
@@ -252,7 +254,7 @@ export class CallSweeper {
     const { store, clock, processId, broadcaster, seatedUsers, change } = this.#deps;
     const userIds = [...seatedUsers()];
     if (userIds.length === 0) return;
-    await store.write(() => touchProcess(processId, clock.now()));
+    await store.write(() => touchProcess(processId, clock.now()), undefined, CALLS_WRITE);
     const rows = await store.read(() => callsInScope({ userIds }));
     for (const { record } of recordsOf(rows).values()) {
       for (const { userId, socketId, away, ...seat } of record.seats) {

@@ -6,6 +6,7 @@ import type { Ephemera } from '../../cluster/ephemera.ts';
 import type { CommunicationStore } from '../../cluster/memory-ephemera.ts';
 import { conversationIdsOf } from '../../store/queries/users.ts';
 import { markCallLogged } from '../../store/queries/shared-calls.ts';
+import { CALLS_WRITE } from '../../store/write-keys.ts';
 import type { Store } from '../../store/store.ts';
 import type { ServerMessage } from '../chat/send-service.ts';
 import type { Broadcaster, ProcessBroadcaster } from '../ports.ts';
@@ -91,7 +92,10 @@ function createSharedCalls(
     isUserOnline: (userId) => ephemera.isUserOnline(userId),
     devicesElsewhere: (userId) => shared.devicesElsewhere(userId),
     runningCallChanged: (conversationId) => active.changed(conversationId),
-    log: logging(deps, ({ id }) => store.write(() => markCallLogged(id, clock.now() + CALL_RETENTION_MS))),
+    log: logging(deps, ({ id }) => {
+      const deletedAt = clock.now() + CALL_RETENTION_MS;
+      return store.write(() => markCallLogged(id, deletedAt), undefined, CALLS_WRITE);
+    }),
   });
   return { calls, activeCalls: active };
 }

@@ -16,6 +16,7 @@ import type {
 import { CommError, isCommError } from '../../../protocol/errors.ts';
 import type { Device } from '../../cluster/ephemera.ts';
 import { isUnavailable } from '../../store/engine/outages.ts';
+import { CALLS_WRITE } from '../../store/write-keys.ts';
 import type { Store } from '../../store/store.ts';
 import type { Caller } from '../ports.ts';
 import { CallChecks, type CallChecksDeps } from './call-checks.ts';
@@ -198,7 +199,7 @@ export class SharedCalls implements Calls {
   }
 
   async #devicesElsewhere(userIds: readonly string[]): Promise<ReadonlyMap<string, readonly Device[]>> {
-    const devices = await Promise.all(userIds.map((userId) => this.#deps.devicesElsewhere(userId)));
+    const devices = await Promise.all(userIds.map(async (userId) => await this.#deps.devicesElsewhere(userId)));
     return new Map(userIds.map((userId, at) => [userId, devices[at] ?? []]));
   }
 
@@ -243,6 +244,7 @@ export class SharedCalls implements Calls {
         draft.perform(signals);
         this.#stored(draft);
       },
+      CALLS_WRITE,
     );
     return taken !== undefined;
   }
