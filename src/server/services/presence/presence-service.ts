@@ -31,7 +31,8 @@ import type { Caller, Broadcaster, ProcessBroadcaster } from '../ports.ts';
 import type { Capability, PresenceStatus } from '../../../protocol/constants.ts';
 
 /** The part of the broadcaster that presence uses. */
-export interface PresenceBroadcaster extends WatchBroadcaster, ProcessBroadcaster, Pick<Broadcaster, 'toSocket'> {
+export interface PresenceBroadcaster
+  extends WatchBroadcaster, ProcessBroadcaster, Pick<Broadcaster, 'subscribed' | 'toSocket'> {
   /**
    * Pushes to the sockets that watch the user, and to the user's own, in all processes.
    *
@@ -40,8 +41,6 @@ export interface PresenceBroadcaster extends WatchBroadcaster, ProcessBroadcaste
   presenceChanged(data: PresenceUpdate, version?: number): void;
   /** Returns the last presence of the user that was delivered in this process, if it is newer. */
   newestPresence(data: PresenceUpdate, version?: number): PresenceUpdate;
-  /** Resolves when what this process subscribes to, such as watched users, arrives; `undefined` if it does already. */
-  subscribed(): Promise<void> | undefined;
   /** Whether a base socket is in a room of this process. */
   readonly hasBaseSockets: boolean;
   /** Base sockets can't watch users. They receive the presence of members of their rooms. */
