@@ -4,7 +4,14 @@ import { errorFields, type Logger } from '../../../lib/logger.ts';
 import { callParticipantSchema } from '../../../protocol/calls.ts';
 import { CALL_END_REASONS, CALL_FAILURES, CALL_TYPES } from '../../../protocol/constants.ts';
 import type { CallRecord } from '../../cluster/call-record.ts';
-import { deleteCall, storeCall, storedCalls, touchCalls } from '../../store/queries/calls.ts';
+import {
+  deleteCall,
+  hasSharedCalls,
+  storeCall,
+  storedCalls,
+  touchCalls,
+  unshareCalls,
+} from '../../store/queries/calls.ts';
 import { CALLS_WRITE } from '../../store/write-keys.ts';
 import type { Store } from '../../store/store.ts';
 
@@ -44,7 +51,9 @@ export class CallStore {
 
   /** Reads the calls of an earlier process. Malformed ones are skipped. */
   async load(): Promise<readonly StoredCall[]> {
-    const rows = await this.#deps.store.read(storedCalls);
+    const { store } = this.#deps;
+    if (await store.read(hasSharedCalls)) await store.write(unshareCalls);
+    const rows = await store.read(storedCalls);
     return rows.flatMap(({ id, state, version, seenAt }) => {
       this.#versions.set(id, version);
       this.#touchLater();

@@ -25,6 +25,8 @@ export const LEASE_MS = 10_000;
 /** Time in ms in which the process that has ended a call writes its log message, before another one does. */
 export const LOG_MS = 5_000;
 
+const NO_PROCESSES: ReadonlySet<string> = new Set();
+
 /** A scope, and the participant to whom a signal is relayed. */
 export interface ChangeScope extends CallScope {
   readonly bufferOf?: { readonly callId: string; readonly toUserId: string } | undefined;
@@ -39,7 +41,7 @@ export function* readSnapshot(scope: ChangeScope, now: number): Work<CallSnapsho
     versions: new Map(rows.map(({ id, version }) => [id, version])),
     startedBy: request?.clientId === undefined ? undefined : yield* callStartedBy(request.userId, request.clientId),
     buffered: bufferOf && (yield* bufferedSignals(bufferOf.callId, bufferOf.toUserId)),
-    processes: yield* liveProcesses(now - LEASE_MS),
+    processes: rows.length === 0 ? NO_PROCESSES : yield* liveProcesses(now - LEASE_MS),
   };
 }
 

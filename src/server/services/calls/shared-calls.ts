@@ -27,7 +27,7 @@ import type { Calls, RelayedSignal } from './calls.ts';
 import { readSnapshot, writeDraft, type ChangeScope } from './shared-call-rows.ts';
 
 /** How often a change is tried again because another process has changed the same calls. */
-const MAX_ATTEMPTS = 8;
+const MAX_ATTEMPTS = 16;
 const NO_DEVICES: ReadonlyMap<string, readonly Device[]> = new Map();
 
 /** Dependencies of {@link SharedCalls}. */

@@ -197,6 +197,12 @@ const upsertProcess = statement((p: Params<{ id: string; now: number }>) =>
     .values({ id: p.id, seen_at: p.now })
     .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: p.now })),
 );
+const deleteOrphans = statement((p: Params<{ processId: string }>) =>
+  query
+    .deleteFrom('comm_call_users')
+    .where('process_id', '=', p.processId)
+    .where('call_id', 'not in', query.selectFrom('comm_calls').select('id')),
+);
 const deleteProcess = statement((p: Params<{ id: string }>) =>
   query.deleteFrom('comm_call_processes').where('id', '=', p.id),
 );
@@ -350,6 +356,7 @@ export function* touchProcess(id: string, now: number): Work<void> {
 
 /** Deletes a process. */
 export function* forgetProcess(id: string): Work<void> {
+  yield* run(deleteOrphans({ processId: id }));
   yield* run(deleteProcess({ id }));
 }
 

@@ -1,4 +1,7 @@
 import { expect, test } from 'vitest';
+import { silentLogger } from '../../../../../src/lib/logger.ts';
+import { CallStore } from '../../../../../src/server/services/calls/call-store.ts';
+import { manualClock } from '../../../../helpers/manual-clock.ts';
 import { SharedCallsBench, type BenchProcess } from '../../../../helpers/server/shared-calls-bench.ts';
 
 const refusal = (code: string): unknown => expect.objectContaining({ code }) as unknown;
@@ -161,4 +164,20 @@ test('members are told of the running call when it is answered, joined and ended
   expect(line.runningCallChanges).toBe(1);
   await one.calls.hangUp(one.device('alice/1'), { callId, reason: 'completed' });
   expect(line.runningCallChanges).toBe(2);
+});
+
+test('a process that uses the database alone takes the calls up, and hands them back', async () => {
+  const { bench: line, all, callId } = await talking('P1', 'P2');
+  for (const process of all) process.kill();
+  const clock = manualClock();
+  const alone = new CallStore({ store: line.store, clock, logger: silentLogger });
+  const [{ record } = { record: undefined }] = await alone.load();
+  expect(record).toMatchObject({ id: callId, state: 'connecting', seats: [{ userId: 'alice' }, { userId: 'bob' }] });
+  alone.close();
+  const next = await line.start('P3');
+  await next.connect('bob/2');
+  const resumed = await next.calls.sync(next.device('bob/2'), { callId, deviceId: 'B' });
+  expect(resumed.participants.map(({ userId }) => userId)).toEqual(['alice', 'bob']);
+  await line.advance(26_000);
+  expect(line.logged).toMatchObject([{ id: callId, endReason: 'completed' }]);
 });
