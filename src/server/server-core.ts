@@ -104,7 +104,7 @@ export class ServerCore {
   readonly unread: UnreadOutput;
   /** Number of sockets of each user. */
   readonly userSockets = new UserSlots({
-    max: () => this.limits.socketsPerUser,
+    max: () => Math.max(1, Math.floor(this.limits.socketsPerUser / this.#unsharedProcesses)),
     message: 'too many connections of this user',
     retryAfterMs: 10_000,
   });
@@ -123,6 +123,8 @@ export class ServerCore {
   readonly broadcaster: SocketBroadcaster | ClusterBroadcaster;
   /** Reaches the other processes; `undefined` for a process that uses the database alone. */
   readonly bus: Bus | undefined;
+  /** What the processes share. */
+  readonly shared: Ephemera;
   /** Delivers to the other processes; `undefined` without a bus. */
   readonly cluster: ClusterBroadcaster | undefined;
   /** Name of the process in logs. */
@@ -147,6 +149,7 @@ export class ServerCore {
   constructor(db: DatabaseSource, options: ServerCoreOptions) {
     const { store: ephemera = useCommunicationStore(), clock = systemClock, bus } = options;
     this.bus = bus;
+    this.shared = options.ephemera ?? new LocalEphemera(ephemera);
     this.name = options.processName ?? (bus && defaultProcessName());
     this.config = resolveConfig();
     this.limits = resolveLimits(undefined);
@@ -174,11 +177,12 @@ export class ServerCore {
       clock,
       config,
       limits,
-      budgets: new UserBudgets(limits, clock),
+      budgets: new UserBudgets(limits, clock, options.ephemera),
+      sharedLimits: options.ephemera,
       contacts: new ContactPolicy(this.#hooks, clock, logger),
       logger,
       ephemera,
-      shared: options.ephemera ?? new LocalEphemera(ephemera),
+      shared: this.shared,
       presence: options.ephemera === undefined ? ephemera : presenceReader(options.ephemera),
       runningCalls: sharedCalls?.active ?? ephemera,
       sharedCalls,
@@ -233,6 +237,17 @@ export class ServerCore {
   /** What works worse than it should, while requests are answered. */
   get degradations(): readonly string[] {
     return this.bus?.connected === false ? ['no connection to Redis: what other processes push arrives late'] : [];
+  }
+
+  /** @throws CommError `RATE_LIMITED` if the user may have no further socket, counting those of all processes */
+  async checkSockets(userId: string): Promise<void> {
+    const elsewhere = this.shared.devicesElsewhere(userId);
+    this.userSockets.check(userId, elsewhere instanceof Promise ? (await elsewhere).length : elsewhere.length);
+  }
+
+  /** Processes whose use of a limit isn't known, including this one. */
+  get #unsharedProcesses(): number {
+    return this.shared.connected ? 1 : this.shared.processes;
   }
 
   /** Rejects every new request with `UNAVAILABLE`. */

@@ -23,6 +23,8 @@ import { ProfileService, type ProfileBroadcaster } from './people/profile-servic
 import { PresenceService, type PresenceBroadcaster } from './presence/presence-service.ts';
 import { KeyedLimit, SlidingWindow } from './limits/rate-limit.ts';
 import type { UserBudgets } from './limits/user-budgets.ts';
+import type { RateLimit } from './limits/server-limits.ts';
+import type { MessageRateLimit } from '../config.ts';
 import { notFound } from './errors.ts';
 import { IceServerService } from './calls/ice-server-service.ts';
 import { SignalService } from './calls/signal-service.ts';
@@ -72,7 +74,7 @@ export interface ServicesDeps extends Omit<ServiceDeps, 'storesFiles' | 'profile
 
 /** Constructs the services and connects them. */
 export function createServices(deps: ServicesDeps): Services {
-  const { store, broadcaster, clock, config, budgets, contacts, logger, ephemera, shared } = deps;
+  const { store, broadcaster, clock, config, budgets, contacts, logger, ephemera, shared, sharedLimits } = deps;
   let sendLimit: KeyedLimit | undefined;
   const files = new FileService(deps);
   const profiles = new ProfileService(deps);
@@ -98,7 +100,7 @@ export function createServices(deps: ServicesDeps): Services {
     blockersOf: (userId, userIds) => blocks.blockersOf(userId, userIds),
     appendMessage: (message) => chat.sending.appendServerMessage(message),
   });
-  const keyLimits = new KeyLimits(clock);
+  const keyLimits = new KeyLimits(clock, sharedLimits);
   const services: Services = {
     ...chat,
     budgets,
@@ -131,7 +133,7 @@ export function createServices(deps: ServicesDeps): Services {
       config,
       requireMember: (userId, conversationId) => requireTyping(store, userId, conversationId),
     }),
-    signals: new SignalService({ calls, clock }),
+    signals: new SignalService({ calls, clock, sharedLimits }),
     iceServers: new IceServerService({ clock, config }),
     keys: new KeyService({ store, broadcaster, clock, contacts, logger, limits: keyLimits, bundles: ephemera }),
     mailbox: new MailboxService({
@@ -153,6 +155,7 @@ export function createServices(deps: ServicesDeps): Services {
         new KeyedLimit(
           () => new SlidingWindow(rateLimit),
           () => clock.now(),
+          { sharing: sharedLimits && { name: 'sends', rate: () => rateOf(rateLimit), with: sharedLimits } },
         );
       return sendLimit;
     },
@@ -191,6 +194,10 @@ function isUserOnline(ephemera: CommunicationStore, shared: Ephemera, userId: st
   if (ephemera.isUserOnline(userId)) return true;
   const elsewhere = shared.devicesElsewhere(userId);
   return elsewhere instanceof Promise ? elsewhere.then((devices) => devices.length > 0) : elsewhere.length > 0;
+}
+
+function rateOf({ maxMessages, windowSeconds }: MessageRateLimit): RateLimit {
+  return { burst: maxMessages, perSecond: maxMessages / windowSeconds };
 }
 
 /** Leaves out the presence that the viewer may not see because of a block. */
