@@ -129,6 +129,8 @@ export class ServerCore {
   readonly cluster: ClusterBroadcaster | undefined;
   /** Name of the process in logs. */
   readonly name: string | undefined;
+  /** Name of the process that clients are told, in development mode. */
+  announcedName: string | undefined;
   readonly services: Services;
   /** Requests that are being handled. */
   readonly inFlight = new InFlight();
@@ -162,7 +164,7 @@ export class ServerCore {
     this.store = createStore(db, this.logger, clock, this.outputTurns);
     const newId = (): string => crypto.randomUUID();
     const local = new SocketBroadcaster(() => this.outputTurns.pause());
-    this.cluster = bus && new ClusterBroadcaster(local, bus, newId);
+    this.cluster = bus && new ClusterBroadcaster(local, bus, newId, clock);
     const broadcaster = this.cluster ?? local;
     this.broadcaster = broadcaster;
     const { store, config, limits, logger } = this;
