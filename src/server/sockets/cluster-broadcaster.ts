@@ -159,6 +159,14 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     return this.#presence.newest(data, version);
   }
 
+  toProcessesOf(conversationId: string): void {
+    this.#send(conversationChannel(conversationId), { to: 'running-call' });
+  }
+
+  toConversationHere(conversationId: string, push: Push): void {
+    this.#local.toConversation(conversationId, push);
+  }
+
   toProcesses(userId: string, event: ProcessEvent): void {
     this.#send(userChannel(userId), { to: 'processes', event });
   }
@@ -303,6 +311,8 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
         return local.toUser(id, message.push, message.options);
       case 'user-with':
         return local.toUserWith(id, message.capability, message.push);
+      case 'running-call':
+        return this.#listener?.runningCallChanged(id);
       case 'profile-sockets':
         return local.toProfileSockets(id, message.push);
       case 'socket':
