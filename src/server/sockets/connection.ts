@@ -13,7 +13,7 @@ import type { Caller } from '../services/ports.ts';
 import type { ConnectionOutput } from './connection-output.ts';
 import type { SocketAdapter } from './lumen-context.ts';
 import { conversationIdsOf } from '../store/queries/users.ts';
-import { CAPABILITIES, type Capability, PROTOCOL_VERSION } from '../../protocol/constants.ts';
+import { CAPABILITIES, type Capability, HELLO_TIMEOUT_MS, PROTOCOL_VERSION } from '../../protocol/constants.ts';
 
 /** Maximum delay of a timer in ms. A longer token lifetime is checked again after it. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -24,10 +24,16 @@ export function handshakeAuth(auth: unknown): HandshakeAuth {
   return result.success ? result.output : {};
 }
 
+/** Time in ms after which a peer is greeted although it isn't in its rooms yet. Clients wait for a second. */
+const GREETING_MS = HELLO_TIMEOUT_MS / 2;
+
 /**
  * State machine of one socket. Requests that arrive while it is opening are queued until it is open.
  *
  * opening ── authenticated, in its rooms, hello pushed ──► open ── disconnected ──► closed
+ *
+ * The hello is pushed earlier if the rooms take long.
+ *
  * opening ── rejected ──► closed
  */
 export class Connection implements RequestSource {
@@ -41,6 +47,8 @@ export class Connection implements RequestSource {
   #closed = false;
   #cancelExpiry: () => void = () => undefined;
   #releaseSocket: () => void = () => undefined;
+  #isGreeted = false;
+  #cancelGreeting: () => void = () => undefined;
 
   constructor(core: ServerCore, socket: SocketAdapter, output?: ConnectionOutput) {
     this.#core = core;
@@ -76,10 +84,11 @@ export class Connection implements RequestSource {
       const caller: Caller = { userId, socketId: this.#socket.id, caps };
       this.#registeredCaller = caller;
       this.services.presence.register(caller);
+      if (offered !== undefined) this.#cancelGreeting = this.#greetInTime(caller);
       await this.#core.ready();
       if (profile !== undefined) await this.services.profiles.claimed(userId, profile);
       if (!(await this.#joinRooms(caller))) return;
-      if (offered !== undefined) this.#pushHello(caller);
+      if (offered !== undefined) this.#greet(caller);
       await this.services.presence.connected(caller);
       if (this.#closed) return;
       this.#caller = caller;
@@ -142,6 +151,7 @@ export class Connection implements RequestSource {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelExpiry();
+    this.#cancelGreeting();
     this.#releaseSocket();
     this.#opening.reject(new CommError('UNAVAILABLE', 'The connection is closed'));
     this.#core.broadcaster.unregister(this.#socket.id);
@@ -171,7 +181,19 @@ export class Connection implements RequestSource {
     return !this.#closed;
   }
 
-  #pushHello({ userId, caps }: Caller): void {
+  /**
+   * Greets the peer while the database or Redis is slow, so that it takes this server for one with capabilities. Its requests are
+   * queued until the connection is open.
+   */
+  #greetInTime(caller: Caller): () => void {
+    return this.#core.clock.after(GREETING_MS, () => this.#greet(caller), true);
+  }
+
+  /** Pushes the hello, once. */
+  #greet({ userId, caps }: Caller): void {
+    this.#cancelGreeting();
+    if (this.#isGreeted) return;
+    this.#isGreeted = true;
     const { maxMessageLength, fileUpload, pageSize, typingTimeoutMs } = this.#core.config;
     this.push({
       event: 'comm:hello',
