@@ -232,9 +232,10 @@ async function changesSince(store: Store, conversationId: string, head: Head): P
   const messages = await store.read(function* () {
     return yield* mapMessages(yield* changedRows(conversationId, head.rev, MAX_REPEATED));
   });
-  return messages.map((data) => {
+  return messages.map((data): Push => {
     const isNew = data.seq !== undefined && data.seq > head.seq && data.deletedAt === undefined;
-    return isNew ? { event: 'message:new', data } : { event: 'message:updated', data };
+    if (isNew) return { event: 'message:new', data };
+    return { event: 'message:updated', data: { ...data, messageId: data.id, editedBy: data.senderId } };
   });
 }
 
