@@ -1,4 +1,5 @@
 import type { ActiveCall } from '../../protocol/calls.ts';
+import type { Head } from '../../protocol/conversations.ts';
 import type { Push } from '../../protocol/events.ts';
 import type { PresenceUpdate } from '../../protocol/presence.ts';
 import type { Capability, PresenceStatus } from '../../protocol/constants.ts';
@@ -44,8 +45,12 @@ export interface Broadcaster {
   toConversation(conversationId: string, push: Push, options?: PushOptions): void;
   /** Pushes to one socket. @param userId - its user, if the socket may belong to another process */
   toSocket(socketId: string, push: Push, userId?: string): void;
-  /** Adds the user's feed sockets, in all processes, to the conversation's room. */
-  joinUser(userId: string, conversationId: string): void;
+  /**
+   * Adds the user's feed sockets, in all processes, to the conversation's room.
+   *
+   * @param head - of the conversation as the user is told of it
+   */
+  joinUser(userId: string, conversationId: string, head?: Head): void;
   /** Removes all sockets of the user from the room immediately. */
   removeUser(userId: string, conversationId: string): void;
   /** Adds one socket to the room (`conversation:join`), which receives the pushes of other processes once {@link subscribed}. */
@@ -95,6 +100,10 @@ export interface ProcessListener {
   watchedLeft(userId: string): void;
   /** The presence of a user has changed, while base sockets of this process may be in the user's conversations. */
   presenceChanged(data: PresenceUpdate): void;
+  /** Returns pushes of what has changed in a conversation since a head. */
+  changesSince(conversationId: string, head: Head): Promise<readonly Push[]>;
+  /** Returns those of the users who are not members of the conversation. */
+  formerMembers(conversationId: string, userIds: readonly string[]): Promise<readonly string[]>;
   /** A message of another process was pushed to base sockets of these users. */
   deliveredToBase(conversationId: string, userIds: readonly string[], seq: number): void;
 }

@@ -1,7 +1,11 @@
 import type { Awaitable, Ephemera } from '../cluster/ephemera.ts';
 import type { CommunicationStore } from '../cluster/memory-ephemera.ts';
 import { relatedAmong, relatedMembers } from '../store/queries/people/blocks.ts';
-import { memberIds, membershipOf } from '../store/queries/members.ts';
+import { changedRows } from '../store/queries/changes.ts';
+import { memberIds, membersAmong, membershipOf } from '../store/queries/members.ts';
+import { mapMessages } from '../store/queries/message-mapper.ts';
+import type { Head } from '../../protocol/conversations.ts';
+import type { Push } from '../../protocol/events.ts';
 import type { Store } from '../store/store.ts';
 import type { RunningCallPushes } from './calls/active-calls.ts';
 import type { CallBroadcaster } from './calls/call-service.ts';
@@ -178,6 +182,12 @@ export function createServices(deps: ServicesDeps): Services {
     runningCallChanged: (conversationId) => services.activeCalls.changedElsewhere(conversationId),
     watchedLeft: (userId) => services.presence.memberRemoved(userId),
     presenceChanged: (data) => services.presence.pushToBaseSockets(data),
+    changesSince: (conversationId, head) => changesSince(store, conversationId, head),
+    formerMembers: async (conversationId, userIds) => {
+      const members = await store.read(() => membersAmong(conversationId, userIds));
+      const known = new Set(members.map((row) => row.user_id));
+      return userIds.filter((userId) => !known.has(userId));
+    },
     deliveredToBase: (conversationId, userIds, seq) => {
       for (const userId of userIds) {
         services.receipts.delivered({ userId, caps: NO_CAPABILITIES }, { conversationId, seq }).catch(() => undefined);
@@ -185,6 +195,20 @@ export function createServices(deps: ServicesDeps): Services {
     },
   });
   return services;
+}
+
+/** Changes that a process repeats to sockets that have just entered a room. Beyond that, clients request them. */
+const MAX_REPEATED = 50;
+
+async function changesSince(store: Store, conversationId: string, head: Head): Promise<readonly Push[]> {
+  const messages = await store.read(function* () {
+    return yield* mapMessages(yield* changedRows(conversationId, head.rev, MAX_REPEATED));
+  });
+  return messages.map((data): Push => {
+    const isNew = data.seq !== undefined && data.seq > head.seq && data.deletedAt === undefined;
+    if (isNew) return { event: 'message:new', data };
+    return { event: 'message:updated', data: { ...data, messageId: data.id, editedBy: data.senderId } };
+  });
 }
 
 const NO_CAPABILITIES: Caller['caps'] = new Set();

@@ -290,6 +290,18 @@ export class SocketBroadcaster implements Broadcaster {
     if (entry !== undefined && !entry.feed) this.#leave(entry, conversationRoom(conversationId));
   }
 
+  /** Returns the users with a socket of this process in the room. */
+  usersIn(conversationId: string): ReadonlySet<string> {
+    const users = new Set<string>();
+    for (const room of [conversationRoom(conversationId), batchRoom(conversationId)]) {
+      for (const socketId of this.#socketsIn(room)) {
+        const entry = this.#entries.get(socketId);
+        if (entry !== undefined) users.add(entry.userId);
+      }
+    }
+    return users;
+  }
+
   baseReceivers(conversationId: string): readonly string[] {
     const users = new Set<string>();
     for (const { feed, userId } of this.#byRoom.get(conversationRoom(conversationId)) ?? []) {

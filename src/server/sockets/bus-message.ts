@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { CAPABILITIES, PRESENCE_STATUSES } from '../../protocol/constants.ts';
+import { headSchema } from '../../protocol/conversations.ts';
 import type { Push } from '../../protocol/events.ts';
 import { presenceUpdateSchema } from '../../protocol/presence.ts';
 import type { ProcessEvent, PushOptions } from '../services/ports.ts';
@@ -47,7 +48,7 @@ const messageSchema = v.variant('to', [
   v.object({ to: v.literal('processes'), event: processEventSchema }),
   /** Published on the channel of those who watch the user. */
   v.object({ to: v.literal('recheck-watches') }),
-  v.object({ to: v.literal('join'), conversationId: v.string() }),
+  v.object({ to: v.literal('join'), conversationId: v.string(), head: v.optional(headSchema) }),
   v.object({ to: v.literal('remove'), conversationId: v.string() }),
   v.object({ to: v.literal('disconnect') }),
 ]);

@@ -3,11 +3,13 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Capability } from '../../protocol/constants.ts';
 import type { Push } from '../../protocol/events.ts';
 import type { Bus } from '../cluster/bus.ts';
+import type { Head } from '../../protocol/conversations.ts';
 import type { PresenceUpdate } from '../../protocol/presence.ts';
 import type { ProcessEvent, ProcessListener, PushOptions } from '../services/ports.ts';
 import type { ServicesBroadcaster } from '../services/services.ts';
 import type { ConnectedSocket, Missed, SocketBroadcaster } from './broadcaster.ts';
 import { parseBusMessages, type BusMessage } from './bus-message.ts';
+import { CheckedDeliveries } from './checked-deliveries.ts';
 import { PresenceOrder } from './presence-order.ts';
 
 /** Size of the payloads in one message of the bus, unless one alone is larger. */
@@ -55,6 +57,9 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   /** Messages sent to and received from other processes, and channels on which some may have been lost. */
   readonly counts = { published: 0, received: 0, missed: 0 };
   readonly #presence = new PresenceOrder();
+  readonly #deliveries: CheckedDeliveries;
+  /** Conversations whose rooms were entered before their channels were subscribed. */
+  readonly #entered = new Set<string>();
   #listener: ProcessListener | undefined;
 
   constructor(local: SocketBroadcaster, bus: Bus, newId: () => string, clock: Clock) {
@@ -62,6 +67,13 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     this.#local = local;
     this.#bus = bus;
     this.#newId = newId;
+    this.#deliveries = new CheckedDeliveries({
+      isTold: () => bus.connected,
+      usersIn: (conversationId) => local.usersIn(conversationId),
+      formerMembers: async (conversationId, userIds) =>
+        (await this.#listener?.formerMembers(conversationId, userIds)) ?? [],
+      remove: (userId, conversationId) => local.removeUser(userId, conversationId),
+    });
     local.observeRooms({ opened: (room) => this.#opened(room), closed: (room) => this.#closed(room) });
     bus.listen({
       received: (channel, payload) => this.#receive(channel, payload),
@@ -115,28 +127,28 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   }
 
   toUser(userId: string, push: Push, options: PushOptions = {}): void {
-    this.#local.toUser(userId, push, options);
+    this.#deliveries.run(() => this.#local.toUser(userId, push, options));
     this.#send(userChannel(userId), { to: 'user', push, options });
   }
 
   toUserWith(userId: string, capability: Capability, push: Push): void {
-    this.#local.toUserWith(userId, capability, push);
+    this.#deliveries.run(() => this.#local.toUserWith(userId, capability, push));
     this.#send(userChannel(userId), { to: 'user-with', capability, push });
   }
 
   toUsers(userIds: readonly string[], push: Push): void {
-    this.#local.toUsers(userIds, push);
+    this.#deliveries.run(() => this.#local.toUsers(userIds, push));
     const message = JSON.stringify({ to: 'user', push, options: {} } satisfies BusMessage);
     for (const userId of userIds) this.#queue(userChannel(userId), message);
   }
 
   toProfileSockets(userId: string, push: Push): void {
-    this.#local.toProfileSockets(userId, push);
+    this.#deliveries.run(() => this.#local.toProfileSockets(userId, push));
     this.#send(userChannel(userId), { to: 'profile-sockets', push });
   }
 
   toConversations(conversationIds: readonly string[], push: Push): void {
-    this.#local.toConversations(conversationIds, push);
+    this.#deliveries.run(() => this.#local.toConversations(conversationIds, push), conversationIds);
     const id = this.#newId();
     const ids = [...conversationIds];
     const message = JSON.stringify({ to: 'conversations', id, conversationIds: ids, push } satisfies BusMessage);
@@ -144,7 +156,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   }
 
   toConversation(conversationId: string, push: Push, options: PushOptions = {}): void {
-    this.#local.toConversation(conversationId, push, options);
+    this.#deliveries.run(() => this.#local.toConversation(conversationId, push, options), [conversationId]);
     this.#send(conversationChannel(conversationId), { to: 'conversation', push, options });
   }
 
@@ -172,17 +184,18 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   }
 
   toSocket(socketId: string, push: Push, userId?: string): void {
-    if (userId === undefined || this.#local.isConnected(socketId)) this.#local.toSocket(socketId, push);
-    else this.#send(userChannel(userId), { to: 'socket', socketId, push });
+    if (userId === undefined || this.#local.isConnected(socketId)) {
+      this.#deliveries.run(() => this.#local.toSocket(socketId, push));
+    } else this.#send(userChannel(userId), { to: 'socket', socketId, push });
   }
 
-  joinUser(userId: string, conversationId: string): void {
-    this.#local.joinUser(userId, conversationId);
-    this.#send(userChannel(userId), { to: 'join', conversationId });
+  joinUser(userId: string, conversationId: string, head?: Head): void {
+    this.#deliveries.run(() => this.#join(userId, conversationId, head));
+    this.#send(userChannel(userId), { to: 'join', conversationId, head });
   }
 
   removeUser(userId: string, conversationId: string): void {
-    this.#local.removeUser(userId, conversationId);
+    this.#deliveries.run(() => this.#local.removeUser(userId, conversationId));
     this.#send(userChannel(userId), { to: 'remove', conversationId });
     this.#send(presenceChannel(userId), { to: 'recheck-watches' });
   }
@@ -330,12 +343,29 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
       case 'recheck-watches':
         return this.#listener?.watchedLeft(id);
       case 'join':
-        return local.joinUser(id, message.conversationId);
+        return this.#join(id, message.conversationId, message.head);
       case 'remove':
         return local.removeUser(id, message.conversationId);
       case 'disconnect':
         return local.disconnectUser(id);
     }
+  }
+
+  /** Enters the room. What is pushed to it before the channel is subscribed is read from the rows. */
+  #join(userId: string, conversationId: string, head: Head | undefined): void {
+    this.#local.joinUser(userId, conversationId);
+    const subscribing = this.#subscribing.get(conversationChannel(conversationId));
+    if (subscribing === undefined || head === undefined || this.#entered.has(conversationId)) return;
+    this.#entered.add(conversationId);
+    subscribing
+      .then(async () => {
+        for (const push of (await this.#listener?.changesSince(conversationId, head)) ?? []) {
+          this.#local.toConversation(conversationId, push);
+        }
+      })
+      // The next push shows the gap to the clients.
+      .catch(() => undefined)
+      .finally(() => this.#entered.delete(conversationId));
   }
 
   /** Base clients confirm nothing: what is pushed to them counts as delivered. */

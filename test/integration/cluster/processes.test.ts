@@ -133,6 +133,14 @@ function describeProcesses(connect: () => Promise<Bus>): void {
     expect(ben.payloads('message:new')).toEqual([]);
   });
 
+  test('what is sent right after a user was added reaches the user on another process', async () => {
+    const [a, b] = [await start(await connect()), await start(await connect())];
+    const [ana, ben] = [await a.server.connect('ana'), await b.server.connect('ben')];
+    const { id: conversationId } = await ana.ask('conversation:create', { type: 'direct', participantIds: ['ben'] });
+    const { id } = await ana.ask('message:send', { conversationId, content: 'at once', type: 'text' });
+    await ben.next('message:new', (message) => message.id === id);
+  });
+
   test('typing is shown on other processes', async () => {
     const [a, b] = [await start(await connect()), await start(await connect())];
     const [ana, ben] = [await a.server.connect('ana'), await b.server.connect('ben')];
@@ -203,5 +211,30 @@ describe('processes connected by Redis', () => {
     line.heal();
     await ada.disconnected();
     await silent.server.connect('ada');
+  });
+
+  test('without Redis, a member who was removed by another process receives no further message', async () => {
+    const [one, other] = [await connect(), await connect()];
+    const [a, b] = [await start(one), await start(other)];
+    const [ana, ben, cleo] = [
+      await a.server.connect('ana'),
+      await b.server.connect('ben'),
+      await b.server.connect('cleo'),
+    ];
+    const { id: conversationId } = await ana.ask('conversation:create', {
+      type: 'group',
+      name: 'team',
+      participantIds: ['ben', 'cleo'],
+    });
+    await Promise.all([ben.next('conversation:new'), cleo.next('conversation:new')]);
+    await cleo.ask('conversation:join', { conversationId });
+    await redis.stop();
+    await eventually(() => expect([one.connected, other.connected]).toEqual([false, false]));
+    await ana.ask('conversation:remove-participant', { conversationId, userId: 'ben' });
+    const { id } = await cleo.ask('message:send', { conversationId, content: 'without ben', type: 'text' });
+    await cleo.next('message:new', (message) => message.id === id);
+    await ben.settled();
+    expect(ben.payloads('message:new')).toEqual([]);
+    await redis.start();
   });
 });

@@ -189,7 +189,7 @@ export class ConversationService {
           broadcaster.toSocket(socketId, { event: 'conversation:new', data: visibleTo(userId, data, made.hidden) });
         return;
       }
-      for (const each of people) broadcaster.joinUser(each, data.id);
+      for (const each of people) broadcaster.joinUser(each, data.id, data.head);
       // A new conversation has no unread messages and no flags, so the same push fits all members.
       pushNewConversation(broadcaster, people, data, made.hidden);
     };
