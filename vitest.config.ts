@@ -163,6 +163,17 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // Several server processes on one Postgres and one Redis. `npm run soak:cluster` runs more seeds.
+          name: 'cluster',
+          environment: 'node',
+          include: ['test/cluster/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 600 * seconds,
+        },
+      },
+      {
+        extends: true,
+        test: {
           // Hostile clients against a server process with default limits, whose memory and answers are watched.
           name: 'attacks',
           environment: 'node',

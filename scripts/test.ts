@@ -79,6 +79,7 @@ const steps: Step[] = [
   vitest('e2e-calls', ['e2e-calls'], { after: ['build', 'chromium'], needs: ['playground'] }),
   vitest('attacks', ['attacks'], { after: ['build'] }),
   vitest('faults', ['faults'], { after: ['build'] }),
+  vitest('cluster', ['cluster'], { after: ['build'] }),
   // The adversary waits for answers, and packaging for npm and compilers: they run side by side.
   vitest('integration-postgres', ['integration-postgres'], { after: ['build'] }),
   vitest('adversary', ['adversary'], { alone: false, after: ['build'] }),
@@ -90,6 +91,7 @@ const steps: Step[] = [
 /** Steps that `.ci/run` names, because they would take `npm test` over ten minutes. */
 const SLOW: ReadonlySet<string> = new Set([
   'integration-postgres',
+  'cluster',
   'adversary',
   'packaging',
   'examples',

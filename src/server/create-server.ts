@@ -124,6 +124,7 @@ export async function createCommServer(options: CommServerOptions = {}): Promise
     processName,
     db: ownedDatabase?.db ?? options.db,
     bus: options.bus ?? redis?.bus,
+    ephemera: options.ephemera ?? redis?.ephemera,
     logger,
     store: new CommunicationStore(options.clock),
   });

@@ -6,7 +6,9 @@ import { CommError } from '../protocol/errors.ts';
 import { consoleLogger } from './console-logger.ts';
 import type { Bus } from './cluster/bus.ts';
 import { isRedisUrl } from './cluster/redis-connection.ts';
+import type { Ephemera } from './cluster/ephemera.ts';
 import { RedisBus } from './cluster/redis-bus.ts';
+import { RedisEphemera } from './cluster/redis-ephemera.ts';
 
 /** Options of {@link openRedis}. */
 export interface OpenRedisOptions {
@@ -22,6 +24,8 @@ export interface OpenRedisOptions {
 export interface SharedRedis extends AsyncDisposable {
   /** Wakes up the other processes. */
   readonly bus: Bus;
+  /** What they share and don't store, such as presence. */
+  readonly ephemera: Ephemera;
   /** Ends the connections. Close the server first. */
   close(): Promise<void>;
   /** Same as {@link SharedRedis.close}. */
@@ -32,8 +36,8 @@ export interface SharedRedis extends AsyncDisposable {
  * Connects to Redis, and again whenever a connection is lost, so that several processes can serve one database:
  *
  * ```ts
- * const { bus } = await openRedis('redis://127.0.0.1:6379');
- * attachCommunication(io, { db: pool, bus });
+ * const { bus, ephemera } = await openRedis('redis://127.0.0.1:6379');
+ * attachCommunication(io, { db: pool, bus, ephemera });
  * ```
  *
  * @param url - of Redis 7 or later, `redis://…` or, with TLS, `rediss://…`
@@ -50,8 +54,12 @@ export async function openRedis(url: string, options: OpenRedisOptions = {}): Pr
     await bus.close();
     throw explained(error, url);
   }
-  const close = (): Promise<void> => bus.close();
-  return { bus, close, [Symbol.asyncDispose]: close };
+  const ephemera = new RedisEphemera({ redis: bus, prefix, processId, clock, logger });
+  const close = async (): Promise<void> => {
+    await ephemera.close();
+    await bus.close();
+  };
+  return { bus, ephemera, close, [Symbol.asyncDispose]: close };
 }
 
 function explained(error: unknown, url: string): CommError {

@@ -3,7 +3,8 @@ import { errorFields, type Logger } from '../../lib/logger.ts';
 import type { RandomSource } from '../../lib/random.ts';
 import { retry } from '../../lib/retry.ts';
 import type { Bus, BusListener } from './bus.ts';
-import { connectRedis, type RedisConnection, type RedisOptions } from './redis-connection.ts';
+import type { RedisCommands } from './redis-commands.ts';
+import { connectRedis, DEFAULT_PREFIX, type RedisConnection, type RedisOptions } from './redis-connection.ts';
 import { PublishedSequence, ReceivedSequences } from './sequences.ts';
 
 /** Options of {@link RedisBus}. */
@@ -18,7 +19,6 @@ export interface RedisBusOptions extends RedisOptions {
   readonly maxPending?: number | undefined;
 }
 
-const PREFIX = 'lumen-comm:';
 const HEARTBEAT_MS = 2_000;
 const MAX_UNANSWERED = 3;
 const MAX_PENDING = 16 * 1_048_576;
@@ -35,7 +35,7 @@ const EVERYTHING = '*';
  * has lost messages says so once it is connected again. A silent connection is found by heartbeats, which are messages to
  * the process itself.
  */
-export class RedisBus implements Bus {
+export class RedisBus implements Bus, RedisCommands {
   readonly #options: RedisBusOptions;
   readonly #prefix: string;
   readonly #heartbeatChannel: string;
@@ -43,6 +43,7 @@ export class RedisBus implements Bus {
   readonly #received = new ReceivedSequences();
   readonly #closing = new AbortController();
   #listener: BusListener | undefined;
+  readonly #connectedListeners: (() => void)[] = [];
   #connection: RedisConnection | undefined;
   #connected = false;
   readonly #wanted = new Set<string>();
@@ -68,7 +69,7 @@ export class RedisBus implements Bus {
 
   constructor(options: RedisBusOptions) {
     this.#options = options;
-    this.#prefix = options.prefix ?? PREFIX;
+    this.#prefix = options.prefix ?? DEFAULT_PREFIX;
     this.#published = new PublishedSequence(options.processId);
     this.#heartbeatChannel = `heartbeat:${options.processId}`;
     for (const channel of [EVERYTHING, this.#heartbeatChannel]) this.#wanted.add(channel);
@@ -115,6 +116,16 @@ export class RedisBus implements Bus {
     this.#listener = listener;
   }
 
+  async command(args: readonly string[]): Promise<unknown> {
+    const connection = this.#connected ? this.#connection : undefined;
+    if (connection === undefined) throw new Error('No connection to Redis');
+    return await connection.command(args);
+  }
+
+  onConnected(listener: () => void): void {
+    this.#connectedListeners.push(listener);
+  }
+
   publish(channel: string, payload: string): void {
     this.#send(channel, this.#published.next(channel, payload));
   }
@@ -150,6 +161,7 @@ export class RedisBus implements Bus {
     this.#connected = true;
     this.#beat(connection);
     const channels = [...this.#wanted].filter((each) => each !== EVERYTHING && each !== this.#heartbeatChannel);
+    for (const connected of this.#connectedListeners) connected();
     if (channels.length > 0) this.#listener?.missed(channels);
     this.#tellLost();
   }

@@ -4,6 +4,8 @@ import type { Clock } from '../../lib/clock.ts';
 export interface RedisConnection {
   /** Publishes a message (`SPUBLISH`). */
   publish(channel: string, message: string): Promise<unknown>;
+  /** Sends another command. */
+  command(args: readonly string[]): Promise<unknown>;
   /** Subscribes to channels (`SSUBSCRIBE`). */
   subscribe(channels: readonly string[]): Promise<void>;
   /** Unsubscribes from channels. */
@@ -64,10 +66,14 @@ export const connectRedis: ConnectRedis = async (url, events) => {
   return {
     destroy,
     publish: (channel, message) => client.sPublish(channel, message),
+    command: (args) => client.sendCommand([...args]),
     subscribe: (channels) => client.sSubscribe([...channels], listener),
     unsubscribe: (channels) => client.sUnsubscribe([...channels]),
   };
 };
+
+/** Begins the names of all channels and keys. */
+export const DEFAULT_PREFIX = 'lumen-comm:';
 
 /** Options of what uses Redis. */
 export interface RedisOptions {

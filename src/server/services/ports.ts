@@ -48,8 +48,10 @@ export interface Broadcaster {
   joinUser(userId: string, conversationId: string): void;
   /** Removes all sockets of the user from the room immediately. */
   removeUser(userId: string, conversationId: string): void;
-  /** Adds one socket to the room (`conversation:join`). */
+  /** Adds one socket to the room (`conversation:join`), which receives the pushes of other processes once {@link subscribed}. */
   joinSocket(socketId: string, conversationId: string): void;
+  /** Resolves when what this process subscribes to arrives; `undefined` if it does already. */
+  subscribed(): Promise<void> | undefined;
   /** Removes one base socket from the room (`conversation:leave`). */
   leaveSocket(socketId: string, conversationId: string): void;
   /** Returns the users with a base client in the room. They count as having received what is pushed there. */

@@ -204,7 +204,11 @@ export class ConversationService {
     const { store, broadcaster } = this.#deps;
     const member = await store.read(() => membershipOf(conversationId, caller.userId));
     if (member === undefined) throw notFound();
-    if (caller.socketId !== undefined) broadcaster.joinSocket(caller.socketId, conversationId);
+    if (caller.socketId !== undefined) {
+      broadcaster.joinSocket(caller.socketId, conversationId);
+      const subscribed = broadcaster.subscribed();
+      if (subscribed !== undefined) await subscribed;
+    }
     try {
       const conversation = await this.get(caller, conversationId);
       return { conversation, head: conversation.head ?? { seq: 0, rev: 0 } };

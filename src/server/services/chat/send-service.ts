@@ -11,6 +11,7 @@ import { attachmentsOf, storedAttachmentsSchema, type Attachments } from '../../
 import { mapMessage, mapNewMessage } from '../../store/queries/message-mapper.ts';
 import { typeOfConversation } from '../../store/queries/user-data/erased-rows.ts';
 import type { Work } from '../../store/engine/work.ts';
+import { conversationKey, userKey } from '../../store/write-keys.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import { attachableFiles } from '../files/attachable-files.ts';
 import { isServerWritten, messageFor } from './message-access.ts';
@@ -141,7 +142,8 @@ export class SendService {
     };
     try {
       const rows = (): number => requests.reduce((sum, request) => sum + rowsOf(request), 0);
-      const { outcomes } = await store.write(work, (stored) => this.#broadcast(caller, stored), { rows });
+      const keys = (): readonly string[] | undefined => this.#keysOf(conversationId, caller, requests);
+      const { outcomes } = await store.write(work, (stored) => this.#broadcast(caller, stored), { rows, keys });
       return outcomes.map((outcome) =>
         'message' in outcome
           ? { status: 'fulfilled', value: outcome.message }
@@ -152,6 +154,16 @@ export class SendService {
       // The database rejects one of them, for example by a trigger of the app.
       return (await Promise.all(requests.map((request) => this.#sendInto(conversationId, caller, [request])))).flat();
     }
+  }
+
+  /**
+   * Client ids are unique among all messages of a user. A file may be referred to in several conversations, so messages with files
+   * declare nothing.
+   */
+  #keysOf(conversationId: string, { userId }: Caller, requests: readonly SendMessage[]): readonly string[] | undefined {
+    if (this.#deps.storesFiles() && requests.some((request) => attachmentsOf(request).length > 0)) return undefined;
+    const hasClientId = requests.some(({ clientId }) => clientId !== undefined);
+    return hasClientId ? [conversationKey(conversationId), userKey(userId)] : [conversationKey(conversationId)];
   }
 
   /** Sends a copy of a message to another conversation. Idempotent if the request has a client id. */
@@ -234,7 +246,8 @@ export class SendService {
       if (known !== undefined) return alone(yield* mapMessage(known), false);
       return yield* append({ ...message, publicId, encrypted: false });
     };
-    return messageOf(await this.#deps.store.write(work, (stored) => this.#broadcast(undefined, stored)));
+    const keys = (): readonly string[] => [conversationKey(message.conversationId)];
+    return messageOf(await this.#deps.store.write(work, (stored) => this.#broadcast(undefined, stored), { keys }));
   }
 
   *#append(draft: Draft): Work<Stored> {

@@ -13,6 +13,7 @@ import {
 import type { CommunicationStore } from '../../cluster/memory-ephemera.ts';
 import { isUnavailable } from '../../store/engine/outages.ts';
 import type { Store } from '../../store/store.ts';
+import { userKey } from '../../store/write-keys.ts';
 import {
   chosenStatusesOf,
   conversationIdsOf,
@@ -30,7 +31,8 @@ import type { Caller, Broadcaster, ProcessBroadcaster } from '../ports.ts';
 import type { Capability, PresenceStatus } from '../../../protocol/constants.ts';
 
 /** The part of the broadcaster that presence uses. */
-export interface PresenceBroadcaster extends WatchBroadcaster, ProcessBroadcaster, Pick<Broadcaster, 'toSocket'> {
+export interface PresenceBroadcaster
+  extends WatchBroadcaster, ProcessBroadcaster, Pick<Broadcaster, 'subscribed' | 'toSocket'> {
   /**
    * Pushes to the sockets that watch the user, and to the user's own, in all processes.
    *
@@ -39,8 +41,6 @@ export interface PresenceBroadcaster extends WatchBroadcaster, ProcessBroadcaste
   presenceChanged(data: PresenceUpdate, version?: number): void;
   /** Returns the last presence of the user that was delivered in this process, if it is newer. */
   newestPresence(data: PresenceUpdate, version?: number): PresenceUpdate;
-  /** Resolves when what this process subscribes to, such as watched users, arrives; `undefined` if it does already. */
-  subscribed(): Promise<void> | undefined;
   /** Whether a base socket is in a room of this process. */
   readonly hasBaseSockets: boolean;
   /** Base sockets can't watch users. They receive the presence of members of their rooms. */
@@ -126,7 +126,7 @@ export class PresenceService {
     const { ephemera, store, broadcaster } = this.#deps;
     if (chosen) {
       const choice = status === 'online' ? undefined : status;
-      await store.write(() => storeChosenStatus(userId, choice));
+      await store.write(() => storeChosenStatus(userId, choice), undefined, { keys: () => [userKey(userId)] });
       this.#choices.set(userId, choice);
       broadcaster.toProcesses(userId, { event: 'chosen', chosen: choice });
     }
@@ -250,7 +250,9 @@ export class PresenceService {
   #storeLastSeen(userId: string, { isConnected, lastSeen }: DerivedPresence): void {
     if (isConnected || lastSeen === undefined) return;
     const { store } = this.#deps;
-    store.write(() => storeLastSeen(userId, lastSeen)).catch(this.#logFailure('failed to store the last-seen time'));
+    store
+      .write(() => storeLastSeen(userId, lastSeen), undefined, { keys: () => [userKey(userId)] })
+      .catch(this.#logFailure('failed to store the last-seen time'));
   }
 
   #publish(

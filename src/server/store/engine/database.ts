@@ -24,11 +24,28 @@ export interface ReadSession {
   stop(): Promise<void>;
 }
 
+/** A part of a transaction that writes. */
+export interface WritePart {
+  /** What it changes, such as the id of a conversation; `undefined` if it may change everything. */
+  readonly keys: readonly string[] | undefined;
+  /** Called again if the transaction is repeated. */
+  readonly work: () => Work<void>;
+}
+
 /** A database of the server. */
 export interface Database {
   readonly dialect: 'sqlite' | 'postgres';
+  /** Number of calls of {@link write} that can run at the same time. */
+  readonly writers: number;
   /** Runs `work` without a transaction of its own. Transactions that write don't interleave. */
   run<T>(work: () => Work<T>): T | Promise<T>;
+  /**
+   * Runs the parts in one transaction and commits it. Parts that have no key in common may run at the same time, the others run in
+   * order.
+   *
+   * @throws the first failure; then nothing is changed, unless the outcome of the commit is unknown
+   */
+  write(parts: readonly WritePart[]): Promise<void>;
   /**
    * Runs `work` on one snapshot.
    *

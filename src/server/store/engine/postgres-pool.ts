@@ -14,8 +14,12 @@ export interface PostgresPool {
 }
 /** A connection of a {@link PostgresPool}. */
 export interface PostgresClient {
+  /** Whether queries are sent without waiting for the answers to earlier ones: the option `pipeline` of the pool. */
+  readonly pipeline?: boolean;
+  /** Process of the server that serves the connection. */
+  readonly processID?: number | null;
   /** Runs a query. */
-  query(query: PostgresQuery): Promise<{ readonly rows: readonly unknown[] }>;
+  query(query: PostgresQuery): Promise<PostgresResult>;
   /** Returns the connection to the pool, or closes it. */
   release(destroy?: boolean): void;
   /** Listens for the loss of the connection. */
@@ -34,6 +38,12 @@ export interface PostgresQuery {
   readonly rowMode?: 'array';
   /** Parsers of values, by the number of their type. */
   readonly types?: RowTypes;
+}
+/** The answer to a query. */
+export interface PostgresResult {
+  readonly rows: readonly unknown[];
+  /** The command that was executed, such as `COMMIT`. */
+  readonly command?: string;
 }
 
 /** A pool that the server opened and must close. */
