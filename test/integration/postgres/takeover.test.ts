@@ -61,6 +61,14 @@ test('the tables of an app are taken over with their rows', async () => {
     unreadCount: 1,
     head: { seq: 2, rev: 2 },
   });
+  // Times are stored as the server writes them, because they are compared as texts.
+  expect(await chat.sql('SELECT created_at FROM messages ORDER BY id')).toEqual(
+    [2, 1, 3].map((second) => ({ created_at: `2024-01-02T00:00:0${second}.000Z` })),
+  );
+  expect(await chat.sql("SELECT updated_at FROM conversations WHERE id = 'pair'")).toEqual([
+    { updated_at: '2024-01-02T03:04:05.000Z' },
+  ]);
+  expect(await chat.sql('SELECT read_at FROM read_receipts')).toEqual([{ read_at: '2024-01-02T00:01:00.000Z' }]);
   // The pair is known, and members of the group have an owner.
   expect((await chat.direct('bob', 'ada')).id).toBe('pair');
   const { participants } = await chat.conversations.get(caller('cleo'), 'team');
