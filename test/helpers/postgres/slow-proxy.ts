@@ -9,13 +9,22 @@ export interface SlowProxy extends AsyncDisposable {
   cut(): void;
 }
 
-/** Starts a proxy on a free port that delays everything in both directions. */
-export async function startSlowProxy(target: number, delayMs: number): Promise<SlowProxy> {
+/**
+ * Starts a proxy on a free port that delays everything in both directions.
+ *
+ * @param onSent - is called when a client has sent a chunk, before it is passed on
+ */
+export async function startSlowProxy(
+  target: number,
+  delayMs: number,
+  onSent: () => void = () => undefined,
+): Promise<SlowProxy> {
   const sockets = new Set<Socket>();
   const delayed = (): Transform =>
     new Transform({ transform: (chunk, _, done) => void setTimeout(() => done(null, chunk), delayMs) });
   const server = createServer((inside) => {
     const outside = connect(target, '127.0.0.1');
+    inside.on('data', onSent);
     for (const [one, other] of [
       [inside, outside],
       [outside, inside],

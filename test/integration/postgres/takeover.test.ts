@@ -79,6 +79,24 @@ test('the tables of an app are taken over with their rows', async () => {
   await db.end();
 });
 
+test('ids of another type become texts, with their foreign keys', async () => {
+  await postgres.execute('CREATE DATABASE uuids');
+  const db = new pg.Pool({ connectionString: postgres.url('uuids') });
+  await db.query(APP_TABLES.slice(0, APP_TABLES.indexOf('INSERT')).replaceAll('VARCHAR(80)', 'UUID'));
+  const id = '0b1c5f6e-0000-4000-8000-000000000001';
+  await db.query(`INSERT INTO conversations (id, type) VALUES ('${id}', 'direct')`);
+  await db.query(
+    `INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('${id}', 'ada'), ('${id}', 'bob')`,
+  );
+  const chat = await startChat({ db });
+  expect((await chat.direct('bob', 'ada')).id).toBe(id);
+  expect(await chat.say('ada', id, 'first')).toMatchObject({ seq: 1 });
+  await chat.sql('DELETE FROM conversations');
+  expect(await chat.sql('SELECT id FROM messages')).toEqual([]);
+  await chat.store.drain();
+  await db.end();
+});
+
 test('a LumenDb on Postgres is used through its pool', async () => {
   await postgres.execute('CREATE DATABASE lumen');
   const pool = new pg.Pool({ connectionString: postgres.url('lumen') });
