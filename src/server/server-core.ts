@@ -26,6 +26,7 @@ import { ContactPolicy } from './services/people/contact-policy.ts';
 import { AnswerTurns } from './services/limits/answer-turns.ts';
 import { FrameTurns } from './sockets/frame-turns.ts';
 import { OutputTurns } from './sockets/output-turns.ts';
+import { SharedActiveCalls } from './services/calls/shared-active-calls.ts';
 import { UserBudgets } from './services/limits/user-budgets.ts';
 import { resolveFiles, type FilesConfig, type FilesOptions } from './services/files/files-config.ts';
 import { createServices, type Services } from './services/services.ts';
@@ -103,7 +104,7 @@ export class ServerCore {
   readonly unread: UnreadOutput;
   /** Number of sockets of each user. */
   readonly userSockets = new UserSlots({
-    max: () => this.limits.socketsPerUser,
+    max: () => Math.max(1, Math.floor(this.limits.socketsPerUser / this.#unsharedProcesses)),
     message: 'too many connections of this user',
     retryAfterMs: 10_000,
   });
@@ -122,10 +123,14 @@ export class ServerCore {
   readonly broadcaster: SocketBroadcaster | ClusterBroadcaster;
   /** Reaches the other processes; `undefined` for a process that uses the database alone. */
   readonly bus: Bus | undefined;
+  /** What the processes share. */
+  readonly shared: Ephemera;
   /** Delivers to the other processes; `undefined` without a bus. */
   readonly cluster: ClusterBroadcaster | undefined;
   /** Name of the process in logs. */
   readonly name: string | undefined;
+  /** Name of the process that clients are told, in development mode. */
+  announcedName: string | undefined;
   readonly services: Services;
   /** Requests that are being handled. */
   readonly inFlight = new InFlight();
@@ -146,6 +151,7 @@ export class ServerCore {
   constructor(db: DatabaseSource, options: ServerCoreOptions) {
     const { store: ephemera = useCommunicationStore(), clock = systemClock, bus } = options;
     this.bus = bus;
+    this.shared = options.ephemera ?? new LocalEphemera(ephemera);
     this.name = options.processName ?? (bus && defaultProcessName());
     this.config = resolveConfig();
     this.limits = resolveLimits(undefined);
@@ -158,23 +164,30 @@ export class ServerCore {
     this.store = createStore(db, this.logger, clock, this.outputTurns);
     const newId = (): string => crypto.randomUUID();
     const local = new SocketBroadcaster(() => this.outputTurns.pause());
-    this.cluster = bus && new ClusterBroadcaster(local, bus, newId);
+    this.cluster = bus && new ClusterBroadcaster(local, bus, newId, clock);
     const broadcaster = this.cluster ?? local;
     this.broadcaster = broadcaster;
     const { store, config, limits, logger } = this;
+    const sharedCalls = bus && {
+      processId: newId(),
+      reachesProcesses: () => bus.connected,
+      active: new SharedActiveCalls({ store, broadcaster, clock, logger }),
+    };
     this.services = createServices({
       store,
       broadcaster,
       clock,
       config,
       limits,
-      budgets: new UserBudgets(limits, clock),
+      budgets: new UserBudgets(limits, clock, options.ephemera),
+      sharedLimits: options.ephemera,
       contacts: new ContactPolicy(this.#hooks, clock, logger),
       logger,
       ephemera,
-      shared: options.ephemera ?? new LocalEphemera(ephemera),
+      shared: this.shared,
       presence: options.ephemera === undefined ? ephemera : presenceReader(options.ephemera),
-      runningCalls: ephemera,
+      runningCalls: sharedCalls?.active ?? ephemera,
+      sharedCalls,
       files: () => this.#files,
       hooks: this.#hooks,
       newId,
@@ -228,6 +241,17 @@ export class ServerCore {
     return this.bus?.connected === false ? ['no connection to Redis: what other processes push arrives late'] : [];
   }
 
+  /** @throws CommError `RATE_LIMITED` if the user may have no further socket, counting those of all processes */
+  async checkSockets(userId: string): Promise<void> {
+    const elsewhere = this.shared.devicesElsewhere(userId);
+    this.userSockets.check(userId, elsewhere instanceof Promise ? (await elsewhere).length : elsewhere.length);
+  }
+
+  /** Processes whose use of a limit isn't known, including this one. */
+  get #unsharedProcesses(): number {
+    return this.shared.connected ? 1 : this.shared.processes;
+  }
+
   /** Rejects every new request with `UNAVAILABLE`. */
   drain(): void {
     this.#draining = true;
@@ -250,7 +274,6 @@ export class ServerCore {
     this.services.profiles.close();
     this.services.calls.close();
     this.services.activeCalls.close();
-    this.services.callStore.close();
   }
 
   /** Takes up the calls of an earlier process, once. */

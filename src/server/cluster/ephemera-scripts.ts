@@ -6,6 +6,8 @@ import { RedisScript } from './redis-commands.ts';
  *   user:<user>      hash: `p:<process>` has the devices there as JSON, `[]` if the last one has just left;
  *                    `status`, `seen` and `chosen` are those of the user. Kept for a while after the user is offline,
  *                    so that a missing key means that Redis has lost it
+ *   limit:<key>      hash: tokens of a bucket, and when they were counted, in ms
+ *   count:<key>      hash: how many of something each process has
  *   users:<process>  set: the users with an entry of the process
  *   processes        sorted set: when each process sent its last heartbeat, in ms
  *   dead             sorted set: processes that have ended, and when another one may take over their users
@@ -148,3 +150,35 @@ for i, key in ipairs(KEYS) do
   else missing[#missing + 1] = i end
 end
 return missing`);
+
+/** Takes tokens of buckets. KEYS: limits. ARGV: for each the tokens, size and tokens per second. Returns what is left. */
+export const SPEND = new RedisScript(`${NOW}
+local left = {}
+for i, key in ipairs(KEYS) do
+  local used, burst, rate = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
+  local bucket = redis.call('HMGET', key, 'tokens', 'at')
+  local tokens = tonumber(bucket[1] or burst) + math.max(0, now - tonumber(bucket[2] or now)) / 1000 * rate
+  tokens = math.max(-burst, math.min(burst, tokens) - used)
+  redis.call('HSET', key, 'tokens', tostring(tokens), 'at', now)
+  redis.call('PEXPIRE', key, math.ceil((burst - tokens) / rate * 1000) + 1000)
+  left[i] = tostring(tokens)
+end
+return left`);
+
+/**
+ * Sets how many of something a process has. KEYS: processes, then counts. ARGV: process, time in ms without a heartbeat after which
+ * a process has ended, time in ms after which a count is forgotten, then the values. Returns how many the others have.
+ */
+export const COUNT = new RedisScript(`${NOW}
+local others = {}
+for i = 2, #KEYS do
+  redis.call('HSET', KEYS[i], ARGV[1], ARGV[i + 2])
+  redis.call('PEXPIRE', KEYS[i], ARGV[3])
+  local fields, sum = redis.call('HGETALL', KEYS[i]), 0
+  for j = 1, #fields, 2 do
+    local beat = tonumber(redis.call('ZSCORE', KEYS[1], fields[j]) or 0)
+    if fields[j] ~= ARGV[1] and now - beat < tonumber(ARGV[2]) then sum = sum + fields[j + 1] end
+  end
+  others[i - 1] = sum
+end
+return others`);

@@ -55,15 +55,37 @@ export interface EphemeraListener {
   lost(userIds: readonly string[]): void;
 }
 
+/** What a process has used of a limit that all processes share: a bucket of `burst` tokens, refilled at `perSecond`. */
+export interface LimitUse {
+  readonly key: string;
+  readonly tokens: number;
+  readonly burst: number;
+  readonly perSecond: number;
+}
+
 /**
- * Port of the state that ends with the processes and that they share: which devices of a user are connected, and the presence
- * that follows. It never fails: while other processes can't be asked, the answers are what this process knows.
+ * Port of the limits that processes share. Nothing waits for the others: a process decides by what it knows, and learns what they
+ * have used from the answers to its own reports.
  */
-export interface Ephemera {
-  /** Whether what other processes have set is known at present. */
+export interface SharedLimits {
+  /** Whether what other processes have set is known at present. Otherwise each one takes its share of the limits. */
   readonly connected: boolean;
   /** Number of running processes, including this one, as far as it is known. */
   readonly processes: number;
+  /** Reports a use. @param left - called with the tokens that all processes together have left; below 0 if they used too many */
+  spend(use: LimitUse, left: (tokens: number) => void): void;
+  /** Reports how many of something this process has, such as connections of an address. It is forgotten after 15 s. */
+  count(key: string, value: number): void;
+  /** Returns how many the other processes have, according to the answer to the last report, if it was at most 15 s ago. */
+  countElsewhere(key: string): number;
+}
+
+/**
+ * Port of the state that ends with the processes and that they share: which devices of a user are connected, and the presence
+ * that follows, and what users have used of their limits. It never fails: while other processes can't be asked, the answers are
+ * what this process knows.
+ */
+export interface Ephemera extends SharedLimits {
   /** Sets the listener. Called once, before anything else. */
   listen(listener: EphemeraListener): void;
   /** Replaces what the others know of a user from this process, and derives the user's presence from all processes. */

@@ -49,6 +49,18 @@ export class LocalEphemera implements Ephemera {
     return NO_DEVICES;
   }
 
+  spend(): void {
+    // This process knows all that was used.
+  }
+
+  count(): void {
+    // As above.
+  }
+
+  countElsewhere(): number {
+    return 0;
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }

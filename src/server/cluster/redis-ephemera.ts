@@ -10,12 +10,14 @@ import {
   type Device,
   type Ephemera,
   type EphemeraListener,
+  type LimitUse,
   type LocalPresence,
   type UserPresence,
 } from './ephemera.ts';
 import { BEAT, LEAVE, READ_DEVICES, READ_PRESENCE, RENEW, SET_PRESENCE } from './ephemera-scripts.ts';
 import type { RedisCommands, RedisScript } from './redis-commands.ts';
 import { DEFAULT_PREFIX } from './redis-connection.ts';
+import { RedisLimits } from './redis-limits.ts';
 
 /** Options of {@link RedisEphemera}. */
 export interface RedisEphemeraOptions {
@@ -69,6 +71,7 @@ const beatSchema = v.tupleWithRest([numberSchema, numberSchema], v.string());
  */
 export class RedisEphemera implements Ephemera {
   readonly #options: RedisEphemeraOptions;
+  readonly #limits: RedisLimits;
   readonly #own = new Map<string, Own>();
   /** Users who have left while Redis couldn't be told. */
   readonly #gone = new BoundedSet<string>(MAX_GONE);
@@ -84,6 +87,14 @@ export class RedisEphemera implements Ephemera {
 
   constructor(options: RedisEphemeraOptions) {
     this.#options = options;
+    this.#limits = new RedisLimits({
+      clock: options.clock,
+      processId: options.processId,
+      deadAfter: this.#deadAfter,
+      ask: (script, keys, args) => this.#ask(script, keys, args),
+      key: (name) => this.#key(name),
+      failed: (error) => this.#warn('failed to tell other processes of used limits', error),
+    });
   }
 
   get connected(): boolean {
@@ -150,6 +161,18 @@ export class RedisEphemera implements Ephemera {
       this.#warn('failed to read the devices of a user', error);
       return [];
     });
+  }
+
+  spend(use: LimitUse, left: (tokens: number) => void): void {
+    this.#limits.spend(use, left);
+  }
+
+  count(key: string, value: number): void {
+    this.#limits.count(key, value);
+  }
+
+  countElsewhere(key: string): number {
+    return this.#limits.countElsewhere(key);
   }
 
   async close(): Promise<void> {

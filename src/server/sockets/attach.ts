@@ -44,13 +44,13 @@ export function attachCommunication(io: Server, options: AttachOptions = {}): vo
  */
 export function attachServerCore(io: Server, core: ServerCore, options: AttachOptions, exclusive = false): void {
   const identify = createIdentify(options, core.logger);
-  const { limits, clock, refusals, frames } = core;
+  const { limits, clock, refusals, frames, shared } = core;
   const { trustProxy: trustedProxies = 0, namespaces = [core.config.namespace] } = options;
   let admission: Admission | undefined;
   // A server that is attached to HTTP later has its engine with its first connection at the latest.
   const admit = (): Admission | undefined => {
     if (admission === undefined && isEngine(io.engine)) {
-      admission = admissionFor(io.engine, { limits, clock, refusals, frames, exclusive, trustedProxies });
+      admission = admissionFor(io.engine, { limits, clock, refusals, frames, shared, exclusive, trustedProxies });
       for (const name of namespaces) admission.serve(name);
     }
     return admission;
@@ -88,7 +88,7 @@ async function authenticateSocket(core: ServerCore, identify: Identify, { handsh
   }
   await core.ready();
   await core.services.userBans.require(identity.userId);
-  core.userSockets.check(identity.userId);
+  await core.checkSockets(identity.userId);
   return identity;
 }
 

@@ -13,11 +13,19 @@ export interface PostgresProcess extends AsyncDisposable {
   url(database: string): string;
   /** Runs SQL in the database `postgres`. */
   execute(sql: string): Promise<void>;
-  /** Stops it: `fast` ends all connections, `immediate` is a crash. */
-  stop(mode: 'fast' | 'immediate'): Promise<void>;
+  /** Stops it: `fast` ends all connections, `immediate` is a crash, `kill` is SIGKILL for its first process. */
+  stop(mode: keyof typeof SIGNALS): Promise<void>;
   /** Starts it again, on the same port with the same data. */
   start(): Promise<void>;
+  /** Starts another one from a copy of the data of this one, which must be stopped. */
+  restore(): Promise<PostgresProcess>;
+  /** Makes a directory that the Postgres can write to. */
+  makeDirectory(): string;
 }
+
+const SIGNALS = { fast: 'SIGINT', immediate: 'SIGQUIT', kill: 'SIGKILL' } as const;
+/** The other processes of a killed Postgres end a moment later than the first. */
+const NOT_ENDED = 'shared memory block';
 
 /** Postgres refuses to run as root: the user of Debian's package, else `nobody`. */
 function unprivileged(): { uid: number; gid: number } | undefined {
@@ -32,32 +40,72 @@ function unprivileged(): { uid: number; gid: number } | undefined {
 
 /** Starts a Postgres. It doesn't wait for the disk: what a test writes needn't survive the machine. */
 export async function startPostgres(): Promise<PostgresProcess> {
-  const bin = ensurePostgres();
+  const directory = makeDirectory();
+  const init = [
+    '-D',
+    join(directory, 'data'),
+    '-U',
+    'postgres',
+    '-A',
+    'trust',
+    '-E',
+    'UTF8',
+    '--locale=C',
+    '--no-sync',
+  ];
+  const options = { ...unprivileged(), cwd: directory, encoding: 'utf8' } as const;
+  const { status, stderr } = spawnSync(join(ensurePostgres(), 'initdb'), init, options);
+  if (status !== 0) throw new Error(`initdb failed: ${stderr}`);
+  return await serve(directory);
+}
+
+function makeDirectory(): string {
   const user = unprivileged();
   const directory = mkdtempSync(join(tmpdir(), 'lumen-comm-postgres-'));
   chmodSync(directory, 0o700);
   if (user !== undefined) chownSync(directory, user.uid, user.gid);
-  const data = join(directory, 'data');
-  const init = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
-  const { status, stderr } = spawnSync(join(bin, 'initdb'), init, { ...user, cwd: directory, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`initdb failed: ${stderr}`);
+  return directory;
+}
+
+async function serve(directory: string): Promise<PostgresProcess> {
   const port = await freePort();
   const url = (database: string): string => `postgres://postgres@127.0.0.1:${port}/${database}`;
   const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=400'];
-  const args = ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', directory];
+  const args = ['-D', join(directory, 'data'), '-p', String(port), '-h', '127.0.0.1', '-k', directory];
   const service = new ServiceProcess({
-    file: join(bin, 'postgres'),
+    file: join(ensurePostgres(), 'postgres'),
     args: [...args, ...settings.flatMap((each) => ['-c', each])],
     ready: 'database system is ready to accept connections',
-    options: { ...user, cwd: directory },
+    options: { ...unprivileged(), cwd: directory },
   });
-  const stop = (mode: 'fast' | 'immediate'): Promise<void> => service.stop(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
-  await service.start();
+  const stop = (mode: keyof typeof SIGNALS): Promise<void> => service.stop(SIGNALS[mode]);
+  const start = async (): Promise<void> => {
+    try {
+      await service.start();
+    } catch (error) {
+      if (!String(error).includes(NOT_ENDED)) throw error;
+      await start();
+    }
+  };
+  await start();
+  const made: string[] = [directory];
   return {
     port,
     url,
-    start: () => service.start(),
+    start,
     stop,
+    makeDirectory() {
+      const other = makeDirectory();
+      made.push(other);
+      return other;
+    },
+    async restore() {
+      const other = makeDirectory();
+      const copied = spawnSync('cp', ['-a', join(directory, 'data'), other], { encoding: 'utf8' });
+      if (copied.status !== 0) throw new Error(`cp failed: ${copied.stderr}`);
+      rmSync(join(other, 'data', 'postmaster.pid'), { force: true });
+      return await serve(other);
+    },
     async execute(sql) {
       const client = new pg.Client({ connectionString: url('postgres') });
       await client.connect();
@@ -69,7 +117,7 @@ export async function startPostgres(): Promise<PostgresProcess> {
     },
     async [Symbol.asyncDispose]() {
       await stop('immediate');
-      rmSync(directory, { recursive: true, force: true });
+      for (const each of made) rmSync(each, { recursive: true, force: true });
     },
   };
 }

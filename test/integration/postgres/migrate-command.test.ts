@@ -6,7 +6,7 @@ import { App } from '../../helpers/client/app.ts';
 import { direct, group } from '../../helpers/client/world.ts';
 import { fillDatabase } from '../../helpers/postgres/filled-database.ts';
 import { startPostgres, type PostgresProcess } from '../../helpers/postgres/postgres-process.ts';
-import { startSlowProxy } from '../../helpers/postgres/slow-proxy.ts';
+import { startPostgresProxy } from '../../helpers/postgres/postgres-proxy.ts';
 import { postgresRows, sqliteRows } from '../../helpers/postgres/stored-rows.ts';
 import { Command } from '../../helpers/server/command.ts';
 import { startServer } from '../../helpers/server/comm-server.ts';
@@ -72,7 +72,7 @@ test.each([1, 2, 3])(
     const random = seededRandom(seed);
     let killed: Command | undefined;
     let left = 0;
-    await using proxy = await startSlowProxy(postgres.port, 0, () => {
+    await using proxy = await startPostgresProxy(postgres.port, 0, () => {
       left -= 1;
       if (left === 0) killed?.kill('SIGKILL');
     });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Message } from '../../../src/protocol/messages.ts';
 import { startPostgres, type PostgresProcess } from '../../helpers/postgres/postgres-process.ts';
-import { startSlowProxy } from '../../helpers/postgres/slow-proxy.ts';
+import { startPostgresProxy } from '../../helpers/postgres/postgres-proxy.ts';
 import type { CheckedClient } from '../../helpers/server/checked-client.ts';
 import { startServer, type TestServer } from '../../helpers/server/comm-server.ts';
 import { eventually } from '../../helpers/eventually.ts';
@@ -85,7 +85,7 @@ test('messages that are sent while connections are ended are stored once each, i
 });
 
 test('a line that is slow and cut loses nothing', async () => {
-  await using proxy = await startSlowProxy(postgres.port, 50);
+  await using proxy = await startPostgresProxy(postgres.port, 50);
   const database = postgres.url(await newDatabase()).replace(`:${postgres.port}/`, `:${proxy.port}/`);
   await using server = await startServer({ database });
   const ada = await server.connect('ada');

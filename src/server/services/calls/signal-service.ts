@@ -2,17 +2,17 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { IceCandidate, IceRestart, SessionDescription } from '../../../protocol/calls.ts';
 import type { Push } from '../../../protocol/events.ts';
 import { requireOwnUserId } from './call-rules.ts';
-import type { Awaitable } from '../../cluster/ephemera.ts';
+import type { Awaitable, SharedLimits } from '../../cluster/ephemera.ts';
 import type { Calls } from './calls.ts';
 import type { Caller } from '../ports.ts';
-import { KeyedLimit } from '../limits/rate-limit.ts';
-import { TokenBucket } from '../../../lib/token-bucket.ts';
-import type { RateLimit } from '../limits/server-limits.ts';
+import { keyedBuckets, type KeyedLimit } from '../limits/rate-limit.ts';
 
 /** Dependencies of {@link SignalService}. */
 export interface SignalDeps {
   calls: Pick<Calls, 'relay'>;
   clock: Clock;
+  /** Shares the limits with other processes, if there are any. */
+  sharedLimits?: SharedLimits | undefined;
 }
 
 /** Limit of ICE candidates per user: enough for eight peers and for restarts. */
@@ -31,13 +31,9 @@ export class SignalService {
 
   constructor(deps: SignalDeps) {
     this.#deps = deps;
-    const limit = (of: RateLimit): KeyedLimit =>
-      new KeyedLimit(
-        (now) => new TokenBucket(of, now),
-        () => deps.clock.now(),
-      );
-    this.#candidates = limit(CANDIDATES);
-    this.#descriptions = limit(DESCRIPTIONS);
+    const { clock, sharedLimits } = deps;
+    this.#candidates = keyedBuckets('candidates', () => CANDIDATES, clock, sharedLimits);
+    this.#descriptions = keyedBuckets('descriptions', () => DESCRIPTIONS, clock, sharedLimits);
   }
 
   /** Relays an SDP offer. */

@@ -72,6 +72,7 @@ function prepared(sql: string): Prepared {
 export class PostgresConnection implements ReadSession {
   readonly #pool: PostgresPool;
   readonly #client: PostgresClient;
+  readonly #timeout: Pick<PostgresQuery, 'query_timeout'>;
   /** Whether the connection can't be used again: it is lost, or in a transaction. */
   #isBroken = false;
   #inTransaction = false;
@@ -84,15 +85,21 @@ export class PostgresConnection implements ReadSession {
   /** The last statement of a connection without pipelining. */
   #tail: Promise<unknown> = Promise.resolve();
 
-  private constructor(pool: PostgresPool, client: PostgresClient) {
+  private constructor(pool: PostgresPool, client: PostgresClient, timeoutMs: number | undefined) {
     this.#pool = pool;
     this.#client = client;
+    this.#timeout = timeoutMs === undefined ? {} : { query_timeout: timeoutMs };
     client.on('error', this.#lost);
   }
 
-  static async take(pool: PostgresPool): Promise<PostgresConnection> {
+  /**
+   * Takes a connection.
+   *
+   * @param timeoutMs - time after which an answer is no longer waited for; by default that of the pool
+   */
+  static async take(pool: PostgresPool, timeoutMs?: number): Promise<PostgresConnection> {
     try {
-      return new PostgresConnection(pool, await pool.connect());
+      return new PostgresConnection(pool, await pool.connect(), timeoutMs);
     } catch (error) {
       throw new PostgresFailure(error, false);
     }
@@ -223,7 +230,7 @@ export class PostgresConnection implements ReadSession {
 
   async #query(query: PostgresQuery): Promise<PostgresResult> {
     try {
-      return await this.#send(query);
+      return await this.#send({ ...query, ...this.#timeout });
     } catch (error) {
       const failure = new PostgresFailure(error, this.#isCommitting);
       if (BROKEN.test(failure.code)) this.#isBroken = true;

@@ -38,6 +38,8 @@ export interface PostgresQuery {
   readonly rowMode?: 'array';
   /** Parsers of values, by the number of their type. */
   readonly types?: RowTypes;
+  /** Time in ms after which the answer is no longer waited for, and the connection is closed. */
+  readonly query_timeout?: number;
 }
 /** The answer to a query. */
 export interface PostgresResult {

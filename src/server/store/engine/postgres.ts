@@ -14,6 +14,8 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** Time in ms after which Postgres gives a statement up, and after which its answer is no longer waited for. */
 const STATEMENT_TIMEOUT_MS = 30_000;
 const ANSWER_TIMEOUT_MS = 35_000;
+/** The same for what a request waits for: a line on which nothing arrives must not be waited for longer than clients wait. */
+const REQUEST_TIMEOUT_MS = 10_000;
 
 /**
  * Opens a pool of connections. Loads the driver.
@@ -55,7 +57,7 @@ export class PostgresDatabase implements Database {
   }
 
   run<T>(work: () => Work<T>): Promise<T> {
-    return this.#twice(async (connection) => {
+    return this.#twice(undefined, async (connection) => {
       try {
         return await drive(work(), (statement) => connection.run(statement));
       } finally {
@@ -66,7 +68,7 @@ export class PostgresDatabase implements Database {
 
   async read<T>(work: () => Work<T>, failure: (error: unknown) => unknown = (error) => error): Promise<T> {
     try {
-      return await this.#twice(async (connection) => {
+      return await this.#twice(REQUEST_TIMEOUT_MS, async (connection) => {
         try {
           connection.beginRead();
           return await drive(work(), (statement) => connection.pipe(statement));
@@ -87,7 +89,7 @@ export class PostgresDatabase implements Database {
   write(parts: readonly WritePart[]): Promise<void> {
     const keys = parts.flatMap((part) => part.keys ?? []);
     const isDeclared = parts.every((part) => part.keys !== undefined);
-    return this.#twice(async (connection) => {
+    return this.#twice(REQUEST_TIMEOUT_MS, async (connection) => {
       try {
         connection.beginWrite(isDeclared ? keys : undefined);
         await runInOrder(parts, async ({ work }) => {
@@ -129,12 +131,12 @@ export class PostgresDatabase implements Database {
   }
 
   /** Runs `attempt` with a connection, once more if it fails by a failure that can pass. */
-  async #twice<T>(attempt: (connection: PostgresConnection) => Promise<T>): Promise<T> {
+  async #twice<T>(timeoutMs: number | undefined, attempt: (connection: PostgresConnection) => Promise<T>): Promise<T> {
     try {
-      return await attempt(await PostgresConnection.take(this.#pool));
+      return await attempt(await PostgresConnection.take(this.#pool, timeoutMs));
     } catch (error) {
       if (!(error instanceof PostgresFailure) || !error.isTransient) throw error;
-      return await attempt(await PostgresConnection.take(this.#pool));
+      return await attempt(await PostgresConnection.take(this.#pool, timeoutMs));
     }
   }
 }
