@@ -12,8 +12,17 @@ export interface PostgresProxy extends AsyncDisposable {
   hold(): void;
 }
 
-/** Starts a proxy on a free port. @param delayMs - delays all that is sent, in both directions */
-export async function startPostgresProxy(target: number, delayMs = 0): Promise<PostgresProxy> {
+/**
+ * Starts a proxy on a free port.
+ *
+ * @param delayMs - delays all that is sent, in both directions
+ * @param onSent - is called when a client has sent a chunk, before it is passed on
+ */
+export async function startPostgresProxy(
+  target: number,
+  delayMs = 0,
+  onSent: () => void = () => undefined,
+): Promise<PostgresProxy> {
   const sockets = new Set<Socket>();
   let port = target;
   let isHeld = false;
@@ -34,6 +43,7 @@ export async function startPostgresProxy(target: number, delayMs = 0): Promise<P
   };
   const server = createServer((inside) => {
     const outside = connect(port, '127.0.0.1');
+    inside.on('data', onSent);
     forward(inside, outside);
     forward(outside, inside);
   });

@@ -4,9 +4,9 @@ import { fileStorage } from '../../../src/node/index.ts';
 import type { Conversation, Message } from '../../../src/index.ts';
 import { App } from '../../helpers/client/app.ts';
 import { direct, group } from '../../helpers/client/world.ts';
-import { startCountingProxy } from '../../helpers/postgres/counting-proxy.ts';
 import { fillDatabase } from '../../helpers/postgres/filled-database.ts';
 import { startPostgres, type PostgresProcess } from '../../helpers/postgres/postgres-process.ts';
+import { startPostgresProxy } from '../../helpers/postgres/postgres-proxy.ts';
 import { postgresRows, sqliteRows } from '../../helpers/postgres/stored-rows.ts';
 import { Command } from '../../helpers/server/command.ts';
 import { startServer } from '../../helpers/server/comm-server.ts';
@@ -60,31 +60,37 @@ test('a failure is one sentence without the password, and exits with 1', async (
   expect(unreachable.stderr).toBe('lumen-comm: database "nowhere" does not exist. Run the command again to go on.\n');
 });
 
-test.each([1, 2, 3])('a migration that is killed goes on where it was (seed %i)', async (seed) => {
-  await using directory = await temporaryDirectory();
-  const from = `${directory.path}/comm.sqlite`;
-  await fillDatabase(from, seed, 3_500);
-  const name = await newDatabase();
-  const random = seededRandom(seed);
-  let killed: Command | undefined;
-  let last = Infinity;
-  await using proxy = await startCountingProxy(postgres.port, (chunks) => {
-    if (chunks >= last) killed?.kill('SIGKILL');
-  });
-  const to = postgres.url(name).replace(`:${postgres.port}/`, `:${proxy.port}/`);
-  let kills = 0;
-  for (;;) {
-    last = proxy.chunks + random.between(1, 350);
-    await using command = new Command(['migrate', '--from', from, '--to', to]);
-    killed = command;
-    const code = await command.exit();
-    if (code === 0) break;
-    expect([code, command.stderr]).toEqual([null, '']);
-    kills += 1;
-  }
-  expect(kills).toBeGreaterThan(0);
-  expect(await postgresRows(postgres.url(name))).toEqual(sqliteRows(from));
-});
+// Each run is a process that starts and loads the driver.
+test.each([1, 2, 3])(
+  'a migration that is killed goes on where it was (seed %i)',
+  { timeout: 300_000 },
+  async (seed) => {
+    await using directory = await temporaryDirectory();
+    const from = `${directory.path}/comm.sqlite`;
+    await fillDatabase(from, seed, 3_500);
+    const name = await newDatabase();
+    const random = seededRandom(seed);
+    let killed: Command | undefined;
+    let left = 0;
+    await using proxy = await startPostgresProxy(postgres.port, 0, () => {
+      left -= 1;
+      if (left === 0) killed?.kill('SIGKILL');
+    });
+    const to = postgres.url(name).replace(`:${postgres.port}/`, `:${proxy.port}/`);
+    let kills = 0;
+    for (;;) {
+      left = random.between(1, 350);
+      await using command = new Command(['migrate', '--from', from, '--to', to]);
+      killed = command;
+      const code = await command.exit();
+      if (code === 0) break;
+      expect([code, command.stderr]).toEqual([null, '']);
+      kills += 1;
+    }
+    expect(kills).toBeGreaterThan(0);
+    expect(await postgresRows(postgres.url(name))).toEqual(sqliteRows(from));
+  },
+);
 
 /** What the apps of all users see: their conversations, and the messages in each. */
 async function everything(app: App): Promise<[Conversation, Message[]][]> {

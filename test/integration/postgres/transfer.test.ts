@@ -8,6 +8,7 @@ import {
   type TransferOptions,
   type TransferProgress,
 } from '../../../src/server/store/transfer/transfer-database.ts';
+import { eventually } from '../../helpers/eventually.ts';
 import { fillDatabase } from '../../helpers/postgres/filled-database.ts';
 import { startPostgres, type PostgresProcess } from '../../helpers/postgres/postgres-process.ts';
 import { postgresRows, sqliteRows } from '../../helpers/postgres/stored-rows.ts';
@@ -84,18 +85,20 @@ test('tables and columns of the app are moved, and a table can be left out', asy
   await fillDatabase(from, 1);
   alter(
     from,
-    `CREATE TABLE notes (id INTEGER PRIMARY KEY, "a ""name""" TEXT NOT NULL, weight REAL, picture BLOB, done BOOLEAN, at DATETIME);
-    INSERT INTO notes VALUES (7, 'x' || char(0), 1.5, x'00ff', 1, '2024-01-01'), (9, '', 2, NULL, NULL, NULL);
+    `CREATE TABLE notes (id INTEGER PRIMARY KEY, "a ""name""" TEXT NOT NULL, weight REAL, picture BLOB, done BOOLEAN, at DATETIME, score NUMERIC);
+    INSERT INTO notes VALUES (7, 'x' || char(0), 1.5, x'00ff', 1, '2024-01-01', 0.1), (9, '', 2, NULL, NULL, NULL, 9007199254740992);
     CREATE TABLE pairs (one TEXT, other INTEGER, PRIMARY KEY (other, one)) WITHOUT ROWID;
     INSERT INTO pairs VALUES ('a', 2), ('b', 1);
-    CREATE TABLE mixed (value); INSERT INTO mixed VALUES (1), ('one');
+    CREATE TABLE mixed (value, number); INSERT INTO mixed VALUES (1, 0.5), ('one', 9007199254740993);
     CREATE VIEW latest AS SELECT max(id) FROM notes;
     ALTER TABLE messages ADD COLUMN mood TEXT; UPDATE messages SET mood = 'glad' WHERE id = 1`,
   );
   const to = await newDatabase();
   await expect(transferDatabase({ from, to })).rejects.toMatchObject({
     code: 'INVALID',
-    message: expect.stringContaining('mixed.value has 1 values that are no texts') as unknown,
+    message: expect.stringContaining(
+      'mixed.value has 1 values that are no texts; mixed.number has 1 values that are no numbers of double precision',
+    ) as unknown,
   });
   await expect(transferDatabase({ from, to, skip: ['messages'] })).rejects.toThrow("messages can't be left out");
   await expect(transferDatabase({ from, to, skip: ['nothing'] })).rejects.toThrow('There is no table nothing');
@@ -250,6 +253,47 @@ test('rows of the source that change between two runs are noticed at the end, an
   expect(await postgresRows(to)).toEqual(sqliteRows(from));
 });
 
+test('a transfer goes on after Postgres has crashed', async () => {
+  await using directory = await temporaryDirectory();
+  const from = `${directory.path}/comm.sqlite`;
+  await fillDatabase(from, 1, 2_500);
+  const to = await newDatabase();
+  let stopped: Promise<void> | undefined;
+  const onProgress = (progress: TransferProgress): void => {
+    if (progress.step === 'copy' && progress.table === 'messages') stopped ??= postgres.stop('immediate');
+  };
+  await expect(transferDatabase({ from, to, onProgress })).rejects.toThrow(/connection|terminat/i);
+  await stopped;
+  await postgres.start();
+  const isResumed: unknown[] = [];
+  await transferDatabase({ from, to, onProgress: (each) => each.step === 'begin' && isResumed.push(each.isResumed) });
+  expect(isResumed).toEqual([true]);
+  expect(await postgresRows(to)).toEqual(sqliteRows(from));
+});
+
+test('a run whose rows another one has copied in the meantime ends', async () => {
+  await using directory = await temporaryDirectory();
+  const from = `${directory.path}/comm.sqlite`;
+  await fillDatabase(from, 1, 2_500);
+  const to = await newDatabase();
+  const name = new URL(to).pathname.slice(1);
+  const other = new pg.Client({ connectionString: to });
+  await other.connect();
+  // The run waits for this transaction, which has copied the first rows.
+  let waiting: Promise<unknown> | undefined;
+  const onProgress = (progress: TransferProgress): void => {
+    if (progress.step === 'begin')
+      waiting = other.query("BEGIN; UPDATE comm_transfer SET copied = 7 WHERE name = 'messages'");
+    if (progress.step === 'copy' && progress.table === 'message_reactions') {
+      waiting = waiting?.then(() => untilBlocked(name)).then(() => other.query('COMMIT'));
+    }
+  };
+  await expect(transferDatabase({ from, to, onProgress })).rejects.toThrow('Another migration has continued this one');
+  await waiting;
+  await other.end();
+  expect((await postgresRows(to))['messages']).toEqual([]);
+});
+
 test('a transfer that has finished is compared again, and not repeated', async () => {
   await using directory = await temporaryDirectory();
   const from = `${directory.path}/comm.sqlite`;
@@ -264,6 +308,19 @@ test('a transfer that has finished is compared again, and not repeated', async (
     /one of them has changed since: the rows of conversations differ/,
   );
 });
+
+/** Resolves when a statement of the database waits for a lock. */
+async function untilBlocked(database: string): Promise<void> {
+  const client = new pg.Client({ connectionString: postgres.url(database) });
+  await client.connect();
+  await eventually(async () => {
+    const { rowCount } = await client.query(
+      "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    );
+    expect(rowCount).toBeGreaterThan(0);
+  });
+  await client.end();
+}
 
 /** Runs SQL on a SQLite database, as another program. */
 function alter(path: string, sql: string): void {

@@ -114,8 +114,14 @@ export class TransferSource implements Disposable {
 
   #columns(table: string, described: readonly Row[]): SourceColumn[] {
     const names = described.map(({ name }) => String(name));
-    const kinds = ['integer', 'real', 'text', 'blob', 'null'] as const;
-    const counts = names.flatMap((name) => kinds.map((kind) => `total(typeof(${quoted(name)}) = '${kind}')`));
+    const kinds = ['integer', 'large', 'real', 'text', 'blob', 'null'] as const;
+    const counts = names
+      .map(quoted)
+      .flatMap((name) => [
+        `total(typeof(${name}) = 'integer')`,
+        `total(typeof(${name}) = 'integer' AND ${name} NOT BETWEEN ${-(2 ** 53)} AND ${2 ** 53})`,
+        ...kinds.slice(2).map((kind) => `total(typeof(${name}) = '${kind}')`),
+      ]);
     const statement = this.#db.prepare(`SELECT ${counts.join(', ')} FROM ${quoted(table)}`);
     statement.setReturnArrays(true);
     const totals = statement.get() as unknown as number[];

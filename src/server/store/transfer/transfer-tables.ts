@@ -6,6 +6,8 @@ export type ColumnType = 'bigint' | 'text' | 'bytea' | 'double precision';
 /** Number of rows that have a value of each type of SQLite in a column. */
 export interface ValueCounts {
   readonly integer: number;
+  /** Those of the whole numbers that a number with a fraction can't represent. */
+  readonly large: number;
   readonly real: number;
   readonly text: number;
   readonly blob: number;
@@ -71,7 +73,7 @@ export function planTable(
     }
     const { integer, real, text, blob, null: empty } = column.values;
     const others = { bigint: real + text + blob, text: integer + real + blob, bytea: integer + real + text };
-    const wrong = type === 'double precision' ? text + blob : others[type];
+    const wrong = type === 'double precision' ? text + blob + column.values.large : others[type];
     if (wrong > 0) problems.push(`${table.name}.${column.name} has ${wrong} values that are no ${KINDS[type]}`);
     const required = present?.notNull ?? (column.notNull || table.primaryKey.includes(column.name));
     if (required && empty > 0) problems.push(`${table.name}.${column.name} is empty in ${empty} rows`);
@@ -89,7 +91,7 @@ const KINDS: Readonly<Record<ColumnType, string>> = {
   bigint: 'whole numbers',
   text: 'texts',
   bytea: 'binary values',
-  'double precision': 'numbers',
+  'double precision': 'numbers of double precision',
 };
 
 function isColumnType(type: string): type is ColumnType {
