@@ -123,7 +123,8 @@ test('a device that disconnects is waited for, and resumes its seat on another p
   expect(two.told()).toEqual([]);
   await two.disconnect('alice/2');
   await line.advance(26_000);
-  expect(two.told()).toContain('call:participant-left > socket:bob/1');
+  // Either process does what is due.
+  expect([...one.told(), ...two.told()]).toContain('call:participant-left > socket:bob/1');
 });
 
 test('signals are buffered while the device or the bus is away, and delivered in order', async () => {
