@@ -97,7 +97,7 @@ export class SharedCallsBench {
   runningCallChanges = 0;
   readonly #clocks = new Map<BenchProcess, ManualClock>();
   #ids = 0;
-  #logging: Promise<void>[] = [];
+  readonly #logging: Promise<void>[] = [];
 
   /** Starts a process. */
   async start(processId: string): Promise<BenchProcess> {

@@ -94,7 +94,8 @@ describe('a call over three processes', () => {
     const [alice, phone, laptop] = [await connect(a, 'alice'), await connect(b, 'bob'), await connect(c, 'bob')];
     const conversationId = await groupOf(alice, ['bob']);
     const start = { conversationId, type: 'audio', calleeIds: ['bob'], deviceId: 'A' } as const;
-    const { id: callId } = await alice.ask('call:initiate', start);
+    const { id: callId, state } = await alice.ask('call:initiate', start);
+    expect(state).toBe('ringing');
     await Promise.all([phone.next('call:incoming'), laptop.next('call:incoming')]);
     await laptop.ask('call:respond', { callId, action: 'accept', deviceId: 'L' });
     expect(await phone.next('call:state-changed')).toMatchObject({ state: 'ended', detail: 'answered_elsewhere' });
@@ -152,6 +153,27 @@ describe('a call over three processes', () => {
       expect(participants.map(({ userId }) => userId).toSorted()).toEqual(['alice', 'bob']);
       await alice.ask('call:hangup', { callId: one.id, reason: 'completed' });
     }
+  });
+
+  test('a waiting call rings on the devices of every process that show it', async () => {
+    const [a, b, c] = await processes(3);
+    const [alice, bob, carol] = [await connect(a, 'alice'), await connect(b, 'bob'), await connect(c, 'carol')];
+    const other = await connect(a, 'bob');
+    const base = await connect(c, 'bob', null);
+    const conversationId = await groupOf(alice, ['bob', 'carol']);
+    const start = { conversationId, type: 'audio', calleeIds: ['bob'] } as const;
+    const { id } = await alice.ask('call:initiate', start);
+    await bob.next('call:incoming');
+    await bob.ask('call:respond', { callId: id, action: 'accept', deviceId: 'B' });
+    const waiting = await carol.ask('call:initiate', start);
+    expect(waiting.state).toBe('ringing');
+    for (const device of [bob, other]) {
+      const incoming = await device.next('call:incoming', (call) => call.id === waiting.id);
+      expect(incoming).toMatchObject({ waiting: true });
+    }
+    await base.next('call:incoming', (call) => call.id === id);
+    await base.settled();
+    expect(base.payloads('call:incoming')).toHaveLength(1);
   });
 
   test('signals to a device that reconnects to another process are delivered there, in order', async () => {
@@ -341,7 +363,7 @@ describe('a process that ends', () => {
       await bob.next('call:incoming');
       await a.kill('SIGKILL');
       const again = await connect(c.url, 'alice');
-      expect(await again.ask('call:initiate', start_)).toMatchObject({ id: callId });
+      expect(await again.ask('call:initiate', start_)).toMatchObject({ id: callId, state: 'ringing' });
       expect(await bob.next('call:state-changed', isEnded)).toMatchObject({ callId, endReason: 'missed' });
       expect(await again.next('call:state-changed', isEnded)).toMatchObject({ callId, endReason: 'missed' });
       expect(await logsOf(again)).toMatchObject([{ callId, outcome: 'missed' }]);

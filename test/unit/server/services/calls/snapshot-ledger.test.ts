@@ -103,7 +103,7 @@ test.each<[what: string, record: CallRecord, users: [string, string | undefined]
     call('x', { seats: [seat('alice', { away: { until: 1 } })], invitations: [] }),
     [['alice', undefined]],
   ],
-  ['nobody after the end', call('x', { state: 'ended' }), []],
+  ['no user after the end', call('x', { state: 'ended' }), []],
 ])('a call concerns %s', (_, record, users) => {
   expect([...concernedUsers(record)]).toEqual(users);
 });
