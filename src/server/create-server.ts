@@ -167,6 +167,7 @@ async function start(
   const { host, trustProxy = 0, drainTimeoutMs = 5_000 } = options;
   await core.ready();
   core.services.files.start();
+  if (trust === 'development') core.announcedName = core.name;
   const auth = {
     authenticate: options.auth,
     trustUserIdHeader: trust === 'user-ids',

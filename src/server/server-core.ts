@@ -26,6 +26,7 @@ import { ContactPolicy } from './services/people/contact-policy.ts';
 import { AnswerTurns } from './services/limits/answer-turns.ts';
 import { FrameTurns } from './sockets/frame-turns.ts';
 import { OutputTurns } from './sockets/output-turns.ts';
+import { SharedActiveCalls } from './services/calls/shared-active-calls.ts';
 import { UserBudgets } from './services/limits/user-budgets.ts';
 import { resolveFiles, type FilesConfig, type FilesOptions } from './services/files/files-config.ts';
 import { createServices, type Services } from './services/services.ts';
@@ -128,6 +129,8 @@ export class ServerCore {
   readonly cluster: ClusterBroadcaster | undefined;
   /** Name of the process in logs. */
   readonly name: string | undefined;
+  /** Name of the process that clients are told, in development mode. */
+  announcedName: string | undefined;
   readonly services: Services;
   /** Requests that are being handled. */
   readonly inFlight = new InFlight();
@@ -161,10 +164,15 @@ export class ServerCore {
     this.store = createStore(db, this.logger, clock, this.outputTurns);
     const newId = (): string => crypto.randomUUID();
     const local = new SocketBroadcaster(() => this.outputTurns.pause());
-    this.cluster = bus && new ClusterBroadcaster(local, bus, newId);
+    this.cluster = bus && new ClusterBroadcaster(local, bus, newId, clock);
     const broadcaster = this.cluster ?? local;
     this.broadcaster = broadcaster;
     const { store, config, limits, logger } = this;
+    const sharedCalls = bus && {
+      processId: newId(),
+      reachesProcesses: () => bus.connected,
+      active: new SharedActiveCalls({ store, broadcaster, clock, logger }),
+    };
     this.services = createServices({
       store,
       broadcaster,
@@ -178,7 +186,8 @@ export class ServerCore {
       ephemera,
       shared: this.shared,
       presence: options.ephemera === undefined ? ephemera : presenceReader(options.ephemera),
-      runningCalls: ephemera,
+      runningCalls: sharedCalls?.active ?? ephemera,
+      sharedCalls,
       files: () => this.#files,
       hooks: this.#hooks,
       newId,
@@ -265,7 +274,6 @@ export class ServerCore {
     this.services.profiles.close();
     this.services.calls.close();
     this.services.activeCalls.close();
-    this.services.callStore.close();
   }
 
   /** Takes up the calls of an earlier process, once. */

@@ -4,7 +4,7 @@ import { startServerProcess, type ServerProcess } from '../../src/server/testing
 import { ROW_TYPES } from '../../src/server/store/engine/postgres-values.ts';
 import { startPostgres, type PostgresProcess } from '../helpers/postgres/postgres-process.ts';
 import { startRedis, type RedisProcess } from '../helpers/redis/redis-process.ts';
-import { startBalancer, type Balancer } from './balancer.ts';
+import { startBalancer, type Balancer } from '../helpers/balancer.ts';
 
 /** A server process, and its line to Redis. */
 export interface Member {

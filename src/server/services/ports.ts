@@ -77,6 +77,10 @@ export type ProcessEvent =
 export interface ProcessBroadcaster {
   /** Tells the other processes that have a socket of the user. */
   toProcesses(userId: string, event: ProcessEvent): void;
+  /** Tells the other processes with members of a conversation that its running call has changed. */
+  toProcessesOf(conversationId: string): void;
+  /** Pushes to the sockets of this process in the conversation's room. */
+  toConversationHere(conversationId: string, push: Push): void;
   /** Sets the listener of what other processes do. Called once. */
   onProcesses(listener: ProcessListener): void;
 }
@@ -85,6 +89,8 @@ export interface ProcessBroadcaster {
 export interface ProcessListener {
   /** Another process tells of a user who has a socket in this one. */
   told(userId: string, event: ProcessEvent): void;
+  /** The running call of a conversation has changed. */
+  runningCallChanged(conversationId: string): void;
   /** A user whom a socket of this process watches has lost a conversation. */
   watchedLeft(userId: string): void;
   /** The presence of a user has changed, while base sockets of this process may be in the user's conversations. */

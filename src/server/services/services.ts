@@ -1,14 +1,11 @@
-import { errorFields } from '../../lib/logger.ts';
 import type { Awaitable, Ephemera } from '../cluster/ephemera.ts';
 import type { CommunicationStore } from '../cluster/memory-ephemera.ts';
-import { conversationIdsOf } from '../store/queries/users.ts';
 import { relatedAmong, relatedMembers } from '../store/queries/people/blocks.ts';
 import { memberIds, membershipOf } from '../store/queries/members.ts';
 import type { Store } from '../store/store.ts';
-import { ActiveCalls } from './calls/active-calls.ts';
-import { callLog } from './calls/call-effects.ts';
-import { CallStore } from './calls/call-store.ts';
-import { CallService, type CallBroadcaster } from './calls/call-service.ts';
+import type { RunningCallPushes } from './calls/active-calls.ts';
+import type { CallBroadcaster } from './calls/call-service.ts';
+import { createCalls, type SharedCallsOptions } from './calls/create-calls.ts';
 import type { Calls } from './calls/calls.ts';
 import { createChatServices, type ChatServices } from './chat/chat-services.ts';
 import { UserBans } from './moderation/user-bans.ts';
@@ -38,8 +35,7 @@ export interface Services extends ChatServices {
   readonly presence: PresenceService;
   readonly typing: TypingService;
   readonly calls: Calls;
-  readonly activeCalls: ActiveCalls;
-  readonly callStore: CallStore;
+  readonly activeCalls: RunningCallPushes;
   readonly signals: SignalService;
   readonly iceServers: IceServerService;
   readonly keys: KeyService;
@@ -71,12 +67,14 @@ export interface ServicesDeps extends Omit<ServiceDeps, 'storesFiles' | 'profile
   readonly ephemera: CommunicationStore;
   /** What all processes share. */
   readonly shared: Ephemera;
+  /** Present if several processes hold the calls together. */
+  readonly sharedCalls?: SharedCallsOptions | undefined;
   readonly newId: () => string;
 }
 
 /** Constructs the services and connects them. */
 export function createServices(deps: ServicesDeps): Services {
-  const { store, broadcaster, clock, config, budgets, contacts, logger, ephemera, shared, sharedLimits, newId } = deps;
+  const { store, broadcaster, clock, config, budgets, contacts, logger, ephemera, shared, sharedLimits } = deps;
   let sendLimit: KeyedLimit | undefined;
   const files = new FileService(deps);
   const profiles = new ProfileService(deps);
@@ -96,37 +94,11 @@ export function createServices(deps: ServicesDeps): Services {
       services.typing.blocked(one, other);
     },
   });
-  const activeCalls = new ActiveCalls({
-    clock,
-    broadcaster,
-    calls: ephemera,
-    conversationIdsOf: (userId) => store.read(() => conversationIdsOf(userId)),
-  });
-  const callStore = new CallStore({ store, clock, logger });
-  const calls = new CallService({
-    ephemera,
-    broadcaster,
-    clock,
-    config,
-    budgets,
-    contacts,
-    newId,
+  const { calls, activeCalls } = createCalls({
+    ...deps,
     membersFor: (userId, conversationId) => membersFor(store, userId, conversationId),
     blockersOf: (userId, userIds) => blocks.blockersOf(userId, userIds),
-    changed: (call) => {
-      callStore.save(call);
-      activeCalls.changed(call);
-    },
-    saved: (callId) => callStore.saved(callId),
-    load: () => callStore.load(),
-    log: (call) => {
-      chat.sending
-        .appendServerMessage(callLog(call))
-        .then(() => callStore.remove(call.id))
-        .catch((error: unknown) =>
-          logger.error('failed to write the call log', { callId: call.id, ...errorFields(error) }),
-        );
-    },
+    appendMessage: (message) => chat.sending.appendServerMessage(message),
   });
   const keyLimits = new KeyLimits(clock, sharedLimits);
   const services: Services = {
@@ -153,7 +125,6 @@ export function createServices(deps: ServicesDeps): Services {
     }),
     calls,
     activeCalls,
-    callStore,
     presence: new PresenceService({ store, ephemera, shared, broadcaster, clock, config, contacts, logger }),
     typing: new TypingService({
       ephemera,
@@ -204,6 +175,7 @@ export function createServices(deps: ServicesDeps): Services {
         services.typing.blocked(userId, event.userId);
       }
     },
+    runningCallChanged: (conversationId) => services.activeCalls.changedElsewhere(conversationId),
     watchedLeft: (userId) => services.presence.memberRemoved(userId),
     presenceChanged: (data) => services.presence.pushToBaseSockets(data),
     deliveredToBase: (conversationId, userIds, seq) => {

@@ -233,6 +233,14 @@ export class SocketBroadcaster implements Broadcaster {
     // Without a bus there are no others.
   }
 
+  toProcessesOf(): void {
+    // As above.
+  }
+
+  toConversationHere(conversationId: string, push: Push): void {
+    this.toConversation(conversationId, push);
+  }
+
   onProcesses(): void {
     // As above.
   }

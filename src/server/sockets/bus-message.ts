@@ -36,6 +36,8 @@ const messageSchema = v.variant('to', [
   }),
   v.object({ to: v.literal('user'), push: pushSchema, options: optionsSchema }),
   v.object({ to: v.literal('user-with'), capability: v.picklist(CAPABILITIES), push: pushSchema }),
+  /** The running call of the conversation has changed. */
+  v.object({ to: v.literal('running-call') }),
   v.object({ to: v.literal('profile-sockets'), push: pushSchema }),
   v.object({ to: v.literal('socket'), socketId: v.string(), push: pushSchema }),
   v.object({ to: v.literal('watchers'), ...presence }),

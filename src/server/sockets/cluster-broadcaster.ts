@@ -1,4 +1,5 @@
 import { BoundedSet } from '../../lib/bounded-map.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { Capability } from '../../protocol/constants.ts';
 import type { Push } from '../../protocol/events.ts';
 import type { Bus } from '../cluster/bus.ts';
@@ -20,6 +21,12 @@ const presenceChannel = (userId: string): string => `p:${userId}`;
 /** Channel of the processes that have served a base client. */
 const BASE_CHANNEL = 'b:';
 
+/**
+ * Time in ms that a new socket waits for its subscriptions. A client takes a server that doesn't greet it within a second for one
+ * of LumenJS.
+ */
+const SUBSCRIBE_MS = 300;
+
 /** The channel that feeds each kind of room; other rooms are parts of these. */
 const CHANNEL_OF: Readonly<Record<string, (id: string) => string>> = {
   conv: conversationChannel,
@@ -37,6 +44,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   readonly #local: SocketBroadcaster;
   readonly #bus: Bus;
   readonly #newId: () => string;
+  readonly #clock: Clock;
   /** By channel: the number of rooms in this process that it feeds. */
   readonly #rooms = new Map<string, number>();
   /** Subscriptions that are not active yet. */
@@ -49,21 +57,19 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   readonly #presence = new PresenceOrder();
   #listener: ProcessListener | undefined;
 
-  constructor(local: SocketBroadcaster, bus: Bus, newId: () => string) {
+  constructor(local: SocketBroadcaster, bus: Bus, newId: () => string, clock: Clock) {
+    this.#clock = clock;
     this.#local = local;
     this.#bus = bus;
     this.#newId = newId;
     local.observeRooms({ opened: (room) => this.#opened(room), closed: (room) => this.#closed(room) });
     bus.listen({
       received: (channel, payload) => this.#receive(channel, payload),
-      missed: (channels) => {
-        this.counts.missed += channels.length;
-        local.reconnect(missedOn(channels));
-      },
+      missed: (channels) => this.#missed(channels),
     });
   }
 
-  /** Registers a socket. When it resolves, pushes of all processes reach the socket, as far as the bus is connected. */
+  /** Registers a socket. When it resolves, pushes of all processes reach the socket, as far as the bus answers. */
   async register(socket: ConnectedSocket, conversationIds: () => Promise<readonly string[]>): Promise<void> {
     if (!socket.caps.has('rev')) this.#subscribe(BASE_CHANNEL);
     // The user's channel first: it tells of conversations that the user gains while the list is read.
@@ -153,6 +159,14 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     return this.#presence.newest(data, version);
   }
 
+  toProcessesOf(conversationId: string): void {
+    this.#send(conversationChannel(conversationId), { to: 'running-call' });
+  }
+
+  toConversationHere(conversationId: string, push: Push): void {
+    this.#local.toConversation(conversationId, push);
+  }
+
   toProcesses(userId: string, event: ProcessEvent): void {
     this.#send(userChannel(userId), { to: 'processes', event });
   }
@@ -210,10 +224,33 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   }
 
   #subscribe(channel: string): void {
-    const subscribing = this.#bus.subscribe(channel).then(() => {
+    const subscribing = this.#inTime(channel, this.#bus.subscribe(channel)).then(() => {
       if (this.#subscribing.get(channel) === subscribing) this.#subscribing.delete(channel);
     });
     this.#subscribing.set(channel, subscribing);
+  }
+
+  /** Resolves when a subscription is active, or takes too long: then what was pushed meanwhile counts as missed. */
+  #inTime(channel: string, active: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      let isLate = false;
+      const giveUp = (): void => {
+        isLate = true;
+        resolve();
+      };
+      const cancel = this.#clock.after(SUBSCRIBE_MS, giveUp, true);
+      void active.then(() => {
+        cancel();
+        // Without a connection, the bus itself says later what was missed.
+        if (isLate && this.#bus.connected && this.#rooms.has(channel)) this.#missed([channel]);
+        resolve();
+      });
+    });
+  }
+
+  #missed(channels: readonly string[]): void {
+    this.counts.missed += channels.length;
+    this.#local.reconnect(missedOn(channels));
   }
 
   #closed(room: string): void {
@@ -274,6 +311,8 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
         return local.toUser(id, message.push, message.options);
       case 'user-with':
         return local.toUserWith(id, message.capability, message.push);
+      case 'running-call':
+        return this.#listener?.runningCallChanged(id);
       case 'profile-sockets':
         return local.toProfileSockets(id, message.push);
       case 'socket':

@@ -181,6 +181,7 @@ export class Connection implements RequestSource {
         caps: [...caps],
         serverTime: this.services.now(),
         limits: { maxMessageLength, maxFileSize: fileUpload.maxFileSize, pageSize, typingTimeoutMs },
+        ...(this.#core.announcedName !== undefined && { process: this.#core.announcedName }),
       },
     });
   }

@@ -48,6 +48,7 @@ export async function shutdown({
   await within(CLOSE_TIMEOUT_MS, Promise.all([io.close(), stopped]));
   core.close();
   // Writes caused by the disconnects.
+  await within(CLOSE_TIMEOUT_MS, core.services.calls.idle());
   await within(CLOSE_TIMEOUT_MS, core.store.drain());
   await within(CLOSE_TIMEOUT_MS, core.store.release());
 }

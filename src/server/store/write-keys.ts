@@ -7,3 +7,6 @@ export function conversationKey(conversationId: string): string {
 export function userKey(userId: string): string {
   return `u:${userId}`;
 }
+
+/** Options of a write of calls. All have one key: whether a user may take part in a call depends on the user's other calls. */
+export const CALLS_WRITE = { keys: (): readonly string[] => ['calls'] };

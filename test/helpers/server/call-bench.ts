@@ -58,8 +58,11 @@ export class CallBench {
         this.members.has(userId) ? await Promise.resolve([...this.members]) : await Promise.reject(notFound()),
       blockersOf: () => Promise.resolve(this.blockers),
       changed: (call) => void this.records.set(call.id, call),
-      saved: () => Promise.resolve(),
-      load: () => Promise.resolve(this.stored),
+      store: {
+        saved: () => Promise.resolve(),
+        load: () => Promise.resolve(this.stored),
+        close: () => undefined,
+      },
       log: (call) => void this.logs.push(JSON.parse(callLog(call).content)),
     });
   }

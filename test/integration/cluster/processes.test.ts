@@ -9,6 +9,7 @@ import { MemoryBusHub } from '../../../src/server/cluster/memory-bus.ts';
 import type { RedisBus } from '../../../src/server/cluster/redis-bus.ts';
 import { serverCoreFor } from '../../../src/server/server-core.ts';
 import { openDatabase } from '../../../src/server/store/engine/open.ts';
+import { startFaultProxy } from '../../../src/server/testing/fault-proxy.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { redisBus } from '../../helpers/redis/recording-bus.ts';
 import { startRedis, type RedisProcess } from '../../helpers/redis/redis-process.ts';
@@ -188,5 +189,19 @@ describe('processes connected by Redis', () => {
     const again = await b.server.connect('ben');
     const { conversations } = await again.ask('sync', { cursors: { [conversationId]: 0 }, inboxRev: 0 });
     expect(conversations.flatMap(({ changes }) => changes.map((message) => message.id))).toContain(id);
+  });
+
+  test('a client is greeted while Redis does not answer, and reconnects once it may have missed a push', async () => {
+    await using line = await startFaultProxy({ target: `http://127.0.0.1:${redis.port}`, seed: 1 });
+    // The heartbeat doesn't end the connection in this test.
+    const bus = redisBus(`redis://127.0.0.1:${new URL(line.url).port}`, { heartbeatMs: 600_000 });
+    await bus.open();
+    const silent = await start(bus);
+    line.kill();
+    const ada = await silent.server.connect('ada');
+    expect(ada.payloads('comm:hello')).toHaveLength(1);
+    line.heal();
+    await ada.disconnected();
+    await silent.server.connect('ada');
   });
 });

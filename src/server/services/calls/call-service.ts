@@ -19,7 +19,7 @@ import { CallChecks, type CallChecksDeps } from './call-checks.ts';
 import { MemoryLedger, type MemoryLedgerDeps } from './call-ledger.ts';
 import type { CallDevices } from './call-registry.ts';
 import { CallRules, type CallRulesDeps } from './call-rules.ts';
-import type { StoredCall } from './call-store.ts';
+import type { CallStore } from './call-store.ts';
 import type { Calls, RelayedSignal } from './calls.ts';
 
 /** The part of the broadcaster that calls use. */
@@ -35,10 +35,8 @@ export interface CallDeps extends Omit<CallRulesDeps, 'ledger' | 'devices' | 'bu
   broadcaster: CallBroadcaster;
   clock: Clock;
   budgets: Pick<UserBudgets, 'chargeCall' | 'chargeInvitation' | 'chargeJoin'>;
-  /** Resolves when the changes of a call have been stored. Must not reject. */
-  saved: (callId: string) => Promise<void>;
-  /** Reads the calls of an earlier process. */
-  load: () => Promise<readonly StoredCall[]>;
+  /** Stores the calls behind this process. */
+  store: Pick<CallStore, 'saved' | 'load' | 'close'>;
 }
 
 /** The calls of one process, which holds them in memory. */
@@ -105,7 +103,7 @@ export class CallService implements Calls {
   }
 
   async saved<T extends Pick<Call, 'id'>>(call: T): Promise<T> {
-    await this.#deps.saved(call.id);
+    await this.#deps.store.saved(call.id);
     return call;
   }
 
@@ -122,11 +120,12 @@ export class CallService implements Calls {
   }
 
   async start(): Promise<void> {
-    this.#rules.registry.restore(await this.#deps.load());
+    this.#rules.registry.restore(await this.#deps.store.load());
   }
 
   close(): void {
     this.#ledger.close();
+    this.#deps.store.close();
   }
 
   idle(): Promise<void> {

@@ -171,8 +171,9 @@ test('a state that waits behind a failed write is stored', async () => {
 
 test('a malformed row is skipped and logged', async () => {
   const { open, database, errors } = await stores();
-  database.exec("INSERT INTO comm_calls VALUES ('x', '{', 1, '2026-01-01T00:00:00.000Z')");
-  database.exec(`INSERT INTO comm_calls VALUES ('y', '{"id":"y"}', 1, '2026-01-01T00:00:00.000Z')`);
+  const insert = 'INSERT INTO comm_calls (id, state, version, seen_at)';
+  database.exec(`${insert} VALUES ('x', '{', 1, '2026-01-01T00:00:00.000Z')`);
+  database.exec(`${insert} VALUES ('y', '{"id":"y"}', 1, '2026-01-01T00:00:00.000Z')`);
   expect(await open().load()).toEqual([]);
   expect(errors).toHaveLength(2);
 });

@@ -7,11 +7,12 @@ export interface Balancer extends AsyncDisposable {
 }
 
 /**
- * Starts a load balancer on a free port of the loopback address.
+ * Starts a load balancer on the loopback address.
  *
  * @param targets - returns the ports of the servers, the preferred one first. A connection goes to the first that accepts it.
+ * @param port - to listen on. @defaultValue a free port
  */
-export async function startBalancer(targets: () => readonly number[]): Promise<Balancer> {
+export async function startBalancer(targets: () => readonly number[], port = 0): Promise<Balancer> {
   const sockets = new Set<Socket>();
   const track = (socket: Socket): void => {
     sockets.add(socket);
@@ -32,7 +33,7 @@ export async function startBalancer(targets: () => readonly number[]): Promise<B
       near.pipe(far).pipe(near);
     });
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
