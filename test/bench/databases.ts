@@ -39,8 +39,12 @@ async function busy(
   const senders = { lumen: await enter(sides.lumen), baseline: await enter(sides.baseline) };
   const pairs = await inPairs(rounds, async (side) => {
     const start = performance.now();
-    const sending = Array.from({ length: count }, (_, at) => senders[side][at % CONVERSATIONS]?.send(`busy ${at}`));
-    await Promise.all(sending);
+    const each = Math.ceil(count / CONVERSATIONS);
+    await Promise.all(
+      senders[side].map((sender) =>
+        Promise.all(Array.from({ length: each }, async (_, at) => await sender.send(`busy ${at}`))),
+      ),
+    );
     return performance.now() - start;
   });
   for (const each of [...senders.lumen, ...senders.baseline]) each.leave();
