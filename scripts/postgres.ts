@@ -6,7 +6,7 @@ import { ensureProgram, pathFolders } from './debian.ts';
 const DEBIAN = '/usr/lib/postgresql';
 
 /** Returns the folder with `initdb` and `postgres`: of the `PATH`, or of Debian's newest version. */
-function findPostgres(): string | undefined {
+export function findPostgres(): string | undefined {
   const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).toSorted((a, b) => Number(b) - Number(a)) : [];
   return [...pathFolders(), ...versions.map((version) => path.join(DEBIAN, version, 'bin'))].find(
     (folder) => existsSync(path.join(folder, 'initdb')) && existsSync(path.join(folder, 'postgres')),

@@ -7,6 +7,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { besideReads } from './beside.ts';
+import { findPostgres } from '../../scripts/postgres.ts';
+import { startPostgres } from '../helpers/postgres/postgres-process.ts';
+import { databases } from './databases.ts';
 import { encryption } from './encryption.ts';
 import { files } from './files.ts';
 import { idle } from './idle.ts';
@@ -74,6 +77,7 @@ const summaries: Summary[] = [];
 try {
   if (!options.json) console.log(machine());
   await overSockets();
+  await onPostgres();
   for (const messages of sizes.stored) await overRest(messages);
   for (const conversations of sizes.conversations) await inboxes(conversations);
   await used();
@@ -99,6 +103,21 @@ async function overSockets(): Promise<void> {
   await using baseline = await startProcess('./relay-child.ts');
   const sides = { lumen: commSide(lumen.url), baseline: relaySide(baseline.url) };
   for (const [, measure] of wanted) for (const result of [await measure(sides, sizes)].flat()) take(result);
+}
+
+async function onPostgres(): Promise<void> {
+  if (!'postgres'.includes(options.only)) return;
+  if (findPostgres() === undefined) {
+    say('postgres: skipped, because there is no Postgres on this machine');
+    return;
+  }
+  await using database = await startPostgres();
+  await database.execute('CREATE DATABASE bench');
+  await using postgres = await startProcess('./comm-child.ts', database.url('bench'));
+  await using sqlite = await startProcess('./comm-child.ts', path.join(directory, 'beside-postgres.sqlite'));
+  await using relay = await startProcess('./relay-child.ts');
+  const sides = { postgres: commSide(postgres.url), sqlite: commSide(sqlite.url), relay: relaySide(relay.url) };
+  for (const result of await databases(sides, sizes)) take(result);
 }
 
 async function overRest(messages: number): Promise<void> {

@@ -42,6 +42,7 @@ describe('WriteQueue', () => {
     ],
     ['a write that declares nothing runs alone', 2, ['push a:x', 'take a', 'push b', 'take', 'end 0', 'take b']],
     ['no write passes one that declares nothing', 2, ['push a:x', 'take a', 'push b c:z', 'take', 'end 0', 'take b c']],
+    ['nor one that others have passed', 2, ['push a:x b c:z', 'take a', 'take', 'end 0', 'take b c']],
     ['none begins while one runs alone', 2, ['push a', 'take a', 'push b:x', 'take', 'end 0', 'take b']],
     ['a write without keys waits for none but those', 2, ['push a:x', 'take a', 'push b:', 'take b', 'end 0']],
     ['rows are bounded', 2, ['push a:x*40 b:y*40 c:z', 'take a c', 'take b']],
