@@ -51,19 +51,26 @@ export type State<T> = Readonly<ShallowRef<T>>;
 
 const COMM_CLIENT: InjectionKey<CommClient> = Symbol('lumen-comm');
 
+/** Clients by the component that provides them. `inject()` finds only what components above provide. */
+const ownClients = new WeakMap<object, CommClient>();
+
 /** A plugin that provides a client to all components: `app.use(createComm(client))`. It neither connects nor disconnects it. */
 export function createComm(client: CommClient): Plugin {
   return { install: (app) => void app.provide(COMM_CLIENT, client) };
 }
 
-/** Provides a client to the components below the one that calls it in `setup`. */
+/** Provides a client to the component that calls it in `setup`, and to the components below. */
 export function provideComm(client: CommClient): void {
+  const instance = getCurrentInstance();
+  if (instance !== null) ownClients.set(instance, client);
   provide(COMM_CLIENT, client);
 }
 
 /** Returns the provided client. @throws Error without one */
 export function useComm(): CommClient {
-  const client = hasInjectionContext() ? inject(COMM_CLIENT, undefined) : undefined;
+  const instance = getCurrentInstance();
+  const own = instance === null ? undefined : ownClients.get(instance);
+  const client = own ?? (hasInjectionContext() ? inject(COMM_CLIENT, undefined) : undefined);
   if (client === undefined) throw new Error('useComm() needs app.use(createComm(client)) or provideComm(client)');
   return client;
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -96,6 +96,11 @@ test('pages, styles and scripts request nothing from other hosts', () => {
       foreign.push(`${file}: ${address}`);
   }
   expect(foreign).toEqual([]);
+});
+
+test('no page is larger than 700 kB', () => {
+  const sizes = Array.from(pages.keys(), (file) => [file, statSync(path.join(site, file)).size] as const);
+  expect(sizes.filter(([, bytes]) => bytes > 700_000)).toEqual([]);
 });
 
 test('llms.txt lists every page, and the sitemap has the configured address', () => {

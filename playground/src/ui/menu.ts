@@ -115,7 +115,9 @@ export function popover(anchor: HTMLElement, content: HTMLElement): { open(): vo
       close();
     };
     document.addEventListener('pointerdown', outside, { capture: true, signal });
-    window.addEventListener('resize', close, { signal });
+    // On phones the window also changes when the keyboard appears.
+    const follow = (): void => (anchor.getClientRects().length === 0 ? close() : place(anchor, content));
+    window.addEventListener('resize', follow, { signal });
   };
   return { open, close };
 }

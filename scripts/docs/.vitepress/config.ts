@@ -1,9 +1,18 @@
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { defineConfig } from 'vitepress';
 import { root } from '../../steps.ts';
 import { docs, navigation } from '../navigation.ts';
 
 const { DOCS_URL } = process.env;
+const icon = readFileSync(path.join(root, 'playground/public/favicon.svg'), 'utf8');
+/** Numbers keep their unit, and descriptions stay readable beside long names on phones, where tables scroll. */
+const TABLES = `
+.vp-doc td[style*='right'] { white-space: nowrap; }
+@media (max-width: 640px) {
+  .vp-doc :is(th, td) { padding: 6px 10px; }
+  .vp-doc td:nth-child(n + 3):last-child:not([style*='right']) { min-width: 14em; }
+}`;
 const sidebar = navigation().map(({ items, ...group }) => ({ ...group, items: [...items] }));
 
 /** Returns the anchor that GitHub gives to a heading, so that a link works there and on the site. */
@@ -19,6 +28,10 @@ export default defineConfig({
   title: 'lumen-comm',
   description: 'Chat, calls and end-to-end encryption for web apps',
   lang: 'en',
+  head: [
+    ['link', { rel: 'icon', type: 'image/svg+xml', href: `data:image/svg+xml,${encodeURIComponent(icon)}` }],
+    ['style', {}, TABLES],
+  ],
   srcDir: docs,
   outDir: process.env['DOCS_OUT'] ?? path.join(root, 'site'),
   base: DOCS_URL === undefined ? '/' : new URL(DOCS_URL).pathname,

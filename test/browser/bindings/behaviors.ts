@@ -55,6 +55,8 @@ export interface Binding {
   mountSuspended?(target: HTMLElement, client: CommClient, id: string, ready: Promise<unknown>): Pick<App, 'unmount'>;
   /** Replaces the components of the mounted app, as a hot reload does that can't keep their state. Absent without one. */
   mountReloadable?(target: HTMLElement, client: CommClient, id: string): Pick<App, 'unmount'> & { reload(): void };
+  /** Mounts a component that shows the status of the connection of a client that it provides itself. Absent where it can't. */
+  mountProvider?(target: HTMLElement, client: CommClient): Pick<App, 'unmount'>;
   /** Mounts a component that uses a client that is not provided. Absent where the client is passed. @throws its error */
   mountWithoutClient?(target: HTMLElement): void;
 }
@@ -377,6 +379,17 @@ export function describeBinding(binding: Binding): void {
       await shows('call', 'none');
       app.unmount();
     });
+
+    test.skipIf(binding.mountProvider === undefined)(
+      'a component uses the client that it provides itself',
+      async () => {
+        const { alice } = await chat();
+        const app = binding.mountProvider?.(target, alice);
+        await shows('connection', 'connected');
+        app?.unmount();
+        await isClosed();
+      },
+    );
 
     test.skipIf(binding.mountWithoutClient === undefined)('without a client the error says what is missing', () => {
       expect(() => binding.mountWithoutClient?.(target)).toThrow('useComm() needs');

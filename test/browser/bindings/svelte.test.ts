@@ -3,6 +3,7 @@ import { describeBinding, type Binding } from './behaviors.ts';
 import App from './svelte/app.svelte';
 import CallsApp from './svelte/calls-app.svelte';
 import Connection from './svelte/connection.svelte';
+import Provider from './svelte/provider.svelte';
 import { createShown } from './svelte/shown.svelte.ts';
 import Thread from './svelte/thread-app.svelte';
 
@@ -29,6 +30,10 @@ const svelte: Binding = {
   mountCalls(target, client, rendered) {
     const app = mount(CallsApp, { target, props: { client, rendered } });
     flushSync();
+    return { unmount: () => void unmount(app) };
+  },
+  mountProvider(target, client) {
+    const app = mount(Provider, { target, props: { client } });
     return { unmount: () => void unmount(app) };
   },
   mountWithoutClient(target) {

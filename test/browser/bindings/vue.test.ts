@@ -1,6 +1,7 @@
 import { createApp, defineComponent, h, shallowRef, Suspense, type Component, type VNode } from 'vue';
 import {
   createComm,
+  provideComm,
   useCall,
   useComm,
   useConnection,
@@ -184,6 +185,17 @@ const vue: Binding = {
     app.use(createComm(client));
     app.mount(target);
     return { reload: () => __VUE_HMR_RUNTIME__.reload('messages', create()), unmount: () => app.unmount() };
+  },
+  mountProvider(target, client) {
+    const app = createApp(
+      defineComponent(() => {
+        provideComm(client);
+        const status = useConnection((connection) => connection.status);
+        return () => part('connection', status.value);
+      }),
+    );
+    app.mount(target);
+    return { unmount: () => app.unmount() };
   },
   mountWithoutClient(target) {
     createApp(Connection).mount(target);

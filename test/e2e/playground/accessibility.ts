@@ -8,18 +8,24 @@ type ColorScheme = 'light' | 'dark';
  * Returns what axe finds: WCAG 2.2 A and AA, its best practices, and two rules that are off by default. The second color
  * scheme changes nothing but colors.
  */
-async function axeProblems(page: Page, only?: readonly string[]): Promise<string[]> {
+async function axeProblems(page: Page, rules: { only?: string[]; without?: string[] } = {}): Promise<string[]> {
   const isLoaded = await page.evaluate(() => 'axe' in globalThis);
   // The content policy of the page allows no inline script; the debugger is not subject to it.
   if (!isLoaded) await page.evaluate(axe.source);
-  return await page.evaluate(async (ids) => {
+  return await page.evaluate(async ({ only, without = [] }) => {
     const { axe: injected } = globalThis as unknown as { axe: typeof axe };
     const { violations } = await injected.run(document, {
       resultTypes: ['violations'],
       preload: false,
-      ...(ids === undefined
-        ? { rules: { 'label-content-name-mismatch': { enabled: true }, 'target-size': { enabled: true } } }
-        : { runOnly: { type: 'rule', values: [...ids] } }),
+      ...(only === undefined
+        ? {
+            rules: {
+              'label-content-name-mismatch': { enabled: true },
+              'target-size': { enabled: true },
+              ...Object.fromEntries(without.map((rule) => [rule, { enabled: false }])),
+            },
+          }
+        : { runOnly: { type: 'rule', values: only } }),
     });
     return violations.flatMap(({ id, nodes }) =>
       nodes.map(({ html, any, all, none }) => {
@@ -27,7 +33,7 @@ async function axeProblems(page: Page, only?: readonly string[]): Promise<string
         return `${id}: ${html.slice(0, 160)}: ${why.slice(0, 240)}`;
       }),
     );
-  }, only);
+  }, rules);
 }
 
 /** Whether the page is wider than the viewport. */
@@ -43,7 +49,22 @@ async function settle(page: Page): Promise<void> {
   });
 }
 
-/** Returns the accessibility problems of the page in both color schemes. */
+/** The width to which WCAG wants pages to reflow (1.4.10). */
+const NARROWEST = 320;
+
+/** Returns the problems of the page without those of colors, at the narrowest width. Keeps what is open on the page. */
+async function problemsOfNarrow(page: Page): Promise<string[]> {
+  const size = page.viewportSize();
+  if (size === null) return [];
+  await page.setViewportSize({ ...size, width: NARROWEST });
+  await settle(page);
+  const problems = await axeProblems(page, { without: ['color-contrast'] });
+  if (await overflows(page)) problems.push('the page is wider than the viewport');
+  await page.setViewportSize(size);
+  return problems.map((problem) => `${NARROWEST} px: ${problem}`);
+}
+
+/** Returns the accessibility problems of the page in both color schemes, and of phones also at the narrowest width. */
 async function accessibilityProblems(page: Page): Promise<string[]> {
   const isDark = await page.evaluate(() => matchMedia('(prefers-color-scheme: dark)').matches);
   const [scheme, other]: [ColorScheme, ColorScheme] = isDark ? ['dark', 'light'] : ['light', 'dark'];
@@ -52,8 +73,10 @@ async function accessibilityProblems(page: Page): Promise<string[]> {
   if (await overflows(page)) problems.push('the page is wider than the viewport');
   await page.emulateMedia({ colorScheme: other });
   await settle(page);
-  problems.push(...(await axeProblems(page, ['color-contrast'])).map((problem) => `${other}: ${problem}`));
+  const ofColors = await axeProblems(page, { only: ['color-contrast'] });
+  problems.push(...ofColors.map((problem) => `${other}: ${problem}`));
   await page.emulateMedia({ colorScheme: scheme });
+  if ((page.viewportSize()?.width ?? 0) < 500) problems.push(...(await problemsOfNarrow(page)));
   return problems;
 }
 

@@ -276,7 +276,7 @@ test('a backup restores keys and messages in another browser, only with the righ
   expect(await alice.getByText('Bob’s key has changed').count()).toBe(0);
 });
 
-test.each([1280, 390, 320])('the encryption screens are accessible, %i px wide', async (width) => {
+test.each([1280, 390])('the encryption screens are accessible, %i px wide', async (width) => {
   const options = { viewport: { width, height: 780 } };
   const playground = await startPlayground();
   const alice = await playground.window('alice');

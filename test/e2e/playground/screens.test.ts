@@ -184,7 +184,7 @@ async function groupScreens(page: Page): Promise<void> {
   await escape(page);
 }
 
-test.each([1280, 390, 320])('every screen is accessible in both color schemes, %i px wide', async (width) => {
+test.each([1280, 390])('every screen is accessible in both color schemes, %i px wide', async (width) => {
   const playground = await startPlayground();
   await createConversations(playground);
   const viewport = { width, height: 760 };
