@@ -205,7 +205,7 @@ export class CommClient {
       return new Engine(context, storage, resolved, {
         userId: () => outbox.userId,
         conversation: async (id) => (await reader()).conversation(id),
-        members: async (id, after) => (await reader()).directory.members(id, { after, limit: 200 }),
+        rest: async () => (await reader()).rest,
         find: async (id) => (await reader()).find(id),
         page: async (query) => (await reader()).history.page(query),
         amend: (message) => sync.amend(message),

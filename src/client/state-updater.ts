@@ -124,7 +124,7 @@ class StateUpdater implements SyncTarget {
     });
   }
 
-  async joinRoom(conversationId: string): Promise<Conversation | undefined> {
+  async joinRoom(conversationId: string, isCurrent: () => boolean): Promise<Conversation | undefined> {
     // Loaded before the request, so that pushes behind its response find the conversation.
     const { directory, inbox, timelines } = await this.#parts.reader();
     let joined: Conversation | undefined;
@@ -132,7 +132,7 @@ class StateUpdater implements SyncTarget {
       this.#context.requester.request('conversation:join', { conversationId }),
       (response: unknown) => {
         joined = parseConversation(fields(response)?.['conversation']);
-        return joined && { kind: 'known', conversation: joined };
+        return joined && isCurrent() ? { kind: 'known', conversation: joined } : undefined;
       },
     );
     if (joined === undefined) {
@@ -141,6 +141,7 @@ class StateUpdater implements SyncTarget {
       await inbox.request(directory.get(conversationId), (conversation) => ({ kind: 'known', conversation }));
       return undefined;
     }
+    if (!isCurrent()) return undefined;
     timelines.entered(conversationId);
     for (const mark of marksOf(joined, this.#context.userId())) timelines.apply(conversationId, mark);
     return joined;

@@ -17,8 +17,8 @@ export function createServerPanel({ client, parts, options, signal }: PanelConte
   let fetching = new AbortController();
 
   const readStored = async (conversationId: string, until: AbortSignal): Promise<unknown> => {
-    const { directory } = await parts.reader();
-    return directory.ask('listMessages', conversationId, { limit: LIMIT }, { isPlain: true, signal: until });
+    const { rest } = await parts.reader();
+    return rest.ask('listMessages', { id: conversationId, query: { limit: LIMIT }, isPlain: true, signal: until });
   };
   const load = async (id: string): Promise<void> => {
     fetching.abort();

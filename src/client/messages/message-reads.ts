@@ -1,6 +1,5 @@
 import type { AbortOptions } from '../../lib/abort.ts';
 import { lazy, lazyMethods } from '../../lib/lazy.ts';
-import type { LinkPreview } from '../../protocol/link-previews.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { ClientContext } from '../context.ts';
 import type { History } from '../timeline/history.ts';
@@ -9,8 +8,9 @@ import { requireFields, requireId, requireText } from '../validation.ts';
 import type { MessagesClient, SearchMessages } from './messages-client.ts';
 import type { Enqueue, Reading } from './outgoing-messages.ts';
 
-/** Implements the methods of `MessagesClient` that read, and passes on those of moderation. In the chunk of the reader, because they need it. */
-export class MessageReads implements Pick<MessagesClient, 'list' | 'get' | 'search' | 'linkPreviews'> {
+/** Implements the methods of `MessagesClient` that read. In the chunk of the reader, because they need it. */
+export class MessageReads implements Pick<MessagesClient, 'list' | 'get' | 'search'> {
+  declare readonly linkPreviews: MessagesClient['linkPreviews'];
   declare readonly pin: MessagesClient['pin'];
   declare readonly pinned: MessagesClient['pinned'];
   declare readonly report: MessagesClient['report'];
@@ -21,11 +21,11 @@ export class MessageReads implements Pick<MessagesClient, 'list' | 'get' | 'sear
   constructor(context: ClientContext, reading: Reading, enqueue: Enqueue) {
     this.#context = context;
     this.#reading = reading;
-    const moderation = lazy(async () => {
-      const { ModerationRequests } = await import('./moderation-requests.ts');
-      return new ModerationRequests(context, reading, enqueue);
+    const extras = lazy(async () => {
+      const { MessageExtras } = await import('./message-extras.ts');
+      return new MessageExtras(context, reading, enqueue);
     });
-    Object.assign(this, lazyMethods(moderation, ['pin', 'pinned', 'report']));
+    Object.assign(this, lazyMethods(extras, ['linkPreviews', 'pin', 'pinned', 'report']));
   }
 
   async list(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {
@@ -45,11 +45,6 @@ export class MessageReads implements Pick<MessagesClient, 'list' | 'get' | 'sear
     const query = search.query.trim();
     if (query === '') return [];
     return (await this.#history(options)).search({ ...search, query }, options);
-  }
-
-  async linkPreviews(text: string, options: AbortOptions = {}): Promise<LinkPreview[]> {
-    requireText('text', text);
-    return (await this.#history(options)).linkPreviews(text, options);
   }
 
   /** Returns what reads, once there is a connection. */

@@ -22,6 +22,8 @@ export interface ChangeFeedPorts {
   fetchChanges(conversationId: string, after: number, apply: (changes: Changes) => void): Promise<void>;
   /** Returns true for a new conversation that the backlog of the resync still has to report. */
   isInBacklog(conversationId: string): boolean;
+  /** Returns true if the user has left the conversation since the connection was made. */
+  hasLeft(conversationId: string): boolean;
 }
 
 /** Pushes buffered for conversations without a cursor. */
@@ -107,8 +109,10 @@ export class ChangeFeed {
   }
 
   #followFrom(change: DurableChange): void {
-    if (change.kind !== 'created' || change.message.seq === undefined) return;
-    this.follow(change.conversationId, { seq: change.message.seq - 1, rev: change.rev - 1 });
+    const { conversationId } = change;
+    // Buffered since before the user left it: it must not be followed from there when they return.
+    if (change.kind !== 'created' || change.message.seq === undefined || this.#ports.hasLeft(conversationId)) return;
+    this.follow(conversationId, { seq: change.message.seq - 1, rev: change.rev - 1 });
   }
 
   /** Processes the buffered pushes again, after their conversations may have got a cursor. */

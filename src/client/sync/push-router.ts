@@ -49,6 +49,7 @@ export class PushRouter {
       },
       reload: (id) => target.reload(id),
       isInBacklog: (id) => this.#resync.isInBacklog(id),
+      hasLeft: (id) => this.#resync.hasLeft(id),
       fetchChanges: (id, after, apply) => target.fetchChanges(id, after, apply),
     });
     this.#rejoiner = new RoomRejoiner(context, (id) => this.join(id));
@@ -118,7 +119,7 @@ export class PushRouter {
 
   /** Joins a room and applies the state of its conversation. */
   async join(conversationId: string): Promise<void> {
-    const conversation = await this.#target.joinRoom(conversationId);
+    const conversation = await this.#target.joinRoom(conversationId, () => !this.#resync.hasLeft(conversationId));
     if (conversation !== undefined) this.feed.learn(conversation);
   }
 

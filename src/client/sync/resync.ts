@@ -33,9 +33,9 @@ export class Resync {
   readonly #context: ClientContext;
   readonly #ports: ResyncPorts;
   readonly #backlog: ResyncBacklog;
-  /** Conversations of pushes since the last `sync`, whose responses may have been read before and say that they are lost. */
+  /** Conversations of pushes on this connection. Responses that were read before may say that they are lost. */
   readonly #entered = new BoundedMap<string, Conversation>(MAX_REMEMBERED);
-  /** Conversations that the user has left since the last `sync`, whose responses may have been read before and contain them. */
+  /** Conversations that the user has left on this connection. Responses that were read before may contain them. */
   readonly #left = new BoundedSet<string>(MAX_REMEMBERED);
   #inboxRev = 0;
   /** False on a new device: the first resync loads the state, and reports nothing in it as new. */
@@ -93,12 +93,19 @@ export class Resync {
     this.#left.add(conversationId);
   }
 
+  /** Returns true if the user has left the conversation since the connection was made. */
+  hasLeft(conversationId: string): boolean {
+    return this.#left.has(conversationId);
+  }
+
   /** Forgets the state of the user: another one has signed in. */
   clear(): void {
     this.#backlog.clear();
   }
 
   connectionLost(): void {
+    this.#entered.clear();
+    this.#left.clear();
     this.#backlog.stop();
   }
 
@@ -108,8 +115,6 @@ export class Resync {
     const followed = feed.cursors();
     const cursors: Record<string, number> = {};
     for (const [id, { rev }] of [...followed].slice(-PAGE_LIMITS.syncCursors)) cursors[id] = rev;
-    this.#entered.clear();
-    this.#left.clear();
     const result = await this.#request(cursors);
     const isFirst = !this.#hasSynced;
     if (result.next !== undefined) {

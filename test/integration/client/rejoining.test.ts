@@ -113,6 +113,23 @@ test('a user can be removed, and added again while disconnected', async () => {
   expect(seqs(view)).toEqual(upTo(4));
 });
 
+test('flags are set back when the user is removed and added again while disconnected', async () => {
+  const { alice, bob, conversationId } = await setUp(await startWorld());
+  const { inbox } = bob.client.conversations;
+  inbox.subscribe(() => undefined);
+  const muted = (): boolean | undefined =>
+    inbox.getSnapshot().conversations.find(({ id }) => id === conversationId)?.muted;
+  await bob.client.conversations.mute(conversationId, true);
+  await until(inbox, () => muted() === true);
+  bob.port.unplug();
+  await alice.client.conversations.removeParticipant(conversationId, 'bob');
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  bob.port.plug();
+  await until(inbox, () => muted() === false);
+  await bob.client.conversations.mute(conversationId, true);
+  await until(inbox, () => muted() === true);
+});
+
 test('a view that failed to open opens once the user is added to the conversation', async () => {
   const { joinAll } = await startWorld();
   const { alice, bob } = await joinAll('alice', 'bob');

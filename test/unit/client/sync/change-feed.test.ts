@@ -17,6 +17,7 @@ function start(): { context: FakeContext; feed: ChangeFeed; told: string[]; fetc
     apply: (change) => told.push(`${change.rev} ${change.kind}`),
     reload: () => told.push('reload'),
     isInBacklog: () => false,
+    hasLeft: () => false,
     fetchChanges: async (_id, _after, apply) => {
       const answer = deferred<Changes>();
       fetches.push(answer);

@@ -1,13 +1,18 @@
 import { expect, test } from 'vitest';
 import { PushRouter } from '../../../../src/client/sync/push-router.ts';
 import type { SyncTarget } from '../../../../src/client/sync/sync-target.ts';
+import { deferred } from '../../../../src/lib/deferred.ts';
+import type { Conversation } from '../../../../src/protocol/conversations.ts';
 import { memoryStorage } from '../../../../src/index.ts';
 import { settle } from '../../../helpers/client/fake-socket.ts';
 import { fakeContext, type FakeContext } from '../../../helpers/client/context.ts';
 import { conversation, message } from '../../../helpers/client/messages.ts';
 
 /** A push router and a log of what it applies. */
-function setUp(storage = memoryStorage()): { context: FakeContext; router: PushRouter; applied: string[] } {
+function setUp(
+  storage = memoryStorage(),
+  joinRoom: SyncTarget['joinRoom'] = () => Promise.resolve(undefined),
+): { context: FakeContext; router: PushRouter; applied: string[] } {
   const context = fakeContext();
   const applied: string[] = [];
   const target: SyncTarget = {
@@ -25,7 +30,7 @@ function setUp(storage = memoryStorage()): { context: FakeContext; router: PushR
     resumed: () => undefined,
     store: () => Promise.resolve(),
     fetchChanges: () => new Promise(() => undefined),
-    joinRoom: () => Promise.resolve(undefined),
+    joinRoom,
     openConversations: () => [],
     userRejected: () => undefined,
     clear: () => undefined,
@@ -100,5 +105,26 @@ test('messages behind the position are applied once, those before it are dropped
   await answerSync(context, 3);
   await resyncing;
   for (const seq of [3, 4, 4]) router.pushed(pushedMessage(seq));
+  expect(applied).toEqual(['message 4']);
+});
+
+test('a response to joining a room that was read before the user left does not follow the conversation again', async () => {
+  const joined = deferred<Conversation>();
+  const joinRoom: SyncTarget['joinRoom'] = async (_id, isCurrent) => {
+    const read = await joined.promise;
+    return isCurrent() ? read : undefined;
+  };
+  const { context, router, applied } = setUp(memoryStorage(), joinRoom);
+  const resyncing = router.resync(() => true);
+  await answerSync(context, 3);
+  await resyncing;
+  const join = router.join('conversation');
+  router.pushed(pushedMessage(4));
+  router.pushed({ event: 'conversation:left', data: { conversationId: 'conversation', userId: 'alice' } });
+  joined.resolve(conversation({ head: { seq: 3, rev: 3 } }));
+  await join;
+  expect(router.feed.at('conversation')).toBeUndefined();
+  router.pushed({ event: 'conversation:new', data: conversation({ head: { seq: 6, rev: 8 } }) });
+  expect(router.feed.at('conversation')).toMatchObject({ seq: 6, rev: 8 });
   expect(applied).toEqual(['message 4']);
 });

@@ -23,6 +23,7 @@ class Returning {
       apply: ({ kind, rev }) => kind !== 'conversation' && this.told.push(`${kind} ${rev}`),
       reload: () => this.told.push('reload'),
       isInBacklog: (id) => resync.isInBacklog(id),
+      hasLeft: (id) => resync.hasLeft(id),
       fetchChanges: () => new Promise(() => undefined),
     });
     const resync: Resync = new Resync(this.context, {
@@ -273,6 +274,17 @@ describe('a user who is removed from a conversation while a response is on its w
     expect([alice.told, alice.feed.at(conversationId)]).toEqual([[], undefined]);
     // The next connection continues after it.
     expect(alice.resync.inboxRev).toBe(5);
+  });
+
+  test('does not follow it from a message that arrived before they left', async () => {
+    const alice = new Returning();
+    const done = alice.resync.run();
+    await alice.answer({ heads: { [conversationId]: head }, joined });
+    await done;
+    alice.push(5);
+    alice.resync.left(conversationId);
+    await alice.answer(alice.batch(5));
+    expect([alice.told, alice.feed.at(conversationId)]).toEqual([[], undefined]);
   });
 
   test('enters it if they are added to it after that', async () => {
