@@ -34,7 +34,7 @@ const RETRY_AFTER_MS = 100;
 export const onBatch = defineHandler(
   'batch',
   async (context, { requests }) => {
-    if (payloadBytes(requests) > BATCH_LIMITS.batchBytes) {
+    if (context.bytes > BATCH_LIMITS.batchBytes) {
       throw invalid(`requests must have at most ${BATCH_LIMITS.batchBytes} bytes together`);
     }
     const source = withoutBytes(context.source);
