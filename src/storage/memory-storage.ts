@@ -55,8 +55,13 @@ function copyPart(value: unknown, depth: number): unknown {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
   if (value === null || value === undefined) return value;
   if (depth < MAX_DEPTH && Object.getPrototypeOf(value) === Object.prototype) {
-    // Object.fromEntries defines `__proto__` as an ordinary key.
-    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, copyPart(part, depth + 1)]));
+    // Spreading defines `__proto__` as an ordinary key, which an assignment then finds.
+    const copied: Record<string, unknown> = { ...value };
+    for (const key of Object.keys(copied)) {
+      const part = copied[key];
+      if (typeof part !== 'string') copied[key] = copyPart(part, depth + 1);
+    }
+    return copied;
   }
   return structuredClone(value);
 }

@@ -90,13 +90,15 @@ export class Dispatcher {
     const { clientId } = item;
     // It was added before the items of earlier sessions were known, which have to stay before it.
     this.#storing.set(clientId, item.order > this.#newestTakenOver ? item : { ...item, order: this.#context.newId() });
-    this.#lastAdded = this.#persist(item)
+    const queue = (): void => {
+      const stored = this.#storing.get(clientId);
+      if (this.#storing.delete(clientId) && stored !== undefined) this.#run(this.#queue.add(stored));
+    };
+    this.#lastAdded = this.#persist(item).then(queue, (error: unknown) => {
       // A storage error must not keep the item from being sent.
-      .catch(this.#context.report)
-      .then(() => {
-        const stored = this.#storing.get(clientId);
-        if (this.#storing.delete(clientId) && stored !== undefined) this.#run(this.#queue.add(stored));
-      });
+      this.#context.report(error);
+      queue();
+    });
   }
 
   async #persist(item: OutboxItem): Promise<void> {

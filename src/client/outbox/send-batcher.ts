@@ -37,6 +37,7 @@ export function sendBatcher({ requester, cipher }: ClientContext): SendBatcher {
     while (waiting.length > 0) {
       let bytes = 0;
       const end = waiting.findIndex(({ request }, index) => {
+        if (waiting.length === 1) return false;
         bytes += JSON.stringify(request).length;
         // A UTF-16 code unit has at most three bytes of UTF-8.
         return index === batchEntries || (index > 0 && bytes * 3 > batchBytes);
