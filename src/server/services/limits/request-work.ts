@@ -57,6 +57,7 @@ export function payloadBytes(payload: unknown): number {
     for (const each of payload) bytes += 4 + payloadBytes(each);
     return bytes;
   }
-  for (const name of Object.keys(payload)) bytes += Buffer.byteLength(name) + 3 + payloadBytes(Reflect.get(payload, name));
+  for (const name of Object.keys(payload))
+    bytes += Buffer.byteLength(name) + 3 + payloadBytes(Reflect.get(payload, name));
   return bytes;
 }

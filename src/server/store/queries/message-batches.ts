@@ -160,10 +160,10 @@ export function* insertMessages(batch: NewMessages): Work<MessageRow[]> {
   const { conversationId, senderId, messages, createdAt } = batch;
   const seq = batch.seq - messages.length + 1;
   const rev = batch.rev - messages.length + 1;
-  const values = messages.map((message, at) => [
-    ...[conversationId, senderId, createdAt, seq + at, rev + at],
-    ...CHOSEN.map((name) => message[name]),
-  ]);
+  const values = messages.map((message, at) => {
+    const place = [conversationId, senderId, createdAt, seq + at, rev + at];
+    return [...place, ...CHOSEN.map((name) => message[name])];
+  });
   const ids = new Map<number, number>();
   for (const statement of insertRows(values)) {
     for (const row of yield* all(statement)) ids.set(row.seq, row.id);
