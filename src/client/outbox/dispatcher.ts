@@ -238,8 +238,11 @@ export class Dispatcher {
       if (connection !== this.#connection || !this.has(clientId)) return;
       this.#sent.add(clientId);
       // The same id for all attempts: the server applies the request once, also if its response was lost.
-      const identified = this.#context.has('client-id') ? { ...payload, clientId } : payload;
-      const sent = afterClientId === undefined ? identified : { ...identified, afterClientId };
+      const sent = !this.#context.has('client-id')
+        ? payload
+        : afterClientId === undefined
+          ? { ...payload, clientId }
+          : { ...payload, clientId, afterClientId };
       const isBatched = operation.name === 'message:send' && this.#context.has('batch');
       const request = (): Promise<unknown> => {
         if (isBatched) return this.#batcher.send(sent as SendMessage);
