@@ -13,6 +13,9 @@ export function memoryStorage(): CommStorage {
 }
 
 class MemoryStorage implements CommStorage {
+  /** Memory can't fail: a client needs no fallback. See `ClientStorage`. */
+  readonly hasFailed = false;
+  readonly optional: CommStorage = this;
   readonly #entries = new Map<string, Storable>();
 
   get(key: string): Promise<Storable | undefined> {
@@ -75,6 +78,6 @@ function copyAll(writes: ReadonlyMap<string, Storable | undefined>): [string, St
 }
 
 /** Returns `true` if the storage is lost when the process ends. */
-export function isVolatile(storage: CommStorage | undefined): boolean {
+export function isVolatile(storage: CommStorage | undefined): storage is MemoryStorage {
   return storage instanceof MemoryStorage;
 }

@@ -19,18 +19,7 @@ export function openStorage(
 ): ClientStorage {
   const storage = given ?? (isBrowser() ? indexedDbStorage() : memoryStorage());
   // Memory doesn't fail, and a copy of it would be one.
-  return isVolatile(storage) ? unfailing(storage) : resilientStorage(storage, onFailure, clock);
-}
-
-function unfailing(storage: CommStorage): ClientStorage {
-  return {
-    hasFailed: false,
-    optional: storage,
-    get: (key) => storage.get(key),
-    list: (prefix) => storage.list(prefix),
-    transact: (keys, step) => storage.transact(keys, step),
-    close: () => storage.close(),
-  };
+  return isVolatile(storage) ? storage : resilientStorage(storage, onFailure, clock);
 }
 
 function isBrowser(): boolean {
