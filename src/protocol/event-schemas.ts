@@ -52,6 +52,7 @@ const batchSchema = v.object({
     v.minLength(1),
     v.maxLength(BATCH_LIMITS.batchEntries),
   ),
+  brief: v.optional(v.boolean()),
 }) satisfies v.GenericSchema<unknown, Batch>;
 const replySchema = v.union([
   v.object({ ok: v.literal(true), data: v.unknown() }),

@@ -106,7 +106,11 @@ export interface BatchedRequest {
 /** Several requests. The answer has their replies, in order. */
 export interface Batch {
   requests: BatchedRequest[];
+  /** Asks for a {@link BriefMessage} instead of each message that is stored as its request has it. */
+  brief?: boolean | undefined;
 }
+/** What a stored message has besides its request, its sender, the status `sent` and an empty `readBy`. */
+export type BriefMessage = Pick<messages.Message, 'id' | 'createdAt' | 'seq' | 'rev'>;
 
 /** Rejection of a request of a client that doesn't support acknowledgements. */
 export interface RefusedRequest extends ErrorBody {

@@ -34,6 +34,8 @@ export interface RequestContext {
   readonly services: Services;
   /** The connection. */
   readonly source: RequestSource;
+  /** Size of the payload; see {@link payloadBytes}. */
+  readonly bytes: number;
 }
 
 interface HandlerOptions<K extends RequestName> {
@@ -73,13 +75,14 @@ export function defineHandler<K extends RequestName>(
       try {
         // Only a promise is awaited, so that requests run in the order in which they arrived.
         const caller = source.caller instanceof Promise ? await source.caller : source.caller;
-        source.charge(caller, 1, payloadBytes(payload));
+        const bytes = payloadBytes(payload);
+        source.charge(caller, 1, bytes);
         // Before the payload is validated, which for thousands of cursors takes as long as parsing the frame.
         if (options.hasLargeAnswer === true) await source.nextTurn(caller);
         request = parseInput(schema, payload);
         const work = options.work?.(request) ?? 0;
         if (work > 0) source.charge(caller, work, 0);
-        const data = answerFor(caller, await run({ caller, services: source.services, source }, request));
+        const data = answerFor(caller, await run({ caller, services: source.services, source, bytes }, request));
         if (acknowledge !== undefined) acknowledge({ ok: true, data });
         else if (options.toPush !== undefined) source.push(options.toPush(data));
       } catch (error) {
