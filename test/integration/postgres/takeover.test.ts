@@ -61,12 +61,38 @@ test('the tables of an app are taken over with their rows', async () => {
     unreadCount: 1,
     head: { seq: 2, rev: 2 },
   });
+  // Times are stored as the server writes them, because they are compared as texts.
+  expect(await chat.sql('SELECT created_at FROM messages ORDER BY id')).toEqual(
+    [2, 1, 3].map((second) => ({ created_at: `2024-01-02T00:00:0${second}.000Z` })),
+  );
+  expect(await chat.sql("SELECT updated_at FROM conversations WHERE id = 'pair'")).toEqual([
+    { updated_at: '2024-01-02T03:04:05.000Z' },
+  ]);
+  expect(await chat.sql('SELECT read_at FROM read_receipts')).toEqual([{ read_at: '2024-01-02T00:01:00.000Z' }]);
   // The pair is known, and members of the group have an owner.
   expect((await chat.direct('bob', 'ada')).id).toBe('pair');
   const { participants } = await chat.conversations.get(caller('cleo'), 'team');
   expect(participants.map(({ role }) => role)).toContain('owner');
   expect(await chat.say('ada', 'pair', 'third')).toMatchObject({ id: '4', seq: 3 });
   expect((await chat.history.search('bob', { q: 'secon' })).map(({ content }) => content)).toEqual(['second']);
+  await chat.store.drain();
+  await db.end();
+});
+
+test('ids of another type become texts, with their foreign keys', async () => {
+  await postgres.execute('CREATE DATABASE uuids');
+  const db = new pg.Pool({ connectionString: postgres.url('uuids') });
+  await db.query(APP_TABLES.slice(0, APP_TABLES.indexOf('INSERT')).replaceAll('VARCHAR(80)', 'UUID'));
+  const id = '0b1c5f6e-0000-4000-8000-000000000001';
+  await db.query(`INSERT INTO conversations (id, type) VALUES ('${id}', 'direct')`);
+  await db.query(
+    `INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('${id}', 'ada'), ('${id}', 'bob')`,
+  );
+  const chat = await startChat({ db });
+  expect((await chat.direct('bob', 'ada')).id).toBe(id);
+  expect(await chat.say('ada', id, 'first')).toMatchObject({ seq: 1 });
+  await chat.sql('DELETE FROM conversations');
+  expect(await chat.sql('SELECT id FROM messages')).toEqual([]);
   await chat.store.drain();
   await db.end();
 });
