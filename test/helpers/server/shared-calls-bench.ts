@@ -1,6 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { silentLogger } from '../../../src/lib/logger.ts';
 import type { Call } from '../../../src/protocol/calls.ts';
+import type { Capability } from '../../../src/protocol/constants.ts';
 import type { CallRecord } from '../../../src/server/cluster/call-record.ts';
 import type { Device } from '../../../src/server/cluster/ephemera.ts';
 import { resolveConfig } from '../../../src/server/config.ts';
@@ -13,7 +14,7 @@ import { createStore, type Store } from '../../../src/server/store/store.ts';
 import { manualClock, type ManualClock } from '../manual-clock.ts';
 import { RecordingBroadcaster } from './recording-broadcaster.ts';
 
-/** A process of {@link SharedCallsBench}. Devices are named `<user>/<device>`. */
+/** A process of {@link SharedCallsBench}. Devices are named `<user>/<device>`; `modern` in the name shows waiting calls. */
 export class BenchProcess {
   readonly calls: SharedCalls;
   readonly broadcaster = new RecordingBroadcaster();
@@ -41,7 +42,7 @@ export class BenchProcess {
       },
       budgets: new UserBudgets(resolveLimits(false), clock),
       contacts: { require: () => Promise.resolve() },
-      membersFor: () => Promise.resolve(['alice', 'bob', 'carol']),
+      membersFor: () => Promise.resolve(['alice', 'bob', 'carol', 'dave']),
       blockersOf: () => Promise.resolve(new Set()),
       isUserOnline: (userId) => devicesOf(connected, userId).length > 0,
       reachesProcesses: () => this.hasBus,
@@ -67,7 +68,8 @@ export class BenchProcess {
   }
 
   device(device: string): Caller {
-    return { userId: device.split('/')[0] ?? '', socketId: device, caps: new Set() };
+    const caps = new Set<Capability>(isModern(device) ? ['call-waiting'] : []);
+    return { userId: device.split('/')[0] ?? '', socketId: device, caps };
   }
 
   dial(device: string, calleeIds: string[], deviceId?: string): Promise<Call> {
@@ -136,5 +138,9 @@ export class SharedCallsBench {
 
 function devicesOf(connected: ReadonlySet<string>, userId: string): Device[] {
   const sockets = [...connected].filter((id) => id.startsWith(`${userId}/`));
-  return sockets.map((socketId) => ({ socketId, status: 'online', showsWaiting: false }));
+  return sockets.map((socketId) => ({ socketId, status: 'online', showsWaiting: isModern(socketId) }));
+}
+
+function isModern(device: string): boolean {
+  return device.includes('modern');
 }

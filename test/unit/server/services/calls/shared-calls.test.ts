@@ -200,3 +200,47 @@ test('a process that uses the database alone takes the calls up, and hands them 
   await line.advance(26_000);
   expect(line.logged).toMatchObject([{ id: callId, endReason: 'completed' }]);
 });
+
+test('a device that is connected to another process counts: its user rings, or is shown the call as waiting', async () => {
+  const { all } = await bench('P1', 'P2');
+  const [one, two] = all as [BenchProcess, BenchProcess];
+  await one.connect('alice/1');
+  await one.connect('carol/modern');
+  expect(await one.dial('alice/1', ['bob'])).toMatchObject({ state: 'initiating' });
+  await two.connect('bob/modern');
+  const { id } = await one.calls.sync(one.device('alice/1'), { callId: 'call-1' });
+  await two.answer('bob/modern', id);
+  expect(await one.dial('carol/modern', ['bob'])).toMatchObject({ state: 'ringing' });
+  expect(one.told()).toContain('call:incoming > user:bob with call-waiting');
+  await two.connect('dave/1');
+  expect(await two.dial('dave/1', ['bob'])).toMatchObject({ state: 'ended', endReason: 'busy' });
+});
+
+test('a repeated call:initiate on another process returns the call that the client id has started', async () => {
+  const { all } = await bench('P1', 'P2');
+  const [one, two] = all as [BenchProcess, BenchProcess];
+  await one.connect('alice/1');
+  await two.connect('alice/2');
+  const request = { conversationId: 'c', type: 'audio', calleeIds: ['bob'], clientId: 'once', deviceId: 'A' } as const;
+  const [first, second] = await Promise.all([
+    one.calls.initiate(one.device('alice/1'), request),
+    two.calls.initiate(two.device('alice/2'), request),
+  ]);
+  expect(second.id).toBe(first.id);
+  await two.calls.sync(two.device('alice/2'), { callId: first.id, deviceId: 'A' });
+  await two.calls.hangUp(two.device('alice/2'), { callId: 'once', reason: 'cancelled' });
+  expect(await one.calls.initiate(one.device('alice/1'), request)).toMatchObject({ id: first.id, state: 'ended' });
+});
+
+test('a user who accepts two calls on two processes is in one', async () => {
+  const { all } = await bench('P1', 'P2', 'P3');
+  const [one, two, three] = all as [BenchProcess, BenchProcess, BenchProcess];
+  await one.connect('alice/1');
+  await one.connect('carol/1');
+  await two.connect('bob/1');
+  await three.connect('bob/2');
+  const [first, second] = [await one.dial('alice/1', ['bob']), await one.dial('carol/1', ['bob'])];
+  const answers = await Promise.allSettled([two.answer('bob/1', first.id), three.answer('bob/2', second.id)]);
+  expect(answers.find(({ status }) => status === 'rejected')).toMatchObject({ reason: refusal('BUSY') });
+  expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+});
