@@ -91,7 +91,14 @@ class StateUpdater implements SyncTarget {
 
   known(conversation: Conversation): void {
     this.#reader?.inbox.apply({ kind: 'known', conversation });
-    this.#reader?.timelines.entered(conversation.id);
+    this.#entered(conversation);
+  }
+
+  /** Shows what others have read and received meanwhile: receipts are no changes that a resync brings. */
+  #entered(conversation: Conversation): void {
+    const timelines = this.#reader?.timelines;
+    timelines?.entered(conversation.id);
+    for (const mark of marksOf(conversation, this.#context.userId())) timelines?.apply(mark.conversationId, mark);
   }
 
   left(conversationId: string): void {
@@ -126,7 +133,7 @@ class StateUpdater implements SyncTarget {
 
   async joinRoom(conversationId: string, isCurrent: () => boolean): Promise<Conversation | undefined> {
     // Loaded before the request, so that pushes behind its response find the conversation.
-    const { directory, inbox, timelines } = await this.#parts.reader();
+    const { directory, inbox } = await this.#parts.reader();
     let joined: Conversation | undefined;
     await inbox.request(
       this.#context.requester.request('conversation:join', { conversationId }),
@@ -142,8 +149,7 @@ class StateUpdater implements SyncTarget {
       return undefined;
     }
     if (!isCurrent()) return undefined;
-    timelines.entered(conversationId);
-    for (const mark of marksOf(joined, this.#context.userId())) timelines.apply(conversationId, mark);
+    this.#entered(joined);
     return joined;
   }
 

@@ -25,7 +25,7 @@ export interface RestClientOptions {
 export interface RestRequest extends AbortOptions {
   /** Value for `:id` in the path of the route. */
   id?: string | undefined;
-  query?: Readonly<Record<string, string | number | undefined>> | undefined;
+  query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined;
   body?: unknown;
   /** True returns what the server has stored: the answer is not passed to `open`. */
   isPlain?: boolean | undefined;

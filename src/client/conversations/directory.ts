@@ -46,8 +46,7 @@ export class Directory {
     options: AbortOptions = {},
   ): Promise<ConversationPage> {
     if (!this.#context.has('rev')) return (await this.#base()).conversations({ limit, offset }, options);
-    const filter = { archived: flag(archived), unread: flag(unread), query: text };
-    const query = { limit, offset, paged: 'true', ...filter };
+    const query = { limit, offset, paged: true, archived, unread, query: text };
     const page = fields(await this.#rest.ask('listConversations', { query, ...options }));
     const rows = page?.['conversations'];
     if (!Array.isArray(rows)) throw unreadable('list of conversations');
@@ -62,8 +61,4 @@ export class Directory {
     if (conversation === undefined) throw unreadable('conversation');
     return conversation;
   }
-}
-
-function flag(value: boolean | undefined): string | undefined {
-  return value === undefined ? undefined : String(value);
 }

@@ -131,6 +131,31 @@ test('flags are set back when the user is removed and added again while disconne
   await until(inbox, () => muted() === true);
 });
 
+test('a view shows who has read while the user was away, also if entering the room was refused before the return', async () => {
+  const { alice, bob, carol } = await (await startWorld()).joinAll('alice', 'bob', 'carol');
+  const conversationId = await group(alice, bob, carol);
+  await sendNumbers(alice, conversationId, 1, 1);
+  const view = bob.client.conversations.open(conversationId);
+  const { messages } = await until(view, (snapshot) => snapshot.messages.length === 1);
+  bob.port.unplug();
+  await alice.client.conversations.removeParticipant(conversationId, 'bob');
+  await carol.client.messages.markRead({ conversationId, messageId: messages[0]?.id ?? '' });
+  await alice.next('read-receipt:update');
+  const refused: Deferred<void> = deferred();
+  const released: Deferred<void> = deferred();
+  bob.port.holdsAck = (event) => {
+    if (event !== 'conversation:join') return undefined;
+    refused.resolve();
+    return released.promise;
+  };
+  bob.port.plug();
+  await refused.promise;
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  await bob.next('conversation:new', ({ head }) => (head?.rev ?? 0) > 1);
+  released.resolve();
+  await until(view, ({ messages: [first] }) => first?.readBy.some(({ userId }) => userId === 'carol') === true);
+});
+
 test('a view opens although its refusal arrives after the user has been added', async () => {
   const { alice, bob } = await (await startWorld()).joinAll('alice', 'bob');
   const conversationId = await group(alice);
