@@ -2,6 +2,7 @@
  * Which modules may import which, types included. `test/unit/tools/layers.test.ts` plants a violation of every rule.
  *
  *   lib ← protocol ← transport, storage ← client ← media, testing, bindings ← react, vue, svelte, lit
+ *   client, testing ← devtools
  *   lib ← protocol ← storage ← node
  *   lib ← protocol ← server
  */
@@ -23,6 +24,7 @@ const LAYERS = {
   lit: ['lib', 'client', 'bindings'],
   node: ['lib', 'protocol', 'storage'],
   testing: ['lib', 'protocol', 'transport', 'client'],
+  devtools: ['lib', 'protocol', 'transport', 'client', 'testing'],
   server: ['lib', 'protocol'],
 };
 

@@ -36,6 +36,7 @@ export default defineConfig([
       protocol: 'src/protocol/index.ts',
       node: 'src/node/index.ts',
       testing: 'src/testing/index.ts',
+      devtools: 'src/devtools/index.ts',
     },
     inputOptions: { checks, preserveEntrySignatures: 'allow-extension' },
   },

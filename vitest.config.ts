@@ -11,6 +11,21 @@ const CALLS_IN_BROWSERS = [
   'test/e2e/playground/calls.test.ts',
 ];
 
+/** Tests of SQLite itself, and of server processes, which take a file. */
+const OF_SQLITE = [
+  'checkpoints',
+  'cli',
+  'drivers',
+  'group-commit',
+  'long-reads',
+  'migrate',
+  'outages',
+  'query-plans',
+  'schema',
+  'search-index',
+  'takeover',
+].map((name) => `test/integration/server/${name}.test.ts`);
+
 export default defineConfig({
   test: {
     restoreMocks: true,
@@ -29,6 +44,30 @@ export default defineConfig({
           name: 'integration',
           environment: 'node',
           include: ['test/integration/**/*.test.ts'],
+          exclude: ['test/integration/postgres/**'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // What is particular to Postgres: statements, schema, outages, takeover.
+          name: 'postgres',
+          environment: 'node',
+          include: ['test/integration/postgres/**/*.test.ts'],
+          globalSetup: './test/helpers/postgres/global-setup.ts',
+          setupFiles: './test/helpers/postgres/close-after-file.ts',
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // The same tests of the server with a database in Postgres.
+          name: 'integration-postgres',
+          environment: 'node',
+          include: ['test/integration/server/**/*.test.ts'],
+          exclude: OF_SQLITE,
+          globalSetup: './test/helpers/postgres/global-setup.ts',
+          setupFiles: './test/helpers/postgres/close-after-file.ts',
         },
       },
       {
@@ -52,6 +91,7 @@ export default defineConfig({
         // Found by Vite while tests run, these packages would reload the page.
         optimizeDeps: {
           include: [
+            'axe-core',
             'react',
             'react-dom',
             'react-dom/client',
@@ -129,6 +169,18 @@ export default defineConfig({
           include: ['test/attacks/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 300 * seconds,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Apps of examples/ and of a guide, installed from npm as a new user does, and used in Chromium.
+          name: 'examples',
+          environment: 'node',
+          include: ['test/examples/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300 * seconds,
+          hookTimeout: 300 * seconds,
         },
       },
       {

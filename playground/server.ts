@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createCommServer, type CommServer } from 'lumen-comm-server';
+import { isModeration, moderate } from './moderation.ts';
 
 /** Messages to the parent process, `serve.ts`. */
 export type Note = { type: 'listening'; url: string } | { type: 'kill-me' };
@@ -36,9 +37,13 @@ const CONTENT_POLICY = [
 /** Delay before the kill, so that the response is sent first. */
 const KILL_DELAY_MS = 50;
 
+let running: CommServer | undefined;
+
 async function serve(request: Request): Promise<Response> {
   const { pathname } = new URL(request.url);
   if (pathname === '/playground/kill' && request.method === 'POST') return kill(request);
+  if (isModeration(request))
+    return running === undefined ? text(503, 'Starting') : await moderate(request, running.api);
   if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'Method not allowed');
   const file = path.join(page, pathname === '/' ? 'index.html' : pathname);
   const type = TYPES[path.extname(file)];
@@ -110,7 +115,7 @@ async function start(): Promise<CommServer> {
 // Ctrl+C signals all processes of the terminal; serve.ts asks this one to exit.
 process.on('SIGINT', () => undefined);
 try {
-  const server = await start();
+  const server = (running = await start());
   const end = (): void => {
     server.close().then(
       () => process.exit(0),

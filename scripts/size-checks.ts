@@ -113,6 +113,15 @@ function part(name: string, limit: string, source: string): Check {
   };
 }
 
+/** Nothing that an app loads without `lumen-comm/devtools` may hold a part of it. */
+function assertNoDevtools(): void {
+  const everything = new Set<string>();
+  for (const name of ['index', 'media', ...FRAMEWORKS]) load(path.join(dist, `${name}.mjs`), ['src'], everything);
+  const chunk = [...everything].find((each) => holds(each, ['src/devtools']));
+  if (chunk !== undefined) throw new Error(`${path.relative(root, chunk)} holds a part of src/devtools`);
+}
+assertNoDevtools();
+
 export const sizeChecks: SizeLimitConfig = [
   client('first load: connect and send, with the Socket.IO client', '26 kB', []),
   client('connect and send, with all that they load', '46 kB', CONNECTED),
@@ -127,5 +136,6 @@ export const sizeChecks: SizeLimitConfig = [
   part('the first message with files, upload or download', '10 kB', 'src/client/files/pending-uploads.ts'),
   part('the first voice recording', '3 kB', 'src/client/files/record-voice.ts'),
   part('the option `encryption`', '46 kB', 'src/client/encryption/engine.ts'),
+  part('the developer tools', '8 kB', 'src/devtools/index.ts'),
   ...FRAMEWORKS.map((name) => part(`the binding for ${name}`, '3 kB', `src/${name}/index.ts`)),
 ];

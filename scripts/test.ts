@@ -71,19 +71,33 @@ const steps: Step[] = [
   ...(existsSync(path.join(root, 'playground/vite.config.ts'))
     ? [{ name: 'playground', command: ['vite', 'build', 'playground'], needs: ['build'] } as const]
     : []),
-  vitest('tests', ['unit', 'types', 'ssr', 'integration', 'browser'], { after: ['build', 'chromium', 'playground'] }),
+  vitest('tests', ['unit', 'types', 'ssr', 'integration', 'postgres', 'browser'], {
+    after: ['build', 'chromium', 'playground'],
+  }),
   vitest('e2e', ['e2e'], { after: ['build', 'chromium'], needs: ['playground'] }),
   vitest('e2e-playground', ['e2e-playground'], { after: ['build', 'chromium'], needs: ['playground'] }),
   vitest('e2e-calls', ['e2e-calls'], { after: ['build', 'chromium'], needs: ['playground'] }),
   vitest('attacks', ['attacks'], { after: ['build'] }),
   vitest('faults', ['faults'], { after: ['build'] }),
   // The adversary waits for answers, and packaging for npm and compilers: they run side by side.
+  vitest('integration-postgres', ['integration-postgres'], { after: ['build'] }),
   vitest('adversary', ['adversary'], { alone: false, after: ['build'] }),
   vitest('packaging', ['packaging'], { alone: false, needs: ['build'] }),
+  // Installs from npm's registry.
+  vitest('examples', ['examples'], { needs: ['build'], after: ['chromium'] }),
 ];
 
 /** Steps that `.ci/run` names, because they would take `npm test` over ten minutes. */
-const SLOW: ReadonlySet<string> = new Set(['adversary', 'packaging', 'e2e', 'e2e-playground', 'e2e-calls', 'attacks']);
+const SLOW: ReadonlySet<string> = new Set([
+  'integration-postgres',
+  'adversary',
+  'packaging',
+  'examples',
+  'e2e',
+  'e2e-playground',
+  'e2e-calls',
+  'attacks',
+]);
 
 function chosen(names: readonly string[]): Step[] {
   const unknown = names.filter((name) => !steps.some((step) => step.name === name));

@@ -14,15 +14,15 @@ export type { MembersChange } from './client/encryption/groups/member-pin.ts';
 export type { IdentityChange, OpenIdentityChange, TrustState } from './client/encryption/nkc1/identity-trust.ts';
 export type { ConnectionSnapshot } from './client/connection/connection-reporter.ts';
 export type { Guarantees } from './client/connection/server-info.ts';
-export type { ReportOptions } from './client/messages/moderation-requests.ts';
+export type { ReportOptions } from './client/messages/message-extras.ts';
 export type { MarkRead, MessagesClient, SearchMessages, SendOptions } from './client/messages/messages-client.ts';
 export type { PendingMessage } from './client/messages/outgoing-messages.ts';
 export type { UploadProgress } from './client/outbox/pending-files.ts';
 export type { HistoryPage, HistoryQuery } from './client/timeline/history-query.ts';
-export type { UpdateConversation } from './client/conversations/conversation-requests.ts';
 export type { ConversationsClient } from './client/conversations/conversations-client.ts';
-export type { BanOptions, BrowsePublicGroups } from './client/conversations/group-requests.ts';
-export type { ListConversations, ListMembers } from './client/conversations/directory.ts';
+export type { BanOptions, BrowsePublicGroups, UpdateConversation } from './client/conversations/management-requests.ts';
+export type { ListConversations } from './client/conversations/directory.ts';
+export type { ListMembers } from './client/read-members.ts';
 export type { ConversationView } from './client/conversations/conversation-view.ts';
 export type { ConversationSnapshot } from './client/conversations/open-conversation.ts';
 export type { Inbox, InboxSnapshot } from './client/conversations/inbox.ts';
@@ -33,6 +33,7 @@ export type {
   CallSession,
   CallSessionEvents,
   CallSnapshot,
+  CurrentCalls,
   JoinMedia,
   MediaPreview,
   MediaPreviewSnapshot,

@@ -7,6 +7,7 @@ import { conversationSource, type ConversationState } from './conversation-sourc
 import { derive, openOnUse } from './source.ts';
 
 export type { User } from '../protocol/users.ts';
+export { callSource, incomingCallSource, type CurrentCall } from './call-source.ts';
 export { conversationSource, type ConversationActions, type ConversationState } from './conversation-source.ts';
 
 /** The list of conversations, and the function that loads its next page. */

@@ -11,6 +11,7 @@ import type { TypingTracker } from './presence/typing-tracker.ts';
 import type { Reader } from './reader.ts';
 import type { UserDirectory } from './users/user-directory.ts';
 import type { LazySync } from './sync/lazy-sync.ts';
+import type { PushRouter } from './sync/push-router.ts';
 
 /** The parts of the client that a connection brings in step with the server. */
 export interface ClientParts {
@@ -27,4 +28,5 @@ export interface ClientParts {
   readonly presence: Lazy<PresenceTracker>;
   readonly users: Lazy<UserDirectory>;
   readonly calls: Lazy<CallManager>;
+  readonly router: Lazy<PushRouter>;
 }

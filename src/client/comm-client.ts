@@ -2,7 +2,7 @@ import type { AbortOptions } from '../lib/abort.ts';
 import type { Emitter, Listener, ListenOptions } from '../lib/emitter.ts';
 import { uuidv7Generator } from '../lib/ids.ts';
 import { lazily, lazy, lazyMethods, lazyPart } from '../lib/lazy.ts';
-import type { Observable } from '../lib/observable.ts';
+import { ObservableValue, type Observable } from '../lib/observable.ts';
 import { CAPABILITIES, PLAIN_CAPABILITIES } from '../protocol/constants.ts';
 import type { CommStorage } from '../storage/comm-storage.ts';
 import { lazyStorage } from '../storage/lazy-storage.ts';
@@ -10,7 +10,8 @@ import type { ConnectionStatus } from '../transport/connection.ts';
 import { socketIoPort } from '../transport/socket-io.ts';
 import { TokenSource } from '../transport/token-source.ts';
 import { RequestChannel } from '../transport/request-channel.ts';
-import { CallsClient, lazyCallManager } from './calls/session/calls-client.ts';
+import type { CurrentCalls } from './calls/session/call-types.ts';
+import { createCallsClient, lazyCallManager, type CallsClient } from './calls/session/calls-client.ts';
 import type { Cipher } from './cipher.ts';
 import type { ClientParts } from './client-parts.ts';
 import { ConnectionManager } from './connection/connection-manager.ts';
@@ -38,6 +39,8 @@ import type { PushRouter } from './sync/push-router.ts';
 import { Synchronizer } from './synchronizer.ts';
 import { createUsersClient, type UsersClient } from './users/users-client.ts';
 
+let readParts: (client: CommClient) => ClientParts;
+
 /**
  * The client. Its constructor opens no connection and starts no timers, so that it can run while a server renders. Call
  * `connect()` to start.
@@ -48,6 +51,10 @@ import { createUsersClient, type UsersClient } from './users/users-client.ts';
  * await client.connect();
  */
 export class CommClient {
+  static {
+    readParts = (client: CommClient): ClientParts => client.#parts;
+  }
+
   /** The state of the connection, with the reason why the client is not connected and the time of the next attempt. */
   readonly connection: Observable<ConnectionSnapshot>;
   /** Sends, reads and changes messages. */
@@ -155,7 +162,8 @@ export class CommClient {
     const outgoing: OutgoingMessages = new OutgoingMessages(context, storage, reader, connected, uploads);
     const { outbox } = outgoing;
     const messages = new Messages(context, outgoing, reader, uploads, connected, loadReader);
-    const calls = lazyCallManager(context, resolved.calls);
+    const currentCalls = new ObservableValue<CurrentCalls>({}, report);
+    const calls = lazyCallManager(context, currentCalls, resolved.calls);
     const typingClient = createTypingClient(typing);
     const users = lazy(async () => (await connected()).createUserDirectory(context, reader));
     const blockedUsers = async () => (await users()).followBlocked();
@@ -173,6 +181,7 @@ export class CommClient {
       presence,
       users,
       calls,
+      router,
     };
 
     // Connections between the parts.
@@ -196,7 +205,7 @@ export class CommClient {
       return new Engine(context, storage, resolved, {
         userId: () => outbox.userId,
         conversation: async (id) => (await reader()).conversation(id),
-        members: async (id, after) => (await reader()).directory.members(id, { after, limit: 200 }),
+        rest: async () => (await reader()).rest,
         find: async (id) => (await reader()).find(id),
         page: async (query) => (await reader()).history.page(query),
         amend: (message) => sync.amend(message),
@@ -211,7 +220,7 @@ export class CommClient {
     this.typing = typingClient;
     this.presence = createPresenceClient(context, presence);
     this.users = createUsersClient(context, users);
-    this.calls = new CallsClient(calls);
+    this.calls = createCallsClient(calls, currentCalls);
     this.encryption = lazily(async () => {
       if (cipher === undefined) throw new TypeError('The option `encryption` is not set');
       return (await cipher()).api;
@@ -308,6 +317,11 @@ export class CommClient {
     this.#parts.outbox.close();
     await this.#storage.close();
   }
+}
+
+/** Returns the parts of a client: for the developer tools, which show what its methods don't. */
+export function partsOf(client: CommClient): ClientParts {
+  return readParts(client);
 }
 
 declare global {

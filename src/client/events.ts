@@ -1,3 +1,4 @@
+import type { Complete } from '../lib/complete.ts';
 import type { DecryptionFailure } from '../protocol/encryption.ts';
 import type { Conversation, ConversationLeft, ConversationUpdate } from '../protocol/conversations.ts';
 import type { CommError } from '../protocol/errors.ts';
@@ -78,34 +79,36 @@ export interface CommEvents {
   'encryption:decryption-failed': FailedDecryption;
 }
 
-/** Every event name; the type makes the list complete. */
-const EVENTS: Readonly<Record<keyof CommEvents, true>> = {
-  'message:new': true,
-  'message:updated': true,
-  'message:deleted': true,
-  'message:status': true,
-  'message:reaction-update': true,
-  'message:forwarded': true,
-  'read-receipt:update': true,
-  'typing:update': true,
-  'presence:changed': true,
-  'user:updated': true,
-  'conversation:new': true,
-  'conversation:updated': true,
-  'conversation:left': true,
-  status: true,
-  error: true,
-  'message:pending': true,
-  'message:failed': true,
-  call: true,
-  'encryption:identity-changed': true,
-  'encryption:members-changed': true,
-  'encryption:decryption-failed': true,
-};
+const NAMES = [
+  'message:new',
+  'message:updated',
+  'message:deleted',
+  'message:status',
+  'message:reaction-update',
+  'message:forwarded',
+  'read-receipt:update',
+  'typing:update',
+  'presence:changed',
+  'user:updated',
+  'conversation:new',
+  'conversation:updated',
+  'conversation:left',
+  'status',
+  'error',
+  'message:pending',
+  'message:failed',
+  'call',
+  'encryption:identity-changed',
+  'encryption:members-changed',
+  'encryption:decryption-failed',
+] as const satisfies readonly (keyof CommEvents)[];
+
+/** Every event name. */
+export const EVENT_NAMES: Complete<keyof CommEvents, typeof NAMES> = NAMES;
 
 /** @throws TypeError for an unknown event name, and for a listener that is no function */
 export function requireListener(event: unknown, listener: unknown): void {
-  requireOneOf('event', Object.keys(EVENTS), event);
+  requireOneOf('event', EVENT_NAMES, event);
   if (typeof listener !== 'function') {
     throw new TypeError(`The listener of "${String(event)}" must be a function; got ${kindOf(listener)}`);
   }

@@ -1,4 +1,5 @@
 import { systemClock, type Clock } from '../lib/clock.ts';
+import type { Complete } from '../lib/complete.ts';
 import { silentLogger, type Logger } from '../lib/logger.ts';
 import { systemRandom, type RandomSource } from '../lib/random.ts';
 import type { Conversation } from '../protocol/conversations.ts';
@@ -181,38 +182,40 @@ export interface ResolvedOptions {
   readonly random: RandomSource;
 }
 
+const NAMES = [
+  'url',
+  'userId',
+  'token',
+  'namespace',
+  'path',
+  'restPath',
+  'transports',
+  'storage',
+  'calls',
+  'encryption',
+  'offline',
+  'presence',
+  'requestTimeoutMs',
+  'logger',
+  'fetch',
+  'baseServer',
+  'socket',
+  'clock',
+  'random',
+] as const satisfies readonly (keyof CommClientOptions)[];
+const CALL_NAMES = [
+  'iceServers',
+  'media',
+  'maxBitrateKbps',
+  'resolution',
+  'ringTimeoutMs',
+  'mediaEncryption',
+  'platform',
+  'processors',
+] as const satisfies readonly (keyof CallOptions)[];
 /** Every option name; the types make the lists complete. */
-const OPTIONS: Readonly<Record<keyof CommClientOptions, true>> = {
-  url: true,
-  userId: true,
-  token: true,
-  namespace: true,
-  path: true,
-  restPath: true,
-  transports: true,
-  storage: true,
-  calls: true,
-  encryption: true,
-  offline: true,
-  presence: true,
-  requestTimeoutMs: true,
-  logger: true,
-  fetch: true,
-  baseServer: true,
-  socket: true,
-  clock: true,
-  random: true,
-};
-const CALL_OPTIONS: Readonly<Record<keyof CallOptions, true>> = {
-  iceServers: true,
-  media: true,
-  maxBitrateKbps: true,
-  resolution: true,
-  ringTimeoutMs: true,
-  mediaEncryption: true,
-  platform: true,
-  processors: true,
-};
+const OPTIONS: Complete<keyof CommClientOptions, typeof NAMES> = NAMES;
+const CALL_OPTIONS: Complete<keyof CallOptions, typeof CALL_NAMES> = CALL_NAMES;
 const TRANSPORTS = ['websocket', 'polling'] as const;
 const FEATURES = ['archive', 'mute', 'pin', 'forward', 'calls'] as const satisfies readonly BaseServerFeature[];
 
@@ -221,7 +224,7 @@ const FEATURES = ['archive', 'mute', 'pin', 'forward', 'calls'] as const satisfi
  * @throws TypeError for unknown options and wrong values
  */
 export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions {
-  requireFields('CommClient', options, Object.keys(OPTIONS));
+  requireFields('CommClient', options, OPTIONS);
   const {
     calls,
     encryption,
@@ -249,7 +252,7 @@ export function resolveOptions(options: CommClientOptions = {}): ResolvedOptions
       requireOneOf('encryption.required', ['direct'], required);
     }
   }
-  if (calls !== undefined) requireFields('calls', calls, Object.keys(CALL_OPTIONS));
+  if (calls !== undefined) requireFields('calls', calls, CALL_OPTIONS);
   if (userId !== undefined) requireId('userId', userId);
   if (token !== undefined && typeof token !== 'string' && typeof token !== 'function') {
     throw new TypeError(`token must be a string or a function; got ${kindOf(token)}`);

@@ -20,6 +20,7 @@ import type { TypingTracker } from './presence/typing-tracker.ts';
  */
 export class Reader {
   readonly #context: ClientContext;
+  readonly rest: RestClient;
   readonly history: History;
   readonly timelines: TimelineRegistry;
   readonly directory: Directory;
@@ -38,6 +39,7 @@ export class Reader {
     this.#offline = offline;
     this.#typing = typing;
     const client = new RestClient(rest);
+    this.rest = client;
     const base = lazy(async () => {
       const { BaseHistory } = await import('./base-server.ts');
       return new BaseHistory(client);
@@ -59,7 +61,7 @@ export class Reader {
     const { inbox, directory } = this;
     const held = inbox.find(id);
     if (held !== undefined && !inbox.isRestored(id)) return held;
-    inbox.apply({ kind: 'known', conversation: await directory.get(id) });
+    await inbox.request(directory.get(id), (conversation) => ({ kind: 'known', conversation }));
     return inbox.find(id) ?? directory.get(id);
   }
 

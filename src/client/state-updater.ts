@@ -91,7 +91,14 @@ class StateUpdater implements SyncTarget {
 
   known(conversation: Conversation): void {
     this.#reader?.inbox.apply({ kind: 'known', conversation });
-    this.#reader?.timelines.entered(conversation.id);
+    this.#entered(conversation);
+  }
+
+  /** Shows what others have read and received meanwhile: receipts are no changes that a resync brings. */
+  #entered(conversation: Conversation): void {
+    const timelines = this.#reader?.timelines;
+    timelines?.entered(conversation.id);
+    for (const mark of marksOf(conversation, this.#context.userId())) timelines?.apply(mark.conversationId, mark);
   }
 
   left(conversationId: string): void {
@@ -116,21 +123,33 @@ class StateUpdater implements SyncTarget {
     await this.#offline?.flush();
   }
 
-  async fetchChanges(conversationId: string, after: number): Promise<Changes> {
-    return (await this.#parts.reader()).history.changes(conversationId, after);
+  async fetchChanges(conversationId: string, after: number, apply: (changes: Changes) => void): Promise<void> {
+    const { history, inbox } = await this.#parts.reader();
+    await inbox.request(history.changes(conversationId, after), (changes) => {
+      apply(changes);
+      return undefined;
+    });
   }
 
-  async joinRoom(conversationId: string): Promise<Conversation | undefined> {
+  async joinRoom(conversationId: string, isCurrent: () => boolean): Promise<Conversation | undefined> {
     // Loaded before the request, so that pushes behind its response find the conversation.
-    const { directory, inbox, timelines } = await this.#parts.reader();
-    const response: unknown = await this.#context.requester.request('conversation:join', { conversationId });
-    const joined = parseConversation(fields(response)?.['conversation']);
-    // A base server responds without the conversation.
-    if (joined === undefined && inbox.find(conversationId) !== undefined) return undefined;
-    inbox.apply({ kind: 'known', conversation: joined ?? (await directory.get(conversationId)) });
-    if (joined === undefined) return undefined;
-    timelines.entered(conversationId);
-    for (const mark of marksOf(joined, this.#context.userId())) timelines.apply(conversationId, mark);
+    const { directory, inbox } = await this.#parts.reader();
+    let joined: Conversation | undefined;
+    await inbox.request(
+      this.#context.requester.request('conversation:join', { conversationId }),
+      (response: unknown) => {
+        joined = parseConversation(fields(response)?.['conversation']);
+        return joined && isCurrent() ? { kind: 'known', conversation: joined } : undefined;
+      },
+    );
+    if (joined === undefined) {
+      // A base server responds without the conversation.
+      if (inbox.find(conversationId) !== undefined) return undefined;
+      await inbox.request(directory.get(conversationId), (conversation) => ({ kind: 'known', conversation }));
+      return undefined;
+    }
+    if (!isCurrent()) return undefined;
+    this.#entered(joined);
     return joined;
   }
 

@@ -1,14 +1,17 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import { createSelection, type Selector } from '../bindings/source.ts';
 import {
+  callSource,
   conversationSource,
   inboxSource,
+  incomingCallSource,
   presenceSource,
   threadSource,
   typingSource,
   userSource,
   usersSource,
   type ConversationState,
+  type CurrentCall,
   type InboxState,
   type Presences,
   type User,
@@ -20,7 +23,14 @@ import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
-export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';
+export type {
+  ConversationActions,
+  ConversationState,
+  CurrentCall,
+  InboxState,
+  Presences,
+  Users,
+} from '../bindings/sources.ts';
 
 /** Keeps `value` up to date while its element is connected, and updates the element when `value` changes. */
 abstract class ObservableController<T, S> implements ReactiveController {
@@ -195,5 +205,24 @@ export class UserController extends ObservableController<User | undefined, User 
 export class UsersController extends ObservableController<Users, Users> {
   constructor(host: ReactiveControllerHost, client: CommClient, userIds: readonly string[]) {
     super(host, usersSource(client, userIds), undefined);
+  }
+}
+
+/**
+ * The call that this device takes part in, wherever in the app it was started or accepted: its state, and `session` with what
+ * can be done with it. `undefined` without a call; a ringing call is one once it is accepted. Of several calls it is the one
+ * that is not on hold.
+ */
+export class CallController<S = CurrentCall | undefined> extends ObservableController<CurrentCall | undefined, S> {
+  /** @param selector - selects a part; the element updates only if that part changes */
+  constructor(host: ReactiveControllerHost, client: CommClient, selector?: Selector<CurrentCall | undefined, S>) {
+    super(host, callSource(client), selector);
+  }
+}
+
+/** The call that rings on this device, until it is accepted, rejected, cancelled or answered on another device. */
+export class IncomingCallController extends ObservableController<CurrentCall | undefined, CurrentCall | undefined> {
+  constructor(host: ReactiveControllerHost, client: CommClient) {
+    super(host, incomingCallSource(client), undefined);
   }
 }

@@ -326,7 +326,7 @@ export interface DeleteMessage extends MessageRef {
   /** The encrypted deletion, by which readers of an encrypted message recognise a genuine one. Not allowed for others. */
   envelope?: EncryptedEnvelope | undefined;
 }
-/** Adds or removes a reaction of the caller. `emoji` has at most 64 UTF-16 code units. */
+/** Adds or removes a reaction of the caller. `emoji` has at most 64 UTF-16 code units; with `on: true` it is a single emoji. */
 export interface ReactToMessage extends MessageRef {
   emoji: string;
   /** `true` adds the reaction, `false` removes it. If absent, it is toggled, as base clients expect. */

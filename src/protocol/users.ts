@@ -21,9 +21,14 @@ export interface User {
 export interface GetUsers {
   userIds: readonly string[];
 }
-/** Answer to `user:get`, in the order of the request: only users whom the caller may see. */
+/**
+ * Answer to `user:get`, in the order of the request: only users whom the caller may see. Also of `user:search`, the best match
+ * first. It ends after 128 KiB by default.
+ */
 export interface UserList {
   users: User[];
+  /** The list ends before the last user. Of `user:get`, the ids behind the last listed one can be requested. */
+  hasMore?: true | undefined;
 }
 /** Searches users by the beginnings of the words of their names, or of their ids. */
 export interface SearchUsers {
@@ -80,7 +85,10 @@ export const getUsersSchema = v.object({
   userIds: v.pipe(v.array(idSchema), v.minLength(1), v.maxLength(LIMITS.requestedUsers)),
 }) satisfies v.GenericSchema<unknown, GetUsers>;
 /** Validates {@link UserList}. */
-export const userListSchema = v.object({ users: v.array(userSchema) }) satisfies v.GenericSchema<unknown, UserList>;
+export const userListSchema = v.object({
+  users: v.array(userSchema),
+  hasMore: v.optional(v.literal(true)),
+}) satisfies v.GenericSchema<unknown, UserList>;
 /** Validates {@link SearchUsers}. */
 export const searchUsersSchema = v.object({
   query: v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(LIMITS.userSearchLength), wellFormed),

@@ -13,14 +13,17 @@ import {
 } from 'react';
 import { createSelection, type Selector } from '../bindings/source.ts';
 import {
+  callSource,
   conversationSource,
   inboxSource,
+  incomingCallSource,
   presenceSource,
   threadSource,
   typingSource,
   userSource,
   usersSource,
   type ConversationState,
+  type CurrentCall,
   type InboxState,
   type Presences,
   type User,
@@ -32,7 +35,14 @@ import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
-export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';
+export type {
+  ConversationActions,
+  ConversationState,
+  CurrentCall,
+  InboxState,
+  Presences,
+  Users,
+} from '../bindings/sources.ts';
 
 const CommContext = createContext<CommClient | undefined>(undefined);
 
@@ -150,6 +160,26 @@ export function useUsers(userIds: readonly string[]): Users {
   const client = useComm();
   const key = JSON.stringify(userIds);
   const source = useMemo(() => usersSource(client, JSON.parse(key) as string[]), [client, key]);
+  return useObservable(source);
+}
+
+/**
+ * The call that this device takes part in, wherever in the app it was started or accepted: its state, and `session` with what
+ * can be done with it. `undefined` without a call; a ringing call is one once it is accepted. Of several calls it is the one
+ * that is not on hold.
+ *
+ * @param selector - selects a part. The component renders again only if it changes.
+ */
+export function useCall<S = CurrentCall | undefined>(selector?: Selector<CurrentCall | undefined, S>): S {
+  const client = useComm();
+  const source = useMemo(() => callSource(client), [client]);
+  return useObservable(source, selector);
+}
+
+/** The call that rings on this device, until it is accepted, rejected, cancelled or answered on another device. */
+export function useIncomingCall(): CurrentCall | undefined {
+  const client = useComm();
+  const source = useMemo(() => incomingCallSource(client), [client]);
   return useObservable(source);
 }
 

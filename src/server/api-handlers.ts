@@ -6,7 +6,7 @@ import { serverCoreFor } from './server-core.ts';
 import { invalid } from './services/errors.ts';
 import { withFileNames } from './services/chat/file-names.ts';
 import type { Caller } from './services/ports.ts';
-import type { DatabaseSource } from './store/engine/sqlite.ts';
+import type { DatabaseSource } from './store/engine/database-source.ts';
 
 /** Result of a write, in the shape SQLite drivers return. */
 export interface RunResult {

@@ -13,7 +13,9 @@ import { createRestDispatcher } from './rest/dispatcher.ts';
 import { createSocketServer } from './sockets/socket-server.ts';
 import { shutdown, type EngineSocket } from './sockets/shutdown.ts';
 import { CommunicationStore } from './cluster/memory-ephemera.ts';
-import { openDatabase, type OwnedDatabase } from './store/engine/open.ts';
+import type { DatabaseSource } from './store/engine/database-source.ts';
+import { openDatabase } from './store/engine/open.ts';
+import { openPostgres } from './store/engine/postgres.ts';
 
 /** Options of {@link createCommServer}. */
 export interface CommServerOptions extends Omit<ServerCoreOptions, 'store'> {
@@ -21,7 +23,10 @@ export interface CommServerOptions extends Omit<ServerCoreOptions, 'store'> {
   port?: number | undefined;
   /** Address to listen on. @defaultValue '127.0.0.1' */
   host?: string | undefined;
-  /** Path of the SQLite file, or `:memory:`. Ignored if `db` is given. @defaultValue './comm.sqlite' */
+  /**
+   * Path of the SQLite file, `:memory:`, or the URL of a Postgres database, `postgres://…`. Ignored if `db` is given.
+   * @defaultValue './comm.sqlite'
+   */
   database?: string | undefined;
   /**
    * Authenticates connections and requests, for example {@link jwtAuth}. Without it the server runs in development mode
@@ -89,10 +94,10 @@ export async function createCommServer(options: CommServerOptions = {}): Promise
     development: trust === 'development',
     ...(trust === 'user-ids' && { hosts: [host] }),
   });
-  const ownedDatabase = options.db === undefined ? openDatabase(databasePath(options.database)) : undefined;
+  const ownedDatabase = options.db === undefined ? await openOwned(options.database) : undefined;
   const core = serverCoreFor({
     ...options,
-    db: ownedDatabase ?? options.db,
+    db: ownedDatabase?.db ?? options.db,
     logger,
     store: new CommunicationStore(options.clock),
   });
@@ -101,7 +106,8 @@ export async function createCommServer(options: CommServerOptions = {}): Promise
   } catch (error) {
     // A database that the app provided may have other users.
     if (ownedDatabase !== undefined) core.close();
-    ownedDatabase?.close();
+    await core.store.release();
+    await ownedDatabase?.close();
     throw error;
   }
 }
@@ -110,7 +116,7 @@ interface ServerParts {
   core: ServerCore;
   trust: TrustMode;
   origins: OriginPolicy;
-  ownedDatabase: OwnedDatabase | undefined;
+  ownedDatabase: Owned | undefined;
 }
 
 async function start(
@@ -146,10 +152,14 @@ async function start(
   limitRequestTime(http, { timeoutMs: 30_000, uploads: `${core.config.restPath}/uploads/` });
   const port = await listen(http, options.port, host);
   let closing: Promise<void> | undefined;
-  const close = (): Promise<void> =>
-    (closing ??= shutdown({ core, http, io, sockets, engineSockets, drainTimeoutMs }).finally(() =>
-      ownedDatabase?.close(),
-    ));
+  const end = async (): Promise<void> => {
+    try {
+      await shutdown({ core, http, io, sockets, engineSockets, drainTimeoutMs });
+    } finally {
+      await ownedDatabase?.close();
+    }
+  };
+  const close = (): Promise<void> => (closing ??= end());
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return { url, port, api: apiOf(core), close, [Symbol.asyncDispose]: close };
 }
@@ -209,9 +219,27 @@ async function listen(http: HttpServer, port: number, host: string): Promise<num
   return (http.address() as AddressInfo).port;
 }
 
-function databasePath(database = './comm.sqlite'): string {
-  if (/^\w{2,}:\/\//.test(database)) throw new TypeError('database must be a SQLite file or :memory:');
-  return database;
+interface Owned {
+  readonly db: DatabaseSource;
+  close(): Promise<void>;
+}
+
+async function openOwned(database = './comm.sqlite'): Promise<Owned> {
+  if (/^postgres(?:ql)?:\/\//i.test(database)) {
+    const pool = await openPostgres(database);
+    return { db: pool, close: () => pool.end() };
+  }
+  if (/^\w{2,}:\/\//.test(database)) {
+    throw new TypeError('database must be a SQLite file, :memory: or a URL that starts with postgres://');
+  }
+  const db = openDatabase(database);
+  return {
+    db,
+    close: () => {
+      db.close();
+      return Promise.resolve();
+    },
+  };
 }
 
 function listOf(origin: string | readonly string[] | undefined): readonly string[] {

@@ -13,7 +13,9 @@ export { CommunicationStore, useCommunicationStore, type PresenceEntry } from '.
 export type { InvitationAnswer, CallRecord, Invitation, Seat } from './cluster/call-record.ts';
 export type { PresenceReader, RunningCalls } from './services/ports.ts';
 export { ensureCommunicationTables } from './store/engine/migrate.ts';
-export type { DatabaseSource, LumenDatabase, SqliteDatabase } from './store/engine/sqlite.ts';
+export type { DatabaseSource } from './store/engine/database-source.ts';
+export type { PostgresClient, PostgresPool, PostgresQuery, RowTypes } from './store/engine/postgres-pool.ts';
+export type { LumenDatabase, SqliteDatabase } from './store/engine/sqlite.ts';
 
 export { attachCommunication, type AttachOptions } from './sockets/attach.ts';
 export { createCommunicationRoutes, type CommunicationRoutes, type CommunicationRoutesOptions } from './routes.ts';

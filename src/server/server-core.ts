@@ -27,7 +27,7 @@ import { useCommunicationStore, type CommunicationStore } from './cluster/memory
 import { ensureCommunicationTables } from './store/engine/migrate.ts';
 import { openDatabase } from './store/engine/open.ts';
 import { outageCode } from './store/engine/outages.ts';
-import { connectionOf, type DatabaseSource } from './store/engine/sqlite.ts';
+import { connectionOf, type DatabaseSource } from './store/engine/database-source.ts';
 import { createStore, type Store } from './store/store.ts';
 
 /** Options that all handlers and routes of one database share. */
@@ -183,6 +183,8 @@ export class ServerCore {
   /** Rejects if the database doesn't respond or doesn't accept writes. */
   async check(): Promise<void> {
     await this.ready();
+    // Again, if the connection that held it was lost.
+    await this.store.claim();
     await this.store.check();
   }
 
@@ -220,6 +222,7 @@ export class ServerCore {
   async #watched(start: Promise<void>): Promise<void> {
     try {
       await start;
+      await this.store.claim();
       await this.#restoreCalls();
       this.#outage = undefined;
     } catch (error) {

@@ -2,14 +2,17 @@ import { getContext, setContext } from 'svelte';
 import type { Readable } from 'svelte/store';
 import { createSelection, type Selector } from '../bindings/source.ts';
 import {
+  callSource,
   conversationSource,
   inboxSource,
+  incomingCallSource,
   presenceSource,
   threadSource,
   typingSource,
   userSource,
   usersSource,
   type ConversationState,
+  type CurrentCall,
   type InboxState,
   type Presences,
   type User,
@@ -21,7 +24,14 @@ import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
-export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';
+export type {
+  ConversationActions,
+  ConversationState,
+  CurrentCall,
+  InboxState,
+  Presences,
+  Users,
+} from '../bindings/sources.ts';
 
 const COMM_CLIENT = Symbol('lumen-comm');
 
@@ -117,6 +127,22 @@ export function useUser(userId: string | undefined): Readable<User | undefined> 
 /** The profiles of users by user id, kept up to date. Users who are unknown are missing. */
 export function useUsers(userIds: readonly string[]): Readable<Users> {
   return toStore(usersSource(useComm(), userIds));
+}
+
+/**
+ * The call that this device takes part in, wherever in the app it was started or accepted: its state, and `session` with what
+ * can be done with it. `undefined` without a call; a ringing call is one once it is accepted. Of several calls it is the one
+ * that is not on hold.
+ *
+ * @param selector - selects a part. Subscribers are called only if it changes.
+ */
+export function useCall<S = CurrentCall | undefined>(selector?: Selector<CurrentCall | undefined, S>): Readable<S> {
+  return toStore(callSource(useComm()), selector);
+}
+
+/** The call that rings on this device, until it is accepted, rejected, cancelled or answered on another device. */
+export function useIncomingCall(): Readable<CurrentCall | undefined> {
+  return toStore(incomingCallSource(useComm()));
 }
 
 /** A store of the selected part of an observable. On a server it has the initial value and opens nothing. */

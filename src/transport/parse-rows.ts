@@ -1,15 +1,7 @@
 import type { LinkPreview } from '../protocol/link-previews.ts';
 import type { ActiveCall } from '../protocol/calls.ts';
 import type { EncryptedEnvelope } from '../protocol/encryption.ts';
-import type {
-  Changes,
-  Conversation,
-  Head,
-  MemberChanges,
-  MemberPage,
-  Participant,
-  Reached,
-} from '../protocol/conversations.ts';
+import type { Changes, Conversation, Head, MemberChanges, Participant, Reached } from '../protocol/conversations.ts';
 import type { Message, MessageAttachment, Pin, Reaction, ReadReceipt } from '../protocol/messages.ts';
 import type { ThreadSummary, UnreadState } from '../protocol/threads.ts';
 import type { JsonObject } from '../protocol/metadata.ts';
@@ -300,25 +292,14 @@ export function assignDefined<T extends object>(target: T, values: { readonly [K
   return target;
 }
 
-/** Parses a page of participants. */
-export function parseMembers(value: unknown): MemberPage | undefined {
-  const row = fields(value);
-  return (
-    row && {
-      members: list(row['members'], parseParticipant),
-      memberCount: count(row['memberCount']) ?? 0,
-      hasMore: row['hasMore'] === true,
-    }
-  );
-}
-
 /** Parses the changed members of a group. */
 export function parseMemberChanges(value: unknown): MemberChanges | undefined {
   const row = fields(value);
   return row && { changed: list(row['changed'], parseParticipant), left: list(row['left'], text) };
 }
 
-function parseParticipant(value: unknown): Participant | undefined {
+/** Parses a participant of a conversation. */
+export function parseParticipant(value: unknown): Participant | undefined {
   const row = fields(value);
   const userId = parseId(row?.['userId']);
   if (row === undefined || userId === undefined) return undefined;
@@ -353,7 +334,8 @@ function parseJson(value: unknown): Fields | undefined {
   }
 }
 
-function list<T>(value: unknown, parse: (each: unknown) => T | undefined): T[] {
+/** Parses the items of a list, and drops those that can't be parsed. */
+export function list<T>(value: unknown, parse: (each: unknown) => T | undefined): T[] {
   return Array.isArray(value) ? value.map(parse).filter((each) => each !== undefined) : [];
 }
 
@@ -361,7 +343,8 @@ function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-function count(value: unknown): number | undefined {
+/** Parses a number of things. */
+export function count(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 

@@ -25,8 +25,10 @@ export interface RestClientOptions {
 export interface RestRequest extends AbortOptions {
   /** Value for `:id` in the path of the route. */
   id?: string | undefined;
-  query?: Readonly<Record<string, string | number | undefined>> | undefined;
+  query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined;
   body?: unknown;
+  /** True returns what the server has stored: the answer is not passed to `open`. */
+  isPlain?: boolean | undefined;
 }
 
 /** Maximum number of concurrent requests: on a slow connection more of them would all time out. */
@@ -63,7 +65,7 @@ export class RestClient {
           request.signal,
         );
         tokens.accepted();
-        return this.#options.open === undefined ? answer : await this.#options.open(answer);
+        return this.#options.open === undefined || request.isPlain ? answer : await this.#options.open(answer);
       } catch (error) {
         if (!(error instanceof CommError) || error.code !== 'TOKEN_EXPIRED' || !tokens.refused(token)) throw error;
       }

@@ -7,6 +7,7 @@ const CODE_OF_STATUS: Readonly<Record<number, ServerErrorCode>> = {
   403: 'FORBIDDEN',
   404: 'NOT_FOUND',
   405: 'NOT_FOUND',
+  408: 'UNAVAILABLE',
   409: 'CONFLICT',
   413: 'MESSAGE_TOO_LONG',
   429: 'RATE_LIMITED',

@@ -15,14 +15,17 @@ import {
 } from 'vue';
 import { createSelection, type Selector } from '../bindings/source.ts';
 import {
+  callSource,
   conversationSource,
   inboxSource,
+  incomingCallSource,
   presenceSource,
   threadSource,
   typingSource,
   userSource,
   usersSource,
   type ConversationState,
+  type CurrentCall,
   type InboxState,
   type Presences,
   type User,
@@ -34,26 +37,40 @@ import type { PendingMessage } from '../client/messages/outgoing-messages.ts';
 import type { Observable } from '../lib/observable.ts';
 
 export type { Selector } from '../bindings/source.ts';
-export type { ConversationActions, ConversationState, InboxState, Presences, Users } from '../bindings/sources.ts';
+export type {
+  ConversationActions,
+  ConversationState,
+  CurrentCall,
+  InboxState,
+  Presences,
+  Users,
+} from '../bindings/sources.ts';
 
 /** A ref that follows a state. */
 export type State<T> = Readonly<ShallowRef<T>>;
 
 const COMM_CLIENT: InjectionKey<CommClient> = Symbol('lumen-comm');
 
+/** Clients by the component that provides them. `inject()` finds only what components above provide. */
+const ownClients = new WeakMap<object, CommClient>();
+
 /** A plugin that provides a client to all components: `app.use(createComm(client))`. It neither connects nor disconnects it. */
 export function createComm(client: CommClient): Plugin {
   return { install: (app) => void app.provide(COMM_CLIENT, client) };
 }
 
-/** Provides a client to the components below the one that calls it in `setup`. */
+/** Provides a client to the component that calls it in `setup`, and to the components below. */
 export function provideComm(client: CommClient): void {
+  const instance = getCurrentInstance();
+  if (instance !== null) ownClients.set(instance, client);
   provide(COMM_CLIENT, client);
 }
 
 /** Returns the provided client. @throws Error without one */
 export function useComm(): CommClient {
-  const client = hasInjectionContext() ? inject(COMM_CLIENT, undefined) : undefined;
+  const instance = getCurrentInstance();
+  const own = instance === null ? undefined : ownClients.get(instance);
+  const client = own ?? (hasInjectionContext() ? inject(COMM_CLIENT, undefined) : undefined);
   if (client === undefined) throw new Error('useComm() needs app.use(createComm(client)) or provideComm(client)');
   return client;
 }
@@ -149,6 +166,24 @@ export function useUsers(userIds: MaybeRefOrGetter<readonly string[]>): State<Us
   const client = useComm();
   const key = computed(() => JSON.stringify(toValue(userIds)));
   return useObservable(() => usersSource(client, JSON.parse(key.value) as string[]));
+}
+
+/**
+ * The call that this device takes part in, wherever in the app it was started or accepted: its state, and `session` with what
+ * can be done with it. `undefined` without a call; a ringing call is one once it is accepted. Of several calls it is the one
+ * that is not on hold.
+ *
+ * @param selector - selects a part. The ref changes only if it does.
+ */
+export function useCall<S = CurrentCall | undefined>(selector?: Selector<CurrentCall | undefined, S>): State<S> {
+  const call = callSource(useComm());
+  return useObservable(() => call, selector);
+}
+
+/** The call that rings on this device, until it is accepted, rejected, cancelled or answered on another device. */
+export function useIncomingCall(): State<CurrentCall | undefined> {
+  const call = incomingCallSource(useComm());
+  return useObservable(() => call);
 }
 
 /** A ref of the selected part of an observable. It subscribes when the component is mounted, which a server never does. */

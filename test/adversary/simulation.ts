@@ -211,7 +211,7 @@ export class SimulatedUser {
     const engine: Engine = new Engine(context, storage, options, {
       userId: () => this.name,
       conversation: () => Promise.resolve(this.#server.conversation),
-      members: () => Promise.reject(new Error('The conversation lists all members')),
+      rest: () => Promise.reject(new Error('The conversation lists all members')),
       find: async (id) => (await engine.open(this.#server.history[Number(id) - 1], false)) as Message,
       page: async (query) => {
         const { rows: page, ...rest } = this.#server.page(query);

@@ -2,9 +2,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Conversation } from '../../src/protocol/conversations.ts';
 import type { ErrorBody } from '../../src/protocol/errors.ts';
-import type { Message } from '../../src/protocol/messages.ts';
+import type { Message, MessagePage } from '../../src/protocol/messages.ts';
 import { inboxText, seenMessage } from './actor.ts';
-import type { ActorReport, SeenMessage } from './report.ts';
+import type { ActorReport, SeenConversation, SeenMessage } from './report.ts';
 import type { Told } from './told.ts';
 
 interface Row {
@@ -78,6 +78,13 @@ function counters(db: DatabaseSync): string[] {
       `select user_id from conversation_participants
        where last_read_seq > last_delivered_seq`,
     ],
+    [
+      'a thread has another number of replies than its root says',
+      `select t.root_id from comm_threads as t join messages as r on r.id = t.root_id
+       where t.live <> (select count(*) from messages as m
+         where m.thread_id = coalesce(r.public_id, cast(r.id as text)) and m.deleted_at is null)`,
+    ],
+    ['a deleted message is pinned', `select id from messages where deleted_at is not null and pinned_at is not null`],
     ['a deleted message has its text', `select id from messages where deleted_at is not null and content <> ''`],
     [
       'a deleted message has reactions',
@@ -91,8 +98,12 @@ function counters(db: DatabaseSync): string[] {
   });
 }
 
-/** Checks that each message is stored once, in the order of its sender. Texts are numbered, such as `ann 12`. */
-export function checkOrder(rows: readonly Row[]): string[] {
+/**
+ * Checks that each message is stored once, in the order of the device that sent it. Texts are numbered, such as `ann 12`.
+ *
+ * @param numbersApart - distance of the numbers of two devices
+ */
+export function checkOrder(rows: readonly Row[], numbersApart: number): string[] {
   const problems: string[] = [];
   const last = new Map<string, number>();
   const texts = new Set<string>();
@@ -101,8 +112,8 @@ export function checkOrder(rows: readonly Row[]): string[] {
     if (row.deleted_at !== null) continue;
     if (texts.has(text)) problems.push(`"${text}" is stored twice`);
     texts.add(text);
-    const key = `${row.conversation_id} ${row.sender_id}`;
     const number = Number(text.split(' ')[1]);
+    const key = `${row.conversation_id} ${row.sender_id} ${Math.floor(number / numbersApart)}`;
     const before = last.get(key) ?? -1;
     if (number <= before) problems.push(`"${text}" comes after ${before} in ${row.conversation_id}`);
     last.set(key, number);
@@ -150,7 +161,12 @@ export function checkComplete(rows: readonly Row[], lives: readonly Told[], who:
 
 /** The server's current answers to a user. */
 export class Truth {
+  /** The main timelines. */
   readonly messages = new Map<string, SeenMessage[]>();
+  /** The replies, by the id of the root. */
+  readonly threads = new Map<string, SeenMessage[]>();
+  readonly pins = new Map<string, string[]>();
+  readonly names: Record<string, string> = {};
   /** In the order of the server's list. */
   readonly conversations = new Map<string, string>();
 
@@ -169,6 +185,7 @@ export class Truth {
     };
     for (const conversation of (await ask('/conversations?limit=200')) as Conversation[]) {
       truth.conversations.set(conversation.id, inboxText(conversation));
+      for (const { userId: id, displayName } of conversation.participants) truth.names[id] = displayName;
     }
     for (const id of truth.conversations.keys()) {
       const messages: Message[] = [];
@@ -177,14 +194,35 @@ export class Truth {
         messages.push(...page);
         if (page.length < 200) break;
       }
-      truth.messages.set(id, messages.reverse().map(seenMessage));
+      truth.#sort(id, messages.reverse());
+      const { messages: pinned } = (await ask(`/conversations/${id}/pinned?limit=100`)) as MessagePage;
+      truth.pins.set(
+        id,
+        pinned.map((message) => message.id),
+      );
     }
     return truth;
   }
+
+  #sort(id: string, messages: readonly Message[]): void {
+    const isMain = ({ threadId, alsoInConversation }: Message): boolean =>
+      threadId === undefined || alsoInConversation === true;
+    this.messages.set(id, messages.filter(isMain).map(seenMessage));
+    for (const message of messages) {
+      if (message.threadId === undefined) continue;
+      const replies = this.threads.get(message.threadId) ?? [];
+      this.threads.set(message.threadId, [...replies, seenMessage(message)]);
+    }
+  }
 }
 
-/** Lists the first differences between an actor's view and the stored data. */
-export function compare(truth: Truth, report: ActorReport, who: string, whole: boolean): string[] {
+/**
+ * Lists the first differences between the views of a device and the stored data.
+ *
+ * @param who - the user of the device
+ * @param whole - every message and thread has been loaded
+ */
+export function compare(truth: Truth, report: ActorReport, who: string, whole: boolean, club?: Club): string[] {
   const problems: string[] = [];
   if (report.outbox > 0) problems.push(`${who}: ${report.outbox} still wait to be sent`);
   for (const [id, stored] of truth.messages) {
@@ -203,11 +241,9 @@ export function compare(truth: Truth, report: ActorReport, who: string, whole: b
     }
     const waiting = stored.filter(({ senderId, status, deleted }) => senderId === who && status === 'sent' && !deleted);
     if (waiting.length > 0) problems.push(`${who} ${id}: ${waiting.length} are delivered to no recipient`);
-    const at = expected.findIndex((message, index) => text(message, who) !== text(messages[index], who));
-    if (at >= 0) {
-      problems.push(`${who} ${id}: shows ${JSON.stringify(messages[at])} for ${JSON.stringify(expected[at])}`);
-    }
+    problems.push(...differences(messages, expected, { who, where: id, leavers: club?.id === id ? club.leavers : [] }));
   }
+  if (whole) problems.push(...compareRest(truth, report, who, club));
   for (const [id, expected] of truth.conversations) {
     const shown = report.inbox.find((each) => each.id === id)?.text;
     if (shown !== expected) problems.push(`${who} inbox ${id}: ${String(shown)} for ${expected}`);
@@ -217,8 +253,53 @@ export function compare(truth: Truth, report: ActorReport, who: string, whole: b
   return problems;
 }
 
-/** The status of a message is only pushed to its sender, and never for deleted messages. */
-function text(message: SeenMessage | undefined, who: string): string {
-  const isTold = message?.senderId === who && !message.deleted;
-  return JSON.stringify(isTold ? message : { ...message, status: undefined });
+/** The conversation that some users leave and enter again. */
+export interface Club {
+  id: string;
+  leavers: readonly string[];
+}
+
+/** Compares threads, pinned messages and names. */
+function compareRest(truth: Truth, report: ActorReport, who: string, club: Club | undefined): string[] {
+  const problems: string[] = [];
+  const none: SeenConversation = { messages: [], hasNewer: false, hasOlder: false, loading: false, error: 'not open' };
+  for (const [id, stored] of truth.threads) {
+    const { messages, hasNewer, hasOlder, loading, error } = report.threads[id] ?? none;
+    if (hasNewer || hasOlder || loading || error !== undefined || messages.length !== stored.length) {
+      const state = JSON.stringify({ hasNewer, hasOlder, loading, error });
+      problems.push(`${who} thread ${id}: shows ${messages.length} of ${stored.length}, ${state}`);
+    }
+    const isInClub = truth.messages.get(club?.id ?? '')?.some((root) => root.id === id) === true;
+    const leavers = isInClub ? (club?.leavers ?? []) : [];
+    problems.push(...differences(messages, stored, { who, where: `thread ${id}`, leavers }));
+  }
+  for (const [id, pins] of truth.pins) {
+    const shown = report.pins[id]?.join(' ');
+    if (shown !== pins.join(' ')) problems.push(`${who} ${id}: pinned ${String(shown)} for ${pins.join(' ')}`);
+  }
+  for (const [id, name] of Object.entries(truth.names)) {
+    if (report.names[id] !== name) problems.push(`${who}: ${id} is ${String(report.names[id])} for ${name}`);
+  }
+  return problems;
+}
+
+function differences(
+  shown: readonly SeenMessage[],
+  expected: readonly SeenMessage[],
+  { who, where, leavers }: { who: string; where: string; leavers: readonly string[] },
+): string[] {
+  const plain = (message: SeenMessage | undefined): string => text(message, who, leavers);
+  const at = expected.findIndex((message, index) => plain(message) !== plain(shown[index]));
+  return at < 0 ? [] : [`${who} ${where}: shows ${JSON.stringify(shown[at])} for ${JSON.stringify(expected[at])}`];
+}
+
+/**
+ * The status of a message is only pushed to its sender, and never for deleted messages. Where users leave, the server forgets
+ * what they have read, and everything before their return counts as read; clients show this when the page is loaded again.
+ */
+function text(message: SeenMessage | undefined, who: string, leavers: readonly string[]): string {
+  if (message === undefined) return '';
+  const isTold = message.senderId === who && !message.deleted && leavers.length === 0;
+  const readBy = message.readBy.split(',').filter((reader) => reader !== '' && !leavers.includes(reader));
+  return JSON.stringify({ ...message, readBy, ...(!isTold && { status: undefined }) });
 }

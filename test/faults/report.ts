@@ -8,6 +8,10 @@ export interface ActorPlan {
   conversationIds: readonly string[];
   /** Groups whose name and members the user may change. */
   ownedGroups?: readonly string[] | undefined;
+  /** Users whom a message may mention, by conversation: the members who never leave it. */
+  mentionable: Record<string, readonly string[]>;
+  /** A group from which users are removed and banned meanwhile, so that their requests are refused. */
+  club: string;
   /** Number of the first own message. */
   firstNumber: number;
   database?: string | undefined;
@@ -28,6 +32,11 @@ export interface SeenMessage {
   reactions: string;
   status: string;
   readBy: string;
+  threadId: string;
+  /** Number of replies and who replied, of the root of a thread. */
+  thread: string;
+  mentions: string;
+  pinned: string;
 }
 
 export interface SeenConversation {
@@ -41,6 +50,12 @@ export interface SeenConversation {
 /** The state of an actor as plain data, because it may come from another process. */
 export interface ActorReport {
   views: Record<string, SeenConversation>;
+  /** The replies of each opened thread, by the id of its root. */
+  threads: Record<string, SeenConversation>;
+  /** Ids of the pinned messages, by conversation. Empty before everything is read. */
+  pins: Record<string, string[]>;
+  /** The names of the users, as `users.watch()` has them. */
+  names: Record<string, string>;
   inbox: { id: string; text: string }[];
   told: Told;
   /** Messages that the server has acknowledged. */
@@ -57,6 +72,8 @@ export interface ActorReport {
     messages: number;
     changes: number;
     connections: number;
+    /** Number of completed actions, by kind. */
+    done: Record<string, number>;
     frames?: Record<string, number>;
   };
 }

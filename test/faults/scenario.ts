@@ -19,10 +19,19 @@ export interface Outcome {
 
 const NAMES = ['ann', 'bob', 'cat', 'dan'] as const;
 type Name = (typeof NAMES)[number];
-/** Actions per actor; about three quarters are messages. */
-const OPERATIONS = 400;
+/** Each user's first device has the faults and kills, the second one keeps nothing. */
+const DEVICES = NAMES.flatMap((user): { name: string; user: Name; isFirst: boolean }[] => [
+  { name: user, user, isFirst: true },
+  { name: `${user}'s second`, user, isFirst: false },
+]);
+/** Users who are removed from the club and come back. */
+const EXPELLED = ['bob', 'dan'] as const;
+/** Actions of a first device; about three quarters are messages. */
+const OPERATIONS = 330;
+const SECOND_OPERATIONS = 80;
+const EXPULSIONS = 6;
 const LEAST_MESSAGES = 1_000;
-/** Offset of the message numbers of each life of a killed client. */
+/** Distance of the message numbers of two devices, and of two lives of a killed client. */
 const NUMBERS_APART = 100_000;
 /** Far more than a slow machine takes. */
 const SETTLED_WITHIN_MS = 180_000;
@@ -39,15 +48,16 @@ const FRAME_FAULTS = {
   killMs: 700,
 } as const;
 
+type Conversations = Record<Name, string[]> & { mentionable: Record<string, readonly string[]> };
 type AnyActor = Actor | RemoteActor;
 
 // Caches compiled code for the processes that are started repeatedly.
 process.env['NODE_COMPILE_CACHE'] ??= path.join(tmpdir(), 'lumen-comm-compile-cache');
 
 /**
- * Four users act in four conversations under faults: connections are cut, stalled and split at random bytes, the server is
+ * Four users with two devices each act in five conversations under faults: connections are cut, stalled and split at random bytes, the server is
  * killed (SIGKILL) and restarted on its file, and so is the process of one client. After the faults have ended, every client
- * must have all changes, once and in order.
+ * must have all changes, once and in order. Two users are removed or banned from one conversation and added again.
  */
 export async function runSeed(seed: number, log: (line: string) => void = () => undefined): Promise<Outcome> {
   const directory = await mkdtemp(path.join(tmpdir(), `lumen-comm-faults-${seed}-`));
@@ -65,12 +75,14 @@ class Scenario {
   readonly #directory: string;
   readonly #log: (line: string) => void;
   readonly #random: Random;
-  readonly #actors = new Map<Name, AnyActor>();
+  readonly #actors = new Map<string, AnyActor>();
   readonly #proxies = new Map<Name, FaultProxy>();
   readonly #figures: Record<string, number> = { kills: 0, clientKills: 0 };
   readonly #lostReports: ActorReport[] = [];
   readonly #toldFile: string;
-  readonly #plans = new Map<Name, ActorPlan>();
+  readonly #plans = new Map<string, ActorPlan>();
+  readonly #leaks: string[] = [];
+  #club = '';
   #server: ServerProcess | undefined;
 
   constructor(seed: number, directory: string, log: (line: string) => void) {
@@ -87,7 +99,9 @@ class Scenario {
     this.#server = await startServerProcess({ database });
     const { url } = this.#server;
     const conversations = await this.#conversations(url);
-    await Promise.all(NAMES.map((name, at) => this.#enter(name, at, url, conversations[name])));
+    for (const name of NAMES) await this.#startProxy(name, url);
+    await Promise.all(DEVICES.map((device, at) => this.#enter(device, at, conversations)));
+    for (const proxy of this.#proxies.values()) proxy.resume();
     this.#log('storm');
     await this.#storm();
     await this.#calm();
@@ -102,9 +116,9 @@ class Scenario {
     await this.#server?.kill();
   }
 
-  async #conversations(url: string): Promise<Record<Name, string[]>> {
-    const of: Record<Name, string[]> = { ann: [], bob: [], cat: [], dan: [] };
-    const groups: Name[][] = [[...NAMES], ['ann', 'bob', 'cat'], ['bob', 'dan'], ['ann', 'dan']];
+  async #conversations(url: string): Promise<Conversations> {
+    const of: Conversations = { ann: [], bob: [], cat: [], dan: [], mentionable: {} };
+    const groups: Name[][] = [[...NAMES], ['ann', 'bob', 'cat'], ['bob', 'dan'], ['ann', 'dan'], [...NAMES]];
     for (const [first = 'ann', ...others] of groups) {
       const response = await fetch(`${url}/__nk_comm/conversations`, {
         method: 'POST',
@@ -113,20 +127,31 @@ class Scenario {
       });
       const { id } = (await response.json()) as { id: string };
       for (const name of [first, ...others]) of[name].push(id);
+      of.mentionable[id] = [first, ...others];
+      this.#club = id;
     }
+    of.mentionable[this.#club] = NAMES.filter((name) => !EXPELLED.some((each) => each === name));
     return of;
   }
 
-  async #enter(name: Name, at: number, target: string, conversationIds: readonly string[]): Promise<void> {
+  /** Both devices of a user share a proxy. */
+  async #startProxy(name: Name, target: string): Promise<void> {
     const seed = this.#random.fork(name).between(0, 2 ** 31);
     const proxy = await startFaultProxy({ target, seed, ...LINE_FAULTS });
     proxy.heal();
     this.#proxies.set(name, proxy);
+  }
+
+  async #enter(device: (typeof DEVICES)[number], at: number, conversations: Conversations): Promise<void> {
+    const { name, user } = device;
+    const conversationIds = conversations[user];
     const plan: ActorPlan = {
-      userId: name,
-      seed,
-      url: proxy.url,
+      userId: user,
+      seed: this.#random.fork(`acts ${name}`).between(0, 2 ** 31),
+      url: this.#proxies.get(user)?.url ?? '',
       conversationIds,
+      mentionable: conversations.mentionable,
+      club: this.#club,
       firstNumber: at * 10 * NUMBERS_APART,
       ...(name === 'ann' && { ownedGroups: conversationIds.slice(1, 2) }),
       ...(name === 'bob' || name === 'cat' ? { database: path.join(this.#directory, `${name}.sqlite`) } : {}),
@@ -138,18 +163,42 @@ class Scenario {
     this.#actors.set(name, actor);
     await actor.start();
     if (actor instanceof RemoteActor) await actor.keep();
-    proxy.resume();
   }
 
   /** Runs the actions and kills the server and a client meanwhile. */
   async #storm(): Promise<void> {
-    const works = NAMES.filter((name) => name !== 'cat').map((name) => this.#actors.get(name)?.work(OPERATIONS));
+    const works = DEVICES.filter(({ name }) => name !== 'cat').map(({ name, isFirst }) =>
+      this.#actors.get(name)?.work(isFirst ? OPERATIONS : SECOND_OPERATIONS),
+    );
     const storm = { over: false };
     const kills = this.#killServer(storm);
+    const expulsions = this.#expel(storm);
     await Promise.all([...works, this.#workAndDie()]);
     storm.over = true;
     this.#log('worked');
-    await kills;
+    await Promise.all([kills, expulsions]);
+  }
+
+  /** Removes and bans users and adds them again. What is sent meanwhile must not reach them before they are back. */
+  async #expel(storm: { readonly over: boolean }): Promise<void> {
+    const random = this.#random.fork('expulsions');
+    const ann = this.#actors.get('ann');
+    if (!(ann instanceof Actor)) throw new Error('ann has no actor');
+    for (let round = 0; round < EXPULSIONS && (round < 2 || !storm.over); round += 1) {
+      await pause(random.between(0, 500));
+      const [user, ban] = [random.pick(EXPELLED), random.chance(0.5)];
+      await ann.expel(user, ban);
+      const sent = [await ann.tellClub(), await ann.tellClub()];
+      await pause(random.between(0, 300));
+      for (const name of [user, `${user}'s second`]) {
+        const device = this.#actors.get(name) as Actor;
+        const leaked = sent.filter((id) => device.hasToldOf(id));
+        if (leaked.length > 0) this.#leaks.push(`${name}: told of ${leaked.join(' ')} while not a member`);
+      }
+      await ann.readmit(user, ban);
+      const kind = ban ? 'bans' : 'removals';
+      this.#figures[kind] = (this.#figures[kind] ?? 0) + 1;
+    }
   }
 
   async #workAndDie(): Promise<void> {
@@ -201,20 +250,30 @@ class Scenario {
     this.#log('settled');
   }
 
-  async #check(url: string, conversations: Record<Name, string[]>, database: string): Promise<string[]> {
+  async #check(url: string, conversations: Conversations, database: string): Promise<string[]> {
     let problems = await this.#untilEqual(url, false);
     this.#log('equal');
+    // The second devices of the users: their first ones have to be told, and those of all others.
+    for (const { name, isFirst } of DEVICES) {
+      const actor = this.#actors.get(name);
+      if (!isFirst && actor instanceof Actor) await actor.finish();
+    }
+    if (problems.length === 0) problems = await this.#untilEqual(url, false);
+    this.#log('finished');
     for (const actor of this.#actors.values()) await actor.readAll();
     this.#log('read');
     if (problems.length === 0) problems = await this.#untilEqual(url, true);
     const stored = readDatabase(database);
     const killed = ToldBook.read(this.#toldFile);
-    problems.push(...stored.problems);
-    for (const name of NAMES) {
+    problems.push(...stored.problems, ...this.#leaks);
+    for (const { name, user } of DEVICES) {
       const report = await this.#report(name);
       problems.push(...checkAcknowledged(stored.rows, report, name));
       problems.push(...checkTold(report.told, name));
-      const rows = stored.rows.filter((row) => conversations[name].includes(row.conversation_id));
+      // What was sent while a user was away is history, of which they are not told.
+      const isExpelled = EXPELLED.some((each) => each === user);
+      const always = new Set(conversations[user].filter((id) => !isExpelled || id !== this.#club));
+      const rows = stored.rows.filter((row) => always.has(row.conversation_id));
       problems.push(...checkComplete(rows, name === 'cat' ? [killed, report.told] : [report.told], name));
       this.#count(report);
     }
@@ -223,7 +282,7 @@ class Scenario {
       problems.push(...checkAcknowledged(stored.rows, report, 'cat, killed'));
       this.#count(report);
     }
-    problems.push(...checkOrder(stored.rows));
+    problems.push(...checkOrder(stored.rows, NUMBERS_APART));
     for (const proxy of this.#proxies.values()) {
       for (const [name, value] of Object.entries(proxy.figures)) {
         this.#figures[name] = (this.#figures[name] ?? 0) + Number(value);
@@ -239,23 +298,33 @@ class Scenario {
     const deadline = performance.now() + EQUAL_WITHIN_MS;
     for (;;) {
       const problems: string[] = [];
-      for (const name of NAMES) {
-        const truth = await Truth.of(url, name);
-        problems.push(...compare(truth, await this.#report(name), name, whole));
+      for (const user of NAMES) {
+        const truth = await Truth.of(url, user);
+        for (const device of DEVICES.filter((each) => each.user === user)) {
+          const different = compare(truth, await this.#report(device.name), user, whole, {
+            id: this.#club,
+            leavers: EXPELLED,
+          });
+          problems.push(...different.map((problem) => `${device.name}: ${problem}`));
+        }
       }
-      if (problems.length === 0 || performance.now() > deadline) return problems;
+      if (problems.length === 0) return problems;
+      if (performance.now() > deadline) {
+        for (const problem of problems) this.#log(problem);
+        return problems;
+      }
       await pause(50);
     }
   }
 
-  async #report(name: Name): Promise<ActorReport> {
+  async #report(name: string): Promise<ActorReport> {
     const report = await this.#actors.get(name)?.report();
     if (report === undefined) throw new Error(`No ${name}`);
     return report;
   }
 
   #count({ figures }: ActorReport): void {
-    for (const [name, value] of Object.entries({ ...figures, ...figures.frames })) {
+    for (const [name, value] of Object.entries({ ...figures, ...figures.done, ...figures.frames })) {
       if (typeof value === 'number') this.#figures[name] = (this.#figures[name] ?? 0) + value;
     }
   }

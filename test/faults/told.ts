@@ -55,6 +55,11 @@ export class ToldBook {
     };
   }
 
+  /** Returns whether a `message:new` was emitted. */
+  hasCreated(id: string): boolean {
+    return this.#created.has(id);
+  }
+
   write(entry: Entry): void {
     if (this.#file !== undefined) writeSync(this.#file, `${JSON.stringify(entry)}\n`);
     const { what, id, rev, place } = entry;

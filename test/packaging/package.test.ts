@@ -184,6 +184,14 @@ test.each(clientPackage.browserImports)('%s is bundled for browsers, without any
   expect(code === '').toBe(TYPE_IMPORTS.has(name));
 });
 
+test.each(clientPackage.browserImports)(
+  'a bundle of %s contains the developer tools only if it is their import',
+  async (name) => {
+    const { code } = await bundle(projectOf(clientPackage), name);
+    expect(code.includes('What the server sees')).toBe(name === 'lumen-comm/devtools');
+  },
+);
+
 test('browsers are refused the whole server', () => {
   expect(serverPackage.browserImports).toEqual([]);
   expect(clientPackage.browserImports).toEqual(expect.arrayContaining(['lumen-comm', 'lumen-comm/testing']));

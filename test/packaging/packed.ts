@@ -83,26 +83,48 @@ export interface Project extends AsyncDisposable {
   write(file: string, text: string): Promise<string>;
 }
 
-/** Packs the current builds of the packages and installs their tarballs into a new project. */
-export async function installPacked(packages: readonly Package[]): Promise<Project> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'lumen-comm-packed-'));
-  const packedFiles = new Map<string, readonly string[]>();
-  const tarballs: string[] = [];
+/** Tarballs of the packages, as npm would publish them. */
+export interface Packed {
+  /** The files in each tarball, by the name of the package. */
+  readonly files: ReadonlyMap<string, readonly string[]>;
+  /** Returns the path of the tarball of a package. */
+  tarball(name: string): string;
+}
+
+/** Packs the current builds of the packages into a folder. */
+export async function pack(packages: readonly Package[], folder: string): Promise<Packed> {
+  const files = new Map<string, readonly string[]>();
+  const tarballs = new Map<string, string>();
   for (const { name, folder: source } of packages) {
     const packed = await succeed('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], source);
     const [tarball] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
-    packedFiles.set(
+    files.set(
       name,
       tarball.files.map((file) => file.path),
     );
-    tarballs.push(`./${tarball.filename}`);
+    tarballs.set(name, path.join(folder, tarball.filename));
   }
+  return {
+    files,
+    tarball(name) {
+      const tarball = tarballs.get(name);
+      if (tarball === undefined) throw new Error(`${name} is not packed`);
+      return tarball;
+    },
+  };
+}
+
+/** Packs the current builds of the packages and installs their tarballs into a new project. */
+export async function installPacked(packages: readonly Package[]): Promise<Project> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'lumen-comm-packed-'));
+  const packed = await pack(packages, folder);
+  const tarballs = packages.map(({ name }) => packed.tarball(name));
   await writeFile(path.join(folder, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }));
   const quiet = ['--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts'];
   await succeed('npm', ['install', ...quiet, ...tarballs], folder);
   return {
     folder,
-    packedFiles,
+    packedFiles: packed.files,
     async installed() {
       const lock = JSON.parse(await readFile(path.join(folder, 'package-lock.json'), 'utf8')) as {
         packages: Record<string, unknown>;

@@ -49,7 +49,7 @@ afterEach(() => {
   expect(opened).toEqual([]);
 });
 
-const EXPECTED = '<p>idle, inbox loading, 0 messages loading, Bob unknown, named nobody of 0</p>';
+const EXPECTED = '<p>idle, inbox loading, 0 messages loading, Bob unknown, named nobody of 0, calls 0</p>';
 
 function describeState(
   { status }: ConnectionSnapshot,
@@ -58,10 +58,11 @@ function describeState(
   presences: react.Presences,
   user: User | undefined,
   users: react.Users,
+  ...calls: (react.CurrentCall | undefined)[]
 ): string {
   const loading = (isLoading: boolean): string => (isLoading ? 'loading' : 'loaded');
   const messages = `${conversation.messages.length} messages ${loading(conversation.loading)}`;
-  const people = `Bob ${presences.get('bob')?.status ?? 'unknown'}, named ${user?.displayName ?? 'nobody'} of ${users.size}`;
+  const people = `Bob ${presences.get('bob')?.status ?? 'unknown'}, named ${user?.displayName ?? 'nobody'} of ${users.size}, calls ${calls.filter((call) => call !== undefined).length}`;
   return `${status}, inbox ${loading(inbox.loading)}, ${messages}, ${people}`;
 }
 
@@ -78,6 +79,8 @@ test('React streams the initial state, also behind a suspended component, and op
       react.usePresence(['bob']),
       react.useUser('bob'),
       react.useUsers(['bob']),
+      react.useCall(),
+      react.useIncomingCall(),
     ] as const;
     return createElement('p', {}, describeState(...state));
   }
@@ -97,11 +100,20 @@ test('Vue renders the initial state and opens nothing', async () => {
   const State = defineComponent(() => {
     const state = [vue.useConnection(), vue.useInbox(), vue.useConversation('c'), vue.usePresence(['bob'])] as const;
     const [user, users] = [vue.useUser('bob'), vue.useUsers(['bob'])] as const;
+    const calls = [vue.useCall(), vue.useIncomingCall()];
     const [connection, inbox, conversation, presences] = state;
     return () =>
       h(
         'p',
-        describeState(connection.value, inbox.value, conversation.value, presences.value, user.value, users.value),
+        describeState(
+          connection.value,
+          inbox.value,
+          conversation.value,
+          presences.value,
+          user.value,
+          users.value,
+          ...calls.map(({ value }) => value),
+        ),
       );
   });
   expect(await renderToString(createSSRApp(State).use(vue.createComm(client)))).toBe(EXPECTED);

@@ -2,7 +2,6 @@ import type { Message } from 'lumen-comm';
 import { callLayer } from '../call/call-layer.ts';
 import { callerOf } from '../call/incoming-call.ts';
 import { ConversationArea } from '../conversation/area.ts';
-import { Drawer } from '../developer/drawer.ts';
 import { h, on, setAttributes } from '../lib/dom.ts';
 import { onProfile } from '../lib/profiles.ts';
 import { nameOf, summaryOf, titleOf } from '../lib/people.ts';
@@ -10,31 +9,35 @@ import { watch } from '../lib/watch.ts';
 import { sidebar } from '../sidebar/sidebar.ts';
 import { announce } from '../ui/announcer.ts';
 import { connectionBanner } from './connection-banner.ts';
+import { developerTools } from './developer-tools.ts';
 import { startSession, type Session } from './session.ts';
+
+/** As in `phone.css`. */
+const PHONE = '(width < 640px)';
 
 /** Renders the page of a signed-in user: list, conversation, developer tools. On phones list and conversation are two screens. */
 export function showApp(root: HTMLElement, userId: string): void {
   const scope = new AbortController();
   const session = startSession(userId, scope.signal);
-  const drawer = new Drawer(session);
+  const tools = developerTools(session);
   const area = new ConversationArea(session);
-  const columns = h(
-    'div',
-    { class: 'columns' },
-    sidebar(session, { toggleDrawer: () => drawer.toggle() }),
-    area.element,
-  );
+  const side = sidebar(session, { toggleDrawer: () => tools.toggle() });
+  const columns = h('div', { class: 'columns' }, side, area.element);
   const banner = connectionBanner(session);
-  const calls = callLayer(session, [columns, drawer.element]);
-  root.replaceChildren(h('div', { class: 'shell' }, calls, banner, columns, drawer.element));
-  watch(
+  const calls = callLayer(session, [columns, tools.element]);
+  root.replaceChildren(h('div', { class: 'shell' }, calls, banner, columns, tools.element));
+  const phone = window.matchMedia(PHONE);
+  const showScreen = watch(
     [session.route.place.subscribe],
     () => {
       const isOpen = session.route.place.value.conversationId !== undefined;
       setAttributes(columns, { 'data-screen': isOpen ? 'conversation' : 'list' });
+      // A page has one main landmark that is visible.
+      setAttributes(side, { role: phone.matches && !isOpen ? 'main' : 'complementary' });
     },
     scope.signal,
   );
+  phone.addEventListener('change', showScreen, { signal: scope.signal });
   ignoreDrops(scope.signal);
   showUnreadInTitle(session);
   announceMessages(session);
@@ -52,20 +55,24 @@ function ignoreDrops(signal: AbortSignal): void {
   }
 }
 
+/** The title of the tab: who is calling, the open conversation, or the user, with what is unread there. */
 function showUnreadInTitle(session: Session): void {
-  const { client, userId, calls, signal } = session;
+  const { client, userId, calls, route, signal } = session;
   const { inbox } = client.conversations;
   watch(
-    [inbox.subscribe, calls.ringing.subscribe, onProfile],
+    [inbox.subscribe, calls.ringing.subscribe, route.place.subscribe, onProfile],
     () => {
       const [ringing] = calls.ringing.value;
       if (ringing !== undefined) {
         document.title = `${callerOf(session, ringing).name} is calling · lumen-comm`;
         return;
       }
-      let unread = 0;
-      for (const { unreadCount, muted } of inbox.getSnapshot().conversations) if (muted !== true) unread += unreadCount;
-      document.title = `${unread > 0 ? `(${unread}) ` : ''}${nameOf(userId)} · lumen-comm`;
+      const { conversations } = inbox.getSnapshot();
+      const open = conversations.find(({ id }) => id === route.place.value.conversationId);
+      const counted = open === undefined ? conversations.filter(({ muted }) => muted !== true) : [open];
+      const unread = counted.reduce((sum, { unreadCount }) => sum + unreadCount, 0);
+      const name = open === undefined ? nameOf(userId) : titleOf(open, userId);
+      document.title = `${unread > 0 ? `(${unread}) ` : ''}${name} · lumen-comm`;
     },
     signal,
   );

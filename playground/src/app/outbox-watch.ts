@@ -1,27 +1,17 @@
 import type { CommClient, PendingMessage } from 'lumen-comm';
 import { Cell } from '../lib/watch.ts';
 
-/** Observes the messages in the outbox. */
+/** Observes the messages in the outbox, also those of an earlier visit, which are read from storage. */
 export class OutboxWatch {
-  readonly waiting = new Cell<readonly PendingMessage[]>([]);
-  readonly #client: CommClient;
+  readonly waiting: Cell<readonly PendingMessage[]>;
 
-  constructor(client: CommClient, signal: AbortSignal) {
-    this.#client = client;
-    const refresh = (): void => this.refresh();
-    for (const event of ['status', 'message:pending', 'message:failed', 'message:new'] as const) {
-      client.on(event, refresh, { signal });
-    }
-  }
-
-  /** Reads the outbox again. Call it after `retry()` and `discard()`, which emit no client event. */
-  refresh(): void {
-    const waiting = this.#client.messages.outbox();
-    const held = this.waiting.value;
-    const isSame =
-      waiting.length === held.length &&
-      waiting.every(({ clientId, status }, at) => held[at]?.clientId === clientId && held[at].status === status);
-    if (!isSame) this.waiting.set(waiting);
+  constructor({ messages }: CommClient, signal: AbortSignal) {
+    const { outbox } = messages;
+    this.waiting = new Cell(outbox.getSnapshot());
+    signal.addEventListener(
+      'abort',
+      outbox.subscribe(() => this.waiting.set(outbox.getSnapshot())),
+    );
   }
 
   /** Returns the newest message of the conversation that is still in the outbox. */

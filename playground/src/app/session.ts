@@ -1,11 +1,11 @@
-import { CommClient, type Message } from 'lumen-comm';
+import { CommClient, socketIoPort, type Message } from 'lumen-comm';
+import { DEFAULT_NAMESPACE, DEFAULT_SOCKET_PATH } from 'lumen-comm/protocol';
+import { faultySocket, type FaultySocket } from 'lumen-comm/testing';
 import { BlockList } from '../people/block-list.ts';
 import { CallStore } from '../call/call-store.ts';
 import { KeyRing } from '../encryption/key-ring.ts';
 import { reasonOf } from '../ui/toast.ts';
-import { EventLog } from './event-log.ts';
 import { followProfiles } from './follow-profiles.ts';
-import { FaultyConnection } from './faulty-connection.ts';
 import { OutboxWatch } from './outbox-watch.ts';
 import { PresenceTracker } from './presence-tracker.ts';
 import { Route } from './route.ts';
@@ -14,8 +14,8 @@ import { Route } from './route.ts';
 export interface Session {
   readonly userId: string;
   readonly client: CommClient;
-  readonly connection: FaultyConnection;
-  readonly log: EventLog;
+  /** The connection, into which the developer tools inject faults. Without faults it is transparent. */
+  readonly faults: FaultySocket;
   readonly outbox: OutboxWatch;
   readonly presence: PresenceTracker;
   readonly route: Route;
@@ -31,12 +31,10 @@ export interface Session {
 
 export function startSession(userId: string, signal: AbortSignal): Session {
   // No `url`: the server is the page's own origin. A production app passes `token` instead of `userId`.
-  const connection = new FaultyConnection();
-  const client = new CommClient({ userId, socket: connection, encryption: {} });
-  connection.attach(client, signal);
+  const port = socketIoPort({ namespace: DEFAULT_NAMESPACE, path: DEFAULT_SOCKET_PATH });
+  const faults = faultySocket(port, { seed: Date.now() });
+  const client = new CommClient({ userId, socket: faults, encryption: {} });
   followProfiles(client, userId, signal);
-  const log = new EventLog();
-  log.attach(client, signal);
   const refusals = new Map<string, string>();
   client.on('message:failed', ({ message, error }) => {
     if (message.clientId !== undefined) refusals.set(message.clientId, reasonOf(error));
@@ -44,8 +42,7 @@ export function startSession(userId: string, signal: AbortSignal): Session {
   const session: Session = {
     userId,
     client,
-    connection,
-    log,
+    faults,
     outbox: new OutboxWatch(client, signal),
     presence: new PresenceTracker(client, userId, signal),
     route: new Route(signal),

@@ -33,7 +33,12 @@ export function showSignIn(root: HTMLElement): void {
     h(
       'li',
       {},
-      h('a', { class: 'person-link', href: addressOf(id) }, avatar(nameOf(id)), h('span', {}, nameOf(id))),
+      h(
+        'a',
+        { class: 'person-link', href: addressOf(id) },
+        avatar(nameOf(id), 'medium', id),
+        h('span', {}, nameOf(id)),
+      ),
       h(
         'a',
         {

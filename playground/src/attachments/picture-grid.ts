@@ -10,6 +10,8 @@ import { showPlaceholder } from './placeholder.ts';
 /** Pictures of one message that are shown; the last one says how many there are besides. */
 const MAX_SHOWN = 4;
 /** Largest size of a single picture, in pixels. */
+/** Leaves room for a click beside the button that is over a picture while it is uploaded. */
+const MIN_WIDTH = 96;
 const MAX_WIDTH = 320;
 const MAX_HEIGHT = 340;
 /** A picture that is longer is cut off. */
@@ -99,7 +101,7 @@ class PictureCell {
   #reserve(width: number, height: number): void {
     if (width <= 0 || height <= 0) return;
     const ratio = Math.min(MAX_RATIO, Math.max(1 / MAX_RATIO, width / height));
-    const shown = Math.min(MAX_WIDTH, Math.round(MAX_HEIGHT * ratio), Math.max(width, 64));
+    const shown = Math.min(MAX_WIDTH, Math.round(MAX_HEIGHT * ratio), Math.max(width, MIN_WIDTH));
     this.element.style.width = `${shown}px`;
     this.element.style.aspectRatio = String(ratio);
   }

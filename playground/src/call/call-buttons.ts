@@ -12,7 +12,12 @@ const BUTTONS = [
 ] as const;
 
 /** Buttons that call all members of a conversation, or join its running call. */
-export function callButtons(session: Session, view: ConversationView, signal: AbortSignal): HTMLElement[] {
+export interface CallButtons {
+  readonly join: HTMLButtonElement;
+  readonly starters: readonly HTMLButtonElement[];
+}
+
+export function callButtons(session: Session, view: ConversationView, signal: AbortSignal): CallButtons {
   const { calls, client, userId } = session;
   const call = (type: CallType): void => {
     const { conversation } = view.getSnapshot();
@@ -35,7 +40,7 @@ export function callButtons(session: Session, view: ConversationView, signal: Ab
     signal,
   );
   const starters = BUTTONS.map(({ type, icon, label }) => {
-    const element = iconButton({ label, icon }, () => call(type));
+    const element = iconButton({ label, icon, class: `header-${type}` }, () => call(type));
     watch(
       [view.subscribe, calls.isFree.subscribe, onStatus],
       () => {
@@ -54,5 +59,5 @@ export function callButtons(session: Session, view: ConversationView, signal: Ab
     );
     return element;
   });
-  return [join, ...starters];
+  return { join, starters };
 }

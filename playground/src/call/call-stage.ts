@@ -1,9 +1,9 @@
-import type { CallParticipant, CallSession, CallSnapshot } from 'lumen-comm';
+import type { CallParticipant, CallSession, CallSnapshot, Conversation } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { h, on, setAttributes, setChildren, setText } from '../lib/dom.ts';
 import { icon, setIcon } from '../lib/icons.ts';
 import { KeyedList } from '../lib/keyed-list.ts';
-import { nameOf, titleOf } from '../lib/people.ts';
+import { nameOf, otherIn, titleOf } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
 import { announce } from '../ui/announcer.ts';
 import { button, iconButton } from '../ui/button.ts';
@@ -100,7 +100,7 @@ export function callStage(session: Session, call: CallSession, signal: AbortSign
       waiting.element.hidden = !isWaiting;
       // The same text is shown in the middle.
       status.hidden = isWaiting && isFull;
-      waiting.update(who, text);
+      waiting.update(who, partnerIdOf(session, call), text);
       const other = calls.held.value;
       held.hidden = other === undefined || isEnded;
       setText(heldText, other === undefined ? '' : `${partnerOf(session, other)} is on hold`);
@@ -127,10 +127,20 @@ export function callStage(session: Session, call: CallSession, signal: AbortSign
   return element;
 }
 
-function partnerOf({ client, userId }: Session, { conversationId, callerId }: CallSession): string {
-  const { conversations } = client.conversations.inbox.getSnapshot();
-  const conversation = conversations.find(({ id }) => id === conversationId);
-  return conversation === undefined ? nameOf(callerId) : titleOf(conversation, userId);
+function conversationOf({ client }: Session, { conversationId }: CallSession): Conversation | undefined {
+  return client.conversations.inbox.getSnapshot().conversations.find(({ id }) => id === conversationId);
+}
+
+function partnerOf(session: Session, call: CallSession): string {
+  const conversation = conversationOf(session, call);
+  return conversation === undefined ? nameOf(call.callerId) : titleOf(conversation, session.userId);
+}
+
+/** Returns the id of the other participant or of the group, which gives the color of the avatar. */
+function partnerIdOf(session: Session, call: CallSession): string {
+  const conversation = conversationOf(session, call);
+  if (conversation === undefined) return call.callerId;
+  return otherIn(conversation, session.userId)?.userId ?? conversation.id;
 }
 
 /** Returns the tiles of the other participants, shared screens first. */
@@ -228,9 +238,8 @@ function showEnding(
   { state, endReason, type }: CallSnapshot,
 ): void {
   if (state !== 'ended' || !element.hidden) return;
-  const { calls, client, userId } = session;
-  const { conversations } = client.conversations.inbox.getSnapshot();
-  const conversation = conversations.find(({ id }) => id === call.conversationId);
+  const { calls, userId } = session;
+  const conversation = conversationOf(session, call);
   const canRepeat = call.direction === 'outgoing' && endReason !== 'completed' && endReason !== 'cancelled';
   element.hidden = false;
   const again = button({ label: 'Call again', icon: 'phone', class: 'button-good' }, () => {

@@ -22,7 +22,7 @@ export function incomingCalls(session: Session): HTMLElement {
     (ringing) => incomingCallRow(session, ringing, ringtone),
   );
   const starting = h('li', { class: 'ring ring-starting', hidden: true });
-  const element = h('div', { class: 'ring-corner' }, rows, h('ul', {}, starting));
+  const element = h('section', { class: 'ring-corner', 'aria-label': 'Incoming calls' }, rows, h('ul', {}, starting));
   let shown: CallTarget | undefined;
   watch(
     [calls.ringing.subscribe, calls.starting.subscribe, calls.isFree.subscribe, calls.held.subscribe],
@@ -64,7 +64,7 @@ function incomingCallRow(session: Session, ringing: CallSession, ringtone: Ringt
     {
       label: type === 'video' ? 'Audio' : 'Accept',
       icon: 'phone',
-      attributes: { 'aria-label': type === 'video' ? 'Accept without camera' : undefined },
+      attributes: { 'aria-label': type === 'video' ? 'Audio: accept without camera' : undefined },
     },
     () => calls.accept(ringing, 'audio'),
   );
@@ -73,8 +73,8 @@ function incomingCallRow(session: Session, ringing: CallSession, ringtone: Ringt
   const hold = button({ label: 'Hold & accept', icon: 'pause', class: 'button-good' }, () =>
     calls.accept(ringing, type),
   );
-  const element = h(
-    'li',
+  const group = h(
+    'div',
     { class: 'ring', role: 'group', 'aria-label': `${name} is calling` },
     h('span', { class: 'ring-picture' }, personAvatar(ringing.callerId)),
     h(
@@ -87,7 +87,7 @@ function incomingCallRow(session: Session, ringing: CallSession, ringtone: Ringt
     h('div', { class: 'ring-actions' }, decline, plain, type === 'video' && video, hold),
   );
   return {
-    element,
+    element: h('li', {}, group),
     update() {
       const isInCall = !calls.isFree.value;
       plain.hidden = isInCall;

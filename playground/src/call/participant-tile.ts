@@ -90,15 +90,15 @@ function showQuality(element: HTMLElement, report: ConnectionQualityReport | und
 }
 
 /** The placeholder before another participant has joined. */
-export function waitingView(): { element: HTMLElement; update(name: string, text: string): void } {
+export function waitingView(): { element: HTMLElement; update(name: string, id: string, text: string): void } {
   const picture = h('span', { class: 'waiting-picture' });
   const title = h('strong', {});
   const status = h('span', { class: 'muted', role: 'status' });
   const element = h('div', { class: 'stage-waiting' }, picture, title, status);
   return {
     element,
-    update(name, text) {
-      if (title.textContent !== name) picture.replaceChildren(avatar(name, 'large'));
+    update(name, id, text) {
+      if (title.textContent !== name) picture.replaceChildren(avatar(name, 'large', id));
       setText(title, name);
       setText(status, text);
     },

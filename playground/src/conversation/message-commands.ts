@@ -32,7 +32,7 @@ export function messageCommands(
   composer: Composer,
   openThread?: (messageId: string) => void,
 ): MessageCommands {
-  const { client, userId, outbox } = session;
+  const { client, userId } = session;
   const refOf = ({ id }: Message): { conversationId: string; messageId: string } => ({
     conversationId: view.id,
     messageId: id,
@@ -56,7 +56,6 @@ export function messageCommands(
   const discard = ({ clientId }: Message): void => {
     if (clientId === undefined) return;
     client.messages.discard(clientId);
-    outbox.refresh();
   };
 
   function menuOf(message: Message): MenuItem[] {
@@ -115,7 +114,6 @@ export function messageCommands(
       if (clientId === undefined) return;
       // The message shows its own failure.
       client.messages.retry(clientId).catch(() => undefined);
-      outbox.refresh();
     },
     rewrite: (message) => {
       discard(message);

@@ -65,7 +65,7 @@ export class MessageToolbar {
   set(element: HTMLElement, message: Message): void {
     this.#messages.set(element, message);
     if (this.#stop?.isConnected !== true) this.#setStop(element);
-    if (element === this.#at && !hasActions(message)) this.#leave();
+    if (element === this.#at && !hasActions(message)) this.#drop();
     // A message gets its actions when the server has stored it: it may have been hovered or focused before.
     const isFocused = element === document.activeElement;
     if (isFocused || element === this.#hovered) this.#moveTo(element, isFocused);
@@ -92,10 +92,8 @@ export class MessageToolbar {
     const message = element && this.#messages.get(element);
     if (element === undefined || message === undefined) return;
     if (isFocus) this.#setStop(element);
-    // The toolbar stays in place while it is hovered or focused.
-    const isUsed =
-      this.#element.contains(document.activeElement) || this.#element.querySelector('[aria-expanded]') !== null;
-    if (element === this.#at || (isUsed && !isFocus)) return;
+    // The toolbar stays in place while it is used.
+    if (element === this.#at || (this.#isUsed && !isFocus)) return;
     if (!hasActions(message)) return this.#leave();
     this.#at = element;
     const isOwn = message.senderId === this.#ownId;
@@ -103,12 +101,28 @@ export class MessageToolbar {
     element.querySelector('.bubble-line')?.append(this.#element);
   }
 
+  get #isUsed(): boolean {
+    // A dialog that was opened from it returns the focus to it. The focus that a mouse has left does not hold it.
+    const isHeld = this.#element.querySelector('[aria-expanded], :focus-visible') !== null;
+    return isHeld || document.querySelector(':modal') !== null;
+  }
+
   #leave(): void {
-    const isUsed =
-      this.#element.contains(document.activeElement) || this.#element.querySelector('[aria-expanded]') !== null;
-    if (isUsed && this.#at?.isConnected === true) return;
+    if (this.#isUsed && this.#at?.isConnected === true) return;
     this.#element.remove();
     this.#at = undefined;
+  }
+
+  /** Takes the toolbar away from a message that has no actions anymore, also while it is used. */
+  #drop(): void {
+    const hadFocus = this.#element.contains(document.activeElement);
+    const at = this.#at;
+    // What is open next to its buttons goes with it.
+    this.#element.querySelectorAll('.popover').forEach((each) => each.remove());
+    this.#element.querySelectorAll('[aria-expanded]').forEach((each) => each.removeAttribute('aria-expanded'));
+    this.#element.remove();
+    this.#at = undefined;
+    if (hadFocus) at?.focus({ preventScroll: true });
   }
 
   /** The message that the Tab key focuses. */

@@ -28,7 +28,6 @@ export function messageView(
   const { userId } = session;
   const picture = h('span', { class: 'message-avatar' });
   const sender = h('span', { class: 'message-sender' });
-  const you = hiddenText('You');
   const forwarded = h('span', { class: 'message-forwarded', hidden: true }, icon('forward', 14), 'Forwarded');
   const quote = quoteView(session, commands);
   const files = messageFiles(session, commands.discard, signal);
@@ -98,9 +97,9 @@ export function messageView(
         'data-message-id': message.id,
       });
       if (picture.childElementCount === 0 && !isOwn) picture.append(personAvatar(message.senderId, 'small'));
-      if (isOwn) setChildren(sender, you);
+      if (isOwn) setText(sender, 'You');
       else showName(sender, message.senderId);
-      sender.dataset['shown'] = String(first && !isOwn);
+      sender.dataset['shown'] = String(first && !isOwn && !isPlain);
       forwarded.hidden = message.forwardedFrom === undefined || isDeleted;
       quote.update(isDeleted ? undefined : message.replyTo);
       const key = `${isDeleted} ${message.deletionUnauthenticated} ${message.type} ${message.encrypted} ${message.undecrypted} ${filesOf(message)[0]?.fileName} ${message.mentions?.join()} ${message.content}`;

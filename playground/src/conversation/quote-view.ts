@@ -1,6 +1,6 @@
 import type { Message } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
-import { h, on, setAttributes, setText } from '../lib/dom.ts';
+import { h, hiddenText, on, setText } from '../lib/dom.ts';
 import { nameOf, summaryOf } from '../lib/people.ts';
 import type { MessageCommands } from './message-commands.ts';
 
@@ -14,7 +14,9 @@ export interface QuoteView {
 export function quoteView({ quotes, client, userId }: Session, { jumpTo }: MessageCommands): QuoteView {
   const name = h('strong', {});
   const text = h('span', { dir: 'auto' });
-  const element = h('button', { type: 'button', class: 'quote', hidden: true }, name, text);
+  const before = hiddenText('');
+  const after = hiddenText('Go to the quoted message');
+  const element = h('button', { type: 'button', class: 'quote', hidden: true }, before, name, text, after);
   let shownId: string | undefined;
   let stop = (): void => undefined;
   on(element, 'click', () => {
@@ -25,10 +27,7 @@ export function quoteView({ quotes, client, userId }: Session, { jumpTo }: Messa
     const summary = message === undefined ? 'Message' : summaryOf(message);
     setText(name, who);
     setText(text, summary);
-    setAttributes(element, {
-      'aria-label':
-        message === undefined ? 'Go to the quoted message' : `Reply to ${who}: ${summary}. Go to the quoted message`,
-    });
+    setText(before, message === undefined ? '' : 'Reply to');
   };
   return {
     element,

@@ -1,5 +1,5 @@
 import type { Message, Reaction } from 'lumen-comm';
-import { h, on, setAttributes, setText } from '../lib/dom.ts';
+import { h, hiddenText, on, setAttributes, setText } from '../lib/dom.ts';
 import { listNames } from '../lib/format.ts';
 import { KeyedList, type ItemView } from '../lib/keyed-list.ts';
 import { nameOf } from '../lib/people.ts';
@@ -19,11 +19,13 @@ export function reactionBar(
   );
 
   function reaction(emoji: string): ItemView<Reaction> {
-    const number = h('span', { class: 'reaction-count' });
+    const number = h('span', { class: 'reaction-count', 'aria-hidden': 'true' });
+    const by = hiddenText('');
     const chip = h(
       'button',
       { type: 'button', class: 'reaction' },
       h('span', { class: 'reaction-emoji' }, emoji),
+      by,
       number,
     );
     on(chip, 'click', () => {
@@ -36,12 +38,11 @@ export function reactionBar(
           const name = id === ownId ? 'You' : nameOf(id);
           return unauthenticated.includes(id) ? `${name} (only the server says so)` : name;
         });
-        const label = `${emoji} by ${listNames(names, 6)}`;
+        setText(by, ` by ${listNames(names, 6)}`);
         setText(number, String(count));
         setAttributes(chip, {
           'aria-pressed': String(users.includes(ownId)),
           'data-unconfirmed': unauthenticated.length > 0,
-          'aria-label': label,
           title: listNames(names, 6),
         });
       },

@@ -20,9 +20,10 @@ export function threadLink(open: ((messageId: string) => void) | undefined): Thr
   on(element, 'click', () => open?.(rootId));
   return {
     element,
-    update({ id, thread, threadId }, isUnread) {
+    update({ id, thread, threadId, deletedAt }, isUnread) {
       const replies = thread?.replyCount ?? 0;
-      element.hidden = open === undefined || (replies === 0 && threadId === undefined);
+      // The replies to a deleted message stay reachable.
+      element.hidden = open === undefined || (replies === 0 && (threadId === undefined || deletedAt !== undefined));
       if (element.hidden) return;
       rootId = threadId ?? id;
       const key = JSON.stringify([thread, threadId, isUnread]);

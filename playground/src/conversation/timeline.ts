@@ -1,6 +1,6 @@
-import type { Conversation, ConversationSnapshot, ConversationView } from 'lumen-comm';
+import type { Conversation, ConversationSnapshot, ConversationView, Message } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
-import { h, on, setAttributes } from '../lib/dom.ts';
+import { h, on, setAttributes, setText } from '../lib/dom.ts';
 import { icon } from '../lib/icons.ts';
 import { KeyedList, type ItemView } from '../lib/keyed-list.ts';
 import { watch } from '../lib/watch.ts';
@@ -35,6 +35,8 @@ export class Timeline {
   #readSeq: number | undefined | null = null;
   /** The first unread message when the conversation was opened, if the server has named it. */
   #unreadId: string | undefined;
+  /** The newest stored message when the conversation was opened. */
+  #openedSeq = 0;
   /** Whether the initial scroll position was set: the first unread message, otherwise the end. */
   #isSettled = false;
   /** Whether the messages around the first unread one are loading. */
@@ -64,12 +66,9 @@ export class Timeline {
     );
     this.#newest = h(
       'button',
-      {
-        type: 'button',
-        class: 'to-newest',
-        'aria-label': this.#isThread ? 'Jump to the newest reply' : 'Jump to the newest message',
-      },
-      icon('down'),
+      { type: 'button', class: 'to-newest' },
+      icon('down', 18),
+      this.#isThread ? 'Jump to the newest reply' : 'Jump to the newest message',
       this.#newestCount,
     );
     on(this.#newest, 'click', () => this.toNewest());
@@ -134,6 +133,8 @@ export class Timeline {
     const { messages, conversation, hasOlder, hasNewer, loading, stale } = snapshot;
     const { userId } = this.#session;
     if (this.#readSeq === null && !loading && conversation !== undefined) this.#findUnread(conversation, snapshot);
+    else if (typeof this.#readSeq === 'number' && this.#hasAnswered(messages))
+      this.#readSeq = this.#unreadId = undefined;
     const rows = rowsOf(messages, {
       ownId: userId,
       conversation,
@@ -162,6 +163,7 @@ export class Timeline {
     const own = conversation.participants.find((each) => each.userId === this.#session.userId);
     this.#readSeq = conversation.readSeq ?? own?.lastReadSeq ?? 0;
     this.#unreadId = firstUnreadId;
+    this.#openedSeq = conversation.lastMessage?.seq ?? 0;
     // Messages of an earlier visit may be shown already.
     this.#isSettled = false;
     const isLoaded = !hasOlder || messages.some(({ id }) => id === firstUnreadId);
@@ -176,6 +178,12 @@ export class Timeline {
     this.#view.jumpToFirstUnread().then(jumped, jumped);
   }
 
+  /** Whether the user has written since the conversation was opened. Then nothing above is new to them. */
+  #hasAnswered(messages: readonly Message[]): boolean {
+    const newest = messages.findLast(({ senderId }) => senderId === this.#session.userId);
+    return newest !== undefined && (newest.seq === undefined || newest.seq > this.#openedSeq);
+  }
+
   #scrolled(): void {
     if (!this.#isJumping) this.#pager.look(this.#scroller);
     this.#renderNewest();
@@ -187,7 +195,7 @@ export class Timeline {
     const unread = this.#isThread ? 0 : (conversation?.unreadCount ?? 0);
     this.#newest.hidden = this.#isAtEnd || messages.length === 0;
     this.#newestCount.hidden = unread === 0;
-    this.#newestCount.textContent = String(unread);
+    setText(this.#newestCount, `${unread} new`);
   }
 
   /** Rendering is deferred to a microtask; code that needs its result runs after it. */

@@ -7,18 +7,17 @@ import { watch } from '../lib/watch.ts';
 import { announce } from '../ui/announcer.ts';
 import { iconButton } from '../ui/button.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
-import { attempt } from '../ui/toast.ts';
+import { attempt, openPanel } from '../ui/toast.ts';
 import { backUp, restore } from './backup-dialogs.ts';
-import { compareSafety } from './safety-dialog.ts';
 
 const MOST_COMPARED = 8;
 
 /** Shows whether the conversation is encrypted; its menu contains all actions about keys. */
-export function lockButton(session: Session, view: ConversationView, signal: AbortSignal): HTMLElement {
+export function lockButton(session: Session, view: ConversationView, signal: AbortSignal): HTMLButtonElement {
   const { keys } = session;
   const element = iconButton(
     { label: 'Not encrypted', icon: 'lock-open', class: 'lock', attributes: { 'aria-haspopup': 'menu' } },
-    () => openMenu(element, 'Encryption', menuItems(session, view)),
+    () => openEncryptionMenu(session, view, element),
   );
   watch(
     [view.subscribe, keys.subscribe],
@@ -33,6 +32,17 @@ export function lockButton(session: Session, view: ConversationView, signal: Abo
     signal,
   );
   return element;
+}
+
+/** Opens the menu with all actions about keys. */
+export function openEncryptionMenu(session: Session, view: ConversationView, anchor: HTMLElement): void {
+  openMenu(anchor, 'Encryption', menuItems(session, view));
+}
+
+/** Opens the dialog that compares the keys with a user. */
+export async function compareKeys(session: Session, userId: string): Promise<void> {
+  const { compareSafety } = await import('./safety-dialog.ts');
+  compareSafety(session, userId);
 }
 
 function othersIn({ userId }: Session, view: ConversationView): string[] {
@@ -62,7 +72,7 @@ function menuItems(session: Session, view: ConversationView): MenuItem[] {
     items.push({
       label: isVerified ? `${nameOf(id)} is verified` : `Compare keys with ${nameOf(id)}`,
       icon: isVerified ? 'shield' : 'key',
-      select: () => compareSafety(session, id),
+      select: () => void openPanel(compareKeys(session, id), 'The dialog'),
     });
   }
   items.push(

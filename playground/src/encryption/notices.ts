@@ -8,10 +8,10 @@ import { isUnreadable, nameOf } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
 import { button } from '../ui/button.ts';
 import { confirm } from '../ui/dialog.ts';
-import { attempt } from '../ui/toast.ts';
+import { attempt, openPanel } from '../ui/toast.ts';
 import { restore } from './backup-dialogs.ts';
 import type { DeviceState } from './key-ring.ts';
-import { compareSafety } from './safety-dialog.ts';
+import { compareKeys } from './lock-button.ts';
 
 type Notice =
   | { kind: 'change'; change: IdentityChange }
@@ -65,8 +65,9 @@ function changeRow(session: Session, change: IdentityChange): ItemView<Notice> {
   const why = accepted
     ? 'They may have a new browser, or someone may be intercepting the messages. To be sure, compare it with them.'
     : `${wasVerified ? 'You had verified the old one. ' : ''}Nothing is sent to them, or shown, until you accept the new one.`;
-  const compare = button({ label: 'Compare', icon: 'key', class: 'button-small' }, () =>
-    compareSafety(session, userId),
+  const compare = button(
+    { label: 'Compare', icon: 'key', class: 'button-small' },
+    () => void openPanel(compareKeys(session, userId), 'The dialog'),
   );
   const accept = button({ label: accepted ? 'Understood' : 'Accept', class: 'button-small' }, () => {
     void attempt('The key could not be accepted', session.keys.accept(change));
@@ -112,9 +113,9 @@ function deviceRow(session: Session, device: 'other-device' | 'locked'): ItemVie
 function row(title: string, text: string, ...actions: readonly HTMLElement[]): ItemView<Notice> {
   const element = h(
     'li',
-    { class: 'key-notice', role: 'alert' },
+    { class: 'key-notice' },
     icon('failed'),
-    h('span', { class: 'key-notice-text' }, h('strong', {}, title), h('span', {}, text)),
+    h('span', { class: 'key-notice-text', role: 'alert' }, h('strong', {}, title), h('span', {}, text)),
     h('span', { class: 'key-notice-actions' }, ...actions),
   );
   return { element, update: () => undefined };

@@ -1,4 +1,4 @@
-import { encode } from 'uqr';
+import { encodeQR } from 'qr';
 
 const SVG = 'http://www.w3.org/2000/svg';
 /** Width of the margin in modules; ISO/IEC 18004 requires four. */
@@ -6,14 +6,12 @@ const QUIET = 4;
 
 /** A QR code, dark on white in every theme, because cameras need it. */
 export function qrPicture(text: string, label: string): SVGSVGElement {
-  const { size, data } = encode(text, { ecc: 'M', border: 0 });
+  const data = encodeQR(text, 'raw', { ecc: 'medium', border: QUIET });
   const svg = document.createElementNS(SVG, 'svg');
-  const side = size + 2 * QUIET;
+  const side = data.length;
   const box = document.createElementNS(SVG, 'rect');
   const dark = document.createElementNS(SVG, 'path');
-  const steps = data.flatMap((row, y) =>
-    row.flatMap((isDark, x) => (isDark ? [`M${x + QUIET} ${y + QUIET}h1v1h-1z`] : [])),
-  );
+  const steps = data.flatMap((row, y) => row.flatMap((isDark, x) => (isDark ? [`M${x} ${y}h1v1h-1z`] : [])));
   for (const [element, attributes] of [
     [svg, { class: 'qr', viewBox: `0 0 ${side} ${side}`, role: 'img', 'aria-label': label }],
     [box, { width: String(side), height: String(side), fill: '#fff' }],

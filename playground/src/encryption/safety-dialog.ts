@@ -8,6 +8,7 @@ import { button } from '../ui/button.ts';
 import { dialogActions, openDialog } from '../ui/dialog.ts';
 import { attempt, reasonOf, toast } from '../ui/toast.ts';
 import { qrPicture } from './qr-picture.ts';
+import { startQrScanner } from './qr-scanner.ts';
 
 /** Shows the safety number and the QR code of a user, and verifies a scanned one. */
 export function compareSafety(session: Session, otherId: string): void {
@@ -62,20 +63,36 @@ function content(
     h('label', { for: 'safety-scanned' }, `Code from ${name}’s screen`),
     h('div', { class: 'safety-line' }, scanned, h('button', { type: 'submit', class: 'button' }, 'Compare')),
   );
+  const compare = async (code: string): Promise<void> => {
+    const isSame = await attempt('The codes could not be compared', keys.verifyQr(otherId, code), signal);
+    if (isSame !== undefined)
+      setText(said, isSame ? '' : `This is not what ${name} should see. Someone may be intercepting the messages.`);
+    said.dataset['kind'] = isSame === false ? 'bad' : 'good';
+  };
   on(form, 'submit', (event) => {
     event.preventDefault();
-    const compare = async (): Promise<void> => {
-      const isSame = await attempt(
-        'The codes could not be compared',
-        keys.verifyQr(otherId, scanned.value.trim()),
-        signal,
-      );
-      if (isSame !== undefined)
-        setText(said, isSame ? '' : `This is not what ${name} should see. Someone may be intercepting the messages.`);
-      said.dataset['kind'] = isSame === false ? 'bad' : 'good';
-    };
-    if (scanned.value.trim() !== '') void compare();
+    if (scanned.value.trim() !== '') void compare(scanned.value.trim());
   });
+  const scan = button({ label: 'Scan with the camera', icon: 'camera', class: 'button-small' }, () => {
+    const scanner = startQrScanner(signal);
+    setText(said, '');
+    scan.hidden = true;
+    scan.after(scanner.element);
+    scanner.element.querySelector('button')?.focus();
+    const run = async (): Promise<void> => {
+      try {
+        const code = await scanner.found;
+        if (code !== undefined) await compare(code);
+      } catch {
+        setText(said, 'The camera can not be used. Allow it at the left of the address, or paste the code below.');
+        said.dataset['kind'] = 'bad';
+      }
+      scan.hidden = false;
+      if (scan.checkVisibility()) scan.focus();
+    };
+    void run();
+  });
+  const comparing = h('div', { class: 'stack' }, scan, form);
   const accept = button({ label: 'Accept the new key' }, () => {
     const change = keys.changes.value.get(otherId);
     if (change !== undefined) void attempt('The key could not be accepted', keys.accept(change), signal);
@@ -89,7 +106,7 @@ function content(
       const trust = keys.trustOf(otherId);
       accept.hidden = trust !== 'changed';
       verify.hidden = trust === 'verified' || trust === 'changed';
-      form.hidden = trust === 'verified' || trust === 'changed';
+      comparing.hidden = trust === 'verified' || trust === 'changed';
       const text =
         trust === 'verified'
           ? `You have verified ${name}’s key.`
@@ -118,7 +135,7 @@ function content(
     ),
     h('ol', { class: 'digits', 'aria-label': 'Safety number' }, ...groups.map((group) => h('li', {}, group))),
     h('div', { class: 'safety-code' }, qrPicture(code, `Code for ${name}`), copy),
-    form,
+    comparing,
     said,
     dialogActions(button({ label: 'Close' }, close), accept, verify),
   );

@@ -37,7 +37,7 @@ export function showBans({ client }: Session, { id }: Conversation): void {
             {
               label: 'Lift ban',
               class: 'button-small',
-              attributes: { 'aria-label': `Lift the ban of ${nameOf(userId)}` },
+              attributes: { 'aria-label': `Lift ban of ${nameOf(userId)}` },
             },
             () => {
               const lifting = conversations.ban(id, userId, false);

@@ -42,9 +42,9 @@ export function browseGroups({ client, route }: Session): void {
     route.open(id);
   };
   function row(group: PublicConversation): HTMLElement {
-    const { name = 'Group', description = '', avatarUrl, memberCount, joined } = group;
+    const { id, name = 'Group', description = '', avatarUrl, memberCount, joined } = group;
     const picture = avatar(name);
-    showGroup(picture, name, avatarUrl);
+    showGroup(picture, id, avatarUrl);
     const label = joined ? 'Open' : 'Join';
     const members = count(memberCount, 'member', 'members');
     return h(

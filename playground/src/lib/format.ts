@@ -1,17 +1,10 @@
-const clockTime = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const clockTime = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: 'long' });
 const shortWeekday = new Intl.DateTimeFormat(undefined, { weekday: 'short' });
 const dayOfYear = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
 const shortDay = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const fullDay = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
-const withMillis = new Intl.DateTimeFormat(undefined, {
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-  fractionalSecondDigits: 3,
-  hourCycle: 'h23',
-});
 
 const DAY_MS = 86_400_000;
 
@@ -23,13 +16,9 @@ function daysAgo(time: Date, now: Date): number {
   return Math.round((midnight(now) - midnight(time)) / DAY_MS);
 }
 
-/** Formats the time of day, such as "14:05". */
+/** Formats the time of day as the locale does: "09:05", "9:05 AM". */
 export function timeOfDay(iso: string): string {
   return clockTime.format(new Date(iso));
-}
-
-export function preciseTime(at: number): string {
-  return withMillis.format(at);
 }
 
 export function exactTime(iso: string): string {

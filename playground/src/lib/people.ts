@@ -5,6 +5,9 @@ import { profileOf } from './profiles.ts';
 
 export const SUGGESTED_PEOPLE = ['alice', 'bob', 'carol', 'dave'] as const;
 
+/** The user who sees the reports; see `moderation.ts` of the playground's server. */
+export const MODERATOR = 'moderator';
+
 /** Normalizes a typed name to a user id: "  Mary  Jane" becomes `mary jane`. */
 export function personId(typed: string): string {
   return typed.trim().replaceAll(/\s+/g, ' ').toLowerCase();

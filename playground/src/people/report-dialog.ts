@@ -1,12 +1,12 @@
 import type { Message } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { h, on } from '../lib/dom.ts';
-import { nameOf, summaryOf } from '../lib/people.ts';
+import { MODERATOR, nameOf, summaryOf } from '../lib/people.ts';
 import { button } from '../ui/button.ts';
 import { dialogActions, openDialog } from '../ui/dialog.ts';
 import { attempt, toast } from '../ui/toast.ts';
 
-const REASONS = [
+export const REPORT_REASONS = [
   ['spam', 'Spam or fraud'],
   ['abuse', 'Insult or harassment'],
   ['illegal', 'Illegal content'],
@@ -19,7 +19,7 @@ export function reportMessage({ client }: Session, message: Message): void {
   const reason = h(
     'select',
     { class: 'field', id: 'report-reason' },
-    ...REASONS.map(([value, label]) => h('option', { value }, label)),
+    ...REPORT_REASONS.map(([value, label]) => h('option', { value }, label)),
   );
   const comment = h('textarea', { class: 'field', id: 'report-comment', rows: 3, maxlength: 2_000 });
   const include = h('input', { type: 'checkbox', class: 'person-check' });
@@ -27,6 +27,7 @@ export function reportMessage({ client }: Session, message: Message): void {
     'form',
     { class: 'stack' },
     h('p', { class: 'forward-quote', dir: 'auto' }, `${nameOf(senderId)}: ${summaryOf(message)}`),
+    h('p', { class: 'muted' }, `Reports go to the moderator: sign in as “${MODERATOR}” to see them.`),
     h('div', { class: 'labelled' }, h('label', { for: 'report-reason' }, 'What is wrong?'), reason),
     h('div', { class: 'labelled' }, h('label', { for: 'report-comment' }, 'Comment (optional)'), comment),
     message.encrypted === true &&

@@ -2,9 +2,9 @@ import type { PresenceStatus } from 'lumen-comm';
 import type { Session } from '../app/session.ts';
 import { addressOf } from '../app/sign-in.ts';
 import { currentTheme, setTheme, THEMES } from '../app/theme.ts';
-import { h, on, setAttributes, setText } from '../lib/dom.ts';
+import { h, hiddenText, on, setText } from '../lib/dom.ts';
 import { onProfile } from '../lib/profiles.ts';
-import { nameOf, PRESENCE_LABELS, SUGGESTED_PEOPLE } from '../lib/people.ts';
+import { MODERATOR, nameOf, PRESENCE_LABELS, SUGGESTED_PEOPLE } from '../lib/people.ts';
 import { watch } from '../lib/watch.ts';
 import { personAvatar, presenceDot, showName } from '../ui/avatar.ts';
 import { openMenu, type MenuItem } from '../ui/menu.ts';
@@ -22,8 +22,8 @@ const CHOICES: readonly [PresenceStatus, string][] = [
 export function profileButton(session: Session, actions: { toggleDrawer: () => void }): HTMLElement {
   const { client, userId, presence, signal } = session;
   const dot = presenceDot();
-  const status = h('span', { class: 'profile-status' });
-  const name = h('span', { class: 'profile-name' });
+  const status = h('span', {});
+  const name = h('span', {});
   const element = h(
     'button',
     {
@@ -31,8 +31,13 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
       class: 'profile',
       'aria-haspopup': 'menu',
     },
-    h('span', { class: 'avatar-frame' }, personAvatar(userId), dot.element),
-    h('span', { class: 'profile-text' }, name, status),
+    h('span', { class: 'avatar-frame', 'aria-hidden': 'true' }, personAvatar(userId), dot.element),
+    h(
+      'span',
+      { class: 'profile-text' },
+      h('span', { class: 'profile-name' }, hiddenText('You are '), name),
+      h('span', { class: 'profile-status' }, status, hiddenText('Your status, theme and more')),
+    ),
   );
   const own = (): PresenceStatus | undefined =>
     client.status === 'connected' ? (presence.update(userId)?.status ?? 'online') : undefined;
@@ -41,7 +46,6 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
     [presence.subscribe, onProfile, (listener) => client.on('status', listener)],
     () => {
       showName(name, userId);
-      setAttributes(element, { 'aria-label': `You are ${nameOf(userId)}. Your status, theme and more` });
       const shown = own();
       dot.update(shown);
       setText(
@@ -64,6 +68,9 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
       'separator',
       { label: 'Edit profile', icon: 'person', select: () => void openPanel(editing(), 'Your profile') },
       { label: 'Blocked people', icon: 'block', select: () => void openPanel(blocked(), 'The list') },
+      ...(userId === MODERATOR
+        ? [{ label: 'Reports', icon: 'flag' as const, select: () => void openPanel(reports(), 'The reports') }]
+        : []),
       'separator',
       ...THEMES.map((each) => ({ label: THEME_LABELS[each], checked: each === theme, select: () => setTheme(each) })),
       'separator',
@@ -84,6 +91,11 @@ export function profileButton(session: Session, actions: { toggleDrawer: () => v
   async function blocked(): Promise<void> {
     const { showBlocked } = await import('../people/blocked-dialog.ts');
     showBlocked(session);
+  }
+
+  async function reports(): Promise<void> {
+    const { showReports } = await import('../people/reports-dialog.ts');
+    showReports(session);
   }
 
   /** Deletes what is stored of the user; the keys of encryption stay in this browser. */

@@ -22,8 +22,9 @@ export function sidebar(session: Session, actions: { toggleDrawer: () => void })
   const list = conversationList(session, { query, newChat: () => newChat(session) });
   const results = searchResults(session, query);
   return h(
-    'aside',
+    'section',
     { class: 'sidebar', 'aria-label': 'Conversations' },
+    h('h1', { class: 'visually-hidden' }, 'Chats'),
     h('header', { class: 'sidebar-header' }, profileButton(session, actions), browse, create),
     field,
     h('div', { class: 'sidebar-scroller' }, list, results),

@@ -4,35 +4,37 @@ import { icon } from '../lib/icons.ts';
 import { nameOf, otherIn, PRESENCE_LABELS, titleOf } from '../lib/people.ts';
 import { isOwn, onProfile, profileOf } from '../lib/profiles.ts';
 
-const HUES = 12;
-
 type Size = 'small' | 'medium' | 'large';
 
-/** Initials on a colour derived from the name. Hidden from screen readers, because the name is shown next to it. */
-export function avatar(name: string, size: Size = 'medium'): HTMLElement {
+/**
+ * Initials on a color derived from the id. Hidden from screen readers, because the name is shown next to it.
+ *
+ * @param id - default: the name
+ */
+export function avatar(name: string, size: Size = 'medium', id = name): HTMLElement {
   const element = h('span', { class: `avatar avatar-${size}`, 'aria-hidden': 'true' });
-  setAvatar(element, name);
+  setAvatar(element, name, id);
   return element;
 }
 
-function setAvatar(element: HTMLElement, name: string, picture?: string): void {
+function setAvatar(element: HTMLElement, name: string, id: string, picture?: string): void {
   const text = initials(name);
   const held = element.querySelector('img');
   const isShown = element.firstChild?.textContent === text && (held?.getAttribute('src') ?? undefined) === picture;
   if (!isShown) setChildren(element, text, picture !== undefined && pictureOf(picture));
-  setAttributes(element, { 'data-hue': hueOf(name) });
+  element.style.setProperty('--hue', String(hueOf(id)));
 }
 
 /** The picture of a user, or their initials. Changes with the profile. */
 export function personAvatar(userId: string, size: Size = 'medium'): HTMLElement {
-  const element = avatar('', size);
+  const element = avatar('', size, userId);
   showPerson(element, userId);
   return element;
 }
 
 export function showPerson(element: HTMLElement, userId: string): void {
   setAttributes(element, { 'data-person': userId });
-  setAvatar(element, nameOf(userId), profileOf(userId)?.picture);
+  setAvatar(element, nameOf(userId), userId, profileOf(userId)?.picture);
 }
 
 /** Shows the name of a user in an element, and keeps it in step with the profile. */
@@ -54,20 +56,24 @@ function pictureOf(url: string): HTMLElement {
 }
 
 function initials(name: string): string {
-  const words = name.split(/\s+/).filter((word) => word !== '');
+  const words = name.split(/[\s._-]+/).filter((word) => word !== '');
   const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]];
   return letters.map((word) => Array.from(word ?? '?')[0]?.toUpperCase() ?? '?').join('');
 }
 
-function hueOf(name: string): number {
-  let hash = 2_166_136_261;
-  for (const letter of name.toLowerCase()) hash = Math.imul(hash ^ (letter.codePointAt(0) ?? 0), 31) >>> 0;
-  return (hash >>> 8) % HUES;
+/** Returns a hue for an id: FNV-1a with a final mix, so that ids that differ in one letter differ in color. */
+function hueOf(id: string): number {
+  let hash = 0x811c9dc5;
+  for (const letter of id) hash = Math.imul(hash ^ (letter.codePointAt(0) ?? 0), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) % 360;
 }
 
 /** The picture of a group, or an icon. */
-export function showGroup(element: HTMLElement, title: string, avatarUrl: string | undefined): void {
-  setAttributes(element, { 'data-hue': hueOf(title), 'data-group': true });
+export function showGroup(element: HTMLElement, id: string, avatarUrl: string | undefined): void {
+  setAttributes(element, { 'data-group': true });
+  element.style.setProperty('--hue', String(hueOf(id)));
   const picture = avatarUrl !== undefined && isOwn(avatarUrl) ? avatarUrl : undefined;
   const held = element.querySelector('img')?.getAttribute('src') ?? undefined;
   if (element.querySelector('.icon') !== null && held === picture) return;
@@ -90,8 +96,8 @@ export function conversationAvatar(size: Size = 'medium'): ConversationAvatar {
     update(conversation, ownId, presence) {
       const other = otherIn(conversation, ownId);
       if (other !== undefined) showPerson(picture, other.userId);
-      else if (conversation.type === 'group') showGroup(picture, titleOf(conversation, ownId), conversation.avatarUrl);
-      else setAvatar(picture, titleOf(conversation, ownId));
+      else if (conversation.type === 'group') showGroup(picture, conversation.id, conversation.avatarUrl);
+      else setAvatar(picture, titleOf(conversation, ownId), conversation.id);
       dot.update(other === undefined ? undefined : presence);
     },
   };

@@ -98,15 +98,16 @@ export function popover(anchor: HTMLElement, content: HTMLElement): { open(): vo
   const open = (): void => {
     closeOpen?.();
     closeOpen = close;
-    // While a modal dialog is open, everything outside of it is inert.
-    (anchor.closest('dialog') ?? document.body).append(content);
+    // Next to its anchor it belongs to the same landmark, and to the same modal dialog, outside of which all is inert.
+    anchor.after(content);
     anchor.setAttribute('aria-expanded', 'true');
     content.showPopover();
     place(anchor, content);
     on(content, 'keydown', (event) => {
+      // Keys of a menu are no shortcuts of what is around it.
+      event.stopPropagation();
       if (event.key !== 'Escape' && event.key !== 'Tab') return;
       event.preventDefault();
-      event.stopPropagation();
       close();
     });
     const outside = (event: Event): void => {
@@ -114,7 +115,9 @@ export function popover(anchor: HTMLElement, content: HTMLElement): { open(): vo
       close();
     };
     document.addEventListener('pointerdown', outside, { capture: true, signal });
-    window.addEventListener('resize', close, { signal });
+    // On phones the window also changes when the keyboard appears.
+    const follow = (): void => (anchor.getClientRects().length === 0 ? close() : place(anchor, content));
+    window.addEventListener('resize', follow, { signal });
   };
   return { open, close };
 }

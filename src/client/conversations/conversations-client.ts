@@ -5,10 +5,11 @@ import type { BanPage, PublicConversation } from '../../protocol/groups.ts';
 import type { Role } from '../../protocol/constants.ts';
 import type { ClientContext } from '../context.ts';
 import { requireId } from '../validation.ts';
-import type { Reading, UpdateConversation } from './conversation-requests.ts';
+import type { Reading } from './reading.ts';
 import type { ConversationView, ConversationViews } from './conversation-view.ts';
-import type { ListConversations, ListMembers } from './directory.ts';
-import type { BanOptions, BrowsePublicGroups } from './group-requests.ts';
+import type { ListConversations } from './directory.ts';
+import type { ListMembers } from '../read-members.ts';
+import type { BanOptions, BrowsePublicGroups, UpdateConversation } from './management-requests.ts';
 import { lazyInbox, type Inbox } from './inbox.ts';
 
 /** Lists, opens and manages conversations. Every method that needs the server rejects while there is no connection. */

@@ -5,6 +5,7 @@ import { MESSAGE_STATUSES } from '../../protocol/constants.ts';
 import { assignDefined } from '../../transport/parse-rows.ts';
 import { isIncomplete, type Change, type Mark } from '../changes.ts';
 import { tombstone } from '../timeline/timeline-reducer.ts';
+import { isSealedMention, stillUnread, withMention, type SealedMentions } from './sealed-mentions.ts';
 import { isSideReply, mayChangeUnread, withReply, withRoot } from './unread-reducer.ts';
 
 /** The loaded part of the list of conversations, newest activity first. */
@@ -12,6 +13,8 @@ export interface InboxState {
   readonly ownId: string | undefined;
   readonly conversations: readonly Conversation[];
   readonly hasMore: boolean;
+  /** By conversation; `unreadMentions` includes them. */
+  readonly sealed: ReadonlyMap<string, SealedMentions>;
 }
 
 /** Everything that changes the inbox. */
@@ -32,10 +35,28 @@ export type InboxEvent =
   | { kind: 'profile'; user: User };
 
 /** The inbox before anything is loaded. */
-export const EMPTY_INBOX: InboxState = { ownId: undefined, conversations: [], hasMore: false };
+export const EMPTY_INBOX: InboxState = { ownId: undefined, conversations: [], hasMore: false, sealed: new Map() };
 
 /** Applies an event. Returns `inbox` itself if nothing changed. */
 export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
+  const next = reduce(inbox, event);
+  switch (event.kind) {
+    case 'created':
+      return mention(next, event.message);
+    case 'updated':
+      return event.message.deletedAt === undefined ? next : unmention(next, event.message);
+    case 'listed':
+    case 'known':
+    case 'conversation':
+      return readsOf(event).reduce((state, read) => recount(inbox, state, read, event), withoutAbsent(next));
+    case 'left':
+      return next.sealed.has(event.conversationId) ? withSealed(next, event.conversationId, NOTHING) : next;
+    default:
+      return next;
+  }
+}
+
+function reduce(inbox: InboxState, event: InboxEvent): InboxState {
   switch (event.kind) {
     case 'listed':
       return list(inbox, event);
@@ -52,7 +73,7 @@ export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
         ? inbox
         : { ...inbox, conversations: inbox.conversations.filter(({ id }) => id !== event.conversationId) };
     case 'profile':
-      return rename(inbox, event.user);
+      return withProfiles(inbox, new Map([[event.user.id, event.user]]));
     case 'created':
       return arrive(inbox, event);
     case 'updated':
@@ -81,19 +102,77 @@ export function reduceInbox(inbox: InboxState, event: InboxEvent): InboxState {
   }
 }
 
-/** Gives a participant the name and picture of their profile. */
-function rename(inbox: InboxState, { id, displayName, avatarUrl }: User): InboxState {
+const NOTHING: SealedMentions = new Map();
+
+function withSealed(inbox: InboxState, id: string, mentions: SealedMentions): InboxState {
+  const sealed = new Map(inbox.sealed).set(id, mentions);
+  if (mentions.size === 0) sealed.delete(id);
+  return { ...inbox, sealed };
+}
+
+/** Forgets the mentions in conversations that are not in the list any more. */
+function withoutAbsent(inbox: InboxState): InboxState {
+  const { sealed } = inbox;
+  const held = [...sealed].filter(([id]) => findConversation(inbox, id) !== undefined);
+  return held.length === sealed.size ? inbox : { ...inbox, sealed: new Map(held) };
+}
+
+/** Counts an encrypted mention in a new message. */
+function mention(inbox: InboxState, message: Message): InboxState {
+  const { conversationId: id } = message;
+  const held = findConversation(inbox, id);
+  const sealed = inbox.sealed.get(id) ?? NOTHING;
+  if (held === undefined || sealed.has(message.id) || !isSealedMention(held, message, inbox.ownId)) return inbox;
+  const counted = amend(inbox, id, (each) => ({ ...each, unreadMentions: (each.unreadMentions ?? 0) + 1 }));
+  return withSealed(counted, id, withMention(sealed, message));
+}
+
+/** Forgets the mention in a message that was deleted. */
+function unmention(inbox: InboxState, { conversationId: id, id: messageId }: Message): InboxState {
+  const sealed = inbox.sealed.get(id);
+  if (sealed?.has(messageId) !== true) return inbox;
+  const counted = amend(inbox, id, (each) => ({
+    ...each,
+    unreadMentions: Math.max(0, (each.unreadMentions ?? 0) - 1),
+  }));
+  return withSealed(counted, id, new Map([...sealed].filter(([each]) => each !== messageId)));
+}
+
+/** Adds the encrypted mentions that are still unread to a count of the server that was adopted. */
+function recount(before: InboxState, inbox: InboxState, read: ConversationUpdate, event: InboxEvent): InboxState {
+  const { id, unreadMentions } = read;
+  const sealed = inbox.sealed.get(id);
+  const held = findConversation(inbox, id);
+  if (sealed === undefined || held === undefined || unreadMentions === undefined) return inbox;
+  const isLater = event.kind === 'known' && event.asked === true;
+  if (isOlder(findConversation(before, id), read, isLater)) return inbox;
+  const unread = stillUnread(held, sealed);
+  const counted = amend(inbox, id, (each) => ({ ...each, unreadMentions: unreadMentions + unread.size }));
+  return withSealed(counted, id, unread);
+}
+
+/** Conversations in an event as the server has read them. */
+function readsOf(
+  event: Extract<InboxEvent, { kind: 'listed' | 'known' | 'conversation' }>,
+): readonly ConversationUpdate[] {
+  if (event.kind === 'listed') return event.conversations;
+  return [event.kind === 'known' ? event.conversation : event.update];
+}
+
+/** Gives participants the names and pictures of their profiles, by user. */
+export function withProfiles(inbox: InboxState, profiles: ReadonlyMap<string, User>): InboxState {
   let changed = false;
-  const conversations = inbox.conversations.map((each) => {
-    const held = each.participants.find(({ userId }) => userId === id);
-    if (held === undefined || (held.displayName === displayName && held.avatarUrl === avatarUrl)) return each;
-    changed = true;
+  const named = (held: Participant): Participant => {
+    const user = profiles.get(held.userId);
+    if (user === undefined || (held.displayName === user.displayName && held.avatarUrl === user.avatarUrl)) return held;
     const { avatarUrl: _before, ...rest } = held;
-    const named = assignDefined<Participant>({ ...rest, displayName }, { avatarUrl });
-    return {
-      ...each,
-      participants: each.participants.map((participant) => (participant === held ? named : participant)),
-    };
+    return assignDefined<Participant>({ ...rest, displayName: user.displayName }, { avatarUrl: user.avatarUrl });
+  };
+  const conversations = inbox.conversations.map((each) => {
+    const participants = each.participants.map(named);
+    if (participants.every((participant, index) => participant === each.participants[index])) return each;
+    changed = true;
+    return { ...each, participants };
   });
   return changed ? { ...inbox, conversations } : inbox;
 }
@@ -129,8 +208,7 @@ function put(inbox: InboxState, { conversation, asked = false }: Extract<InboxEv
  */
 function adopt(held: Conversation, { members, ...read }: ConversationUpdate, isLater = false): Conversation {
   const flags = laterFlags(held, read);
-  if (!isLater && read.head !== undefined && held.head !== undefined && read.head.rev < held.head.rev)
-    return flags.flagsRev === held.flagsRev ? held : assignDefined({ ...held }, flags);
+  if (isOlder(held, read, isLater)) return flags.flagsRev === held.flagsRev ? held : assignDefined({ ...held }, flags);
   // An answer to `sync` lists only the user of a large group whose members have not changed.
   const isShorter =
     read.participants !== undefined &&
@@ -143,6 +221,14 @@ function adopt(held: Conversation, { members, ...read }: ConversationUpdate, isL
     return known === undefined ? each : furthest(each, known);
   });
   return assignDefined(withoutSettings(held, read), { ...read, ...flags, participants });
+}
+
+function isOlder(
+  held: Conversation | undefined,
+  { head }: Pick<ConversationUpdate, 'head'>,
+  isLater: boolean,
+): boolean {
+  return !isLater && head !== undefined && held?.head !== undefined && head.rev < held.head.rev;
 }
 
 /** Returns a copy, without the settings if `read` has all of them: those that are absent there are not set any more. */
@@ -202,16 +288,8 @@ export function outdatedBy(inbox: InboxState, event: InboxEvent): string[] {
 
 /** Conversations in an event that were read from the server and may be older than applied pushes. */
 function snapshotsIn(event: InboxEvent): readonly ConversationUpdate[] {
-  switch (event.kind) {
-    case 'listed':
-      return event.conversations;
-    case 'known':
-      return event.asked === true ? [] : [event.conversation];
-    case 'conversation':
-      return [event.update];
-    default:
-      return [];
-  }
+  if (event.kind === 'known' && event.asked === true) return [];
+  return event.kind === 'listed' || event.kind === 'known' || event.kind === 'conversation' ? readsOf(event) : [];
 }
 
 /** Returns whether the read state is older than the held one, so that its unread count is wrong. */

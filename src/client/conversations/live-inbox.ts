@@ -1,8 +1,10 @@
+import { BoundedMap } from '../../lib/bounded-map.ts';
 import { isRetryable, retry } from '../../lib/retry.ts';
 import { isSameSnapshot } from '../../lib/same-snapshot.ts';
 import type { Conversation, Participant } from '../../protocol/conversations.ts';
 import { CommError } from '../../protocol/errors.ts';
 import { PAGE_LIMITS } from '../../protocol/page-limits.ts';
+import type { User } from '../../protocol/users.ts';
 import type { ClientContext } from '../context.ts';
 import type { Directory } from './directory.ts';
 import type { KnownConversations, OfflineReading } from '../ports.ts';
@@ -12,9 +14,13 @@ import {
   findConversation,
   outdatedBy,
   reduceInbox,
+  withProfiles,
   type InboxEvent,
   type InboxState,
 } from './inbox-reducer.ts';
+
+/** Pushed profiles that are remembered. */
+const MAX_PROFILES = 1_000;
 
 /** Runs the inbox reducer: loads pages once the inbox is shown, and single conversations that events refer to. */
 export class LiveInbox {
@@ -22,6 +28,8 @@ export class LiveInbox {
   readonly #directory: Pick<Directory, 'get' | 'page'>;
   readonly #watchers = new Map<() => void, string>();
   readonly #fetching = new Set<string>();
+  /** The last pushed profiles of participants: what is read from the server later may have been read before them. */
+  readonly #profiles = new BoundedMap<string, User>(MAX_PROFILES);
   #inbox: InboxState = EMPTY_INBOX;
   #snapshot: InboxSnapshot | undefined;
   /** Publishes snapshots; `undefined` until the app subscribes to the inbox. */
@@ -98,7 +106,7 @@ export class LiveInbox {
     let next = before.ownId === ownId ? before : { ...before, ownId };
     for (const event of events) {
       for (const id of outdatedBy(next, event)) outdated.add(id);
-      next = reduceInbox(next, event);
+      next = this.#withProfiles(reduceInbox(next, event), event);
       this.#markRead(event);
     }
     if (next !== before) {
@@ -110,6 +118,19 @@ export class LiveInbox {
       }
     }
     for (const id of outdated) this.#fetch(id);
+  }
+
+  /**
+   * Gives participants the names and pictures that were pushed on this connection: an answer or another push can have been
+   * read from the database before a profile changed, and arrive after its push. Users without a common conversation are
+   * forgotten, because their later changes are not pushed.
+   */
+  #withProfiles(inbox: InboxState, event: InboxEvent): InboxState {
+    if (event.kind === 'profile') this.#profiles.set(event.user.id, event.user);
+    if (this.#profiles.size === 0 || !mayChangeParticipants(event)) return inbox;
+    const present = new Set(inbox.conversations.flatMap((each) => each.participants.map(({ userId }) => userId)));
+    for (const id of this.#profiles.keys()) if (!present.has(id)) this.#profiles.delete(id);
+    return withProfiles(inbox, this.#profiles);
   }
 
   /** Shows the conversations of an earlier session until the first page has loaded. */
@@ -133,6 +154,7 @@ export class LiveInbox {
 
   /** Removes all conversations: another user has signed in. */
   clear(): void {
+    this.#profiles.clear();
     this.#restored.clear();
     this.#isKnown = false;
     this.#offset = 0;
@@ -153,6 +175,8 @@ export class LiveInbox {
     this.#connection.abort();
     this.#connection = new AbortController();
     this.#reloading.abort();
+    // Changes while disconnected are not pushed.
+    this.#profiles.clear();
   }
 
   loadMore(): Promise<void> {
@@ -165,7 +189,7 @@ export class LiveInbox {
     this.#fetching.add(id);
     const { signal } = this.#connection;
     const fetchOne = (): Promise<void> =>
-      this.#request(this.#directory.get(id), (conversation) => ({ kind: 'known', conversation, asked: true }));
+      this.request(this.#directory.get(id), (conversation) => ({ kind: 'known', conversation, asked: true }));
     this.#retry(fetchOne, signal)
       .catch((error: unknown) => {
         if (signal.aborted || isRetryable(error)) this.#failed.add(id);
@@ -186,13 +210,21 @@ export class LiveInbox {
     for (const id of ids) this.#fetch(id);
   }
 
-  /** Applies a response, and after it once more the events since its request, which it may not contain. */
-  async #request<T>(answer: Promise<T>, read: (answer: T) => InboxEvent): Promise<void> {
+  /**
+   * Applies a response, and after it once more the events since its request, which it may not contain.
+   *
+   * @param answer - the response of a request that is sent now
+   * @param read - returns what the response means, or applies it itself and returns `undefined`
+   */
+  async request<T>(answer: Promise<T>, read: (answer: T) => InboxEvent | undefined): Promise<void> {
     const since: InboxEvent[] = [];
     this.#pending.add(since);
     try {
-      const event = read(await answer);
-      this.#reduce([event, ...since]);
+      const response = await answer;
+      // Before `read`, which may apply the response as further events.
+      this.#pending.delete(since);
+      const event = read(response);
+      this.#reduce(event === undefined ? since : [event, ...since]);
     } finally {
       this.#pending.delete(since);
     }
@@ -200,7 +232,7 @@ export class LiveInbox {
 
   #load(offset: number): Promise<void> {
     const answer = this.#directory.page({ limit: PAGE_LIMITS.pageSize, offset });
-    const load: Promise<void> = this.#request(answer, ({ conversations, hasMore }) => {
+    const load: Promise<void> = this.request(answer, ({ conversations, hasMore }) => {
       // Before the reducer runs, so that one snapshot has both the page and `loading: false`.
       if (this.#loading === load) this.#loading = undefined;
       this.#isKnown = true;
@@ -236,6 +268,10 @@ export class LiveInbox {
     this.#snapshot = Object.freeze(next);
     this.#show?.(this.#snapshot);
   }
+}
+
+function mayChangeParticipants({ kind }: InboxEvent): boolean {
+  return kind === 'listed' || kind === 'known' || kind === 'conversation' || kind === 'left';
 }
 
 /** True if applying the event a second time changes nothing: it carries a state or a revision. */

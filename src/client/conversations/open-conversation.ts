@@ -70,6 +70,8 @@ export class OpenConversation {
   readonly #flagged = new BlockedFlags();
   /** True if the conversation is in the inbox, which shows that the user is a participant. */
   #isKnown = false;
+  /** How often the user has become a participant. */
+  #entries = 0;
 
   /**
    * @param onClose - closes the timeline
@@ -164,10 +166,13 @@ export class OpenConversation {
     const { signal } = this.#closed;
     this.#opening = true;
     this.#error = undefined;
+    const entries = this.#entries;
     try {
       await this.#enter(signal);
       this.#ready.resolve();
     } catch (error) {
+      // The refusal may have been on its way when the user became a participant.
+      if (entries !== this.#entries) return await this.#open();
       this.#error = error instanceof CommError ? error : new CommError('INTERNAL', 'The conversation did not open');
       this.#ready.reject(error);
       if (this.#error.code === 'NOT_FOUND' || this.#error.code === 'FORBIDDEN') this.#onRefused();
@@ -223,8 +228,11 @@ export class OpenConversation {
   readonly #refresh = (): void => {
     const wasKnown = this.#isKnown;
     this.#isKnown = this.#inbox.find(this.#id) !== undefined;
-    // Opening failed because the user was no participant, and now they are one.
-    if (this.#error?.retryable === false && this.#isKnown && !wasKnown) void this.#open();
+    if (this.#isKnown && !wasKnown) {
+      this.#entries += 1;
+      // Opening failed because the user was no participant.
+      if (this.#error?.retryable === false) void this.#open();
+    }
     // A later attempt has succeeded.
     if (this.#error?.retryable === true && this.timeline.newest() !== undefined) this.#error = undefined;
     const { messages, hasOlder, hasNewer, loading, stale, error } = this.timeline.getSnapshot();

@@ -11,7 +11,7 @@ export function isSideReply({ threadId, alsoInConversation }: Message): boolean 
   return threadId !== undefined && alsoInConversation !== true;
 }
 
-/** Applies a new message. @param isUnread - whether the user has neither sent nor read it */
+/** Applies a new message. Encrypted mentions are counted apart. @param isUnread - whether the user has neither sent nor read it */
 export function withReply(
   held: Conversation,
   message: Message,
@@ -19,7 +19,8 @@ export function withReply(
 ): Conversation {
   if (held.unreadMentions === undefined || ownId === undefined) return held;
   const isMentioned = message.mentions?.includes(ownId) === true && message.senderId !== ownId;
-  const next = isUnread && isMentioned ? { ...held, unreadMentions: held.unreadMentions + 1 } : held;
+  const next =
+    isUnread && isMentioned && message.encrypted !== true ? { ...held, unreadMentions: held.unreadMentions + 1 } : held;
   const { threadId, senderId } = message;
   if (threadId === undefined) return next;
   const isFollower = senderId === ownId || isMentioned;

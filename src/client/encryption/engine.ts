@@ -1,5 +1,5 @@
 import { lazily, lazy, type Lazy } from '../../lib/lazy.ts';
-import type { Conversation, MemberPage } from '../../protocol/conversations.ts';
+import type { Conversation } from '../../protocol/conversations.ts';
 import type { DecryptionFailure, EncryptedEnvelope } from '../../protocol/encryption.ts';
 import { isCommError } from '../../protocol/errors.ts';
 import type { EditMessage, Message, ReactToMessage } from '../../protocol/messages.ts';
@@ -10,10 +10,11 @@ import { fields, type Fields } from '../../transport/fields.ts';
 import type { ParsedPush } from '../../transport/parse-push.ts';
 import type { Cipher, Outgoing, QueuedMessage, SealedRecords, Secret } from '../cipher.ts';
 import type { ClientContext } from '../context.ts';
+import { memberPages, type MemberSource } from '../read-members.ts';
 import type { EncryptionOptions } from '../options.ts';
 import type { Encryption } from './encryption.ts';
 import type { FileEncryption } from './file-encryption.ts';
-import { AllMembers, ConversationMembers } from './groups/conversation-members.ts';
+import { AllMembers, ConversationMembers, MEMBER_REQUESTS } from './groups/conversation-members.ts';
 import type { SenderKeyRequester } from './groups/sender-key-requester.ts';
 import type { CallKeyExchange } from './keys/call-key-exchange.ts';
 import { PreKeyPublisher } from './keys/prekey-publisher.ts';
@@ -46,8 +47,8 @@ export interface EnginePorts {
   /** The user's id as soon as it is known. */
   userId(): string | undefined;
   conversation(conversationId: string): Promise<Conversation>;
-  /** Returns a page of the participants: those after a user id. */
-  members(conversationId: string, after: string | undefined): Promise<MemberPage>;
+  /** Returns what requests REST routes. */
+  rest(): Promise<MemberSource>;
   /** Returns a message from memory or from the server. */
   find(messageId: string): Promise<Message>;
   /** Reads a page of history. */
@@ -55,9 +56,6 @@ export interface EnginePorts {
   /** Shows a message that could not be decrypted before and is decrypted now. */
   amend(message: Message): void;
 }
-
-/** Requests in which the user chooses members. */
-const MEMBER_REQUESTS: ReadonlySet<string> = new Set(['conversation:create', 'conversation:add-participants']);
 
 /** Requests whose responses are messages that the payload may have encrypted. */
 const SEALED_REQUESTS: ReadonlySet<string> = new Set(['message:send', 'message:edit']);
@@ -118,7 +116,7 @@ export class Engine implements Cipher {
     this.#sessions = new SessionManager(context, policy, {
       identityChanged: (change) => context.emitter.emit('encryption:identity-changed', change),
     });
-    this.#allMembers = new AllMembers((id, after) => ports.members(id, after));
+    this.#allMembers = new AllMembers(memberPages(() => ports.rest()));
     this.#members = new ConversationMembers(context, policy, async (id) => {
       const conversation = await ports.conversation(id);
       return { type: conversation.type, userIds: await this.#allMembers.of(conversation) };

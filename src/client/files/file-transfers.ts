@@ -219,6 +219,8 @@ export class FileTransfers implements FilesClient {
         fix: 'Call download(), and URL.createObjectURL() for the result.',
       });
     }
+    // The preview of a file that is being sent. Only this page can have made it: no server may send such a URL.
+    if (url.startsWith('blob:')) return url;
     if (!isAttachmentUrl(url)) throw new TypeError('attachment.url must be an http(s) or relative URL');
     const resolved = new URL(url, this.#base);
     const { origin, pathname, href } = resolved;

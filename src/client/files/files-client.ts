@@ -88,7 +88,8 @@ export interface FilesClient {
   download(attachment: MessageAttachment, options?: DownloadOptions): Promise<Blob>;
   /**
    * Returns an absolute URL of a file, for `<img src>` and `<video src>`. For files of the server it is valid for some minutes
-   * and for this user only; don't store it. Calls are combined into one request, and results are reused.
+   * and for this user only; don't store it. Calls are combined into one request, and results are reused. The `blob:` URL of a
+   * message that is being sent is returned as it is.
    *
    * @throws CommError `NOT_FOUND` as `download()`, `UNSUPPORTED` for an encrypted file: show what `download()` returns
    */

@@ -1,18 +1,19 @@
 import type { AbortOptions } from '../../lib/abort.ts';
 import { lazy, lazyMethods } from '../../lib/lazy.ts';
-import type { LinkPreview } from '../../protocol/link-previews.ts';
 import type { Message } from '../../protocol/messages.ts';
 import type { ClientContext } from '../context.ts';
+import type { History } from '../timeline/history.ts';
 import type { HistoryPage, HistoryQuery } from '../timeline/history-query.ts';
 import { requireFields, requireId, requireText } from '../validation.ts';
 import type { MessagesClient, SearchMessages } from './messages-client.ts';
 import type { Enqueue, Reading } from './outgoing-messages.ts';
 
-/** Implements the methods of `MessagesClient` that read, and passes on those of moderation. In the chunk of the reader, because they need it. */
-export class MessageReads implements Pick<MessagesClient, 'list' | 'get' | 'search' | 'linkPreviews'> {
-  readonly pin: MessagesClient['pin'];
-  readonly pinned: MessagesClient['pinned'];
-  readonly report: MessagesClient['report'];
+/** Implements the methods of `MessagesClient` that read. In the chunk of the reader, because they need it. */
+export class MessageReads implements Pick<MessagesClient, 'list' | 'get' | 'search'> {
+  declare readonly linkPreviews: MessagesClient['linkPreviews'];
+  declare readonly pin: MessagesClient['pin'];
+  declare readonly pinned: MessagesClient['pinned'];
+  declare readonly report: MessagesClient['report'];
   readonly #context: ClientContext;
   readonly #reading: Reading;
 
@@ -20,25 +21,22 @@ export class MessageReads implements Pick<MessagesClient, 'list' | 'get' | 'sear
   constructor(context: ClientContext, reading: Reading, enqueue: Enqueue) {
     this.#context = context;
     this.#reading = reading;
-    const moderation = lazy(async () => {
-      const { ModerationRequests } = await import('./moderation-requests.ts');
-      return new ModerationRequests(context, reading, enqueue);
+    const extras = lazy(async () => {
+      const { MessageExtras } = await import('./message-extras.ts');
+      return new MessageExtras(context, reading, enqueue);
     });
-    const methods = lazyMethods(moderation, ['pin', 'pinned', 'report']);
-    ({ pin: this.pin, pinned: this.pinned, report: this.report } = methods);
+    Object.assign(this, lazyMethods(extras, ['linkPreviews', 'pin', 'pinned', 'report']));
   }
 
   async list(query: HistoryQuery, options: AbortOptions = {}): Promise<HistoryPage> {
     requireFields('messages.list()', query, ['conversationId', 'threadId', 'limit', 'before', 'after', 'around']);
     requireId('conversationId', query.conversationId);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).history.page(query, options);
+    return (await this.#history(options)).page(query, options);
   }
 
   async get(id: string, options: AbortOptions = {}): Promise<Message> {
     requireId('id', id);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).history.get(id, options);
+    return (await this.#history(options)).get(id, options);
   }
 
   async search(search: SearchMessages, options: AbortOptions = {}): Promise<Message[]> {
@@ -46,13 +44,12 @@ export class MessageReads implements Pick<MessagesClient, 'list' | 'get' | 'sear
     requireText('query', search.query);
     const query = search.query.trim();
     if (query === '') return [];
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).history.search({ ...search, query }, options);
+    return (await this.#history(options)).search({ ...search, query }, options);
   }
 
-  async linkPreviews(text: string, options: AbortOptions = {}): Promise<LinkPreview[]> {
-    requireText('text', text);
-    await this.#context.whenConnected(options.signal);
-    return (await this.#reading()).history.linkPreviews(text, options);
+  /** Returns what reads, once there is a connection. */
+  async #history({ signal }: AbortOptions): Promise<History> {
+    await this.#context.whenConnected(signal);
+    return (await this.#reading()).history;
   }
 }

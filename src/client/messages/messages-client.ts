@@ -9,7 +9,7 @@ import type { FileUploads } from '../outbox/pending-files.ts';
 import type { SendMessageInput } from '../ports.ts';
 import type { HistoryPage, HistoryQuery } from '../timeline/history-query.ts';
 import { requireFields, requireId, requireObject, requireText } from '../validation.ts';
-import type { ReportOptions } from './moderation-requests.ts';
+import type { ReportOptions } from './message-extras.ts';
 import type { Enqueue, OutgoingMessages, PendingMessage, Reading } from './outgoing-messages.ts';
 
 /** A message to send and its conversation. */

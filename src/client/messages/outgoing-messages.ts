@@ -11,10 +11,15 @@ import type { Operation, OutboxItem, QueuedMessage } from '../outbox/outbox-item
 import { filesOf, type FileUploads, type UploadProgress } from '../outbox/pending-files.ts';
 import type { History } from '../timeline/history.ts';
 import type { TimelineEvent } from '../timeline/timeline-reducer.ts';
+import type { RestClient } from '../../transport/rest-client.ts';
 import type { TimelineRegistry } from '../timeline/timeline-registry.ts';
 
 /** The reading parts of the client, in a chunk of their own. */
-export type Reading = Lazy<{ readonly history: History; readonly timelines: TimelineRegistry }>;
+export type Reading = Lazy<{
+  readonly history: History;
+  readonly rest: Pick<RestClient, 'ask'>;
+  readonly timelines: TimelineRegistry;
+}>;
 
 /** Puts a request into the outbox. `clientId` identifies it if it becomes a message. */
 export type Enqueue = (

@@ -110,6 +110,7 @@ export class OfflineCache implements OfflineReading {
     });
   }
 
+  /** Returns the newest messages with the changes that are not stored yet. */
   page(id: string): Promise<Segment | undefined> {
     this.#isReading = true;
     return this.#read(async (entries) => {
@@ -119,7 +120,9 @@ export class OfflineCache implements OfflineReading {
         (tx) => [parsePage(tx.get(names[0])), parseRow(tx.get(names[1]))] as const,
       );
       if (this.#unstored.removed.has(id) || this.#unstored.outdated.has(id)) return undefined;
-      if (page !== undefined) return { ...page, messages: page.messages.map(openMessage) };
+      const update = this.#unstored.pages.get(id);
+      const latest = update === undefined ? page : updatePage(page, update, this.#pageLimits());
+      if (latest !== undefined) return { ...latest, messages: latest.messages.map(openMessage) };
       // At least the last message is known, and whether there are others.
       const last = row?.lastMessage;
       if (last !== undefined) return { messages: [openMessage(last)], hasOlder: !isFirst(last) };
@@ -320,7 +323,7 @@ export class OfflineCache implements OfflineReading {
     if (stored === undefined && !this.#isReading) return;
     const closed = update.page && { ...update.page, messages: update.page.messages.slice(-messages) };
     const page = closed && { ...closed, hasOlder: closed.hasOlder || closed.messages[0] !== update.page?.messages[0] };
-    const next = updatePage(stored, { ...update, page }, { messages, size: size * PAGE_SHARE });
+    const next = updatePage(stored, { ...update, page }, this.#pageLimits());
     if (next === stored) return;
     const json = next && JSON.stringify({ ...next, messages: next.messages.map(closeMessage) });
     const entry = { id, size: json?.length ?? 0, usedAt: context.clock.now() };
@@ -330,6 +333,12 @@ export class OfflineCache implements OfflineReading {
     else tx.put(pageName(id), json);
     for (const other of evicted) tx.delete(pageName(other));
     this.#putIndex(tx, open, index);
+  }
+
+  /** What is kept of one conversation. */
+  #pageLimits(): { messages: number; size: number } {
+    const { messages, size } = this.#deps.limits;
+    return { messages, size: size * PAGE_SHARE };
   }
 
   #index(tx: CacheTransaction, open: OpenCache): CacheIndex {

@@ -1,5 +1,5 @@
 import type { AbortOptions } from '../../lib/abort.ts';
-import type { Lazy } from '../../lib/lazy.ts';
+import { lazyMethods, type Lazy } from '../../lib/lazy.ts';
 import type { PresenceStatus } from '../../protocol/constants.ts';
 import type { PresenceUpdate } from '../../protocol/presence.ts';
 import type { ClientContext } from '../context.ts';
@@ -26,7 +26,7 @@ export interface PresenceClient {
 /** Creates the part that apps call. The tracker loads with the connection, or with its first use before that. */
 export function createPresenceClient(context: ClientContext, tracker: Lazy<PresenceTracker>): PresenceClient {
   return Object.freeze({
-    set: async (status: PresenceStatus, options?: AbortOptions) => (await tracker()).set(status, options),
+    ...lazyMethods(tracker, ['set']),
     watch(userIds: readonly string[]): () => void {
       requireIds('userIds', userIds);
       let isOpen = true;

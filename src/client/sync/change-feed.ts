@@ -4,19 +4,26 @@ import { KeyedTimers } from '../../lib/keyed-timers.ts';
 import { isRetryable, retryDelayMs } from '../../lib/retry.ts';
 import type { Change } from '../changes.ts';
 import type { ClientContext } from '../context.ts';
-import { cursorAt, reduceCursor, type Cursor, type CursorEffect, type CursorEvent } from './cursor.ts';
-
-/** A change of the durable, ordered state of a conversation. */
-type DurableChange = Change & { rev: number };
+import {
+  cursorAt,
+  reduceCursor,
+  type Cursor,
+  type CursorEffect,
+  type CursorEvent,
+  type DurableChange,
+} from './cursor.ts';
 
 export interface ChangeFeedPorts {
   /** Applies a change: once for each, in order. @param live - false for changes that were missed while disconnected */
   apply(change: Change, live: boolean): void;
   /** More changes were missed than the server sends: the newest page of the conversation has to be loaded again. */
   reload(conversationId: string): void;
-  fetchChanges(conversationId: string, after: number): Promise<Changes>;
+  /** Requests missed changes and passes them to `apply`. Rejects if the request fails. */
+  fetchChanges(conversationId: string, after: number, apply: (changes: Changes) => void): Promise<void>;
   /** Returns true for a new conversation that the backlog of the resync still has to report. */
   isInBacklog(conversationId: string): boolean;
+  /** Returns true if the user has left the conversation since the connection was made. */
+  hasLeft(conversationId: string): boolean;
 }
 
 /** Pushes buffered for conversations without a cursor. */
@@ -71,6 +78,15 @@ export class ChangeFeed {
     if (!this.#cursors.has(conversationId)) this.#cursors.set(conversationId, cursorAt(conversationId, head));
   }
 
+  /** Follows a conversation from where the user was added again. What was sent meanwhile is history, which is loaded. */
+  followAgain({ id, head }: Conversation): void {
+    const cursor = this.#cursors.get(id);
+    if (cursor === undefined || head === undefined || cursor.rev >= head.rev) return;
+    this.#cursors.set(id, cursorAt(id, head));
+    this.#ports.reload(id);
+    for (const change of cursor.buffered.values()) this.push(change);
+  }
+
   unfollow(conversationId: string): void {
     this.#cursors.delete(conversationId);
     this.#unconfirmed.delete(conversationId);
@@ -93,8 +109,10 @@ export class ChangeFeed {
   }
 
   #followFrom(change: DurableChange): void {
-    if (change.kind !== 'created' || change.message.seq === undefined) return;
-    this.follow(change.conversationId, { seq: change.message.seq - 1, rev: change.rev - 1 });
+    const { conversationId } = change;
+    // Buffered since before the user left it: it must not be followed from there when they return.
+    if (change.kind !== 'created' || change.message.seq === undefined || this.#ports.hasLeft(conversationId)) return;
+    this.follow(conversationId, { seq: change.message.seq - 1, rev: change.rev - 1 });
   }
 
   /** Processes the buffered pushes again, after their conversations may have got a cursor. */
@@ -172,19 +190,17 @@ export class ChangeFeed {
     if (cursor === undefined) return;
     this.#cursors.set(conversationId, { ...cursor, fetching: true });
     const epoch = this.#epoch;
-    this.#ports.fetchChanges(conversationId, cursor.pages?.rev ?? cursor.rev).then(
-      (result) => {
-        if (epoch !== this.#epoch) return;
-        this.#failures.delete(conversationId);
-        this.#step(conversationId, { type: 'missed-changes', result });
-      },
-      (error: unknown) => {
-        if (epoch !== this.#epoch) return;
-        this.#step(conversationId, { type: 'fetch-failed' });
-        // While disconnected, the next resync closes the gap.
-        if (this.#context.online()) this.#refetchLater(conversationId, error);
-      },
-    );
+    const apply = (result: Changes): void => {
+      if (epoch !== this.#epoch) return;
+      this.#failures.delete(conversationId);
+      this.#step(conversationId, { type: 'missed-changes', result });
+    };
+    this.#ports.fetchChanges(conversationId, cursor.pages?.rev ?? cursor.rev, apply).catch((error: unknown) => {
+      if (epoch !== this.#epoch) return;
+      this.#step(conversationId, { type: 'fetch-failed' });
+      // While disconnected, the next resync closes the gap.
+      if (this.#context.online()) this.#refetchLater(conversationId, error);
+    });
   }
 
   #refetchLater(conversationId: string, error: unknown): void {

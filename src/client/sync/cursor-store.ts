@@ -66,7 +66,7 @@ export class CursorStore {
     this.#key = undefined;
   }
 
-  /** Schedules a save within a second. After a crash before it, the same changes are received again. */
+  /** Schedules a save within a second. After a crash before it, the changes since the stored position are received again. */
   changed(): void {
     if (!this.#timers.has('save')) this.#timers.set('save', SAVE_AFTER_MS, () => void this.save());
   }

@@ -2,6 +2,9 @@ import type { Changes, Conversation, Head } from '../../protocol/conversations.t
 import type { Message } from '../../protocol/messages.ts';
 import type { Change } from '../changes.ts';
 
+/** A change of the durable, ordered state of a conversation. */
+export type DurableChange = Change & { rev: number };
+
 /**
  * How far one conversation has been received. A pure state: {@link reduceCursor} makes every durable change apply once
  * and in the order of its `rev`.
@@ -15,7 +18,7 @@ import type { Change } from '../changes.ts';
 export interface Cursor extends Head {
   readonly conversationId: string;
   /** Changes behind a gap, by `rev`. */
-  readonly buffered: ReadonlyMap<number, Change>;
+  readonly buffered: ReadonlyMap<number, DurableChange>;
   readonly fetching: boolean;
   /**
    * Pages of missed changes received so far, while more are to come. A page has each changed row once, at its last `rev`,
@@ -32,7 +35,7 @@ interface Pages {
 }
 
 export type CursorEvent =
-  | { type: 'pushed'; change: Change & { rev: number }; resyncing: boolean }
+  | { type: 'pushed'; change: DurableChange; resyncing: boolean }
   /** Missed changes arrived, by a fetch or with a resync. */
   | { type: 'missed-changes'; result: Changes }
   | { type: 'fetch-failed' };
@@ -47,7 +50,7 @@ type Transition = [cursor: Cursor, effects: readonly CursorEffect[]];
 
 /** Beyond this number the change with the lowest `rev` is dropped; the fetch that closes the gap returns it again. */
 const MAX_BUFFERED = 1_000;
-const NONE: ReadonlyMap<number, Change> = new Map();
+const NONE: ReadonlyMap<number, DurableChange> = new Map();
 
 /** Creates a cursor that has received everything up to `head`. */
 export function cursorAt(conversationId: string, { seq, rev }: Head): Cursor {

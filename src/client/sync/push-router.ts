@@ -25,7 +25,8 @@ const MAX_LOGGED_NAME = 64;
 export class PushRouter {
   readonly #context: ClientContext;
   readonly #target: SyncTarget;
-  readonly #feed: ChangeFeed;
+  /** How far each conversation has been received. */
+  readonly feed: ChangeFeed;
   readonly #cursorStore: CursorStore;
   readonly #rejoiner: RoomRejoiner;
   readonly #resync: Resync;
@@ -41,24 +42,26 @@ export class PushRouter {
   constructor(context: ClientContext, storage: CommStorage, target: SyncTarget) {
     this.#context = context;
     this.#target = target;
-    this.#feed = new ChangeFeed(context, {
+    this.feed = new ChangeFeed(context, {
       apply: (change, live) => {
         this.#apply(change, live);
         this.#cursorStore.changed();
       },
       reload: (id) => target.reload(id),
       isInBacklog: (id) => this.#resync.isInBacklog(id),
-      fetchChanges: (id, after) => target.fetchChanges(id, after),
+      hasLeft: (id) => this.#resync.hasLeft(id),
+      fetchChanges: (id, after, apply) => target.fetchChanges(id, after, apply),
     });
     this.#rejoiner = new RoomRejoiner(context, (id) => this.join(id));
     this.#resync = new Resync(context, {
-      feed: this.#feed,
+      feed: this.feed,
       apply: (change) => target.applyToInbox(change),
       gained: (conversation) => target.known(conversation),
       lost: (id) => this.#left(id, context.userId() ?? ''),
       changed: () => this.#cursorStore.changed(),
+      started: () => void this.save(),
     });
-    const position = () => ({ inboxRev: this.#resync.inboxRev, heads: this.#feed.cursors() });
+    const position = () => ({ inboxRev: this.#resync.inboxRev, heads: this.feed.cursors() });
     this.#cursorStore = new CursorStore(storage, context, position, () => target.store());
   }
 
@@ -84,7 +87,7 @@ export class PushRouter {
   connectionLost(): void {
     this.#pushes.close();
     this.#pushes.reset();
-    this.#feed.connectionLost();
+    this.feed.connectionLost();
     this.#rejoiner.connectionLost();
     this.#resync.connectionLost();
   }
@@ -116,8 +119,8 @@ export class PushRouter {
 
   /** Joins a room and applies the state of its conversation. */
   async join(conversationId: string): Promise<void> {
-    const conversation = await this.#target.joinRoom(conversationId);
-    if (conversation !== undefined) this.#feed.learn(conversation);
+    const conversation = await this.#target.joinRoom(conversationId, () => !this.#resync.hasLeft(conversationId));
+    if (conversation !== undefined) this.feed.learn(conversation);
   }
 
   #deliver(push: ParsedPush): void {
@@ -163,7 +166,7 @@ export class PushRouter {
 
   #change(change: Change): void {
     const { rev } = change;
-    if (rev !== undefined && this.#context.has('rev')) return this.#feed.push({ ...change, rev });
+    if (rev !== undefined && this.#context.has('rev')) return this.feed.push({ ...change, rev });
     // A base server sends no `rev`: at least a new message is applied only once.
     if (change.kind === 'created' && !this.#isFirst(change.message.id)) return;
     this.#apply(change, true);
@@ -191,14 +194,15 @@ export class PushRouter {
   }
 
   #conversation(conversation: Conversation): void {
-    this.#feed.learn(conversation);
+    this.#resync.entered(conversation);
     this.#target.known(conversation);
     this.#context.emitter.emit('conversation:new', conversation);
   }
 
   #left(conversationId: string, userId: string): void {
     if (userId === this.#context.userId()) {
-      this.#feed.unfollow(conversationId);
+      this.#resync.left(conversationId);
+      this.feed.unfollow(conversationId);
       this.#target.left(conversationId);
       this.#cursorStore.changed();
     }
@@ -239,7 +243,7 @@ export class PushRouter {
 
   /** Another user has signed in: they must not see anything of the previous one. */
   #clear(): void {
-    this.#feed.clear();
+    this.feed.clear();
     this.#seen.clear();
     this.#resync.clear();
     this.#target.clear();

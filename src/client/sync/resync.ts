@@ -1,6 +1,7 @@
 import type { Conversation, Head, Sync, SyncResult } from '../../protocol/conversations.ts';
 import { PAGE_LIMITS } from '../../protocol/page-limits.ts';
 import { parseSync } from '../../transport/parse-sync.ts';
+import { BoundedMap, BoundedSet } from '../../lib/bounded-map.ts';
 import { unreadable, type ClientContext } from '../context.ts';
 import type { Change, Mark } from '../changes.ts';
 import type { Position } from './cursor-store.ts';
@@ -17,7 +18,12 @@ export interface ResyncPorts {
   readonly lost: (conversationId: string) => void;
   /** The position to store has changed. */
   readonly changed: () => void;
+  /** The first position of the user on this device is known. Until it is stored, the next session counts nothing as new. */
+  readonly started: () => void;
 }
+
+/** Conversations that the user has entered, and that they have left, of which a push is remembered. */
+const MAX_REMEMBERED = 1_000;
 
 /**
  * Brings a client that was disconnected in step with the server: one `sync` request, then the backlog that had no room in
@@ -27,6 +33,10 @@ export class Resync {
   readonly #context: ClientContext;
   readonly #ports: ResyncPorts;
   readonly #backlog: ResyncBacklog;
+  /** Conversations of pushes on this connection. Responses that were read before may say that they are lost. */
+  readonly #entered = new BoundedMap<string, Conversation>(MAX_REMEMBERED);
+  /** Conversations that the user has left on this connection. Responses that were read before may contain them. */
+  readonly #left = new BoundedSet<string>(MAX_REMEMBERED);
   #inboxRev = 0;
   /** False on a new device: the first resync loads the state, and reports nothing in it as new. */
   #hasSynced = false;
@@ -44,7 +54,7 @@ export class Resync {
       apply: ({ conversations, lost }) => {
         feed.applyBatch(conversations);
         // A push may have reported the loss already.
-        for (const id of lost) if (feed.at(id) !== undefined) ports.lost(id);
+        for (const id of lost) if (feed.at(id) !== undefined && !this.#entered.has(id)) ports.lost(id);
         feed.release();
         ports.changed();
       },
@@ -70,18 +80,38 @@ export class Resync {
     return this.#backlog.has(conversationId);
   }
 
+  /** The user was added to a conversation, as a push says. */
+  entered(conversation: Conversation): void {
+    this.#entered.set(conversation.id, conversation);
+    this.#left.delete(conversation.id);
+    this.#ports.feed.learn(conversation);
+  }
+
+  /** The user has left a conversation, as a push says. */
+  left(conversationId: string): void {
+    this.#entered.delete(conversationId);
+    this.#left.add(conversationId);
+  }
+
+  /** Returns true if the user has left the conversation since the connection was made. */
+  hasLeft(conversationId: string): boolean {
+    return this.#left.has(conversationId);
+  }
+
   /** Forgets the state of the user: another one has signed in. */
   clear(): void {
     this.#backlog.clear();
   }
 
   connectionLost(): void {
+    this.#entered.clear();
+    this.#left.clear();
     this.#backlog.stop();
   }
 
   /** Resolves when the response to `sync` has been applied. The backlog arrives in the background. */
   async run(): Promise<void> {
-    const { feed, gained, lost, changed } = this.#ports;
+    const { feed, gained, lost, changed, started } = this.#ports;
     const followed = feed.cursors();
     const cursors: Record<string, number> = {};
     for (const [id, { rev }] of [...followed].slice(-PAGE_LIMITS.syncCursors)) cursors[id] = rev;
@@ -92,6 +122,9 @@ export class Resync {
       await addHeads(result, (after) => this.#request({}, { after }), followed, isFirst);
     }
     this.#hasSynced = true;
+    result.lost = this.#withoutEntered(result.lost);
+    result.gained = result.gained.filter(({ id }) => !this.#left.has(id));
+    for (const id of Object.keys(result.heads)) if (this.#left.has(id)) delete result.heads[id];
     const outstanding = this.#backlog.outstandingIn(result, followed, cursors, isFirst);
     // In the first resync no message counts as new.
     const joined = isFirst ? {} : (result.joined ?? {});
@@ -111,7 +144,17 @@ export class Resync {
     this.#backlog.start(outstanding, () => {
       // Only now: until all of the backlog has arrived, the next resync has to return it again.
       this.#inboxRev = result.inboxRev;
-      changed();
+      if (isFirst) started();
+      else changed();
+    });
+  }
+
+  /** Removes the conversations that the user was added to again since, and follows them from there. */
+  #withoutEntered(lost: readonly string[]): string[] {
+    return lost.filter((id) => {
+      const conversation = this.#entered.get(id);
+      if (conversation !== undefined) this.#ports.feed.followAgain(conversation);
+      return conversation === undefined;
     });
   }
 
@@ -133,6 +176,7 @@ export class Resync {
   /** The messages sent since the user joined follow. */
   #gain(conversation: Conversation, joinedAt: Head | undefined): void {
     const { feed, gained } = this.#ports;
+    if (this.#left.has(conversation.id)) return;
     if (joinedAt !== undefined) feed.follow(conversation.id, joinedAt);
     feed.learn(conversation);
     gained(conversation);

@@ -31,9 +31,15 @@ export interface SyncTarget {
   resumed(conversationIds: ReadonlySet<string>): void;
   /** Stores what was applied. The position that contains it is stored afterwards. */
   store(): Promise<void>;
-  fetchChanges(conversationId: string, after: number): Promise<Changes>;
-  /** Joins the room of a conversation and applies the response. Returns `undefined` if it contains no conversation. */
-  joinRoom(conversationId: string): Promise<Conversation | undefined>;
+  /** Requests missed changes and passes them to `apply`. Resolves when they are applied. */
+  fetchChanges(conversationId: string, after: number, apply: (changes: Changes) => void): Promise<void>;
+  /**
+   * Joins the room of a conversation and applies the response. Returns `undefined` if it contains no conversation, or is not to be
+   * applied.
+   *
+   * @param isCurrent - returns false if the user has left the conversation since the request
+   */
+  joinRoom(conversationId: string, isCurrent: () => boolean): Promise<Conversation | undefined>;
   /** Ids of the conversations with an open view. */
   openConversations(): readonly string[];
   /** The server no longer accepts the user. @param error - `TOKEN_EXPIRED` or `UNAUTHENTICATED` */

@@ -1,7 +1,7 @@
 import type { AbortOptions } from '../../lib/abort.ts';
 import type { Conversation, ConversationPage } from '../../protocol/conversations.ts';
 import { CommError } from '../../protocol/errors.ts';
-import type { Message } from '../../protocol/messages.ts';
+import type { Message, SendMessage } from '../../protocol/messages.ts';
 import { PAGE_LIMITS } from '../../protocol/page-limits.ts';
 import { parseConversation, parseMessage, parseMessages } from '../../transport/parse-rows.ts';
 import type { RestClient } from '../../transport/rest-client.ts';
@@ -118,6 +118,31 @@ export class BaseHistory {
       if (isCode(error, 'UNSUPPORTED')) return false;
       throw error;
     }
+  }
+
+  /**
+   * Searches the newest page for an own message.
+   *
+   * @param sentAt - when it was sent by the local clock, ISO 8601
+   * @param taken - ids of messages that are the result of other sends
+   */
+  async findSent(
+    { conversationId, content, envelope, senderId }: SendMessage & { readonly senderId: string | undefined },
+    sentAt: string,
+    taken: ReadonlySet<string>,
+  ): Promise<Message | undefined> {
+    const { messages } = await this.page({ conversationId, limit: PAGE_LIMITS.pageSize });
+    // Tolerates a difference of one minute between the clocks.
+    const since = Date.parse(sentAt) - 60_000;
+    // The result of another send with the same text is no match: a duplicate can be deleted, a lost message can't be
+    // restored.
+    return messages.find(
+      (each) =>
+        each.senderId === senderId &&
+        (envelope === undefined ? each.content === content : each.envelope?.ciphertext === envelope.ciphertext) &&
+        Date.parse(each.createdAt) >= since &&
+        !taken.has(each.id),
+    );
   }
 
   /** Returns the matches of a conversation only, also where the server ignores `conversationId`. */

@@ -3,7 +3,6 @@ import type { Lazy } from '../../lib/lazy.ts';
 import { CommError } from '../../protocol/errors.ts';
 import type { Changes } from '../../protocol/conversations.ts';
 import { PAGE_LIMITS } from '../../protocol/page-limits.ts';
-import type { LinkPreview } from '../../protocol/link-previews.ts';
 import type { Message, SendMessage } from '../../protocol/messages.ts';
 import { fields } from '../../transport/fields.ts';
 import type { RestClient } from '../../transport/rest-client.ts';
@@ -64,16 +63,6 @@ export class History {
     return changes;
   }
 
-  /** Reads a page of the pinned messages of a conversation, the newest pin first. */
-  async pinned(
-    id: string,
-    offset: number,
-    options: AbortOptions = {},
-  ): Promise<{ messages: Message[]; hasMore: boolean }> {
-    const page = fields(await this.#rest.ask('listPinned', { id, query: { offset }, ...options }));
-    return { messages: parseAll(page?.['messages']), hasMore: page?.['hasMore'] === true };
-  }
-
   /** @throws CommError `NOT_FOUND` */
   async get(id: string, options: AbortOptions = {}): Promise<Message> {
     if (!this.#context.has('rev')) return (await this.#base()).get(id, options);
@@ -82,41 +71,15 @@ export class History {
     return message;
   }
 
-  /**
-   * Searches the newest page for an own message: a base server doesn't recognise a repeated send.
-   *
-   * @param sentAt - when it was sent by the local clock, ISO 8601
-   * @param taken - ids of messages that are the result of other sends
-   */
-  async findSent(
-    { conversationId, content, envelope }: SendMessage,
-    sentAt: string,
-    taken: ReadonlySet<string>,
-  ): Promise<Message | undefined> {
-    const { messages } = await this.page({ conversationId, limit: PAGE_LIMITS.pageSize });
-    // Tolerates a difference of one minute between the clocks.
-    const since = Date.parse(sentAt) - 60_000;
-    // The result of another send with the same text is no match: a duplicate can be deleted, a lost message can't be
-    // restored.
-    return messages.find(
-      (each) =>
-        each.senderId === this.#context.userId() &&
-        (envelope === undefined ? each.content === content : each.envelope?.ciphertext === envelope.ciphertext) &&
-        Date.parse(each.createdAt) >= since &&
-        !taken.has(each.id),
-    );
+  /** Searches for an own message on a base server, which doesn't recognise a repeated send. */
+  async findSent(sent: SendMessage, sentAt: string, taken: ReadonlySet<string>): Promise<Message | undefined> {
+    return (await this.#base()).findSent({ ...sent, senderId: this.#context.userId() }, sentAt, taken);
   }
 
   /** Searches on the server and in the texts of encrypted messages stored on this device. */
   async search(search: Search, options: AbortOptions = {}): Promise<Message[]> {
     const found = await this.#searchServer(search, options);
     return (await this.#context.cipher?.())?.search(search, found) ?? found;
-  }
-
-  /** Asks the server for previews of the links of a text. */
-  async linkPreviews(text: string, options: AbortOptions = {}): Promise<LinkPreview[]> {
-    const previews = fields(await this.#rest.ask('linkPreviews', { body: { text }, ...options }))?.['previews'];
-    return Array.isArray(previews) ? (previews as LinkPreview[]) : [];
   }
 
   async #searchServer({ query, conversationId, limit }: Search, options: AbortOptions): Promise<Message[]> {

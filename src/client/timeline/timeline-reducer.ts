@@ -352,9 +352,14 @@ function renew(stale: Stale, page: Page): Page {
 function newer(held: Message, other: Message): Message {
   if (other.rev !== undefined && held.rev !== undefined && other.rev < held.rev) return held;
   const status = STATUS_ORDER[held.status] > STATUS_ORDER[other.status] ? held.status : other.status;
-  const readBy = held.readBy.length > other.readBy.length ? held.readBy : other.readBy;
-  const merged = { ...other, status, readBy };
+  const merged = { ...other, status, readBy: union(held.readBy, other.readBy) };
   return JSON.stringify(held) === JSON.stringify(merged) ? held : merged;
+}
+
+/** Returns the readers in either list. Neither has to contain the other: a user who leaves is no reader any longer. */
+function union(held: Message['readBy'], others: Message['readBy']): Message['readBy'] {
+  const added = others.filter(({ userId }) => !held.some((reader) => reader.userId === userId));
+  return [...held, ...added].slice(0, MAX_READERS);
 }
 
 /** Returns what is left of a deleted message. */

@@ -110,7 +110,7 @@ export class UserDirectory {
     await this.#require(signal);
     const answer = await this.#context.requester.request('user:search', { query, limit }, { signal });
     const users = usersOf(answer);
-    for (const user of users) this.#take(user);
+    for (const user of users) this.apply(user);
     return users;
   }
 
@@ -146,7 +146,7 @@ export class UserDirectory {
     return this.#blockedLoad;
   }
 
-  /** Takes in a pushed profile. An older one than the known one is ignored. */
+  /** Takes in a profile. An older one than the known one is ignored. */
   apply(user: User): void {
     const held = this.#known.get(user.id);
     if (held !== undefined && held.updatedAt > user.updatedAt) return;
@@ -230,10 +230,14 @@ export class UserDirectory {
   }
 
   async #load(ids: readonly string[]): Promise<void> {
-    for (let at = 0; at < ids.length; at += USERS_PER_REQUEST) {
+    for (let at = 0; at < ids.length;) {
       const userIds = ids.slice(at, at + USERS_PER_REQUEST);
       const answer = await this.#context.requester.request('user:get', { userIds });
-      for (const user of usersOf(answer)) this.apply(user);
+      const users = usersOf(answer);
+      for (const user of users) this.apply(user);
+      // A list that was cut is in the order of the request. The users behind its last one follow.
+      const listed = fields(answer)?.['hasMore'] === true ? userIds.indexOf(users.at(-1)?.id ?? '') + 1 : 0;
+      at += listed === 0 ? userIds.length : listed;
     }
   }
 

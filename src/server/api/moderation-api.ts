@@ -117,7 +117,10 @@ export function moderationApi(core: ServerCore): ModerationApi {
       const { userId, conversationId } = parseInput(unbanSchema, given);
       await core.ready();
       if (conversationId === undefined) return await userBans.unban(userId);
-      await groups.ban(await ownerOf(core.store, conversationId, userId), { conversationId, userId, banned: false });
+      const owner = await ownerOf(core.store, conversationId, userId);
+      // The only owner is a member, whom no ban can concern.
+      if (owner.userId === userId) return;
+      await groups.ban(owner, { conversationId, userId, banned: false });
     },
     async isBanned(userId) {
       const id = parseInput(idSchema, userId);

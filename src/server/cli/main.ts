@@ -76,8 +76,11 @@ function explain(error: unknown, { host, port, database }: Pick<ServeOptions, 'h
   if (code === 'EADDRINUSE') return `port ${port} on ${host} is in use`;
   if (code === 'EACCES') return `port ${port} on ${host} requires more privileges`;
   if (code === 'ERR_SQLITE_ERROR') return `the database ${database} can't be used: ${error.message}`;
-  const cause = error instanceof CommError && error.cause instanceof Error ? ` (${error.cause.message})` : '';
-  const fix = error instanceof CommError && error.fix !== undefined ? `. ${error.fix}` : '';
+  const { cause: inner } = error;
+  const cause = error instanceof CommError && inner instanceof Error ? ` (${inner.message})` : '';
+  const advice =
+    error instanceof CommError ? (error.fix ?? (inner instanceof CommError ? inner.fix : undefined)) : undefined;
+  const fix = advice === undefined ? '' : `. ${advice}`;
   return `${error.message}${cause}${fix}`;
 }
 

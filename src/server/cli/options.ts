@@ -39,7 +39,7 @@ Runs the server on SQLite: sockets, REST, files, health checks.
 
   --port <number>         TCP port; 0 selects a free port         (3000)
   --host <address>        address to listen on                    (127.0.0.1)
-  --database <file>       SQLite file, or :memory:                (./comm.sqlite)
+  --database <file|url>   SQLite file, :memory: or postgres://…   (./comm.sqlite)
   --files <directory>     where uploaded files are stored         (./comm-files)
                           or s3://bucket?region=…&endpoint=…, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
   --max-file-size <MiB>   maximum size of a file                  (100)
@@ -123,9 +123,6 @@ function serveOptions(values: Values, env: Environment): ServeOptions {
   const text = (name: Exclude<keyof Values, 'origin' | 'turn-url' | Flag | 'help' | 'version'>): string | undefined =>
     values[name] ?? nonEmpty(env[variable(name)]);
   const database = text('database') ?? './comm.sqlite';
-  if (/^postgres(?:ql)?:/i.test(database)) {
-    throw new Mistake('--database must be a SQLite file or :memory:; PostgreSQL is not supported');
-  }
   return {
     port: wholeNumber('--port', text('port') ?? '3000', 0, 65_535),
     host: text('host') ?? '127.0.0.1',

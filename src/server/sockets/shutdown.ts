@@ -49,6 +49,7 @@ export async function shutdown({
   core.close();
   // Writes caused by the disconnects.
   await within(CLOSE_TIMEOUT_MS, core.store.drain());
+  await within(CLOSE_TIMEOUT_MS, core.store.release());
 }
 
 /** Closes each connection after its queued packets have been sent. */

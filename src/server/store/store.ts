@@ -1,11 +1,13 @@
 import { systemClock, type Clock } from '../../lib/clock.ts';
 import { errorFields, type Logger } from '../../lib/logger.ts';
-import { databaseOf, type Database } from './engine/database.ts';
+import { databaseOf } from './engine/database-source.ts';
+import { type Database } from './engine/database.ts';
 import { ensureCommunicationTables } from './engine/migrate.ts';
 import { OutageTracker } from './engine/outages.ts';
 import { probeRead, clearProbe, probeWrite } from './queries/health-probe.ts';
-import { indexStep, isIndexStale, mergeStep } from './search/search-index.ts';
-import type { DatabaseSource } from './engine/sqlite.ts';
+import { POSTGRES_INDEX } from './search/postgres-index.ts';
+import { indexStep, isIndexStale, mergeStep, type IndexWriter } from './search/search-index.ts';
+import type { DatabaseSource } from './engine/database-source.ts';
 import type { Work } from './engine/work.ts';
 import { Checkpoints } from './engine/checkpoints.ts';
 import { GroupCommit, type CommitTurns, type WriteOptions } from './engine/group-commit.ts';
@@ -24,6 +26,10 @@ export interface Store {
   readLong<T>(work: LongRead<T>, options: LongReadOptions, otherwise?: LongRead<T>): Promise<T>;
   /** Runs `work` in a transaction and resolves after the commit; see {@link GroupCommit}. */
   write<T>(work: () => Work<T>, committed?: (value: T) => void, options?: WriteOptions): Promise<T>;
+  /** Claims the database for this process, where only one may use it. Idempotent. */
+  claim(): Promise<void>;
+  /** Ends the claim, so that another process can start. */
+  release(): Promise<void>;
   /** Rejects if the database doesn't respond or accepts no writes. */
   check(): Promise<void>;
   /** Resolves when the full-text index contains every message stored so far. */
@@ -58,6 +64,7 @@ class SqlStore implements Store {
   readonly #longReads: LongReads;
   readonly #checkpoints: Checkpoints;
   readonly #outages: OutageTracker;
+  readonly #index: IndexWriter | undefined;
   readonly #logger: Logger;
   readonly #clock: Clock;
   /** Writes since the index was last updated. */
@@ -67,6 +74,7 @@ class SqlStore implements Store {
 
   constructor(source: DatabaseSource, logger: Logger, clock: Clock, turns?: CommitTurns) {
     this.#database = databaseOf(source);
+    this.#index = this.#database.dialect === 'postgres' ? POSTGRES_INDEX : undefined;
     this.#outages = new OutageTracker(logger, clock);
     this.#groupCommit = new GroupCommit(this.#database, logger, this.#outages, turns);
     this.#longReads = new LongReads(this.#database, clock, logger);
@@ -99,6 +107,14 @@ class SqlStore implements Store {
     return this.#groupCommit.write(work, notify, options);
   }
 
+  async claim(): Promise<void> {
+    await this.#database.claim?.();
+  }
+
+  async release(): Promise<void> {
+    await this.#database.unclaim?.();
+  }
+
   async check(): Promise<void> {
     await this.read(probeRead);
     if (!this.#outages.active) return;
@@ -112,7 +128,7 @@ class SqlStore implements Store {
     this.#unindexedWrites = 0;
     let behind = await this.read(isIndexStale);
     // In steps, so that other reads and writes run in between.
-    while (behind && !this.#draining) behind = await this.#groupCommit.write(() => indexStep());
+    while (behind && !this.#draining) behind = await this.#groupCommit.write(() => indexStep(undefined, this.#index));
   }
 
   async drain(): Promise<void> {
@@ -126,7 +142,7 @@ class SqlStore implements Store {
   async #indexAndMerge(): Promise<void> {
     await this.indexed();
     // Only while nothing else is written.
-    let merging = true;
+    let merging = this.#database.dialect === 'sqlite';
     while (merging && this.#unindexedWrites === 0 && !this.#draining) {
       merging = await this.#groupCommit.write(mergeStep);
     }

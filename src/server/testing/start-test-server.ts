@@ -3,7 +3,7 @@ import type { Conversation } from '../../protocol/conversations.ts';
 import { createCommunicationApiHandlers } from '../api-handlers.ts';
 import { createCommServer, type CommServer, type CommServerOptions } from '../create-server.ts';
 import { openDatabase } from '../store/engine/open.ts';
-import type { DatabaseSource } from '../store/engine/sqlite.ts';
+import type { DatabaseSource } from '../store/engine/database-source.ts';
 
 /** Options of {@link startTestServer}: those of `createCommServer`, with defaults for tests. */
 export interface TestServerOptions extends CommServerOptions {

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vitest';
+import type { CallSession } from '../../../src/client/calls/session/call-types.ts';
 import { CommClient } from '../../../src/client/comm-client.ts';
 import { memoryStorage } from '../../../src/storage/memory-storage.ts';
+import { countListeners, type ListenerCount } from './count-listeners.ts';
 
 /** The parts of the app under test. Each is an element with the attribute `data-part`, and shows one hook's value. */
 export type Part =
@@ -13,7 +15,10 @@ export type Part =
   | 'outbox'
   | 'thread'
   | 'profile'
-  | 'names';
+  | 'names'
+  | 'incoming'
+  | 'call'
+  | 'call-state';
 
 /** An app that shows one conversation of a client. */
 export interface App {
@@ -39,6 +44,19 @@ export interface Binding {
    * button sends `Hello`. `show()` shows the thread of another message of the conversation.
    */
   mountThread(target: HTMLElement, client: CommClient, conversationId: string, messageId: string | undefined): App;
+  /**
+   * Mounts an app for calls: the caller of a ringing call or `none`, with a button `Accept`; in another component the state of
+   * the call and whether it is muted, or `none`, with a button `Hang up`; and by a selector the state of the call.
+   *
+   * @param rendered - called by the part with the selector each time it renders
+   */
+  mountCalls(target: HTMLElement, client: CommClient, rendered: () => void): Pick<App, 'unmount'>;
+  /** Mounts the app of `mount()` around a component that is suspended until `ready` resolves. Absent without suspense. */
+  mountSuspended?(target: HTMLElement, client: CommClient, id: string, ready: Promise<unknown>): Pick<App, 'unmount'>;
+  /** Replaces the components of the mounted app, as a hot reload does that can't keep their state. Absent without one. */
+  mountReloadable?(target: HTMLElement, client: CommClient, id: string): Pick<App, 'unmount'> & { reload(): void };
+  /** Mounts a component that shows the status of the connection of a client that it provides itself. Absent where it can't. */
+  mountProvider?(target: HTMLElement, client: CommClient): Pick<App, 'unmount'>;
   /** Mounts a component that uses a client that is not provided. Absent where the client is passed. @throws its error */
   mountWithoutClient?(target: HTMLElement): void;
 }
@@ -53,6 +71,8 @@ export function describeBinding(binding: Binding): void {
     let renderings: number;
     /** Views that are open. */
     let open: number;
+    /** Listeners of the states of Alice's client. */
+    let listeners: ListenerCount;
 
     beforeEach(() => {
       run += 1;
@@ -76,7 +96,7 @@ export function describeBinding(binding: Binding): void {
       return client;
     }
 
-    /** Connects Alice, whose views are counted, and Bob, and creates their conversation. */
+    /** Connects Alice, whose views and listeners are counted, and Bob, and creates their conversation. */
     async function chat(): Promise<{ alice: CommClient; bob: CommClient; id: string }> {
       const [alice, bob] = await Promise.all([connect('alice'), connect('bob')]);
       const { id } = await bob.conversations.create({ type: 'direct', participantIds: [userOf('alice')] });
@@ -92,8 +112,21 @@ export function describeBinding(binding: Binding): void {
         };
         return { ...view, close };
       });
+      listeners = countListeners(alice);
       return { alice, bob, id };
     }
+
+    const click = (name: string): void =>
+      Array.from(target.querySelectorAll('button'))
+        .find(({ textContent }) => textContent.trim() === name)
+        ?.click();
+    const ring = (client: CommClient): Promise<CallSession> => new Promise((resolve) => client.once('call', resolve));
+    const callTo = (client: CommClient, id: string, name: string): Promise<CallSession> =>
+      client.calls.start({ conversationId: id, type: 'audio', calleeIds: [userOf(name)] });
+    const isClosed = async (): Promise<void> => {
+      await expect.poll(() => open, { message: 'open views' }).toBe(0);
+      expect(listeners.count).toBe(0);
+    };
 
     const text = (part: Part): string | undefined => target.querySelector(`[data-part="${part}"]`)?.textContent.trim();
     const shows = (part: Part, expected: string): Promise<void> =>
@@ -228,13 +261,135 @@ export function describeBinding(binding: Binding): void {
     test('closes everything when the app is unmounted, also at once', async () => {
       const { alice, id } = await chat();
       mount(alice, id).unmount();
-      await expect.poll(() => open).toBe(0);
+      await isClosed();
       const app = mount(alice, id);
       await shows('messages', '');
       await expect.poll(() => open).toBeGreaterThan(0);
+      expect(listeners.count).toBeGreaterThan(0);
       app.unmount();
-      await expect.poll(() => open).toBe(0);
+      await isClosed();
+      const calls = binding.mountCalls(target, alice, () => undefined);
+      await shows('call', 'none');
+      expect(listeners.count).toBeGreaterThan(0);
+      calls.unmount();
+      await isClosed();
     });
+
+    test.skipIf(binding.mountSuspended === undefined)(
+      'closes everything when the app is unmounted while it is suspended, and shows the state once it is not',
+      async () => {
+        const { alice, bob, id } = await chat();
+        await bob.messages.send({ conversationId: id, content: 'One' });
+        binding.mountSuspended?.(target, alice, id, new Promise(() => undefined)).unmount();
+        await isClosed();
+        const { promise, resolve } = Promise.withResolvers<undefined>();
+        const app = binding.mountSuspended?.(target, alice, id, promise);
+        expect(text('messages')).toBeUndefined();
+        resolve(undefined);
+        await shows('messages', 'One');
+        app?.unmount();
+        await isClosed();
+      },
+    );
+
+    test.skipIf(binding.mountReloadable === undefined)('leaves nothing of what a hot reload replaces', async () => {
+      const { alice, bob, id } = await chat();
+      const app = binding.mountReloadable?.(target, alice, id);
+      await shows('messages', '');
+      const before = [open, listeners.count];
+      app?.reload();
+      await bob.messages.send({ conversationId: id, content: 'One' });
+      await shows('messages', 'One');
+      await expect.poll(() => [open, listeners.count]).toEqual(before);
+      app?.unmount();
+      await isClosed();
+    });
+
+    test('shows the call that rings until one component accepts it, then in another one until it ends', async () => {
+      const { alice, bob, id } = await chat();
+      const app = binding.mountCalls(target, alice, () => undefined);
+      await shows('incoming', 'none');
+      await shows('call', 'none');
+      const call = await callTo(bob, id, 'alice');
+      await shows('incoming', userOf('bob'));
+      await shows('call', 'none');
+      click('Accept');
+      await shows('incoming', 'none');
+      await shows('call', 'connected');
+      await expect.poll(() => call.state).toBe('connected');
+      call.hangup();
+      await shows('call', 'none');
+      await shows('call-state', 'none');
+      app.unmount();
+      await isClosed();
+    });
+
+    test('shows a call that was started elsewhere in the app, also mounted during the call', async () => {
+      const { alice, bob, id } = await chat();
+      const app = binding.mountCalls(target, alice, () => undefined);
+      const [incoming] = await Promise.all([ring(bob), callTo(alice, id, 'bob')]);
+      await shows('call', 'ringing');
+      await incoming.accept();
+      await shows('call', 'connected');
+      app.unmount();
+      const next = binding.mountCalls(target, alice, () => undefined);
+      await shows('call', 'connected');
+      click('Hang up');
+      await shows('call', 'none');
+      expect(await incoming.ended).toBe('completed');
+      next.unmount();
+    });
+
+    test('shows no ringing call once it is cancelled, rejected, or answered on another device', async () => {
+      const { alice, bob, id } = await chat();
+      const other = await connect('alice');
+      const app = binding.mountCalls(target, alice, () => undefined);
+      const cancelled = await callTo(bob, id, 'alice');
+      await shows('incoming', userOf('bob'));
+      cancelled.hangup();
+      await shows('incoming', 'none');
+      const [rejected] = await Promise.all([ring(alice), callTo(bob, id, 'alice')]);
+      await shows('incoming', userOf('bob'));
+      rejected.reject();
+      await shows('incoming', 'none');
+      await rejected.ended;
+      await expect.poll(() => bob.calls.active).toBeUndefined();
+      const [elsewhere] = await Promise.all([ring(other), callTo(bob, id, 'alice')]);
+      await shows('incoming', userOf('bob'));
+      await elsewhere.accept();
+      await shows('incoming', 'none');
+      expect(text('call')).toBe('none');
+      elsewhere.hangup();
+      app.unmount();
+    });
+
+    test('renders a selected part of a call only when that part changes', async () => {
+      const { alice, bob, id } = await chat();
+      const app = binding.mountCalls(target, alice, () => {
+        renderings += 1;
+      });
+      const [incoming, call] = await Promise.all([ring(bob), callTo(alice, id, 'bob')]);
+      await incoming.accept();
+      await shows('call-state', 'connected');
+      const before = renderings;
+      await call.setAudio(false);
+      await shows('call', 'connected, muted');
+      expect(renderings).toBe(before);
+      call.hangup();
+      await shows('call', 'none');
+      app.unmount();
+    });
+
+    test.skipIf(binding.mountProvider === undefined)(
+      'a component uses the client that it provides itself',
+      async () => {
+        const { alice } = await chat();
+        const app = binding.mountProvider?.(target, alice);
+        await shows('connection', 'connected');
+        app?.unmount();
+        await isClosed();
+      },
+    );
 
     test.skipIf(binding.mountWithoutClient === undefined)('without a client the error says what is missing', () => {
       expect(() => binding.mountWithoutClient?.(target)).toThrow('useComm() needs');

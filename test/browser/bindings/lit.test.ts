@@ -1,9 +1,11 @@
 import { html, LitElement, type TemplateResult } from 'lit';
 import type { CommClient } from '../../../src/client/comm-client.ts';
 import {
+  CallController,
   ConnectionController,
   ConversationController,
   InboxController,
+  IncomingCallController,
   OutboxController,
   PresenceController,
   ThreadController,
@@ -111,6 +113,55 @@ class ThreadPane extends Element {
   }
 }
 
+class IncomingCall extends Element {
+  readonly #call: IncomingCallController;
+
+  constructor(client: CommClient) {
+    super();
+    this.#call = new IncomingCallController(this, client);
+  }
+
+  protected override render(): TemplateResult {
+    const { value } = this.#call;
+    const accept = (): void => void value?.session.accept();
+    return html`${part('incoming', value?.callerId ?? 'none')}<button @click=${accept}>Accept</button>`;
+  }
+}
+
+class CurrentCall extends Element {
+  readonly #call: CallController;
+
+  constructor(client: CommClient) {
+    super();
+    this.#call = new CallController(this, client);
+  }
+
+  protected override render(): TemplateResult {
+    const { value } = this.#call;
+    const text = value === undefined ? 'none' : `${value.state}${value.audioMuted ? ', muted' : ''}`;
+    return html`${part('call', text)}<button @click=${() => value?.session.hangup()}>Hang up</button>`;
+  }
+}
+
+class CallState extends Element {
+  readonly #state: CallController<string>;
+  readonly #rendered: () => void;
+
+  constructor(client: CommClient, rendered: () => void) {
+    super();
+    this.#state = new CallController(this, client, (call) => call?.state ?? 'none');
+    this.#rendered = rendered;
+  }
+
+  protected override render(): TemplateResult {
+    this.#rendered();
+    return part('call-state', this.#state.value);
+  }
+}
+
+customElements.define('incoming-call', IncomingCall);
+customElements.define('current-call', CurrentCall);
+customElements.define('call-state', CallState);
 customElements.define('thread-pane', ThreadPane);
 customElements.define('chat-app', ChatApp);
 customElements.define('message-count', MessageCount);
@@ -129,6 +180,11 @@ const lit: Binding = {
     const pane = new ThreadPane(client, id, messageId);
     target.append(pane);
     return { show: (next) => pane.show(next), unmount: () => pane.remove() };
+  },
+  mountCalls(target, client, rendered) {
+    const parts = [new IncomingCall(client), new CurrentCall(client), new CallState(client, rendered)];
+    target.append(...parts);
+    return { unmount: () => parts.forEach((each) => each.remove()) };
   },
 };
 

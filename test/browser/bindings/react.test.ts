@@ -1,12 +1,14 @@
-import { createElement, StrictMode, type ReactElement } from 'react';
+import { createElement, StrictMode, Suspense, use, type ReactElement } from 'react';
 import { flushSync } from 'react-dom';
 import { createRoot } from 'react-dom/client';
 import {
   CommProvider,
+  useCall,
   useComm,
   useConnection,
   useConversation,
   useInbox,
+  useIncomingCall,
   useOutbox,
   usePresence,
   useThread,
@@ -86,6 +88,40 @@ function Thread({ id, messageId }: { readonly id: string; readonly messageId: st
   );
 }
 
+function Incoming(): ReactElement {
+  const call = useIncomingCall();
+  return createElement(
+    'section',
+    {},
+    part('incoming', call?.callerId ?? 'none'),
+    createElement('button', { onClick: () => void call?.session.accept() }, 'Accept'),
+  );
+}
+
+function Call(): ReactElement {
+  const call = useCall();
+  return createElement(
+    'section',
+    {},
+    part('call', call === undefined ? 'none' : `${call.state}${call.audioMuted ? ', muted' : ''}`),
+    createElement('button', { onClick: () => call?.session.hangup() }, 'Hang up'),
+  );
+}
+
+function CallState({ rendered }: Pick<Properties, 'rendered'>): ReactElement {
+  const state = useCall((call) => call?.state ?? 'none');
+  rendered();
+  return part('call-state', state);
+}
+
+/** Uses the client before and after it is suspended. */
+function Suspended({ id, ready }: { readonly id: string; readonly ready: Promise<unknown> }): ReactElement {
+  const { messages } = useConversation(id);
+  const status = useConnection((connection) => connection.status);
+  use(ready);
+  return createElement('section', {}, part('connection', status), part('messages', messages[0]?.content ?? ''));
+}
+
 function threadApp(client: CommClient, id: string, messageId: string | undefined): ReactElement {
   const thread = createElement(Thread, { id, messageId });
   return createElement(StrictMode, {}, createElement(CommProvider, { client }, thread));
@@ -115,6 +151,34 @@ const react: Binding = {
       show: (next) => flushSync(() => root.render(threadApp(client, id, next))),
       unmount: () => root.unmount(),
     };
+  },
+  mountCalls(target, client, rendered) {
+    const parts = [
+      createElement(Incoming, { key: 'incoming' }),
+      createElement(Call, { key: 'call' }),
+      createElement(CallState, { key: 'state', rendered }),
+    ];
+    const root = createRoot(target);
+    flushSync(() => root.render(createElement(StrictMode, {}, createElement(CommProvider, { client }, ...parts))));
+    return { unmount: () => root.unmount() };
+  },
+  mountSuspended(target, client, id, ready) {
+    const suspended = createElement(Suspended, { id, ready });
+    const boundary = createElement(Suspense, { fallback: 'waiting' }, createElement(Inbox), suspended);
+    const root = createRoot(target);
+    flushSync(() => root.render(createElement(StrictMode, {}, createElement(CommProvider, { client }, boundary))));
+    return { unmount: () => root.unmount() };
+  },
+  mountReloadable(target, client, id) {
+    const root = createRoot(target);
+    // A component of another type is what Fast Refresh makes of one whose hooks have changed.
+    const show = (component: typeof Messages): void =>
+      flushSync(() => {
+        const shown = createElement(component, { id, rendered: () => undefined });
+        root.render(createElement(StrictMode, {}, createElement(CommProvider, { client }, shown)));
+      });
+    show(Messages);
+    return { reload: () => show((properties) => Messages(properties)), unmount: () => root.unmount() };
   },
   mountWithoutClient(target) {
     let thrown: unknown;

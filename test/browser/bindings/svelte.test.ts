@@ -1,7 +1,9 @@
 import { flushSync, mount, unmount } from 'svelte';
 import { describeBinding, type Binding } from './behaviors.ts';
 import App from './svelte/app.svelte';
+import CallsApp from './svelte/calls-app.svelte';
 import Connection from './svelte/connection.svelte';
+import Provider from './svelte/provider.svelte';
 import { createShown } from './svelte/shown.svelte.ts';
 import Thread from './svelte/thread-app.svelte';
 
@@ -24,6 +26,15 @@ const svelte: Binding = {
       show: (next) => flushSync(() => void (shown.id = next)),
       unmount: () => void unmount(app),
     };
+  },
+  mountCalls(target, client, rendered) {
+    const app = mount(CallsApp, { target, props: { client, rendered } });
+    flushSync();
+    return { unmount: () => void unmount(app) };
+  },
+  mountProvider(target, client) {
+    const app = mount(Provider, { target, props: { client } });
+    return { unmount: () => void unmount(app) };
   },
   mountWithoutClient(target) {
     mount(Connection, { target });

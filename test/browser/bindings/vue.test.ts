@@ -1,10 +1,13 @@
-import { createApp, defineComponent, h, shallowRef, type VNode } from 'vue';
+import { createApp, defineComponent, h, shallowRef, Suspense, type Component, type VNode } from 'vue';
 import {
   createComm,
+  provideComm,
+  useCall,
   useComm,
   useConnection,
   useConversation,
   useInbox,
+  useIncomingCall,
   useOutbox,
   usePresence,
   useThread,
@@ -95,6 +98,41 @@ const Thread = defineComponent({
   },
 });
 
+const Incoming = defineComponent(() => {
+  const call = useIncomingCall();
+  return () =>
+    h('section', [
+      part('incoming', call.value?.callerId ?? 'none'),
+      h('button', { onClick: () => void call.value?.session.accept() }, 'Accept'),
+    ]);
+});
+
+const Call = defineComponent(() => {
+  const call = useCall();
+  return () =>
+    h('section', [
+      part('call', call.value === undefined ? 'none' : `${call.value.state}${call.value.audioMuted ? ', muted' : ''}`),
+      h('button', { onClick: () => call.value?.session.hangup() }, 'Hang up'),
+    ]);
+});
+
+const CallState = defineComponent({
+  props: { rendered: Function },
+  setup(props) {
+    const state = useCall((call) => call?.state ?? 'none');
+    return () => {
+      props.rendered?.();
+      return part('call-state', state.value);
+    };
+  },
+});
+
+/** The part of Vue that reloads components, in development builds. */
+declare const __VUE_HMR_RUNTIME__: {
+  createRecord(id: string, component: Component): boolean;
+  reload(id: string, component: Component): void;
+};
+
 const vue: Binding = {
   name: 'vue',
   mount(target, client, id, rendered) {
@@ -112,6 +150,52 @@ const vue: Binding = {
     app.use(createComm(client));
     app.mount(target);
     return { show: (next) => void (shown.value = next), unmount: () => app.unmount() };
+  },
+  mountCalls(target, client, rendered) {
+    const app = createApp(() => [h(Incoming), h(Call), h(CallState, { rendered })]);
+    app.use(createComm(client));
+    app.mount(target);
+    return { unmount: () => app.unmount() };
+  },
+  mountSuspended(target, client, id, ready) {
+    const Suspended = defineComponent({
+      async setup() {
+        const conversation = useConversation(id);
+        const status = useConnection((connection) => connection.status);
+        await ready;
+        return () =>
+          h('section', [
+            part('connection', status.value),
+            part('messages', conversation.value.messages[0]?.content ?? ''),
+          ]);
+      },
+    });
+    const app = createApp(() =>
+      h(Suspense, {}, { default: () => h('div', [h(Inbox), h(Suspended)]), fallback: () => 'waiting' }),
+    );
+    app.use(createComm(client));
+    app.mount(target);
+    return { unmount: () => app.unmount() };
+  },
+  mountReloadable(target, client, id) {
+    const create = () => ({ ...Messages, __hmrId: 'messages' });
+    const shown = create();
+    __VUE_HMR_RUNTIME__.createRecord('messages', shown);
+    const app = createApp(() => h(shown as Component, { id }));
+    app.use(createComm(client));
+    app.mount(target);
+    return { reload: () => __VUE_HMR_RUNTIME__.reload('messages', create()), unmount: () => app.unmount() };
+  },
+  mountProvider(target, client) {
+    const app = createApp(
+      defineComponent(() => {
+        provideComm(client);
+        const status = useConnection((connection) => connection.status);
+        return () => part('connection', status.value);
+      }),
+    );
+    app.mount(target);
+    return { unmount: () => app.unmount() };
   },
   mountWithoutClient(target) {
     createApp(Connection).mount(target);

@@ -1,7 +1,7 @@
 import type { Locator, Page } from 'playwright';
 import { expect, test } from 'vitest';
 import { isAccessible } from './accessibility.ts';
-import { composer, watchForText, message, openChat, say, usePlayground } from './playground.ts';
+import { chooseInChat, composer, watchForText, message, openChat, say, usePlayground } from './playground.ts';
 
 const startPlayground = usePlayground();
 
@@ -80,7 +80,7 @@ test('a video call rings in every window, stops ringing when one answers, and pl
     .getByText(/^\d+:\d\d$/)
     .waitFor();
   await ring(other, 'Alice').waitFor({ state: 'detached' });
-  await expect.poll(() => other.title()).toBe('Bob · lumen-comm');
+  await expect.poll(() => other.title()).toBe('Alice · lumen-comm');
   expect(await stage(other).count()).toBe(0);
 
   await control(alice, 'Hang up').click();
@@ -269,16 +269,14 @@ test('four participants see each other, and the others continue when one leaves'
   await moves(tile(dave, 'Carol').locator('video'));
 });
 
-test.each([
-  ['light', { colorScheme: 'light' }],
-  ['dark', { colorScheme: 'dark' }],
-  ['phone', { viewport: { width: 390, height: 780 } }],
-] as const)('the call screens have sufficient contrast and accessible names, %s', async (_, options) => {
+test.each([1280, 390])('the call screens are accessible, %i px wide', async (width) => {
   const playground = await startPlayground();
-  const [alice, bob] = await playground.windows(['alice', 'bob'], options);
+  const [alice, bob] = await playground.windows(['alice', 'bob'], { viewport: { width, height: 780 } });
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await openChat(bob, 'Alice');
-  await alice.getByRole('button', { name: 'Video call with Bob' }).click();
+  const button = alice.getByRole('button', { name: 'Video call with Bob' });
+  if (await button.isVisible()) await button.click();
+  else await chooseInChat(alice, 'Video call');
   await ring(bob, 'Alice').waitFor();
   await stage(alice).locator('.stage-waiting').getByText('Ringing at Bob…').waitFor();
   await isAccessible(alice);
@@ -297,9 +295,11 @@ test.each([
   await stage(alice).getByRole('button', { name: 'Make the call small' }).click();
   await isAccessible(alice);
   await control(alice, 'Hang up').click();
-  await message(bob, 'Video call, ').waitFor();
-  await stage(bob).waitFor({ state: 'detached' });
-  await isAccessible(bob);
+  for (const page of [alice, bob]) {
+    await message(page, 'Video call, ').waitFor();
+    await stage(page).waitFor({ state: 'detached' });
+    await isAccessible(page);
+  }
 });
 
 test('a second call can be accepted by putting the first one on hold, and swapped', async () => {
@@ -351,8 +351,7 @@ test.each([
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await alice.getByRole('heading', { name: 'Bob', level: 1 }).waitFor();
   const preview = async (): Promise<Locator> => {
-    await alice.getByRole('button', { name: 'More about this chat' }).click();
-    await alice.getByRole('menuitem', { name: 'Preview a video call' }).click();
+    await chooseInChat(alice, 'Preview a video call');
     const dialog = alice.getByRole('dialog', { name: 'Check your camera and microphone' });
     await moves(dialog.locator('video'));
     return dialog;

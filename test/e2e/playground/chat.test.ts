@@ -32,7 +32,7 @@ test('a message changes from sent to delivered to read when the recipient connec
   await row.click();
   await reaches(alice, 'Are you there?', 'Read');
   await row.getByText('unread message').waitFor({ state: 'detached' });
-  await expect.poll(() => bob.title()).toBe('Bob · lumen-comm');
+  await expect.poll(() => bob.title()).toBe('Alice · lumen-comm');
 });
 
 test('typing, presence and messages appear at once in both windows', async () => {
@@ -77,7 +77,7 @@ test('user input is never rendered as markup', async () => {
   await openChat(bob, 'Alice');
   await shows(bob, [hostile]);
   expect(await bob.locator('.message-content :is(img, script)').count()).toBe(0);
-  await expect.poll(() => bob.title()).toBe('Bob · lumen-comm');
+  await expect.poll(() => bob.title()).toBe('Alice · lumen-comm');
 });
 
 test('only http and https URLs become links', async () => {

@@ -75,6 +75,7 @@ test('a message written offline survives a reload and is sent later', async () =
   await expect.poll(() => storedCount(alice)).toBe(1);
   await alice.reload();
   await alice.getByText('You are offline.').waitFor();
+  await alice.getByText('1 message is waiting to be sent.').waitFor();
   await composer(alice).waitFor();
 
   await alice.context().setOffline(false);
@@ -129,7 +130,7 @@ test('signing out deletes what the browser has stored of the user', async () => 
   await alice.getByRole('button', { name: 'Chat with Bob' }).click();
   await say(alice, 'before');
   await expect.poll(() => storedCount(alice, '/offline-page/')).toBe(1);
-  await alice.getByRole('button', { name: 'You are Alice.' }).click();
+  await alice.getByRole('button', { name: 'You are Alice' }).click();
   await alice.getByRole('menuitem', { name: 'Sign out' }).click();
   await alice.waitForURL((url) => url.search === '');
   expect(await storedCount(alice, '/offline-')).toBe(0);

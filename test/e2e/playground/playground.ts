@@ -152,13 +152,16 @@ export class Playground {
 /**
  * Registers hooks that start one browser per test file and close all playgrounds. Returns a function that returns a started
  * one. The playground of the next test starts while a test runs.
+ *
+ * @param more - flags of the browser
  */
-export function usePlayground(): () => Promise<Playground> {
+export function usePlayground(more: readonly string[] = []): () => Promise<Playground> {
   let browser: Browser;
   let next: Promise<Playground>;
   const used: Playground[] = [];
   beforeAll(async () => {
-    browser = await chromium.launch(launchOptions());
+    const { args, ...options } = launchOptions();
+    browser = await chromium.launch({ ...options, args: [...args, ...more] });
     next = Playground.start(browser);
     await next;
   });
@@ -276,6 +279,21 @@ export async function openAt(page: Page, text: string, button: 'More' | 'React',
 export async function choose(page: Page, text: string, action: string): Promise<void> {
   await openAt(page, text, 'More', page.getByRole('menu', { name: 'This message' }));
   await page.getByRole('menuitem', { name: action, exact: true }).click();
+}
+
+/** Opens a menu of the open chat and selects an item. */
+export async function chooseInChat(page: Page, item: string): Promise<void> {
+  await page.getByRole('button', { name: 'More about this chat' }).click();
+  await page.getByRole('menuitem', { name: item, exact: true }).click();
+}
+
+/** Opens the menu about keys. It has a button or, on phones, an item in the menu of the chat. */
+export async function openEncryptionMenu(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'More about this chat' }).waitFor();
+  const lock = page.getByRole('button', { name: /: change$/ });
+  if (await lock.isVisible()) await lock.click();
+  else await chooseInChat(page, 'Encryption');
+  await page.getByRole('menu', { name: 'Encryption' }).waitFor();
 }
 
 /** A file as Playwright's `setInputFiles()` takes it. */

@@ -26,12 +26,14 @@ test('a chat with 130 unread messages opens at the first one and has a way down'
       return found.some((each) => each.getBoundingClientRect().top >= top && each.getBoundingClientRect().top < bottom);
     });
   await expect.poll(() => isShown('Line 1.')).toBe(true);
+  expect(await page.title()).toBe('(130) Bob · lumen-comm');
   const down = page.getByRole('button', { name: 'Jump to the newest message' });
   await down.getByText('130').waitFor();
   await isAccessible(page);
   await down.click();
   await expect.poll(() => isShown('Line 130.')).toBe(true);
   await row.getByText('unread message').waitFor({ state: 'detached' });
+  await expect.poll(() => page.title()).toBe('Bob · lumen-comm');
 
   await choose(page, 'Line 129.', 'Mark as unread');
   await row.getByText('2 unread messages').waitFor({ state: 'attached' });

@@ -18,6 +18,8 @@ export class FaultyPort implements SocketPort {
   losesRequest: (event: string) => boolean = () => false;
   /** True: this acknowledgement gets lost on its way. */
   losesAck: (event: string) => boolean = () => false;
+  /** Holds this acknowledgement back until the promise resolves, while pushes arrive. */
+  holdsAck: (event: string) => Promise<unknown> | undefined = () => undefined;
   /** True: this push gets lost on its way. */
   losesPush: (event: string) => boolean = () => false;
   /** What a server that lies makes of an answer or a push. */
@@ -65,7 +67,12 @@ export class FaultyPort implements SocketPort {
     if (this.losesRequest(name)) return;
     if (acknowledge === undefined) return this.#inner.emit(event, payload);
     this.#inner.emit(event, payload, (reply) => {
-      if (!this.losesAck(name)) acknowledge(this.bends(reply));
+      if (this.losesAck(name)) return;
+      const held = this.holdsAck(name);
+      if (held === undefined) return acknowledge(this.bends(reply));
+      const { opened } = this;
+      // Lost with its connection.
+      void held.then(() => opened === this.opened && acknowledge(this.bends(reply)));
     });
   }
 

@@ -9,9 +9,12 @@ import { ContactPolicy } from '../../../src/server/services/people/contact-polic
 import { UserBudgets } from '../../../src/server/services/limits/user-budgets.ts';
 import { createChatServices, type ChatServices } from '../../../src/server/services/chat/chat-services.ts';
 import type { Caller, PresenceReader } from '../../../src/server/services/ports.ts';
-import type { DatabaseSource } from '../../../src/server/store/engine/sqlite.ts';
+import type { SqlValue } from '../../../src/server/store/engine/work.ts';
+import type { DatabaseSource } from '../../../src/server/store/engine/database-source.ts';
 import { createStore, type Store } from '../../../src/server/store/store.ts';
 import { CAPABILITIES } from '../../../src/protocol/constants.ts';
+import { newPostgres } from '../postgres/test-database.ts';
+import { executeSql } from './execute-sql.ts';
 import { manualClock, type ManualClock } from '../manual-clock.ts';
 import { RecordingBroadcaster } from './recording-broadcaster.ts';
 
@@ -19,8 +22,11 @@ export interface Chat extends ChatServices {
   readonly broadcaster: RecordingBroadcaster;
   readonly store: Store;
   readonly clock: ManualClock;
-  /** Present unless the test brought a database of its own. */
+  readonly db: DatabaseSource;
+  /** The database of the tests on SQLite, unless the test brought one of its own. */
   readonly sqlite: DatabaseSync;
+  /** Runs a statement as an app would, with `?` for parameters, in whichever database the chat is stored. */
+  sql(text: string, ...parameters: SqlValue[]): Promise<readonly Record<string, unknown>[]>;
   group(owner: string, ...others: string[]): Promise<Conversation>;
   direct(one: string, other: string): Promise<Conversation>;
   say(sender: string, conversationId: string, content: string, more?: Partial<SendMessage>): Promise<Message>;
@@ -50,7 +56,8 @@ export function baseCaller(userId: string, socketId: string): Caller {
 export async function startChat(options: ChatOptions = {}): Promise<Chat> {
   const sqlite = new DatabaseSync(':memory:');
   const clock = manualClock();
-  const store = createStore(options.db ?? sqlite, silentLogger, clock);
+  const db = options.db ?? (await newPostgres()) ?? sqlite;
+  const store = createStore(db, silentLogger, clock);
   await store.ready;
   const limits = resolveLimits({ conversationsCreated: MUCH, requests: MUCH, ...options.limits });
   const broadcaster = new RecordingBroadcaster();
@@ -80,6 +87,8 @@ export async function startChat(options: ChatOptions = {}): Promise<Chat> {
     store,
     clock,
     sqlite,
+    db,
+    sql: (text, ...parameters) => executeSql(db, text, parameters),
     group: (owner, ...others) => create('group', owner, others),
     direct: (one, other) => create('direct', one, [other]),
     say: (sender, conversationId, content, more) =>

@@ -5,6 +5,7 @@ import {
   type CommServerOptions,
   type ServerLimits,
 } from '../../../src/server/index.ts';
+import { newPostgres } from '../postgres/test-database.ts';
 import { connectClient, type CheckedClient, type CheckedClientOptions } from './checked-client.ts';
 
 export interface TestServer extends AsyncDisposable {
@@ -37,7 +38,10 @@ export const LARGE_BUDGETS_ARGS: readonly string[] = ['--limits', JSON.stringify
 /** A real server on a free port of the loopback address, in memory unless told otherwise. */
 export async function startServer(options: CommServerOptions = {}): Promise<TestServer> {
   const limits = options.limits === false ? false : { ...LARGE_BUDGETS, ...options.limits };
-  const server = await createCommServer({ port: 0, database: ':memory:', logger: silentLogger, ...options, limits });
+  const isChosen = options.db !== undefined || options.database !== undefined;
+  const db = isChosen ? undefined : await newPostgres();
+  const database = db === undefined ? { database: ':memory:' } : { db };
+  const server = await createCommServer({ port: 0, logger: silentLogger, ...database, ...options, limits });
   const { url } = server;
   const clients: CheckedClient[] = [];
   const connect = async (userId: string, more: CheckedClientOptions = {}): Promise<CheckedClient> => {

@@ -1,6 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import BetterSqlite from 'better-sqlite3';
-import type { DatabaseSource, LumenDatabase } from '../../../src/server/store/engine/sqlite.ts';
+import type { DatabaseSource } from '../../../src/server/store/engine/database-source.ts';
+import type { LumenDatabase } from '../../../src/server/store/engine/sqlite.ts';
 
 export interface OpenDatabase {
   readonly db: DatabaseSource;

@@ -94,13 +94,13 @@ describe('chatting', () => {
     await until(theirs, ({ messages }) => messages.length === 1);
     await alice.client.messages.edit({ conversationId, messageId, content: 'Hello' });
     expect(await bob.next('message:updated')).toMatchObject({ id: messageId, content: 'Hello' });
-    await bob.client.messages.react({ conversationId, messageId, emoji: '+' });
+    await bob.client.messages.react({ conversationId, messageId, emoji: '👍' });
     expect(await alice.next('message:reaction-update')).toMatchObject({
       messageId,
       conversationId,
-      reactions: [{ emoji: '+', count: 1, users: ['bob'] }],
+      reactions: [{ emoji: '👍', count: 1, users: ['bob'] }],
     });
-    expect(theirs.getSnapshot().messages[0]).toMatchObject({ content: 'Hello', reactions: [{ emoji: '+' }] });
+    expect(theirs.getSnapshot().messages[0]).toMatchObject({ content: 'Hello', reactions: [{ emoji: '👍' }] });
     await alice.client.messages.delete({ conversationId, messageId });
     expect(await bob.next('message:deleted')).toMatchObject({ messageId, conversationId, deletedBy: 'alice' });
     await until(theirs, ({ messages }) => messages[0]?.deletedAt !== undefined);

@@ -90,6 +90,9 @@ test('URLs of other servers are returned as they are, and those that a page must
   const { alice } = await startFiles();
   const url = 'https://cdn.example.com/__nk_comm/files/a/b.png?x=1';
   expect(await alice.client.files.url({ url })).toBe(url);
+  const preview = URL.createObjectURL(new Blob(['preview']));
+  expect(await alice.client.files.url({ url: preview })).toBe(preview);
+  URL.revokeObjectURL(preview);
   await expect(alice.client.files.url({ url: 'javascript:alert(1)' })).rejects.toThrow(TypeError);
 });
 

@@ -15,7 +15,7 @@ test(
   async () => {
     const db = new DatabaseSync(':memory:');
     await using server = await startTestServer({ db, limits: { messages: MUCH, requests: MUCH } });
-    const ids = addConversations(db, 620, ['bob', 'ann']);
+    const ids = await addConversations(db, 620, ['bob', 'ann']);
     await using ann = new CommClient({ url: server.url, userId: 'ann', clock: patientClock() });
     const left = new Set<string>();
     ann.on('conversation:left', ({ conversationId }) => void left.add(conversationId));
@@ -37,7 +37,7 @@ test(
     const db = new DatabaseSync(':memory:');
     await using server = await startTestServer({ db, limits: { messages: MUCH, requests: MUCH } });
     await using bob = await connectUser({ url: server.url, userId: 'bob' });
-    const ids = addConversations(db, COUNT, ['bob', 'ann']);
+    const ids = await addConversations(db, COUNT, ['bob', 'ann']);
     await using ann = new CommClient({ url: server.url, userId: 'ann', clock: patientClock() });
     const told: string[] = [];
     ann.on('message:new', ({ conversationId }) => void told.push(conversationId));

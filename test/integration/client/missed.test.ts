@@ -77,7 +77,7 @@ describe('a message with more changes than a batch has room for', () => {
     await view.ready;
     bob.port.unplug();
     for (let at = 0; at < TIMES; at += 1) {
-      await alice.client.messages.react({ conversationId, messageId, emoji: '+', on: at % 2 === 0 });
+      await alice.client.messages.react({ conversationId, messageId, emoji: '👍', on: at % 2 === 0 });
     }
     bob.port.plug();
     await until(view, ({ messages }) => messages[0]?.reactions?.[0]?.count === 1);

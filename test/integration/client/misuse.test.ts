@@ -18,7 +18,7 @@ describe('aborting', () => {
       () => messages.search({ query: 'x' }, options),
       () => messages.edit({ ...ref, content: 'x' }, options),
       () => messages.delete(ref, options),
-      () => messages.react({ ...ref, emoji: '+' }, options),
+      () => messages.react({ ...ref, emoji: '👍' }, options),
       () =>
         messages.forward(
           { messageId: ref.messageId, fromConversationId: conversationId, toConversationId: conversationId },
@@ -85,7 +85,7 @@ describe('wrong use', () => {
       () => messages.search({ query: wrong(undefined) }),
       () => messages.edit({ conversationId, messageId: '', content: 'x' }),
       () => messages.delete({ conversationId: wrong(7), messageId: '1' }),
-      () => messages.react({ conversationId, messageId: wrong(null), emoji: '+' }),
+      () => messages.react({ conversationId, messageId: wrong(null), emoji: '👍' }),
       () => messages.forward({ messageId: '1', fromConversationId: '', toConversationId: conversationId }),
       () => messages.markRead({ conversationId, messageId: wrong(1) }),
       () => conversations.get(wrong(5)),

@@ -99,7 +99,7 @@ test('edits, deletions, reactions and read markers wait offline as well, in orde
     alice.client.messages.edit({ conversationId, messageId: first, content: 'ONE' }),
     alice.client.messages.edit({ conversationId, messageId: first, content: 'One' }),
     alice.client.messages.delete({ conversationId, messageId: two?.id ?? '' }),
-    alice.client.messages.react({ conversationId, messageId: theirs.id, emoji: '+' }),
+    alice.client.messages.react({ conversationId, messageId: theirs.id, emoji: '👍' }),
     alice.client.messages.markRead({ conversationId, messageId: theirs.id }),
     alice.client.messages.markRead({ conversationId, messageId: theirs.id }),
   ];
@@ -115,7 +115,7 @@ test('edits, deletions, reactions and read markers wait offline as well, in orde
 describe('reacting twice', () => {
   test('offline removes the reaction', async () => {
     const { alice, bob, conversationId, sent } = await chat(1);
-    const ref = { conversationId, messageId: sent[0]?.id ?? '', emoji: '+' };
+    const ref = { conversationId, messageId: sent[0]?.id ?? '', emoji: '👍' };
     const view = bob.client.conversations.open(conversationId);
     await view.ready;
     bob.port.unplug();
@@ -127,14 +127,14 @@ describe('reacting twice', () => {
 
   test('before the first response removes it, and a third time adds it', async () => {
     const { alice, bob, conversationId, sent } = await chat(1);
-    const ref = { conversationId, messageId: sent[0]?.id ?? '', emoji: '+' };
+    const ref = { conversationId, messageId: sent[0]?.id ?? '', emoji: '👍' };
     const view = bob.client.conversations.open(conversationId);
     await view.ready;
     await Promise.all([bob.client.messages.react(ref), bob.client.messages.react(ref)]);
     expect((await alice.client.messages.get(ref.messageId)).reactions ?? []).toEqual([]);
-    const others = ['-', '+', '+', '+'].map((emoji) => bob.client.messages.react({ ...ref, emoji }));
+    const others = ['👎', '👍', '👍', '👍'].map((emoji) => bob.client.messages.react({ ...ref, emoji }));
     await Promise.all(others);
-    expect((await alice.client.messages.get(ref.messageId)).reactions?.map(({ emoji }) => emoji)).toEqual(['-', '+']);
+    expect((await alice.client.messages.get(ref.messageId)).reactions?.map(({ emoji }) => emoji)).toEqual(['👎', '👍']);
   });
 });
 

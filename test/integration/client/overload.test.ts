@@ -110,7 +110,7 @@ test('pending sends reject when the client is disposed of, and are sent in the n
   await first.client.connect();
   first.port.unplug();
   const waiting = first.client.messages.send({ conversationId, content: 'kept' });
-  const editing = first.client.messages.react({ conversationId, messageId: '1', emoji: '+' });
+  const editing = first.client.messages.react({ conversationId, messageId: '1', emoji: '👍' });
   const outcomes = Promise.allSettled([waiting, editing]);
   await first[Symbol.asyncDispose]();
   expect(await outcomes).toMatchObject([{ reason: { code: 'DISCONNECTED' } }, { reason: { code: 'DISCONNECTED' } }]);

@@ -65,7 +65,7 @@ describe('messages', () => {
     await alice.client.messages.delete({ conversationId, messageId });
     await alice.client.messages.delete({ conversationId, messageId });
     expect(await codeOf(alice.client.messages.edit({ conversationId, messageId, content: 'x' }))).toBe('CONFLICT');
-    expect(await codeOf(alice.client.messages.react({ conversationId, messageId, emoji: '+' }))).toBe('CONFLICT');
+    expect(await codeOf(alice.client.messages.react({ conversationId, messageId, emoji: '👍' }))).toBe('CONFLICT');
   });
 
   test('react() toggles the reaction to a held message, and `on` sets it', async () => {

@@ -22,7 +22,7 @@ describe('changes while the client was disconnected', () => {
     bob.forget();
     await alice.client.messages.edit({ conversationId, messageId: edited?.id ?? '', content: 'A' });
     await alice.client.messages.delete({ conversationId, messageId: deleted?.id ?? '' });
-    await alice.client.messages.react({ conversationId, messageId: reacted?.id ?? '', emoji: '+' });
+    await alice.client.messages.react({ conversationId, messageId: reacted?.id ?? '', emoji: '👍' });
     for (const content of ['d', 'e', 'f']) await alice.client.messages.send({ conversationId, content });
     const gone = await alice.client.messages.send({ conversationId, content: 'came and went' });
     await alice.client.messages.delete({ conversationId, messageId: gone.id });
@@ -36,7 +36,7 @@ describe('changes while the client was disconnected', () => {
       [edited?.id, 'A'],
       [reacted?.id, 'c'],
     ]);
-    expect(bob.all('message:updated')[1]?.reactions).toEqual([{ emoji: '+', count: 1, users: ['alice'] }]);
+    expect(bob.all('message:updated')[1]?.reactions).toEqual([{ emoji: '👍', count: 1, users: ['alice'] }]);
     expect(bob.all('message:deleted').map(({ messageId }) => messageId)).toEqual([gone.id, deleted?.id]);
     expect(bob.errors).toEqual([]);
   });

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { deferred, type Deferred } from '../../../src/lib/deferred.ts';
 import type { ConversationView } from '../../../src/index.ts';
 import { until } from '../../helpers/client/app.ts';
 import { codeOf } from '../../helpers/client/rejection.ts';
@@ -111,6 +112,71 @@ test('a user can be removed, and added again while disconnected', async () => {
   await sendNumbers(alice, conversationId, 4, 4);
   await until(view, ({ messages }) => messages.length === 4);
   expect(seqs(view)).toEqual(upTo(4));
+});
+
+test('flags are set back when the user is removed and added again while disconnected', async () => {
+  const { alice, bob, conversationId } = await setUp(await startWorld());
+  const { inbox } = bob.client.conversations;
+  inbox.subscribe(() => undefined);
+  const muted = (): boolean | undefined =>
+    inbox.getSnapshot().conversations.find(({ id }) => id === conversationId)?.muted;
+  await bob.client.conversations.mute(conversationId, true);
+  await until(inbox, () => muted() === true);
+  bob.port.unplug();
+  await alice.client.conversations.removeParticipant(conversationId, 'bob');
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  bob.port.plug();
+  await until(inbox, () => muted() === false);
+  await bob.client.conversations.mute(conversationId, true);
+  await until(inbox, () => muted() === true);
+});
+
+test('a view shows who has read while the user was away, also if entering the room was refused before the return', async () => {
+  const { alice, bob, carol } = await (await startWorld()).joinAll('alice', 'bob', 'carol');
+  const conversationId = await group(alice, bob, carol);
+  await sendNumbers(alice, conversationId, 1, 1);
+  const view = bob.client.conversations.open(conversationId);
+  const { messages } = await until(view, (snapshot) => snapshot.messages.length === 1);
+  bob.port.unplug();
+  await alice.client.conversations.removeParticipant(conversationId, 'bob');
+  await carol.client.messages.markRead({ conversationId, messageId: messages[0]?.id ?? '' });
+  await alice.next('read-receipt:update');
+  const refused: Deferred<void> = deferred();
+  const released: Deferred<void> = deferred();
+  bob.port.holdsAck = (event) => {
+    if (event !== 'conversation:join') return undefined;
+    refused.resolve();
+    return released.promise;
+  };
+  bob.port.plug();
+  await refused.promise;
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  await bob.next('conversation:new', ({ head }) => (head?.rev ?? 0) > 1);
+  released.resolve();
+  await until(view, ({ messages: [first] }) => first?.readBy.some(({ userId }) => userId === 'carol') === true);
+});
+
+test('a view opens although its refusal arrives after the user has been added', async () => {
+  const { alice, bob } = await (await startWorld()).joinAll('alice', 'bob');
+  const conversationId = await group(alice);
+  await sendNumbers(alice, conversationId, 1, 2);
+  const refused: Deferred<void> = deferred();
+  const released: Deferred<void> = deferred();
+  bob.port.holdsAck = (event) => {
+    if (event !== 'conversation:join') return undefined;
+    refused.resolve();
+    return released.promise;
+  };
+  const view = bob.client.conversations.open(conversationId);
+  await refused.promise;
+  bob.port.holdsAck = () => undefined;
+  await alice.client.conversations.addParticipants(conversationId, ['bob']);
+  await bob.next('conversation:new', ({ id }) => id === conversationId);
+  released.resolve();
+  await view.ready;
+  expect(view.getSnapshot()).toMatchObject({ loading: false, conversation: { id: conversationId } });
+  expect(view.getSnapshot().error).toBeUndefined();
+  expect(seqs(view)).toEqual([1, 2]);
 });
 
 test('a view that failed to open opens once the user is added to the conversation', async () => {

@@ -186,7 +186,7 @@ test('a view keeps changes to an older page that is loading', async () => {
   await page.arrived;
   await alice.client.messages.edit({ conversationId, messageId: sent[0]?.id ?? '', content: 'edited' });
   await alice.client.messages.delete({ conversationId, messageId: sent[1]?.id ?? '' });
-  await alice.client.messages.react({ conversationId, messageId: sent[2]?.id ?? '', emoji: '+' });
+  await alice.client.messages.react({ conversationId, messageId: sent[2]?.id ?? '', emoji: '👍' });
   await bob.next('message:reaction-update');
   page.release();
   await loading;

@@ -48,6 +48,7 @@ test('every JavaScript snippet of the documentation is executed by a test of thi
       'own-process.mjs',
       'backend.mjs',
       'export.mjs',
+      'import.mjs',
     ]),
   );
 });
@@ -78,10 +79,13 @@ test('s3.mjs: a server with a place for files in a bucket starts and stops', asy
   await expectPrintedAndExited(running, snippet('s3.mjs'));
 });
 
-test.each(['backend.mjs', 'export.mjs'])('%s: the backend of an app uses the server API', async (file) => {
-  await using running = await runSnippet(snippet(file), await freePort());
-  await expectPrintedAndExited(running, snippet(file));
-});
+test.each(['backend.mjs', 'export.mjs', 'import.mjs'])(
+  '%s: the backend of an app uses the server API',
+  async (file) => {
+    await using running = await runSnippet(snippet(file), await freePort());
+    await expectPrintedAndExited(running, snippet(file));
+  },
+);
 
 test('bot.mjs: the bot replies to a message', async () => {
   await using server = await startServer();

@@ -6,9 +6,9 @@ import BetterSqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../src/lib/logger.ts';
 import { DatabaseThread } from '../../../src/server/store/engine/database-thread.ts';
-import type { DatabaseSource } from '../../../src/server/store/engine/sqlite.ts';
+import type { SqliteSource } from '../../../src/server/store/engine/sqlite.ts';
 import { Checkpoints } from '../../../src/server/store/engine/checkpoints.ts';
-import { databaseOf } from '../../../src/server/store/engine/database.ts';
+import { databaseOf } from '../../../src/server/store/engine/database-source.ts';
 import { openDatabase, type OwnedDatabase } from '../../../src/server/store/engine/open.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 
@@ -81,7 +81,7 @@ describe('checkpoints in a thread', () => {
   });
 });
 
-test.each<[title: string, open: (path: string) => DatabaseSource & { close(): unknown }]>([
+test.each<[title: string, open: (path: string) => SqliteSource & { close(): unknown }]>([
   ['node:sqlite', openDatabase],
   [
     'better-sqlite3',

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import BetterSqlite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { databaseOf } from '../../../src/server/store/engine/database.ts';
-import { connectionOf } from '../../../src/server/store/engine/sqlite.ts';
+import { connectionOf, databaseOf } from '../../../src/server/store/engine/database-source.ts';
 import { caller, startChat } from '../../helpers/server/chat.ts';
 import { DATABASES } from '../../helpers/server/databases.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';

@@ -87,7 +87,7 @@ describe('deletions of and reactions to encrypted messages', () => {
 
   test('the envelopes of 100 users are kept; a further reaction is stored without its envelope', async () => {
     const envelopes = Array.from({ length: 100 }, (_, at) => envelopeOf(`u${at}`, conversationId));
-    chat.sqlite.prepare('UPDATE messages SET reaction_envelopes = ?').run(JSON.stringify(envelopes));
+    await chat.sql('UPDATE messages SET reaction_envelopes = ?', JSON.stringify(envelopes));
     await react('bob', envelopeOf('bob', conversationId));
     expect(await chat.history.get('bob', message.id)).toMatchObject({
       reactions: [{ users: ['bob'] }],

@@ -142,6 +142,6 @@ describe('encrypted messages', () => {
     await chat.messages.delete(caller('ada'), { conversationId: pair, messageId: sent.id });
     const tombstone = await chat.history.get('bob', sent.id);
     expect(tombstone).not.toHaveProperty('envelope');
-    expect(chat.sqlite.prepare("SELECT 1 FROM messages WHERE content <> ''").all()).toEqual([]);
+    expect(await chat.sql("SELECT 1 FROM messages WHERE content <> ''")).toEqual([]);
   });
 });

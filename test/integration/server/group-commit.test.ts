@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogFields, Logger } from '../../../src/lib/logger.ts';
 import { silentLogger } from '../../../src/lib/logger.ts';
 import { CommError } from '../../../src/protocol/errors.ts';
-import { databaseOf } from '../../../src/server/store/engine/database.ts';
+import { databaseOf } from '../../../src/server/store/engine/database-source.ts';
 import { all, run, type Statement, type Work } from '../../../src/server/store/engine/work.ts';
 import { OutageTracker } from '../../../src/server/store/engine/outages.ts';
 import { GroupCommit } from '../../../src/server/store/engine/group-commit.ts';

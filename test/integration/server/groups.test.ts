@@ -102,7 +102,7 @@ describe('GroupService', () => {
 
     test('contents that an app has written itself are left out if they are not valid', async () => {
       const { id } = await chat.group('ada', 'bob');
-      chat.sqlite.exec("UPDATE conversations SET metadata = '[1', visibility = 'secret', slow_mode_seconds = -1");
+      await chat.sql("UPDATE conversations SET metadata = '[1', visibility = 'secret', slow_mode_seconds = -1");
       const read = await chat.conversations.get(caller('ada'), id);
       expect(read).toMatchObject({ visibility: 'private', head: { rev: 1 } });
       expect(read).not.toHaveProperty('metadata');
@@ -219,7 +219,7 @@ describe('GroupService', () => {
 
     test('never asks for more than the interval, also if the clock was set back', async () => {
       await chat.say('cleo', id, 'one');
-      chat.sqlite.exec("UPDATE messages SET created_at = '2090-01-01T00:00:00.000Z'");
+      await chat.sql("UPDATE messages SET created_at = '2090-01-01T00:00:00.000Z'");
       await expect(chat.say('cleo', id, 'two')).rejects.toMatchObject({ ...slowed, retryAfterMs: 10_000 });
     });
   });
@@ -267,12 +267,15 @@ describe('GroupService', () => {
 
     test('a search that compares too many names ends the page and continues', async () => {
       await publicGroup('ada');
-      const insert = chat.sqlite.prepare(
-        "INSERT INTO conversations (id, type, name, visibility) VALUES (?, 'group', ?, 'public')",
+      const names = Array.from({ length: 5_001 }, (_, n) => [
+        `z${String(n).padStart(5, '0')}`,
+        n === 0 ? 'needle' : 'hay',
+      ]);
+      await chat.sql(
+        `INSERT INTO conversations (id, type, name, visibility)
+         SELECT value ->> 0, 'group', value ->> 1, 'public' FROM json_each(?)`,
+        JSON.stringify(names),
       );
-      chat.sqlite.exec('BEGIN');
-      for (let n = 0; n < 5_001; n += 1) insert.run(`z${String(n).padStart(5, '0')}`, n === 0 ? 'needle' : 'hay');
-      chat.sqlite.exec('COMMIT');
       const first = await chat.groups.browse(caller('eve'), { query: 'needle' });
       expect(first).toEqual({ conversations: [], cursor: 'z00001' });
       const second = await chat.groups.browse(caller('eve'), { query: 'needle', cursor: 'z00001' });
@@ -402,8 +405,8 @@ describe('GroupService', () => {
 
     test('ends with the conversation', async () => {
       await ban('ada', 'eve');
-      chat.sqlite.exec('PRAGMA foreign_keys = ON; DELETE FROM conversations');
-      expect(chat.sqlite.prepare('SELECT count(*) AS n FROM comm_bans').get()).toEqual({ n: 0 });
+      await chat.sql('DELETE FROM conversations');
+      expect(await chat.sql('SELECT count(*) AS n FROM comm_bans')).toEqual([{ n: 0 }]);
     });
   });
 

@@ -68,7 +68,7 @@ describe('HistoryService', () => {
   });
 
   test("times of rows in the database's own format are comparable with ISO 8601", async () => {
-    chat.sqlite.exec(`UPDATE messages SET created_at = strftime('%Y-%m-%d %H:%M:%S', created_at) WHERE seq <= 5`);
+    await chat.sql("UPDATE messages SET created_at = substr(replace(created_at, 'T', ' '), 1, 19) WHERE seq <= 5");
     const eighth = (await chat.history.get('ada', idOf(8))).createdAt;
     expect(await list({ before: eighth })).toEqual([7, 6, 5, 4]);
     const third = await chat.history.get('ada', idOf(3));

@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import BetterSqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../src/lib/logger.ts';
-import type { DatabaseSource } from '../../../src/server/store/engine/sqlite.ts';
-import { databaseOf } from '../../../src/server/store/engine/database.ts';
+import type { SqliteSource } from '../../../src/server/store/engine/sqlite.ts';
+import { databaseOf } from '../../../src/server/store/engine/database-source.ts';
 import { LongReads } from '../../../src/server/store/engine/long-reads.ts';
 import { openDatabase } from '../../../src/server/store/engine/open.ts';
 import { all, first, type Statement, type Work } from '../../../src/server/store/engine/work.ts';
@@ -136,7 +136,7 @@ describe.each(['a file', 'memory', 'a file of better-sqlite3'] as const)('long r
   });
 });
 
-test.each<[title: string, open: (path: string) => DatabaseSource & { close(): unknown }]>([
+test.each<[title: string, open: (path: string) => SqliteSource & { close(): unknown }]>([
   ['node:sqlite', openDatabase],
   ['better-sqlite3', openBetterSqlite],
 ])(
@@ -238,7 +238,7 @@ test("a thread ends its transactions also where Node doesn't tell whether one is
   const program = `
     import { systemClock } from ${source('lib/clock.ts')};
     import { silentLogger } from ${source('lib/logger.ts')};
-    import { databaseOf } from ${source('server/store/engine/database.ts')};
+    import { databaseOf } from ${source('server/store/engine/database-source.ts')};
     import { LongReads } from ${source('server/store/engine/long-reads.ts')};
     import { openDatabase } from ${source('server/store/engine/open.ts')};
     import { all } from ${source('server/store/engine/work.ts')};

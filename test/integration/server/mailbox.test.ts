@@ -29,10 +29,10 @@ describe('MailboxService', () => {
     await mailbox.acknowledge(caller('bob'), { mailboxIds: ['0'] });
     return handedTo(socketId, chat.broadcaster.pushes).map(([, text]) => text);
   };
-  const rows = (): number => Number(chat.sqlite.prepare('SELECT count(*) AS n FROM comm_mailbox').get()?.['n']);
+  const rows = async (): Promise<unknown> => (await chat.sql('SELECT count(*) AS n FROM comm_mailbox'))[0]?.['n'];
   /** Rows as if others had filled it. */
-  const fill = (count: number, size: number, sender = 'sender'): void => {
-    chat.sqlite.exec(`
+  const fill = async (count: number, size: number, sender = 'sender'): Promise<void> => {
+    await chat.sql(`
       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
       INSERT INTO comm_mailbox (recipient_id, sender_id, digest, size, stored_at, envelope)
       SELECT 'bob', '${sender} ' || i, 'digest', ${size}, '${new Date(chat.clock.now()).toISOString()}', '{}' FROM n`);
@@ -51,37 +51,37 @@ describe('MailboxService', () => {
   test('a write sweeps expired envelopes of all mailboxes', async () => {
     await send('to cleo', 'ada', 'cleo');
     chat.clock.advance(31 * DAY_MS);
-    fill(2_500, 10);
-    chat.sqlite.exec("UPDATE comm_mailbox SET stored_at = '2020-01-01T00:00:00.000Z' WHERE recipient_id = 'bob'");
+    await fill(2_500, 10);
+    await chat.sql("UPDATE comm_mailbox SET stored_at = '2020-01-01T00:00:00.000Z' WHERE recipient_id = 'bob'");
     await send('fresh', 'bob', 'ada');
     for (let step = 0; step < 3; step += 1) await send('fresh', 'bob', 'ada');
     await chat.store.drain();
-    expect(rows()).toBe(1);
+    expect(await rows()).toBe(1);
   });
 
   test('a mailbox holds 2,000 envelopes and 16 MiB, then rejects until some are acknowledged', async () => {
-    fill(1_999, 10);
+    await fill(1_999, 10);
     await send('the last one');
     await expect(send('too many')).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfterMs: 600_000 });
     await expect(send('too many', 'cleo')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
     await mailbox.acknowledge(caller('bob'), { mailboxIds: ['1'] });
     await send('fits again');
 
-    chat.sqlite.exec('DELETE FROM comm_mailbox');
-    fill(128, 128 * 1_024);
+    await chat.sql('DELETE FROM comm_mailbox');
+    await fill(128, 128 * 1_024);
     await expect(send('too large')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
     await send('to another user', 'ada', 'cleo');
   });
 
   test('strangers may use half of a mailbox', async () => {
     await chat.group('eve', 'bob');
-    fill(999, 10);
+    await fill(999, 10);
     await send('the last one', 'eve');
     await expect(send('too many', 'eve')).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfterMs: 600_000 });
     await send('known');
 
-    chat.sqlite.exec('DELETE FROM comm_mailbox');
-    fill(64, 128 * 1_024);
+    await chat.sql('DELETE FROM comm_mailbox');
+    await fill(64, 128 * 1_024);
     await expect(send('too large', 'eve')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
     await send('known');
   });
@@ -103,11 +103,11 @@ describe('MailboxService', () => {
     await expect(mailbox.send(caller('ada'), sessionInit('ada', 'unknown'))).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
-    expect([rows(), chat.broadcaster.take()]).toEqual([0, []]);
+    expect([await rows(), chat.broadcaster.take()]).toEqual([0, []]);
   });
 
   test('an invalid stored envelope is skipped', async () => {
-    fill(150, 10);
+    await fill(150, 10);
     await send('readable');
     expect(await collect('s1')).toEqual([]);
     // The first page had nothing that can be acknowledged, so the second followed by itself.
@@ -134,10 +134,10 @@ describe('MailboxService', () => {
 
   test('a failed read is retried with the next envelope', async () => {
     await send('first');
-    chat.sqlite.exec('ALTER TABLE comm_mailbox RENAME TO hidden');
+    await chat.sql('ALTER TABLE comm_mailbox RENAME TO hidden');
     mailbox.connected(caller('bob', 's1'));
     await chat.store.drain();
-    chat.sqlite.exec('ALTER TABLE hidden RENAME TO comm_mailbox');
+    await chat.sql('ALTER TABLE hidden RENAME TO comm_mailbox');
     await send('second');
     await mailbox.acknowledge(caller('bob'), { mailboxIds: ['0'] });
     expect(handedTo('s1', chat.broadcaster.pushes).map(([, text]) => text)).toEqual(['first', 'second']);

@@ -34,6 +34,17 @@ describe('MessageService', () => {
     expect(await chat.history.get('bob', messageId)).toEqual(edited);
   });
 
+  test('a reaction that is set must be an emoji; base clients toggle any text, which can be removed', async () => {
+    for (const text of ['hello', '+', '👍👍', ':+1:'])
+      await expect(react(text, true)).rejects.toMatchObject({
+        code: 'INVALID',
+        message: 'emoji must be a single emoji',
+      });
+    expect(chat.broadcaster.take()).toEqual([]);
+    expect(await react('+')).toMatchObject({ reactions: [{ emoji: '+', count: 1 }] });
+    expect((await react('+', false)).reactions).toBeUndefined();
+  });
+
   test('an edit to the same content succeeds and changes nothing', async () => {
     expect(await edit('hello')).toMatchObject({ rev: 1 });
     expect(chat.broadcaster.take()).toEqual([]);
@@ -87,9 +98,7 @@ describe('MessageService', () => {
     const sent = await chat.say('ada', conversationId, 'look', { attachment });
     const gone = await chat.messages.delete(caller('ada'), { conversationId, messageId: sent.id });
     expect(gone).not.toHaveProperty('attachment');
-    expect(chat.sqlite.prepare('SELECT attachment FROM messages WHERE id = ?').get(sent.id)).toEqual({
-      attachment: null,
-    });
+    expect(await chat.sql('SELECT attachment FROM messages WHERE id = ?', sent.id)).toEqual([{ attachment: null }]);
   });
 
   test('deleting again succeeds, changes nothing and pushes nothing', async () => {
@@ -151,9 +160,9 @@ describe('MessageService', () => {
   });
 
   test('the number of reactions per user is limited', async () => {
-    for (let index = 0; index < 20; index += 1) await react(`e${index}`, true);
-    await expect(react('one more', true)).rejects.toMatchObject({ code: 'CONFLICT' });
-    expect((await react('one more', true, 'ada')).reactions).toHaveLength(21);
+    for (let index = 0; index < 20; index += 1) await react(String.fromCodePoint(0x1f600 + index), true);
+    await expect(react('👍', true)).rejects.toMatchObject({ code: 'CONFLICT' });
+    expect((await react('👍', true, 'ada')).reactions).toHaveLength(21);
   });
 
   test("users who aren't members can't react", async () => {

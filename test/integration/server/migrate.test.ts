@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { findIdempotencyKey } from '../../../src/server/store/queries/idempotency-keys.ts';
-import { databaseOf } from '../../../src/server/store/engine/database.ts';
+import { databaseOf } from '../../../src/server/store/engine/database-source.ts';
 import { ensureCommunicationTables, migrate } from '../../../src/server/store/engine/migrate.ts';
 import { MIGRATIONS, type Migration } from '../../../src/server/store/migrations/index.ts';
 import { publishedKeys, takeOneTimePreKey } from '../../../src/server/store/queries/keys.ts';

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { LogFields } from '../../../src/lib/logger.ts';
 import { silentLogger } from '../../../src/lib/logger.ts';
 import { serverCoreFor } from '../../../src/server/server-core.ts';
-import { databaseOf } from '../../../src/server/store/engine/database.ts';
+import { databaseOf } from '../../../src/server/store/engine/database-source.ts';
 import { first, run, script } from '../../../src/server/store/engine/work.ts';
 import { startServer } from '../../helpers/server/comm-server.ts';
 import { DATABASES } from '../../helpers/server/databases.ts';

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { SignJWT } from 'jose';
 import { expect, onTestFinished, test } from 'vitest';
@@ -8,6 +9,7 @@ import { jwtAuth } from '../../../src/server/index.ts';
 import type { CommServerOptions } from '../../../src/server/index.ts';
 import { deferred } from '../../../src/lib/deferred.ts';
 import { manualClock } from '../../helpers/manual-clock.ts';
+import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 import { startServer, type TestServer } from '../../helpers/server/comm-server.ts';
 import { watchStatements } from '../../helpers/server/watch-statements.ts';
 import type { CheckedClient } from '../../helpers/server/checked-client.ts';
@@ -116,7 +118,8 @@ test('many profiles are read and stored in several turns of the event loop', asy
   };
   setImmediate(nextTurn);
   const metadata = { about: 'x'.repeat(4_000) };
-  const server = await start({ db, hooks: { resolveUsers: (ids) => ids.map((id) => ({ id, metadata })) } });
+  const hooks = { resolveUsers: (ids: readonly string[]) => ids.map((id) => ({ id, metadata })) };
+  const server = await start({ db, hooks, limits: { socketAnswerBytes: 1_048_576 } });
   const alice = await server.connect('alice');
   const others = Array.from({ length: 150 }, (_, at) => `user-${at}`);
   await group(alice, ...others);
@@ -125,6 +128,24 @@ test('many profiles are read and stored in several turns of the event loop', asy
   expect(users.every((user) => user.metadata?.['about'] === metadata.about)).toBe(true);
   // Profiles that are stored are read before.
   expect(Math.max(...turns)).toBeLessThanOrEqual(50);
+});
+
+test('a list of large profiles ends at the limit on the size of an answer, and the ids behind it can be requested', async () => {
+  const metadata = { about: 'x'.repeat(4_000) };
+  const server = await start({
+    hooks: { resolveUsers: (ids) => ids.map((id) => ({ id, displayName: `name of ${id}`, metadata })) },
+  });
+  const alice = await server.connect('alice');
+  const others = Array.from({ length: 100 }, (_, at) => `user-${at}`);
+  await group(alice, ...others);
+  const listed: string[] = [];
+  for (let more = true; more;) {
+    const { users, hasMore = false } = await alice.ask('user:get', { userIds: others.slice(listed.length) });
+    expect(Buffer.byteLength(JSON.stringify(users))).toBeLessThanOrEqual(131_072 + 200);
+    listed.push(...users.map(({ id }) => id));
+    more = hasMore;
+  }
+  expect(listed).toEqual(others);
 });
 
 test('mayContact shows further profiles, by literal true only', async () => {
@@ -187,6 +208,24 @@ test('the hook resolveUsers comes first, is asked in batches and stores its answ
   // One call, whatever the number of users.
   expect(calls.map(({ length }) => length)).toEqual([302]);
   expect(await alice.refused('user:update', { displayName: 'Alice' })).toMatchObject({ code: 'FORBIDDEN' });
+});
+
+test('after the app has removed its hook, a user who changes their profile is shown as they want', async () => {
+  await using directory = await temporaryDirectory();
+  const file = path.join(directory.path, 'comm.sqlite');
+  const hooks = {
+    resolveUsers: (ids: readonly string[]) =>
+      ids.map((id) => ({ id, displayName: `The ${id}`, avatarUrl: `/${id}.png` })),
+  };
+  {
+    await using server = await startServer({ db: new DatabaseSync(file), hooks });
+    const alice = await server.connect('alice');
+    expect((await alice.ask('user:get', { userIds: ['alice'] })).users).toMatchObject([{ displayName: 'The alice' }]);
+  }
+  await using server = await startServer({ db: new DatabaseSync(file) });
+  const alice = await server.connect('alice');
+  const { displayName, avatarUrl } = await alice.ask('user:update', { displayName: 'Alice' });
+  expect([displayName, avatarUrl]).toEqual(['Alice', undefined]);
 });
 
 test('a profile that the hook has changed is pushed after the next answer', async () => {

@@ -10,7 +10,7 @@ test('a page of thousands of conversations is read beside the event loop, and a 
   const db = new DatabaseSync(`${directory.path}/db.sqlite`);
   db.exec('PRAGMA journal_mode = WAL');
   const chat = await startChat({ db });
-  const ids = addConversations(db, 1_001, ['ada', 'bob']);
+  const ids = await addConversations(db, 1_001, ['ada', 'bob']);
   const statements: string[] = [];
   watchStatements(db, (sql) => statements.push(sql));
   const sorts = (): string[] => statements.filter((sql) => /order by/i.test(sql));

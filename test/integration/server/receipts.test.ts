@@ -145,7 +145,7 @@ describe('ReceiptService', () => {
 
   test('the LumenJS receipt is written for the named message', async () => {
     await read('bob', 2);
-    const rows = chat.sqlite.prepare('SELECT message_id, user_id FROM read_receipts').all();
+    const rows = await chat.sql('SELECT message_id, user_id FROM read_receipts');
     expect(rows).toEqual([{ message_id: Number(sent[1]?.id), user_id: 'bob' }]);
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { databaseOf } from '../../../src/server/store/engine/database.ts';
+import { databaseOf } from '../../../src/server/store/engine/database-source.ts';
 import { ensureCommunicationTables } from '../../../src/server/store/engine/migrate.ts';
 import { all, type Statement } from '../../../src/server/store/engine/work.ts';
 import { DATABASES } from '../../helpers/server/databases.ts';

@@ -85,14 +85,14 @@ describe('SendService', () => {
   });
 
   test('the row is stored before the push', async () => {
-    const stored: unknown[] = [];
+    const stored: Promise<unknown>[] = [];
     const toConversation = chat.broadcaster.toConversation.bind(chat.broadcaster);
     chat.broadcaster.toConversation = (conversationId, push) => {
-      stored.push(chat.sqlite.isTransaction, chat.sqlite.prepare('SELECT content FROM messages').get());
+      stored.push(chat.sql('SELECT content FROM messages'));
       toConversation(conversationId, push);
     };
     await chat.say('ada', id, 'hello');
-    expect(stored).toEqual([false, expect.objectContaining({ content: 'hello' })]);
+    expect(await Promise.all(stored)).toEqual([[{ content: 'hello' }]]);
   });
 
   test('a base client gets the status sent on its own socket before the push to the room', async () => {
@@ -186,7 +186,7 @@ describe('SendService', () => {
     const message = await attempt({ content: 'placeholder', encrypted: true, envelope });
     expect(message).toMatchObject({ content: '', encrypted: true, envelope });
     expect(await chat.history.get('bob', message.id)).toEqual(message);
-    const row = chat.sqlite.prepare('SELECT content, encrypted FROM messages').get();
+    const [row] = await chat.sql('SELECT content, encrypted FROM messages');
     expect(row).toMatchObject({ content: JSON.stringify(envelope), encrypted: 1 });
   });
 

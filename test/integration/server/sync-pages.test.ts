@@ -12,7 +12,7 @@ describe('a user in thousands of conversations', () => {
   let ids: string[];
   beforeEach(async () => {
     chat = await startChat();
-    ids = addConversations(chat.sqlite, COUNT, ['ada', 'bob']);
+    ids = await addConversations(chat.db, COUNT, ['ada', 'bob']);
   });
   afterEach(() => chat.sqlite.close());
 
@@ -159,11 +159,13 @@ describe('the participants of a large group', () => {
     seen.push(await revision());
     await chat.membership.setRole(caller('owner'), { conversationId, userId: 'user-1', role: 'admin' });
     seen.push(await revision());
-    chat.sqlite.prepare('DELETE FROM conversation_participants WHERE user_id = ?').run('user-2');
+    await chat.sql('DELETE FROM conversation_participants WHERE user_id = ?', 'user-2');
     seen.push(await revision());
-    chat.sqlite
-      .prepare('INSERT INTO conversation_participants (conversation_id, user_id) VALUES (?, ?)')
-      .run(conversationId, 'user-2');
+    await chat.sql(
+      'INSERT INTO conversation_participants (conversation_id, user_id) VALUES (?, ?)',
+      conversationId,
+      'user-2',
+    );
     seen.push(await revision());
     expect(new Set(seen).size).toBe(seen.length);
     await chat.say('owner', conversationId, 'no change');

@@ -74,8 +74,8 @@ describe('SyncService', () => {
     test('many changes of few rows are not tooLong', async () => {
       await say(1);
       const [message] = await chat.history.list('ada', conversationId);
-      chat.sqlite.prepare('UPDATE conversations SET rev = 5000 WHERE id = ?').run(conversationId);
-      chat.sqlite.prepare('UPDATE messages SET rev = 5000 WHERE id = ?').run(message?.id ?? '');
+      await chat.sql('UPDATE conversations SET rev = 5000 WHERE id = ?', conversationId);
+      await chat.sql('UPDATE messages SET rev = 5000 WHERE id = ?', message?.id ?? '');
       expect(await changes(0)).toMatchObject({ tooLong: false, changes: [{ rev: 5000 }] });
     });
 
@@ -294,10 +294,8 @@ describe('SyncService', () => {
 
     test('ids such as __proto__ or numbers are ordinary ids', async () => {
       for (const id of ['__proto__', '10', '2']) {
-        chat.sqlite.prepare("INSERT INTO conversations (id, type) VALUES (?, 'group')").run(id);
-        chat.sqlite
-          .prepare('INSERT INTO conversation_participants (conversation_id, user_id) VALUES (?, ?)')
-          .run(id, 'bob');
+        await chat.sql("INSERT INTO conversations (id, type) VALUES (?, 'group')", id);
+        await chat.sql('INSERT INTO conversation_participants (conversation_id, user_id) VALUES (?, ?)', id, 'bob');
         await chat.say('bob', id, 'hi');
       }
       const cursors = JSON.parse('{"__proto__":1,"10":1,"2":1}') as Record<string, number>;

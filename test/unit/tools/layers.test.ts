@@ -22,6 +22,7 @@ const PLANTED: readonly (readonly [rule: string, file: string, source: string])[
   ['layer-vue', 'src/vue/planted.ts', "import type { A } from '../server/planted-a.ts';"],
   ['layer-svelte', 'src/svelte/planted.ts', "import type { A } from '../server/planted-a.ts';"],
   ['layer-lit', 'src/lit/planted.ts', "import type { A } from '../server/planted-a.ts';"],
+  ['layer-devtools', 'src/devtools/planted.ts', "import type { A } from '../server/planted-a.ts';"],
   ['layer-node', 'src/node/planted.ts', "import type { B } from '../client/messages/planted-b.ts';"],
   ['layer-testing', 'src/testing/planted.ts', "import type { A } from '../server/planted-a.ts';"],
   ['layer-server', 'src/server/planted.ts', "import type { B } from '../client/messages/planted-b.ts';"],

@@ -110,6 +110,7 @@ describe('answers', () => {
     ['a list', 403, [], { code: 'FORBIDDEN' }],
     ['null', 404, null, { code: 'NOT_FOUND' }],
     ['a wrong method', 405, {}, { code: 'NOT_FOUND' }],
+    ['a request that arrived too slowly', 408, undefined, { code: 'UNAVAILABLE', retryable: true }],
     ['a conflict', 409, {}, { code: 'CONFLICT' }],
     ['a payload that is too large', 413, {}, { code: 'MESSAGE_TOO_LONG' }],
     ['a rate limit', 429, {}, { code: 'RATE_LIMITED' }],

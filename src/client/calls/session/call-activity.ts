@@ -1,12 +1,13 @@
 import type { Clock } from '../../../lib/clock.ts';
 import { TokenBucket } from '../../../lib/token-bucket.ts';
 import { withoutKey } from '../../../lib/without-key.ts';
+import { isEmoji } from '../../../protocol/emoji.ts';
 import type { ConnectionQualityReport } from '../../../protocol/calls.ts';
 import type { QualityLevel } from '../../../protocol/constants.ts';
 import { CommError } from '../../../protocol/errors.ts';
 import type { DataChannel, MediaBackend, PeerId, PeerStats } from '../webrtc/media-backend.ts';
 import { QualityTracker, toQualityReport } from '../webrtc/quality-tracker.ts';
-import { isEmoji, parseCallMessage, type CallMessage } from './call-message.ts';
+import { parseCallMessage, type CallMessage } from './call-message.ts';
 import type { CallSessionEvents, CallSnapshot } from './call-types.ts';
 
 /** Messages that this device sends. */
@@ -94,7 +95,7 @@ export class CallActivity {
 
   /** Sends a reaction. @throws CommError `RATE_LIMITED`, `UNSUPPORTED` */
   react(emoji: string): void {
-    if (!isEmoji(emoji)) throw new TypeError('emoji must have 1 to 64 characters');
+    if (!isEmoji(emoji)) throw new TypeError('emoji must be a single emoji');
     this.#send({ type: 'reaction', emoji });
     this.#host.emit('reaction', Object.freeze({ userId: this.#host.userId(), emoji }));
   }

@@ -6,6 +6,7 @@ import { isSameSnapshot } from '../../../lib/same-snapshot.ts';
 import type { Call } from '../../../protocol/calls.ts';
 import { CommError, isCommError } from '../../../protocol/errors.ts';
 import type { CallEndReason } from '../../../protocol/constants.ts';
+import { requireId } from '../../validation.ts';
 import { NO_MEDIA, type SessionMedia } from '../media/session-media.ts';
 import type { CallPush } from '../signaling/parse-call-push.ts';
 import { SignalingClient } from '../signaling/signaling-client.ts';
@@ -178,6 +179,7 @@ export class CallController {
 
   /** Adds or removes a participant. */
   async changeParticipant(name: 'call:add-participant' | 'call:remove-participant', userId: string): Promise<void> {
+    requireId('userId', userId);
     this.#assertNotEnded();
     await this.#signaling.changeParticipant(name, userId);
   }
@@ -450,7 +452,9 @@ export class CallController {
 
   #updateSnapshot(): void {
     const next = this.#createSnapshot();
-    if (!isSameSnapshot(this.#view.getSnapshot(), next)) this.#view.set(next);
+    if (isSameSnapshot(this.#view.getSnapshot(), next)) return;
+    this.#view.set(next);
+    this.#host.onChanged();
   }
 
   #createSnapshot(): CallSnapshot {

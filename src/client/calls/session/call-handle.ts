@@ -1,7 +1,6 @@
 import type { Listener, ListenOptions } from '../../../lib/emitter.ts';
 import type { ConnectionQualityReport } from '../../../protocol/calls.ts';
 import type { CallEndDetail, CallEndReason, CallState, CallType } from '../../../protocol/constants.ts';
-import { requireId } from '../../validation.ts';
 import type { DeviceChoice, ScreenShareOptions, TrackProcessor } from '../webrtc/media-backend.ts';
 import type { CallController } from './call-controller.ts';
 import type { CallSession, CallSessionEvents, CallSnapshot, JoinMedia } from './call-types.ts';
@@ -10,16 +9,13 @@ import type { Roster } from './roster.ts';
 /** The app's handle of a call. Validates arguments and forwards to the {@link CallController}. */
 export class CallHandle implements CallSession {
   readonly #controller: CallController;
-  readonly getSnapshot: () => CallSnapshot;
-  readonly getServerSnapshot: () => CallSnapshot;
-  readonly subscribe: (listener: () => void) => () => void;
+  declare readonly getSnapshot: () => CallSnapshot;
+  declare readonly getServerSnapshot: () => CallSnapshot;
+  declare readonly subscribe: (listener: () => void) => () => void;
 
   constructor(controller: CallController) {
     this.#controller = controller;
-    const { getSnapshot, getServerSnapshot, subscribe } = controller.snapshot;
-    this.getSnapshot = getSnapshot;
-    this.getServerSnapshot = getServerSnapshot;
-    this.subscribe = subscribe;
+    Object.assign(this, controller.snapshot);
   }
 
   get id(): string {
@@ -126,12 +122,10 @@ export class CallHandle implements CallSession {
   }
 
   async addParticipant(userId: string): Promise<void> {
-    requireId('userId', userId);
     await this.#controller.changeParticipant('call:add-participant', userId);
   }
 
   async removeParticipant(userId: string): Promise<void> {
-    requireId('userId', userId);
     await this.#controller.changeParticipant('call:remove-participant', userId);
   }
 

@@ -27,6 +27,8 @@ export interface CallHost {
   takePreview(preview: MediaPreview): HandedMedia;
   /** @throws CommError `BUSY` if another call is active */
   assertNotBusy(): void;
+  /** Called after the snapshot of the call has changed. */
+  onChanged(): void;
   /** Called when the call has ended, and when its final request was answered. */
   onSettled(): void;
   /** Called when a reply arrived, after which queued pushes can be processed. */

@@ -100,7 +100,7 @@ export const NEW_CALL: CallMachine = {
 };
 
 /** Returns whether the call rings on this device. */
-export function isRingingHere({ state, direction }: CallMachine): boolean {
+export function isRingingHere({ state, direction }: Pick<CallMachine, 'state' | 'direction'>): boolean {
   return state === 'ringing' && direction === 'incoming';
 }
 

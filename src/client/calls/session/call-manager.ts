@@ -1,5 +1,7 @@
 import { abortable, type AbortOptions } from '../../../lib/abort.ts';
 import { deferred, type Deferred } from '../../../lib/deferred.ts';
+import type { ObservableValue } from '../../../lib/observable.ts';
+import { isSameSnapshot } from '../../../lib/same-snapshot.ts';
 import type { Call } from '../../../protocol/calls.ts';
 import { CommError, isCommError } from '../../../protocol/errors.ts';
 import { CALL_TYPES } from '../../../protocol/constants.ts';
@@ -16,7 +18,7 @@ import { CallController } from './call-controller.ts';
 import type { CallDetails } from './call-host.ts';
 import { isRingingHere } from './call-machine.ts';
 import { CallHandle } from './call-handle.ts';
-import type { CallOptions, CallSession, JoinMedia, MediaPreview, StartCall } from './call-types.ts';
+import type { CallOptions, CallSession, CurrentCalls, JoinMedia, MediaPreview, StartCall } from './call-types.ts';
 
 /** How long an ended call waits for a connection to send its hang-up. The server ends the call by itself before. */
 const FINAL_REQUEST_TIMEOUT_MS = 60_000;
@@ -48,6 +50,7 @@ export class CallManager {
   readonly #iceServers: () => Promise<IceConfig>;
   readonly #loadKeyProvider: LoadKeyProvider | undefined;
   readonly #deviceId: string;
+  readonly #current: ObservableValue<CurrentCalls>;
   readonly #entries = new Set<Entry>();
   readonly #queued = new Map<string, QueuedCall>();
   /** How a call takes the media of each open preview. */
@@ -58,7 +61,9 @@ export class CallManager {
   /** Resolved when the last call is removed. */
   #allRemoved: Deferred<void> | undefined;
 
-  constructor(context: ClientContext, options: CallOptions) {
+  /** @param current - receives the calls that have not ended */
+  constructor(context: ClientContext, current: ObservableValue<CurrentCalls>, options: CallOptions = {}) {
+    this.#current = current;
     this.#context = context;
     this.#deviceId = context.newId();
     this.#options = options;
@@ -72,8 +77,10 @@ export class CallManager {
   get all(): readonly CallSession[] {
     const rank = ({ controller }: Entry): number =>
       isRingingHere(controller.machine) ? 2 : Number(controller.isOnHold);
-    const current = [...this.#entries].filter(({ controller }) => !controller.isEnded);
-    return current.sort((a, b) => rank(a) - rank(b)).map(({ handle }) => handle);
+    return [...this.#entries]
+      .filter(({ controller }) => !controller.isEnded)
+      .sort((a, b) => rank(a) - rank(b))
+      .map(({ handle }) => handle);
   }
 
   /** Implements `CallsClient.start()`. */
@@ -226,6 +233,10 @@ export class CallManager {
         activeCalls: () => this.#activeCalls(),
         takePreview: (preview) => this.#takePreview(preview),
         assertNotBusy: () => this.#assertNotBusy(),
+        onChanged: () => {
+          const next = { call: this.all.find((call) => !isRingingHere(call)), incoming: this.all.find(isRingingHere) };
+          if (!isSameSnapshot(this.#current.getSnapshot(), next)) this.#current.set(Object.freeze(next));
+        },
         onSettled: () => this.#onSettled(entry),
         onReply: () => this.#processQueued(),
       },
@@ -277,9 +288,9 @@ export class CallManager {
 
   /** The calls in which this device is, except those on hold. */
   #activeCalls(): CallController[] {
-    return Array.from(this.#entries, ({ controller }) => controller).filter(
-      ({ isEnded, isOnHold, machine }) => !isEnded && !isOnHold && !isRingingHere(machine),
-    );
+    return [...this.#entries]
+      .map(({ controller }) => controller)
+      .filter(({ isEnded, isOnHold, machine }) => !isEnded && !isOnHold && !isRingingHere(machine));
   }
 
   #assertNotBusy(): void {

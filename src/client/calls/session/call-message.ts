@@ -1,4 +1,4 @@
-import { LIMITS } from '../../../protocol/limits.ts';
+import { isEmoji } from '../../../protocol/emoji.ts';
 import { fields } from '../../../transport/fields.ts';
 
 /** A message between the participants of a call, as JSON. */
@@ -21,11 +21,6 @@ export function parseCallMessage(text: string): CallMessage | undefined {
     return isEmoji(emoji) ? { type, emoji } : undefined;
   }
   return type === 'data' && row?.['data'] !== undefined ? { type, data: row['data'] } : undefined;
-}
-
-/** Returns whether a value can be a reaction: as for reactions to messages, a text of at most 64 UTF-16 code units. */
-export function isEmoji(value: unknown): value is string {
-  return typeof value === 'string' && value.trim() !== '' && value.length <= LIMITS.emojiLength;
 }
 
 function parseJson(text: string): unknown {

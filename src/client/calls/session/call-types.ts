@@ -165,6 +165,14 @@ export interface CallSnapshot {
   readonly detail?: CallEndDetail | undefined;
 }
 
+/** The calls of a device that have not ended. Frozen; the same object while both are the same. */
+export interface CurrentCalls {
+  /** The call that this device takes part in or is starting, otherwise one on hold. */
+  readonly call?: CallSession | undefined;
+  /** The call that rings on this device. If several do, the one that began to ring first. */
+  readonly incoming?: CallSession | undefined;
+}
+
 /** Events of a {@link CallSession}. */
 export interface CallSessionEvents {
   /** The state of the call changed. */
@@ -266,7 +274,7 @@ export interface CallSession extends Observable<CallSnapshot> {
    * `CONFLICT` before the call was accepted
    */
   raiseHand(raised: boolean): Promise<void>;
-  /** Shows a reaction, such as an emoji, to the participants who are connected. @throws as `raiseHand()` */
+  /** Shows a reaction, a single emoji, to the participants who are connected. @throws as `raiseHand()` */
   react(emoji: string): Promise<void>;
   /**
    * Sends a JSON value of the app to the participants who are connected, directly between the browsers. They receive it as

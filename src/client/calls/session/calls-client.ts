@@ -1,32 +1,30 @@
 import type { AbortOptions } from '../../../lib/abort.ts';
-import { lazy, type Lazy } from '../../../lib/lazy.ts';
+import { lazy, lazyMethods, type Lazy } from '../../../lib/lazy.ts';
+import type { Observable, ObservableValue } from '../../../lib/observable.ts';
 import type { ClientContext } from '../../context.ts';
 import type { CallMedia } from '../webrtc/media-backend.ts';
 import type { CallManager } from './call-manager.ts';
-import type { CallOptions, CallSession, JoinMedia, MediaPreview, StartCall } from './call-types.ts';
+import type { CallOptions, CallSession, CurrentCalls, JoinMedia, MediaPreview, StartCall } from './call-types.ts';
 
-/** Returns the call manager, which is loaded with the first call. */
-export function lazyCallManager(context: ClientContext, options: CallOptions = {}): Lazy<CallManager> {
-  return lazy(async () => new (await import('./call-manager.ts')).CallManager(context, options));
+/** Returns the call manager, which is loaded with the first call and reports its calls to `current`. */
+export function lazyCallManager(
+  context: ClientContext,
+  current: ObservableValue<CurrentCalls>,
+  options: CallOptions | undefined,
+): Lazy<CallManager> {
+  return lazy(async () => new (await import('./call-manager.ts')).CallManager(context, current, options));
 }
 
 /** Audio and video calls. */
-export class CallsClient {
-  readonly #manager: Lazy<CallManager>;
-
-  constructor(manager: Lazy<CallManager>) {
-    this.#manager = manager;
-  }
+export interface CallsClient {
+  /** The call of this device and the one that rings, wherever in the app they were started or accepted. */
+  readonly current: Observable<CurrentCalls>;
 
   /** The call that this device takes part in, otherwise one on hold, otherwise a ringing call. */
-  get active(): CallSession | undefined {
-    return this.all[0];
-  }
+  readonly active: CallSession | undefined;
 
   /** All calls of this device that have not ended: the active one, those on hold, then those that ring. */
-  get all(): readonly CallSession[] {
-    return this.#manager.current?.all ?? [];
-  }
+  readonly all: readonly CallSession[];
 
   /**
    * Calls members of a conversation. Opens microphone and camera before anyone is called. If a callee is calling this user
@@ -37,9 +35,7 @@ export class CallsClient {
    * @throws CommError `MEDIA_DENIED`, `MEDIA_UNAVAILABLE`, `BUSY` (another call is active), `NOT_FOUND`, `DISCONNECTED`,
    * `UNSUPPORTED` (no WebRTC). Aborting cancels the call.
    */
-  async start(request: StartCall, options?: AbortOptions): Promise<CallSession> {
-    return (await this.#manager()).start(request, options);
-  }
+  start(request: StartCall, options?: AbortOptions): Promise<CallSession>;
 
   /**
    * Joins the running call of a conversation (`conversation.activeCall`), also after declining or leaving it or reloading the
@@ -49,9 +45,7 @@ export class CallsClient {
    * @returns the call, also if this device is in it already
    * @throws CommError as `start()`; `NOT_FOUND` if no call is running, `BUSY` also if the call is full
    */
-  async join(conversationId: string, media?: JoinMedia, options?: AbortOptions): Promise<CallSession> {
-    return (await this.#manager()).join(conversationId, media, options);
-  }
+  join(conversationId: string, media?: JoinMedia, options?: AbortOptions): Promise<CallSession>;
 
   /**
    * Opens microphone and camera before a call, to show them and to choose devices. Pass the preview to `start()`,
@@ -61,12 +55,22 @@ export class CallsClient {
    * @param media - by default microphone and camera
    * @throws CommError `MEDIA_DENIED`, `MEDIA_UNAVAILABLE`, `UNSUPPORTED` (no WebRTC)
    */
-  async preview(media?: CallMedia, options?: AbortOptions): Promise<MediaPreview> {
-    return (await this.#manager()).preview(media, options);
-  }
+  preview(media?: CallMedia, options?: AbortOptions): Promise<MediaPreview>;
 
   /** Lists microphones, cameras and speakers. Labels are empty until the user has allowed access to a device. */
-  async devices(): Promise<MediaDeviceInfo[]> {
-    return (await this.#manager()).devices();
-  }
+  devices(): Promise<MediaDeviceInfo[]>;
+}
+
+/** Creates the part of the client that an app calls. */
+export function createCallsClient(manager: Lazy<CallManager>, current: Observable<CurrentCalls>): CallsClient {
+  return {
+    ...lazyMethods(manager, ['start', 'join', 'preview', 'devices']),
+    current,
+    get active() {
+      return this.all[0];
+    },
+    get all() {
+      return manager.current?.all ?? [];
+    },
+  };
 }

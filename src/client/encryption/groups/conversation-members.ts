@@ -154,6 +154,9 @@ export class ConversationMembers {
   }
 }
 
+/** Requests in which the user chooses members. */
+export const MEMBER_REQUESTS: ReadonlySet<string> = new Set(['conversation:create', 'conversation:add-participants']);
+
 /**
  * The participants of large groups, of which a conversation lists only some. They are read in pages, and again only after
  * they have changed.

@@ -1,7 +1,7 @@
 import { BoundedMap } from '../../../lib/bounded-map.ts';
 import type { EncryptedEnvelope } from '../../../protocol/encryption.ts';
 import { CommError, isCommError } from '../../../protocol/errors.ts';
-import { LIMITS } from '../../../protocol/limits.ts';
+import { isEmoji } from '../../../protocol/emoji.ts';
 import type { Message, Reaction } from '../../../protocol/messages.ts';
 import { keepDecrypted } from '../../../transport/parse-rows.ts';
 import type { ClientContext } from '../../context.ts';
@@ -169,7 +169,7 @@ export class ChangeVerifier {
         isAbout(payload, { id, cid, clientId: stored.clientId }) &&
         payload.n > (known?.n ?? 0);
       if (!isNews) return { result: stored, effects };
-      const emojis = (payload.reactions ?? []).filter((each) => each.length <= LIMITS.emojiLength).slice(0, MAX_EMOJIS);
+      const emojis = (payload.reactions ?? []).filter(isEmoji).slice(0, MAX_EMOJIS);
       const result = withReactions(stored, { userId, n: payload.n, hash, emojis });
       tx.putJson(name, result);
       return { result, effects };

@@ -102,10 +102,11 @@ export function pushAddition(
   if (added.length === 0) return;
   const full = applyPresence(conversation, statuses);
   // The caller's view without the caller's own fields.
-  const { followedThreads: _followed, firstUnreadId: _first, readSeq: _readSeq, ...shared } = full;
+  const { followedThreads: _followed, firstUnreadId: _first, readSeq: _readSeq, flagsRev: _flagsRev, ...shared } = full;
   // The history counts as read.
   const none = { unreadCount: 0, unreadMentions: 0, unreadThreads: 0, ...(full.head && { readSeq: full.head.seq }) };
-  const data: Conversation = { ...shared, ...none, pinned: false, muted: false, archived: false, flagsRev: 0 };
+  // No `flagsRev`: the push is later than all flags that the user had as a member before.
+  const data: Conversation = { ...shared, ...none, pinned: false, muted: false, archived: false };
   for (const each of added) broadcaster.joinUser(each, full.id);
   const others = followed.size === 0 ? added : added.filter((id) => !followed.has(id));
   pushNewConversation(broadcaster, others, data, hidden);

@@ -1,4 +1,5 @@
 import type { EncryptedEnvelope } from '../../../protocol/encryption.ts';
+import { isEmoji } from '../../../protocol/emoji.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
 import type {
   ChangeOnce,
@@ -37,7 +38,7 @@ import { requireUnfrozenFor } from './posting-rules.ts';
 import { pushUpdated } from './push-updated.ts';
 import type { MessagePolicy } from '../moderation/message-policy.ts';
 import type { Caller } from '../ports.ts';
-import { conflict, forbidden, mayNotContact } from '../errors.ts';
+import { conflict, forbidden, invalid, mayNotContact } from '../errors.ts';
 
 /** Maximum number of reactions of one user to one message. */
 const MAX_REACTIONS_PER_USER = 20;
@@ -144,14 +145,15 @@ export class MessageService {
   }
 
   /**
-   * Sets or removes a reaction; without `on`, toggles it.
+   * Sets or removes a reaction; without `on`, toggles it. Base clients do the latter, and may send other texts than emoji.
    *
    * @throws CommError `CONFLICT` if the message was deleted, the caller has too many reactions on it, or the envelope is that of
-   * a message that isn't encrypted, `INVALID`, `NOT_FOUND`
+   * a message that isn't encrypted, `INVALID` if what is set isn't an emoji, `NOT_FOUND`
    */
   async react(caller: Caller, { emoji, on, envelope, ...ref }: ReactToMessage & ChangeOnce): Promise<Message> {
     const { clock, broadcaster, store } = this.#deps;
     const { userId } = caller;
+    if (on === true && !isEmoji(emoji)) throw invalid('emoji must be a single emoji');
     if (envelope !== undefined) checkSender(userId, envelope);
     const apply = function* (row: MessageRow): Work<Outcome> {
       if (row.deleted_at !== null) throw conflict('The message is deleted');

@@ -31,6 +31,7 @@ import type { Work } from '../../store/engine/work.ts';
 import type { Store } from '../../store/store.ts';
 import { askHook } from '../ask-hook.ts';
 import { forbidden, notFound } from '../errors.ts';
+import type { ServerLimits } from '../limits/server-limits.ts';
 import type { UserBudgets } from '../limits/user-budgets.ts';
 import type { Caller } from '../ports.ts';
 import { forEachContact } from '../presence/contacts.ts';
@@ -74,6 +75,7 @@ export interface ProfileServiceDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly config: Pick<ResolvedConfig, 'userSearch'>;
+  readonly limits: Pick<ServerLimits, 'socketAnswerBytes'>;
   readonly budgets: Pick<UserBudgets, 'chargeRequest' | 'chargeSearch'>;
   readonly contacts: ContactPolicy;
   /** Read with each use, because the app may set them later. */
@@ -109,7 +111,10 @@ export class ProfileService {
     });
   }
 
-  /** Returns the profiles of the caller, of users who share a conversation, and of those whom `mayContact` allows. */
+  /**
+   * Returns the profiles of the caller, of users who share a conversation, and of those whom `mayContact` allows, up to the
+   * limit on the size of an answer.
+   */
   async get(caller: Caller, { userIds }: GetUsers): Promise<UserList> {
     const { store, contacts: policy } = this.#deps;
     const asked = [...new Set(userIds)];
@@ -122,7 +127,7 @@ export class ProfileService {
       this.#deps.budgets.chargeRequest(caller, strangers.length);
       for (const id of await policy.filter(caller, strangers)) visible.add(id);
     }
-    return { users: await this.#users(asked.filter((id) => visible.has(id))) };
+    return await this.#list(asked.filter((id) => visible.has(id)));
   }
 
   /** Returns the profile of one user. @throws CommError `NOT_FOUND` */
@@ -144,7 +149,7 @@ export class ProfileService {
     budgets.chargeSearch(caller);
     const found = await store.read(() => findProfiles(query, limit));
     const others = found.filter((id) => id !== caller.userId);
-    return { users: await this.#users(policy.isSet ? await policy.filter(caller, others) : others) };
+    return await this.#list(policy.isSet ? await policy.filter(caller, others) : others);
   }
 
   /**
@@ -162,17 +167,13 @@ export class ProfileService {
       const profile = (yield* profilesOf([userId])).get(userId);
       if (profile?.sources.claims !== undefined) throw forbidden('The profile is that of your account');
     });
-    const [user] = await this.#users([userId]);
-    if (user === undefined) throw notFound();
-    return user;
+    return await this.#one(userId);
   }
 
   /** Changes the stored profile of a user, for the app itself. The hook keeps its precedence. */
   async upsert(userId: string, change: ProfileChange): Promise<User> {
     await this.#store('stored', new Map([[userId, change]]));
-    const [user] = await this.#users([userId]);
-    if (user === undefined) throw notFound();
-    return user;
+    return await this.#one(userId);
   }
 
   /** Stores the name and picture that the user's token claims. `undefined`: it has none. Never rejects. */
@@ -286,16 +287,30 @@ export class ProfileService {
     return profiles;
   }
 
-  async #users(userIds: readonly string[]): Promise<User[]> {
-    if (userIds.length === 0) return [];
+  async #one(userId: string): Promise<User> {
+    const { users } = await this.#list([userId]);
+    const [user] = users;
+    if (user === undefined) throw notFound();
+    return user;
+  }
+
+  /** Returns profiles up to the limit on the size of an answer, and at least one. */
+  async #list(userIds: readonly string[]): Promise<UserList> {
+    if (userIds.length === 0) return { users: [] };
+    const { store, limits } = this.#deps;
     await this.resolve(userIds);
     const users: User[] = [];
+    let bytes = 0;
     for (let at = 0; at < userIds.length; at += PROFILES_PER_TURN) {
       if (at > 0) await nextTurn();
       const ids = userIds.slice(at, at + PROFILES_PER_TURN);
-      users.push(...(await this.#deps.store.read(() => usersOf(ids))));
+      for (const user of await store.read(() => usersOf(ids))) {
+        bytes += Buffer.byteLength(JSON.stringify(user));
+        if (bytes > limits.socketAnswerBytes && users.length > 0) return { users, hasMore: true };
+        users.push(user);
+      }
     }
-    return users;
+    return { users };
   }
 
   /** Returns whether a profile is shown differently now. */
@@ -304,11 +319,13 @@ export class ProfileService {
     changes: ReadonlyMap<string, ProfileChange | undefined>,
     check?: () => Work<void>,
   ): Promise<boolean> {
-    const { store, clock } = this.#deps;
+    const { store, clock, hooks } = this.#deps;
+    // What a hook answered that the app has removed since must not hide later changes.
+    const keepsHook = source === 'hook' || hooks.resolveUsers !== undefined;
     const changed = await store.write(
       function* () {
         if (check !== undefined) yield* check();
-        return yield* changeProfiles(source, changes, isoNow(clock));
+        return yield* changeProfiles(source, changes, isoNow(clock), keepsHook);
       },
       (users) => {
         if (!this.#closed) for (const user of users) this.#pushes.add(user.id, [user]);

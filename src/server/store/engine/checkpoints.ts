@@ -81,8 +81,9 @@ export class Checkpoints {
 
   async #start(): Promise<DatabaseThread | undefined> {
     const shared = await this.#database.shared();
+    if (shared === undefined) return undefined;
     const automatic = (await this.#database.run(() => first(AUTOMATIC)))?.wal_autocheckpoint ?? 0;
-    if (shared === undefined || automatic < MIN_AUTOMATIC_PAGES) return undefined;
+    if (automatic < MIN_AUTOMATIC_PAGES) return undefined;
     return await DatabaseThread.start(shared, { readOnly: false });
   }
 }

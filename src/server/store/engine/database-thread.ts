@@ -1,5 +1,5 @@
 import type { Worker } from 'node:worker_threads';
-import type { SharedDatabase } from './database.ts';
+import type { ReadSession, SharedDatabase } from './database.ts';
 import type { Statement } from './work.ts';
 
 /**
@@ -63,7 +63,7 @@ interface Waiting {
 }
 
 /** A worker thread with a connection of its own. Runs one statement at a time. */
-export class DatabaseThread {
+export class DatabaseThread implements ReadSession {
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   #waiting: Waiting | undefined;
@@ -92,11 +92,6 @@ export class DatabaseThread {
     return thread;
   }
 
-  /**
-   * Runs a statement and returns its rows.
-   *
-   * @param begins - begins a transaction first, so that the statements up to {@link end} see one snapshot
-   */
   execute({ sql, parameters, kind }: Statement, begins: boolean): Promise<readonly unknown[]> {
     return new Promise((resolve, reject) => {
       if (this.#wait({ resolve, reject })) {
@@ -105,7 +100,6 @@ export class DatabaseThread {
     });
   }
 
-  /** Ends the transaction. Nothing waits for it. */
   end(): void {
     if (this.#failure === undefined) this.#worker.postMessage(null);
   }

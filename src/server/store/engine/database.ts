@@ -1,20 +1,5 @@
-import { loadSqlite } from '../../../lib/node-sqlite.ts';
-import { betterSqliteFiles, type BetterSqliteFiles } from './better-sqlite.ts';
-import { connectionOf, createSqliteDriver, type DatabaseSource, type SqliteDriver } from './sqlite.ts';
-import { all, drive, first, transaction, type Statement, type Work } from './work.ts';
-
-const FILES: Statement<{ name: string; file: string }> = {
-  sql: 'PRAGMA database_list',
-  parameters: [],
-  kind: 'rows',
-  writes: false,
-};
-const JOURNAL_MODE: Statement<{ journal_mode: string }> = {
-  sql: 'PRAGMA journal_mode',
-  parameters: [],
-  kind: 'rows',
-  writes: false,
-};
+import type { BetterSqliteFiles } from './better-sqlite.ts';
+import type { Statement, Work } from './work.ts';
 
 /** A database that a thread may open too. */
 export interface SharedDatabase {
@@ -24,67 +9,41 @@ export interface SharedDatabase {
   readonly betterSqlite: BetterSqliteFiles | undefined;
 }
 
-/**
- * One SQLite connection. Transactions never interleave: on a synchronous driver, a transaction runs from BEGIN to
- * COMMIT without a pause; on an asynchronous one, it waits for the end of the previous one.
- */
-export class Database {
-  readonly #driver: SqliteDriver;
-  readonly #source: DatabaseSource;
-  #tail: Promise<unknown> = Promise.resolve();
-
-  constructor(source: DatabaseSource) {
-    this.#driver = createSqliteDriver(source);
-    this.#source = source;
-  }
-
-  /** Runs `work` without a transaction of its own. No other work runs in between. */
-  run<T>(work: () => Work<T>): T | Promise<T> {
-    const driver = this.#driver;
-    if (driver.synchronous) return drive(work(), driver.execute);
-    const result = this.#tail.then(() => drive(work(), driver.execute));
-    this.#tail = result.catch(() => undefined);
-    return result;
-  }
-
+/** A connection or a thread that serves one long read. */
+export interface ReadSession {
   /**
-   * Returns the database if a thread may open it too: a file in WAL mode, because a reader would lock writers out otherwise,
-   * that `node:sqlite` or a copy of better-sqlite3 has opened which the thread can load; see {@link betterSqliteFiles}.
+   * Runs a statement and returns its rows.
+   *
+   * @param begins - begins a transaction first, so that the statements up to {@link end} see one snapshot
    */
-  async shared(): Promise<SharedDatabase | undefined> {
-    const sqlite = loadSqlite();
-    const isNodeSqlite = sqlite !== undefined && this.#source instanceof sqlite.DatabaseSync;
-    const betterSqlite = isNodeSqlite ? undefined : betterSqliteFiles(this.#source);
-    if (!isNodeSqlite && betterSqlite === undefined) return undefined;
-    const files = await this.run(() => all(FILES));
-    const file = files.find(({ name }) => name === 'main')?.file ?? '';
-    const mode = (await this.run(() => first(JOURNAL_MODE)))?.journal_mode;
-    return mode === 'wal' && file !== '' ? { path: file, betterSqlite } : undefined;
-  }
+  execute(statement: Statement, begins: boolean): Promise<readonly unknown[]>;
+  /** Ends the transaction. Nothing waits for it. */
+  end(): void;
+  /** Rejects the running statement, if there is one, and gives the connection up. */
+  stop(): Promise<void>;
+}
 
+/** A database of the server. */
+export interface Database {
+  readonly dialect: 'sqlite' | 'postgres';
+  /** Runs `work` without a transaction of its own. Transactions that write don't interleave. */
+  run<T>(work: () => Work<T>): T | Promise<T>;
   /**
    * Runs `work` on one snapshot.
    *
    * @param failure - maps an error to the rejection
    */
-  async read<T>(work: () => Work<T>, failure: (error: unknown) => unknown = (error) => error): Promise<T> {
-    try {
-      return await this.run(() => transaction('read', work));
-    } catch (error) {
-      throw failure(error);
-    }
-  }
-}
-
-const databases = new WeakMap<object, Database>();
-
-/**
- * Returns the {@link Database} of a connection. There is one per connection, because transactions of two would
- * interleave.
- */
-export function databaseOf(source: DatabaseSource): Database {
-  const connection = connectionOf(source);
-  let database = databases.get(connection);
-  if (database === undefined) databases.set(connection, (database = new Database(connection)));
-  return database;
+  read<T>(work: () => Work<T>, failure?: (error: unknown) => unknown): Promise<T>;
+  /** Returns what a thread needs to open the database too; `undefined` if none may. */
+  shared(): Promise<SharedDatabase | undefined>;
+  /**
+   * Claims the database for this process; absent if any number of processes may use it.
+   *
+   * @throws CommError `UNSUPPORTED` if another process has claimed it
+   */
+  claim?(): Promise<void>;
+  /** Ends the claim of this process. */
+  unclaim?(): Promise<void>;
+  /** Takes a connection for a long read; absent if the database has no connections but its own. */
+  session?(): Promise<ReadSession>;
 }

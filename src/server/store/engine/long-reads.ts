@@ -1,7 +1,7 @@
 import type { Clock } from '../../../lib/clock.ts';
 import { errorFields, type Logger } from '../../../lib/logger.ts';
 import { CommError } from '../../../protocol/errors.ts';
-import type { Database, SharedDatabase } from './database.ts';
+import type { Database, ReadSession, SharedDatabase } from './database.ts';
 import { DatabaseThread } from './database-thread.ts';
 import { all, drive, type Statement, type Work } from './work.ts';
 
@@ -13,8 +13,11 @@ export interface LongReadOptions {
   readonly deadlineMs: number;
 }
 
-/** Where a long read runs: in a thread, or in turns of the event loop, which a long statement holds up. */
-export type ReadPlace = 'thread' | 'turns';
+/**
+ * Where a long read runs: in a thread, in turns of the event loop, which a long statement holds up, or on a connection to
+ * Postgres.
+ */
+export type ReadPlace = 'thread' | 'turns' | 'postgres';
 /** A read that may depend on where it runs. */
 export type LongRead<T> = (place: ReadPlace) => Work<T>;
 
@@ -35,9 +38,10 @@ const MAX_ABANDONED = 2;
 
 /**
  * Runs reads that can take long, one at a time, so that they don't hold up the event loop: in a thread with a read
- * connection of its own if {@link Database.shared} allows it, else one statement per turn of the event loop.
+ * connection of its own if {@link Database.shared} allows it, on a connection of the pool with Postgres, else one statement per
+ * turn of the event loop.
  *
- * In the thread, a read sees one snapshot of the database. Without one, each statement of the read sees the state of its
+ * In the thread and with Postgres, a read sees one snapshot of the database. Without one, each statement of the read sees the state of its
  * turn.
  */
 export class LongReads {
@@ -114,7 +118,7 @@ export class LongReads {
   }
 
   async #run<T>(work: LongRead<T>, deadlineMs: number): Promise<{ value: T } | typeof LATE> {
-    const thread = await this.#startThread();
+    const thread = await this.#session();
     let over = false;
     let ended = false;
     let begun = false;
@@ -125,7 +129,7 @@ export class LongReads {
       begun = true;
       return thread.execute(statement, begins);
     };
-    const result = drive(work(thread === undefined ? 'turns' : 'thread'), (statement) =>
+    const result = drive(work(this.#placeOf(thread)), (statement) =>
       over ? Promise.reject(tooSlow()) : execute(statement),
     );
     let cancel = (): void => undefined;
@@ -159,9 +163,18 @@ export class LongReads {
     return await this.#database.run(() => all(statement));
   }
 
+  #placeOf(session: ReadSession | undefined): ReadPlace {
+    if (this.#database.dialect === 'postgres') return 'postgres';
+    return session === undefined ? 'turns' : 'thread';
+  }
+
+  async #session(): Promise<ReadSession | undefined> {
+    if (this.#thread === undefined && this.#abandoned >= MAX_ABANDONED) throw tooSlow();
+    return await (this.#database.session?.() ?? this.#startThread());
+  }
+
   async #startThread(): Promise<DatabaseThread | undefined> {
     if (this.#thread !== undefined) return this.#thread;
-    if (this.#abandoned >= MAX_ABANDONED) throw tooSlow();
     const shared = await (this.#shared ??= this.#database.shared());
     if (shared === undefined) return undefined;
     try {
@@ -173,7 +186,7 @@ export class LongReads {
     }
   }
 
-  #abandon(thread: DatabaseThread): void {
+  #abandon(thread: ReadSession): void {
     if (this.#thread === thread) this.#thread = undefined;
     this.#abandoned += 1;
     void thread.stop().then(() => (this.#abandoned -= 1));

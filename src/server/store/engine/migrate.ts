@@ -1,9 +1,10 @@
 import { CommError } from '../../../protocol/errors.ts';
-import { databaseOf } from './database.ts';
+import { databaseOf } from './database-source.ts';
 import { columnsOf } from '../migrations/columns.ts';
 import { MIGRATIONS, type Migration } from '../migrations/index.ts';
+import { POSTGRES_MIGRATIONS, prepare } from '../migrations/postgres/index.ts';
 import { SEED_SCHEMA } from '../schema.ts';
-import type { DatabaseSource } from './sqlite.ts';
+import type { DatabaseSource } from './database-source.ts';
 import { query, statement, type Params } from './statement.ts';
 import { first, run, script, transaction, type Statement, type Work } from './work.ts';
 
@@ -43,7 +44,18 @@ const record = statement((p: Params<{ version: number; name: string }>) =>
 export function ensureCommunicationTables(db: DatabaseSource): Promise<void> {
   // The executor runs synchronously, and its exceptions reject the promise.
   return new Promise((resolve) => {
-    resolve(databaseOf(db).run(() => migrate(MIGRATIONS)));
+    const database = databaseOf(db);
+    resolve(database.run(() => (database.dialect === 'postgres' ? migratePostgres() : migrate(MIGRATIONS))));
+  });
+}
+
+/** Runs the migrations for Postgres in one transaction, which others wait for. */
+function* migratePostgres(): Work<void> {
+  const latest = POSTGRES_MIGRATIONS.at(-1)?.version ?? 0;
+  if ((yield* knownVersion(latest)) === latest) return;
+  yield* transaction('write', function* () {
+    if ((yield* knownVersion(latest)) === 0) yield* prepare();
+    for (const migration of POSTGRES_MIGRATIONS) yield* apply(migration, latest);
   });
 }
 

@@ -15,6 +15,11 @@ const OUTAGE_CODES: ReadonlyMap<number, string> = new Map([
   [15, 'SQLITE_PROTOCOL'],
   [26, 'SQLITE_NOTADB'],
 ]);
+/**
+ * SQLSTATE codes of Postgres that concern the connection, the disk, the memory or other transactions, not the statement
+ * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+ */
+const POSTGRES_OUTAGE = /^(?:08\w{3}|25006|40001|40P01|53\w{3}|55P03|57014|57P0[1-4]|58\w{3}|XX00[12])$/;
 const BUSY: ReadonlySet<string | undefined> = new Set(['SQLITE_BUSY', 'SQLITE_LOCKED', undefined]);
 
 /** A lock is released soon; a full disk isn't freed within a second. */
@@ -24,8 +29,9 @@ const OUTAGE_RETRY_MS = 5_000;
 const OUTAGE_GAP_MS = 60_000;
 
 /**
- * Returns SQLite's name of an outage, or `undefined` if the error concerns the statement. `node:sqlite` reports the
- * code as the number `errcode`, other drivers as the string `code`; both may be extended codes.
+ * Returns the name of an outage, or `undefined` if the error concerns the statement: SQLite's name, or the SQLSTATE of
+ * Postgres. `node:sqlite` reports the code as the number `errcode`, other drivers as the string `code`; both may be extended
+ * codes.
  */
 export function outageCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
@@ -33,6 +39,7 @@ export function outageCode(error: unknown): string | undefined {
   const text: unknown = Reflect.get(error, 'code');
   if (typeof number === 'number') return OUTAGE_CODES.get(number & 0xff);
   if (typeof text !== 'string') return undefined;
+  if (POSTGRES_OUTAGE.test(text)) return text;
   return [...OUTAGE_CODES.values()].find((name) => text === name || text.startsWith(`${name}_`));
 }
 

@@ -47,16 +47,16 @@ type Query = (sql: string, ...parameters: readonly SqlValue[]) => unknown;
 
 const NO_ROWS: Rows = [];
 
-/** A database connection: `node:sqlite`'s `DatabaseSync`, a better-sqlite3 `Database`, or a LumenJS `LumenDb`. */
-export type DatabaseSource = SqliteDatabase | LumenDatabase;
+/** A connection to a SQLite database. */
+export type SqliteSource = SqliteDatabase | LumenDatabase;
 
 /** Returns the object that holds the connection: two wrappers of one connection are one database. */
-export function connectionOf(source: DatabaseSource): DatabaseSource {
+export function sqliteConnectionOf(source: SqliteSource): SqliteSource {
   return 'raw' in source && isSqliteDatabase(source.raw) ? source.raw : source;
 }
 
 /** Creates the driver of a connection, recognized by its methods. @throws TypeError for any other object */
-export function createSqliteDriver(source: DatabaseSource): SqliteDriver {
+export function createSqliteDriver(source: SqliteSource): SqliteDriver {
   if (isSqliteDatabase(source)) return preparedDriver(source);
   if (isLumenDb(source)) return lumenDriver(source);
   throw new TypeError("db must be node:sqlite's DatabaseSync, a better-sqlite3 Database or a LumenDb");

@@ -25,6 +25,9 @@ export const query = new Kysely<Tables>({
   },
 });
 
+/** SQL of every statement. Exported for tests. */
+export const compiledStatements = new Set<string>();
+
 /** Named parameters of a statement, as placeholders in its query. */
 export type Params<P> = { readonly [K in keyof P]: RawBuilder<P[K]> };
 
@@ -54,6 +57,7 @@ export function statement<P extends object, Row>(
   const compiled: CompiledQuery<Row> = 'isRawBuilder' in built ? built.compile(query) : built.compile();
   const slots = compiled.parameters as readonly (Placeholder | SqlValue)[];
   const text = withoutPeeking(compiled.sql);
+  compiledStatements.add(text);
   const shape = { sql: text, ...kindOf(text) };
   return (params) => {
     const values = params as Record<string, SqlValue>;
@@ -85,7 +89,17 @@ function kindOf(text: string): Pick<Statement, 'kind' | 'writes'> {
   return { kind: reads || /\breturning\b/i.test(text) ? 'rows' : 'run', writes: !reads };
 }
 
+/** SQL without parameters that only Postgres runs, such as an order that SQLite's plan has already. */
+export function onlyPostgres(text: string): RawBuilder<unknown> {
+  return sql.raw(`/*postgres ${text}*/`);
+}
+
 /** Passes a list as one JSON parameter, so that the SQL doesn't depend on its length: `in ${listed(p.ids)}`. */
-export function listed<T = string>(json: RawBuilder<string>): RawBuilder<T> {
-  return sql<T>`(select value from json_each(${json}))`;
+export function listed(json: RawBuilder<string>): RawBuilder<string> {
+  return sql<string>`(select value from json_each(${json}))`;
+}
+
+/** Like {@link listed}, for whole numbers. */
+export function listedIds(json: RawBuilder<string>): RawBuilder<number> {
+  return sql<number>`(select cast(value as bigint) from json_each(${json}))`;
 }

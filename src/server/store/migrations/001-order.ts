@@ -18,13 +18,13 @@ export function* order(): Work<void> {
     forwarded_from_conversation_id: 'TEXT',
     forwarded_from_message_id: 'TEXT',
   });
-  yield script(TAKE_OVER);
+  yield script(ORDER_TAKE_OVER);
   yield script(INDEXES);
   yield script(TRIGGERS);
 }
 
 /** Existing rows. Their times have two formats, which are comparable after the separator is replaced. */
-const TAKE_OVER = `
+export const ORDER_TAKE_OVER = `
 UPDATE messages SET seq = placed.position, rev = placed.position, sender_seq = placed.own FROM (
   SELECT id,
     row_number() OVER (PARTITION BY conversation_id ORDER BY replace(created_at, ' ', 'T'), id) AS position,

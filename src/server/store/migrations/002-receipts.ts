@@ -17,7 +17,7 @@ export function* receipts(): Work<void> {
     flags_inbox_rev: 'INTEGER NOT NULL DEFAULT 0',
   });
   yield script(TABLES);
-  yield script(TAKE_OVER);
+  yield script(RECEIPTS_TAKE_OVER);
   if (archivedForAll) yield script(TAKE_OVER_ARCHIVED);
   yield script(INDEXES);
   yield script(TRIGGERS);
@@ -43,7 +43,7 @@ CREATE TABLE comm_departures (
  * delivered to all participants but its sender. Groups had no roles: the member with the longest membership becomes
  * owner, so that every group can be managed.
  */
-const TAKE_OVER = `
+export const RECEIPTS_TAKE_OVER = `
 UPDATE conversation_participants SET last_read_seq = seen.seq, last_read_at = seen.at FROM (
   SELECT m.conversation_id, r.user_id, max(m.seq) AS seq, max(r.read_at) AS at
   FROM read_receipts r JOIN messages m ON m.id = r.message_id GROUP BY m.conversation_id, r.user_id
@@ -64,7 +64,7 @@ UPDATE conversation_participants SET last_delivered_seq = max(last_delivered_seq
 UPDATE conversation_participants SET role = 'owner' FROM (
   SELECT p.conversation_id, p.user_id,
     row_number() OVER (PARTITION BY p.conversation_id ORDER BY replace(p.joined_at, ' ', 'T'), p.user_id) AS rank,
-    max(p.role = 'owner') OVER (PARTITION BY p.conversation_id) AS owned
+    max(CASE WHEN p.role = 'owner' THEN 1 ELSE 0 END) OVER (PARTITION BY p.conversation_id) AS owned
   FROM conversation_participants p JOIN conversations c ON c.id = p.conversation_id WHERE c.type = 'group'
 ) AS eldest WHERE eldest.rank = 1 AND eldest.owned = 0
   AND eldest.conversation_id = conversation_participants.conversation_id

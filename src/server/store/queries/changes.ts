@@ -4,7 +4,7 @@ import type { ReadMarker } from '../../../protocol/receipts.ts';
 import { MESSAGE_COLUMNS, messageRows } from './messages.ts';
 import { toUnreadState, unreadColumns, type UnreadColumns } from './threads/unread-state.ts';
 import { isoTime, type MessageRow } from './rows.ts';
-import { query, statement, type Params } from '../engine/statement.ts';
+import { onlyPostgres, query, statement, type Params } from '../engine/statement.ts';
 import { all, first, type Work } from '../engine/work.ts';
 
 const selectChanged = statement((p: Params<{ conversationId: string; after: number; limit: number }>) =>
@@ -34,12 +34,12 @@ interface HeadRow {
 /** `cross join`, so that the query starts from the cursors and not from all conversations of the user. */
 const selectFollowed = statement(
   (p: Params<{ userId: string; cursors: string; limit: number; all: number }>) => sql<HeadRow & { cursor: number }>`
-    select c.id, mine.value ->> 1 as cursor, c.seq, c.rev, c.members_changed_rev
+    select c.id, cast(mine.value ->> 1 as bigint) as cursor, c.seq, c.rev, c.members_changed_rev
     from json_each(${p.cursors}) as mine
     cross join conversation_participants as p
       on p.conversation_id = mine.value ->> 0 and p.user_id = ${p.userId}
     join conversations as c on c.id = p.conversation_id
-    where ${p.all} or c.rev <> mine.value ->> 1
+    where ${p.all} = 1 or c.rev <> cast(mine.value ->> 1 as bigint)
     order by replace(c.updated_at, ' ', 'T') desc
     limit ${p.limit}`,
 );
@@ -104,13 +104,13 @@ const selectChangedOfMany = statement(
     select ${sql.join(MESSAGE_COLUMNS.map((column) => sql.ref(column)))}
     from json_each(${p.cursors}) as mine
     cross join messages on messages.conversation_id = mine.value ->> 0
-      and messages.rev > mine.value ->> 1
+      and messages.rev > cast(mine.value ->> 1 as bigint)
       and messages.rev < coalesce((
         select later.rev from messages as later
-        where later.conversation_id = mine.value ->> 0 and later.rev > mine.value ->> 1
+        where later.conversation_id = mine.value ->> 0 and later.rev > cast(mine.value ->> 1 as bigint)
         order by later.rev limit 1 offset ${p.each}
       ), ${BEYOND})
-    limit ${p.limit}`,
+    ${onlyPostgres('order by mine.key, messages.rev')} limit ${p.limit}`,
 );
 
 /** Returns the current rows that changed after a revision, ordered by revision. */

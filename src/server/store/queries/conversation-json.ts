@@ -11,6 +11,7 @@ import { countWritten, type PageSize } from './page-size.ts';
 import { ParticipantMarkers } from './participant-markers.ts';
 import { slowestOther } from './receipts.ts';
 import { lastMainSeq } from './threads/main-timeline.ts';
+import { ownFlagsRev } from './own-flags.ts';
 import { toUnreadState, unreadColumns, type UnreadColumns } from './threads/unread-state.ts';
 import { isoTime, participantJson, quote, type MessageTuple } from './rows.ts';
 import { arrayStatement, type Params } from '../engine/statement.ts';
@@ -90,8 +91,8 @@ const BEFORE_MESSAGE = OWN_COLUMNS + SETTINGS_COUNT;
 const selectRows = arrayStatement(
   (p: Params<{ userId: string; ids: string }>) => sql<ConversationTuple>`
     select c.id as c_id, c.type as c_type, c.name as c_name, c.created_at as c_created_at, c.updated_at as c_updated_at,
-      c.seq as c_seq, c.rev as c_rev, c.members_rev, p.muted, p.pinned, p.archived, p.flags_inbox_rev, ${unreadColumns},
-      ${SETTINGS_COLUMNS},
+      c.seq as c_seq, c.rev as c_rev, c.members_rev, p.muted, p.pinned, p.archived, ${ownFlagsRev} as flags_rev,
+      ${unreadColumns}, ${SETTINGS_COLUMNS},
       ${sql.join(MESSAGE_COLUMNS.map((column) => sql.ref(column)))}
     from json_each(${p.ids}) as wanted
     cross join conversation_participants as p on p.conversation_id = wanted.value and p.user_id = ${p.userId}

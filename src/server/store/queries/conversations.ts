@@ -4,6 +4,7 @@ import { takeInboxRev } from './counters.ts';
 import { SETTINGS_COLUMNS, toSettings, type SettingsRow } from './groups/settings.ts';
 import { slowestOther } from './receipts.ts';
 import { lastMainSeq } from './threads/main-timeline.ts';
+import { ownFlagsRev } from './own-flags.ts';
 import { toUnreadState, unreadColumns, type UnreadColumns } from './threads/unread-state.ts';
 import { listedMembers, type ListedMembers } from './members.ts';
 import { MESSAGE_COLUMNS } from './messages.ts';
@@ -26,13 +27,13 @@ interface ConversationRow extends SettingsRow, UnreadColumns {
   muted: number | null;
   pinned: number | null;
   archived: number | null;
-  flags_inbox_rev: number;
+  flags_rev: number;
 }
 /** `cross join`, so that the query starts from the requested ids and not from all conversations of the user. */
 const selectRows = statement(
   (p: Params<{ userId: string; ids: string }>) => sql<ConversationRow>`
     select c.id, c.type, c.name, c.created_at, c.updated_at, c.seq, c.rev, c.members_rev, p.muted, p.pinned, p.archived,
-      p.flags_inbox_rev, ${unreadColumns}, ${SETTINGS_COLUMNS}
+      ${ownFlagsRev} as flags_rev, ${unreadColumns}, ${SETTINGS_COLUMNS}
     from json_each(${p.ids}) as wanted
     cross join conversation_participants as p on p.conversation_id = wanted.value and p.user_id = ${p.userId}
     join conversations as c on c.id = p.conversation_id
@@ -96,7 +97,7 @@ export function* loadConversations(
       pinned: row.pinned === 1,
       muted: row.muted === 1,
       archived: row.archived === 1,
-      flagsRev: row.flags_inbox_rev,
+      flagsRev: row.flags_rev,
       head: { seq: row.seq, rev: row.rev },
     };
   });

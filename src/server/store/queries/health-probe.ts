@@ -2,8 +2,9 @@ import { run, type Statement, type Work } from '../engine/work.ts';
 
 const SELECT: Statement = { sql: 'SELECT 1', parameters: [], kind: 'rows', writes: false };
 const FILL: Statement = {
-  sql: 'INSERT OR REPLACE INTO comm_probe (id, filler) VALUES (1, zeroblob(65536))',
-  parameters: [],
+  sql: `INSERT INTO comm_probe (id, filler) VALUES (1, ?)
+    ON CONFLICT (id) DO UPDATE SET filler = excluded.filler`,
+  parameters: [new Uint8Array(65_536)],
   kind: 'run',
   writes: true,
 };

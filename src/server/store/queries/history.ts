@@ -67,7 +67,7 @@ const selectMainBefore = arrayStatement(
       order by seq desc limit ${p.limit}
     ) union all select * from (
       select ${columns} from messages
-      where conversation_id = ${p.conversationId} and seq < min(${p.seq}, ${p.start}) order by seq desc limit ${p.limit}
+      where conversation_id = ${p.conversationId} and seq < min(cast(${p.seq} as bigint), ${p.start}) order by seq desc limit ${p.limit}
     ) order by seq desc limit ${p.limit}`,
 );
 const selectMainAfter = arrayStatement(

@@ -71,8 +71,8 @@ const deletePreKeys = statement((p: Params<{ userId: string }>) =>
 const insertPreKeys = statement(
   (p: Params<{ userId: string; preKeys: string }>) => sql`
     insert into encryption_prekeys (user_id, key_id, public_key)
-    select ${p.userId}, value ->> 'keyId', value ->> 'publicKey' from json_each(${p.preKeys})
-    where (value ->> 'keyId', value ->> 'publicKey') not in (
+    select ${p.userId}, cast(value ->> 'keyId' as bigint), value ->> 'publicKey' from json_each(${p.preKeys})
+    where (cast(value ->> 'keyId' as bigint), value ->> 'publicKey') not in (
       select key_id, public_key from comm_taken_prekeys where user_id = ${p.userId}
     )`,
 );
@@ -82,7 +82,8 @@ const insertPreKeys = statement(
 const forgetTaken = statement(
   (p: Params<{ userId: string; preKeys: string }>) => sql`
     delete from comm_taken_prekeys where user_id = ${p.userId}
-      and (key_id, public_key) not in (select value ->> 'keyId', value ->> 'publicKey' from json_each(${p.preKeys}))`,
+      and (key_id, public_key) not in (
+        select cast(value ->> 'keyId' as bigint), value ->> 'publicKey' from json_each(${p.preKeys}))`,
 );
 const keepTaken = statement((p: Params<{ userId: string; keyId: number; publicKey: string }>) =>
   query

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { listed, query, statement, type Params } from '../engine/statement.ts';
+import { listedIds, type Params, query, statement } from '../engine/statement.ts';
 import { all, first, type Work } from '../engine/work.ts';
 
 /** An envelope to store. */
@@ -44,8 +44,8 @@ const selectKnown = statement((p: Params<Pick<NewMailboxEntry, 'recipientId' | '
 const selectUse = statement(
   (p: Params<{ recipientId: string; senderId: string }>) => sql<MailboxUsage>`
     select count(*) as count, coalesce(sum(size), 0) as bytes,
-      coalesce(sum(sender_id = ${p.senderId}), 0) as countOfSender,
-      coalesce(sum(size) filter (where sender_id = ${p.senderId}), 0) as bytesOfSender
+      count(*) filter (where sender_id = ${p.senderId}) as "countOfSender",
+      coalesce(sum(size) filter (where sender_id = ${p.senderId}), 0) as "bytesOfSender"
     from comm_mailbox indexed by comm_mailbox_once where recipient_id = ${p.recipientId}`,
 );
 const insertEntryRow = statement((p: Params<NewMailboxEntry>) =>
@@ -84,7 +84,7 @@ const selectEntries = statement((p: Params<{ recipientId: string; after: number;
 const deleteEntries = statement((p: Params<{ recipientId: string; ids: string }>) =>
   query
     .deleteFrom('comm_mailbox')
-    .where('id', 'in', listed<number>(p.ids))
+    .where('id', 'in', listedIds(p.ids))
     .where('recipient_id', '=', p.recipientId)
     .returning(['sender_id', 'session_id']),
 );

@@ -216,7 +216,7 @@ const advanceInboxRevs = statement(
   (p: Params<{ userIds: string }>) =>
     sql<never>`
     insert into comm_users (user_id, inbox_rev) select value, 1 from json_each(${p.userIds}) where true
-    on conflict (user_id) do update set inbox_rev = inbox_rev + 1`,
+    on conflict (user_id) do update set inbox_rev = comm_users.inbox_rev + 1`,
 );
 const insertMembers = statement(
   (p: Params<{ conversationId: string; userIds: string; ownerId: string | null; now: string }>) =>

@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely';
 import type { PostingFacts } from './members.ts';
 import { UNCHANGED } from './messages.ts';
 import { isoTime, rowIdOf, toRole, type MessageRow } from './rows.ts';
-import { listed, query, statement, type Params } from '../engine/statement.ts';
+import { listed, listedIds, type Params, query, statement } from '../engine/statement.ts';
 import { all, type Work } from '../engine/work.ts';
 
 /** What identifies a stored message. */
@@ -50,7 +50,7 @@ const selectFacts = statement((p: Params<Sender & { clientIds: string }>) =>
 /** Without a list, which SQLite would parse and sort. */
 const selectFactsOfOne = statement((p: Params<Sender & { clientId: string }>) => factsOf(p, sql`= ${p.clientId}`));
 const stored = query.selectFrom('messages').select(['id', 'conversation_id', 'client_id', 'public_id', 'thread_id']);
-const selectByIds = statement((p: Params<{ ids: string }>) => stored.where('id', 'in', listed<number>(p.ids)));
+const selectByIds = statement((p: Params<{ ids: string }>) => stored.where('id', 'in', listedIds(p.ids)));
 const selectByPublicIds = statement((p: Params<{ publicIds: string }>) =>
   stored.where('public_id', 'in', listed(p.publicIds)),
 );
@@ -73,6 +73,8 @@ const CHOSEN = [
   'sender_seq',
 ] as const;
 
+const NUMBERS: ReadonlySet<string> = new Set(['encrypted', 'side', 'side_seq', 'thread_seq', 'sender_seq']);
+
 /** `seq` and `rev` are those of the message before the first one. */
 interface Insertion extends Sender {
   now: string;
@@ -88,14 +90,17 @@ const insertion = (
   from: RawBuilder<unknown>,
 ) => sql<{ id: number; seq: number }>`
     insert into messages (conversation_id, sender_id, created_at, seq, rev, ${sql.raw(CHOSEN.join(', '))})
-    select ${p.conversationId}, ${p.senderId}, ${p.now}, ${p.seq} + ${key} + 1, ${p.rev} + ${key} + 1,
+    select ${p.conversationId}, ${p.senderId}, ${p.now}, cast(${p.seq} as bigint) + ${key} + 1, cast(${p.rev} as bigint) + ${key} + 1,
       ${sql.join(CHOSEN.map(chosen))}
     ${from} returning id, seq`;
 const insertRows = statement((p: Params<Insertion & { rows: string }>) =>
   insertion(
     p,
     sql`key`,
-    (_, column) => sql`value ->> ${sql.raw(String(column))}`,
+    (name, column) => {
+      const value = sql`value ->> ${sql.raw(String(column))}`;
+      return NUMBERS.has(name) ? sql`cast(${value} as bigint)` : value;
+    },
     sql`from json_each(${p.rows}) order by key`,
   ),
 );

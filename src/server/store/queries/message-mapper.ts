@@ -3,7 +3,7 @@ import type { Message, Reaction } from '../../../protocol/messages.ts';
 import { ParticipantMarkers, receiptKey, type ReceiptTimes } from './participant-markers.ts';
 import { listedMembers, type ListedMembers } from './members.ts';
 import { isoTime, messageJson, toMessage, type MessageRow, type MessageTuple } from './rows.ts';
-import { arrayStatement, listed, type Params } from '../engine/statement.ts';
+import { arrayStatement, listedIds, type Params } from '../engine/statement.ts';
 import { all, type Work } from '../engine/work.ts';
 
 type People = ReadonlyMap<string, ListedMembers>;
@@ -11,11 +11,11 @@ type People = ReadonlyMap<string, ListedMembers>;
 const selectReactions = arrayStatement(
   (p: Params<{ ids: string }>) => sql<readonly [messageId: number, userId: string, emoji: string]>`
     select message_id, user_id, emoji from message_reactions
-    where message_id in ${listed<number>(p.ids)} order by rowid`,
+    where message_id in ${listedIds(p.ids)} order by rowid`,
 );
 const selectReceipts = arrayStatement(
   (p: Params<{ ids: string }>) => sql<readonly [messageId: number, userId: string, readAt: string]>`
-    select message_id, user_id, read_at from read_receipts where message_id in ${listed<number>(p.ids)}`,
+    select message_id, user_id, read_at from read_receipts where message_id in ${listedIds(p.ids)}`,
 );
 
 /**

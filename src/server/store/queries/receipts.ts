@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely';
 import type { UnreadState } from '../../../protocol/threads.ts';
 import type { MessageRow } from './rows.ts';
 import { readSeq, toUnreadState, unreadColumns, type UnreadColumns } from './threads/unread-state.ts';
-import { listed, query, statement, type Params } from '../engine/statement.ts';
+import { listedIds, type Params, query, statement } from '../engine/statement.ts';
 import { all, run, type Work } from '../engine/work.ts';
 
 interface InConversation {
@@ -59,13 +59,13 @@ const selectNamed = statement((p: Params<InConversation & { ids: string }>) =>
     .selectFrom('messages')
     .select(['id', 'public_id', 'sender_id', 'seq', 'side'])
     .$narrowType<{ seq: number }>()
-    .where('id', 'in', listed<number>(p.ids))
+    .where('id', 'in', listedIds(p.ids))
     // The plus prevents the use of the conversation's index.
     .where(sql<string>`+conversation_id`, '=', p.conversationId),
 );
 /** Pairs of a user id and a position, as rows of the table `marks`. */
 const marksOf = (json: RawBuilder<string>) => sql`(
-  select value ->> 0 as user_id, value ->> 1 as seq from json_each(${json})
+  select value ->> 0 as user_id, cast(value ->> 1 as bigint) as seq from json_each(${json})
 ) as marks`;
 /*
  * Participants are updated by an insertion whose every row conflicts: it finds each by the primary key. `UPDATE … FROM` lets
@@ -83,7 +83,7 @@ const updateDelivered = statement(
 const advanceInboxRevs = statement(
   (p: Params<{ marks: string }>) => sql<never>`
     insert into comm_users (user_id, inbox_rev) select marks.user_id, 1 from ${marksOf(p.marks)} where true
-    on conflict (user_id) do update set inbox_rev = inbox_rev + 1`,
+    on conflict (user_id) do update set inbox_rev = comm_users.inbox_rev + 1`,
 );
 const updateRead = statement(
   (p: Params<InConversation & { marks: string; now: string }>) => sql<never>`
@@ -104,7 +104,7 @@ const updateRead = statement(
 const insertReceipts = statement(
   (p: Params<{ receipts: string; now: string }>) => sql<never>`
     insert into read_receipts (message_id, user_id, read_at)
-    select value ->> 0, value ->> 1, ${p.now} from json_each(${p.receipts}) where true
+    select cast(value ->> 0 as bigint), value ->> 1, ${p.now} from json_each(${p.receipts}) where true
     on conflict do nothing`,
 );
 

@@ -91,6 +91,22 @@ const selectTotalChanges = statement(
   (_: Params<object>) => sql<{ changes: number }>`select total_changes() as changes`,
 );
 
+/** Writes an index within a write transaction. The messages up to `last` are those of a step. */
+export interface IndexWriter {
+  /** Removes the messages that have changed. */
+  forgetStale(step: { readonly last: number }): Work<void>;
+  /** Adds them as they are now. */
+  indexStale(step: { readonly last: number }): Work<void>;
+  /** Adds new messages. */
+  indexNew(step: { readonly last: number }): Work<void>;
+}
+
+const FTS5_INDEX: IndexWriter = {
+  forgetStale: ({ last }) => run(forgetStale({ last })),
+  indexStale: ({ last }) => run(indexStale({ last })),
+  indexNew: ({ last }) => run(indexNew({ last })),
+};
+
 /** Returns the id of the newest message in the index. */
 export function* lastIndexed(): Work<number> {
   return (yield* first(selectIndexedTo({})))?.indexed_to ?? 0;
@@ -104,16 +120,16 @@ export function* isIndexStale(): Work<boolean> {
 /**
  * Indexes one batch within a write transaction. @returns whether it was cut to its size, so that more may follow
  */
-export function* indexStep(size = STEP): Work<boolean> {
+export function* indexStep(size = STEP, writer = FTS5_INDEX): Work<boolean> {
   const stale = yield* first(selectStale({ ...size }));
   if (typeof stale?.last === 'number') {
-    yield* run(forgetStale({ last: stale.last }));
-    yield* run(indexStale({ last: stale.last }));
+    yield* writer.forgetStale({ last: stale.last });
+    yield* writer.indexStale({ last: stale.last });
     yield* run(clearStale({ last: stale.last }));
   }
   const next = yield* first(selectNext({ ...size }));
   if (typeof next?.last === 'number') {
-    yield* run(indexNew({ last: next.last }));
+    yield* writer.indexNew({ last: next.last });
     yield* run(moveOn({ last: next.last }));
   }
   return isCut(stale, size) || isCut(next, size);

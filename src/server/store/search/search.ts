@@ -1,20 +1,19 @@
 import { sql } from 'kysely';
 import { CommError } from '../../../protocol/errors.ts';
-import { MESSAGE_COLUMNS } from '../queries/messages.ts';
-import { countFitting, storedBytes, type PageSize } from '../queries/page-size.ts';
-import type { MessageRow } from '../queries/rows.ts';
+import { storedBytes } from '../queries/page-size.ts';
 import { statement, type Params } from '../engine/statement.ts';
 import { all, first, type Work } from '../engine/work.ts';
 import type { ReadPlace } from '../engine/long-reads.ts';
+import { findInPostgres } from './postgres-search.ts';
 import { lastIndexed } from './search-index.ts';
+import { rowsOfPage, type Found, type Search, type SearchPage } from './search-page.ts';
+import { wordsOf } from './search-terms.ts';
 
 /**
  * Conversations per statement. They narrow a search inside the index, so that its time doesn't depend on messages of other
  * conversations. The cost grows faster than their number.
  */
 const SCOPES_PER_STATEMENT = 64;
-
-const columns = sql.join(MESSAGE_COLUMNS.map((column) => sql.ref(column)));
 
 /** The index returns rows in descending order of ids, so the query stops at the limit even for frequent words. */
 const selectFound = statement(
@@ -26,23 +25,6 @@ const selectFound = statement(
     where found.comm_messages_search match ${p.match}
     order by found.rowid desc limit ${p.limit}`,
 );
-const selectRows = statement(
-  (p: Params<{ ids: string }>) => sql<MessageRow>`
-    select ${columns} from json_each(${p.ids}) as wanted
-    cross join messages on messages.id = wanted.value
-    order by wanted.key`,
-);
-/** The memberships are checked in the statement that reads the rows. */
-const selectRowsOfMember = statement(
-  (p: Params<{ ids: string; userId: string }>) => sql<MessageRow>`
-    select ${columns} from json_each(${p.ids}) as wanted
-    cross join messages on messages.id = wanted.value
-    where exists (
-      select 1 from conversation_participants as p
-      where p.conversation_id = messages.conversation_id and p.user_id = ${p.userId}
-    )
-    order by wanted.key`,
-);
 /** As one JSON text, because thousands of rows cost ten times as much. */
 const selectScopes = statement(
   (p: Params<{ userId: string }>) => sql<{ scopes: string }>`
@@ -52,28 +34,6 @@ const selectScopes = statement(
       where p.user_id = ${p.userId} order by at desc
     )`,
 );
-
-interface Found {
-  readonly id: number;
-  readonly at: string;
-  readonly bytes: number;
-}
-
-/** Parameters of a search. */
-export interface Search {
-  readonly text: string;
-  readonly size: PageSize;
-  /** Searches only this conversation. */
-  readonly conversationId?: string | undefined;
-  /** Searches only conversations of this user; if absent, all: for trusted callers. */
-  readonly userId?: string | undefined;
-}
-
-/** Rows that were found, and whether there are more. */
-export interface SearchPage {
-  readonly rows: readonly MessageRow[];
-  readonly hasMore: boolean;
-}
 
 /** How a search may use the index. */
 export interface SearchReach {
@@ -104,7 +64,8 @@ const MAX_SEARCHED_IN_TURN = 400_000;
  * @throws CommError `UNSUPPORTED` if the database is too large to be searched within the event loop
  */
 export function* findMessages(search: Search, reach: SearchReach): Work<SearchPage> {
-  const { size, userId } = search;
+  if (reach.place === 'postgres') return yield* findInPostgres(search, reach.completes);
+  const { size } = search;
   const isInTurn = reach.place === 'turns';
   const text = isInTurn ? separateTerms(search.text) : search.text;
   const exact = matchExpression(text, 'word');
@@ -122,10 +83,7 @@ export function* findMessages(search: Search, reach: SearchReach): Work<SearchPa
   const completes = reach.completes && messages <= MAX_COMPLETED_IN_TURN;
   let found = yield* find(exact, scopes, limit, { onlyIfFirstFills: completes });
   if (completes && found.length < limit) found = yield* find(completed, scopes, limit);
-  const taken = found.slice(0, countFitting(found, size));
-  const ids = JSON.stringify(taken.map(({ id }) => id));
-  const rows = yield* all(userId === undefined ? selectRows({ ids }) : selectRowsOfMember({ ids, userId }));
-  return { rows, hasMore: taken.length < found.length || !completes };
+  return yield* rowsOfPage(search, found, completes);
 }
 
 /** Conversations to search, each with the time of its newest activity, newest first; `undefined` for all. */
@@ -192,10 +150,6 @@ function separateTerms(text: string): string {
 
 function termsOf(word: string): string[] {
   return word.match(/[\p{L}\p{N}\p{Co}\p{M}]+/gu) ?? [];
-}
-
-function wordsOf(text: string): string[] {
-  return text.split(/[\s\p{Cc}]+/u).filter((word) => /[\p{L}\p{N}\p{Co}]/u.test(word));
 }
 
 function scoped(words: string, conversationIds: readonly string[]): string {

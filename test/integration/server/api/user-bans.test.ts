@@ -103,3 +103,17 @@ test('a user is banned from one group, the only owner too', async () => {
   await ann.settled();
   await expect(moderation.ban({ conversationId: 'none', userId: 'ann' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
+
+test('lifting a ban that does not exist changes nothing, also for a member and the only owner', async () => {
+  await using server = await startServer();
+  const { moderation, conversations } = server.server.api;
+  const { id: conversationId } = await conversations.create({ type: 'group', participantIds: ['ann', 'bob'] });
+  const owner = await server.connect('ann');
+  for (const userId of ['ann', 'bob', 'stranger']) await moderation.unban({ conversationId, userId });
+  expect(await moderation.bans({ conversationId })).toEqual({ bans: [], hasMore: false });
+  await owner.settled();
+  expect(owner.events).not.toContain('conversation:updated');
+  await expect(moderation.unban({ conversationId: 'none', userId: 'ann' })).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+  });
+});

@@ -58,8 +58,8 @@ test('metadata is copied when a message is forwarded, and goes when it is delete
   const forward = { messageId, fromConversationId: conversationId, toConversationId };
   expect((await chat.sending.forward(caller('ada'), forward)).metadata).toEqual(CARD);
   expect(await chat.messages.delete(caller('ada'), { conversationId, messageId })).not.toHaveProperty('metadata');
-  const { metadata } = { ...chat.sqlite.prepare('SELECT metadata FROM messages WHERE id = ?').get(messageId) };
-  expect(metadata).toBeNull();
+  const [row] = await chat.sql('SELECT metadata FROM messages WHERE id = ?', messageId);
+  expect(row?.['metadata']).toBeNull();
   chat.sqlite.close();
 });
 

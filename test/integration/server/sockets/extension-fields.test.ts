@@ -2,7 +2,7 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import type { ExtensionFields } from '../../../../src/protocol/encryption.ts';
-import { databaseOf } from '../../../../src/server/store/engine/database.ts';
+import { databaseOf } from '../../../../src/server/store/engine/database-source.ts';
 import { migrate } from '../../../../src/server/store/engine/migrate.ts';
 import { MIGRATIONS } from '../../../../src/server/store/migrations/index.ts';
 import { LIMITS } from '../../../../src/protocol/limits.ts';

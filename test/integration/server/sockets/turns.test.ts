@@ -5,7 +5,7 @@ import { Server } from 'socket.io';
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../../../src/lib/logger.ts';
 import { attachCommunication, createCommunicationApiHandlers } from '../../../../src/server/index.ts';
-import type { DatabaseSource } from '../../../../src/server/store/engine/sqlite.ts';
+import type { DatabaseSource } from '../../../../src/server/store/engine/database-source.ts';
 import { openDatabase } from '../../../../src/server/store/engine/open.ts';
 import { PART_BYTES, UNITS_PER_TURN } from '../../../../src/server/sockets/frame-turns.ts';
 import { PACKETS_PER_TURN } from '../../../../src/server/sockets/output-turns.ts';

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
 import { LiveInbox } from '../../../../src/client/conversations/live-inbox.ts';
+import type { Conversation, Participant } from '../../../../src/protocol/conversations.ts';
 import { CommError } from '../../../../src/protocol/errors.ts';
+import type { User } from '../../../../src/protocol/users.ts';
+import { deferred } from '../../../../src/lib/deferred.ts';
 import { fakeContext } from '../../../helpers/client/context.ts';
 import { conversation, message } from '../../../helpers/client/messages.ts';
 
@@ -53,3 +56,74 @@ test('nothing is retried while disconnected, and everything after reconnecting',
   await settled();
   expect(asked).toBe(2);
 });
+
+test('a conversation that was read before a profile changed does not bring the old name back', async () => {
+  const before = conversation({ participants: [participant('bob', 'Bob')] });
+  const inbox = new LiveInbox(fakeContext(), {
+    page: async () => ({ conversations: [before], hasMore: false }),
+    get: async () => before,
+  });
+  const nameOfBob = (): string | undefined => inbox.find('conversation')?.participants[0]?.displayName;
+  inbox.show(() => undefined);
+  await settled();
+  inbox.apply({ kind: 'profile', user: profile('bob', 'Robert') });
+  inbox.apply({ kind: 'known', conversation: before });
+  expect(nameOfBob()).toBe('Robert');
+  inbox.apply({ kind: 'conversation', conversationId: 'conversation', update: before });
+  expect(nameOfBob()).toBe('Robert');
+});
+
+test('an event that arrives while a request is pending is applied again after its answer', async () => {
+  const held = conversation({ head: { seq: 3, rev: 3 }, readSeq: 2 });
+  const inbox = new LiveInbox(fakeContext(), {
+    page: async () => ({ conversations: [held], hasMore: false }),
+    get: async () => held,
+  });
+  const position = (): number | undefined => inbox.find('conversation')?.readSeq;
+  inbox.show(() => undefined);
+  await settled();
+  const markedUnread = { id: 'conversation', readSeq: 1, head: { seq: 3, rev: 3 } };
+  for (const read of [
+    () => ({ kind: 'known', conversation: held }) as const,
+    () => {
+      inbox.apply({ kind: 'conversation', conversationId: 'conversation', update: held });
+      return undefined;
+    },
+  ]) {
+    inbox.apply({ kind: 'known', conversation: held });
+    const answer = deferred<undefined>();
+    const request = inbox.request(answer.promise, read);
+    inbox.apply({ kind: 'conversation', conversationId: 'conversation', update: markedUnread });
+    answer.resolve(undefined);
+    await request;
+    expect(position()).toBe(1);
+  }
+});
+
+test('after the connection was lost, or a user had left, names are those read from the server', async () => {
+  const named = (displayName: string): Conversation =>
+    conversation({ participants: [participant('bob', displayName)] });
+  const inbox = new LiveInbox(fakeContext(), {
+    page: async () => ({ conversations: [named('Bob')], hasMore: false }),
+    get: async () => named('Bob'),
+  });
+  const nameOfBob = (): string | undefined => inbox.find('conversation')?.participants[0]?.displayName;
+  inbox.show(() => undefined);
+  await settled();
+  inbox.apply({ kind: 'profile', user: profile('bob', 'Robert') });
+  inbox.connectionLost();
+  inbox.apply({ kind: 'known', conversation: named('Bobby') });
+  expect(nameOfBob()).toBe('Bobby');
+  inbox.apply({ kind: 'profile', user: profile('bob', 'Robert') });
+  inbox.apply({ kind: 'left', conversationId: 'conversation' });
+  inbox.apply({ kind: 'known', conversation: named('Rob') });
+  expect(nameOfBob()).toBe('Rob');
+});
+
+function participant(userId: string, displayName: string): Participant {
+  return { userId, displayName, joinedAt: '2026-01-01T00:00:00.000Z' } as Participant;
+}
+
+function profile(id: string, displayName: string): User {
+  return { id, displayName, updatedAt: '2026-01-01T00:00:00.000Z' };
+}

@@ -41,3 +41,21 @@ test('a conversation that is left again while it is stored leaves nothing', asyn
   ]);
   expect(await cache.page('group')).toBeUndefined();
 });
+
+test('the messages of a conversation include the changes that are not stored yet', async () => {
+  const storage = memoryStorage();
+  const optional = { ...storage, optional: storage } as unknown as ClientStorage;
+  const deps = { context: fakeContext(), storage: optional, limits: LIMITS, lastUser: async () => undefined };
+  const cache = new OfflineCache(deps);
+  const conversationId = 'conversation';
+  const contents = async (): Promise<string[] | undefined> =>
+    (await cache.page(conversationId))?.messages.map(({ content }) => content);
+  await contents();
+  cache.keepPage(conversationId, { messages: [message(1), message(2)], hasOlder: false });
+  await cache.flush();
+  cache.apply({ kind: 'updated', conversationId, message: message(1, { content: 'edited', rev: 3 }), rev: 3 });
+  cache.apply({ kind: 'created', conversationId, message: message(3, { rev: 4 }), rev: 4 });
+  expect(await contents()).toEqual(['edited', 'message 2', 'message 3']);
+  await cache.flush();
+  expect(await contents()).toEqual(['edited', 'message 2', 'message 3']);
+});

@@ -17,10 +17,11 @@ function start(): { context: FakeContext; feed: ChangeFeed; told: string[]; fetc
     apply: (change) => told.push(`${change.rev} ${change.kind}`),
     reload: () => told.push('reload'),
     isInBacklog: () => false,
-    fetchChanges: () => {
+    hasLeft: () => false,
+    fetchChanges: async (_id, _after, apply) => {
       const answer = deferred<Changes>();
       fetches.push(answer);
-      return answer.promise;
+      apply(await answer.promise);
     },
   });
   feed.follow(conversationId, { seq: 5, rev: 5 });

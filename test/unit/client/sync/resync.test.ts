@@ -23,6 +23,7 @@ class Returning {
       apply: ({ kind, rev }) => kind !== 'conversation' && this.told.push(`${kind} ${rev}`),
       reload: () => this.told.push('reload'),
       isInBacklog: (id) => resync.isInBacklog(id),
+      hasLeft: (id) => resync.hasLeft(id),
       fetchChanges: () => new Promise(() => undefined),
     });
     const resync: Resync = new Resync(this.context, {
@@ -31,6 +32,7 @@ class Returning {
       gained: () => undefined,
       lost: (id) => this.told.push(`lost ${id}`),
       changed: () => undefined,
+      started: () => undefined,
     });
     resync.resume({ inboxRev: 3, heads: new Map([['known', { seq: 1, rev: 1 }]]) });
     this.feed = feed;
@@ -210,5 +212,88 @@ describe('an answer that names further pages of heads', () => {
     await alice.answer({ ...page, next: 'endless' });
     await expect(done).resolves.toBeUndefined();
     expect(alice.told).toEqual([]);
+  });
+});
+
+describe('a user who is added to a conversation again while the response to `sync` is on its way, which says that it was lost', () => {
+  const head = { seq: 1, rev: 2 };
+  const again = conversation({ head });
+  const joined = { [conversationId]: head };
+
+  test('receives each later message once, also after the next resync', async () => {
+    const alice = new Returning();
+    const done = alice.resync.run();
+    alice.resync.entered(again);
+    alice.push(3);
+    await alice.answer({ lost: [conversationId] });
+    await done;
+    expect([alice.told, alice.feed.at(conversationId)?.rev]).toEqual([['created 3'], 3]);
+    alice.resync.connectionLost();
+    alice.feed.connectionLost();
+    const next = alice.resync.run();
+    await alice.answer({ ...alice.batch(3), gained: [again], joined });
+    await next;
+    expect(alice.told).toEqual(['created 3']);
+  });
+
+  test('stays in it, and does not receive what was sent meanwhile as new', async () => {
+    const alice = new Returning();
+    alice.feed.follow(conversationId, { seq: 0, rev: 0 });
+    const done = alice.resync.run();
+    alice.resync.entered(again);
+    alice.push(3);
+    await alice.answer({ lost: [conversationId] });
+    await done;
+    expect(alice.told).toEqual(['reload', 'created 3']);
+  });
+});
+
+describe('a user who is removed from a conversation while a response is on its way that was read before', () => {
+  const head = { seq: 4, rev: 4 };
+  const joined = { [conversationId]: { seq: 0, rev: 0 } };
+  test.each<[title: string, result: Partial<SyncResult>]>([
+    ['as a new one', { gained: [conversation({ head })], joined }],
+    ['by its head', { heads: { [conversationId]: head }, joined }],
+  ])('does not enter it again: %s', async (_title, result) => {
+    const alice = new Returning();
+    const done = alice.resync.run();
+    alice.resync.left(conversationId);
+    await alice.answer(result);
+    await done;
+    expect([alice.told, alice.feed.at(conversationId)]).toEqual([[], undefined]);
+    expect(alice.context.open('sync')).toHaveLength(1);
+  });
+
+  test('does not enter it again with the rest of the response', async () => {
+    const alice = new Returning();
+    const done = alice.resync.run();
+    await alice.answer({ heads: { [conversationId]: head }, joined });
+    await done;
+    alice.resync.left(conversationId);
+    await alice.answer(alice.batch(4));
+    expect([alice.told, alice.feed.at(conversationId)]).toEqual([[], undefined]);
+    // The next connection continues after it.
+    expect(alice.resync.inboxRev).toBe(5);
+  });
+
+  test('does not follow it from a message that arrived before they left', async () => {
+    const alice = new Returning();
+    const done = alice.resync.run();
+    await alice.answer({ heads: { [conversationId]: head }, joined });
+    await done;
+    alice.push(5);
+    alice.resync.left(conversationId);
+    await alice.answer(alice.batch(5));
+    expect([alice.told, alice.feed.at(conversationId)]).toEqual([[], undefined]);
+  });
+
+  test('enters it if they are added to it after that', async () => {
+    const alice = new Returning();
+    const done = alice.resync.run();
+    alice.resync.left(conversationId);
+    alice.resync.entered(conversation({ head }));
+    await alice.answer({ gained: [conversation({ head })], joined: { [conversationId]: head } });
+    await done;
+    expect(alice.feed.at(conversationId)).toMatchObject(head);
   });
 });

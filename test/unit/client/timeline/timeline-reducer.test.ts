@@ -5,6 +5,7 @@ import {
   type Timeline,
   type TimelineEvent,
 } from '../../../../src/client/timeline/timeline-reducer.ts';
+import type { Message } from '../../../../src/protocol/messages.ts';
 import { baseMessage, message, messages, pending } from '../../../helpers/client/messages.ts';
 import { created, EMPTY, here, LIVE, loaded, own, run, shown, updated } from '../../../helpers/client/timeline.ts';
 
@@ -287,4 +288,12 @@ test('receipts that arrive before their message apply to it', () => {
     { status: 'sent', readBy: carol },
     { status: 'sent', readBy: [] },
   ]);
+});
+
+test('a reader in a page that is loaded again is shown, although others are no readers any longer', () => {
+  const readBy = (...ids: string[]): Message['readBy'] => ids.map((userId) => ({ userId, readAt: 'then' }));
+  const before = loaded('newest', [message(8, { readBy: readBy('bob', 'dan') })]);
+  const after = loaded('newest', [message(8, { readBy: readBy('carol') })]);
+  const timeline = run(EMPTY, before, { kind: 'invalidated' }, after);
+  expect(findMessage(timeline, '8')?.readBy.map(({ userId }) => userId)).toEqual(['bob', 'dan', 'carol']);
 });

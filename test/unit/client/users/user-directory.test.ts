@@ -28,6 +28,34 @@ test('a watched profile is requested until a request succeeds', async () => {
   expect(context.reported).toEqual([]);
 });
 
+test('users behind the end of a list that was cut are requested', async () => {
+  const { context, directory } = connected();
+  const ids = ['dave', 'carol', 'erin', 'frank'];
+  directory.observe(ids).subscribe(() => undefined);
+  await settled();
+  // The server shows nothing of dave.
+  context.open('user:get')[0]?.answer.resolve({ users: [carol], hasMore: true });
+  await settled();
+  context
+    .open('user:get')
+    .at(-1)
+    ?.answer.resolve({ users: [{ ...carol, id: 'erin' }] });
+  await settled();
+  expect(context.asked.filter(({ name }) => name === 'user:get').map(({ payload }) => payload)).toEqual([
+    { userIds: ids },
+    { userIds: ['erin', 'frank'] },
+  ]);
+});
+
+test('a server that always says that more follows, and lists no requested user, is not asked again', async () => {
+  const { context, directory } = connected();
+  directory.observe(['dave', 'erin']).subscribe(() => undefined);
+  await settled();
+  context.open('user:get')[0]?.answer.resolve({ users: [carol], hasMore: true });
+  await settled();
+  expect(context.asked.filter(({ name }) => name === 'user:get')).toHaveLength(1);
+});
+
 test('the list of blocked users is requested until a request succeeds, and keeps what was blocked meanwhile', async () => {
   const { context, directory } = connected();
   const blocked = directory.followBlocked();

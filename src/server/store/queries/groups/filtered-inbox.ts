@@ -30,9 +30,9 @@ const selectFiltered = arrayStatement(
   (p: Params<Filtered>) => sql<readonly [id: string]>`
     select c.id from conversation_participants as p cross join conversations as c on c.id = p.conversation_id
     where p.user_id = ${p.userId}
-      and (${p.archived} is null or coalesce(p.archived, 0) = ${p.archived})
-      and (${p.unread} is null or (c.seq > ${readSeq} and ${unreadCount} > 0) = ${p.unread})
-      and (${p.patterns} is null or ${matchesName(sql`c.name`, p.patterns)} or exists (
+      and (cast(${p.archived} as bigint) is null or coalesce(p.archived, 0) = ${p.archived})
+      and (cast(${p.unread} as bigint) is null or (c.seq > ${readSeq} and ${unreadCount} > 0) = ${p.unread})
+      and (cast(${p.patterns} as text) is null or ${matchesName(sql`c.name`, p.patterns)} or exists (
         select 1 from (
           select user_id as member_id from conversation_participants where conversation_id = c.id
           order by user_id limit ${LIMITS.listedParticipants}

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { messageRows } from '../messages.ts';
 import { countFitting, storedBytes, type PageSize } from '../page-size.ts';
 import type { MessageRow } from '../rows.ts';
-import { listed, query, statement, type Params } from '../../engine/statement.ts';
+import { listedIds, type Params, query, statement } from '../../engine/statement.ts';
 import { all, first, run, type Work } from '../../engine/work.ts';
 
 const updatePin = statement(
@@ -24,7 +24,7 @@ const selectPinned = statement(
     order by pinned_rev desc limit ${p.limit} offset ${p.offset}`,
 );
 const selectRows = statement((p: Params<{ ids: string }>) =>
-  messageRows.where('messages.id', 'in', listed<number>(p.ids)).orderBy('messages.pinned_rev', 'desc'),
+  messageRows.where('messages.id', 'in', listedIds(p.ids)).orderBy('messages.pinned_rev', 'desc'),
 );
 
 /** Pins a message, or removes its pin with `undefined`. */

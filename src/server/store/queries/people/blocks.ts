@@ -55,7 +55,7 @@ const selectPairs = statement(
   }>`
     select shown, viewer, exists (
       select 1 from conversation_participants where conversation_id = ${p.conversationId} and user_id = viewer
-    ) as isMember from (
+    ) as "isMember" from (
       select value as shown, blocked_id as viewer from json_each(${p.userIds})
         cross join comm_blocks on blocker_id = value
       union all

@@ -112,12 +112,14 @@ export function* profilesOf(userIds: readonly string[]): Work<ReadonlyMap<string
  * Changes the fields of one source of several users.
  *
  * @param changes - by user id; `undefined` removes all fields of the source
+ * @param keepsHook - false removes the fields of the source `hook` too: the app has no hook any more
  * @returns the profiles that are shown differently now
  */
 export function* changeProfiles(
   source: ProfileSource,
   changes: ReadonlyMap<string, ProfileChange | undefined>,
   now: string,
+  keepsHook = true,
 ): Work<User[]> {
   const rows: unknown[] = [];
   const words: [word: string, userId: string][] = [];
@@ -125,7 +127,11 @@ export function* changeProfiles(
   const changed: User[] = [];
   for (const [id, before] of yield* profilesOf([...changes.keys()])) {
     const change = changes.get(id);
-    const sources = { ...before.sources, [source]: change && changedFields(before.sources[source], change) };
+    const sources = {
+      ...before.sources,
+      ...(!keepsHook && { hook: undefined }),
+      [source]: change && changedFields(before.sources[source], change),
+    };
     if (JSON.stringify(sources) === JSON.stringify(before.sources)) continue;
     const shown = shownFields(sources);
     const user: User = { id, ...shown, displayName: shown.displayName ?? id, updatedAt: before.user.updatedAt };

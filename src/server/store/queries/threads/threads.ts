@@ -47,7 +47,7 @@ const followAsSender = statement(
     insert into comm_thread_follows (user_id, conversation_id, root_id, read_seq)
     values (${p.userId}, ${p.conversationId}, ${p.rootId}, ${p.seq})
     on conflict (user_id, conversation_id, root_id) do update set
-      read_seq = iif(read_seq >= ${p.before}, excluded.read_seq, read_seq)`,
+      read_seq = iif(comm_thread_follows.read_seq >= ${p.before}, excluded.read_seq, comm_thread_follows.read_seq)`,
 );
 const insertFollows = statement(
   (p: Params<Followed & { userIds: string; readSeq: number }>) => sql<never>`

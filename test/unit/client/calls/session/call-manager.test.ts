@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { CallManager } from '../../../../../src/client/calls/session/call-manager.ts';
-import type { CallSession } from '../../../../../src/client/calls/session/call-types.ts';
+import type { CallSession, CurrentCalls } from '../../../../../src/client/calls/session/call-types.ts';
 import { resourceCounters } from '../../../../../src/client/calls/webrtc/resource-counters.ts';
+import { ObservableValue } from '../../../../../src/lib/observable.ts';
 import type { Call, CallParticipant } from '../../../../../src/protocol/calls.ts';
 import type { CallState } from '../../../../../src/protocol/constants.ts';
 import { fakeContext, type FakeContext } from '../../../../helpers/client/context.ts';
@@ -24,13 +25,20 @@ function callOf(state: CallState, ...participants: CallParticipant[]): Call {
 }
 
 /** Creates alice's call manager. The test answers its requests. */
-function setup(): { manager: CallManager; context: FakeContext; platform: FakePlatform; incoming: CallSession[] } {
+function setup(): {
+  manager: CallManager;
+  current: ObservableValue<CurrentCalls>;
+  context: FakeContext;
+  platform: FakePlatform;
+  incoming: CallSession[];
+} {
   const context = fakeContext();
   context.caps.add('multi-socket-call');
   const platform = new FakePlatform();
   const incoming: CallSession[] = [];
   context.emitter.on('call', (call) => incoming.push(call));
-  return { manager: new CallManager(context, { platform }), context, platform, incoming };
+  const current = new ObservableValue<CurrentCalls>({}, context.report);
+  return { manager: new CallManager(context, current, { platform }), current, context, platform, incoming };
 }
 
 const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));

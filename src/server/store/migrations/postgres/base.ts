@@ -1,0 +1,35 @@
+import { script, type Work } from '../../engine/work.ts';
+import { addForeignKey, adoptTable, dropForeignKeys, takeOver, typesOf } from './adopt.ts';
+import { BASE_INDEXES, BASE_TABLES } from './tables.ts';
+import { BASE_TRIGGERS } from './triggers.ts';
+
+/** The version of the schema that {@link base} creates: that of the migrations for SQLite up to this one. */
+export const BASE_VERSION = 23;
+
+/** Creates the schema. Tables of a LumenJS app are taken over with their rows. */
+export function* base(): Work<void> {
+  const adopted = new Map<string, string>();
+  const tables = BASE_TABLES.split(/(?<=^\);\n)/m);
+  for (const definition of tables) {
+    const [, name = ''] = /CREATE TABLE (\w+)/.exec(definition) ?? [];
+    const columns = yield* typesOf(name);
+    if (columns.size === 0) yield script(definition);
+    else adopted.set(name, definition);
+  }
+  for (const name of adopted.keys()) yield* dropForeignKeys(name);
+  for (const [name, definition] of adopted) yield* adoptTable({ name, columns: yield* typesOf(name) }, definition);
+  for (const [name, definition] of adopted) {
+    const key = addForeignKey(name, definition);
+    if (key !== undefined) yield key;
+  }
+  yield script(BASE_INDEXES);
+  yield script(BASE_ROWS);
+  if (adopted.size > 0) yield* takeOver();
+  yield script(BASE_TRIGGERS);
+}
+
+const BASE_ROWS = `
+INSERT INTO comm_search_state (id, indexed_to) VALUES (1, 0);
+INSERT INTO comm_file_secret (id, secret)
+  VALUES (1, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''));
+`;
