@@ -22,6 +22,8 @@ export function showApp(root: HTMLElement, userId: string): void {
   const tools = developerTools(session);
   const area = new ConversationArea(session);
   const side = sidebar(session, { toggleDrawer: () => tools.toggle() });
+  const heading = h('div', { class: 'visually-hidden', role: 'heading' }, 'Chats');
+  side.prepend(heading);
   const columns = h('div', { class: 'columns' }, side, area.element);
   const banner = connectionBanner(session);
   const calls = callLayer(session, [columns, tools.element]);
@@ -32,7 +34,8 @@ export function showApp(root: HTMLElement, userId: string): void {
     () => {
       const isOpen = session.route.place.value.conversationId !== undefined;
       setAttributes(columns, { 'data-screen': isOpen ? 'conversation' : 'list' });
-      // A page has one main landmark that is visible.
+      // A page has one main landmark that is visible, and one main heading: the title of the open chat, or that of the list.
+      setAttributes(heading, { 'aria-level': isOpen ? '2' : '1' });
       setAttributes(side, { role: phone.matches && !isOpen ? 'main' : 'complementary' });
     },
     scope.signal,

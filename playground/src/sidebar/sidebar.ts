@@ -24,7 +24,6 @@ export function sidebar(session: Session, actions: { toggleDrawer: () => void })
   return h(
     'section',
     { class: 'sidebar', 'aria-label': 'Conversations' },
-    h('h1', { class: 'visually-hidden' }, 'Chats'),
     h('header', { class: 'sidebar-header' }, profileButton(session, actions), browse, create),
     field,
     h('div', { class: 'sidebar-scroller' }, list, results),

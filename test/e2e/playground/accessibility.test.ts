@@ -118,6 +118,15 @@ test('on phones a long title of a chat is readable, and the hidden buttons are i
   await page.getByRole('menuitem', { name: 'Video call', exact: true }).waitFor();
 });
 
+test('a page has one main heading: that of the list, or the title of the open chat', async () => {
+  const playground = await startPlayground();
+  const page = await playground.window('alice');
+  const headings = (): Promise<string[]> => page.getByRole('heading', { level: 1 }).allTextContents();
+  await expect.poll(headings).toEqual(['Chats']);
+  await page.getByRole('button', { name: 'Chat with Bob' }).click();
+  await expect.poll(headings).toEqual(['Bob']);
+});
+
 test('times are written as the locale writes them', async () => {
   const playground = await startPlayground();
   const bob = await playground.client('bob');

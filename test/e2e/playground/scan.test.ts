@@ -86,6 +86,54 @@ test('a safety code is scanned with the camera; another code is reported as diff
   expect(await video.count()).toBe(0);
 });
 
+test('the detector of the browser reads codes if it knows QR codes, otherwise a library is loaded', async () => {
+  await showToCamera(undefined);
+  const playground = await startPlayground();
+  const [alice] = await playground.windows(['alice', 'bob'], { permissions: ['camera'] });
+  const libraries: string[] = [];
+  alice.on('request', (request) => {
+    if (/\/decode-[^/]+\.js$/.test(request.url())) libraries.push(request.url());
+  });
+  await playground.published('alice', 'bob');
+  await alice.getByRole('button', { name: 'Chat with Bob' }).click();
+  await openEncryptionMenu(alice);
+  await alice.getByRole('menuitem', { name: 'Encrypt from now on' }).click();
+  await say(alice, 'In secret');
+  await message(alice, 'In secret').getByRole('img', { name: 'Sent' }).waitFor();
+  await openEncryptionMenu(alice);
+  await alice.getByRole('menuitem', { name: 'Compare keys with Bob' }).click();
+  const dialog = alice.getByRole('dialog', { name: 'Compare keys with Bob' });
+  const scan = dialog.getByRole('button', { name: 'Scan with the camera' });
+  /** Chromium has a detector on Android, ChromeOS and macOS only. */
+  const installDetector = (known: readonly string[]): Promise<void> =>
+    alice.evaluate((formats) => {
+      class Detector {
+        readonly #formats: readonly string[];
+        constructor(options: { formats: readonly string[] }) {
+          this.#formats = options.formats;
+        }
+        static getSupportedFormats(): Promise<readonly string[]> {
+          return Promise.resolve(formats);
+        }
+        detect(video: HTMLVideoElement): Promise<{ rawValue: string }[]> {
+          return Promise.resolve(video.videoWidth > 0 ? [{ rawValue: `NKC1:${this.#formats.join()}` }] : []);
+        }
+      }
+      Object.assign(globalThis, { BarcodeDetector: Detector });
+    }, known);
+
+  await installDetector(['ean_13', 'qr_code']);
+  await scan.click();
+  await dialog.getByText('This is not what Bob should see.').waitFor();
+  expect(libraries).toEqual([]);
+
+  await installDetector(['ean_13']);
+  await scan.click();
+  await expect.poll(() => libraries.length).toBe(1);
+  await dialog.getByRole('button', { name: 'Stop the camera' }).click();
+  await scan.waitFor();
+});
+
 test('a denied camera is explained, and the code can still be pasted', async () => {
   const playground = await startPlayground();
   const [alice] = await playground.windows(['alice', 'bob']);
