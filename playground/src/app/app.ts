@@ -22,7 +22,7 @@ export function showApp(root: HTMLElement, userId: string): void {
   const tools = developerTools(session);
   const area = new ConversationArea(session);
   const side = sidebar(session, { toggleDrawer: () => tools.toggle() });
-  const heading = h('h1', { class: 'visually-hidden' }, 'Chats');
+  const heading = h('div', { class: 'visually-hidden', role: 'heading' }, 'Chats');
   side.prepend(heading);
   const columns = h('div', { class: 'columns' }, side, area.element);
   const banner = connectionBanner(session);
@@ -35,7 +35,7 @@ export function showApp(root: HTMLElement, userId: string): void {
       const isOpen = session.route.place.value.conversationId !== undefined;
       setAttributes(columns, { 'data-screen': isOpen ? 'conversation' : 'list' });
       // A page has one main landmark that is visible, and one main heading: the title of the open chat, or that of the list.
-      setAttributes(heading, { 'aria-level': isOpen && '2' });
+      setAttributes(heading, { 'aria-level': isOpen ? '2' : '1' });
       setAttributes(side, { role: phone.matches && !isOpen ? 'main' : 'complementary' });
     },
     scope.signal,
