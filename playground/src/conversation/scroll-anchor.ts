@@ -8,8 +8,6 @@ export class ScrollAnchor {
   #isFollowing = true;
   /** The position that `#isFollowing` was determined for. */
   #top = 0;
-  /** While the position moves smoothly to the end, which a change of the messages would stop unless it followed the end. */
-  #isMoving = false;
 
   constructor(scroller: HTMLElement, rows: HTMLElement, signal: AbortSignal) {
     this.#scroller = scroller;
@@ -22,7 +20,6 @@ export class ScrollAnchor {
       },
       { passive: true, signal },
     );
-    scroller.addEventListener('scrollend', () => this.#moved(), { signal });
     const resized = new ResizeObserver(() => {
       this.#noticeScroll();
       if (this.#isFollowing) this.#scrollToEnd();
@@ -54,13 +51,10 @@ export class ScrollAnchor {
     }
   }
 
-  toEnd(smoothly: boolean): void {
+  /** At once: a change of the messages would stop a smooth movement on its way. */
+  toEnd(): void {
     this.#isFollowing = true;
-    const isNear = this.#distanceToEnd() < 3 * this.#scroller.clientHeight;
-    const behavior = smoothly && isNear && !prefersLessMotion() ? 'smooth' : 'instant';
-    this.#isMoving = behavior === 'smooth';
-    this.#scroller.scrollTo({ top: this.#scroller.scrollHeight, behavior });
-    this.#top = this.#scroller.scrollTop;
+    this.#scrollToEnd();
   }
 
   show(element: HTMLElement): void {
@@ -82,18 +76,8 @@ export class ScrollAnchor {
   #noticeScroll(): void {
     const { scrollTop } = this.#scroller;
     if (scrollTop === this.#top) return;
-    // The user has scrolled back.
-    if (scrollTop < this.#top) this.#isMoving = false;
     this.#top = scrollTop;
-    this.#isFollowing = this.#isMoving || this.#distanceToEnd() < AT_END_PX;
-  }
-
-  /** The user may have stopped the smooth movement. */
-  #moved(): void {
-    if (!this.#isMoving) return;
-    this.#isMoving = false;
     this.#isFollowing = this.#distanceToEnd() < AT_END_PX;
-    this.onScroll();
   }
 
   #firstVisible(): HTMLElement | undefined {
@@ -112,8 +96,4 @@ export class ScrollAnchor {
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
     this.#top = this.#scroller.scrollTop;
   }
-}
-
-function prefersLessMotion(): boolean {
-  return window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 }

@@ -101,8 +101,8 @@ export class Timeline {
   toNewest(): void {
     const { hasNewer, conversation } = this.#view.getSnapshot();
     const newest = this.#isThread ? undefined : conversation?.lastMessage?.id;
-    if (!hasNewer || newest === undefined) return this.#anchor.toEnd(true);
-    const jump = this.#view.jumpTo(newest).then(() => this.#afterRender(() => this.#anchor.toEnd(false)));
+    if (!hasNewer || newest === undefined) return this.#anchor.toEnd();
+    const jump = this.#view.jumpTo(newest).then(() => this.#afterRender(() => this.#anchor.toEnd()));
     void attempt('The newest messages could not be loaded', jump);
   }
 

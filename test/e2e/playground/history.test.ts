@@ -95,37 +95,6 @@ test('new messages do not move a scrolled-up view and are counted on the button 
   await back.waitFor({ state: 'hidden' });
 });
 
-test('a message that arrives on the way to the newest one does not stop the scrolling', async () => {
-  const playground = await startPlayground();
-  await filled(playground);
-  const alice = await playground.window('alice');
-  const bob = await playground.client('bob');
-  await openChat(alice, 'Bob');
-  await message(alice, 'Line 300.').waitFor();
-  const back = alice.getByRole('button', { name: 'Jump to the newest message' });
-  await expect
-    .poll(async () => {
-      // Near enough to be scrolled smoothly.
-      await alice
-        .locator('.timeline-scroller')
-        .evaluate((scroller) => scroller.scrollTo({ top: scroller.scrollHeight - 3 * scroller.clientHeight }));
-      return await back.isVisible();
-    })
-    .toBe(true);
-  const [conversation] = await bob.conversations.list();
-  const moves = alice.evaluate(
-    () =>
-      new Promise<void>((resolve) => {
-        document.querySelector('.timeline-scroller')?.addEventListener('scroll', () => resolve(), { once: true });
-      }),
-  );
-  await back.click();
-  await moves;
-  await bob.messages.send({ conversationId: conversation?.id ?? '', content: 'On the way' });
-  await message(alice, 'On the way').waitFor({ state: 'attached' });
-  await expect.poll(() => topOf(alice, 'On the way')).toBeLessThan(700);
-});
-
 test('a search result jumps to its message, and one click returns to the end', async () => {
   const playground = await startPlayground();
   await filled(playground);
