@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '../../src/lib/seeded-random.ts';
 import { readPostgres, type Stored } from '../faults/checks.ts';
 import type { ServerBed, StartBed, Storm } from '../faults/server-bed.ts';
+import { CallUsers } from './call-users.ts';
 import { Cluster, type Member } from './cluster.ts';
 
 /** What a fault needs. */
@@ -101,11 +102,29 @@ class ClusterBed implements ServerBed {
 
   originOf(user: string, isFirst: boolean): string {
     if (!this.#users.includes(user)) this.#users.push(user);
-    const at = this.#users.indexOf(user) + (isFirst ? 0 : 1);
+    return this.#originAt(this.#users.indexOf(user) + (isFirst ? 0 : 1));
+  }
+
+  #originAt(at: number): string {
     return this.#origins[at % this.#origins.length] ?? '';
   }
 
   async injectFaults(storm: Storm, random: Random, log: (line: string) => void): Promise<void> {
+    await using calls = await CallUsers.start(this.#cluster, random.fork('calls'), (at) => this.#originAt(at));
+    const faults = { over: false };
+    const running = calls.run(faults);
+    try {
+      await this.#injectFaults(storm, random, log);
+    } finally {
+      faults.over = true;
+      await running;
+    }
+    await calls.check();
+    this.#problems.push(...calls.problems);
+    for (const [name, value] of Object.entries(calls.figures)) this.figures[name] = (this.figures[name] ?? 0) + value;
+  }
+
+  async #injectFaults(storm: Storm, random: Random, log: (line: string) => void): Promise<void> {
     const cluster = this.#cluster;
     const count = random.between(4, 7);
     for (let at = 0; at < count; at += 1) {
