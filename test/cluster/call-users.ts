@@ -28,7 +28,7 @@ class Phone {
   constructor(userId: string, url: string) {
     this.userId = userId;
     const calls = { platform: new FakePlatform(), ringTimeoutMs: RING_TIMEOUT_MS };
-    this.client = new CommClient({ url, userId, calls, clock: patientClock() });
+    this.client = new CommClient({ url, userId, calls, clock: patientClock(), requestTimeoutMs: WITHIN_MS / 2 });
     this.client.on('call', (call) => this.calls.push(call));
     this.client.on('status', (status) => {
       const now = performance.now();
