@@ -130,26 +130,24 @@ export class CallUsers implements AsyncDisposable {
     const isFromGus = random.chance(0.5);
     const caller = isFromGus ? gus : random.pick([hal, second]);
     const callee = isFromGus ? random.pick([hal, second]) : gus;
-    const [ringMs, talkMs, dice, isCallerLast] = [
-      random.between(0, 800),
-      random.between(0, 1_500),
-      random.next(),
-      random.chance(0.5),
-    ];
+    const [dice, isCallerLast, waitMs] = [random.next(), random.chance(0.5), random.between(0, 1_000)];
     const call = await refused(caller.call(this.#conversations[1] ?? '', callee.userId));
     if (call === undefined) return;
     this.figures.calls += 1;
-    await pause(ringMs);
-    const incoming = callee.find(call.id);
-    if (dice < 0.6) {
+    if (dice < 0.8) {
+      await this.#until('a call rings', () => callee.find(call.id) !== undefined || call.state === 'ended');
+      const incoming = callee.find(call.id);
+      if (dice < 0.2) return incoming?.reject();
       await refused(incoming?.accept());
-      await pause(talkMs);
+      await this.#until('a call is connected', () => ['connected', 'ended'].includes(call.state));
       if (call.state === 'connected') this.figures['answered calls'] += 1;
-      if (isCallerLast) return call.hangup();
-      incoming?.hangup();
-    } else if (dice < 0.8) incoming?.reject();
-    // It may not have rung, or have been accepted on no device.
-    if (call.state !== 'ended' && incoming?.state !== 'ended') call.hangup();
+      if (!isCallerLast && incoming !== undefined) {
+        await pause(waitMs);
+        return incoming.hangup();
+      }
+    }
+    await pause(waitMs);
+    call.hangup();
   }
 
   /** Checks, when the faults have ended, that each end and the rows agree, and ends the calls. */
