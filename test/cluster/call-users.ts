@@ -185,7 +185,9 @@ export class CallUsers implements AsyncDisposable {
       rows = (await this.#cluster.query('select id, state, logged from comm_calls')) as typeof rows;
       return rows.every(({ state, logged }) => logged === 1 && isEndedRecord(state));
     });
-    const logs = (await this.#cluster.query(`select content from messages where type = 'call'`)) as { content: string }[];
+    const logs = (await this.#cluster.query(`select content from messages where type = 'call'`)) as {
+      content: string;
+    }[];
     const logged = logs.map(({ content }) => (JSON.parse(content) as CallLog).callId);
     const phones = [...this.#lasting, ...this.#others];
     const ids = new Set(phones.flatMap(({ calls }) => calls.map(({ id }) => id)).filter((id) => id !== ''));
