@@ -164,7 +164,7 @@ export class ServerCore {
     this.store = createStore(db, this.logger, clock, this.outputTurns);
     const newId = (): string => crypto.randomUUID();
     const local = new SocketBroadcaster(() => this.outputTurns.pause());
-    this.cluster = bus && new ClusterBroadcaster(local, bus, newId, clock);
+    this.cluster = bus && new ClusterBroadcaster(local, bus, { newId, clock, logger: this.logger });
     const broadcaster = this.cluster ?? local;
     this.broadcaster = broadcaster;
     const { store, config, limits, logger } = this;
