@@ -401,7 +401,8 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     if (push.event !== 'message:new' || !this.#local.hasBaseSockets) return;
     const { seq, senderId } = push.data;
     const userIds = this.#local.baseReceivers(conversationId).filter((userId) => userId !== senderId);
-    if (seq !== undefined && Number.isSafeInteger(seq) && userIds.length > 0) this.#listener?.deliveredToBase(conversationId, userIds, seq);
+    if (seq !== undefined && Number.isSafeInteger(seq) && userIds.length > 0)
+      this.#listener?.deliveredToBase(conversationId, userIds, seq);
   }
 }
 

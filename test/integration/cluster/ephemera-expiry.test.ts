@@ -19,7 +19,13 @@ beforeEach(async () => {
   bus = redisBus(redis.url, { processId: PROCESS });
   await bus.open();
   const heartbeatMs = 50;
-  ephemera = new RedisEphemera({ redis: bus, processId: PROCESS, clock: systemClock, logger: silentLogger, heartbeatMs });
+  ephemera = new RedisEphemera({
+    redis: bus,
+    processId: PROCESS,
+    clock: systemClock,
+    logger: silentLogger,
+    heartbeatMs,
+  });
   ephemera.listen({ presenceChanged: () => undefined, lost: () => undefined });
 });
 

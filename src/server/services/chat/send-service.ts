@@ -234,16 +234,20 @@ export class SendService {
   async sendSystem(conversationId: string, content: string): Promise<Message> {
     checkLength(content, this.#deps.config);
     if (content.trim() === '') throw invalid('content must not be empty');
-    if ((await this.#deps.store.read(() => typeOfConversation(conversationId))) === undefined) throw notFound();
     return await this.appendServerMessage({ conversationId, senderId: SYSTEM_SENDER_ID, type: 'system', content });
   }
 
-  /** Writes a message that clients may not send, such as a call log. The caller of this method has authorized it. */
+  /**
+   * Writes a message that clients may not send, such as a call log. The caller of this method has authorized it.
+   *
+   * @throws CommError `NOT_FOUND` if there is no such conversation
+   */
   async appendServerMessage({ publicId, ...message }: ServerMessage): Promise<Message> {
     const append = this.#append.bind(this);
     const work = function* (): Work<Stored> {
       const known = publicId === undefined ? undefined : yield* findMessage(publicId);
       if (known !== undefined) return alone(yield* mapMessage(known), false);
+      if ((yield* typeOfConversation(message.conversationId)) === undefined) throw notFound();
       return yield* append({ ...message, publicId, encrypted: false });
     };
     const keys = (): readonly string[] => [conversationKey(message.conversationId)];

@@ -71,8 +71,8 @@ beforeEach(() => {
     random: { number: () => 0, bytes: (length) => new Uint8Array(length) },
     logger: silentLogger,
     heartbeatMs: 1_000,
-    connect: (_url, { received }) => {
-      const connection = new FakeConnection(received);
+    connect: (_url, events) => {
+      const connection = new FakeConnection((channel, message) => events.received(channel, message));
       if (isSilent) connection.pause();
       connections.push(connection);
       return Promise.resolve(connection);
