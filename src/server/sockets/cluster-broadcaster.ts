@@ -322,21 +322,21 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   #receive(channel: string, payload: string): void {
     this.counts.received += 1;
     const id = channel.slice(2);
-    for (const message of parseBusMessages(payload)) {
-      try {
-        this.#deliver(id, message);
-      } catch (error) {
-        // Otherwise a message of another version of this app could end the connection of the bus.
-        this.#deps.logger.error('failed to deliver a message of another process', {
-          to: message.to,
-          ...errorFields(error),
-        });
-      }
-    }
+    for (const message of parseBusMessages(payload)) this.#deliver(id, message);
   }
 
   /** @param id - of the conversation or user of the channel */
   #deliver(id: string, message: BusMessage): void {
+    try {
+      this.#dispatch(id, message);
+    } catch (error) {
+      // Otherwise a message of another version of this app could end the connection of the bus.
+      const { to } = message;
+      this.#deps.logger.error('failed to deliver a message of another process', { to, ...errorFields(error) });
+    }
+  }
+
+  #dispatch(id: string, message: BusMessage): void {
     const local = this.#local;
     switch (message.to) {
       case 'conversation':
