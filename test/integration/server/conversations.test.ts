@@ -141,7 +141,11 @@ describe('ConversationService', () => {
           event: 'conversation:updated',
           // All flags: the pushes of two processes arrive in any order, and the one with the greater revision counts.
           data: {
-            ...{ id, archived: false, muted: false, pinned: false, [flag]: true },
+            id,
+            archived: false,
+            muted: false,
+            pinned: false,
+            [flag]: true,
             flagsRev: expect.any(Number) as unknown,
           },
           to: 'user:ada',

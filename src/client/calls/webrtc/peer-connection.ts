@@ -15,7 +15,10 @@ export interface PeerConnectionHandlers {
   /** A STUN or TURN server answered with an error, or not at all (code 701). */
   onCandidateError(error: RTCPeerConnectionIceErrorEvent): void;
   onStateChange(state: RTCPeerConnectionState): void;
-  /** The first media of a slot arrived. Until then its track exists and is muted. */
+  /**
+   * The first packets of a slot arrived. Until then its track exists and is muted. They may be probes of the bandwidth instead of
+   * media, which Chromium sends through the last video slot: whether a screen is shared is known from signaling only.
+   */
   onTrack(slot: Slot, track: MediaStreamTrack): void;
   onDataOpen(): void;
   /** Reported as an empty text if it is longer than the limit or not text, so that it counts as a malformed message. */

@@ -209,6 +209,15 @@ describe('changes of held messages', () => {
     expect(findMessage(run(reacted, loaded('newest', messages(8, 10))), '9')?.reactions).toEqual(reactions);
   });
 
+  test('reactions to a stale message do not hide an edit before them that only its page has', () => {
+    const reactions = [{ emoji: '+', count: 1, users: ['bob'] }];
+    const reacted: TimelineEvent = { kind: 'reactions', ...here, messageId: '9', reactions, seq: 9, rev: 21 };
+    const waiting = run(LIVE, { kind: 'invalidated' }, reacted);
+    expect(findMessage(waiting, '9')).toMatchObject({ content: message(9).content, reactions });
+    const page = loaded('newest', [message(9, { rev: 20, content: 'edited' }), message(10)]);
+    expect(findMessage(run(waiting, page, reacted), '9')).toMatchObject({ content: 'edited', reactions, rev: 21 });
+  });
+
   test('a deletion by a base server leaves a tombstone without content, attachment and reactions', () => {
     const attachment = { url: '/a', mimeType: 'image/png', fileName: 'a', fileSize: 1 };
     const timeline = run(EMPTY, loaded('newest', [baseMessage(1, { attachment, reactions: [] })]));
