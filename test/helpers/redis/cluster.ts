@@ -27,7 +27,7 @@ export interface ClusterProcess extends AsyncDisposable {
 export interface ClusterProcessOptions {
   readonly config?: CommunicationConfig;
   readonly limits?: Partial<ServerLimits>;
-  readonly authenticate?: Authenticate;
+  readonly auth?: Authenticate;
   /**
    * Time in ms without a heartbeat after which a process has ended. A short one is for tests in which a process ends: on a busy
    * machine a process that runs seems to have ended, too. @defaultValue 60,000
