@@ -116,7 +116,7 @@ test('a one-time prekey is issued once, to requests on two processes at once', a
   await owner.ask('encryption:upload-keys', bundle);
   const clients = await Promise.all(users.map((userId, at) => connect(at % 2 === 0 ? a : b, userId)));
   const answers = await Promise.all(
-    clients.map((client) => client.ask('encryption:request-keys', { userId: 'owner' })),
+    clients.map((client) => client.ask('encryption:request-keys', { recipientId: 'owner' })),
   );
   const issued = answers.flatMap(({ oneTimePreKey }) => oneTimePreKey ?? []);
   expect(issued.map(({ keyId }) => keyId).toSorted((one, other) => one - other)).toEqual(
