@@ -2,6 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { silentLogger } from '../../../src/lib/logger.ts';
 import type { Call } from '../../../src/protocol/calls.ts';
 import type { Capability } from '../../../src/protocol/constants.ts';
+import { CommError } from '../../../src/protocol/errors.ts';
 import type { CallRecord } from '../../../src/server/cluster/call-record.ts';
 import type { Device } from '../../../src/server/cluster/ephemera.ts';
 import { resolveConfig } from '../../../src/server/config.ts';
@@ -20,6 +21,10 @@ export class BenchProcess {
   readonly broadcaster = new RecordingBroadcaster();
   /** Whether pushes reach the other processes. */
   hasBus = true;
+  hasDatabase = true;
+  /** Number of reads and writes that failed because there was no database. */
+  refused = 0;
+  members = ['alice', 'bob', 'carol', 'dave'];
   readonly #bench: SharedCallsBench;
   readonly connected = new Set<string>();
 
@@ -27,7 +32,10 @@ export class BenchProcess {
     this.#bench = bench;
     const { broadcaster, connected } = this;
     this.calls = new SharedCalls({
-      store: bench.store,
+      store: {
+        read: (work) => this.#available(() => bench.store.read(work)),
+        write: (...args) => this.#available(() => bench.store.write(...args)),
+      },
       clock,
       logger: silentLogger,
       config: resolveConfig(),
@@ -42,7 +50,10 @@ export class BenchProcess {
       },
       budgets: new UserBudgets(resolveLimits(false), clock),
       contacts: { require: () => Promise.resolve() },
-      membersFor: () => Promise.resolve(['alice', 'bob', 'carol', 'dave']),
+      membersFor: (userId) =>
+        this.members.includes(userId)
+          ? Promise.resolve(this.members)
+          : Promise.reject(new CommError('NOT_FOUND', 'Conversation not found')),
       blockersOf: () => Promise.resolve(new Set()),
       isUserOnline: (userId) => devicesOf(connected, userId).length > 0,
       reachesProcesses: () => this.hasBus,
@@ -51,6 +62,12 @@ export class BenchProcess {
       runningCallChanged: () => void (bench.runningCallChanges += 1),
       log: (call) => bench.log(call),
     });
+  }
+
+  #available<T>(work: () => Promise<T>): Promise<T> {
+    if (this.hasDatabase) return work();
+    this.refused += 1;
+    return Promise.reject(new CommError('UNAVAILABLE', 'The database is unavailable'));
   }
 
   async connect(device: string): Promise<Caller> {
