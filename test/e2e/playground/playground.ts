@@ -12,7 +12,7 @@ import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 import { PATIENCE_MS } from '../browser.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
-export const SERVE = path.join(ROOT, 'playground/serve.ts');
+const SERVE = path.join(ROOT, 'playground/serve.ts');
 /** Several processes on a Postgres and a Redis, which it starts. */
 export const CLUSTER = path.join(ROOT, 'scripts/cluster.ts');
 /** Messages that the browser itself logs while it is offline, or when a connection ends while the page sends. */
