@@ -2,6 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { silentLogger } from '../../../src/lib/logger.ts';
 import type { Call } from '../../../src/protocol/calls.ts';
 import type { Capability } from '../../../src/protocol/constants.ts';
+import { CommError } from '../../../src/protocol/errors.ts';
 import type { CallRecord } from '../../../src/server/cluster/call-record.ts';
 import type { Device } from '../../../src/server/cluster/ephemera.ts';
 import { resolveConfig } from '../../../src/server/config.ts';
@@ -42,7 +43,7 @@ export class BenchProcess {
       },
       budgets: new UserBudgets(resolveLimits(false), clock),
       contacts: { require: () => Promise.resolve() },
-      membersFor: () => Promise.resolve(['alice', 'bob', 'carol', 'dave']),
+      membersFor: (userId) => bench.membersFor(userId),
       blockersOf: () => Promise.resolve(new Set()),
       isUserOnline: (userId) => devicesOf(connected, userId).length > 0,
       reachesProcesses: () => this.hasBus,
@@ -112,6 +113,20 @@ export class SharedCallsBench {
     this.#clocks.set(process, clock);
     await process.calls.start();
     return process;
+  }
+
+  /** Members of the conversation. */
+  readonly members = new Set(['alice', 'bob', 'carol', 'dave']);
+  /** Called once, after the members were read and before the answer is used. */
+  onMembersRead: (() => Promise<void>) | undefined;
+
+  async membersFor(userId: string): Promise<readonly string[]> {
+    const read = [...this.members];
+    const { onMembersRead } = this;
+    this.onMembersRead = undefined;
+    await onMembersRead?.();
+    if (!read.includes(userId)) throw new CommError('NOT_FOUND', 'Conversation not found');
+    return read;
   }
 
   newId(): string {
