@@ -38,8 +38,12 @@ function unprivileged(): { uid: number; gid: number } | undefined {
   return undefined;
 }
 
-/** Starts a Postgres. It doesn't wait for the disk: what a test writes needn't survive the machine. */
-export async function startPostgres(): Promise<PostgresProcess> {
+/**
+ * Starts a Postgres. It doesn't wait for the disk: what a test writes needn't survive the machine.
+ *
+ * @param settings - of Postgres, as `name=value`
+ */
+export async function startPostgres(settings: readonly string[] = []): Promise<PostgresProcess> {
   const directory = makeDirectory();
   const init = [
     '-D',
@@ -56,7 +60,7 @@ export async function startPostgres(): Promise<PostgresProcess> {
   const options = { ...unprivileged(), cwd: directory, encoding: 'utf8' } as const;
   const { status, stderr } = spawnSync(join(ensurePostgres(), 'initdb'), init, options);
   if (status !== 0) throw new Error(`initdb failed: ${stderr}`);
-  return await serve(directory);
+  return await serve(directory, settings);
 }
 
 function makeDirectory(): string {
@@ -67,10 +71,10 @@ function makeDirectory(): string {
   return directory;
 }
 
-async function serve(directory: string): Promise<PostgresProcess> {
+async function serve(directory: string, more: readonly string[]): Promise<PostgresProcess> {
   const port = await freePort();
   const url = (database: string): string => `postgres://postgres@127.0.0.1:${port}/${database}`;
-  const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=400'];
+  const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=400', ...more];
   const args = ['-D', join(directory, 'data'), '-p', String(port), '-h', '127.0.0.1', '-k', directory];
   const service = new ServiceProcess({
     file: join(ensurePostgres(), 'postgres'),
@@ -104,7 +108,7 @@ async function serve(directory: string): Promise<PostgresProcess> {
       const copied = spawnSync('cp', ['-a', join(directory, 'data'), other], { encoding: 'utf8' });
       if (copied.status !== 0) throw new Error(`cp failed: ${copied.stderr}`);
       rmSync(join(other, 'data', 'postmaster.pid'), { force: true });
-      return await serve(other);
+      return await serve(other, more);
     },
     async execute(sql) {
       const client = new pg.Client({ connectionString: url('postgres') });
