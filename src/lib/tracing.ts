@@ -1,7 +1,10 @@
 /** Part of a span of OpenTelemetry. */
 export interface TraceSpan {
+  /** Adds an attribute. */
   setAttribute(name: string, value: string | number): unknown;
+  /** Sets the outcome. @param status - `code` as `SpanStatusCode` of OpenTelemetry */
   setStatus(status: { code: number }): unknown;
+  /** Ends the span. */
   end(): void;
 }
 
