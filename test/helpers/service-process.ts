@@ -8,7 +8,13 @@ export interface ServiceCommand {
   readonly args: readonly string[];
   /** Output that says that the service can be used. */
   readonly ready: string;
-  readonly options?: Pick<SpawnOptions, 'cwd' | 'uid' | 'gid'>;
+  readonly options?: Pick<SpawnOptions, 'cwd' | 'uid' | 'gid' | 'detached'>;
+}
+
+/** Options of {@link startPostgres} and {@link startRedis}. */
+export interface ServiceOptions {
+  /** Whether it runs in a process group of its own, so that Ctrl+C in a terminal doesn't end it before its users. @defaultValue false */
+  readonly detached?: boolean;
 }
 
 /** A database or another service that a test starts, stops and starts again. */

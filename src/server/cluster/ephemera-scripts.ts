@@ -116,7 +116,7 @@ end
 return read`);
 
 /**
- * A heartbeat. KEYS: processes, dead. ARGV: process, and as above.
+ * A heartbeat. KEYS: processes, dead, users of the process. ARGV: process, and as above.
  *
  * Returns: number of processes, time in ms until another one may have ended, then the processes to take over.
  */
@@ -135,12 +135,14 @@ local due = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 if due[2] then wait = math.min(wait, tonumber(due[2]) - now) end
 redis.call('EXPIRE', KEYS[1], ${LIST_EXPIRY_S})
 redis.call('EXPIRE', KEYS[2], ${LIST_EXPIRY_S})
+redis.call('EXPIRE', KEYS[3], ${LIST_EXPIRY_S})
 return { redis.call('ZCARD', KEYS[1]), wait, unpack(taken) }`);
 
 /** Ends a process: others take over its users after a grace period. KEYS: processes, dead. ARGV: process, grace in ms. */
 export const LEAVE = new RedisScript(`${NOW}
 redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('ZADD', KEYS[2], now + ARGV[2], ARGV[1])`);
+redis.call('ZADD', KEYS[2], now + ARGV[2], ARGV[1])
+redis.call('EXPIRE', KEYS[2], ${LIST_EXPIRY_S})`);
 
 /** Renews the entries of users in a process. KEYS: users. ARGV: process. Returns the places of those without an entry. */
 export const RENEW = new RedisScript(`

@@ -84,10 +84,11 @@ export class RedisBus implements Bus, RedisCommands {
     const { clock, random, logger, url, connect = connectRedis } = this.#options;
     const { signal } = this.#closing;
     const attempt = async (): Promise<void> => {
-      const connection = await connect(url, {
-        received: (channel, message) => this.#receive(channel, message),
-        lost: (error) => this.#lost(this.#connection, error),
-      });
+      const events = {
+        received: (channel: string, message: string) => this.#receive(channel, message),
+        lost: (error: unknown) => this.#lost(this.#connection, error),
+      };
+      const connection = await connect(url, events, clock);
       if (signal.aborted) return connection.destroy();
       this.#connection = connection;
       await this.#resume(connection);
@@ -132,18 +133,20 @@ export class RedisBus implements Bus, RedisCommands {
 
   subscribe(channel: string): Promise<void> {
     this.#wanted.add(channel);
+    this.#touched(channel);
     const waiting = this.#waiting.get(channel);
     if (waiting !== undefined) return waiting.promise;
-    if (this.#connection === undefined || this.#active.has(channel)) return this.#touched(channel);
+    if (this.#connection === undefined || this.#active.has(channel)) return Promise.resolve();
     const subscribed = deferred<undefined>();
     this.#waiting.set(channel, subscribed);
-    void this.#touched(channel);
     return subscribed.promise;
   }
 
   unsubscribe(channel: string): void {
     this.#wanted.delete(channel);
-    void this.#touched(channel);
+    this.#touched(channel);
+    // The subscription has not begun, and won't.
+    if (!this.#active.has(channel)) this.#settle(channel);
   }
 
   async close(): Promise<void> {
@@ -156,22 +159,23 @@ export class RedisBus implements Bus, RedisCommands {
   /** Subscribes again, tells what may have been missed, and what others have missed. */
   async #resume(connection: RedisConnection): Promise<void> {
     for (const channel of this.#wanted) this.#changed.add(channel);
-    await this.#update();
+    const updated = this.#update();
+    // The line may fall silent before everything is subscribed.
+    this.#beat(connection);
+    await updated;
     if (this.#connection !== connection) throw new Error('The connection to Redis was lost', { cause: this.#failure });
     this.#connected = true;
-    this.#beat(connection);
     const channels = [...this.#wanted].filter((each) => each !== EVERYTHING && each !== this.#heartbeatChannel);
     for (const connected of this.#connectedListeners) connected();
     if (channels.length > 0) this.#listener?.missed(channels);
     this.#tellLost();
   }
 
-  #touched(channel: string): Promise<void> {
+  #touched(channel: string): void {
     if (this.#wanted.has(channel) === this.#active.has(channel)) this.#changed.delete(channel);
     else this.#changed.add(channel);
     // At the end of the task, with what else is subscribed in it.
     if (this.#connection !== undefined && this.#updating === undefined) queueMicrotask(() => void this.#update());
-    return Promise.resolve();
   }
 
   /** Makes the subscriptions of the connection those that are wanted. */
@@ -244,10 +248,12 @@ export class RedisBus implements Bus, RedisCommands {
       this.#unanswered = 0;
       return;
     }
+    // What still arrives on a channel after it was given up must not be remembered.
+    if (!this.#wanted.has(channel)) return;
     const received = this.#received.receive(channel, message);
     if (received === undefined || received.publisherId === this.#options.processId) return;
     if (channel === EVERYTHING) return this.#listener?.missed([...this.#wanted]);
-    if (!this.#wanted.has(channel) || received.order === 'repeated') return;
+    if (received.order === 'repeated') return;
     if (received.order === 'hole') this.#listener?.missed([channel]);
     if (received.payload !== '') this.#listener?.received(channel, received.payload);
   }

@@ -22,16 +22,16 @@ export interface RedisConnectionEvents {
 }
 
 /** Opens a connection to Redis. */
-export type ConnectRedis = (url: string, events: RedisConnectionEvents) => Promise<RedisConnection>;
+export type ConnectRedis = (url: string, events: RedisConnectionEvents, clock: Clock) => Promise<RedisConnection>;
 
-/** Time in ms to open a connection. */
+/** Time in ms to open a connection, and the same time again until Redis must have answered on it. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /**
  * Connects to Redis, with commands and subscriptions on one connection (RESP 3): both are lost together, so that one event
  * says that messages may be missing.
  */
-export const connectRedis: ConnectRedis = async (url, events) => {
+export const connectRedis: ConnectRedis = async (url, events, clock) => {
   const { createClient } = await import('@redis/client');
   const client = createClient({
     url,
@@ -56,11 +56,15 @@ export const connectRedis: ConnectRedis = async (url, events) => {
     // A client whose connection has ended refuses to be destroyed.
     if (client.isOpen) client.destroy();
   };
+  // Redis may accept a connection and never answer. Destroying the client rejects what waits for an answer.
+  const cancel = clock.after(2 * CONNECT_TIMEOUT_MS, destroy, true);
   try {
     await client.connect();
   } catch (error) {
     destroy();
     throw error;
+  } finally {
+    cancel();
   }
   state = 'open';
   return {

@@ -207,7 +207,7 @@ export class RedisEphemera implements Ephemera {
     const { clock, processId } = this.#options;
     let waitMs = this.#heartbeatMs;
     try {
-      const keys = [this.#key('processes'), this.#key('dead')];
+      const keys = [this.#key('processes'), this.#key('dead'), this.#key(`users:${processId}`)];
       const [processes, untilNextMs, ...ended] = v.parse(
         beatSchema,
         await this.#ask(BEAT, keys, [processId, this.#deadAfter]),

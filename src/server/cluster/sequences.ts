@@ -40,7 +40,8 @@ export interface ReceivedMessage {
   readonly order: 'next' | 'hole' | 'repeated';
 }
 
-const HEADER = /^(\S+) (\d+) (\d+) /;
+/** Bounded, because anything can be published on the channels. */
+const HEADER = /^(\S{1,100}) (\d{1,15}) (\d{1,15}) /;
 
 /** Tracks which messages were received on subscribed channels. */
 export class ReceivedSequences {

@@ -5,8 +5,12 @@ import type { Push } from '../../protocol/events.ts';
 import { presenceUpdateSchema } from '../../protocol/presence.ts';
 import type { ProcessEvent, PushOptions } from '../services/ports.ts';
 
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/** Clients check what else a push contains. */
 const pushSchema = v.custom<Push>(
-  (push) => typeof push === 'object' && push !== null && 'event' in push && typeof push.event === 'string',
+  (push) =>
+    isObject(push) && 'event' in push && typeof push.event === 'string' && 'data' in push && isObject(push.data),
 );
 
 /** Which sockets of the channel's conversation or user receive a push. */
@@ -56,8 +60,12 @@ const messageSchema = v.variant('to', [
 /** What the broadcaster of one process tells those of the others. The channel names the conversation or user. */
 export type BusMessage = v.InferOutput<typeof messageSchema>;
 
+/** Length of a payload in characters. Longer ones are not of this app, and would hold up the event loop. */
+const MAX_CHARACTERS = 16 * 1_048_576;
+
 /** Parses the payload of the bus. What a later version added, and what isn't valid, is left out. */
 export function parseBusMessages(payload: string): readonly BusMessage[] {
+  if (payload.length > MAX_CHARACTERS) return [];
   let parsed: unknown;
   try {
     parsed = JSON.parse(payload);

@@ -1,5 +1,6 @@
 import { BoundedSet } from '../../lib/bounded-map.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { errorFields, type Logger } from '../../lib/logger.ts';
 import type { Capability } from '../../protocol/constants.ts';
 import type { Push } from '../../protocol/events.ts';
 import type { Bus } from '../cluster/bus.ts';
@@ -10,6 +11,7 @@ import type { ServicesBroadcaster } from '../services/services.ts';
 import type { ConnectedSocket, Missed, SocketBroadcaster } from './broadcaster.ts';
 import { parseBusMessages, type BusMessage } from './bus-message.ts';
 import { CheckedDeliveries } from './checked-deliveries.ts';
+import { MembershipChecks } from './membership-checks.ts';
 import { PresenceOrder } from './presence-order.ts';
 
 /** Size of the payloads in one message of the bus, unless one alone is larger. */
@@ -37,6 +39,13 @@ const CHANNEL_OF: Readonly<Record<string, (id: string) => string>> = {
   presence: presenceChannel,
 };
 
+/** Dependencies of {@link ClusterBroadcaster}. */
+export interface ClusterBroadcasterDeps {
+  readonly newId: () => string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
 /**
  * Delivers pushes to the sockets of this process, and by the bus to those of the others. It subscribes to the channels of
  * conversations and users that have a socket in this process, so that the others cost it nothing. What is pushed to a channel in one
@@ -45,8 +54,7 @@ const CHANNEL_OF: Readonly<Record<string, (id: string) => string>> = {
 export class ClusterBroadcaster implements ServicesBroadcaster {
   readonly #local: SocketBroadcaster;
   readonly #bus: Bus;
-  readonly #newId: () => string;
-  readonly #clock: Clock;
+  readonly #deps: ClusterBroadcasterDeps;
   /** By channel: the number of rooms in this process that it feeds. */
   readonly #rooms = new Map<string, number>();
   /** Subscriptions that are not active yet. */
@@ -58,21 +66,29 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   readonly counts = { published: 0, received: 0, missed: 0 };
   readonly #presence = new PresenceOrder();
   readonly #deliveries: CheckedDeliveries;
+  readonly #memberships: MembershipChecks;
   /** Conversations whose rooms were entered before their channels were subscribed. */
   readonly #entered = new Set<string>();
   #listener: ProcessListener | undefined;
 
-  constructor(local: SocketBroadcaster, bus: Bus, newId: () => string, clock: Clock) {
-    this.#clock = clock;
+  constructor(local: SocketBroadcaster, bus: Bus, deps: ClusterBroadcasterDeps) {
+    this.#deps = deps;
     this.#local = local;
     this.#bus = bus;
-    this.#newId = newId;
+    const formerMembers = async (conversationId: string, userIds: readonly string[]): Promise<readonly string[]> =>
+      (await this.#listener?.formerMembers(conversationId, userIds)) ?? [];
+    const remove = (userId: string, conversationId: string): void => local.removeUser(userId, conversationId);
     this.#deliveries = new CheckedDeliveries({
       isTold: () => bus.connected,
       usersIn: (conversationId) => local.usersIn(conversationId),
-      formerMembers: async (conversationId, userIds) =>
-        (await this.#listener?.formerMembers(conversationId, userIds)) ?? [],
-      remove: (userId, conversationId) => local.removeUser(userId, conversationId),
+      formerMembers,
+      remove,
+    });
+    this.#memberships = new MembershipChecks({
+      formerMembers,
+      join: (userId, conversationId) => local.joinUser(userId, conversationId),
+      remove,
+      contradicted: (userIds) => this.#missed(userIds.map(userChannel)),
     });
     local.observeRooms({ opened: (room) => this.#opened(room), closed: (room) => this.#closed(room) });
     bus.listen({
@@ -149,7 +165,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
 
   toConversations(conversationIds: readonly string[], push: Push): void {
     this.#deliveries.run(() => this.#local.toConversations(conversationIds, push), conversationIds);
-    const id = this.#newId();
+    const id = this.#deps.newId();
     const ids = [...conversationIds];
     const message = JSON.stringify({ to: 'conversations', id, conversationIds: ids, push } satisfies BusMessage);
     for (const conversationId of ids) this.#queue(conversationChannel(conversationId), message);
@@ -176,7 +192,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   }
 
   toConversationHere(conversationId: string, push: Push): void {
-    this.#local.toConversation(conversationId, push);
+    this.#deliveries.run(() => this.#local.toConversation(conversationId, push), [conversationId]);
   }
 
   toProcesses(userId: string, event: ProcessEvent): void {
@@ -251,7 +267,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
         isLate = true;
         resolve();
       };
-      const cancel = this.#clock.after(SUBSCRIBE_MS, giveUp, true);
+      const cancel = this.#deps.clock.after(SUBSCRIBE_MS, giveUp, true);
       void active.then(() => {
         cancel();
         // Without a connection, the bus itself says later what was missed.
@@ -311,6 +327,16 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
 
   /** @param id - of the conversation or user of the channel */
   #deliver(id: string, message: BusMessage): void {
+    try {
+      this.#dispatch(id, message);
+    } catch (error) {
+      // Otherwise a message of another version of this app could end the connection of the bus.
+      const { to } = message;
+      this.#deps.logger.error('failed to deliver a message of another process', { to, ...errorFields(error) });
+    }
+  }
+
+  #dispatch(id: string, message: BusMessage): void {
     const local = this.#local;
     switch (message.to) {
       case 'conversation':
@@ -343,9 +369,11 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
       case 'recheck-watches':
         return this.#listener?.watchedLeft(id);
       case 'join':
-        return this.#join(id, message.conversationId, message.head);
+        this.#join(id, message.conversationId, message.head);
+        return this.#memberships.told(message.conversationId, id, true);
       case 'remove':
-        return local.removeUser(id, message.conversationId);
+        local.removeUser(id, message.conversationId);
+        return this.#memberships.told(message.conversationId, id, false);
       case 'disconnect':
         return local.disconnectUser(id);
     }
@@ -360,7 +388,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     subscribing
       .then(async () => {
         for (const push of (await this.#listener?.changesSince(conversationId, head)) ?? []) {
-          this.#local.toConversation(conversationId, push);
+          this.toConversationHere(conversationId, push);
         }
       })
       // The next push shows the gap to the clients.
@@ -373,7 +401,8 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
     if (push.event !== 'message:new' || !this.#local.hasBaseSockets) return;
     const { seq, senderId } = push.data;
     const userIds = this.#local.baseReceivers(conversationId).filter((userId) => userId !== senderId);
-    if (seq !== undefined && userIds.length > 0) this.#listener?.deliveredToBase(conversationId, userIds, seq);
+    if (seq !== undefined && Number.isSafeInteger(seq) && userIds.length > 0)
+      this.#listener?.deliveredToBase(conversationId, userIds, seq);
   }
 }
 

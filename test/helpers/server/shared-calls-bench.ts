@@ -24,7 +24,6 @@ export class BenchProcess {
   hasDatabase = true;
   /** Number of reads and writes that failed because there was no database. */
   refused = 0;
-  members = ['alice', 'bob', 'carol', 'dave'];
   readonly #bench: SharedCallsBench;
   readonly connected = new Set<string>();
 
@@ -50,10 +49,7 @@ export class BenchProcess {
       },
       budgets: new UserBudgets(resolveLimits(false), clock),
       contacts: { require: () => Promise.resolve() },
-      membersFor: (userId) =>
-        this.members.includes(userId)
-          ? Promise.resolve(this.members)
-          : Promise.reject(new CommError('NOT_FOUND', 'Conversation not found')),
+      membersFor: (userId) => bench.membersFor(userId),
       blockersOf: () => Promise.resolve(new Set()),
       isUserOnline: (userId) => devicesOf(connected, userId).length > 0,
       reachesProcesses: () => this.hasBus,
@@ -129,6 +125,20 @@ export class SharedCallsBench {
     this.#clocks.set(process, clock);
     await process.calls.start();
     return process;
+  }
+
+  /** Members of the conversation. */
+  readonly members = new Set(['alice', 'bob', 'carol', 'dave']);
+  /** Called once, after the members were read and before the answer is used. */
+  onMembersRead: (() => Promise<void>) | undefined;
+
+  async membersFor(userId: string): Promise<readonly string[]> {
+    const read = [...this.members];
+    const { onMembersRead } = this;
+    this.onMembersRead = undefined;
+    await onMembersRead?.();
+    if (!read.includes(userId)) throw new CommError('NOT_FOUND', 'Conversation not found');
+    return read;
   }
 
   newId(): string {

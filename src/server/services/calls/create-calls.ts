@@ -1,5 +1,6 @@
 import { errorFields, type Logger } from '../../../lib/logger.ts';
 import type { Clock } from '../../../lib/clock.ts';
+import { isCommError } from '../../../protocol/errors.ts';
 import type { Message } from '../../../protocol/messages.ts';
 import type { CallRecord } from '../../cluster/call-record.ts';
 import type { Ephemera } from '../../cluster/ephemera.ts';
@@ -107,6 +108,10 @@ function logging(
 ): (call: CallRecord) => void {
   return (call) => {
     appendMessage(callLog(call))
+      .catch((error: unknown) => {
+        // The app has deleted the conversation.
+        if (!isCommError(error) || error.code !== 'NOT_FOUND') throw error;
+      })
       .then(() => logged(call))
       .catch((error: unknown) =>
         logger.error('failed to write the call log', { callId: call.id, ...errorFields(error) }),

@@ -78,7 +78,8 @@ export class SharedCalls implements Calls {
     const { calleeIds } = checked;
     const scope = { userIds: [userId, ...calleeIds], request: { userId, clientId: request.clientId } };
     const elsewhere = await this.#devicesElsewhere(calleeIds);
-    return await this.#change(caller, scope, (rules) => rules.initiate(caller, request, checked), elsewhere);
+    const call = await this.#change(caller, scope, (rules) => rules.initiate(caller, request, checked), elsewhere);
+    return await this.#ofMember(caller, call);
   }
 
   async respond(caller: Caller, request: RespondToCall): Promise<Call> {
@@ -87,7 +88,8 @@ export class SharedCalls implements Calls {
     const scope = { callIds: [callId], userIds: [userId] };
     const conversationId = await this.#change(caller, scope, (rules) => rules.conversationOf(userId, callId));
     await this.#checks.membership(userId, conversationId);
-    return await this.#change(caller, scope, (rules) => rules.respond(caller, request));
+    const call = await this.#change(caller, scope, (rules) => rules.respond(caller, request));
+    return await this.#ofMember(caller, call);
   }
 
   async join(caller: Caller, request: JoinCall): Promise<Call> {
@@ -95,7 +97,9 @@ export class SharedCalls implements Calls {
     const { conversationId } = request;
     this.#deps.budgets.chargeJoin(caller);
     await this.#checks.membership(userId, conversationId);
-    return await this.#change(caller, { conversationId, userIds: [userId] }, (rules) => rules.join(caller, request));
+    const scope = { conversationId, userIds: [userId] };
+    const call = await this.#change(caller, scope, (rules) => rules.join(caller, request));
+    return await this.#ofMember(caller, call);
   }
 
   hangUp(caller: Caller, request: HangUp): Promise<null> {
@@ -146,11 +150,8 @@ export class SharedCalls implements Calls {
   }
 
   memberRemoved(userId: string, conversationId: string): void {
-    const remove = async (): Promise<void> => {
-      // The user may have been added again: the process that removed the user isn't the only one that is told.
-      if (await this.#isMember(userId, conversationId)) return;
-      await this.#change({ userId }, { userIds: [userId] }, (rules) => rules.memberRemoved(userId, conversationId));
-    };
+    // The user may have been added again: the process that removed the user isn't the only one that is told.
+    const remove = async (): Promise<void> => void (await this.#removeFormerMember(userId, conversationId));
     this.#later(this.#whenAvailable(remove), 'failed to remove a user from calls');
   }
 
@@ -195,13 +196,27 @@ export class SharedCalls implements Calls {
     if (!isSeated) this.#seated.delete(userId);
   }
 
-  async #isMember(userId: string, conversationId: string): Promise<boolean> {
+  /**
+   * Returns the call in which the caller has taken a seat. The caller may have been removed from the conversation after the
+   * membership was checked, and the removal did not find the seat.
+   *
+   * @throws CommError `NOT_FOUND` if the caller isn't a member
+   */
+  async #ofMember({ userId }: Caller, call: Call): Promise<Call> {
+    const refusal = await this.#removeFormerMember(userId, call.conversationId);
+    if (refusal !== undefined) throw refusal;
+    return call;
+  }
+
+  /** Removes a user from the calls of a conversation, and returns the refusal, unless the user is a member. */
+  async #removeFormerMember(userId: string, conversationId: string): Promise<CommError | undefined> {
     try {
       await this.#checks.membership(userId, conversationId);
-      return true;
+      return undefined;
     } catch (error) {
-      if (isCommError(error) && error.code === 'NOT_FOUND') return false;
-      throw error;
+      if (!isCommError(error) || error.code !== 'NOT_FOUND') throw error;
+      await this.#change({ userId }, { userIds: [userId] }, (rules) => rules.memberRemoved(userId, conversationId));
+      return error;
     }
   }
 

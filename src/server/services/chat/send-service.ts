@@ -68,6 +68,7 @@ export interface ServerMessage {
 export class SendService {
   readonly #deps: ServiceDeps;
   readonly #policy: MessagePolicy;
+  #stored = 0;
 
   /** @param policy - decides about messages before they are stored */
   constructor(deps: ServiceDeps, policy: MessagePolicy) {
@@ -121,6 +122,11 @@ export class SendService {
     });
     await Promise.all(sending);
     return results;
+  }
+
+  /** Number of messages that this process has stored, those of the server included. */
+  get stored(): number {
+    return this.#stored;
   }
 
   async #sendInto(
@@ -234,16 +240,20 @@ export class SendService {
   async sendSystem(conversationId: string, content: string): Promise<Message> {
     checkLength(content, this.#deps.config);
     if (content.trim() === '') throw invalid('content must not be empty');
-    if ((await this.#deps.store.read(() => typeOfConversation(conversationId))) === undefined) throw notFound();
     return await this.appendServerMessage({ conversationId, senderId: SYSTEM_SENDER_ID, type: 'system', content });
   }
 
-  /** Writes a message that clients may not send, such as a call log. The caller of this method has authorized it. */
+  /**
+   * Writes a message that clients may not send, such as a call log. The caller of this method has authorized it.
+   *
+   * @throws CommError `NOT_FOUND` if there is no such conversation
+   */
   async appendServerMessage({ publicId, ...message }: ServerMessage): Promise<Message> {
     const append = this.#append.bind(this);
     const work = function* (): Work<Stored> {
       const known = publicId === undefined ? undefined : yield* findMessage(publicId);
       if (known !== undefined) return alone(yield* mapMessage(known), false);
+      if ((yield* typeOfConversation(message.conversationId)) === undefined) throw notFound();
       return yield* append({ ...message, publicId, encrypted: false });
     };
     const keys = (): readonly string[] => [conversationKey(message.conversationId)];
@@ -299,7 +309,9 @@ export class SendService {
           data: { messageId, status: 'sent', conversationId, seq },
         });
       }
-      if (isNew) broadcaster.toConversation(conversationId, { event: 'message:new', data: message });
+      if (!isNew) continue;
+      this.#stored += 1;
+      broadcaster.toConversation(conversationId, { event: 'message:new', data: message });
     }
     pushStatuses(broadcaster, conversationId, 'delivered', delivered);
   }

@@ -263,7 +263,7 @@ test('a device that connects while the database is unavailable rings once it is 
 test('a user who is removed from the conversation while the database is unavailable leaves the call', async () => {
   const { bench: line, all } = await talking('P1', 'P2');
   const [one] = all as [BenchProcess];
-  one.members = ['alice'];
+  line.members.delete('bob');
   one.hasDatabase = false;
   one.calls.memberRemoved('bob', 'c');
   await eventually(() => expect(one.refused).toBe(1));
