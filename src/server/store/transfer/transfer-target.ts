@@ -102,9 +102,14 @@ export class TransferTarget implements AsyncDisposable {
 
   /** Returns the columns of a table; empty if it doesn't exist. */
   async columns(table: string): Promise<ReadonlyMap<string, TargetColumn>> {
+    // The view in `information_schema` takes six times as long, and it is asked three times for each table.
     const rows = await this.#query(
-      `SELECT column_name AS name, data_type AS type, is_nullable = 'NO' AS required FROM information_schema.columns
-        WHERE table_schema = current_schema() AND table_name = $1`,
+      `SELECT attname AS name, attnotnull AS required,
+          format_type(coalesce(nullif(pg_type.typbasetype, 0), pg_type.oid), NULL) AS type
+        FROM pg_attribute
+          JOIN pg_class ON pg_class.oid = attrelid
+          JOIN pg_type ON pg_type.oid = atttypid
+        WHERE relnamespace = current_schema()::regnamespace AND relname = $1 AND attnum > 0 AND NOT attisdropped`,
       [table],
     );
     return new Map(
