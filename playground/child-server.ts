@@ -12,8 +12,8 @@ export interface ChildServerEvents {
   ended(exitCode: number): void;
 }
 
-/** Delay before a restart, so that the outage is visible in the page. */
-const RESTART_DELAY_MS = 1_000;
+/** Delay before a restart, so that the outage is visible in the page. Tests set a longer one. */
+const RESTART_DELAY_MS = Number(process.env['RESTART_DELAY_MS'] ?? 1_000);
 
 /** A server of the playground in a child process, which is restarted on the same port if it is killed. */
 export class ChildServer {

@@ -16,7 +16,7 @@ import { announce, ChildServer, onEnd } from '../playground/child-server.ts';
 if (process.env['NODE_ENV'] === 'production') throw new Error('npm run cluster is for development only.');
 
 const count = Number(process.env['PROCESSES'] ?? 3);
-const [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
+const [postgres, redis] = await Promise.all([startPostgres({ detached: true }), startRedis({ detached: true })]);
 const files = mkdtempSync(path.join(tmpdir(), 'lumen-comm-cluster-files-'));
 console.log(`Postgres ${postgres.url('postgres')}\nRedis    ${redis.url}`);
 

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { ensureProgram, pathFolders } from './debian.ts';
 
 /** Returns the `redis-server` or `valkey-server` of the `PATH`. */
-function findRedis(): string | undefined {
+export function findRedis(): string | undefined {
   return pathFolders()
     .flatMap((folder) => ['redis-server', 'valkey-server'].map((name) => path.join(folder, name)))
     .find((file) => existsSync(file));

@@ -75,4 +75,5 @@ export { DEFAULT_LIMITS, type RateLimit, type ServerLimits } from './services/li
 export type { Fetch } from './http/http-app.ts';
 export type { Clock } from '../lib/clock.ts';
 export type { LogFields, Logger } from '../lib/logger.ts';
+export type { Tracer, TraceSpan, TraceSpanOptions } from '../lib/tracing.ts';
 export { CommError, isCommError, type ErrorCode } from '../protocol/errors.ts';

@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from '../lib/clock.ts';
 import { errorFields, type Logger } from '../lib/logger.ts';
+import type { Tracer } from '../lib/tracing.ts';
 import { CommError } from '../protocol/errors.ts';
 import {
   resolveConfig,
@@ -84,6 +85,12 @@ export interface ServerCoreOptions {
   ephemera?: Ephemera | undefined;
   /** Receives warnings and errors. @defaultValue the console */
   logger?: Logger | undefined;
+  /**
+   * Traces requests and transactions: a `Tracer` of `@opentelemetry/api`, such as that of `trace.getTracer('chat')`.
+   *
+   * @defaultValue none
+   */
+  tracer?: Tracer | undefined;
   /** Source of time and timers; tests inject their own. */
   clock?: Clock | undefined;
 }
@@ -136,6 +143,7 @@ export class ServerCore {
   readonly inFlight = new InFlight();
   readonly #db: DatabaseSource;
   #logger: Logger | undefined;
+  #tracer: Tracer | undefined;
   #configured = false;
   readonly #hooks: ServerHooks = {};
   #limited = false;
@@ -161,7 +169,7 @@ export class ServerCore {
     this.refusals = new Refusals(clock, this.logger, () => this.limits.logIntervalMs);
     this.unread = new UnreadOutput(this.limits, clock, this.refusals);
     this.#db = db;
-    this.store = createStore(db, this.logger, clock, this.outputTurns);
+    this.store = createStore(db, this.logger, clock, { turns: this.outputTurns, tracer: () => this.#tracer });
     const newId = (): string => crypto.randomUUID();
     const local = new SocketBroadcaster(() => this.outputTurns.pause());
     this.cluster = bus && new ClusterBroadcaster(local, bus, { newId, clock, logger: this.logger });
@@ -199,10 +207,10 @@ export class ServerCore {
   }
 
   /**
-   * Applies the first configuration, limits, file storage, hooks and logger that a handler or route provides. Later ones
+   * Applies the first configuration, limits, file storage, hooks, logger and tracer that a handler or route provides. Later ones
    * are ignored, because the order in which modules are loaded is not defined.
    */
-  configure({ config, limits, files, hooks, turn, logger }: ServerCoreOptions): void {
+  configure({ config, limits, files, hooks, turn, logger, tracer }: ServerCoreOptions): void {
     if (config !== undefined && !this.#configured) {
       Object.assign(this.config, resolveConfig(config));
       this.#configured = true;
@@ -211,6 +219,7 @@ export class ServerCore {
     if (this.#files !== undefined) Object.assign(this.config, { fileUpload: this.#files.fileUpload });
     if (turn !== undefined && this.config.turn === undefined) Object.assign(this.config, { turn: resolveTurn(turn) });
     this.#logger ??= logger;
+    this.#tracer ??= tracer;
     if (hooks !== undefined) Object.assign(this.#hooks, { ...hooks, ...this.#hooks });
     if (limits !== undefined && !this.#limited) {
       Object.assign(this.limits, resolveLimits(limits));
@@ -255,6 +264,10 @@ export class ServerCore {
   /** Rejects every new request with `UNAVAILABLE`. */
   drain(): void {
     this.#draining = true;
+  }
+
+  get tracer(): Tracer | undefined {
+    return this.#tracer;
   }
 
   get draining(): boolean {

@@ -8,7 +8,9 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { besideReads } from './beside.ts';
 import { findPostgres } from '../../scripts/postgres.ts';
+import { findRedis } from '../../scripts/redis.ts';
 import { startPostgres } from '../helpers/postgres/postgres-process.ts';
+import { startRedis } from '../helpers/redis/redis-process.ts';
 import { databases } from './databases.ts';
 import { encryption } from './encryption.ts';
 import { files } from './files.ts';
@@ -17,7 +19,8 @@ import { inbox, seedInbox } from './inbox.ts';
 import { mix } from './mix.ts';
 import { firstFrame } from './calls.ts';
 import { summarize, type Result, type Summary } from './measure.ts';
-import { startProcess } from './process.ts';
+import { startProcess, type ServerProcess } from './process.ts';
+import { processes, withoutMembers } from './processes.ts';
 import { receipts } from './receipts.ts';
 import { machine, table } from './report.ts';
 import { reads } from './rest.ts';
@@ -78,6 +81,7 @@ try {
   if (!options.json) console.log(machine());
   await overSockets();
   await onPostgres();
+  await ofSeveralProcesses();
   for (const messages of sizes.stored) await overRest(messages);
   for (const conversations of sizes.conversations) await inboxes(conversations);
   await used();
@@ -118,6 +122,34 @@ async function onPostgres(): Promise<void> {
   await using relay = await startProcess('./relay-child.ts');
   const sides = { postgres: commSide(postgres.url), sqlite: commSide(sqlite.url), relay: relaySide(relay.url) };
   for (const result of await databases(sides, sizes)) take(result);
+}
+
+async function ofSeveralProcesses(): Promise<void> {
+  if (!'processes'.includes(options.only)) return;
+  if (findPostgres() === undefined || findRedis() === undefined) {
+    say('processes: skipped, because there is no Postgres or no Redis on this machine');
+    return;
+  }
+  await using postgres = await startPostgres();
+  await using redis = await startRedis();
+  await postgres.execute('CREATE DATABASE bench');
+  const database = postgres.url('bench');
+  await using relay = await startProcess('./relay-child.ts');
+  const others = { relay, relaySide: relaySide(relay.url), database };
+  const servers: ServerProcess[] = [];
+  try {
+    for (const count of [1, 2, 4]) {
+      while (servers.length < count) servers.push(await startProcess('./comm-child.ts', database, '', redis.url));
+      for (const where of count === 1 ? (['on one'] as const) : (['on one', 'spread'] as const)) {
+        for (const result of await processes({ ...others, servers }, where, sizes)) take(result);
+      }
+    }
+    take(await withoutMembers({ ...others, servers }, sizes));
+    const [first] = servers;
+    if (first !== undefined) take(await idle({ lumen: first, baseline: relay }, sizes, ', on Postgres and Redis'));
+  } finally {
+    for (const server of servers) await server[Symbol.asyncDispose]();
+  }
 }
 
 async function overRest(messages: number): Promise<void> {

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Random } from '../../src/lib/seeded-random.ts';
+import { seededRandom, type Random } from '../../src/lib/seeded-random.ts';
 import { readPostgres, type Stored } from '../faults/checks.ts';
 import type { ServerBed, StartBed, Storm } from '../faults/server-bed.ts';
+import { CallUsers } from './call-users.ts';
 import { Cluster, type Member } from './cluster.ts';
 
 /** What a fault needs. */
@@ -73,7 +74,9 @@ export const startClusterBed: StartBed = async (directory, seed) => {
   const cluster = await Cluster.start({ seed, faults: SLOW_LINE, files: directory });
   try {
     const origins = await Promise.all(cluster.members.map((_, at) => cluster.balance(at)));
-    return new ClusterBed(cluster, origins);
+    const originAt = (at: number): string => origins[at % origins.length] ?? '';
+    const calls = await CallUsers.start(cluster, seededRandom(seed).fork('calls'), originAt);
+    return new ClusterBed(cluster, originAt, calls);
   } catch (error) {
     await cluster[Symbol.asyncDispose]();
     throw error;
@@ -85,27 +88,43 @@ class ClusterBed implements ServerBed {
   readonly workload = 0.3;
   readonly figures: Record<string, number> = {};
   readonly #cluster: Cluster;
-  readonly #origins: readonly string[];
+  readonly #originAt: (at: number) => string;
+  readonly #calls: CallUsers;
   readonly #problems: string[] = [];
   /** In the order in which they were first asked for. */
   readonly #users: string[] = [];
 
-  constructor(cluster: Cluster, origins: readonly string[]) {
+  constructor(cluster: Cluster, originAt: (at: number) => string, calls: CallUsers) {
     this.#cluster = cluster;
-    this.#origins = origins;
+    this.#originAt = originAt;
+    this.#calls = calls;
   }
 
   get url(): string {
-    return this.#origins[0] ?? '';
+    return this.#originAt(0);
   }
 
   originOf(user: string, isFirst: boolean): string {
     if (!this.#users.includes(user)) this.#users.push(user);
-    const at = this.#users.indexOf(user) + (isFirst ? 0 : 1);
-    return this.#origins[at % this.#origins.length] ?? '';
+    return this.#originAt(this.#users.indexOf(user) + (isFirst ? 0 : 1));
   }
 
   async injectFaults(storm: Storm, random: Random, log: (line: string) => void): Promise<void> {
+    const calls = this.#calls;
+    const faults = { over: false };
+    const running = calls.run(faults);
+    try {
+      await this.#injectFaults(storm, random, log);
+    } finally {
+      faults.over = true;
+      await running;
+    }
+    await calls.check();
+    this.#problems.push(...calls.problems);
+    for (const [name, value] of Object.entries(calls.figures)) this.figures[name] = (this.figures[name] ?? 0) + value;
+  }
+
+  async #injectFaults(storm: Storm, random: Random, log: (line: string) => void): Promise<void> {
     const cluster = this.#cluster;
     const count = random.between(4, 7);
     for (let at = 0; at < count; at += 1) {
@@ -124,7 +143,8 @@ class ClusterBed implements ServerBed {
     return { rows, problems: [...problems, ...this.#problems] };
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#cluster[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#calls[Symbol.asyncDispose]();
+    await this.#cluster[Symbol.asyncDispose]();
   }
 }

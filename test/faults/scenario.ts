@@ -311,7 +311,10 @@ class Scenario {
     const deadline = performance.now() + EQUAL_WITHIN_MS;
     for (;;) {
       const problems: string[] = [];
+      const isLate = performance.now() > deadline;
       for (const user of NAMES) {
+        // Comparing costs processor time that the servers need.
+        if (problems.length > 0 && !isLate) break;
         const truth = await Truth.of(url, user);
         for (const device of DEVICES.filter((each) => each.user === user)) {
           const different = compare(truth, await this.#report(device.name), user, whole, {
@@ -322,11 +325,11 @@ class Scenario {
         }
       }
       if (problems.length === 0) return problems;
-      if (performance.now() > deadline) {
+      if (isLate) {
         for (const problem of problems) this.#log(problem);
         return problems;
       }
-      await pause(50);
+      await pause(100);
     }
   }
 

@@ -33,7 +33,7 @@ async function killServer(name: string | undefined): Promise<string> {
   try {
     const { ok, status } = await fetch(`/playground/kill${query}`, { method: 'POST' });
     return ok
-      ? `The server process${name === undefined ? '' : ` ${name}`} was killed. It restarts in a moment.`
+      ? `The server${name === undefined ? '' : ` ${name}`} was killed. It restarts in a moment.`
       : `The server cannot be killed from this page (${status}).`;
   } catch {
     return 'The server does not respond; it may already be stopped.';

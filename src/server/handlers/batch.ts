@@ -69,10 +69,11 @@ export const onBatch = defineHandler(
 
 /** The bytes were charged with the batch. */
 function withoutBytes(source: RequestSource): RequestSource {
-  const { services, logger, caller } = source;
+  const { services, logger, tracer, caller } = source;
   return {
     services,
     logger,
+    tracer,
     caller,
     charge: (by, work) => source.charge(by, work, 0),
     nextTurn: (by) => source.nextTurn(by),

@@ -64,6 +64,10 @@ export class Connection implements RequestSource {
     return this.#core.logger;
   }
 
+  get tracer(): ServerCore['tracer'] {
+    return this.#core.tracer;
+  }
+
   get caller(): Caller | Promise<Caller> {
     return this.#caller ?? this.#opening.promise;
   }

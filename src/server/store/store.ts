@@ -11,7 +11,7 @@ import { indexStep, isIndexStale, mergeStep, type IndexWriter } from './search/s
 import type { DatabaseSource } from './engine/database-source.ts';
 import type { Work } from './engine/work.ts';
 import { Checkpoints } from './engine/checkpoints.ts';
-import { GroupCommit, type CommitTurns, type WriteOptions } from './engine/group-commit.ts';
+import { GroupCommit, type CommitActivity, type CommitOptions, type WriteOptions } from './engine/group-commit.ts';
 import { LongReads, type LongRead, type LongReadOptions } from './engine/long-reads.ts';
 
 /**
@@ -27,6 +27,8 @@ export interface Store {
   readLong<T>(work: LongRead<T>, options: LongReadOptions, otherwise?: LongRead<T>): Promise<T>;
   /** Runs `work` in a transaction and resolves after the commit; see {@link GroupCommit}. */
   write<T>(work: () => Work<T>, committed?: (value: T) => void, options?: WriteOptions): Promise<T>;
+  /** What its writes do, for metrics. */
+  readonly commits: CommitActivity;
   /** Claims the database for this process, or for it and others that reach it. Idempotent. */
   claim(mode: ClaimMode): Promise<void>;
   /**
@@ -52,15 +54,15 @@ const MAX_UNINDEXED_WRITES = 10_000;
 /**
  * Creates the store of a database. Create one per database: it preserves the order of the commits' callbacks.
  *
- * @param turns - bounds what is stored and pushed in one turn of the event loop
+ * @param options - of the transactions that write
  */
 export function createStore(
   source: DatabaseSource,
   logger: Logger,
   clock: Clock = systemClock,
-  turns?: CommitTurns,
+  options: CommitOptions = {},
 ): Store {
-  return new SqlStore(source, logger, clock, turns);
+  return new SqlStore(source, logger, clock, options);
 }
 
 class SqlStore implements Store {
@@ -78,11 +80,11 @@ class SqlStore implements Store {
   #cancelCatchUp: (() => void) | undefined;
   #draining = false;
 
-  constructor(source: DatabaseSource, logger: Logger, clock: Clock, turns?: CommitTurns) {
+  constructor(source: DatabaseSource, logger: Logger, clock: Clock, options: CommitOptions) {
     this.#database = databaseOf(source);
     this.#index = this.#database.dialect === 'postgres' ? POSTGRES_INDEX : undefined;
     this.#outages = new OutageTracker(logger, clock);
-    this.#groupCommit = new GroupCommit(this.#database, logger, this.#outages, turns);
+    this.#groupCommit = new GroupCommit(this.#database, logger, this.#outages, options);
     this.#longReads = new LongReads(this.#database, clock, logger);
     this.#checkpoints = new Checkpoints(this.#database, logger);
     this.#logger = logger;
@@ -111,6 +113,10 @@ class SqlStore implements Store {
       committed?.(value);
     };
     return this.#groupCommit.write(work, notify, options);
+  }
+
+  get commits(): CommitActivity {
+    return this.#groupCommit.activity;
   }
 
   async claim(mode: ClaimMode): Promise<void> {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { ensurePostgres } from '../../../scripts/postgres.ts';
-import { freePort, ServiceProcess } from '../service-process.ts';
+import { freePort, ServiceProcess, type ServiceOptions } from '../service-process.ts';
 
 /** A Postgres of the test, in a temporary directory on a free port of the loopback address. */
 export interface PostgresProcess extends AsyncDisposable {
@@ -38,8 +38,14 @@ function unprivileged(): { uid: number; gid: number } | undefined {
   return undefined;
 }
 
+/** How a Postgres is started. */
+export interface PostgresOptions extends ServiceOptions {
+  /** Settings of Postgres, as `name=value`. */
+  readonly settings?: readonly string[];
+}
+
 /** Starts a Postgres. It doesn't wait for the disk: what a test writes needn't survive the machine. */
-export async function startPostgres(): Promise<PostgresProcess> {
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresProcess> {
   const directory = makeDirectory();
   const init = [
     '-D',
@@ -53,10 +59,13 @@ export async function startPostgres(): Promise<PostgresProcess> {
     '--locale=C',
     '--no-sync',
   ];
-  const options = { ...unprivileged(), cwd: directory, encoding: 'utf8' } as const;
-  const { status, stderr } = spawnSync(join(ensurePostgres(), 'initdb'), init, options);
+  const { status, stderr } = spawnSync(join(ensurePostgres(), 'initdb'), init, {
+    ...unprivileged(),
+    cwd: directory,
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(`initdb failed: ${stderr}`);
-  return await serve(directory);
+  return await serve(directory, options);
 }
 
 function makeDirectory(): string {
@@ -67,16 +76,17 @@ function makeDirectory(): string {
   return directory;
 }
 
-async function serve(directory: string): Promise<PostgresProcess> {
+async function serve(directory: string, options: PostgresOptions): Promise<PostgresProcess> {
+  const { settings: more = [], ...ofService } = options;
   const port = await freePort();
   const url = (database: string): string => `postgres://postgres@127.0.0.1:${port}/${database}`;
-  const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=400'];
+  const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=400', ...more];
   const args = ['-D', join(directory, 'data'), '-p', String(port), '-h', '127.0.0.1', '-k', directory];
   const service = new ServiceProcess({
     file: join(ensurePostgres(), 'postgres'),
     args: [...args, ...settings.flatMap((each) => ['-c', each])],
     ready: 'database system is ready to accept connections',
-    options: { ...unprivileged(), cwd: directory },
+    options: { ...ofService, ...unprivileged(), cwd: directory },
   });
   const stop = (mode: keyof typeof SIGNALS): Promise<void> => service.stop(SIGNALS[mode]);
   const start = async (): Promise<void> => {
@@ -104,7 +114,7 @@ async function serve(directory: string): Promise<PostgresProcess> {
       const copied = spawnSync('cp', ['-a', join(directory, 'data'), other], { encoding: 'utf8' });
       if (copied.status !== 0) throw new Error(`cp failed: ${copied.stderr}`);
       rmSync(join(other, 'data', 'postmaster.pid'), { force: true });
-      return await serve(other);
+      return await serve(other, options);
     },
     async execute(sql) {
       const client = new pg.Client({ connectionString: url('postgres') });

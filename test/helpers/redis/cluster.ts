@@ -10,7 +10,7 @@ import { RedisEphemera } from '../../../src/server/cluster/redis-ephemera.ts';
 import { serverCoreFor } from '../../../src/server/server-core.ts';
 import { openDatabase } from '../../../src/server/store/engine/open.ts';
 import { startFaultProxy, type FaultProxy } from '../../../src/server/testing/fault-proxy.ts';
-import type { ServerLimits } from '../../../src/server/index.ts';
+import type { Authenticate, ServerLimits } from '../../../src/server/index.ts';
 import { startServer, type TestServer } from '../server/comm-server.ts';
 import { redisBus } from './recording-bus.ts';
 import { startRedis, type RedisProcess } from './redis-process.ts';
@@ -27,9 +27,18 @@ export interface ClusterProcess extends AsyncDisposable {
 export interface ClusterProcessOptions {
   readonly config?: CommunicationConfig;
   readonly limits?: Partial<ServerLimits>;
-  /** @defaultValue 1,000 */
+  readonly auth?: Authenticate;
+  /**
+   * Time in ms without a heartbeat after which a process has ended. A short one is for tests in which a process ends: on a busy
+   * machine a process that runs seems to have ended, too. @defaultValue 60,000
+   */
   readonly deadAfterMs?: number;
+  /** Time in ms between two heartbeats of the bus. A short one is for tests with a silent line. @defaultValue that of the bus */
+  readonly busHeartbeatMs?: number;
 }
+
+/** Options of processes that soon find out that one has ended, or that a line is silent. */
+export const IMPATIENT = { deadAfterMs: 5_000, busHeartbeatMs: 300 } as const satisfies ClusterProcessOptions;
 
 /** Several servers in this process, each with its own connections to one database and one Redis. */
 export class Cluster implements AsyncDisposable {
@@ -41,11 +50,14 @@ export class Cluster implements AsyncDisposable {
     this.redis = redis;
   }
 
-  /** Starts servers. Their heartbeats are short. */
-  async start({ deadAfterMs = 1_000, ...options }: ClusterProcessOptions = {}): Promise<ClusterProcess> {
+  async start({
+    deadAfterMs = 60_000,
+    busHeartbeatMs,
+    ...options
+  }: ClusterProcessOptions = {}): Promise<ClusterProcess> {
     const line = await startFaultProxy({ target: `http://127.0.0.1:${this.redis.port}`, seed: 1 });
     const processId = crypto.randomUUID();
-    const bus = redisBus(`redis://127.0.0.1:${new URL(line.url).port}`, { processId, heartbeatMs: 300 });
+    const bus = redisBus(`redis://127.0.0.1:${new URL(line.url).port}`, { processId, heartbeatMs: busHeartbeatMs });
     const timing = { heartbeatMs: 100, deadAfterMs };
     const ephemera = new RedisEphemera({ redis: bus, processId, clock: systemClock, logger: silentLogger, ...timing });
     await bus.open();

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureRedis } from '../../../scripts/redis.ts';
-import { freePort, ServiceProcess } from '../service-process.ts';
+import { freePort, ServiceProcess, type ServiceOptions } from '../service-process.ts';
 
 /** A Redis of the test, without files, on a free port of the loopback address. */
 export interface RedisProcess extends AsyncDisposable {
@@ -15,7 +15,7 @@ export interface RedisProcess extends AsyncDisposable {
 }
 
 /** Starts a Redis. */
-export async function startRedis(): Promise<RedisProcess> {
+export async function startRedis(options: ServiceOptions = {}): Promise<RedisProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'lumen-comm-redis-'));
   const port = await freePort();
   const settings = { port, bind: '127.0.0.1', save: '', appendonly: 'no', dir: directory };
@@ -23,6 +23,7 @@ export async function startRedis(): Promise<RedisProcess> {
     file: ensureRedis(),
     args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]),
     ready: 'Ready to accept connections',
+    options,
   });
   const stop = (): Promise<void> => service.stop('SIGKILL');
   await service.start();

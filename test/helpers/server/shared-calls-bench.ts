@@ -21,6 +21,9 @@ export class BenchProcess {
   readonly broadcaster = new RecordingBroadcaster();
   /** Whether pushes reach the other processes. */
   hasBus = true;
+  hasDatabase = true;
+  /** Number of reads and writes that failed because there was no database. */
+  refused = 0;
   readonly #bench: SharedCallsBench;
   readonly connected = new Set<string>();
 
@@ -28,7 +31,10 @@ export class BenchProcess {
     this.#bench = bench;
     const { broadcaster, connected } = this;
     this.calls = new SharedCalls({
-      store: bench.store,
+      store: {
+        read: (work) => this.#available(() => bench.store.read(work)),
+        write: (...args) => this.#available(() => bench.store.write(...args)),
+      },
       clock,
       logger: silentLogger,
       config: resolveConfig(),
@@ -52,6 +58,12 @@ export class BenchProcess {
       runningCallChanged: () => void (bench.runningCallChanges += 1),
       log: (call) => bench.log(call),
     });
+  }
+
+  #available<T>(work: () => Promise<T>): Promise<T> {
+    if (this.hasDatabase) return work();
+    this.refused += 1;
+    return Promise.reject(new CommError('UNAVAILABLE', 'The database is unavailable'));
   }
 
   async connect(device: string): Promise<Caller> {

@@ -20,7 +20,7 @@ afterEach(async () => {
 
 /** Starts two servers that know of each other. */
 async function startTwo(limits: ClusterProcessOptions['limits']): Promise<[ClusterProcess, ClusterProcess]> {
-  const options: ClusterProcessOptions = { deadAfterMs: 60_000, ...(limits !== undefined && { limits }) };
+  const options = limits === undefined ? {} : { limits };
   const both: [ClusterProcess, ClusterProcess] = [await cluster.start(options), await cluster.start(options)];
   await eventually(() => expect(both.map(({ ephemera }) => ephemera.processes)).toEqual([2, 2]));
   return both;

@@ -4,6 +4,7 @@ import { freePort } from '../../helpers/service-process.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { startPostgres, type PostgresProcess } from '../../helpers/postgres/postgres-process.ts';
 import { startRedis, type RedisProcess } from '../../helpers/redis/redis-process.ts';
+import { documentedMetrics, metricNames, readMetrics } from '../../helpers/server/read-metrics.ts';
 import { startServer, type TestServer } from '../../helpers/server/comm-server.ts';
 
 let postgres: PostgresProcess;
@@ -35,9 +36,7 @@ async function readiness({ url }: TestServer): Promise<[number, ReadyAnswer]> {
 }
 
 async function metric({ url }: TestServer, name: string): Promise<number | undefined> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  const line = text.split('\n').find((each) => each.startsWith(`lumen_comm_${name} `));
-  return line === undefined ? undefined : Number(line.split(' ')[1]);
+  return (await readMetrics(url)).get(`lumen_comm_${name}`);
 }
 
 /** Ends all connections to a database but those of the tests. */
@@ -59,6 +58,11 @@ test('processes that share a Redis serve one database', async () => {
   expect(await metric(first, 'bus_published_total')).toBeGreaterThan(0);
   expect(await metric(second, 'bus_received_total')).toBeGreaterThan(0);
   await eventually(async () => expect(await metric(first, 'bus_lag_seconds')).toBeLessThan(60));
+  const documented = new Set([
+    ...documentedMetrics('docs/operations.md', 'Metrics'),
+    ...documentedMetrics('docs/scaling.md', 'Watching it'),
+  ]);
+  expect(metricNames(await readMetrics(first.url))).toEqual(documented);
 });
 
 test('a process without Redis is refused where one with Redis runs, and the other way round', async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { PresenceStatus } from '../../../src/protocol/constants.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { startCluster, type Cluster, type ClusterProcess } from '../../helpers/redis/cluster.ts';
+import { IMPATIENT, startCluster, type Cluster, type ClusterProcess } from '../../helpers/redis/cluster.ts';
 import type { CheckedClient } from '../../helpers/server/checked-client.ts';
 
 const config = { presenceGraceMs: 50 };
@@ -16,6 +16,7 @@ afterEach(async () => {
 });
 
 const start = (): Promise<ClusterProcess> => cluster.start({ config });
+const startImpatient = (): Promise<ClusterProcess> => cluster.start({ config, ...IMPATIENT });
 
 /** Connects a device. When it resolves, every process knows that the user is online. */
 async function connect({ server }: ClusterProcess, userId: string): Promise<CheckedClient> {
@@ -113,7 +114,7 @@ describe('devices on several processes', () => {
 
 describe('faults', () => {
   test('the users of a process that ends without a word go offline, and were last seen then', async () => {
-    const [a, b, c] = [await start(), await start(), await start()];
+    const [a, b, c] = [await startImpatient(), await startImpatient(), await startImpatient()];
     const ana = await connect(b, 'ana');
     await meet(ana, 'ben', 'cleo');
     await connect(a, 'ben');
@@ -132,7 +133,7 @@ describe('faults', () => {
   });
 
   test('a process that was only cut off sets its users again', async () => {
-    const [a, b] = [await start(), await start()];
+    const [a, b] = [await startImpatient(), await startImpatient()];
     const ana = await connect(b, 'ana');
     await meet(ana, 'ben');
     await connect(a, 'ben');
@@ -174,7 +175,7 @@ describe('faults', () => {
   });
 
   test('without Redis, a device that leaves does not show a user offline who is on another process', async () => {
-    const patient = { config, deadAfterMs: 60_000 };
+    const patient = { config, busHeartbeatMs: IMPATIENT.busHeartbeatMs };
     const [a, b] = [await cluster.start(patient), await cluster.start(patient)];
     const ana = await connect(a, 'ana');
     await meet(ana, 'ben', 'cleo');

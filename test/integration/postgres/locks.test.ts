@@ -7,12 +7,14 @@ import { eventually } from '../../helpers/eventually.ts';
 import { newPostgres } from '../../helpers/postgres/test-database.ts';
 
 let pool: pg.Pool;
+let database: PostgresDatabase;
 /** Another process, which holds the locks of a transaction. */
 let other: pg.PoolClient;
 beforeEach(async () => {
   const created = await newPostgres();
   if (created === undefined) throw new Error('These tests need a Postgres');
   pool = created;
+  database = new PostgresDatabase(pool);
   await pool.query('CREATE TABLE written (name text, at bigint GENERATED ALWAYS AS IDENTITY)');
   other = await pool.connect();
 });
@@ -27,7 +29,7 @@ const insert = (name: string): Statement => ({
 
 /** Writes a row in a transaction with these keys. */
 function write(name: string, keys: readonly string[] | undefined): Promise<void> {
-  return new PostgresDatabase(pool).write([{ keys, work: (): Work<void> => run(insert(name)) }]);
+  return database.write([{ keys, work: (): Work<void> => run(insert(name)) }]);
 }
 
 async function hold(keys: readonly string[] | undefined): Promise<void> {

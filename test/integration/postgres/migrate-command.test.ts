@@ -1,36 +1,22 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
 import { seededRandom } from '../../../src/lib/seeded-random.ts';
 import { fileStorage } from '../../../src/node/index.ts';
 import type { Conversation, Message } from '../../../src/index.ts';
 import { App } from '../../helpers/client/app.ts';
 import { direct, group } from '../../helpers/client/world.ts';
 import { fillDatabase } from '../../helpers/postgres/filled-database.ts';
-import { startPostgres, type PostgresProcess } from '../../helpers/postgres/postgres-process.ts';
 import { startPostgresProxy } from '../../helpers/postgres/postgres-proxy.ts';
 import { postgresRows, sqliteRows } from '../../helpers/postgres/stored-rows.ts';
+import { newPostgresUrl } from '../../helpers/postgres/test-database.ts';
 import { Command } from '../../helpers/server/command.ts';
 import { startServer } from '../../helpers/server/comm-server.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
-
-let postgres: PostgresProcess;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(() => postgres[Symbol.asyncDispose]());
-
-let count = 0;
-/** Creates a database and returns its name. */
-async function newDatabase(): Promise<string> {
-  count += 1;
-  await postgres.execute(`CREATE DATABASE target_${count}`);
-  return `target_${count}`;
-}
 
 test('migrate reports tables, rows and checksums, and the target to start the server on', async () => {
   await using directory = await temporaryDirectory();
   const from = `${directory.path}/comm.sqlite`;
   await fillDatabase(from, 1, 10);
-  const to = postgres.url(await newDatabase());
+  const to = await newPostgresUrl();
   await using command = new Command(['migrate', '--from', from], { LUMEN_COMM_TO: to });
   expect(await command.exit()).toBe(0);
   expect(command.stderr).toBe('');
@@ -50,12 +36,13 @@ test('migrate reports tables, rows and checksums, and the target to start the se
 test('a failure is one sentence without the password, and exits with 1', async () => {
   await using directory = await temporaryDirectory();
   const from = `${directory.path}/comm.sqlite`;
-  await using missing = new Command(['migrate', '--from', from, '--to', postgres.url('postgres')]);
+  await using missing = new Command(['migrate', '--from', from, '--to', inject('postgres')]);
   expect(await missing.exit()).toBe(1);
   expect(missing.stderr).toBe(`lumen-comm: There is no file ${from}\n`);
   await fillDatabase(from, 1);
-  const to = `postgres://postgres:password@127.0.0.1:${postgres.port}/nowhere`;
-  await using unreachable = new Command(['migrate', '--from', from, '--to', to]);
+  const to = new URL('/nowhere', inject('postgres'));
+  to.password = 'password';
+  await using unreachable = new Command(['migrate', '--from', from, '--to', to.href]);
   expect(await unreachable.exit()).toBe(1);
   expect(unreachable.stderr).toBe('lumen-comm: database "nowhere" does not exist. Run the command again to go on.\n');
 });
@@ -68,19 +55,20 @@ test.each([1, 2, 3])(
     await using directory = await temporaryDirectory();
     const from = `${directory.path}/comm.sqlite`;
     await fillDatabase(from, seed, 3_500);
-    const name = await newDatabase();
+    const to = await newPostgresUrl();
     const random = seededRandom(seed);
     let killed: Command | undefined;
     let left = 0;
-    await using proxy = await startPostgresProxy(postgres.port, 0, () => {
+    await using proxy = await startPostgresProxy(Number(new URL(to).port), 0, () => {
       left -= 1;
       if (left === 0) killed?.kill('SIGKILL');
     });
-    const to = postgres.url(name).replace(`:${postgres.port}/`, `:${proxy.port}/`);
+    const through = new URL(to);
+    through.port = String(proxy.port);
     let kills = 0;
     for (;;) {
       left = random.between(1, 350);
-      await using command = new Command(['migrate', '--from', from, '--to', to]);
+      await using command = new Command(['migrate', '--from', from, '--to', through.href]);
       killed = command;
       const code = await command.exit();
       if (code === 0) break;
@@ -88,7 +76,7 @@ test.each([1, 2, 3])(
       kills += 1;
     }
     expect(kills).toBeGreaterThan(0);
-    expect(await postgresRows(postgres.url(name))).toEqual(sqliteRows(from));
+    expect(await postgresRows(to)).toEqual(sqliteRows(from));
   },
 );
 
@@ -143,7 +131,7 @@ test('clients with storage and old cursors see on Postgres what they saw on SQLi
   await bob[Symbol.asyncDispose]();
   await before[Symbol.asyncDispose]();
 
-  const to = postgres.url(await newDatabase());
+  const to = await newPostgresUrl();
   await using command = new Command(['migrate', '--from', from, '--to', to]);
   expect(await command.exit()).toBe(0);
 

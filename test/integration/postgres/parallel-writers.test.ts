@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureCommunicationTables } from '../../../src/server/store/engine/migrate.ts';
 import { startChild } from '../../helpers/child-process.ts';
-import { startPostgres, type PostgresProcess } from '../../helpers/postgres/postgres-process.ts';
+import { newPostgresUrl } from '../../helpers/postgres/test-database.ts';
 import type { WriterPlan, WriterReport } from '../../helpers/postgres/writer-child.ts';
 import { startChat } from '../../helpers/server/chat.ts';
 
@@ -12,15 +12,8 @@ const SEEDS = Array.from({ length: LAST - FIRST + 1 }, (_, at) => FIRST + at);
 const OPERATIONS = 400;
 const USERS = ['ada', 'ben', 'cleo', 'dan', 'eve', 'fay'];
 
-let postgres: PostgresProcess;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(() => postgres[Symbol.asyncDispose]());
-
-async function newPool(name: string): Promise<pg.Pool> {
-  await postgres.execute(`CREATE DATABASE ${name}`);
-  const pool = new pg.Pool({ connectionString: postgres.url(name), max: 8, pipeline: true });
+async function newPool(url: string): Promise<pg.Pool> {
+  const pool = new pg.Pool({ connectionString: url, max: 8, pipeline: true });
   await ensureCommunicationTables(pool);
   return pool;
 }
@@ -42,8 +35,8 @@ describe.each(SEEDS)('two processes that write to the same conversations, seed %
   let conversationIds: readonly string[];
 
   beforeAll(async () => {
-    const name = `writers_${seed}`;
-    pool = await newPool(name);
+    const url = await newPostgresUrl();
+    pool = await newPool(url);
     const chat = await startChat({ db: pool });
     conversationIds = await Promise.all(
       Array.from({ length: 4 }, async () => (await chat.group('owner', ...USERS)).id),
@@ -58,7 +51,7 @@ describe.each(SEEDS)('two processes that write to the same conversations, seed %
       conversationIds.flatMap((id) => ['ada', 'ben'].map((sender) => chat.say(sender, id, 'shared by the processes'))),
     );
     const plan = {
-      url: postgres.url(name),
+      url,
       operations: OPERATIONS,
       conversationIds,
       directIds,
@@ -186,7 +179,7 @@ describe.each(SEEDS)('two processes that write to the same conversations, seed %
 });
 
 test('messages of one user to two conversations with the same client id are one message, and a conflict', async () => {
-  await using pool = disposable(await newPool('one_client_id'));
+  await using pool = disposable(await newPool(await newPostgresUrl()));
   const chat = await startChat({ db: pool });
   const groups = [await chat.group('ada', 'ben'), await chat.group('ada', 'cleo')];
   const results = await Promise.allSettled(

@@ -1,15 +1,9 @@
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { databaseOf } from '../../../src/server/store/engine/database-source.ts';
 import type { LumenDatabase } from '../../../src/server/store/engine/sqlite.ts';
-import { startPostgres, type PostgresProcess } from '../../helpers/postgres/postgres-process.ts';
+import { newPostgresUrl } from '../../helpers/postgres/test-database.ts';
 import { caller, startChat } from '../../helpers/server/chat.ts';
-
-let postgres: PostgresProcess;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(() => postgres[Symbol.asyncDispose]());
 
 /** The tables of LumenJS with the types that an app on Postgres would choose: LumenJS leaves its schema there to the app. */
 const APP_TABLES = `
@@ -41,8 +35,7 @@ INSERT INTO read_receipts (message_id, user_id, read_at) VALUES (1, 'bob', '2024
 `;
 
 test('the tables of an app are taken over with their rows', async () => {
-  await postgres.execute('CREATE DATABASE app');
-  const db = new pg.Pool({ connectionString: postgres.url('app') });
+  const db = new pg.Pool({ connectionString: await newPostgresUrl() });
   await db.query(APP_TABLES);
   const chat = await startChat({ db });
   const messages = (await chat.history.list('bob', 'pair')).toReversed();
@@ -80,8 +73,7 @@ test('the tables of an app are taken over with their rows', async () => {
 });
 
 test('ids of another type become texts, with their foreign keys', async () => {
-  await postgres.execute('CREATE DATABASE uuids');
-  const db = new pg.Pool({ connectionString: postgres.url('uuids') });
+  const db = new pg.Pool({ connectionString: await newPostgresUrl() });
   await db.query(APP_TABLES.slice(0, APP_TABLES.indexOf('INSERT')).replaceAll('VARCHAR(80)', 'UUID'));
   const id = '0b1c5f6e-0000-4000-8000-000000000001';
   await db.query(`INSERT INTO conversations (id, type) VALUES ('${id}', 'direct')`);
@@ -98,8 +90,7 @@ test('ids of another type become texts, with their foreign keys', async () => {
 });
 
 test('a LumenDb on Postgres is used through its pool', async () => {
-  await postgres.execute('CREATE DATABASE lumen');
-  const pool = new pg.Pool({ connectionString: postgres.url('lumen') });
+  const pool = new pg.Pool({ connectionString: await newPostgresUrl() });
   const lumen = {
     isPg: true,
     pool,
@@ -122,8 +113,7 @@ test('a LumenDb on Postgres is used through its pool', async () => {
 });
 
 test('what the SQL of an app writes is completed by triggers', async () => {
-  await postgres.execute('CREATE DATABASE plain');
-  const db = new pg.Pool({ connectionString: postgres.url('plain') });
+  const db = new pg.Pool({ connectionString: await newPostgresUrl() });
   const chat = await startChat({ db });
   await chat.sql("INSERT INTO conversations (id, type) VALUES ('pair', 'direct')");
   for (const userId of ['ada', 'bob']) {

@@ -69,7 +69,9 @@ export class SharedActiveCalls implements RunningCalls, RunningCallPushes {
     this.#reading.set(conversationId, false);
     this.#pushNow(conversationId)
       .catch((error: unknown) => {
-        if (!isUnavailable(error)) this.#deps.logger.error('failed to push a running call', errorFields(error));
+        // No further change may come after that of which the sockets were not told.
+        if (isUnavailable(error)) this.#timers.set(conversationId, PUSH_INTERVAL_MS, () => this.#push(conversationId));
+        else this.#deps.logger.error('failed to push a running call', errorFields(error));
       })
       .finally(() => {
         const isStale = this.#reading.get(conversationId) === true;

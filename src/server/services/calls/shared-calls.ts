@@ -1,6 +1,8 @@
 import type { Clock } from '../../../lib/clock.ts';
 import { KeyedQueue } from '../../../lib/keyed-queue.ts';
 import { errorFields, type Logger } from '../../../lib/logger.ts';
+import { systemRandom } from '../../../lib/random.ts';
+import { retry } from '../../../lib/retry.ts';
 import type {
   Call,
   CallMember,
@@ -28,6 +30,8 @@ import { readSnapshot, writeDraft, type ChangeScope } from './shared-call-rows.t
 
 /** How often a change is tried again because another process has changed the same calls. */
 const MAX_ATTEMPTS = 16;
+/** Waits of what no caller repeats while the database is unavailable. */
+const BACKOFF = { baseMs: 500, maxMs: 5_000 };
 const NO_DEVICES: ReadonlyMap<string, readonly Device[]> = new Map();
 
 /** Dependencies of {@link SharedCalls}. */
@@ -52,6 +56,7 @@ export class SharedCalls implements Calls {
   /** By user: requests of a device are handled in the order in which they arrive. */
   readonly #queue = new KeyedQueue<string>();
   readonly #running = new Set<Promise<unknown>>();
+  readonly #end = new AbortController();
   /** Users with a seat whose device is connected to this process. */
   readonly #seated = new Set<string>();
 
@@ -146,13 +151,15 @@ export class SharedCalls implements Calls {
 
   memberRemoved(userId: string, conversationId: string): void {
     // The user may have been added again: the process that removed the user isn't the only one that is told.
-    this.#later(this.#removeFormerMember(userId, conversationId), 'failed to remove a user from calls');
+    const remove = async (): Promise<void> => void (await this.#removeFormerMember(userId, conversationId));
+    this.#later(this.#whenAvailable(remove), 'failed to remove a user from calls');
   }
 
   deviceConnected(caller: Caller): void {
     const { userId } = caller;
-    const connected = this.#change(caller, { userIds: [userId] }, (rules) => rules.registry.connected(caller));
-    this.#later(connected, 'failed to push the ringing calls');
+    const connected = (): Promise<void> =>
+      this.#change(caller, { userIds: [userId] }, (rules) => rules.registry.connected(caller));
+    this.#later(this.#whenAvailable(connected), 'failed to push the ringing calls');
   }
 
   deviceDisconnected(caller: Caller): void {
@@ -165,6 +172,7 @@ export class SharedCalls implements Calls {
   }
 
   close(): void {
+    this.#end.abort(new CommError('UNAVAILABLE', 'The server is shutting down'));
     this.#later(this.#sweeper.close(), 'failed to end the part of this process in calls');
   }
 
@@ -279,6 +287,13 @@ export class SharedCalls implements Calls {
       }
     }
     if (this.#seated.size > 0) this.#sweeper.beat();
+  }
+
+  /** Repeats a task while the database is unavailable. */
+  #whenAvailable(task: () => Promise<void>): Promise<void> {
+    const { clock } = this.#deps;
+    const { signal } = this.#end;
+    return retry(task, { clock, random: systemRandom }, { backoff: BACKOFF, signal, shouldRetry: isUnavailable });
   }
 
   /** Completes a task without a caller that waits for it. */

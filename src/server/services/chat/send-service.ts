@@ -68,6 +68,7 @@ export interface ServerMessage {
 export class SendService {
   readonly #deps: ServiceDeps;
   readonly #policy: MessagePolicy;
+  #stored = 0;
 
   /** @param policy - decides about messages before they are stored */
   constructor(deps: ServiceDeps, policy: MessagePolicy) {
@@ -121,6 +122,11 @@ export class SendService {
     });
     await Promise.all(sending);
     return results;
+  }
+
+  /** Number of messages that this process has stored, those of the server included. */
+  get stored(): number {
+    return this.#stored;
   }
 
   async #sendInto(
@@ -303,7 +309,9 @@ export class SendService {
           data: { messageId, status: 'sent', conversationId, seq },
         });
       }
-      if (isNew) broadcaster.toConversation(conversationId, { event: 'message:new', data: message });
+      if (!isNew) continue;
+      this.#stored += 1;
+      broadcaster.toConversation(conversationId, { event: 'message:new', data: message });
     }
     pushStatuses(broadcaster, conversationId, 'delivered', delivered);
   }

@@ -1,5 +1,7 @@
 import { isCommError, type CommError } from '../../../protocol/errors.ts';
+import { Histogram } from '../../../lib/histogram.ts';
 import { errorFields, type Logger } from '../../../lib/logger.ts';
+import { traced, type Tracer } from '../../../lib/tracing.ts';
 import type { Database } from './database.ts';
 import { outageCode, type OutageTracker } from './outages.ts';
 import type { Work } from './work.ts';
@@ -11,6 +13,29 @@ export interface CommitTurns {
   stored(rows: number): void;
   /** Returns a promise for the next turn if this one has no room left. */
   pause(): Promise<void> | undefined;
+}
+
+/** What the writes of a process do, for its metrics. */
+export interface CommitActivity {
+  /** Writes that wait for their transaction. */
+  readonly waiting: number;
+  /** Transactions that run. */
+  readonly running: number;
+  /** Time in seconds of each transaction that was committed, from its begin to the end of its commit. */
+  readonly seconds: Histogram;
+  /** Transactions that failed. Rejections of single writes don't count. */
+  readonly failed: number;
+}
+
+/** A message takes about 0.1 ms in SQLite, and four round trips in Postgres, whose statements end after 10 s. */
+const COMMIT_BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** Options of {@link GroupCommit}. */
+export interface CommitOptions {
+  /** Bounds what is stored and pushed in one turn of the event loop. */
+  readonly turns?: CommitTurns | undefined;
+  /** Returns what traces transactions. */
+  readonly tracer?: (() => Tracer | undefined) | undefined;
 }
 
 /** Options of a write. */
@@ -48,16 +73,18 @@ export class GroupCommit {
   readonly #database: Database;
   readonly #logger: Logger;
   readonly #outages: OutageTracker;
-  readonly #turns: CommitTurns | undefined;
+  readonly #options: CommitOptions;
   readonly #queue: WriteQueue<Item>;
   #isScheduled = false;
   readonly #drained: (() => void)[] = [];
+  readonly #seconds = new Histogram(COMMIT_BOUNDS);
+  #failed = 0;
 
-  constructor(database: Database, logger: Logger, outages: OutageTracker, turns?: CommitTurns) {
+  constructor(database: Database, logger: Logger, outages: OutageTracker, options: CommitOptions = {}) {
     this.#database = database;
     this.#outages = outages;
     this.#logger = logger;
-    this.#turns = turns;
+    this.#options = options;
     this.#queue = new WriteQueue(database.writers);
   }
 
@@ -95,6 +122,10 @@ export class GroupCommit {
       });
       this.#schedule();
     });
+  }
+
+  get activity(): CommitActivity {
+    return { waiting: this.#queue.waiting, running: this.#queue.running, seconds: this.#seconds, failed: this.#failed };
   }
 
   /** Resolves when no write is queued or runs. */
@@ -139,8 +170,17 @@ export class GroupCommit {
       },
     }));
     try {
-      await this.#database.write(parts);
+      const begin = performance.now();
+      // A transaction has writes of several requests, so it is part of none of their traces.
+      await traced(
+        this.#options.tracer?.(),
+        'commit',
+        { root: true, attributes: { 'lumen_comm.writes': items.length } },
+        () => this.#database.write(parts),
+      );
+      this.#seconds.observe((performance.now() - begin) / 1_000);
     } catch (error) {
+      this.#failed += 1;
       // Another process holds the write lock for longer than the busy timeout, or the app has an open transaction.
       if (!begun || outageCode(error) !== undefined) {
         const unavailable = this.#outages.record(error);
@@ -153,11 +193,12 @@ export class GroupCommit {
       return;
     }
     if (wrote) this.#outages.recordWrite();
-    this.#turns?.stored(items.reduce((sum, { rows }) => sum + rows(), 0));
+    const { turns } = this.#options;
+    turns?.stored(items.reduce((sum, { rows }) => sum + rows(), 0));
     for (const item of items) {
       // A full transaction takes milliseconds, and so does the push of an item to a large group. The next transaction
       // of these items' keys begins after the last callback.
-      const paused = this.#turns?.pause();
+      const paused = turns?.pause();
       if (paused !== undefined) await paused;
       item.settle();
     }

@@ -178,8 +178,9 @@ export class PostgresConnection implements ReadSession {
   /** Cancels the running statement, and closes the connection. */
   async stop(): Promise<void> {
     this.#isBroken = true;
-    await this.#cancel();
+    // First, so that the pool has room for the connection that cancels.
     this.release();
+    await this.#cancel();
   }
 
   release(): void {

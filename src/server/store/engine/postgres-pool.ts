@@ -9,6 +9,11 @@ export interface PostgresPool {
   connect(): Promise<PostgresClient>;
   /** Number of connections; only pools have it. */
   readonly totalCount: number;
+  /** Options of the pool. */
+  readonly options?: {
+    /** Most connections. */
+    readonly max?: number | undefined;
+  };
   /** Listens for errors of idle connections. */
   on(event: 'error', listener: (error: Error) => void): unknown;
 }

@@ -12,9 +12,14 @@ const LEADER = 0x6c75_6d67;
  */
 export type ClaimMode = 'alone' | 'shared';
 
+/** Fewest connections of a pool: one holds the claim, and the others serve requests. */
+const MIN_CONNECTIONS = 2;
+
 interface Holding {
   readonly client: PostgresClient;
   isLeader: boolean;
+  /** Whether the connection is lost or given back. */
+  isEnded: boolean;
 }
 
 const REFUSALS: Readonly<Record<ClaimMode, { message: string; fix: string }>> = {
@@ -46,9 +51,15 @@ export class ProcessClaim {
   /**
    * Claims the database, again if the connection was lost. Idempotent.
    *
-   * @throws CommError `UNSUPPORTED` if another process has claimed it
+   * @throws CommError `UNSUPPORTED` if another process has claimed it, or if the pool has no other connection than that of the
+   *   claim
    */
   async hold(mode: ClaimMode): Promise<void> {
+    if ((this.#pool.options?.max ?? MIN_CONNECTIONS) < MIN_CONNECTIONS) {
+      throw new CommError('UNSUPPORTED', 'The pool has one connection, which the claim to the database takes', {
+        fix: `Set \`max\` of the pool to ${MIN_CONNECTIONS} or more.`,
+      });
+    }
     this.#holding ??= this.#take(mode);
     const holding = this.#holding;
     try {
@@ -75,7 +86,8 @@ export class ProcessClaim {
     const holding = this.#holding;
     this.#holding = undefined;
     const held = await holding?.catch(() => undefined);
-    if (held === undefined) return;
+    if (held === undefined || held.isEnded) return;
+    held.isEnded = true;
     // With the connection the locks end too.
     await held.client.query({ text: 'SELECT pg_advisory_unlock_all()' }).catch(() => undefined);
     held.client.release(true);
@@ -83,17 +95,17 @@ export class ProcessClaim {
 
   async #take(mode: ClaimMode): Promise<Holding> {
     const client = await this.#pool.connect();
+    const holding: Holding = { client, isLeader: false, isEnded: false };
     const lost = (): void => {
-      if (this.#holding === undefined) return;
-      this.#holding = undefined;
-      client.release(true);
+      if (!holding.isEnded) this.#holding = undefined;
+      close(holding);
     };
     client.on('error', lost);
     try {
       const lock = mode === 'alone' ? 'pg_try_advisory_lock' : 'pg_try_advisory_lock_shared';
-      if (await isGranted(client, `${lock}(${CLAIM})`)) return { client, isLeader: false };
+      if (await isGranted(client, `${lock}(${CLAIM})`)) return holding;
     } catch (error) {
-      client.release(true);
+      close(holding);
       throw error;
     }
     client.off('error', lost);
@@ -101,6 +113,13 @@ export class ProcessClaim {
     const { message, fix } = REFUSALS[mode];
     throw new CommError('UNSUPPORTED', message, { fix });
   }
+}
+
+/** Closes the connection. Idempotent, because a query and the connection itself report the same loss. */
+function close(holding: Holding): void {
+  if (holding.isEnded) return;
+  holding.isEnded = true;
+  holding.client.release(true);
 }
 
 async function elect(holding: Holding): Promise<boolean> {

@@ -37,6 +37,16 @@ export class WriteQueue<Item extends QueuedWrite> {
     return this.#waiting.length === 0 && this.#running.size === 0;
   }
 
+  /** Number of items that wait for their transaction. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Number of transactions that run. */
+  get running(): number {
+    return this.#running.size;
+  }
+
   push(item: Item): void {
     this.#waiting.push(item);
   }

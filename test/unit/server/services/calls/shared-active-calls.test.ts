@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../../../../src/lib/logger.ts';
+import { CommError } from '../../../../../src/protocol/errors.ts';
 import type { Push } from '../../../../../src/protocol/events.ts';
 import type { CallRecord } from '../../../../../src/server/cluster/call-record.ts';
 import { SharedActiveCalls } from '../../../../../src/server/services/calls/shared-active-calls.ts';
@@ -8,6 +9,7 @@ import { manualClock } from '../../../../helpers/manual-clock.ts';
 class Bench {
   readonly clock = manualClock();
   readonly pushes: string[] = [];
+  hasDatabase = true;
   #users: readonly string[] = [];
   #reading: Promise<void> = Promise.resolve();
   readonly active = new SharedActiveCalls({
@@ -18,6 +20,7 @@ class Bench {
       read: async <T>() => {
         const rows = this.#rows();
         await this.#reading;
+        if (!this.hasDatabase) throw new CommError('UNAVAILABLE', 'The database is unavailable');
         return rows as T;
       },
     },
@@ -126,4 +129,15 @@ test('a device that connects learns of the running calls, unless it is a base cl
   await bench.active.connected({ userId: 'carol', socketId: 'modern', caps: new Set(['rev']) });
   await bench.active.connected({ userId: 'carol', socketId: 'base', caps: new Set() });
   expect(await bench.settled()).toEqual(['modern: alice bob']);
+});
+
+test('a change that can not be read because the database is unavailable is pushed once it is available', async () => {
+  const bench = new Bench();
+  bench.hasDatabase = false;
+  bench.set('alice', 'bob');
+  bench.active.changedElsewhere('c');
+  expect(await bench.settled()).toEqual([]);
+  bench.hasDatabase = true;
+  bench.clock.advance(1_000);
+  expect(await bench.settled()).toEqual(['c: alice bob']);
 });

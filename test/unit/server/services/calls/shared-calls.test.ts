@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../../../../src/lib/logger.ts';
 import { CallStore } from '../../../../../src/server/services/calls/call-store.ts';
+import { eventually } from '../../../../helpers/eventually.ts';
 import { manualClock } from '../../../../helpers/manual-clock.ts';
 import { SharedCallsBench, type BenchProcess } from '../../../../helpers/server/shared-calls-bench.ts';
 
@@ -243,4 +244,30 @@ test('a user who accepts two calls on two processes is in one', async () => {
   const answers = await Promise.allSettled([two.answer('bob/1', first.id), three.answer('bob/2', second.id)]);
   expect(answers.find(({ status }) => status === 'rejected')).toMatchObject({ reason: refusal('BUSY') });
   expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+});
+
+test('a device that connects while the database is unavailable rings once it is available', async () => {
+  const { bench: line, all } = await bench('P1', 'P2');
+  const [one, two] = all as [BenchProcess, BenchProcess];
+  await one.connect('alice/1');
+  await one.dial('alice/1', ['bob']);
+  two.hasDatabase = false;
+  two.connected.add('bob/1');
+  two.calls.deviceConnected(two.device('bob/1'));
+  await eventually(() => expect(two.refused).toBe(1));
+  two.hasDatabase = true;
+  await line.advance(500);
+  expect(two.told()).toContain('call:incoming > socket:bob/1');
+});
+
+test('a user who is removed from the conversation while the database is unavailable leaves the call', async () => {
+  const { bench: line, all } = await talking('P1', 'P2');
+  const [one] = all as [BenchProcess];
+  line.members.delete('bob');
+  one.hasDatabase = false;
+  one.calls.memberRemoved('bob', 'c');
+  await eventually(() => expect(one.refused).toBe(1));
+  one.hasDatabase = true;
+  await line.advance(500);
+  expect(line.logged).toMatchObject([{ endReason: 'completed' }]);
 });
