@@ -4,6 +4,7 @@ import { startServerProcess, type ServerProcess } from '../../src/server/testing
 import { ROW_TYPES } from '../../src/server/store/engine/postgres-values.ts';
 import { startPostgres, type PostgresProcess } from '../helpers/postgres/postgres-process.ts';
 import { startRedis, type RedisProcess } from '../helpers/redis/redis-process.ts';
+import { freePort } from '../helpers/service-process.ts';
 import { startBalancer, type Balancer } from '../helpers/balancer.ts';
 
 /** A server process, and its line to Redis. */
@@ -71,7 +72,7 @@ export class Cluster implements AsyncDisposable {
     const redis = `redis://127.0.0.1:${new URL(redisLine.url).port}`;
     const options = ['--redis', redis, '--name', name, ...(files === undefined ? [] : ['--files', files]), ...args];
     try {
-      const server = await startServerProcess({ database: this.database, args: options });
+      const server = await startServerProcess({ database: this.database, port: await freePort(), args: options });
       const member = { name, server, redisLine };
       this.members.push(member);
       return member;

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '../../src/lib/seeded-random.ts';
 import { startServerProcess, type ServerProcess } from '../../src/server/testing/server-process.ts';
+import { freePort } from '../helpers/service-process.ts';
 import { readDatabase, type Stored } from './checks.ts';
 
 /** The part of a scenario that is still going on. */
@@ -31,7 +32,7 @@ export type StartBed = (directory: string, seed: number) => Promise<ServerBed>;
 /** One server on a SQLite file, which is killed and restarted. */
 export const startSingleServer: StartBed = async (directory) => {
   const database = path.join(directory, 'comm.sqlite');
-  return new SingleServer(await startServerProcess({ database }), database);
+  return new SingleServer(await startServerProcess({ database, port: await freePort() }), database);
 };
 
 class SingleServer implements ServerBed {

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 
 /** How a {@link ServiceProcess} is started. */
 export interface ServiceCommand {
@@ -55,12 +55,26 @@ export class ServiceProcess {
   }
 }
 
-/** Returns a port of the loopback address that is free at present. */
+const [FIRST_PORT, LAST_PORT] = [10_000, 32_000];
+/** Processes that run at the same time begin at different ports. */
+let lastPort = FIRST_PORT + ((process.pid * 101) % (LAST_PORT - FIRST_PORT));
+
+/**
+ * Returns a port of the loopback address that is free at present. It is below those that systems choose for outgoing connections,
+ * so that none of them takes it while a service is stopped.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    lastPort = lastPort >= LAST_PORT ? FIRST_PORT : lastPort + 1;
+    const port = lastPort;
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
