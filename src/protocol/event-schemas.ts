@@ -18,7 +18,7 @@ import type {
 import * as files from './files.ts';
 import * as groups from './groups.ts';
 import { emptySchema } from './common-schemas.ts';
-import { helloSchema, pingSchema, pongSchema } from './handshake.ts';
+import { helloSchema, pingSchema, pongSchema, resyncRequestSchema } from './handshake.ts';
 import * as receipts from './receipts.ts';
 import * as messages from './messages.ts';
 import * as moderation from './moderation.ts';
@@ -134,6 +134,7 @@ const refusedSchema = v.object({
 export const PUSH_SCHEMAS: PushSchemas = {
   batch: pushBatchSchema,
   'comm:hello': helloSchema,
+  'comm:resync': resyncRequestSchema,
   'message:new': messages.messageSchema,
   'message:updated': messages.messageUpdatedSchema,
   'message:deleted': messages.messageDeletedSchema,

@@ -55,6 +55,11 @@ export const helloSchema = v.object({
   process: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, Hello>;
 
+/** Payload of `comm:resync`. */
+export type ResyncRequest = Record<never, never>;
+/** Validates {@link ResyncRequest}. */
+export const resyncRequestSchema = v.object({}) satisfies v.GenericSchema<unknown, ResyncRequest>;
+
 /** Payload of `comm:ping`. */
 export type Ping = Record<never, never>;
 /** Answer to `comm:ping`. */

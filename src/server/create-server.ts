@@ -109,34 +109,29 @@ export async function createCommServer(options: CommServerOptions = {}): Promise
   });
   const ownedDatabase = options.db === undefined ? await openOwned(options.database) : undefined;
   const { processName = options.redis === undefined ? undefined : defaultProcessName() } = options;
+  const db = ownedDatabase?.db ?? options.db;
   let redis: SharedRedis | undefined;
+  let core: ServerCore | undefined;
   try {
-    redis = await openShared(
-      { ...options, logger: namedLogger(() => logger, processName) },
-      ownedDatabase?.db ?? options.db,
-    );
-  } catch (error) {
-    await ownedDatabase?.close();
-    throw error;
-  }
-  const core = serverCoreFor({
-    ...options,
-    processName,
-    db: ownedDatabase?.db ?? options.db,
-    bus: options.bus ?? redis?.bus,
-    ephemera: options.ephemera ?? redis?.ephemera,
-    logger,
-    store: new CommunicationStore(options.clock),
-  });
-  try {
+    redis = await openShared({ ...options, logger: namedLogger(() => logger, processName) }, db);
+    core = serverCoreFor({
+      ...options,
+      processName,
+      db,
+      bus: options.bus ?? redis?.bus,
+      ephemera: options.ephemera ?? redis?.ephemera,
+      logger,
+      store: new CommunicationStore(options.clock),
+    });
     return await start({ ...options, port, host }, { core, trust, origins, ownedDatabase, redis });
   } catch (error) {
-    // A database that the app provided may have other users.
-    if (ownedDatabase !== undefined) core.close();
-    await core.store.release();
+    // A database that the app provided may have other users, unless they would need the bus that is closed now.
+    if (ownedDatabase !== undefined || redis !== undefined) core?.close();
+    await core?.store.release();
     await redis?.close();
     await ownedDatabase?.close();
-    throw ownedDatabase?.url === undefined ? error : postgresFailure(error, ownedDatabase.url);
+    // Postgres is not used before.
+    throw core === undefined || ownedDatabase?.url === undefined ? error : postgresFailure(error, ownedDatabase.url);
   }
 }
 

@@ -54,7 +54,8 @@ export async function openRedis(url: string, options: OpenRedisOptions = {}): Pr
     await bus.close();
     throw explained(error, url);
   }
-  const ephemera = new RedisEphemera({ redis: bus, prefix, processId, clock, logger });
+  const killed = (): void => bus.lostByOthers();
+  const ephemera = new RedisEphemera({ redis: bus, prefix, processId, clock, logger, killed });
   const close = async (): Promise<void> => {
     await ephemera.close();
     await bus.close();

@@ -145,8 +145,6 @@ async function ofSeveralProcesses(): Promise<void> {
       }
     }
     take(await withoutMembers({ ...others, servers }, sizes));
-    const [first] = servers;
-    if (first !== undefined) take(await idle({ lumen: first, baseline: relay }, sizes, ', on Postgres and Redis'));
   } finally {
     for (const server of servers) await server[Symbol.asyncDispose]();
   }
@@ -172,6 +170,15 @@ async function inboxes(conversations: number): Promise<void> {
   take(await inbox({ lumen: lumen.url, baseline: baseline.url }, conversations, sizes));
 }
 
+async function idleOnPostgres(): Promise<void> {
+  if (findPostgres() === undefined || findRedis() === undefined) return;
+  await using postgres = await startPostgres();
+  await using redis = await startRedis();
+  await using lumen = await startProcess('./comm-child.ts', postgres.url('postgres'), '', redis.url);
+  await using baseline = await startProcess('./relay-child.ts');
+  take(await idle({ lumen, baseline }, sizes, ', on Postgres and Redis'));
+}
+
 /** What idle and working users cost the server. */
 async function used(): Promise<void> {
   if ('mix'.includes(options.only)) {
@@ -188,6 +195,7 @@ async function used(): Promise<void> {
     await using lumen = await startProcess('./comm-child.ts', path.join(directory, 'idle.sqlite'));
     await using baseline = await startProcess('./relay-child.ts');
     take(await idle({ lumen, baseline }, sizes));
+    await idleOnPostgres();
   }
 }
 

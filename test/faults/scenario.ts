@@ -315,14 +315,7 @@ class Scenario {
       for (const user of NAMES) {
         // Comparing costs processor time that the servers need.
         if (problems.length > 0 && !isLate) break;
-        const truth = await Truth.of(url, user);
-        for (const device of DEVICES.filter((each) => each.user === user)) {
-          const different = compare(truth, await this.#report(device.name), user, whole, {
-            id: this.#club,
-            leavers: EXPELLED,
-          });
-          problems.push(...different.map((problem) => `${device.name}: ${problem}`));
-        }
+        problems.push(...(await this.#differences(url, user, whole)));
       }
       if (problems.length === 0) return problems;
       if (isLate) {
@@ -331,6 +324,20 @@ class Scenario {
       }
       await pause(100);
     }
+  }
+
+  /** Compares the devices of a user with the stored data. */
+  async #differences(url: string, user: Name, whole: boolean): Promise<string[]> {
+    // A server may be unavailable for a moment, for example because the machine is busy.
+    const truth = await Truth.of(url, user).catch((error: unknown) => String(error));
+    if (typeof truth === 'string') return [truth];
+    const club = { id: this.#club, leavers: EXPELLED };
+    const problems: string[] = [];
+    for (const device of DEVICES.filter((each) => each.user === user)) {
+      const different = compare(truth, await this.#report(device.name), user, whole, club);
+      problems.push(...different.map((problem) => `${device.name}: ${problem}`));
+    }
+    return problems;
   }
 
   async #report(name: string): Promise<ActorReport> {

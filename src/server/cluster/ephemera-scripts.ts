@@ -118,12 +118,14 @@ return read`);
 /**
  * A heartbeat. KEYS: processes, dead, users of the process. ARGV: process, and as above.
  *
- * Returns: number of processes, time in ms until another one may have ended, then the processes to take over.
+ * Returns: number of processes, time in ms until another one may have ended, number of those that were found to have ended without
+ * {@link LEAVE}, then the processes to take over.
  */
 export const BEAT = new RedisScript(`${NOW}
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])) do
+local ended = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+for _, id in ipairs(ended) do
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZADD', KEYS[2], now, id)
 end
@@ -136,7 +138,7 @@ if due[2] then wait = math.min(wait, tonumber(due[2]) - now) end
 redis.call('EXPIRE', KEYS[1], ${LIST_EXPIRY_S})
 redis.call('EXPIRE', KEYS[2], ${LIST_EXPIRY_S})
 redis.call('EXPIRE', KEYS[3], ${LIST_EXPIRY_S})
-return { redis.call('ZCARD', KEYS[1]), wait, unpack(taken) }`);
+return { redis.call('ZCARD', KEYS[1]), wait, #ended, unpack(taken) }`);
 
 /** Ends a process: others take over its users after a grace period. KEYS: processes, dead. ARGV: process, grace in ms. */
 export const LEAVE = new RedisScript(`${NOW}

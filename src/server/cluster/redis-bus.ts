@@ -149,6 +149,13 @@ export class RedisBus implements Bus, RedisCommands {
     if (!this.#active.has(channel)) this.#settle(channel);
   }
 
+  /** Tells all processes, also this one, that messages of a process were lost that can't tell it itself. */
+  lostByOthers(): void {
+    this.#listener?.missed(this.#channels());
+    this.#loses(EVERYTHING);
+    this.#tellLost();
+  }
+
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new Error('The bus is closed'));
@@ -165,10 +172,15 @@ export class RedisBus implements Bus, RedisCommands {
     await updated;
     if (this.#connection !== connection) throw new Error('The connection to Redis was lost', { cause: this.#failure });
     this.#connected = true;
-    const channels = [...this.#wanted].filter((each) => each !== EVERYTHING && each !== this.#heartbeatChannel);
+    const channels = this.#channels();
     for (const connected of this.#connectedListeners) connected();
     if (channels.length > 0) this.#listener?.missed(channels);
     this.#tellLost();
+  }
+
+  /** The subscriptions of the listener. */
+  #channels(): string[] {
+    return [...this.#wanted].filter((each) => each !== EVERYTHING && each !== this.#heartbeatChannel);
   }
 
   #touched(channel: string): void {
@@ -252,7 +264,7 @@ export class RedisBus implements Bus, RedisCommands {
     if (!this.#wanted.has(channel)) return;
     const received = this.#received.receive(channel, message);
     if (received === undefined || received.publisherId === this.#options.processId) return;
-    if (channel === EVERYTHING) return this.#listener?.missed([...this.#wanted]);
+    if (channel === EVERYTHING) return this.#listener?.missed(this.#channels());
     if (received.order === 'repeated') return;
     if (received.order === 'hole') this.#listener?.missed([channel]);
     if (received.payload !== '') this.#listener?.received(channel, received.payload);

@@ -29,6 +29,11 @@ export interface RedisEphemeraOptions {
   readonly prefix?: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
+  /**
+   * Called when another process has ended without closing its part, or is cut off: what it published last may be lost. Only
+   * one of the others is told.
+   */
+  readonly killed?: (() => void) | undefined;
   /** Time in ms between two heartbeats. @defaultValue 10,000 */
   readonly heartbeatMs?: number | undefined;
   /** Time in ms without a heartbeat after which a process has ended. @defaultValue 20,000 */
@@ -62,7 +67,7 @@ const statusSchema = v.picklist(PRESENCE_STATUSES);
 const numberSchema = v.pipe(v.union([v.string(), v.number()]), v.transform(Number));
 const presenceSchema = v.tuple([numberSchema, statusSchema, v.string(), numberSchema, numberSchema, v.string()]);
 const devicesSchema = v.array(v.tuple([v.string(), statusSchema, v.number()]));
-const beatSchema = v.tupleWithRest([numberSchema, numberSchema], v.string());
+const beatSchema = v.tupleWithRest([numberSchema, numberSchema, numberSchema], v.string());
 
 /**
  * The ephemera of several processes, in Redis. Each process renews its part with heartbeats; one that doesn't for
@@ -208,12 +213,13 @@ export class RedisEphemera implements Ephemera {
     let waitMs = this.#heartbeatMs;
     try {
       const keys = [this.#key('processes'), this.#key('dead'), this.#key(`users:${processId}`)];
-      const [processes, untilNextMs, ...ended] = v.parse(
+      const [processes, untilNextMs, killed, ...ended] = v.parse(
         beatSchema,
         await this.#ask(BEAT, keys, [processId, this.#deadAfter]),
       );
       this.#processes = processes;
       waitMs = Math.min(waitMs, Math.max(1, untilNextMs));
+      if (killed > 0) this.#options.killed?.();
       for (const id of ended) void this.#takeOver(id);
       if (clock.now() - this.#renewedAt >= this.#heartbeatMs) await this.#renew();
     } catch (error) {

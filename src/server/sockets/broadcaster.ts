@@ -12,6 +12,10 @@ export interface ConnectedSocket {
   readonly adapter: SocketAdapter;
   readonly userId: string;
   readonly caps: ReadonlySet<Capability>;
+  /**
+   * Brings the socket in step after pushes were missed. Rejects if the client has to connect again; absent if it always has to.
+   */
+  readonly refresh?: (() => Promise<void>) | undefined;
 }
 
 /** Pushes that this process may not have been told by the others. */
@@ -30,8 +34,8 @@ interface SocketEntry extends ConnectedSocket {
   readonly batch: boolean;
   /** Rooms tracked here in addition to Socket.IO: those of base sockets and of sockets without a namespace. */
   readonly rooms: Set<string>;
-  /** Conversations that the user lost while the list of conversations was being read; `undefined` afterwards. */
-  lost: Set<string> | undefined;
+  /** Conversations that the user gained and lost while the list of conversations is being read. */
+  changed: { readonly gained: Set<string>; readonly lost: Set<string> } | undefined;
 }
 
 /** Packets of the pushes to conversations that wait at once, unless one push alone has more. */
@@ -48,6 +52,7 @@ const batchRoom = (conversationId: string): string => `batch:${conversationId}`;
 const feedRoom = (userId: string): string => `feed:${userId}`;
 const batchFeedRoom = (userId: string): string => `batch-feed:${userId}`;
 const presenceRoom = (userId: string): string => `presence:${userId}`;
+const isConversationRoom = (room: string): boolean => room.startsWith('conv:') || room.startsWith('batch:');
 
 /** Pushes to a conversation that wait for the end of the current task, so that they share a frame. */
 interface Waiting {
@@ -90,7 +95,7 @@ export class SocketBroadcaster implements Broadcaster {
     const feed = socket.caps.has('rev');
     // A context without a namespace can address a room as a whole only.
     const batch = socket.caps.has('batch') && feed && socket.adapter.rooms !== undefined;
-    const entry: SocketEntry = { ...socket, feed, batch, rooms: new Set(), lost: feed ? new Set() : undefined };
+    const entry: SocketEntry = { ...socket, feed, batch, rooms: new Set(), changed: undefined };
     this.#entries.set(socket.adapter.id, entry);
     addTo(this.#byUser, socket.userId, entry);
     const { rooms } = socket.adapter;
@@ -102,15 +107,39 @@ export class SocketBroadcaster implements Broadcaster {
     if (socket.caps.has('mailbox')) this.#join(entry, [mailboxRoom(socket.userId)]);
     if (!feed) return;
     this.#join(entry, [batch ? batchFeedRoom(socket.userId) : feedRoom(socket.userId)]);
-    const ids = await conversationIds();
+    await this.#enterRooms(entry, conversationIds);
+  }
+
+  /**
+   * Brings a registered feed socket into the rooms of all conversations of its user, and out of all others: its process may not have
+   * been told what the user gained and lost.
+   */
+  async restore(socketId: string, conversationIds: () => Promise<readonly string[]>): Promise<void> {
+    const entry = this.#entries.get(socketId);
+    if (entry === undefined) return;
+    await this.#enterRooms(entry, conversationIds);
+  }
+
+  /**
+   * Joins the rooms of the conversations that are read, and leaves those of others. Conversations gained or lost in the meantime
+   * are taken into account.
+   */
+  async #enterRooms(entry: SocketEntry, read: () => Promise<readonly string[]>): Promise<void> {
+    const roomOf = entry.batch ? batchRoom : conversationRoom;
+    const { gained, lost } = (entry.changed = { gained: new Set(), lost: new Set() });
+    const ids = await read();
     for (let at = 0; at < ids.length; at += ROOMS_PER_TURN) {
       if (at > 0) await nextTurn();
       // Joining after the disconnect would leave the socket in Socket.IO's rooms permanently.
-      if (!this.#entries.has(socket.adapter.id)) return;
-      const kept = ids.slice(at, at + ROOMS_PER_TURN).filter((id) => entry.lost?.has(id) !== true);
-      this.#join(entry, kept.map(batch ? batchRoom : conversationRoom));
+      if (!this.#entries.has(entry.adapter.id)) return;
+      const kept = ids.slice(at, at + ROOMS_PER_TURN).filter((id) => !lost.has(id));
+      this.#join(entry, kept.map(roomOf));
     }
-    entry.lost = undefined;
+    const wanted = new Set([...ids.filter((id) => !lost.has(id)), ...gained].map(roomOf));
+    for (const room of new Set([...entry.adapter.joined(), ...entry.rooms])) {
+      if (isConversationRoom(room) && !wanted.has(room)) this.#leave(entry, room);
+    }
+    entry.changed = undefined;
   }
 
   /** Removes a socket. Idempotent. Socket.IO removes the socket from its own rooms. */
@@ -142,15 +171,15 @@ export class SocketBroadcaster implements Broadcaster {
     for (const { adapter } of this.#byUser.get(userId) ?? []) adapter.disconnect();
   }
 
-  /** Closes the connections of the sockets that may have missed pushes: their clients reconnect and resync. */
-  reconnect({ conversationIds, userIds, watchedIds }: Missed): void {
+  /** Returns the sockets that may have missed pushes. */
+  reachedBy({ conversationIds, userIds, watchedIds }: Missed): readonly ConnectedSocket[] {
     const rooms = [
       ...conversationIds.flatMap((id) => [conversationRoom(id), batchRoom(id)]),
       ...userIds.map(userRoom),
       ...watchedIds.map(presenceRoom),
     ];
     const ids = new Set(rooms.flatMap((room) => [...this.#socketsIn(room)]));
-    for (const id of ids) this.#entries.get(id)?.adapter.drop();
+    return [...ids].flatMap((id) => this.#entries.get(id) ?? []);
   }
 
   isConnected(socketId: string): boolean {
@@ -260,7 +289,8 @@ export class SocketBroadcaster implements Broadcaster {
       rooms.join(batchFeedRoom(userId), batchRoom(conversationId));
     }
     for (const entry of this.#byUser.get(userId) ?? []) {
-      entry.lost?.delete(conversationId);
+      entry.changed?.lost.delete(conversationId);
+      entry.changed?.gained.add(conversationId);
       if (entry.feed && entry.adapter.rooms === undefined) this.#join(entry, [room]);
     }
   }
@@ -273,7 +303,8 @@ export class SocketBroadcaster implements Broadcaster {
       rooms.leave(userRoom(userId), batchRoom(conversationId));
     }
     for (const entry of this.#byUser.get(userId) ?? []) {
-      entry.lost?.add(conversationId);
+      entry.changed?.lost.add(conversationId);
+      entry.changed?.gained.delete(conversationId);
       this.#leave(entry, room);
     }
     for (const listener of this.#removalListeners) listener(userId, conversationId);
@@ -281,7 +312,9 @@ export class SocketBroadcaster implements Broadcaster {
 
   joinSocket(socketId: string, conversationId: string): void {
     const entry = this.#entries.get(socketId);
-    if (entry !== undefined) this.#join(entry, [(entry.batch ? batchRoom : conversationRoom)(conversationId)]);
+    if (entry === undefined) return;
+    entry.changed?.gained.add(conversationId);
+    this.#join(entry, [(entry.batch ? batchRoom : conversationRoom)(conversationId)]);
   }
 
   /** Removes a base socket from the room. A feed socket stays, because closing a view doesn't end the membership. */

@@ -13,6 +13,7 @@ import { parseBusMessages, type BusMessage } from './bus-message.ts';
 import { CheckedDeliveries } from './checked-deliveries.ts';
 import { MembershipChecks } from './membership-checks.ts';
 import { PresenceOrder } from './presence-order.ts';
+import { SocketRefreshes } from './socket-refreshes.ts';
 
 /** Size of the payloads in one message of the bus, unless one alone is larger. */
 const MAX_CHARACTERS = 262_144;
@@ -66,6 +67,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   readonly counts = { published: 0, received: 0, missed: 0 };
   readonly #presence = new PresenceOrder();
   readonly #deliveries: CheckedDeliveries;
+  readonly #refreshes = new SocketRefreshes();
   readonly #memberships: MembershipChecks;
   /** Conversations whose rooms were entered before their channels were subscribed. */
   readonly #entered = new Set<string>();
@@ -79,7 +81,8 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
       (await this.#listener?.formerMembers(conversationId, userIds)) ?? [];
     const remove = (userId: string, conversationId: string): void => local.removeUser(userId, conversationId);
     this.#deliveries = new CheckedDeliveries({
-      isTold: () => bus.connected,
+      // While a socket waits for its refresh, it may still be in rooms of conversations that its user has lost.
+      isTold: () => bus.connected && !this.#refreshes.isPending,
       usersIn: (conversationId) => local.usersIn(conversationId),
       formerMembers,
       remove,
@@ -105,6 +108,12 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
       await this.#subscribing.get(userChannel(socket.userId));
       return await conversationIds();
     });
+    await this.subscribed();
+  }
+
+  /** As {@link SocketBroadcaster.restore}. When it resolves, pushes of all processes reach the socket. */
+  async restore(socketId: string, conversationIds: () => Promise<readonly string[]>): Promise<void> {
+    await this.#local.restore(socketId, conversationIds);
     await this.subscribed();
   }
 
@@ -279,7 +288,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
 
   #missed(channels: readonly string[]): void {
     this.counts.missed += channels.length;
-    this.#local.reconnect(missedOn(channels));
+    for (const socket of this.#local.reachedBy(missedOn(channels))) this.#refreshes.add(socket);
   }
 
   #closed(room: string): void {
@@ -322,7 +331,9 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
   #receive(channel: string, payload: string): void {
     this.counts.received += 1;
     const id = channel.slice(2);
-    for (const message of parseBusMessages(payload)) this.#deliver(id, message);
+    for (const message of parseBusMessages(payload)) {
+      this.#deliveries.run(() => this.#deliver(id, message), conversationsOf(id, message));
+    }
   }
 
   /** @param id - of the conversation or user of the channel */
@@ -409,6 +420,12 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
 function channelOf(room: string): string | undefined {
   const colon = room.indexOf(':');
   return CHANNEL_OF[room.slice(0, colon)]?.(room.slice(colon + 1));
+}
+
+/** Returns the conversations whose rooms receive a message. @param id - of the conversation or user of the channel */
+function conversationsOf(id: string, message: BusMessage): readonly string[] {
+  if (message.to === 'conversation') return [id];
+  return message.to === 'conversations' ? message.conversationIds : [];
 }
 
 function missedOn(channels: readonly string[]): Missed {

@@ -86,24 +86,20 @@ export class Connection implements RequestSource {
       const caps = new Set<Capability>(CAPABILITIES.filter((cap) => offered?.includes(cap)));
       if (!this.services.files.enabled) caps.delete('uploads');
       const caller: Caller = { userId, socketId: this.#socket.id, caps };
+      const refresh = caps.has('rev') && caps.has('resync') ? () => this.#refresh(identify) : undefined;
       this.#registeredCaller = caller;
       this.services.presence.register(caller);
       if (offered !== undefined) this.#cancelGreeting = this.#greetInTime(caller);
       await this.#core.ready();
       if (profile !== undefined) await this.services.profiles.claimed(userId, profile);
-      if (!(await this.#joinRooms(caller))) return;
+      if (!(await this.#joinRooms(caller, refresh))) return;
       if (offered !== undefined) this.#greet(caller);
       await this.services.presence.connected(caller);
       if (this.#closed) return;
       this.#caller = caller;
       this.#opening.resolve(caller);
       this.#expireAt(expiresAt);
-      this.services.calls.deviceConnected(caller);
-      this.services.activeCalls.connected(caller).catch((error: unknown) => {
-        this.logger.warn('failed to push the running calls', errorFields(error));
-      });
-      this.services.mailbox.connected(caller);
-      void this.services.keys.connected(caller);
+      this.#pushState(caller);
     } catch (error) {
       this.#reject(error);
     }
@@ -168,18 +164,49 @@ export class Connection implements RequestSource {
     mailbox.disconnected(caller);
   }
 
+  /** Pushes what no request returns. */
+  #pushState(caller: Caller): void {
+    const { calls, activeCalls, mailbox, keys } = this.services;
+    calls.deviceConnected(caller);
+    activeCalls.connected(caller).catch((error: unknown) => {
+      this.logger.warn('failed to push the running calls', errorFields(error));
+    });
+    mailbox.connected(caller);
+    void keys.connected(caller);
+  }
+
+  /**
+   * Does what a new connection of the client would do, after pushes may have been lost, among them the end of this connection. Rejects
+   * if only a new connection can.
+   */
+  async #refresh(identify: () => Identity | Promise<Identity>): Promise<void> {
+    const caller = await this.#opening.promise;
+    const { userId, expiresAt } = await identify();
+    if (userId !== caller.userId) throw new CommError('UNAUTHENTICATED', 'The credentials are those of another user');
+    await this.#core.broadcaster.restore(this.#socket.id, () => this.#conversationIds(userId));
+    await this.services.presence.refresh(caller);
+    if (this.#closed) return;
+    this.#cancelExpiry();
+    this.#expireAt(expiresAt);
+    // In its rooms: what the client reads from now on, or is pushed, leaves no gap.
+    this.push({ event: 'comm:resync', data: {} });
+    this.#pushState(caller);
+  }
+
+  #conversationIds(userId: string): Promise<readonly string[]> {
+    return this.#core.store.read(function* () {
+      // After the socket is registered: a ban from now on ends it.
+      yield* requireNotBanned(userId);
+      return yield* conversationIdsOf(userId);
+    });
+  }
+
   /** Returns false if the socket disconnected in the meantime. */
-  async #joinRooms(caller: Caller): Promise<boolean> {
+  async #joinRooms(caller: Caller, refresh: (() => Promise<void>) | undefined): Promise<boolean> {
     if (this.#closed) return false;
-    const { store, broadcaster } = this.#core;
+    const { broadcaster } = this.#core;
     const { userId, caps } = caller;
-    const conversationIds = (): Promise<readonly string[]> =>
-      store.read(function* () {
-        // After the socket is registered: a ban from now on ends it.
-        yield* requireNotBanned(userId);
-        return yield* conversationIdsOf(userId);
-      });
-    await broadcaster.register({ adapter: this.#socket, userId, caps }, conversationIds);
+    await broadcaster.register({ adapter: this.#socket, userId, caps, refresh }, () => this.#conversationIds(userId));
     // Of base clients no conversations are read.
     if (!caps.has('rev')) await this.services.userBans.require(userId);
     return !this.#closed;

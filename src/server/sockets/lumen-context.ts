@@ -58,6 +58,8 @@ export interface LumenSocket {
   readonly nsp?: object | undefined;
   /** Closes the connection; the client doesn't reconnect automatically. */
   disconnect?(close?: boolean): unknown;
+  /** Rooms of the namespace that the socket is in. */
+  readonly rooms?: ReadonlySet<string> | undefined;
   /** Joins rooms of the namespace. */
   join?(rooms: string | string[]): unknown;
   /** Leaves a room of the namespace. */
@@ -76,6 +78,8 @@ export interface SocketAdapter {
   broadcastAll(room: string, push: Push): void;
   join(rooms: readonly string[]): void;
   leave(room: string): void;
+  /** Returns the rooms of the namespace that the socket is in. */
+  joined(): readonly string[];
   /** Disconnects the client; it doesn't reconnect automatically. */
   disconnect(): void;
   /** Closes the connection below Socket.IO; the client reconnects after its backoff. */
@@ -144,6 +148,7 @@ export function createSocketAdapter(context: Omit<LumenContext, 'on'>): SocketAd
       if (joinable) socket.leave?.(name);
       else room.leave(name);
     },
+    joined: () => [...(socket.rooms ?? [])],
     disconnect: () => void socket.disconnect?.(),
     drop: () => void (socket.conn === undefined ? socket.disconnect?.() : socket.conn.close()),
   };

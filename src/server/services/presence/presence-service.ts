@@ -105,6 +105,15 @@ export class PresenceService {
     void this.#publish(userId, { isFresh });
   }
 
+  /**
+   * Brings a connected device in step after this process may not have been told of changes: reads what the user has chosen, and
+   * ends the watches, which the client requests again, because some of them may not be allowed any more.
+   */
+  async refresh({ userId, socketId }: Caller): Promise<void> {
+    if (socketId !== undefined) this.#watches.removeAll(socketId);
+    await this.#tellAgain([userId]);
+  }
+
   /** Handles a disconnected device. After the last one, the user becomes offline when the grace period has passed. */
   disconnected({ socketId }: Caller): void {
     if (socketId === undefined) return;
