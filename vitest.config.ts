@@ -44,7 +44,16 @@ export default defineConfig({
           name: 'integration',
           environment: 'node',
           include: ['test/integration/**/*.test.ts'],
-          exclude: ['test/integration/postgres/**'],
+          exclude: ['test/integration/{postgres,cluster}/**'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Several servers on one Postgres and one Redis.
+          name: 'processes',
+          environment: 'node',
+          include: ['test/integration/cluster/**/*.test.ts'],
         },
       },
       {
