@@ -37,8 +37,10 @@ class Phone {
     });
   }
 
+  /** Returns an incoming call. */
   find(callId: string): CallSession | undefined {
-    return this.calls.find(({ id }) => id === callId);
+    // Outgoing calls that were refused have no id.
+    return this.calls.find(({ id, direction }) => direction === 'incoming' && id === callId);
   }
 
   async call(conversationId: string, userId: string): Promise<CallSession> {
