@@ -94,6 +94,8 @@ export interface ProcessBroadcaster {
 export interface ProcessListener {
   /** Another process tells of a user who has a socket in this one. */
   told(userId: string, event: ProcessEvent): void;
+  /** Another process has pushed `call:incoming` to a user who has a socket in this one. */
+  callRang(userId: string, callId: string): void;
   /** The running call of a conversation has changed. */
   runningCallChanged(conversationId: string): void;
   /** A user whom a socket of this process watches has lost a conversation. */

@@ -98,7 +98,7 @@ export function createServices(deps: ServicesDeps): Services {
       services.typing.blocked(one, other);
     },
   });
-  const { calls, activeCalls } = createCalls({
+  const { calls, activeCalls, rangElsewhere } = createCalls({
     ...deps,
     membersFor: (userId, conversationId) => membersFor(store, userId, conversationId),
     blockersOf: (userId, userIds) => blocks.blockersOf(userId, userIds),
@@ -179,6 +179,7 @@ export function createServices(deps: ServicesDeps): Services {
         services.typing.blocked(userId, event.userId);
       }
     },
+    callRang: rangElsewhere,
     runningCallChanged: (conversationId) => services.activeCalls.changedElsewhere(conversationId),
     watchedLeft: (userId) => services.presence.memberRemoved(userId),
     presenceChanged: (data) => services.presence.pushToBaseSockets(data),

@@ -6,6 +6,8 @@ export interface CheckedDeliveriesDeps {
   readonly usersIn: (conversationId: string) => ReadonlySet<string>;
   /** Returns those of the users who are not members. Rejects if the rows can't be read. */
   readonly formerMembers: (conversationId: string, userIds: readonly string[]) => Promise<readonly string[]>;
+  /** Reports an error of a delivery that had to wait. */
+  readonly report: (error: unknown) => void;
   /** Removes a user from the room. */
   readonly remove: (userId: string, conversationId: string) => void;
 }
@@ -43,10 +45,19 @@ export class CheckedDeliveries {
       this.#waiting = [];
       const unread = await this.#removeFormerMembers(new Set(deliveries.flatMap((each) => each.conversationIds)));
       for (const { deliver, conversationIds } of deliveries) {
-        if (!conversationIds.some((id) => unread.has(id))) deliver();
+        if (!conversationIds.some((id) => unread.has(id))) this.#deliver(deliver);
       }
     }
     this.#isChecking = false;
+  }
+
+  /** An error must not keep back the deliveries that follow. */
+  #deliver(deliver: () => void): void {
+    try {
+      deliver();
+    } catch (error) {
+      this.#deps.report(error);
+    }
   }
 
   /** @returns the conversations whose members could not be read */

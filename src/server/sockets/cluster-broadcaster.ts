@@ -85,6 +85,7 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
       isTold: () => bus.connected && !this.#refreshes.isPending,
       usersIn: (conversationId) => local.usersIn(conversationId),
       formerMembers,
+      report: (error) => deps.logger.error('failed to deliver a push', errorFields(error)),
       remove,
     });
     this.#memberships = new MembershipChecks({
@@ -358,9 +359,11 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
         this.#seen.add(message.id);
         return local.toConversations(message.conversationIds, message.push);
       case 'user':
-        return local.toUser(id, message.push, message.options);
+        local.toUser(id, message.push, message.options);
+        return this.#rang(id, message.push);
       case 'user-with':
-        return local.toUserWith(id, message.capability, message.push);
+        local.toUserWith(id, message.capability, message.push);
+        return this.#rang(id, message.push);
       case 'running-call':
         return this.#listener?.runningCallChanged(id);
       case 'profile-sockets':
@@ -405,6 +408,10 @@ export class ClusterBroadcaster implements ServicesBroadcaster {
       // The next push shows the gap to the clients.
       .catch(() => undefined)
       .finally(() => this.#entered.delete(conversationId));
+  }
+
+  #rang(userId: string, push: Push): void {
+    if (push.event === 'call:incoming') this.#listener?.callRang(userId, push.data.id);
   }
 
   /** Base clients confirm nothing: what is pushed to them counts as delivered. */

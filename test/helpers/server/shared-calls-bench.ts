@@ -106,7 +106,8 @@ export class BenchProcess {
 
 /** Processes that hold calls together in one database. Each has a clock of its own, so that a test can stop one of them. */
 export class SharedCallsBench {
-  readonly store: Store = createStore(new DatabaseSync(':memory:'), silentLogger);
+  readonly database = new DatabaseSync(':memory:');
+  readonly store: Store = createStore(this.database, silentLogger);
   readonly processes: BenchProcess[] = [];
   readonly logged: CallRecord[] = [];
   runningCallChanges = 0;

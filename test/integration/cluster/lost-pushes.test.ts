@@ -230,6 +230,21 @@ describe('the server', () => {
     expect(after).toEqual(expect.arrayContaining(['call:incoming', 'encryption:session-init']));
   });
 
+  test('ends a call on devices that are told to ring after they were told of its end', async () => {
+    const [a, b] = await startTwo();
+    const [alice, bob] = [await a.server.connect('alice'), await b.server.connect('bob')];
+    const { id: conversationId } = await alice.ask('conversation:create', { type: 'direct', participantIds: ['bob'] });
+    await bob.next('conversation:new');
+    const { id } = await alice.ask('call:initiate', { conversationId, type: 'audio', calleeIds: ['bob'] });
+    const data = await bob.next('call:incoming');
+    await alice.ask('call:hangup', { callId: id, reason: 'cancelled' });
+    await bob.next('call:state-changed', ({ state }) => state === 'ended');
+    // A third process that published late.
+    a.bus.publish('u:bob', JSON.stringify([{ to: 'user', push: { event: 'call:incoming', data }, options: {} }]));
+    await bob.next('call:incoming');
+    expect(await bob.next('call:state-changed')).toMatchObject({ callId: id, state: 'ended', endReason: 'cancelled' });
+  });
+
   test('disconnects clients that do not know of lost pushes', async () => {
     const [, b] = await startTwo();
     const base = await b.server.connectBase('bob');

@@ -186,10 +186,15 @@ export class CallRegistry {
     }
   }
 
-  /** Handles a connected socket: pushes the calls that are ringing and restores the seat of a device without an id. */
-  connected({ userId, socketId, caps }: Caller): void {
+  /**
+   * Handles a connected socket: pushes the calls that are ringing and restores the seat of a device without an id.
+   *
+   * @returns the ids of the calls that ring
+   */
+  connected({ userId, socketId, caps }: Caller): readonly string[] {
     const { broadcaster, devices } = this.#deps;
-    if (socketId === undefined) return;
+    const rung: string[] = [];
+    if (socketId === undefined) return rung;
     for (const call of this.of(userId)) {
       const seat = seatOf(call, userId);
       if (answerOf(call, userId) === 'pending') {
@@ -197,12 +202,14 @@ export class CallRegistry {
         if (silent === true) continue;
         if (waiting === true && !caps.has('call-waiting')) continue;
         broadcaster.toSocket(socketId, { event: 'call:incoming', data: incomingCall(call, waiting) });
+        rung.push(call.id);
         this.step(call, { type: 'ringing', userId });
         // A device with an id restores its seat by `call:sync`.
       } else if (seat?.away !== undefined && seat.deviceId === undefined) {
         this.step(call, { type: 'reconnected', userId, socketId: undefined, processId: devices.processId });
       }
     }
+    return rung;
   }
 
   /** Handles a disconnected socket. If it was in a call, the device may reconnect within `callReconnectMs`. */

@@ -15,6 +15,7 @@ import type { CallType } from '../../../protocol/constants.ts';
 import { CommError } from '../../../protocol/errors.ts';
 import type { ResolvedConfig } from '../../config.ts';
 import { toCall, toUnseatedCall, type CallRecord, type Seat } from '../../cluster/call-record.ts';
+import { stateChanged } from './call-effects.ts';
 import { participantNotFound, type CheckedInitiation } from './call-checks.ts';
 import { answerOf, isSeated, seatOf } from './call-reducer.ts';
 import { CallRegistry, type CallRegistryDeps } from './call-registry.ts';
@@ -155,6 +156,18 @@ export class CallRules {
     const call = requireConcerned(registry.get(callId) ?? this.#deps.ledger.ended(callId), userId);
     if (!isSeated(call, userId)) return toUnseatedCall(call, userId);
     return toCall(call.state === 'ended' ? call : registry.resume(call, caller, deviceId));
+  }
+
+  /** Ends a call on the devices of a user on which it rings although the user has answered or the call has ended. */
+  endStaleRinging(userId: string, callId: string): void {
+    const call = this.registry.get(callId) ?? this.#deps.ledger.ended(callId);
+    const seat = call && seatOf(call, userId);
+    // It isn't known which device is in the call, and that one must not be told.
+    if (seat !== undefined && (seat.socketId === undefined || seat.away !== undefined)) return;
+    const { state, endReason = 'cancelled', detail } = call ? toUnseatedCall(call, userId) : {};
+    if (seat === undefined && state !== undefined && state !== 'ended') return;
+    const push = stateChanged(callId, { state: 'ended', endReason, ...(detail !== undefined && { detail }) });
+    this.#deps.broadcaster.toUser(userId, push, { exceptSocketId: seat?.socketId });
   }
 
   /** Records that media is flowing. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../lib/clock.ts';
-import type { Logger } from '../../../lib/logger.ts';
+import { errorFields, type Logger } from '../../../lib/logger.ts';
 import type { ResolvedConfig } from '../../config.ts';
 import type { CallRecord } from '../../cluster/call-record.ts';
 import type { Device } from '../../cluster/ephemera.ts';
@@ -33,6 +33,8 @@ const HEARTBEAT_MS = 3_000;
 const BATCH = 16;
 /** Time in ms after which a process that was not seen is deleted, if no seat names it. */
 const FORGET_MS = 3_600_000;
+/** Time in ms until a call that this process can't continue is due again. A process of another version may continue it before. */
+const POSTPONED_MS = 60_000;
 
 /** Dependencies of {@link CallSweeper}. */
 export interface CallSweeperDeps extends CallDraftDeps {
@@ -156,7 +158,7 @@ export class CallSweeper {
         const record = recordsOf([row]).get(row.id)?.record;
         if (record === undefined) {
           this.#deps.logger.error('skipped a stored call that is malformed', { callId: row.id });
-          yield* postponeCall(row.id, undefined);
+          yield* postponeCall(row.id, clock.now() + POSTPONED_MS);
         } else if (record.state !== 'ended') drafts.push(...(yield* this.#write(row, 'due')));
         else if (row.logged === 1) yield* deleteSharedCall(row.id);
         else {
@@ -227,14 +229,21 @@ export class CallSweeper {
       { calls, versions: new Map(), processes: new Set() },
       { elsewhere: new Map(), charged: new Set() },
     );
-    draft.apply(({ registry }) => {
-      if (events === 'due') return registry.due(row.id);
-      const record = calls.get(row.id)?.record;
-      for (const event of record === undefined ? [] : events(record)) {
-        const call = registry.get(row.id);
-        if (call !== undefined) registry.step(call, event);
-      }
-    });
+    try {
+      draft.apply(({ registry }) => {
+        if (events === 'due') return registry.due(row.id);
+        const record = calls.get(row.id)?.record;
+        for (const event of record === undefined ? [] : events(record)) {
+          const call = registry.get(row.id);
+          if (call !== undefined) registry.step(call, event);
+        }
+      });
+    } catch (error) {
+      // The other calls of the batch must not wait for this one.
+      this.#deps.logger.error('failed to continue a call', { callId: row.id, ...errorFields(error) });
+      yield* postponeCall(row.id, this.#deps.clock.now() + POSTPONED_MS);
+      return [];
+    }
     if (!draft.ledger.isChanged) return [];
     yield* writeDraft(draft, this.#deps.clock.now());
     return [draft];

@@ -49,6 +49,8 @@ export interface SharedCallsOptions {
 export interface CallServices {
   readonly calls: Calls;
   readonly activeCalls: RunningCallPushes;
+  /** Called after another process has pushed `call:incoming` to a user with a device here. */
+  readonly rangElsewhere: (userId: string, callId: string) => void;
 }
 
 /** Constructs the calls: in memory of the process, or as rows that several processes hold together. */
@@ -78,7 +80,7 @@ function createOwnCalls(deps: CreateCallsDeps): CallServices {
       await callStore.saved(id);
     }),
   });
-  return { calls, activeCalls };
+  return { calls, activeCalls, rangElsewhere: () => undefined };
 }
 
 function createSharedCalls(
@@ -98,7 +100,7 @@ function createSharedCalls(
       return store.write(() => markCallLogged(id, deletedAt), undefined, CALLS_WRITE);
     }),
   });
-  return { calls, activeCalls: active };
+  return { calls, activeCalls: active, rangElsewhere: (userId, callId) => calls.rangElsewhere(userId, callId) };
 }
 
 /** Writes the log message of a call, once also if it is repeated. */

@@ -155,10 +155,22 @@ export class SharedCalls implements Calls {
     this.#later(this.#whenAvailable(remove), 'failed to remove a user from calls');
   }
 
+  /**
+   * Called after `call:incoming` of another process was pushed to a user. What ended the ringing may have been published by a third
+   * process and have arrived before: then the user's devices are told again.
+   */
+  rangElsewhere(userId: string, callId: string): void {
+    const check = (): Promise<void> =>
+      this.#change({ userId }, { callIds: [callId] }, (rules) => rules.endStaleRinging(userId, callId));
+    this.#later(this.#whenAvailable(check), 'failed to check whether a call still rings');
+  }
+
   deviceConnected(caller: Caller): void {
     const { userId } = caller;
-    const connected = (): Promise<void> =>
-      this.#change(caller, { userIds: [userId] }, (rules) => rules.registry.connected(caller));
+    const connected = async (): Promise<void> => {
+      const rung = await this.#change(caller, { userIds: [userId] }, (rules) => rules.registry.connected(caller));
+      for (const callId of rung) this.rangElsewhere(userId, callId);
+    };
     this.#later(this.#whenAvailable(connected), 'failed to push the ringing calls');
   }
 

@@ -6,6 +6,7 @@ let isTold: boolean;
 let rooms: Map<string, Set<string>>;
 let delivered: string[];
 let reads: Deferred<readonly string[]>[];
+let reported: unknown[];
 let deliveries: CheckedDeliveries;
 
 beforeEach(() => {
@@ -13,6 +14,7 @@ beforeEach(() => {
   rooms = new Map([['c', new Set(['ana', 'ben'])]]);
   delivered = [];
   reads = [];
+  reported = [];
   deliveries = new CheckedDeliveries({
     isTold: () => isTold,
     usersIn: (id) => rooms.get(id) ?? new Set(),
@@ -21,6 +23,7 @@ beforeEach(() => {
       reads.push(read);
       return read.promise;
     },
+    report: (error) => void reported.push(error),
     remove: (userId, id) => void rooms.get(id)?.delete(userId),
   });
 });
@@ -83,4 +86,19 @@ test('an empty room costs no read', async () => {
   toRoom('1');
   await turn();
   expect(reads).toEqual([]);
+});
+
+test('a delivery that fails does not keep back those that follow', async () => {
+  isTold = false;
+  const failure = new Error('failed');
+  deliveries.run(() => {
+    throw failure;
+  }, ['c']);
+  toRoom('1');
+  reads[0]?.resolve([]);
+  await turn();
+  reads[1]?.resolve([]);
+  await turn();
+  expect(delivered).toEqual(['ana 1', 'ben 1']);
+  expect(reported).toEqual([failure]);
 });

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../../../src/lib/logger.ts';
 import { CallStore } from '../../../../../src/server/services/calls/call-store.ts';
 import { eventually } from '../../../../helpers/eventually.ts';
@@ -270,4 +270,76 @@ test('a user who is removed from the conversation while the database is unavaila
   one.hasDatabase = true;
   await line.advance(500);
   expect(line.logged).toMatchObject([{ endReason: 'completed' }]);
+});
+
+test('a call that can not be continued does not keep others from being continued', async () => {
+  const { bench: line, all } = await bench('P1', 'P2');
+  const [one, two] = all as [BenchProcess, BenchProcess];
+  await one.connect('alice/1');
+  await one.connect('carol/1');
+  await two.connect('dave/1');
+  const { id: broken } = await one.dial('alice/1', ['bob']);
+  const { id: malformed } = await two.dial('dave/1', ['bob']);
+  const { id: intact } = await one.dial('carol/1', ['bob']);
+  // No date.
+  line.database.exec(`UPDATE comm_calls SET state = json_set(state, '$.answeredAt', 1e300) WHERE id = '${broken}'`);
+  line.database.exec(`UPDATE comm_calls SET state = '{}' WHERE id = '${malformed}'`);
+  await line.advance(47_000);
+  expect(line.logged).toMatchObject([{ id: intact, endReason: 'missed' }]);
+  // A process of the version that wrote them can.
+  line.database.exec(`UPDATE comm_calls SET state = json_remove(state, '$.answeredAt') WHERE id = '${broken}'`);
+  await line.advance(60_000);
+  expect(line.logged).toMatchObject([{ id: intact }, { id: broken, endReason: 'missed' }]);
+});
+
+describe('after another process has pushed call:incoming', () => {
+  test('a call that still rings is left alone', async () => {
+    const { all } = await bench('P1', 'P2');
+    const [one, two] = all as [BenchProcess, BenchProcess];
+    await one.connect('alice/1');
+    await two.connect('bob/1');
+    const { id } = await one.dial('alice/1', ['bob']);
+    two.told();
+    two.calls.rangElsewhere('bob', id);
+    await two.calls.idle();
+    expect(two.told()).toEqual([]);
+  });
+
+  test('the devices of a user who has declined, or whose call has ended, are told again', async () => {
+    const { all } = await bench('P1', 'P2', 'P3');
+    const [one, two, three] = all as [BenchProcess, BenchProcess, BenchProcess];
+    await one.connect('alice/1');
+    await two.connect('bob/1');
+    await three.connect('bob/2');
+    const { id } = await one.dial('alice/1', ['bob', 'carol']);
+    await three.calls.respond(three.device('bob/2'), { callId: id, action: 'reject' });
+    two.told();
+    two.calls.rangElsewhere('bob', id);
+    await two.calls.idle();
+    expect(two.told()).toEqual(['call:state-changed > user:bob']);
+    await one.calls.hangUp(one.device('alice/1'), { callId: id, reason: 'cancelled' });
+    two.calls.rangElsewhere('carol', id);
+    two.calls.rangElsewhere('carol', 'deleted');
+    await two.calls.idle();
+    expect(two.told()).toEqual(['call:state-changed > user:carol', 'call:state-changed > user:carol']);
+  });
+
+  test('the device on which the user has accepted is told nothing', async () => {
+    const { all } = await bench('P1', 'P2', 'P3');
+    const [one, two, three] = all as [BenchProcess, BenchProcess, BenchProcess];
+    await one.connect('alice/1');
+    await two.connect('bob/1');
+    await three.connect('bob/2');
+    const { id } = await one.dial('alice/1', ['bob'], 'A');
+    await three.answer('bob/2', id, 'B');
+    two.told();
+    two.calls.rangElsewhere('bob', id);
+    await two.calls.idle();
+    expect(two.broadcaster.pushes).toMatchObject([{ event: 'call:state-changed', to: 'user:bob', except: 'bob/2' }]);
+    await three.disconnect('bob/2');
+    two.told();
+    two.calls.rangElsewhere('bob', id);
+    await two.calls.idle();
+    expect(two.told()).toEqual([]);
+  });
 });
