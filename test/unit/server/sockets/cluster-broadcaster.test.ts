@@ -22,6 +22,7 @@ let broadcaster: ClusterBroadcaster;
 
 const listener: ProcessListener = {
   told: () => undefined,
+  callRang: () => undefined,
   runningCallChanged: () => undefined,
   watchedLeft: () => undefined,
   presenceChanged: () => undefined,
