@@ -179,15 +179,14 @@ export class Actor {
   }
 
   report(): ActorReport {
+    const inbox = this.#client.conversations.inbox.getSnapshot();
     return {
       views: Object.fromEntries([...this.#views].map(([id, view]) => [id, seen(view)])),
       threads: Object.fromEntries([...this.#threads].map(([id, view]) => [id, seen(view)])),
       pins: this.#pins,
       names: Object.fromEntries([...this.#names.getSnapshot()].map(([id, user]) => [id, user.displayName])),
-      inbox: this.#client.conversations.inbox.getSnapshot().conversations.map((each) => ({
-        id: each.id,
-        text: inboxText(each),
-      })),
+      inbox: inbox.conversations.map((each) => ({ id: each.id, text: inboxText(each) })),
+      inboxLoad: { loading: inbox.loading, error: inbox.error?.code },
       told: this.#told.told,
       acked: this.#acked,
       read: this.#read,

@@ -265,7 +265,9 @@ export function compare(truth: Truth, report: ActorReport, who: string, whole: b
     if (shown !== expected) problems.push(`${who} inbox ${id}: ${String(shown)} for ${expected}`);
   }
   const order = report.inbox.map(({ id }) => id).join(' ');
-  if (order !== [...truth.conversations.keys()].join(' ')) problems.push(`${who}: the inbox is in another order`);
+  if (order !== [...truth.conversations.keys()].join(' ')) {
+    problems.push(`${who}: the inbox is in another order, ${JSON.stringify(report.inboxLoad)}`);
+  }
   return problems;
 }
 

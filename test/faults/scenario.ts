@@ -41,6 +41,8 @@ const NUMBERS_APART = 100_000;
 /** Far more than a slow machine takes. */
 const SETTLED_WITHIN_MS = 180_000;
 const EQUAL_WITHIN_MS = 120_000;
+/** Longest time in ms between two comparisons. */
+const MAX_WAIT_MS = 5_000;
 const LINE_FAULTS = { cut: 0.012, stall: 0.03, stallMs: [20, 400], delay: 0.2, delayMs: [1, 15], split: 0.4 } as const;
 /** Additional frame faults for `dan`. */
 const FRAME_FAULTS = {
@@ -309,7 +311,8 @@ class Scenario {
   /** Waits until every view equals the stored data, and returns the differences that remain after a timeout. */
   async #untilEqual(url: string, whole: boolean): Promise<string[]> {
     const deadline = performance.now() + EQUAL_WITHIN_MS;
-    for (;;) {
+    // Each comparison takes from the budget of its user, which the user's devices need to become equal.
+    for (let waitMs = 100; ; waitMs = Math.min(waitMs * 1.5, MAX_WAIT_MS)) {
       const problems: string[] = [];
       const isLate = performance.now() > deadline;
       for (const user of NAMES) {
@@ -322,7 +325,7 @@ class Scenario {
         for (const problem of problems) this.#log(problem);
         return problems;
       }
-      await pause(100);
+      await pause(waitMs);
     }
   }
 
