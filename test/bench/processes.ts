@@ -5,6 +5,7 @@ import type { ServerProcess } from './process.ts';
 import { parentOf, processorMsBelow } from './processor-time.ts';
 import { commClient, type Participant, type Side } from './sides.ts';
 
+/** For each process, so that each has as much to commit together as one alone. */
 const CONVERSATIONS = 8;
 const MEMBERS = 8;
 
@@ -29,7 +30,7 @@ interface Costs {
 }
 
 /**
- * Processor time per message to 8 members, in 8 conversations at the same time. The members of a conversation are connected to one
+ * Processor time per message to 8 members, in 8 conversations for each process at the same time. The members of a conversation are connected to one
  * process, or to all in turns. The baseline is the time of the relay per message that it sends to as many users.
  */
 export async function processes(
@@ -39,8 +40,11 @@ export async function processes(
 ): Promise<Result[]> {
   const { servers } = given;
   const place = (conversation: number, member: number): ServerProcess | undefined =>
-    servers[(where === 'on one' ? conversation : member) % servers.length];
-  await using senders = await Senders.connect((conversation, member) => place(conversation, member)?.url ?? '');
+    servers[(where === 'on one' ? conversation : conversation + member) % servers.length];
+  await using senders = await Senders.connect(
+    CONVERSATIONS * servers.length,
+    (conversation, member) => place(conversation, member)?.url ?? '',
+  );
   const relayed = await relaySenders(given.relaySide);
   const { servers: ofServers, postgres } = await costs(given, senders, relayed, sizes);
   for (const each of relayed) each.leave();
@@ -60,7 +64,7 @@ export async function withoutMembers(given: Processes, { actions, rounds }: Proc
   if (idle === undefined || busy.length === 0) throw new Error('Two processes are needed');
   await using stranger = commClient(idle.url, 'stranger');
   await stranger.connect();
-  await using senders = await Senders.connect((_, member) => busy[member % busy.length]?.url ?? '');
+  await using senders = await Senders.connect(CONVERSATIONS, (_, member) => busy[member % busy.length]?.url ?? '');
   const pairs: { lumen: number; baseline: number }[] = [];
   for (let round = -1; round < rounds; round += 1) {
     const before = [await usageOf([idle]), await usageOf(busy)] as const;
@@ -83,7 +87,7 @@ async function costs(
   const pairs = await inPairs(rounds, async (side) => {
     const measured = side === 'lumen' ? servers : [relay];
     const before = [await usageOf(measured), processorMsBelow(postgres)] as const;
-    const count = await (side === 'lumen' ? senders.sendAll(each) : sendInTurns(relayed, each));
+    const count = await (side === 'lumen' ? senders.sendAll(each * servers.length) : sendInTurns(relayed, each));
     if (side === 'lumen') ofPostgres.push(((processorMsBelow(postgres) - before[1]) * 1_000) / count);
     return (((await usageOf(measured)) - before[0]) * 1_000) / count;
   });
@@ -136,9 +140,9 @@ class Senders implements AsyncDisposable {
   #missing = 0;
   #arrived = (): void => undefined;
 
-  static async connect(urlOf: (conversation: number, member: number) => string): Promise<Senders> {
+  static async connect(count: number, urlOf: (conversation: number, member: number) => string): Promise<Senders> {
     const senders = new Senders();
-    for (let conversation = 0; conversation < CONVERSATIONS; conversation += 1) {
+    for (let conversation = 0; conversation < count; conversation += 1) {
       await senders.#add(conversation, (member) => urlOf(conversation, member));
     }
     return senders;
@@ -164,11 +168,11 @@ class Senders implements AsyncDisposable {
 
   /** Sends until all members have all messages. */
   async sendAll(count: number): Promise<number> {
-    const each = Math.ceil(count / CONVERSATIONS);
-    this.#missing = each * CONVERSATIONS * (MEMBERS - 1);
+    const each = Math.ceil(count / this.#senders.length);
+    this.#missing = each * this.#senders.length * (MEMBERS - 1);
     const all = new Promise<void>((resolve) => (this.#arrived = resolve));
     await Promise.all([sendInTurns(this.#senders, count), all]);
-    return each * CONVERSATIONS;
+    return each * this.#senders.length;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
