@@ -26,8 +26,11 @@ const EMOJIS = ['👍', '🎉', '😄', '🚀'];
 const ROOTS_APART = 30;
 const EVERYONE = ['ann', 'bob', 'cat', 'dan'];
 
-/** Shortens the client's delays to a tenth, so that a seed takes seconds. */
-export const fastClock = patientClock({ speed: 10 });
+/**
+ * Shortens the client's delays to a tenth, so that a seed takes seconds. On a busy machine the hello of a server can take longer than
+ * the second that apps wait for it.
+ */
+export const fastClock = patientClock({ speed: 10, helloMs: 10_000 });
 
 /** A user with one client that acts at random and records all events. */
 export class Actor {
