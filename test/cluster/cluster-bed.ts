@@ -129,6 +129,7 @@ class ClusterBed implements ServerBed {
     const count = random.between(4, 7);
     for (let at = 0; at < count; at += 1) {
       await pause(random.between(150, 1_500));
+      this.#noteCrashes();
       if (storm.over && at >= MIN_FAULTS) return;
       const [name, fault] = random.pick(Object.entries(FAULTS));
       log(name);
@@ -138,7 +139,15 @@ class ClusterBed implements ServerBed {
     }
   }
 
+  /** A process that has ended by itself would be started again by the next fault that ends it. */
+  #noteCrashes(): void {
+    for (const { name, server } of this.#cluster.members) {
+      if (!server.isRunning) this.#problems.push(`${name} has ended by itself`);
+    }
+  }
+
   async read(): Promise<Stored> {
+    this.#noteCrashes();
     const { rows, problems } = await readPostgres((sql) => this.#cluster.query(sql));
     return { rows, problems: [...problems, ...this.#problems] };
   }

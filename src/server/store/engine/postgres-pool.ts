@@ -16,6 +16,8 @@ export interface PostgresPool {
   };
   /** Listens for errors of idle connections. */
   on(event: 'error', listener: (error: Error) => void): unknown;
+  /** Listens for new connections, before they are given to those who wait for them. */
+  on(event: 'connect', listener: (client: PostgresClient) => void): unknown;
 }
 /** A connection of a {@link PostgresPool}. */
 export interface PostgresClient {
@@ -57,6 +59,17 @@ export interface PostgresResult {
 export interface OwnedPool extends PostgresPool {
   /** Closes the connections. */
   end(): Promise<void>;
+}
+
+/**
+ * Keeps the loss of a connection from ending the process: without a listener, an `error` is thrown. The next query on the connection
+ * reports the loss. A connection may be lost in the same packet that opens it, before the one who waits for it can listen.
+ */
+export function outlivesConnections<T extends PostgresPool>(pool: T): T {
+  const ignore = (): void => undefined;
+  pool.on('error', ignore);
+  pool.on('connect', (client) => void client.on('error', ignore));
+  return pool;
 }
 
 /** Returns whether a database is a pool of `pg`. */

@@ -1,7 +1,7 @@
 import { isCommError } from '../../../protocol/errors.ts';
 import { ProcessClaim, type ClaimMode } from './process-claim.ts';
 import { PostgresConnection, PostgresFailure } from './postgres-connection.ts';
-import type { OwnedPool, PostgresPool } from './postgres-pool.ts';
+import { outlivesConnections, type OwnedPool, type PostgresPool } from './postgres-pool.ts';
 import { runInOrder } from './run-in-order.ts';
 import type { Database, ReadSession, WritePart } from './database.ts';
 import { drive, type Work } from './work.ts';
@@ -50,10 +50,8 @@ export class PostgresDatabase implements Database {
   readonly #claim: ProcessClaim;
 
   constructor(pool: PostgresPool) {
-    this.#pool = pool;
+    this.#pool = outlivesConnections(pool);
     this.#claim = new ProcessClaim(pool);
-    // Without a listener, the loss of an idle connection would end the process. The next query reports it.
-    pool.on('error', () => undefined);
   }
 
   run<T>(work: () => Work<T>): Promise<T> {

@@ -1,6 +1,6 @@
 import { CommError, isCommError } from '../../../protocol/errors.ts';
 import { ensureCommunicationTables } from '../engine/migrate.ts';
-import type { OwnedPool, PostgresClient, RowTypes } from '../engine/postgres-pool.ts';
+import { outlivesConnections, type OwnedPool, type PostgresClient, type RowTypes } from '../engine/postgres-pool.ts';
 import { openPostgres } from '../engine/postgres.ts';
 import { ROW_TYPES, toParameter } from '../engine/postgres-values.ts';
 import { ProcessClaim } from '../engine/process-claim.ts';
@@ -45,14 +45,11 @@ export class TransferTarget implements AsyncDisposable {
 
   /** Connects and claims the database. @throws CommError `CONFLICT` if a server or another transfer uses it */
   static async open(url: string): Promise<TransferTarget> {
-    const pool = await openPostgres(url, { waits: true });
-    // Without a listener, the loss of an idle connection would end the process.
-    pool.on('error', () => undefined);
+    const pool = outlivesConnections(await openPostgres(url, { waits: true }));
     const claim = new ProcessClaim(pool);
     try {
       await claim.hold('alone');
       const client = await pool.connect();
-      client.on('error', () => undefined);
       // The connection of a process that was killed may still run its last statement.
       await client.query({ text: `SELECT pg_advisory_lock(${TRANSFER})` });
       return new TransferTarget(pool, claim, client);
