@@ -40,6 +40,7 @@ const OFFLINE = 'offline';
 
 /** Each external package, and the only place that may import it. */
 const EXTERNAL = {
+  '@redis/client': 'src/server/cluster/redis-connection\\.ts$',
   'socket.io-client': 'src/transport/socket-io\\.ts$',
   'idb-keyval': 'src/storage/(indexed-db-storage|device-key)\\.ts$',
   '@socket.io/component-emitter': 'src/lib/emitter\\.ts$',

@@ -44,7 +44,16 @@ export default defineConfig({
           name: 'integration',
           environment: 'node',
           include: ['test/integration/**/*.test.ts'],
-          exclude: ['test/integration/postgres/**'],
+          exclude: ['test/integration/{postgres,cluster}/**'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Several servers on one Postgres and one Redis.
+          name: 'processes',
+          environment: 'node',
+          include: ['test/integration/cluster/**/*.test.ts'],
         },
       },
       {
@@ -158,6 +167,17 @@ export default defineConfig({
           environment: 'node',
           include: ['test/faults/**/*.test.ts'],
           testTimeout: 300 * seconds,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Several server processes on one Postgres and one Redis. `npm run soak:cluster` runs more seeds.
+          name: 'cluster',
+          environment: 'node',
+          include: ['test/cluster/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 600 * seconds,
         },
       },
       {

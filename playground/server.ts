@@ -1,6 +1,6 @@
 /**
- * Serves the server and the playground on one port. `serve.ts` starts it as a child process, which can be killed and
- * restarted. It sends its address to the parent, and exits when the parent asks for it or exits.
+ * Serves the server and the playground on one port. `serve.ts` and `scripts/cluster.ts` start it as a child process, which can be
+ * killed and restarted. It sends its address to the parent, and exits when the parent asks for it or exits.
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -9,7 +9,10 @@ import { createCommServer, type CommServer } from 'lumen-comm-server';
 import { isModeration, moderate } from './moderation.ts';
 
 /** Messages to the parent process, `serve.ts`. */
-export type Note = { type: 'listening'; url: string } | { type: 'kill-me' };
+export type Note =
+  | { type: 'listening'; url: string }
+  /** @property process - the one to kill, if it isn't the sender */
+  | { type: 'kill'; process: string | undefined };
 
 const page = path.join(import.meta.dirname, 'dist');
 const TYPES: Readonly<Record<string, string>> = {
@@ -40,8 +43,10 @@ const KILL_DELAY_MS = 50;
 let running: CommServer | undefined;
 
 async function serve(request: Request): Promise<Response> {
-  const { pathname } = new URL(request.url);
-  if (pathname === '/playground/kill' && request.method === 'POST') return kill(request);
+  const { pathname, searchParams } = new URL(request.url);
+  if (pathname === '/playground/kill' && request.method === 'POST') {
+    return kill(request, searchParams.get('process') ?? undefined);
+  }
   if (isModeration(request))
     return running === undefined ? text(503, 'Starting') : await moderate(request, running.api);
   if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'Method not allowed');
@@ -64,12 +69,13 @@ async function serve(request: Request): Promise<Response> {
   }
 }
 
-/** Kills the server. Accepts only requests of its own page on a loopback host, which protects against DNS rebinding. */
-function kill(request: Request): Response {
+/** Kills a server process. Accepts only requests of its own page on a loopback host, which protects against DNS rebinding. */
+function kill(request: Request, name: string | undefined): Response {
+  if (process.env['NODE_ENV'] === 'production') return text(404, 'Not found');
   const origin = URL.parse(request.headers.get('origin') ?? '');
   const isOwn = origin !== null && origin.host === request.headers.get('host');
   if (!isOwn || !['127.0.0.1', 'localhost', '[::1]'].includes(origin.hostname)) return text(403, 'Forbidden');
-  setTimeout(() => notify({ type: 'kill-me' }), KILL_DELAY_MS);
+  setTimeout(() => notify({ type: 'kill', process: name }), KILL_DELAY_MS);
   return text(202, 'The server is killed and restarts');
 }
 
@@ -106,7 +112,9 @@ async function start(): Promise<CommServer> {
     port: portFrom(process.env['PORT']),
     host: process.env['HOST'] ?? '127.0.0.1',
     database,
-    files: database.replace(/(?:\.sqlite)?$/, '-files'),
+    redis: process.env['REDIS'],
+    processName: process.env['PROCESS_NAME'],
+    files: process.env['FILES'] ?? database.replace(/(?:\.sqlite)?$/, '-files'),
     fetch: serve,
     config: { linkPreviews: true, ...(ring !== undefined && { ringTimeoutMs: Number(ring) }) },
   });

@@ -71,7 +71,7 @@ const steps: Step[] = [
   ...(existsSync(path.join(root, 'playground/vite.config.ts'))
     ? [{ name: 'playground', command: ['vite', 'build', 'playground'], needs: ['build'] } as const]
     : []),
-  vitest('tests', ['unit', 'types', 'ssr', 'integration', 'postgres', 'browser'], {
+  vitest('tests', ['unit', 'types', 'ssr', 'integration', 'browser'], {
     after: ['build', 'chromium', 'playground'],
   }),
   vitest('e2e', ['e2e'], { after: ['build', 'chromium'], needs: ['playground'] }),
@@ -79,8 +79,9 @@ const steps: Step[] = [
   vitest('e2e-calls', ['e2e-calls'], { after: ['build', 'chromium'], needs: ['playground'] }),
   vitest('attacks', ['attacks'], { after: ['build'] }),
   vitest('faults', ['faults'], { after: ['build'] }),
+  vitest('cluster', ['cluster'], { after: ['build'] }),
   // The adversary waits for answers, and packaging for npm and compilers: they run side by side.
-  vitest('integration-postgres', ['integration-postgres'], { after: ['build'] }),
+  vitest('integration-postgres', ['integration-postgres', 'postgres', 'processes'], { after: ['build'] }),
   vitest('adversary', ['adversary'], { alone: false, after: ['build'] }),
   vitest('packaging', ['packaging'], { alone: false, needs: ['build'] }),
   // Installs from npm's registry.
@@ -90,6 +91,7 @@ const steps: Step[] = [
 /** Steps that `.ci/run` names, because they would take `npm test` over ten minutes. */
 const SLOW: ReadonlySet<string> = new Set([
   'integration-postgres',
+  'cluster',
   'adversary',
   'packaging',
   'examples',

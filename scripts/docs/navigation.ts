@@ -51,7 +51,7 @@ const GUIDES: readonly (readonly [group: string, ...pages: readonly string[]])[]
     'bundle-size',
   ],
   ['Calls and encryption', 'calls', 'encryption', 'security'],
-  ['Server', 'server', 'deployment', 'operations', 'server-api', 'moderation'],
+  ['Server', 'server', 'deployment', 'scaling', 'operations', 'server-api', 'moderation'],
   ['Testing and speed', 'testing', 'devtools', 'benchmarks'],
   ['Migrating', 'migrating-from-stream', 'migrating-from-sendbird'],
 ];

@@ -35,6 +35,19 @@ export class Synchronizer implements ConnectionHandler {
     reader.current?.inbox.reload();
   }
 
+  async refresh(isCurrent: () => boolean): Promise<void> {
+    const { sync, presence, reader, users, calls } = this.#parts;
+    sync.connectionLost();
+    reader.current?.inbox.connectionLost();
+    await sync.resync(isCurrent);
+    if (!isCurrent()) return;
+    await (await presence()).restore();
+    if (!isCurrent()) return;
+    reader.current?.inbox.reload();
+    users.current?.refresh();
+    calls.current?.refresh();
+  }
+
   pushed(frame: PushFrame): void {
     this.#parts.sync.pushed(frame);
   }

@@ -12,8 +12,9 @@ const GUARANTEES: Readonly<Record<keyof Guarantees, string>> = {
 };
 
 /** The state of the connection, the outbox and what the server guarantees. */
-export function createConnectionPanel({ client, signal }: PanelContext): HTMLElement {
-  const facts = createFacts(['User', 'Status', 'Attempt', 'Last error']);
+export function createConnectionPanel({ client, options, signal }: PanelContext): HTMLElement {
+  const { process } = options;
+  const facts = createFacts(['User', 'Status', 'Attempt', 'Last error', ...(process ? ['Server process'] : [])]);
   const outbox = create('ul', { class: 'plain', 'aria-label': 'Outbox' });
   const guarantees = create('ul', { class: 'plain', 'aria-label': 'Guarantees' });
   const toggle = createButton('Disconnect', () => {
@@ -23,7 +24,13 @@ export function createConnectionPanel({ client, signal }: PanelContext): HTMLEle
   let pending: unknown;
   const show = (): void => {
     const connection = client.connection.getSnapshot();
-    facts.show(client.userId ?? 'Unknown', connection.status, attemptOf(connection), errorOf(connection));
+    facts.show(
+      client.userId ?? 'Unknown',
+      connection.status,
+      attemptOf(connection),
+      errorOf(connection),
+      ...(process ? [process.getSnapshot() ?? 'Not connected'] : []),
+    );
     toggle.textContent = connection.status === 'disconnected' ? 'Connect' : 'Disconnect';
     guarantees.replaceChildren(
       ...(Object.keys(GUARANTEES) as (keyof Guarantees)[]).map((name) => {
@@ -59,7 +66,12 @@ export function createConnectionPanel({ client, signal }: PanelContext): HTMLEle
     );
     if (messages.length === 0) outbox.append(create('li', { class: 'soft' }, 'Empty'));
   };
-  follow(show, [client.connection.subscribe, client.messages.outbox.subscribe], signal);
+  const sources = [
+    client.connection.subscribe,
+    client.messages.outbox.subscribe,
+    ...(process ? [process.subscribe] : []),
+  ];
+  follow(show, sources, signal);
   return create(
     'div',
     { class: 'columns' },

@@ -25,6 +25,8 @@ export interface DevtoolsOptions {
    * @defaultValue an open conversation
    */
   conversation?: Pick<Observable<string | undefined>, 'getSnapshot' | 'subscribe'> | undefined;
+  /** Name of the server process that the client is connected to, where the app knows it. Shown with the connection. */
+  process?: Pick<Observable<string | undefined>, 'getSnapshot' | 'subscribe'> | undefined;
   /** Buttons of the app beside those for faults, by their labels. Each resolves with a text to show. */
   actions?: Readonly<Record<string, () => Promise<string>>> | undefined;
 }

@@ -20,6 +20,7 @@ export const PLAIN_CAPABILITIES = [
   'threads',
   'moderation',
   'profiles',
+  'resync',
 ] as const;
 /**
  * All capabilities that this package implements. The server enables those that the client offers too. Only a client with

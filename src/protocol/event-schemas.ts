@@ -18,7 +18,7 @@ import type {
 import * as files from './files.ts';
 import * as groups from './groups.ts';
 import { emptySchema } from './common-schemas.ts';
-import { helloSchema, pingSchema, pongSchema } from './handshake.ts';
+import { helloSchema, pingSchema, pongSchema, resyncRequestSchema } from './handshake.ts';
 import * as receipts from './receipts.ts';
 import * as messages from './messages.ts';
 import * as moderation from './moderation.ts';
@@ -52,6 +52,7 @@ const batchSchema = v.object({
     v.minLength(1),
     v.maxLength(BATCH_LIMITS.batchEntries),
   ),
+  brief: v.optional(v.boolean()),
 }) satisfies v.GenericSchema<unknown, Batch>;
 const replySchema = v.union([
   v.object({ ok: v.literal(true), data: v.unknown() }),
@@ -133,6 +134,7 @@ const refusedSchema = v.object({
 export const PUSH_SCHEMAS: PushSchemas = {
   batch: pushBatchSchema,
   'comm:hello': helloSchema,
+  'comm:resync': resyncRequestSchema,
   'message:new': messages.messageSchema,
   'message:updated': messages.messageUpdatedSchema,
   'message:deleted': messages.messageDeletedSchema,

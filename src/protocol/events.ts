@@ -4,7 +4,7 @@ import type * as encryption from './encryption.ts';
 import type { ErrorBody } from './errors.ts';
 import type * as files from './files.ts';
 import type * as groups from './groups.ts';
-import type { Hello, Ping, Pong } from './handshake.ts';
+import type { Hello, Ping, Pong, ResyncRequest } from './handshake.ts';
 import type * as receipts from './receipts.ts';
 import type * as messages from './messages.ts';
 import type * as moderation from './moderation.ts';
@@ -106,7 +106,11 @@ export interface BatchedRequest {
 /** Several requests. The answer has their replies, in order. */
 export interface Batch {
   requests: BatchedRequest[];
+  /** Asks for a {@link BriefMessage} instead of each message that is stored as its request has it. */
+  brief?: boolean | undefined;
 }
+/** What a stored message has besides its request, its sender, the status `sent` and an empty `readBy`. */
+export type BriefMessage = Pick<messages.Message, 'id' | 'createdAt' | 'seq' | 'rev'>;
 
 /** Rejection of a request of a client that doesn't support acknowledgements. */
 export interface RefusedRequest extends ErrorBody {
@@ -121,6 +125,11 @@ export interface Pushes {
   /** Several pushes in one frame, to clients with the capability `batch`. */
   batch: PushBatch;
   'comm:hello': Hello;
+  /**
+   * Pushes on this connection may have been lost: the client synchronizes as after a reconnect. To clients with the capability
+   * `resync`; others are disconnected.
+   */
+  'comm:resync': ResyncRequest;
   'message:new': messages.Message;
   'message:updated': messages.MessageUpdated;
   'message:deleted': messages.MessageDeleted;

@@ -36,6 +36,8 @@ export interface Hello {
   /** ISO 8601 time. */
   serverTime: string;
   limits: HelloLimits;
+  /** Name of the server process. Only of a server in development mode that has a name. */
+  process?: string | undefined;
 }
 
 /** Validates {@link Hello}. */
@@ -50,7 +52,13 @@ export const helloSchema = v.object({
     pageSize: v.number(),
     typingTimeoutMs: v.number(),
   }),
+  process: v.optional(v.string()),
 }) satisfies v.GenericSchema<unknown, Hello>;
+
+/** Payload of `comm:resync`. */
+export type ResyncRequest = Record<never, never>;
+/** Validates {@link ResyncRequest}. */
+export const resyncRequestSchema = v.object({}) satisfies v.GenericSchema<unknown, ResyncRequest>;
 
 /** Payload of `comm:ping`. */
 export type Ping = Record<never, never>;

@@ -52,8 +52,16 @@ function admitting(core: ServerCore, identify: Identify, { socket }: LumenContex
   const engine: unknown = socket.conn === undefined ? undefined : Reflect.get(socket.conn, 'server');
   const namespace: unknown = socket.nsp === undefined ? undefined : Reflect.get(socket.nsp, 'name');
   if (!isEngineServer(engine) || typeof namespace !== 'string') return identify;
-  const { limits, clock, refusals, frames } = core;
-  const admission = admissionFor(engine, { limits, clock, refusals, frames, exclusive: false, trustedProxies: 0 });
+  const { limits, clock, refusals, frames, shared } = core;
+  const admission = admissionFor(engine, {
+    limits,
+    clock,
+    refusals,
+    frames,
+    shared,
+    exclusive: false,
+    trustedProxies: 0,
+  });
   admission.serve(namespace);
   return async (request) => {
     const identity = await identify(request);

@@ -11,11 +11,16 @@ import { limitRequestTime } from './http/request-timeout.ts';
 import { isLoopback, originPolicy, type OriginPolicy } from './http/origins.ts';
 import { createRestDispatcher } from './rest/dispatcher.ts';
 import { createSocketServer } from './sockets/socket-server.ts';
-import { shutdown, type EngineSocket } from './sockets/shutdown.ts';
+import { shutdown, within, type EngineSocket } from './sockets/shutdown.ts';
 import { CommunicationStore } from './cluster/memory-ephemera.ts';
-import type { DatabaseSource } from './store/engine/database-source.ts';
+import { openRedis, type SharedRedis } from './open-redis.ts';
+import { defaultProcessName, namedLogger } from './process-name.ts';
+import { postgresFailure } from './start-failure.ts';
+import { connectionOf, type DatabaseSource } from './store/engine/database-source.ts';
+import { isPostgresPool } from './store/engine/postgres-pool.ts';
 import { openDatabase } from './store/engine/open.ts';
 import { openPostgres } from './store/engine/postgres.ts';
+import { isPostgresUrl } from './store/engine/postgres-url.ts';
 
 /** Options of {@link createCommServer}. */
 export interface CommServerOptions extends Omit<ServerCoreOptions, 'store'> {
@@ -28,6 +33,11 @@ export interface CommServerOptions extends Omit<ServerCoreOptions, 'store'> {
    * @defaultValue './comm.sqlite'
    */
   database?: string | undefined;
+  /**
+   * URL of Redis 7 or later, `redis://…`, through which any number of processes serve one Postgres database. Ignored if `bus` is
+   * given. @defaultValue none: the process uses the database alone
+   */
+  redis?: string | undefined;
   /**
    * Authenticates connections and requests, for example {@link jwtAuth}. Without it the server runs in development mode
    * and accepts user ids unverified. Development mode requires a loopback address and is refused with
@@ -60,6 +70,9 @@ export interface CommServerOptions extends Omit<ServerCoreOptions, 'store'> {
   drainTimeoutMs?: number | undefined;
 }
 
+/** Time in ms in which Redis must have taken what was published last. */
+const CLOSE_REDIS_MS = 1_000;
+
 /** A running server. */
 export interface CommServer {
   /** Base URL, such as `http://127.0.0.1:3000`. */
@@ -81,7 +94,7 @@ export interface CommServer {
 /**
  * Starts a complete server: HTTP, sockets, REST and health checks. Loads Socket.IO.
  *
- * @throws TypeError for invalid options; CommError `UNAVAILABLE` if the database can't be used; Node's own error if the
+ * @throws TypeError for invalid options; CommError `UNAVAILABLE` if the database or Redis can't be used; Node's own error if the
  * port is in use
  */
 export async function createCommServer(options: CommServerOptions = {}): Promise<CommServer> {
@@ -95,21 +108,43 @@ export async function createCommServer(options: CommServerOptions = {}): Promise
     ...(trust === 'user-ids' && { hosts: [host] }),
   });
   const ownedDatabase = options.db === undefined ? await openOwned(options.database) : undefined;
-  const core = serverCoreFor({
-    ...options,
-    db: ownedDatabase?.db ?? options.db,
-    logger,
-    store: new CommunicationStore(options.clock),
-  });
+  const { processName = options.redis === undefined ? undefined : defaultProcessName() } = options;
+  const db = ownedDatabase?.db ?? options.db;
+  let redis: SharedRedis | undefined;
+  let core: ServerCore | undefined;
   try {
-    return await start({ ...options, port, host }, { core, trust, origins, ownedDatabase });
+    redis = await openShared({ ...options, logger: namedLogger(() => logger, processName) }, db);
+    core = serverCoreFor({
+      ...options,
+      processName,
+      db,
+      bus: options.bus ?? redis?.bus,
+      ephemera: options.ephemera ?? redis?.ephemera,
+      logger,
+      store: new CommunicationStore(options.clock),
+    });
+    return await start({ ...options, port, host }, { core, trust, origins, ownedDatabase, redis });
   } catch (error) {
-    // A database that the app provided may have other users.
-    if (ownedDatabase !== undefined) core.close();
-    await core.store.release();
+    // A database that the app provided may have other users, unless they would need the bus that is closed now.
+    if (ownedDatabase !== undefined || redis !== undefined) core?.close();
+    await core?.store.release();
+    await redis?.close();
     await ownedDatabase?.close();
-    throw error;
+    // Postgres is not used before.
+    throw core === undefined || ownedDatabase?.url === undefined ? error : postgresFailure(error, ownedDatabase.url);
   }
+}
+
+/** Connects to Redis if the option says so. */
+async function openShared(
+  { redis, bus, logger, clock }: CommServerOptions,
+  db: DatabaseSource | undefined,
+): Promise<SharedRedis | undefined> {
+  if (redis === undefined || bus !== undefined) return undefined;
+  if (db === undefined || !isPostgresPool(connectionOf(db))) {
+    throw new TypeError('redis requires a Postgres database, because processes can not share a SQLite file');
+  }
+  return await openRedis(redis, { logger, clock });
 }
 
 interface ServerParts {
@@ -117,15 +152,17 @@ interface ServerParts {
   trust: TrustMode;
   origins: OriginPolicy;
   ownedDatabase: Owned | undefined;
+  redis: SharedRedis | undefined;
 }
 
 async function start(
   options: CommServerOptions & { port: number; host: string },
-  { core, trust, origins, ownedDatabase }: ServerParts,
+  { core, trust, origins, ownedDatabase, redis }: ServerParts,
 ): Promise<CommServer> {
   const { host, trustProxy = 0, drainTimeoutMs = 5_000 } = options;
   await core.ready();
   core.services.files.start();
+  if (trust === 'development') core.announcedName = core.name;
   const auth = {
     authenticate: options.auth,
     trustUserIdHeader: trust === 'user-ids',
@@ -156,6 +193,8 @@ async function start(
     try {
       await shutdown({ core, http, io, sockets, engineSockets, drainTimeoutMs });
     } finally {
+      // What was published last still has to be sent.
+      if (redis !== undefined) await within(CLOSE_REDIS_MS, redis.close());
       await ownedDatabase?.close();
     }
   };
@@ -221,13 +260,15 @@ async function listen(http: HttpServer, port: number, host: string): Promise<num
 
 interface Owned {
   readonly db: DatabaseSource;
+  /** URL of a Postgres. */
+  readonly url?: string;
   close(): Promise<void>;
 }
 
 async function openOwned(database = './comm.sqlite'): Promise<Owned> {
-  if (/^postgres(?:ql)?:\/\//i.test(database)) {
+  if (isPostgresUrl(database)) {
     const pool = await openPostgres(database);
-    return { db: pool, close: () => pool.end() };
+    return { db: pool, url: database, close: () => pool.end() };
   }
   if (/^\w{2,}:\/\//.test(database)) {
     throw new TypeError('database must be a SQLite file, :memory: or a URL that starts with postgres://');

@@ -10,11 +10,30 @@ export {
   type SearchOptions,
 } from './api-handlers.ts';
 export { CommunicationStore, useCommunicationStore, type PresenceEntry } from './cluster/memory-ephemera.ts';
-export type { InvitationAnswer, CallRecord, Invitation, Seat } from './cluster/call-record.ts';
+export type { Away, InvitationAnswer, CallRecord, Invitation, Seat } from './cluster/call-record.ts';
+export type { Bus, BusListener } from './cluster/bus.ts';
+export type {
+  Awaitable,
+  DerivedPresence,
+  Device,
+  Ephemera,
+  EphemeraListener,
+  LimitUse,
+  LocalPresence,
+  SharedLimits,
+  UserPresence,
+} from './cluster/ephemera.ts';
+export { openRedis, type OpenRedisOptions, type SharedRedis } from './open-redis.ts';
 export type { PresenceReader, RunningCalls } from './services/ports.ts';
 export { ensureCommunicationTables } from './store/engine/migrate.ts';
 export type { DatabaseSource } from './store/engine/database-source.ts';
-export type { PostgresClient, PostgresPool, PostgresQuery, RowTypes } from './store/engine/postgres-pool.ts';
+export type {
+  PostgresClient,
+  PostgresPool,
+  PostgresQuery,
+  PostgresResult,
+  RowTypes,
+} from './store/engine/postgres-pool.ts';
 export type { LumenDatabase, SqliteDatabase } from './store/engine/sqlite.ts';
 
 export { attachCommunication, type AttachOptions } from './sockets/attach.ts';
@@ -56,4 +75,5 @@ export { DEFAULT_LIMITS, type RateLimit, type ServerLimits } from './services/li
 export type { Fetch } from './http/http-app.ts';
 export type { Clock } from '../lib/clock.ts';
 export type { LogFields, Logger } from '../lib/logger.ts';
+export type { Tracer, TraceSpan, TraceSpanOptions } from '../lib/tracing.ts';
 export { CommError, isCommError, type ErrorCode } from '../protocol/errors.ts';

@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from '../lib/clock.ts';
 import { errorFields, type Logger } from '../lib/logger.ts';
+import type { Tracer } from '../lib/tracing.ts';
 import { CommError } from '../protocol/errors.ts';
 import {
   resolveConfig,
@@ -10,7 +11,13 @@ import {
 } from './config.ts';
 import { consoleLogger } from './console-logger.ts';
 import type { ServerHooks } from './hooks.ts';
+import type { Bus } from './cluster/bus.ts';
+import { defaultProcessName, namedLogger } from './process-name.ts';
+import type { Ephemera } from './cluster/ephemera.ts';
+import { LocalEphemera } from './cluster/local-ephemera.ts';
+import { presenceReader } from './services/presence/presence-reader.ts';
 import { SocketBroadcaster } from './sockets/broadcaster.ts';
+import { ClusterBroadcaster } from './sockets/cluster-broadcaster.ts';
 import { InFlight } from './sockets/in-flight.ts';
 import { Refusals } from './services/limits/refusals.ts';
 import { UnreadOutput } from './services/limits/unread-output.ts';
@@ -20,6 +27,7 @@ import { ContactPolicy } from './services/people/contact-policy.ts';
 import { AnswerTurns } from './services/limits/answer-turns.ts';
 import { FrameTurns } from './sockets/frame-turns.ts';
 import { OutputTurns } from './sockets/output-turns.ts';
+import { SharedActiveCalls } from './services/calls/shared-active-calls.ts';
 import { UserBudgets } from './services/limits/user-budgets.ts';
 import { resolveFiles, type FilesConfig, type FilesOptions } from './services/files/files-config.ts';
 import { createServices, type Services } from './services/services.ts';
@@ -28,12 +36,13 @@ import { ensureCommunicationTables } from './store/engine/migrate.ts';
 import { openDatabase } from './store/engine/open.ts';
 import { outageCode } from './store/engine/outages.ts';
 import { connectionOf, type DatabaseSource } from './store/engine/database-source.ts';
+import { isPostgresPool } from './store/engine/postgres-pool.ts';
 import { createStore, type Store } from './store/store.ts';
 
 /** Options that all handlers and routes of one database share. */
 export interface ServerCoreOptions {
   /**
-   * A `DatabaseSync` of `node:sqlite`, a `Database` of better-sqlite3 or a `LumenDb` of LumenJS.
+   * A `DatabaseSync` of `node:sqlite`, a `Database` of better-sqlite3, a `LumenDb` of LumenJS or a `Pool` of `pg`.
    *
    * @defaultValue a database in memory that is lost when the process ends
    */
@@ -61,8 +70,27 @@ export interface ServerCoreOptions {
    * useCommunicationStore}
    */
   store?: CommunicationStore | undefined;
+  /**
+   * Reaches the other processes with this Postgres database, such as that of `openRedis()`. Pass it to each handler and route
+   * of this database. @defaultValue none: the process uses the database alone
+   */
+  bus?: Bus | undefined;
+  /**
+   * Names this process in logs and in `GET /readyz`. @defaultValue none without a `bus`, else the host name and the process id
+   */
+  processName?: string | undefined;
+  /**
+   * What the processes with this database share, such as presence. @defaultValue the state of this process alone
+   */
+  ephemera?: Ephemera | undefined;
   /** Receives warnings and errors. @defaultValue the console */
   logger?: Logger | undefined;
+  /**
+   * Traces requests and transactions: a `Tracer` of `@opentelemetry/api`, such as that of `trace.getTracer('chat')`.
+   *
+   * @defaultValue none
+   */
+  tracer?: Tracer | undefined;
   /** Source of time and timers; tests inject their own. */
   clock?: Clock | undefined;
 }
@@ -83,7 +111,7 @@ export class ServerCore {
   readonly unread: UnreadOutput;
   /** Number of sockets of each user. */
   readonly userSockets = new UserSlots({
-    max: () => this.limits.socketsPerUser,
+    max: () => Math.max(1, Math.floor(this.limits.socketsPerUser / this.#unsharedProcesses)),
     message: 'too many connections of this user',
     retryAfterMs: 10_000,
   });
@@ -99,12 +127,23 @@ export class ServerCore {
   readonly frames = new FrameTurns();
   /** The turns of the event loop in which rows are stored and pushes are sent. */
   readonly outputTurns = new OutputTurns();
-  readonly broadcaster = new SocketBroadcaster(() => this.outputTurns.pause());
+  readonly broadcaster: SocketBroadcaster | ClusterBroadcaster;
+  /** Reaches the other processes; `undefined` for a process that uses the database alone. */
+  readonly bus: Bus | undefined;
+  /** What the processes share. */
+  readonly shared: Ephemera;
+  /** Delivers to the other processes; `undefined` without a bus. */
+  readonly cluster: ClusterBroadcaster | undefined;
+  /** Name of the process in logs. */
+  readonly name: string | undefined;
+  /** Name of the process that clients are told, in development mode. */
+  announcedName: string | undefined;
   readonly services: Services;
   /** Requests that are being handled. */
   readonly inFlight = new InFlight();
   readonly #db: DatabaseSource;
   #logger: Logger | undefined;
+  #tracer: Tracer | undefined;
   #configured = false;
   readonly #hooks: ServerHooks = {};
   #limited = false;
@@ -114,32 +153,49 @@ export class ServerCore {
   #outage: string | undefined;
   #draining = false;
   #restored = false;
+  #cancelClaimCheck: () => void = () => undefined;
+  #closed = false;
 
   constructor(db: DatabaseSource, options: ServerCoreOptions) {
-    const { store: ephemera = useCommunicationStore(), clock = systemClock } = options;
+    const { store: ephemera = useCommunicationStore(), clock = systemClock, bus } = options;
+    this.bus = bus;
+    this.shared = options.ephemera ?? new LocalEphemera(ephemera);
+    this.name = options.processName ?? (bus && defaultProcessName());
     this.config = resolveConfig();
     this.limits = resolveLimits(undefined);
-    this.logger = forwarding(() => this.#logger ?? consoleLogger);
+    this.logger = namedLogger(() => this.#logger ?? consoleLogger, this.name);
     this.configure(options);
     this.clock = clock;
     this.refusals = new Refusals(clock, this.logger, () => this.limits.logIntervalMs);
     this.unread = new UnreadOutput(this.limits, clock, this.refusals);
     this.#db = db;
-    this.store = createStore(db, this.logger, clock, this.outputTurns);
-    const { store, config, limits, broadcaster, logger } = this;
+    this.store = createStore(db, this.logger, clock, { turns: this.outputTurns, tracer: () => this.#tracer });
     const newId = (): string => crypto.randomUUID();
+    const local = new SocketBroadcaster(() => this.outputTurns.pause());
+    this.cluster = bus && new ClusterBroadcaster(local, bus, { newId, clock, logger: this.logger });
+    const broadcaster = this.cluster ?? local;
+    this.broadcaster = broadcaster;
+    const { store, config, limits, logger } = this;
+    const sharedCalls = bus && {
+      processId: newId(),
+      reachesProcesses: () => bus.connected,
+      active: new SharedActiveCalls({ store, broadcaster, clock, logger }),
+    };
     this.services = createServices({
       store,
       broadcaster,
       clock,
       config,
       limits,
-      budgets: new UserBudgets(limits, clock),
+      budgets: new UserBudgets(limits, clock, options.ephemera),
+      sharedLimits: options.ephemera,
       contacts: new ContactPolicy(this.#hooks, clock, logger),
       logger,
       ephemera,
-      presence: ephemera,
-      runningCalls: ephemera,
+      shared: this.shared,
+      presence: options.ephemera === undefined ? ephemera : presenceReader(options.ephemera),
+      runningCalls: sharedCalls?.active ?? ephemera,
+      sharedCalls,
       files: () => this.#files,
       hooks: this.#hooks,
       newId,
@@ -151,10 +207,10 @@ export class ServerCore {
   }
 
   /**
-   * Applies the first configuration, limits, file storage, hooks and logger that a handler or route provides. Later ones
+   * Applies the first configuration, limits, file storage, hooks, logger and tracer that a handler or route provides. Later ones
    * are ignored, because the order in which modules are loaded is not defined.
    */
-  configure({ config, limits, files, hooks, turn, logger }: ServerCoreOptions): void {
+  configure({ config, limits, files, hooks, turn, logger, tracer }: ServerCoreOptions): void {
     if (config !== undefined && !this.#configured) {
       Object.assign(this.config, resolveConfig(config));
       this.#configured = true;
@@ -163,6 +219,7 @@ export class ServerCore {
     if (this.#files !== undefined) Object.assign(this.config, { fileUpload: this.#files.fileUpload });
     if (turn !== undefined && this.config.turn === undefined) Object.assign(this.config, { turn: resolveTurn(turn) });
     this.#logger ??= logger;
+    this.#tracer ??= tracer;
     if (hooks !== undefined) Object.assign(this.#hooks, { ...hooks, ...this.#hooks });
     if (limits !== undefined && !this.#limited) {
       Object.assign(this.limits, resolveLimits(limits));
@@ -184,13 +241,33 @@ export class ServerCore {
   async check(): Promise<void> {
     await this.ready();
     // Again, if the connection that held it was lost.
-    await this.store.claim();
+    await this.#claim();
     await this.store.check();
+  }
+
+  /** What works worse than it should, while requests are answered. */
+  get degradations(): readonly string[] {
+    return this.bus?.connected === false ? ['no connection to Redis: what other processes push arrives late'] : [];
+  }
+
+  /** @throws CommError `RATE_LIMITED` if the user may have no further socket, counting those of all processes */
+  async checkSockets(userId: string): Promise<void> {
+    const elsewhere = this.shared.devicesElsewhere(userId);
+    this.userSockets.check(userId, elsewhere instanceof Promise ? (await elsewhere).length : elsewhere.length);
+  }
+
+  /** Processes whose use of a limit isn't known, including this one. */
+  get #unsharedProcesses(): number {
+    return this.shared.connected ? 1 : this.shared.processes;
   }
 
   /** Rejects every new request with `UNAVAILABLE`. */
   drain(): void {
     this.#draining = true;
+  }
+
+  get tracer(): Tracer | undefined {
+    return this.#tracer;
   }
 
   get draining(): boolean {
@@ -202,27 +279,45 @@ export class ServerCore {
    */
   close(): void {
     if (cores.get(connectionOf(this.#db)) === this) cores.delete(connectionOf(this.#db));
+    this.#closed = true;
+    this.#cancelClaimCheck();
     this.services.presence.close();
     this.services.receipts.close();
     this.services.files.close();
     this.services.profiles.close();
-    this.services.calls.registry.close();
+    this.services.calls.close();
     this.services.activeCalls.close();
-    this.services.callStore.close();
   }
 
   /** Takes up the calls of an earlier process, once. */
   async #restoreCalls(): Promise<void> {
     if (this.#restored) return;
-    const calls = await this.services.callStore.load();
+    await this.services.calls.start();
     this.#restored = true;
-    this.services.calls.registry.restore(calls);
+  }
+
+  async #claim(): Promise<void> {
+    await this.store.claim(this.bus === undefined ? 'alone' : 'shared');
+  }
+
+  /** Claims the database again after the connection was lost, also if nothing asks whether the server is ready. */
+  #checkClaim(): void {
+    this.#cancelClaimCheck();
+    if (this.#closed || !isPostgresPool(connectionOf(this.#db))) return;
+    const check = (): void => {
+      // Logged as an outage of the database, or told by `/readyz`.
+      this.#claim()
+        .catch(() => undefined)
+        .finally(() => this.#checkClaim());
+    };
+    this.#cancelClaimCheck = this.clock.after(CLAIM_CHECK_MS, check, true);
   }
 
   async #watched(start: Promise<void>): Promise<void> {
     try {
       await start;
-      await this.store.claim();
+      await this.#claim();
+      this.#checkClaim();
       await this.#restoreCalls();
       this.#outage = undefined;
     } catch (error) {
@@ -237,6 +332,9 @@ export class ServerCore {
   }
 }
 
+/** Time in ms between two checks of the claim, whose connection can be lost. */
+const CLAIM_CHECK_MS = 10_000;
+
 const cores = new WeakMap<object, ServerCore>();
 
 /**
@@ -247,19 +345,13 @@ export function serverCoreFor(options: ServerCoreOptions): ServerCore {
   const key = options.db === undefined ? (options.store ?? useCommunicationStore()) : connectionOf(options.db);
   const known = cores.get(key);
   if (known !== undefined) {
+    if (options.bus !== undefined && options.bus !== known.bus) {
+      throw new TypeError('bus must be passed to every handler and route of this database, and be the same');
+    }
     known.configure(options);
     return known;
   }
   const core = new ServerCore(options.db ?? openDatabase(':memory:'), options);
   cores.set(key, core);
   return core;
-}
-
-function forwarding(target: () => Logger): Logger {
-  return {
-    debug: (message, fields) => target().debug(message, fields),
-    info: (message, fields) => target().info(message, fields),
-    warn: (message, fields) => target().warn(message, fields),
-    error: (message, fields) => target().error(message, fields),
-  };
 }

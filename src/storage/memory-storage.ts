@@ -13,6 +13,9 @@ export function memoryStorage(): CommStorage {
 }
 
 class MemoryStorage implements CommStorage {
+  /** Memory can't fail: a client needs no fallback. See `ClientStorage`. */
+  readonly hasFailed = false;
+  readonly optional: CommStorage = this;
   readonly #entries = new Map<string, Storable>();
 
   get(key: string): Promise<Storable | undefined> {
@@ -55,8 +58,13 @@ function copyPart(value: unknown, depth: number): unknown {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
   if (value === null || value === undefined) return value;
   if (depth < MAX_DEPTH && Object.getPrototypeOf(value) === Object.prototype) {
-    // Object.fromEntries defines `__proto__` as an ordinary key.
-    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, copyPart(part, depth + 1)]));
+    // Spreading defines `__proto__` as an ordinary key, which an assignment then finds.
+    const copied: Record<string, unknown> = { ...value };
+    for (const key of Object.keys(copied)) {
+      const part = copied[key];
+      if (typeof part !== 'string') copied[key] = copyPart(part, depth + 1);
+    }
+    return copied;
   }
   return structuredClone(value);
 }
@@ -70,6 +78,6 @@ function copyAll(writes: ReadonlyMap<string, Storable | undefined>): [string, St
 }
 
 /** Returns `true` if the storage is lost when the process ends. */
-export function isVolatile(storage: CommStorage | undefined): boolean {
+export function isVolatile(storage: CommStorage | undefined): storage is MemoryStorage {
   return storage instanceof MemoryStorage;
 }

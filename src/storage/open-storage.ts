@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { CommError } from '../protocol/errors.ts';
 import type { CommStorage } from './comm-storage.ts';
 import { indexedDbStorage } from './indexed-db-storage.ts';
-import { memoryStorage } from './memory-storage.ts';
+import { isVolatile, memoryStorage } from './memory-storage.ts';
 import { type ClientStorage, resilientStorage } from './resilient-storage.ts';
 
 /**
@@ -18,7 +18,8 @@ export function openStorage(
   clock: Clock,
 ): ClientStorage {
   const storage = given ?? (isBrowser() ? indexedDbStorage() : memoryStorage());
-  return resilientStorage(storage, onFailure, clock);
+  // Memory doesn't fail, and a copy of it would be one.
+  return isVolatile(storage) ? storage : resilientStorage(storage, onFailure, clock);
 }
 
 function isBrowser(): boolean {

@@ -52,8 +52,9 @@ const OVERTAKE_MS = 50;
 
 /**
  * Injects faults into a client's connection, frame by frame. Faults depend on the seed and the order of frames only.
- * The handshake and `comm:hello` always pass: without them the client would switch to the base protocol. For faults below
- * the frame level (split or stalled bytes, an incomplete handshake) use `startFaultProxy` of `lumen-comm-server/testing`.
+ * The handshake, `comm:hello` and `comm:resync` always pass: without the first two the client would switch to the base protocol, and
+ * without the last it would not know that pushes were lost. For faults below the frame level (split or stalled bytes, an incomplete
+ * handshake) use `startFaultProxy` of `lumen-comm-server/testing`.
  *
  * @param port - the connection to break
  *
@@ -100,7 +101,7 @@ class FaultyPort implements FaultySocket {
       },
       refused: (refusal) => listener.refused(refusal),
       pushed: (frame) => {
-        if (isHello(frame)) listener.pushed(frame);
+        if (isOfConnection(frame)) listener.pushed(frame);
         else this.#pass('down', () => listener.pushed(frame), true);
       },
     });
@@ -211,6 +212,7 @@ class FaultyPort implements FaultySocket {
   }
 }
 
-function isHello(frame: unknown): boolean {
-  return typeof frame === 'object' && frame !== null && 'event' in frame && frame.event === 'comm:hello';
+function isOfConnection(frame: unknown): boolean {
+  if (typeof frame !== 'object' || frame === null || !('event' in frame)) return false;
+  return frame.event === 'comm:hello' || frame.event === 'comm:resync';
 }

@@ -7,6 +7,8 @@ import { MAX_TOKEN_REFUSALS } from './token-source.ts';
  *                     wake │  ▼                  ▼                     ▼                    │
  *                         waiting ◄──────────────┴─────────────────────┴────────────────────┘
  *
+ *   connected ── missed ──► refreshing ── resynced ──► connected: the server has lost pushes, and requests go on
+ *
  *   any ── disconnect ──► disconnected          opening, greeting ── signed out ──► unauthenticated
  *   `connect` restarts from `disconnected` and `unauthenticated`. `wake` (network back, tab visible) ends `waiting` early and
  *   restarts an attempt that may hang.
@@ -35,13 +37,15 @@ interface Attempt {
 /** State of the connection machine. */
 export type ConnectionState =
   | { name: 'idle' | 'disconnected' | 'unauthenticated' }
-  | ({ name: 'opening' | 'greeting' | 'resyncing' | 'waiting' | 'connected' } & Attempt);
+  | ({ name: 'opening' | 'greeting' | 'resyncing' | 'waiting' | 'connected' | 'refreshing' } & Attempt);
 
 /** Input of the connection machine. */
 export type ConnectionEvent =
   | { type: 'connect' | 'opened' | 'greeted' | 'resynced' | 'disconnect' }
   /** The backoff has elapsed, or a reason to retry immediately occurred. */
   | { type: 'wake' }
+  /** Pushes on this connection may have been lost. */
+  | { type: 'missed' }
   /** Opening the transport or resynchronizing failed. */
   | { type: 'failed' }
   | { type: 'lost'; byServer: boolean }
@@ -54,6 +58,8 @@ export type ConnectionEffect =
   | { do: 'close' }
   | { do: 'await-hello' }
   | { do: 'resync' }
+  /** Resynchronize, but let requests go on. */
+  | { do: 'refresh' }
   /** Schedule the next attempt, with a backoff that grows with `failures`. */
   | { do: 'wait'; failures: number }
   | { do: 'refresh-token' }
@@ -83,9 +89,13 @@ export function reduceConnection(state: ConnectionState, event: ConnectionEvent)
         ? [state, []]
         : [{ ...state, name: 'resyncing', refusals: 0 }, [{ do: 'resync' }]];
     case 'resynced':
+      if (state.name === 'refreshing') return [{ ...state, name: 'connected' }, []];
       return state.name === 'resyncing'
         ? [{ ...FRESH, name: 'connected', wasConnected: true }, [{ do: 'settle', connected: true }]]
         : [state, []];
+    case 'missed':
+      if (isConnected(state)) return [{ ...state, name: 'refreshing' }, [{ do: 'refresh' }]];
+      return state.name === 'resyncing' ? [{ ...state }, [{ do: 'resync' }]] : [state, []];
     case 'failed':
       return state.name === 'waiting' || state.name === 'connected' ? [state, []] : backOff(state);
     case 'lost':
@@ -95,7 +105,7 @@ export function reduceConnection(state: ConnectionState, event: ConnectionEvent)
     case 'refused-user':
       return refuse(state, event.expired);
     case 'wake':
-      if (state.name === 'connected') return [state, []];
+      if (isConnected(state)) return [state, []];
       return [
         { ...state, name: 'opening' },
         state.name === 'waiting' ? [{ do: 'open' }] : [{ do: 'close' }, { do: 'open' }],
@@ -103,10 +113,15 @@ export function reduceConnection(state: ConnectionState, event: ConnectionEvent)
   }
 }
 
+/** Returns true if the client is connected and has been brought in step, or is being brought in step again. */
+export function isConnected(state: ConnectionState): boolean {
+  return state.name === 'connected' || state.name === 'refreshing';
+}
+
 /** Returns the public status for a state. */
 export function statusOf(state: ConnectionState): ConnectionStatus {
   if (!('failures' in state)) return state.name;
-  if (state.name === 'connected') return 'connected';
+  if (isConnected(state)) return 'connected';
   return state.wasConnected ? 'reconnecting' : 'connecting';
 }
 

@@ -61,7 +61,7 @@ export interface ParsedPayloads {
 }
 
 /** Pushes whose payloads the receiving part parses: calls, encryption, files and errors. */
-export type UnparsedPushName = Exclude<PushName, keyof ParsedPayloads | 'comm:hello'>;
+export type UnparsedPushName = Exclude<PushName, keyof ParsedPayloads | 'comm:hello' | 'comm:resync'>;
 
 /** A push of either kind of server, with a validated payload. */
 export type ParsedPush =

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { CommClient, type MessageAttachment } from 'lumen-comm';
+import type { MessageAttachment } from 'lumen-comm';
+import { commClient } from './sides.ts';
 import { AttachmentDecryptor, encryptAttachment } from '../../src/client/encryption/nkc1/attachment-cipher.ts';
 import { inPairs, type Result } from './measure.ts';
 import { startProcess, type ServerProcess } from './process.ts';
@@ -29,7 +30,7 @@ export async function files(directory: string, { rounds, fileBytes }: Sizes): Pr
   await using lumen = await startProcess('./comm-child.ts', `${directory}/files.sqlite`, `${directory}/files`);
   await using bare = await startProcess('./copy-child.ts', `${directory}/copy`);
   await using synced = await startProcess('./copy-child.ts', `${directory}/synced`, 'sync');
-  await using client = new CommClient({ url: lumen.url, userId: 'alice' });
+  await using client = commClient(lumen.url, 'alice');
   await client.connect();
   const { id: conversationId } = await client.conversations.create({ type: 'group', participantIds: [] });
   const upload = (): Promise<MessageAttachment> => client.files.upload(blob, { conversationId });

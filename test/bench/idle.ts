@@ -29,8 +29,9 @@ async function bytesPerSocket(server: ServerProcess, namespace: string, count: n
 export async function idle(
   servers: Readonly<Record<'lumen' | 'baseline', ServerProcess>>,
   { sockets }: { sockets: number },
+  where = '',
 ): Promise<Result> {
   const lumen = (await bytesPerSocket(servers.lumen, '/nk/messages', sockets)) / 1_024;
   const baseline = (await bytesPerSocket(servers.baseline, '/', sockets)) / 1_024;
-  return { name: `memory per connection, ${sockets} idle`, unit: 'KB', pairs: [{ lumen, baseline }] };
+  return { name: `memory per connection, ${sockets} idle${where}`, unit: 'KB', pairs: [{ lumen, baseline }] };
 }

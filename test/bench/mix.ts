@@ -1,7 +1,6 @@
-import { CommClient } from 'lumen-comm';
 import { inPairs, type Result } from './measure.ts';
 import type { ServerProcess } from './process.ts';
-import type { Participant, Room, Side } from './sides.ts';
+import { commClient, type Participant, type Room, type Side } from './sides.ts';
 
 const USERS = 20;
 const CONVERSATIONS = 5;
@@ -19,9 +18,7 @@ export async function mix(
   { actions, rounds }: { actions: number; rounds: number },
 ): Promise<Result> {
   const userIds = Array.from({ length: USERS }, (_, index) => `user-${index}`);
-  const clients = userIds.map(
-    (userId) => new CommClient({ url: servers.lumen.url, userId, transports: ['websocket'] }),
-  );
+  const clients = userIds.map((userId) => commClient(servers.lumen.url, userId));
   await Promise.all(clients.map((client) => client.connect()));
   const conversationIds: string[] = [];
   for (let index = 0; index < CONVERSATIONS; index += 1) {

@@ -1,8 +1,7 @@
 import { io, type Socket } from 'socket.io-client';
-import { CommClient } from 'lumen-comm';
 import { inPairs, type Result } from './measure.ts';
 import type { ServerProcess } from './process.ts';
-import type { Side } from './sides.ts';
+import { commClient, type Side } from './sides.ts';
 
 /**
  * Processor time of the server while all members of a group, each connected, read one message at once: until all receipts
@@ -14,7 +13,7 @@ export async function receipts(
   { readers: count, rounds }: { readers: number; rounds: number },
 ): Promise<Result> {
   const userIds = Array.from({ length: count }, (_, index) => `reader-${index}`);
-  const sender = new CommClient({ url: servers.lumen.url, userId: 'sender', transports: ['websocket'] });
+  const sender = commClient(servers.lumen.url, 'sender');
   await sender.connect();
   const participantIds = userIds.slice(0, count - 1);
   const { id: conversationId } = await sender.conversations.create({ type: 'group', name: 'Readers', participantIds });

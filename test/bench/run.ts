@@ -7,6 +7,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { besideReads } from './beside.ts';
+import { findPostgres } from '../../scripts/postgres.ts';
+import { findRedis } from '../../scripts/redis.ts';
+import { startPostgres } from '../helpers/postgres/postgres-process.ts';
+import { startRedis } from '../helpers/redis/redis-process.ts';
+import { databases } from './databases.ts';
 import { encryption } from './encryption.ts';
 import { files } from './files.ts';
 import { idle } from './idle.ts';
@@ -14,7 +19,8 @@ import { inbox, seedInbox } from './inbox.ts';
 import { mix } from './mix.ts';
 import { firstFrame } from './calls.ts';
 import { summarize, type Result, type Summary } from './measure.ts';
-import { startProcess } from './process.ts';
+import { startProcess, type ServerProcess } from './process.ts';
+import { processes, withoutMembers } from './processes.ts';
 import { receipts } from './receipts.ts';
 import { machine, table } from './report.ts';
 import { reads } from './rest.ts';
@@ -74,6 +80,8 @@ const summaries: Summary[] = [];
 try {
   if (!options.json) console.log(machine());
   await overSockets();
+  await onPostgres();
+  await ofSeveralProcesses();
   for (const messages of sizes.stored) await overRest(messages);
   for (const conversations of sizes.conversations) await inboxes(conversations);
   await used();
@@ -101,6 +109,47 @@ async function overSockets(): Promise<void> {
   for (const [, measure] of wanted) for (const result of [await measure(sides, sizes)].flat()) take(result);
 }
 
+async function onPostgres(): Promise<void> {
+  if (!'postgres'.includes(options.only)) return;
+  if (findPostgres() === undefined) {
+    say('postgres: skipped, because there is no Postgres on this machine');
+    return;
+  }
+  await using database = await startPostgres();
+  await database.execute('CREATE DATABASE bench');
+  await using postgres = await startProcess('./comm-child.ts', database.url('bench'));
+  await using sqlite = await startProcess('./comm-child.ts', path.join(directory, 'beside-postgres.sqlite'));
+  await using relay = await startProcess('./relay-child.ts');
+  const sides = { postgres: commSide(postgres.url), sqlite: commSide(sqlite.url), relay: relaySide(relay.url) };
+  for (const result of await databases(sides, sizes)) take(result);
+}
+
+async function ofSeveralProcesses(): Promise<void> {
+  if (!'processes'.includes(options.only)) return;
+  if (findPostgres() === undefined || findRedis() === undefined) {
+    say('processes: skipped, because there is no Postgres or no Redis on this machine');
+    return;
+  }
+  await using postgres = await startPostgres();
+  await using redis = await startRedis();
+  await postgres.execute('CREATE DATABASE bench');
+  const database = postgres.url('bench');
+  await using relay = await startProcess('./relay-child.ts');
+  const others = { relay, relaySide: relaySide(relay.url), database };
+  const servers: ServerProcess[] = [];
+  try {
+    for (const count of [1, 2, 4]) {
+      while (servers.length < count) servers.push(await startProcess('./comm-child.ts', database, '', redis.url));
+      for (const where of count === 1 ? (['on one'] as const) : (['on one', 'spread'] as const)) {
+        for (const result of await processes({ ...others, servers }, where, sizes)) take(result);
+      }
+    }
+    take(await withoutMembers({ ...others, servers }, sizes));
+  } finally {
+    for (const server of servers) await server[Symbol.asyncDispose]();
+  }
+}
+
 async function overRest(messages: number): Promise<void> {
   if (!`reads ${messages}`.includes(options.only)) return;
   const start = performance.now();
@@ -121,6 +170,15 @@ async function inboxes(conversations: number): Promise<void> {
   take(await inbox({ lumen: lumen.url, baseline: baseline.url }, conversations, sizes));
 }
 
+async function idleOnPostgres(): Promise<void> {
+  if (findPostgres() === undefined || findRedis() === undefined) return;
+  await using postgres = await startPostgres();
+  await using redis = await startRedis();
+  await using lumen = await startProcess('./comm-child.ts', postgres.url('postgres'), '', redis.url);
+  await using baseline = await startProcess('./relay-child.ts');
+  take(await idle({ lumen, baseline }, sizes, ', on Postgres and Redis'));
+}
+
 /** What idle and working users cost the server. */
 async function used(): Promise<void> {
   if ('mix'.includes(options.only)) {
@@ -137,6 +195,7 @@ async function used(): Promise<void> {
     await using lumen = await startProcess('./comm-child.ts', path.join(directory, 'idle.sqlite'));
     await using baseline = await startProcess('./relay-child.ts');
     take(await idle({ lumen, baseline }, sizes));
+    await idleOnPostgres();
   }
 }
 

@@ -1,5 +1,6 @@
 import { io } from 'socket.io-client';
 import { CommClient } from 'lumen-comm';
+import { patientClock } from '../helpers/client/patient-clock.ts';
 
 /** A user in a room on one of the two servers. */
 export interface Participant {
@@ -20,8 +21,16 @@ export interface Room {
   enter(userId: string): Promise<Participant>;
 }
 
+/** On a busy machine the hello of a server can take longer than the second that apps wait for it. */
+const HELLO_MS = 60_000;
+
+/** Returns a client that isn't connected yet. */
+export function commClient(url: string, userId: string): CommClient {
+  return new CommClient({ url, userId, transports: ['websocket'], clock: patientClock({ helloMs: HELLO_MS }) });
+}
+
 export function commSide(url: string): Side {
-  const client = (userId: string): CommClient => new CommClient({ url, userId, transports: ['websocket'] });
+  const client = (userId: string): CommClient => commClient(url, userId);
   return {
     async room(userIds) {
       const [creator = '', ...participantIds] = userIds;

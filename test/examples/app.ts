@@ -18,6 +18,8 @@ function environment(more: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
     PATH: [path.dirname(process.execPath), ...folders].join(path.delimiter),
     // As a Node of a distribution does, which may be the only one that the registry's certificate is known to.
     NODE_USE_SYSTEM_CA: '1',
+    // The examples share packages, whose versions are exact: what npm has cached isn't asked for again.
+    npm_config_prefer_offline: 'true',
     NO_COLOR: '1',
     NEXT_TELEMETRY_DISABLED: '1',
     ...more,

@@ -26,8 +26,11 @@ const EMOJIS = ['👍', '🎉', '😄', '🚀'];
 const ROOTS_APART = 30;
 const EVERYONE = ['ann', 'bob', 'cat', 'dan'];
 
-/** Shortens the client's delays to a tenth, so that a seed takes seconds. */
-export const fastClock = patientClock({ speed: 10 });
+/**
+ * Shortens the client's delays to a tenth, so that a seed takes seconds. On a busy machine the hello of a server can take longer than
+ * the second that apps wait for it.
+ */
+export const fastClock = patientClock({ speed: 10, helloMs: 10_000 });
 
 /** A user with one client that acts at random and records all events. */
 export class Actor {
@@ -179,15 +182,14 @@ export class Actor {
   }
 
   report(): ActorReport {
+    const inbox = this.#client.conversations.inbox.getSnapshot();
     return {
       views: Object.fromEntries([...this.#views].map(([id, view]) => [id, seen(view)])),
       threads: Object.fromEntries([...this.#threads].map(([id, view]) => [id, seen(view)])),
       pins: this.#pins,
       names: Object.fromEntries([...this.#names.getSnapshot()].map(([id, user]) => [id, user.displayName])),
-      inbox: this.#client.conversations.inbox.getSnapshot().conversations.map((each) => ({
-        id: each.id,
-        text: inboxText(each),
-      })),
+      inbox: inbox.conversations.map((each) => ({ id: each.id, text: inboxText(each) })),
+      inboxLoad: { loading: inbox.loading, error: inbox.error?.code },
       told: this.#told.told,
       acked: this.#acked,
       read: this.#read,

@@ -18,12 +18,19 @@ interface Row {
   deleted_at: string | null;
 }
 
-/** Opens the server's database directly. The server may be running, and lock the file for a moment. */
-export function readDatabase(file: string): { rows: Row[]; problems: string[] } {
+/** What a scenario has stored. */
+export interface Stored {
+  readonly rows: readonly Row[];
+  readonly problems: string[];
+}
+
+/** Opens the server's SQLite file directly. The server may be running, and lock the file for a moment. */
+export function readDatabase(file: string): Stored {
   const db = new DatabaseSync(file, { readOnly: true, timeout: 60_000 });
   try {
-    const rows = db.prepare('select * from messages order by conversation_id, seq').all() as unknown as Row[];
-    return { rows, problems: [...integrity(db), ...counters(db)] };
+    const rows = db.prepare(ALL_MESSAGES).all() as unknown as Row[];
+    const problems = INVARIANTS.flatMap(([what, sql]) => describeViolations(what, db.prepare(sql).all()));
+    return { rows, problems: [...integrity(db), ...problems] };
   } finally {
     db.close();
   }
@@ -41,61 +48,70 @@ function integrity(db: DatabaseSync): string[] {
   return problems;
 }
 
-/** Checks invariants between tables that a partial transaction would violate. */
-function counters(db: DatabaseSync): string[] {
-  const wrong: [what: string, sql: string][] = [
-    [
-      'seq has a hole or repeats',
-      `select conversation_id from messages group by conversation_id
+/** Selects the stored messages. The SQL of this file is that of SQLite and of Postgres. */
+const ALL_MESSAGES = 'select * from messages order by conversation_id, seq';
+
+/** Invariants between tables that a partial transaction would violate, with the SQL that finds violations. */
+const INVARIANTS: readonly [what: string, sql: string][] = [
+  [
+    'seq has a hole or repeats',
+    `select conversation_id from messages group by conversation_id
        having count(*) <> max(seq) or count(distinct seq) <> count(*) or min(seq) <> 1`,
-    ],
-    [
-      'seq of the conversation is not that of its last message',
-      `select id from conversations as c
+  ],
+  [
+    'seq of the conversation is not that of its last message',
+    `select id from conversations as c
        where seq <> (select coalesce(max(seq), 0) from messages where conversation_id = c.id)`,
-    ],
-    [
-      'a message has a rev beyond its conversation',
-      `select m.id from messages as m
+  ],
+  [
+    'a message has a rev beyond its conversation',
+    `select m.id from messages as m
        join conversations as c on c.id = m.conversation_id where m.rev > c.rev or m.rev is null`,
-    ],
-    [
-      'two messages have one rev',
-      `select conversation_id from messages group by conversation_id, rev having count(*) > 1`,
-    ],
-    [
-      'a client id is stored twice',
-      `select client_id from messages where client_id is not null
+  ],
+  [
+    'two messages have one rev',
+    `select conversation_id from messages group by conversation_id, rev having count(*) > 1`,
+  ],
+  [
+    'a client id is stored twice',
+    `select client_id from messages where client_id is not null
        group by sender_id, client_id having count(*) > 1`,
-    ],
-    [
-      'a mark is beyond the last message',
-      `select p.user_id from conversation_participants as p
+  ],
+  [
+    'a mark is beyond the last message',
+    `select p.user_id from conversation_participants as p
        join conversations as c on c.id = p.conversation_id where p.last_read_seq > c.seq or p.last_delivered_seq > c.seq`,
-    ],
-    [
-      'a read position is after the delivery position',
-      `select user_id from conversation_participants
+  ],
+  [
+    'a read position is after the delivery position',
+    `select user_id from conversation_participants
        where last_read_seq > last_delivered_seq`,
-    ],
-    [
-      'a thread has another number of replies than its root says',
-      `select t.root_id from comm_threads as t join messages as r on r.id = t.root_id
+  ],
+  [
+    'a thread has another number of replies than its root says',
+    `select t.root_id from comm_threads as t join messages as r on r.id = t.root_id
        where t.live <> (select count(*) from messages as m
          where m.thread_id = coalesce(r.public_id, cast(r.id as text)) and m.deleted_at is null)`,
-    ],
-    ['a deleted message is pinned', `select id from messages where deleted_at is not null and pinned_at is not null`],
-    ['a deleted message has its text', `select id from messages where deleted_at is not null and content <> ''`],
-    [
-      'a deleted message has reactions',
-      `select m.id from messages as m
+  ],
+  ['a deleted message is pinned', `select id from messages where deleted_at is not null and pinned_at is not null`],
+  ['a deleted message has its text', `select id from messages where deleted_at is not null and content <> ''`],
+  [
+    'a deleted message has reactions',
+    `select m.id from messages as m
        join message_reactions as r on r.message_id = m.id where m.deleted_at is not null`,
-    ],
-  ];
-  return wrong.flatMap(([what, sql]) => {
-    const found = db.prepare(sql).all();
-    return found.length === 0 ? [] : [`${what}: ${JSON.stringify(found.slice(0, 3))}`];
-  });
+  ],
+];
+
+/** Reads and checks a database in Postgres. @param query - runs SQL and returns the rows with the values that SQLite returns */
+export async function readPostgres(query: (sql: string) => Promise<readonly unknown[]>): Promise<Stored> {
+  const rows = (await query(ALL_MESSAGES)) as Row[];
+  const problems: string[] = [];
+  for (const [what, sql] of INVARIANTS) problems.push(...describeViolations(what, await query(sql)));
+  return { rows, problems };
+}
+
+function describeViolations(what: string, found: readonly unknown[]): string[] {
+  return found.length === 0 ? [] : [`${what}: ${JSON.stringify(found.slice(0, 3))}`];
 }
 
 /**
@@ -249,7 +265,9 @@ export function compare(truth: Truth, report: ActorReport, who: string, whole: b
     if (shown !== expected) problems.push(`${who} inbox ${id}: ${String(shown)} for ${expected}`);
   }
   const order = report.inbox.map(({ id }) => id).join(' ');
-  if (order !== [...truth.conversations.keys()].join(' ')) problems.push(`${who}: the inbox is in another order`);
+  if (order !== [...truth.conversations.keys()].join(' ')) {
+    problems.push(`${who}: the inbox is in another order, ${JSON.stringify(report.inboxLoad)}`);
+  }
   return problems;
 }
 

@@ -57,6 +57,8 @@ export interface ActorReport {
   /** The names of the users, as `users.watch()` has them. */
   names: Record<string, string>;
   inbox: { id: string; text: string }[];
+  /** Whether the inbox is being loaded, and why its last page could not be loaded. */
+  inboxLoad: { loading: boolean; error: string | undefined };
   told: Told;
   /** Messages that the server has acknowledged. */
   acked: { id: string; rev?: number; deleted?: boolean }[];

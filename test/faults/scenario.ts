@@ -4,11 +4,11 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startFaultProxy, type FaultProxy } from '../../src/server/testing/fault-proxy.ts';
 import { seededRandom, type Random } from '../../src/lib/seeded-random.ts';
-import { startServerProcess, type ServerProcess } from '../../src/server/testing/server-process.ts';
 import { Actor } from './actor.ts';
-import { checkAcknowledged, checkComplete, checkOrder, checkTold, compare, readDatabase, Truth } from './checks.ts';
+import { checkAcknowledged, checkComplete, checkOrder, checkTold, compare, Truth } from './checks.ts';
 import { RemoteActor } from './remote-actor.ts';
 import type { ActorPlan, ActorReport } from './report.ts';
+import { startSingleServer, type ServerBed, type StartBed, type Storm } from './server-bed.ts';
 import { ToldBook } from './told.ts';
 
 export interface Outcome {
@@ -19,8 +19,13 @@ export interface Outcome {
 
 const NAMES = ['ann', 'bob', 'cat', 'dan'] as const;
 type Name = (typeof NAMES)[number];
+interface Device {
+  readonly name: string;
+  readonly user: Name;
+  readonly isFirst: boolean;
+}
 /** Each user's first device has the faults and kills, the second one keeps nothing. */
-const DEVICES = NAMES.flatMap((user): { name: string; user: Name; isFirst: boolean }[] => [
+const DEVICES = NAMES.flatMap((user): Device[] => [
   { name: user, user, isFirst: true },
   { name: `${user}'s second`, user, isFirst: false },
 ]);
@@ -36,6 +41,8 @@ const NUMBERS_APART = 100_000;
 /** Far more than a slow machine takes. */
 const SETTLED_WITHIN_MS = 180_000;
 const EQUAL_WITHIN_MS = 120_000;
+/** Longest time in ms between two comparisons. */
+const MAX_WAIT_MS = 5_000;
 const LINE_FAULTS = { cut: 0.012, stall: 0.03, stallMs: [20, 400], delay: 0.2, delayMs: [1, 15], split: 0.4 } as const;
 /** Additional frame faults for `dan`. */
 const FRAME_FAULTS = {
@@ -55,17 +62,28 @@ type AnyActor = Actor | RemoteActor;
 process.env['NODE_COMPILE_CACHE'] ??= path.join(tmpdir(), 'lumen-comm-compile-cache');
 
 /**
- * Four users with two devices each act in five conversations under faults: connections are cut, stalled and split at random bytes, the server is
- * killed (SIGKILL) and restarted on its file, and so is the process of one client. After the faults have ended, every client
- * must have all changes, once and in order. Two users are removed or banned from one conversation and added again.
+ * Four users with two devices each act in five conversations under faults: connections are cut, stalled and split at random bytes, servers
+ * fail as their bed decides, and the process of one client is killed (SIGKILL) and restarted on its file. After the faults have
+ * ended, every client must have all changes, once and in order. Two users are removed or banned from one conversation and added
+ * again.
+ *
+ * @param startBed - starts the servers. @defaultValue one server on a SQLite file
  */
-export async function runSeed(seed: number, log: (line: string) => void = () => undefined): Promise<Outcome> {
+export async function runSeed(
+  seed: number,
+  log: (line: string) => void = () => undefined,
+  startBed: StartBed = startSingleServer,
+): Promise<Outcome> {
   const directory = await mkdtemp(path.join(tmpdir(), `lumen-comm-faults-${seed}-`));
-  const scenario = new Scenario(seed, directory, log);
   try {
-    return await scenario.run();
+    await using bed = await startBed(directory, seed);
+    const scenario = new Scenario(seed, directory, bed, log);
+    try {
+      return await scenario.run();
+    } finally {
+      await scenario.end();
+    }
   } finally {
-    await scenario.end();
     await rm(directory, { recursive: true, force: true });
   }
 }
@@ -76,18 +94,20 @@ class Scenario {
   readonly #log: (line: string) => void;
   readonly #random: Random;
   readonly #actors = new Map<string, AnyActor>();
-  readonly #proxies = new Map<Name, FaultProxy>();
-  readonly #figures: Record<string, number> = { kills: 0, clientKills: 0 };
+  /** By user and origin: devices of a user that connect to one server share a line. */
+  readonly #proxies = new Map<string, FaultProxy>();
+  readonly #bed: ServerBed;
+  readonly #figures: Record<string, number> = { clientKills: 0 };
   readonly #lostReports: ActorReport[] = [];
   readonly #toldFile: string;
   readonly #plans = new Map<string, ActorPlan>();
   readonly #leaks: string[] = [];
   #club = '';
-  #server: ServerProcess | undefined;
 
-  constructor(seed: number, directory: string, log: (line: string) => void) {
+  constructor(seed: number, directory: string, bed: ServerBed, log: (line: string) => void) {
     this.#seed = seed;
     this.#directory = directory;
+    this.#bed = bed;
     this.#toldFile = path.join(directory, 'told to cat');
     this.#log = log;
     this.#random = seededRandom(seed);
@@ -95,17 +115,15 @@ class Scenario {
 
   async run(): Promise<Outcome> {
     const startedAt = performance.now();
-    const database = path.join(this.#directory, 'comm.sqlite');
-    this.#server = await startServerProcess({ database });
-    const { url } = this.#server;
+    const { url } = this.#bed;
     const conversations = await this.#conversations(url);
-    for (const name of NAMES) await this.#startProxy(name, url);
+    for (const device of DEVICES) await this.#startProxy(device);
     await Promise.all(DEVICES.map((device, at) => this.#enter(device, at, conversations)));
     for (const proxy of this.#proxies.values()) proxy.resume();
     this.#log('storm');
     await this.#storm();
     await this.#calm();
-    const problems = await this.#check(url, conversations, database);
+    const problems = await this.#check(url, conversations);
     this.#figures['ms'] = Math.round(performance.now() - startedAt);
     return { seed: this.#seed, problems, figures: this.#figures };
   }
@@ -113,7 +131,6 @@ class Scenario {
   async end(): Promise<void> {
     await Promise.allSettled([...this.#actors.values()].map((actor) => actor.stop()));
     await Promise.allSettled([...this.#proxies.values()].map((proxy) => proxy.close()));
-    await this.#server?.kill();
   }
 
   async #conversations(url: string): Promise<Conversations> {
@@ -134,21 +151,27 @@ class Scenario {
     return of;
   }
 
-  /** Both devices of a user share a proxy. */
-  async #startProxy(name: Name, target: string): Promise<void> {
-    const seed = this.#random.fork(name).between(0, 2 ** 31);
-    const proxy = await startFaultProxy({ target, seed, ...LINE_FAULTS });
-    proxy.heal();
-    this.#proxies.set(name, proxy);
+  #lineOf({ user, isFirst }: Device): string {
+    return `${user} ${this.#bed.originOf(user, isFirst)}`;
   }
 
-  async #enter(device: (typeof DEVICES)[number], at: number, conversations: Conversations): Promise<void> {
+  async #startProxy(device: Device): Promise<void> {
+    const line = this.#lineOf(device);
+    if (this.#proxies.has(line)) return;
+    const seed = this.#random.fork(device.name).between(0, 2 ** 31);
+    const target = this.#bed.originOf(device.user, device.isFirst);
+    const proxy = await startFaultProxy({ target, seed, ...LINE_FAULTS });
+    proxy.heal();
+    this.#proxies.set(line, proxy);
+  }
+
+  async #enter(device: Device, at: number, conversations: Conversations): Promise<void> {
     const { name, user } = device;
     const conversationIds = conversations[user];
     const plan: ActorPlan = {
       userId: user,
       seed: this.#random.fork(`acts ${name}`).between(0, 2 ** 31),
-      url: this.#proxies.get(user)?.url ?? '',
+      url: this.#proxies.get(this.#lineOf(device))?.url ?? '',
       conversationIds,
       mentionable: conversations.mentionable,
       club: this.#club,
@@ -165,22 +188,28 @@ class Scenario {
     if (actor instanceof RemoteActor) await actor.keep();
   }
 
-  /** Runs the actions and kills the server and a client meanwhile. */
+  /** Runs the actions. The servers fail and a client is killed meanwhile. */
   async #storm(): Promise<void> {
     const works = DEVICES.filter(({ name }) => name !== 'cat').map(({ name, isFirst }) =>
-      this.#actors.get(name)?.work(isFirst ? OPERATIONS : SECOND_OPERATIONS),
+      this.#actors.get(name)?.work(this.#share(isFirst ? OPERATIONS : SECOND_OPERATIONS)),
     );
     const storm = { over: false };
-    const kills = this.#killServer(storm);
-    const expulsions = this.#expel(storm);
-    await Promise.all([...works, this.#workAndDie()]);
-    storm.over = true;
-    this.#log('worked');
-    await Promise.all([kills, expulsions]);
+    const worked = Promise.all([...works, this.#workAndDie()]).then(() => {
+      storm.over = true;
+      this.#log('worked');
+    });
+    // Together, so that each failure is that of the scenario.
+    const faults = this.#bed.injectFaults(storm, this.#random.fork('kills'), this.#log);
+    await Promise.all([worked, faults, this.#expel(storm)]);
+  }
+
+  /** Returns how many of these actions, or of what they must lead to, the servers of this scenario get. */
+  #share(count: number): number {
+    return Math.ceil(count * this.#bed.workload);
   }
 
   /** Removes and bans users and adds them again. What is sent meanwhile must not reach them before they are back. */
-  async #expel(storm: { readonly over: boolean }): Promise<void> {
+  async #expel(storm: Storm): Promise<void> {
     const random = this.#random.fork('expulsions');
     const ann = this.#actors.get('ann');
     if (!(ann instanceof Actor)) throw new Error('ann has no actor');
@@ -206,11 +235,12 @@ class Scenario {
     const first = this.#actors.get('cat');
     if (plan === undefined || !(first instanceof RemoteActor)) throw new Error('cat has no process');
     // Killed after a random number of actions. After a fixed time it would barely have started on a slow machine.
-    const done = this.#random.between(OPERATIONS / 4, (OPERATIONS * 3) / 4);
+    const operations = this.#share(OPERATIONS);
+    const done = this.#random.between(operations / 4, (operations * 3) / 4);
     await first.work(done);
     this.#lostReports.push(await first.report());
     // Never answered, because the process is killed before.
-    first.work(OPERATIONS).catch(() => undefined);
+    first.work(operations).catch(() => undefined);
     await pause(this.#random.between(0, 60));
     await first.kill();
     this.#figures['clientKills'] = (this.#figures['clientKills'] ?? 0) + 1;
@@ -223,22 +253,7 @@ class Scenario {
     });
     this.#actors.set('cat', next);
     await next.start();
-    await next.work(OPERATIONS - done);
-  }
-
-  /** Kills the server up to four times during the storm, and at least once: a fast machine may be done before the first. */
-  async #killServer(storm: { readonly over: boolean }): Promise<void> {
-    const random = this.#random.fork('kills');
-    const kills = random.between(2, 4);
-    for (let kill = 0; kill < kills; kill += 1) {
-      await pause(random.between(150, 1_500));
-      if (storm.over && kill > 0) return;
-      await this.#server?.kill();
-      this.#figures['kills'] = (this.#figures['kills'] ?? 0) + 1;
-      this.#log('server killed');
-      await pause(random.between(0, 200));
-      await this.#server?.restart();
-    }
+    await next.work(operations - done);
   }
 
   async #calm(): Promise<void> {
@@ -250,7 +265,7 @@ class Scenario {
     this.#log('settled');
   }
 
-  async #check(url: string, conversations: Conversations, database: string): Promise<string[]> {
+  async #check(url: string, conversations: Conversations): Promise<string[]> {
     let problems = await this.#untilEqual(url, false);
     this.#log('equal');
     // The second devices of the users: their first ones have to be told, and those of all others.
@@ -263,7 +278,7 @@ class Scenario {
     for (const actor of this.#actors.values()) await actor.readAll();
     this.#log('read');
     if (problems.length === 0) problems = await this.#untilEqual(url, true);
-    const stored = readDatabase(database);
+    const stored = await this.#bed.read();
     const killed = ToldBook.read(this.#toldFile);
     problems.push(...stored.problems, ...this.#leaks);
     for (const { name, user } of DEVICES) {
@@ -288,33 +303,44 @@ class Scenario {
         this.#figures[name] = (this.#figures[name] ?? 0) + Number(value);
       }
     }
-    this.#figures['stored'] = stored.rows.length;
-    if (stored.rows.length < LEAST_MESSAGES) problems.push(`only ${stored.rows.length} messages`);
+    Object.assign(this.#figures, this.#bed.figures, { stored: stored.rows.length });
+    if (stored.rows.length < this.#share(LEAST_MESSAGES)) problems.push(`only ${stored.rows.length} messages`);
     return problems;
   }
 
   /** Waits until every view equals the stored data, and returns the differences that remain after a timeout. */
   async #untilEqual(url: string, whole: boolean): Promise<string[]> {
     const deadline = performance.now() + EQUAL_WITHIN_MS;
-    for (;;) {
+    // Each comparison takes from the budget of its user, which the user's devices need to become equal.
+    for (let waitMs = 100; ; waitMs = Math.min(waitMs * 1.5, MAX_WAIT_MS)) {
       const problems: string[] = [];
+      const isLate = performance.now() > deadline;
       for (const user of NAMES) {
-        const truth = await Truth.of(url, user);
-        for (const device of DEVICES.filter((each) => each.user === user)) {
-          const different = compare(truth, await this.#report(device.name), user, whole, {
-            id: this.#club,
-            leavers: EXPELLED,
-          });
-          problems.push(...different.map((problem) => `${device.name}: ${problem}`));
-        }
+        // Comparing costs processor time that the servers need.
+        if (problems.length > 0 && !isLate) break;
+        problems.push(...(await this.#differences(url, user, whole)));
       }
       if (problems.length === 0) return problems;
-      if (performance.now() > deadline) {
+      if (isLate) {
         for (const problem of problems) this.#log(problem);
         return problems;
       }
-      await pause(50);
+      await pause(waitMs);
     }
+  }
+
+  /** Compares the devices of a user with the stored data. */
+  async #differences(url: string, user: Name, whole: boolean): Promise<string[]> {
+    // A server may be unavailable for a moment, for example because the machine is busy.
+    const truth = await Truth.of(url, user).catch((error: unknown) => String(error));
+    if (typeof truth === 'string') return [truth];
+    const club = { id: this.#club, leavers: EXPELLED };
+    const problems: string[] = [];
+    for (const device of DEVICES.filter((each) => each.user === user)) {
+      const different = compare(truth, await this.#report(device.name), user, whole, club);
+      problems.push(...different.map((problem) => `${device.name}: ${problem}`));
+    }
+    return problems;
   }
 
   async #report(name: string): Promise<ActorReport> {

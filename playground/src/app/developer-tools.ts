@@ -3,7 +3,7 @@ import { h } from '../lib/dom.ts';
 import type { Session } from './session.ts';
 
 /** The developer tools below the chat. They record events from the start, and are hidden until they are toggled. */
-export function developerTools({ client, faults, route, signal }: Session): {
+export function developerTools({ client, faults, process, route, signal }: Session): {
   readonly element: HTMLElement;
   toggle(): void;
 } {
@@ -20,17 +20,20 @@ export function developerTools({ client, faults, route, signal }: Session): {
     onClose: toggle,
     faults,
     conversation: { getSnapshot: () => place.value.conversationId, subscribe: place.subscribe },
-    actions: { 'Kill server': killServer },
+    process,
+    actions: { 'Kill server': () => killServer(process.getSnapshot()) },
   });
   signal.addEventListener('abort', unmount);
   return { element, toggle };
 }
 
-async function killServer(): Promise<string> {
+/** @param name - of the process, where several serve the page: the request may reach another one */
+async function killServer(name: string | undefined): Promise<string> {
+  const query = name === undefined ? '' : `?process=${encodeURIComponent(name)}`;
   try {
-    const { ok, status } = await fetch('/playground/kill', { method: 'POST' });
+    const { ok, status } = await fetch(`/playground/kill${query}`, { method: 'POST' });
     return ok
-      ? 'The server process was killed. It restarts in a moment.'
+      ? `The server${name === undefined ? '' : ` ${name}`} was killed. It restarts in a moment.`
       : `The server cannot be killed from this page (${status}).`;
   } catch {
     return 'The server does not respond; it may already be stopped.';

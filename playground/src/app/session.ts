@@ -9,6 +9,7 @@ import { followProfiles } from './follow-profiles.ts';
 import { OutboxWatch } from './outbox-watch.ts';
 import { PresenceTracker } from './presence-tracker.ts';
 import { Route } from './route.ts';
+import { ServerProcess } from './server-process.ts';
 
 /** Everything that belongs to the user who is signed in on this page. */
 export interface Session {
@@ -16,6 +17,8 @@ export interface Session {
   readonly client: CommClient;
   /** The connection, into which the developer tools inject faults. Without faults it is transparent. */
   readonly faults: FaultySocket;
+  /** The server process that this window is connected to. */
+  readonly process: ServerProcess;
   readonly outbox: OutboxWatch;
   readonly presence: PresenceTracker;
   readonly route: Route;
@@ -32,7 +35,8 @@ export interface Session {
 export function startSession(userId: string, signal: AbortSignal): Session {
   // No `url`: the server is the page's own origin. A production app passes `token` instead of `userId`.
   const port = socketIoPort({ namespace: DEFAULT_NAMESPACE, path: DEFAULT_SOCKET_PATH });
-  const faults = faultySocket(port, { seed: Date.now() });
+  const process = new ServerProcess(port);
+  const faults = faultySocket(process, { seed: Date.now() });
   const client = new CommClient({ userId, socket: faults, encryption: {} });
   followProfiles(client, userId, signal);
   const refusals = new Map<string, string>();
@@ -43,6 +47,7 @@ export function startSession(userId: string, signal: AbortSignal): Session {
     userId,
     client,
     faults,
+    process,
     outbox: new OutboxWatch(client, signal),
     presence: new PresenceTracker(client, userId, signal),
     route: new Route(signal),

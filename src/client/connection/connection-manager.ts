@@ -6,6 +6,7 @@ import { deferred, type Deferred } from '../../lib/deferred.ts';
 import { VERSION } from '../../lib/version.ts';
 import { CommError, commErrorFrom } from '../../protocol/errors.ts';
 import {
+  isConnected,
   reduceConnection,
   statusOf,
   type ConnectionEffect,
@@ -49,6 +50,8 @@ export interface ConnectionHandler {
    * @param isCurrent - returns false once the connection is lost; the resync must then end without effect
    */
   resync(isCurrent: () => boolean): Promise<void>;
+  /** As `resync`, of a client that is connected and has not been told everything: its requests go on. */
+  refresh(isCurrent: () => boolean): Promise<void>;
   pushed(frame: PushFrame): void;
   connectionLost(): void;
   statusChanged(status: ConnectionStatus): void;
@@ -112,7 +115,7 @@ export class ConnectionManager {
 
   /** True while requests can be sent. */
   get online(): boolean {
-    return this.#state.name === 'connected' || this.#state.name === 'resyncing';
+    return isConnected(this.#state) || this.#state.name === 'resyncing';
   }
 
   /** Resolves when connected and in step. An abort only ends the wait; see `isAbandoned`. */
@@ -172,6 +175,7 @@ export class ConnectionManager {
   whenConnected(signal: AbortSignal | undefined): Promise<void> {
     switch (this.#state.name) {
       case 'connected':
+      case 'refreshing':
         return Promise.resolve();
       case 'idle':
       case 'disconnected':
@@ -187,7 +191,7 @@ export class ConnectionManager {
 
   /** As `whenConnected()`, but also waits for a later `connect()`. */
   async untilConnected(signal: AbortSignal | undefined): Promise<void> {
-    while (this.#state.name !== 'connected') {
+    while (!isConnected(this.#state)) {
       // A rejection only ends this attempt.
       await abortable(
         this.#settled.promise.catch(() => undefined),
@@ -200,7 +204,7 @@ export class ConnectionManager {
   #step(event: ConnectionEvent, error?: CommError): void {
     const before = this.status;
     const [next, effects] = reduceConnection(this.#state, event);
-    const wasLost = this.#state.name === 'connected' && next.name !== 'connected';
+    const wasLost = isConnected(this.#state) && !isConnected(next);
     const { reporter, clock } = this.#options;
     if (!('failures' in this.#state)) this.#attempt = 0;
     // An event without effect is about an attempt that has ended already.
@@ -238,7 +242,9 @@ export class ConnectionManager {
           this.#greet(undefined, false),
         );
       case 'resync':
-        return void this.#resync();
+        return void this.#resync('resync');
+      case 'refresh':
+        return void this.#resync('refresh');
       case 'wait': {
         const { clock, random } = this.#options;
         const now = clock.now();
@@ -307,11 +313,11 @@ export class ConnectionManager {
     this.#step({ type: 'greeted' });
   }
 
-  async #resync(): Promise<void> {
+  async #resync(kind: 'resync' | 'refresh'): Promise<void> {
     const epoch = this.#epoch;
     const isCurrent = (): boolean => epoch === this.#epoch;
     try {
-      await this.#handler?.resync(isCurrent);
+      await this.#handler?.[kind](isCurrent);
       if (isCurrent()) this.#step({ type: 'resynced' });
     } catch (error) {
       if (!isCurrent()) return;
@@ -331,7 +337,17 @@ export class ConnectionManager {
     this.#options.channel.heard();
     const push = parseFrame(frame);
     if (push?.event === 'comm:hello') this.#greet(parseHello(push.data), true);
+    else if (push?.event === 'comm:resync') this.#missed();
     else if (push !== undefined) this.#handler?.pushed(push);
+  }
+
+  /** The server has lost pushes. */
+  #missed(): void {
+    if (!this.online) return;
+    // A resync that runs may have read the rows before.
+    this.#epoch += 1;
+    if (this.#state.name === 'resyncing') this.#handler?.connectionLost();
+    this.#step({ type: 'missed' });
   }
 
   #refused({ code, message, cause }: ConnectRefusal): void {

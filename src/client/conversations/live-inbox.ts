@@ -189,13 +189,16 @@ export class LiveInbox {
     this.#fetching.add(id);
     const { signal } = this.#connection;
     const fetchOne = (): Promise<void> =>
-      this.request(this.#directory.get(id), (conversation) => ({ kind: 'known', conversation, asked: true }));
-    this.#retry(fetchOne, signal)
-      .catch((error: unknown) => {
-        if (signal.aborted || isRetryable(error)) this.#failed.add(id);
-        else this.#context.report(error);
-      })
-      .finally(() => this.#fetching.delete(id));
+      this.request(this.#directory.get(id), (conversation) => {
+        // Before the reducer runs: an event since the request can show that the response is outdated, too.
+        this.#fetching.delete(id);
+        return { kind: 'known', conversation, asked: true };
+      });
+    this.#retry(fetchOne, signal).catch((error: unknown) => {
+      this.#fetching.delete(id);
+      if (signal.aborted || isRetryable(error)) this.#failed.add(id);
+      else this.#context.report(error);
+    });
   }
 
   /** Retries while connected. */

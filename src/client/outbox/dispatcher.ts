@@ -90,13 +90,15 @@ export class Dispatcher {
     const { clientId } = item;
     // It was added before the items of earlier sessions were known, which have to stay before it.
     this.#storing.set(clientId, item.order > this.#newestTakenOver ? item : { ...item, order: this.#context.newId() });
-    this.#lastAdded = this.#persist(item)
+    const queue = (): void => {
+      const stored = this.#storing.get(clientId);
+      if (this.#storing.delete(clientId) && stored !== undefined) this.#run(this.#queue.add(stored));
+    };
+    this.#lastAdded = this.#persist(item).then(queue, (error: unknown) => {
       // A storage error must not keep the item from being sent.
-      .catch(this.#context.report)
-      .then(() => {
-        const stored = this.#storing.get(clientId);
-        if (this.#storing.delete(clientId) && stored !== undefined) this.#run(this.#queue.add(stored));
-      });
+      this.#context.report(error);
+      queue();
+    });
   }
 
   async #persist(item: OutboxItem): Promise<void> {
@@ -236,8 +238,11 @@ export class Dispatcher {
       if (connection !== this.#connection || !this.has(clientId)) return;
       this.#sent.add(clientId);
       // The same id for all attempts: the server applies the request once, also if its response was lost.
-      const identified = this.#context.has('client-id') ? { ...payload, clientId } : payload;
-      const sent = afterClientId === undefined ? identified : { ...identified, afterClientId };
+      const sent = !this.#context.has('client-id')
+        ? payload
+        : afterClientId === undefined
+          ? { ...payload, clientId }
+          : { ...payload, clientId, afterClientId };
       const isBatched = operation.name === 'message:send' && this.#context.has('batch');
       const request = (): Promise<unknown> => {
         if (isBatched) return this.#batcher.send(sent as SendMessage);

@@ -102,7 +102,7 @@ export class OutboxStorage {
 
   /** Resolves when the item is stored. Calls during a write are combined into the next one. */
   put(item: OutboxItem): Promise<void> {
-    return this.#write(this.#key(item), toStorable({ ...item, owner: this.#owner }));
+    return this.#write(this.#key(item), toStorable(item, this.#owner));
   }
 
   delete(item: OutboxItem): Promise<void> {
@@ -215,7 +215,10 @@ export class OutboxStorage {
                 return item?.owner === orphan.owner ? [{ ...item, owner: this.#owner }] : [];
               })
             : [];
-        return { writes: new Map(mine.map((item) => [prefix + item.clientId, toStorable(item)])), result: mine };
+        return {
+          writes: new Map(mine.map((item) => [prefix + item.clientId, toStorable(item, this.#owner)])),
+          result: mine,
+        };
       })
       .catch((error: unknown) => {
         this.#events.report(error);

@@ -13,8 +13,8 @@ export interface StoredItem extends OutboxItem {
 }
 
 /** Serializes an item. The operation becomes JSON, because objects of the app may contain values that cannot be cloned. */
-export function toStorable(item: StoredItem): Storable {
-  return { ...item, operation: JSON.stringify(item.operation) };
+export function toStorable(item: OutboxItem, owner: string): Storable {
+  return { ...item, owner, operation: JSON.stringify(item.operation) };
 }
 
 /** Parses a stored item; returns `undefined` for anything else. */
@@ -184,9 +184,7 @@ export class RemoteTabs {
 
 /** Serializes a message for the channel between tabs. @param owner - id of this tab's session */
 export function writeTabMessage(message: TabMessage<OutboxItem>, owner: string): Storable {
-  const items = (message.type === 'queued' ? message.items : [message.item]).map((item) =>
-    toStorable({ ...item, owner }),
-  );
+  const items = (message.type === 'queued' ? message.items : [message.item]).map((item) => toStorable(item, owner));
   if (message.type === 'stored') return { type: message.type, items, answer: JSON.stringify(tabAnswer(message)) };
   return { type: message.type, items, ...(message.type === 'failed' && { error: { ...message.error } }) };
 }

@@ -108,7 +108,7 @@ export class PushRouter {
     this.#pushes.open();
     await this.#rejoiner.rejoin(this.#target.openConversations());
     if (!isCurrent()) return;
-    if (this.#context.has('rev')) await this.#resync.run();
+    if (this.#context.has('rev')) await this.#resync.run(isCurrent);
     else this.#target.reload();
   }
 

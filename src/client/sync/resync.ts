@@ -109,8 +109,12 @@ export class Resync {
     this.#backlog.stop();
   }
 
-  /** Resolves when the response to `sync` has been applied. The backlog arrives in the background. */
-  async run(): Promise<void> {
+  /**
+   * Resolves when the response to `sync` has been applied. The backlog arrives in the background.
+   *
+   * @param isCurrent - returns false once another run replaces this one, which then ends without effect
+   */
+  async run(isCurrent: () => boolean = () => true): Promise<void> {
     const { feed, gained, lost, changed, started } = this.#ports;
     const followed = feed.cursors();
     const cursors: Record<string, number> = {};
@@ -121,6 +125,7 @@ export class Resync {
       const { addHeads } = await import('./sync-pages.ts');
       await addHeads(result, (after) => this.#request({}, { after }), followed, isFirst);
     }
+    if (!isCurrent()) return;
     this.#hasSynced = true;
     result.lost = this.#withoutEntered(result.lost);
     result.gained = result.gained.filter(({ id }) => !this.#left.has(id));

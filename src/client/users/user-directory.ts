@@ -165,6 +165,12 @@ export class UserDirectory {
     if (this.#context.has('profiles')) this.#inBackground(() => this.loadBlocked());
   }
 
+  /** Loads everything again, because pushes were lost. */
+  refresh(): void {
+    this.#connectionLost();
+    this.#restore();
+  }
+
   #connectionLost(): void {
     this.#connection.abort();
     this.#connection = new AbortController();

@@ -21,7 +21,7 @@ export interface CommunicationApi {
   readonly users: UsersApi;
   readonly moderation: ModerationApi;
   /**
-   * Ends all sockets of a user in this process, for example after a sign-out. Their clients don't reconnect by themselves.
+   * Ends all sockets of a user in all processes, for example after a sign-out. Their clients don't reconnect by themselves.
    * A token of the user that has not expired is still accepted: revoke it first.
    */
   disconnectUser(userId: string): void;

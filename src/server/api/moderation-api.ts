@@ -49,7 +49,7 @@ export interface ModerationApi {
   /** Marks a report as resolved and returns it. A resolved report keeps its first resolution. @throws CommError `NOT_FOUND` */
   resolve(report: ResolveReport): Promise<Report>;
   /**
-   * Bans a user. From the whole server: their sockets in this process end at once, and connections and REST requests are rejected
+   * Bans a user. From the whole server: their sockets in all processes end at once, and connections and REST requests are rejected
    * with `FORBIDDEN`. Memberships and messages stay; a new reason replaces the earlier one. From a group: the user is removed and
    * can't become a member again. Idempotent.
    *

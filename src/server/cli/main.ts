@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { HELP, parseCommand, type ServeOptions } from './options.ts';
+import type { MigrateOptions } from './migrate-options.ts';
+import { parseCommand, type ServeOptions } from './options.ts';
 import { VERSION } from '../../lib/version.ts';
 import { CommError } from '../../protocol/errors.ts';
 
@@ -11,7 +12,7 @@ const HS256_KEY_BYTES = 32;
 const command = parseCommand(process.argv.slice(2), process.env);
 switch (command.type) {
   case 'help':
-    process.stdout.write(HELP);
+    process.stdout.write(command.text);
     break;
   case 'version':
     process.stdout.write(`${VERSION}\n`);
@@ -22,12 +23,17 @@ switch (command.type) {
   case 'serve':
     await serve(command.options);
     break;
+  case 'migrate':
+    await migrateDatabase(command.options);
+    break;
 }
 
 async function serve({
   port,
   host,
   database,
+  redis,
+  name,
   files,
   origins,
   trustProxy,
@@ -47,6 +53,8 @@ async function serve({
       port,
       host,
       database,
+      redis,
+      processName: name,
       files,
       auth,
       trustUserIdHeader: trustUserId,
@@ -67,6 +75,15 @@ async function serve({
     process.stdout.write(`lumen-comm listening on ${server.url}\n`);
   } catch (error) {
     fail(explain(error, { host, port, database }), error instanceof TypeError ? MISTAKE : 1);
+  }
+}
+
+async function migrateDatabase(options: MigrateOptions): Promise<void> {
+  const { explainMigration, migrate } = await import('./migrate.ts');
+  try {
+    await migrate(options, (line) => process.stdout.write(`${line}\n`));
+  } catch (error) {
+    fail(explainMigration(error), 1);
   }
 }
 

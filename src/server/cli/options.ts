@@ -1,15 +1,21 @@
+import { isRedisUrl } from '../cluster/redis-connection.ts';
+import { isPostgresUrl } from '../store/engine/postgres-url.ts';
 import { resolveTurn, type TurnConfig } from '../config.ts';
 import { resolveLimits, type ServerLimits } from '../services/limits/server-limits.ts';
 import type { FilesOptions } from '../services/files/files-config.ts';
 import { s3Storage } from '../services/files/s3-storage.ts';
 import { isStorageUrl, parseStorageUrl, type Environment } from '../services/files/s3-url.ts';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
+import { list, Mistake, nonEmpty, variable } from './arguments.ts';
+import { MIGRATE_HELP, parseMigrate, type MigrateOptions } from './migrate-options.ts';
 
 /** Options of the command `serve`, from the command line and the environment. */
 export interface ServeOptions {
   readonly port: number;
   readonly host: string;
   readonly database: string;
+  readonly redis: string | undefined;
+  readonly name: string | undefined;
   readonly files: Pick<FilesOptions, 'maxFileSize'> & { readonly backend: string };
   readonly origins: readonly string[];
   readonly trustProxy: number;
@@ -28,18 +34,23 @@ export type JwtSettings = ({ readonly secret: string } | { readonly jwksUrl: str
 /** What the command line asks for. */
 export type Command =
   | { readonly type: 'serve'; readonly options: ServeOptions }
-  | { readonly type: 'help' }
+  | { readonly type: 'migrate'; readonly options: MigrateOptions }
+  | { readonly type: 'help'; readonly text: string }
   | { readonly type: 'version' }
   | { readonly type: 'mistake'; readonly message: string };
 
 /** Text of `--help`. */
 export const HELP = `Usage: lumen-comm-server [serve] [options]
+       lumen-comm-server migrate --from <file> --to <url>
 
-Runs the server on SQLite: sockets, REST, files, health checks.
+Runs the server on SQLite or Postgres: sockets, REST, files, health checks. The command migrate copies a SQLite database to
+Postgres; see lumen-comm-server migrate --help.
 
   --port <number>         TCP port; 0 selects a free port         (3000)
   --host <address>        address to listen on                    (127.0.0.1)
   --database <file|url>   SQLite file, :memory: or postgres://…   (./comm.sqlite)
+  --redis <url>           redis://…, for several processes on one Postgres; prefer the environment variable for passwords
+  --name <name>           name of the process in logs and /readyz         (with --redis: host name and process id)
   --files <directory>     where uploaded files are stored         (./comm-files)
                           or s3://bucket?region=…&endpoint=…, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
   --max-file-size <MiB>   maximum size of a file                  (100)
@@ -73,6 +84,8 @@ const OPTIONS = {
   port: { type: 'string' },
   host: { type: 'string' },
   database: { type: 'string' },
+  redis: { type: 'string' },
+  name: { type: 'string' },
   files: { type: 'string' },
   'max-file-size': { type: 'string' },
   'jwt-secret': { type: 'string' },
@@ -96,15 +109,19 @@ const OPTIONS = {
 /** Parses the command line. Pure. Messages never contain a secret. */
 export function parseCommand(args: readonly string[], env: Environment): Command {
   try {
+    if (args[0] === 'migrate') {
+      const options = parseMigrate(args.slice(1), env);
+      return options === 'help' ? { type: 'help', text: MIGRATE_HELP } : { type: 'migrate', options };
+    }
     const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
-    if (values.help === true) return { type: 'help' };
+    if (values.help === true) return { type: 'help', text: HELP };
     if (values.version === true) return { type: 'version' };
     const [name = 'serve', ...others] = positionals;
     // Part of a secret with spaces would be a positional argument, too.
     const secrets = ['jwt-secret', 'turn-secret'] as const;
     const hasSecret = secrets.some((name) => values[name] !== undefined);
     const quoted = (argument: string): string => (hasSecret ? '' : ` "${argument}"`);
-    if (name !== 'serve') throw new Mistake(`Unknown command${quoted(name)}; the only command is serve`);
+    if (name !== 'serve') throw new Mistake(`Unknown command${quoted(name)}; the commands are serve and migrate`);
     if (others[0] !== undefined) throw new Mistake(`Unexpected argument${quoted(others[0])}; serve takes only options`);
     return { type: 'serve', options: serveOptions(values, env) };
   } catch (error) {
@@ -115,18 +132,23 @@ export function parseCommand(args: readonly string[], env: Environment): Command
   }
 }
 
-class Mistake extends Error {}
-
 type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'];
 
 function serveOptions(values: Values, env: Environment): ServeOptions {
   const text = (name: Exclude<keyof Values, 'origin' | 'turn-url' | Flag | 'help' | 'version'>): string | undefined =>
     values[name] ?? nonEmpty(env[variable(name)]);
   const database = text('database') ?? './comm.sqlite';
+  const redis = text('redis');
+  if (redis !== undefined && !isRedisUrl(redis)) throw new Mistake('--redis must be a redis:// or rediss:// URL');
+  if (redis !== undefined && !isPostgresUrl(database)) {
+    throw new Mistake('--redis requires --database postgres://…, because processes can not share a SQLite file');
+  }
   return {
     port: wholeNumber('--port', text('port') ?? '3000', 0, 65_535),
     host: text('host') ?? '127.0.0.1',
     database,
+    redis,
+    name: text('name'),
     files: {
       backend: placeOfFiles(text('files') ?? './comm-files', env),
       maxFileSize: MIB * wholeNumber('--max-file-size', text('max-file-size') ?? '100', 1, MAX_FILE_SIZE_MIB),
@@ -244,22 +266,6 @@ function flag(name: Flag, values: Values, env: Environment): boolean {
   if (named === undefined || ['0', 'false', 'no'].includes(named)) return false;
   if (['1', 'true', 'yes'].includes(named)) return true;
   throw new Mistake(`${variable(name)} must be 1 or 0`);
-}
-
-function list(value: string | undefined): string[] {
-  return (value ?? '')
-    .split(',')
-    .map((each) => each.trim())
-    .filter((each) => each !== '');
-}
-
-/** An empty variable counts as unset, because shells and compose files can't omit it otherwise. */
-function nonEmpty(value: string | undefined): string | undefined {
-  return value === '' ? undefined : value;
-}
-
-function variable(option: string): string {
-  return `LUMEN_COMM_${option.toUpperCase().replaceAll('-', '_')}`;
 }
 
 function isParseError(error: unknown): error is Error {

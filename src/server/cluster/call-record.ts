@@ -5,6 +5,18 @@ import type { CallEndReason, CallFailure, CallState, CallType } from '../../prot
 export interface Seat extends CallParticipant {
   /** Socket of the participant's device; `undefined` while it is unknown which device reconnected. */
   readonly socketId: string | undefined;
+  /** Process that the device is connected to, if several processes share the calls. */
+  readonly processId?: string | undefined;
+  /** Set while the device is disconnected. */
+  readonly away?: Away | undefined;
+}
+
+/** The absence of a participant whose device is disconnected. */
+export interface Away {
+  /** Time at which the participant leaves the call unless a device returns, in ms since the epoch. */
+  readonly until: number;
+  /** Why the participant leaves then. */
+  readonly reason?: CallEndReason | undefined;
 }
 
 /** Answer of an invited user. `pending`: the call is still ringing. */
@@ -49,6 +61,8 @@ export interface CallRecord {
   readonly endDetail?: CallFailure | undefined;
   /** Time since which one participant of a group call has been alone, with no invitation pending. */
   readonly aloneSince?: number | undefined;
+  /** Time at which the earlier process that had the call last held it, until a device has resumed the call. */
+  readonly heldUntil?: number | undefined;
   /** Participants, in the order in which they joined. */
   readonly seats: readonly Seat[];
   /** Invitations, in the order in which they were sent. */
@@ -70,8 +84,18 @@ export function toCall(record: CallRecord): Call {
     ...(endedAt !== undefined && { endedAt: time(endedAt) }),
     ...(endReason !== undefined && { endReason }),
     ...(endDetail !== undefined && { detail: endDetail }),
-    participants: record.seats.map(({ socketId: _, ...participant }) => participant),
+    participants: record.seats.map(toParticipant),
   };
+}
+
+/** Maps a seat to the participant that others see. */
+export function toParticipant({
+  socketId: _,
+  processId: _process,
+  away: _away,
+  ...participant
+}: Seat): CallParticipant {
+  return participant;
 }
 
 /** How a call has ended for a user whose invitation was answered and who has no seat. */

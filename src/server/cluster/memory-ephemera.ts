@@ -88,9 +88,13 @@ export class CommunicationStore implements PresenceReader, RunningCalls {
     if (this.#userOf.has(socketId)) this.#devices.set(socketId, status);
   }
 
-  /** Returns the status of each of the user's devices. */
-  getDeviceStatuses(userId: string): readonly PresenceStatus[] {
-    return [...this.getSocketsForUser(userId)].map((socketId) => this.#devices.get(socketId) ?? 'online');
+  /** Returns the status of each of the user's devices, by socket. */
+  getDeviceStatuses(userId: string): ReadonlyMap<string, PresenceStatus> {
+    const statuses = new Map<string, PresenceStatus>();
+    for (const socketId of this.getSocketsForUser(userId)) {
+      statuses.set(socketId, this.#devices.get(socketId) ?? 'online');
+    }
+    return statuses;
   }
 
   /** Sets the presence that others see. */

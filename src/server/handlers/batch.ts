@@ -3,6 +3,7 @@ import { CommError, errorBodyOf } from '../../protocol/errors.ts';
 import type { Reply } from '../../protocol/events.ts';
 import { sendMessageSchema, type SendMessage } from '../../protocol/messages.ts';
 import { parseInput } from '../parse-input.ts';
+import { briefly } from './brief-message.ts';
 import { invalid } from '../services/errors.ts';
 import { payloadBytes } from '../services/limits/request-work.ts';
 import { bytesOf } from '../services/chat/sync-budget.ts';
@@ -33,8 +34,8 @@ const RETRY_AFTER_MS = 100;
  */
 export const onBatch = defineHandler(
   'batch',
-  async (context, { requests }) => {
-    if (payloadBytes(requests) > BATCH_LIMITS.batchBytes) {
+  async (context, { requests, brief = false }) => {
+    if (context.bytes > BATCH_LIMITS.batchBytes) {
       throw invalid(`requests must have at most ${BATCH_LIMITS.batchBytes} bytes together`);
     }
     const source = withoutBytes(context.source);
@@ -42,7 +43,7 @@ export const onBatch = defineHandler(
     // Sends are started when a request of another kind follows, so that the requests keep their order.
     let sends: unknown[] = [];
     const startSends = (): void => {
-      if (sends.length > 0) replies.push(sendAll({ ...context, source }, sends));
+      if (sends.length > 0) replies.push(sendAll({ ...context, source }, sends, brief));
       sends = [];
     };
     for (const { name, payload } of requests) {
@@ -68,10 +69,11 @@ export const onBatch = defineHandler(
 
 /** The bytes were charged with the batch. */
 function withoutBytes(source: RequestSource): RequestSource {
-  const { services, logger, caller } = source;
+  const { services, logger, tracer, caller } = source;
   return {
     services,
     logger,
+    tracer,
     caller,
     charge: (by, work) => source.charge(by, work, 0),
     nextTurn: (by) => source.nextTurn(by),
@@ -88,7 +90,11 @@ function handleAlone(source: RequestSource, name: string, payload: unknown): Pro
   });
 }
 
-async function sendAll(context: RequestContext, payloads: readonly unknown[]): Promise<readonly Reply<unknown>[]> {
+async function sendAll(
+  context: RequestContext,
+  payloads: readonly unknown[],
+  brief: boolean,
+): Promise<readonly Reply<unknown>[]> {
   const { source, caller, services } = context;
   const accepted: SendMessage[] = [];
   const replies = payloads.map((payload): Reply<unknown> | undefined => {
@@ -105,11 +111,14 @@ async function sendAll(context: RequestContext, payloads: readonly unknown[]): P
   const sent = await services.sending.sendAll(caller, accepted);
   const stored = sent.flatMap((each) => (each.status === 'fulfilled' ? [each.value.conversationId] : []));
   for (const conversationId of new Set(stored)) stopTyping(context, conversationId);
-  const outcomes = sent.values();
+  let place = 0;
   return replies.map((refused) => {
     if (refused !== undefined) return refused;
-    const outcome = outcomes.next().value;
-    return outcome?.status === 'fulfilled' ? { ok: true, data: outcome.value } : rejection(source, outcome?.reason);
+    const [outcome, request] = [sent[place], accepted[place]];
+    place += 1;
+    if (outcome?.status !== 'fulfilled') return rejection(source, outcome?.reason);
+    const { value: message } = outcome;
+    return { ok: true, data: brief && request !== undefined ? briefly(message, request) : message };
   });
 }
 

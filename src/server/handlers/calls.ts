@@ -34,7 +34,7 @@ export const onCallConnected = defineHandler('call:connected', ({ caller, servic
 export const onCallMediaToggle = defineHandler(
   'call:media-toggle',
   async ({ caller, services: { calls } }, request) => {
-    calls.toggleMedia(caller, request);
+    await calls.toggleMedia(caller, request);
     // A hold decides whether the user can take another call, so it must survive the process.
     if (request.onHold !== undefined) await calls.saved({ id: request.callId });
     return null;

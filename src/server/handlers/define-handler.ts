@@ -1,10 +1,12 @@
 import * as v from 'valibot';
 import { errorFields, type Logger } from '../../lib/logger.ts';
+import { SERVER_SPAN, traced, type Tracer, type TraceSpan } from '../../lib/tracing.ts';
 import { errorBodyOf, type ErrorBody, type ServerErrorCode } from '../../protocol/errors.ts';
 import { type Push, type Reply, type RequestName, type RequestOf, type ResponseOf } from '../../protocol/events.ts';
 import type { Caller } from '../services/ports.ts';
 import type { Services } from '../services/services.ts';
 import { answerFor } from '../services/chat/file-names.ts';
+import { recordRefusal } from '../record-refusal.ts';
 import { payloadBytes } from '../services/limits/request-work.ts';
 import { parseInput } from '../parse-input.ts';
 import { REQUEST_SCHEMAS } from '../../protocol/event-schemas.ts';
@@ -13,6 +15,8 @@ import { REQUEST_SCHEMAS } from '../../protocol/event-schemas.ts';
 export interface RequestSource {
   readonly services: Services;
   readonly logger: Logger;
+  /** Traces requests. */
+  readonly tracer?: Tracer | undefined;
   /** The caller; a promise until the connection is open, which rejects if it never opens. */
   readonly caller: Caller | Promise<Caller>;
   /** Charges the caller's budgets. @throws CommError `RATE_LIMITED` */
@@ -34,6 +38,8 @@ export interface RequestContext {
   readonly services: Services;
   /** The connection. */
   readonly source: RequestSource;
+  /** Size of the payload; see {@link payloadBytes}. */
+  readonly bytes: number;
 }
 
 interface HandlerOptions<K extends RequestName> {
@@ -54,6 +60,8 @@ export interface RequestHandler<K extends RequestName> {
   handle(source: RequestSource, args: readonly unknown[]): Promise<void>;
 }
 
+const REQUEST = { kind: SERVER_SPAN } as const;
+
 /**
  * Defines the handler of a request: validates the payload, runs the service and replies. The services authorize. No
  * input from a peer makes it throw.
@@ -64,31 +72,38 @@ export function defineHandler<K extends RequestName>(
   options: HandlerOptions<K> = {},
 ): RequestHandler<K> {
   const schema: v.GenericSchema<unknown, RequestOf<K>> = REQUEST_SCHEMAS[name].req;
+  const handle = async (
+    source: RequestSource,
+    args: readonly unknown[],
+    span: TraceSpan | undefined,
+  ): Promise<void> => {
+    const acknowledge = acknowledgementOf(args);
+    const payload = typeof args[0] === 'function' ? undefined : args[0];
+    let request: RequestOf<K> | undefined;
+    try {
+      // Only a promise is awaited, so that requests run in the order in which they arrived.
+      const caller = source.caller instanceof Promise ? await source.caller : source.caller;
+      const bytes = payloadBytes(payload);
+      source.charge(caller, 1, bytes);
+      // Before the payload is validated, which for thousands of cursors takes as long as parsing the frame.
+      if (options.hasLargeAnswer === true) await source.nextTurn(caller);
+      request = parseInput(schema, payload);
+      const work = options.work?.(request) ?? 0;
+      if (work > 0) source.charge(caller, work, 0);
+      const data = answerFor(caller, await run({ caller, services: source.services, source, bytes }, request));
+      if (acknowledge !== undefined) acknowledge({ ok: true, data });
+      else if (options.toPush !== undefined) source.push(options.toPush(data));
+    } catch (error) {
+      const body = loggedErrorBody(error, name, source.logger);
+      source.refused(body.code);
+      recordRefusal(span, body.code);
+      if (acknowledge !== undefined) acknowledge({ ok: false, error: body });
+      else source.push(options.toErrorPush?.(body, request) ?? defaultErrorPush(name, body, payload));
+    }
+  };
   return {
     name,
-    async handle(source, args) {
-      const acknowledge = acknowledgementOf(args);
-      const payload = typeof args[0] === 'function' ? undefined : args[0];
-      let request: RequestOf<K> | undefined;
-      try {
-        // Only a promise is awaited, so that requests run in the order in which they arrived.
-        const caller = source.caller instanceof Promise ? await source.caller : source.caller;
-        source.charge(caller, 1, payloadBytes(payload));
-        // Before the payload is validated, which for thousands of cursors takes as long as parsing the frame.
-        if (options.hasLargeAnswer === true) await source.nextTurn(caller);
-        request = parseInput(schema, payload);
-        const work = options.work?.(request) ?? 0;
-        if (work > 0) source.charge(caller, work, 0);
-        const data = answerFor(caller, await run({ caller, services: source.services, source }, request));
-        if (acknowledge !== undefined) acknowledge({ ok: true, data });
-        else if (options.toPush !== undefined) source.push(options.toPush(data));
-      } catch (error) {
-        const body = loggedErrorBody(error, name, source.logger);
-        source.refused(body.code);
-        if (acknowledge !== undefined) acknowledge({ ok: false, error: body });
-        else source.push(options.toErrorPush?.(body, request) ?? defaultErrorPush(name, body, payload));
-      }
-    },
+    handle: (source, args) => traced(source.tracer, name, REQUEST, (span) => handle(source, args, span)),
   };
 }
 

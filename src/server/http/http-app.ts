@@ -4,7 +4,8 @@ import { HTTP_STATUS, type ServerErrorCode } from '../../protocol/errors.ts';
 import type { ServerCore } from '../server-core.ts';
 import { tusOptions } from '../rest/file-routes.ts';
 import type { RestDispatcher, RestResponse } from '../rest/rest-request.ts';
-import { isUnavailable } from '../store/engine/outages.ts';
+import { readiness } from './health.ts';
+import { metrics } from './metrics.ts';
 import { sendRestResponse, sendResponse, toRequest, urlOf } from './node-http.ts';
 import { peerAddress, peerScheme } from './peer-address.ts';
 import type { OriginPolicy } from './origins.ts';
@@ -56,7 +57,7 @@ async function serve(options: HttpAppOptions, incoming: IncomingMessage, outgoin
   const { method = 'GET', headers } = incoming;
   if (core.draining) outgoing.setHeader('connection', 'close');
   if (pathname === '/healthz') return await send(core, outgoing, json(200, { status: 'ok' }));
-  if (pathname === '/metrics') return await send(core, outgoing, metrics(core));
+  if (pathname === '/metrics') return await send(core, outgoing, await metrics(core));
   if (pathname === '/readyz') return await send(core, outgoing, await readiness(core));
   if (!pathname.startsWith(`${core.config.restPath}/`)) return await serveFallback(options, url, incoming, outgoing);
   const { origin, host } = headers;
@@ -94,34 +95,6 @@ async function serveFallback(
     if (!fallbackResponse.headers.has(name)) outgoing.setHeader(name, value);
   }
   await sendResponse(fallbackResponse, outgoing, incoming.method !== 'HEAD');
-}
-
-/** Reports readiness: not while the server shuts down, and not while the database is unavailable. */
-async function readiness(core: ServerCore): Promise<RestResponse> {
-  try {
-    if (!core.draining) {
-      await core.check();
-      return json(200, { status: 'ready' });
-    }
-  } catch (error) {
-    // An outage has already been logged once.
-    if (!isUnavailable(error)) core.logger.error('the database does not respond', errorFields(error));
-  }
-  return json(503, { status: 'unavailable' });
-}
-
-/** Reports counters in the text format of Prometheus. They contain no ids and no addresses. */
-function metrics({ refusals, unread, broadcaster }: ServerCore): RestResponse {
-  const lines = [
-    '# TYPE lumen_comm_refusals_total counter',
-    ...[...refusals.counts].map(([code, count]) => `lumen_comm_refusals_total{code="${code}"} ${count}`),
-    '# TYPE lumen_comm_sockets gauge',
-    `lumen_comm_sockets ${broadcaster.socketCount}`,
-    '# TYPE lumen_comm_unread_bytes gauge',
-    `lumen_comm_unread_bytes ${unread.totalBytes}`,
-    '',
-  ];
-  return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4' }, body: lines.join('\n') };
 }
 
 const EXPOSED_HEADERS = 'Content-Range, Retry-After, Upload-Expires, Upload-Length, Upload-Offset';

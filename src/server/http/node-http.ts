@@ -55,7 +55,8 @@ export async function sendRestResponse(
     const length = status === 204 || status === 304 ? {} : { 'content-length': bytes };
     // The response to HEAD names the length of the body that it doesn't have.
     outgoing.writeHead(status, { ...length, ...headers });
-    outgoing.end(body);
+    // ASCII, which needs no encoding, is copied.
+    outgoing.end(body, bytes === body.length ? 'latin1' : 'utf8');
     unread.wrote(trackedOutput(outgoing, unread, userId), bytes);
   });
 }

@@ -1,14 +1,16 @@
 import { errorFields } from '../../lib/logger.ts';
+import { SERVER_SPAN, traced } from '../../lib/tracing.ts';
 import { CommError, errorBodyOf, HTTP_STATUS } from '../../protocol/errors.ts';
 import type { Capability } from '../../protocol/constants.ts';
 import type { Identify } from '../auth/authenticate.ts';
 import type { ServerCore } from '../server-core.ts';
+import { recordRefusal } from '../record-refusal.ts';
 import { answerFor, jsonAnswerFor } from '../services/chat/file-names.ts';
 import type { RestDispatcher, RestRequest, RestResponse } from './rest-request.ts';
 import { handleFileRoute, matchFileRoute } from './file-routes.ts';
 import { documentResponse, matchDocument } from './document-routes.ts';
 import { REST_HANDLERS } from './route-handlers.ts';
-import { matchRoute } from './match-route.ts';
+import { matchRoute, type RouteMatch } from './match-route.ts';
 
 const NO_CAPABILITIES: ReadonlySet<Capability> = new Set();
 /** Of a request with the query parameter `caps=batch`. */
@@ -30,7 +32,7 @@ export function createRestDispatcher(core: ServerCore, identify: Identify): Rest
 }
 
 async function dispatch(core: ServerCore, identify: Identify, request: RestRequest): Promise<RestResponse> {
-  const { method, url, headers } = request;
+  const { method, url } = request;
   const document = matchDocument(method, url.pathname, core.config.restPath);
   if (document !== undefined) return await documentResponse(core, request, document);
   const fileRoute = matchFileRoute(url.pathname, core.config.restPath);
@@ -39,6 +41,23 @@ async function dispatch(core: ServerCore, identify: Identify, request: RestReque
   if (core.draining) throw new CommError('UNAVAILABLE', 'The server is shutting down', { retryAfterMs: 1_000 });
   await core.ready();
   if (route === undefined) return await handleFileRoute(core, identify, request, fileRoute);
+  return await traced(core.tracer, `REST ${route.name}`, { kind: SERVER_SPAN }, async (span) => {
+    try {
+      return await handleRoute(core, identify, request, route);
+    } catch (error) {
+      recordRefusal(span, errorBodyOf(error).code);
+      return errorResponse(core, error);
+    }
+  });
+}
+
+async function handleRoute(
+  core: ServerCore,
+  identify: Identify,
+  request: RestRequest,
+  { name, id = '' }: RouteMatch,
+): Promise<RestResponse> {
+  const { url, headers } = request;
   const query = Object.fromEntries(url.searchParams);
   const { userId, profile } = await identify({ headers, query });
   const { services } = core;
@@ -54,7 +73,6 @@ async function dispatch(core: ServerCore, identify: Identify, request: RestReque
   const release = core.restRequests.take(userId);
   try {
     await core.turns.next(userId);
-    const { name, id = '' } = route;
     const result = await REST_HANDLERS[name]({ services, caller, id, query, request: charged });
     const body = 'json' in result ? jsonAnswerFor(caller, result.json) : JSON.stringify(answerFor(caller, result.body));
     return { status: result.status ?? 200, headers: HEADERS, body, userId };

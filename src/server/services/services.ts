@@ -1,14 +1,16 @@
-import { errorFields } from '../../lib/logger.ts';
+import type { Awaitable, Ephemera } from '../cluster/ephemera.ts';
 import type { CommunicationStore } from '../cluster/memory-ephemera.ts';
-import { conversationIdsOf } from '../store/queries/users.ts';
 import { relatedAmong, relatedMembers } from '../store/queries/people/blocks.ts';
-import { memberIds, membershipOf } from '../store/queries/members.ts';
+import { changedRows } from '../store/queries/changes.ts';
+import { memberIds, membersAmong, membershipOf } from '../store/queries/members.ts';
+import { mapMessages } from '../store/queries/message-mapper.ts';
+import type { Head } from '../../protocol/conversations.ts';
+import type { Push } from '../../protocol/events.ts';
 import type { Store } from '../store/store.ts';
-import { ActiveCalls } from './calls/active-calls.ts';
-import { callLog } from './calls/call-effects.ts';
-import type { CallBroadcaster } from './calls/call-registry.ts';
-import { CallStore } from './calls/call-store.ts';
-import { CallService } from './calls/call-service.ts';
+import type { RunningCallPushes } from './calls/active-calls.ts';
+import type { CallBroadcaster } from './calls/call-service.ts';
+import { createCalls, type SharedCallsOptions } from './calls/create-calls.ts';
+import type { Calls } from './calls/calls.ts';
 import { createChatServices, type ChatServices } from './chat/chat-services.ts';
 import { UserBans } from './moderation/user-bans.ts';
 import { ErasureService } from './people/erasure-service.ts';
@@ -19,12 +21,14 @@ import { KeyService } from './e2ee/key-service.ts';
 import { MailboxService } from './e2ee/mailbox-service.ts';
 import { FileService, type FileServiceDeps } from './files/file-service.ts';
 import { LinkPreviewService } from './links/link-preview-service.ts';
-import type { Broadcaster, PresenceReader } from './ports.ts';
+import type { Broadcaster, Caller, PresenceReader } from './ports.ts';
 import { BlockService } from './people/block-service.ts';
 import { ProfileService, type ProfileBroadcaster } from './people/profile-service.ts';
 import { PresenceService, type PresenceBroadcaster } from './presence/presence-service.ts';
 import { KeyedLimit, SlidingWindow } from './limits/rate-limit.ts';
 import type { UserBudgets } from './limits/user-budgets.ts';
+import type { RateLimit } from './limits/server-limits.ts';
+import type { MessageRateLimit } from '../config.ts';
 import { notFound } from './errors.ts';
 import { IceServerService } from './calls/ice-server-service.ts';
 import { SignalService } from './calls/signal-service.ts';
@@ -34,9 +38,8 @@ import { TypingService } from './chat/typing-service.ts';
 export interface Services extends ChatServices {
   readonly presence: PresenceService;
   readonly typing: TypingService;
-  readonly calls: CallService;
-  readonly activeCalls: ActiveCalls;
-  readonly callStore: CallStore;
+  readonly calls: Calls;
+  readonly activeCalls: RunningCallPushes;
   readonly signals: SignalService;
   readonly iceServers: IceServerService;
   readonly keys: KeyService;
@@ -57,7 +60,7 @@ export interface Services extends ChatServices {
 
 /** The ports of all services. */
 export interface ServicesBroadcaster extends Broadcaster, PresenceBroadcaster, CallBroadcaster, ProfileBroadcaster {
-  /** Ends the sockets of a user in this process. */
+  /** Ends the sockets of a user in all processes. */
   disconnectUser(userId: string): void;
   onRemoval(listener: (userId: string, conversationId: string) => void): void;
 }
@@ -66,12 +69,16 @@ export interface ServicesBroadcaster extends Broadcaster, PresenceBroadcaster, C
 export interface ServicesDeps extends Omit<ServiceDeps, 'storesFiles' | 'profiles'>, FileServiceDeps {
   readonly broadcaster: ServicesBroadcaster;
   readonly ephemera: CommunicationStore;
+  /** What all processes share. */
+  readonly shared: Ephemera;
+  /** Present if several processes hold the calls together. */
+  readonly sharedCalls?: SharedCallsOptions | undefined;
   readonly newId: () => string;
 }
 
 /** Constructs the services and connects them. */
 export function createServices(deps: ServicesDeps): Services {
-  const { store, broadcaster, clock, config, budgets, contacts, logger, ephemera, newId } = deps;
+  const { store, broadcaster, clock, config, budgets, contacts, logger, ephemera, shared, sharedLimits } = deps;
   let sendLimit: KeyedLimit | undefined;
   const files = new FileService(deps);
   const profiles = new ProfileService(deps);
@@ -91,38 +98,13 @@ export function createServices(deps: ServicesDeps): Services {
       services.typing.blocked(one, other);
     },
   });
-  const activeCalls = new ActiveCalls({
-    clock,
-    broadcaster,
-    calls: ephemera,
-    conversationIdsOf: (userId) => store.read(() => conversationIdsOf(userId)),
-  });
-  const callStore = new CallStore({ store, clock, logger });
-  const calls = new CallService({
-    ephemera,
-    broadcaster,
-    clock,
-    config,
-    budgets,
-    contacts,
-    newId,
+  const { calls, activeCalls, rangElsewhere } = createCalls({
+    ...deps,
     membersFor: (userId, conversationId) => membersFor(store, userId, conversationId),
     blockersOf: (userId, userIds) => blocks.blockersOf(userId, userIds),
-    changed: (call) => {
-      callStore.save(call);
-      activeCalls.changed(call);
-    },
-    saved: (callId) => callStore.saved(callId),
-    log: (call) => {
-      chat.sending
-        .appendServerMessage(callLog(call))
-        .then(() => callStore.remove(call.id))
-        .catch((error: unknown) =>
-          logger.error('failed to write the call log', { callId: call.id, ...errorFields(error) }),
-        );
-    },
+    appendMessage: (message) => chat.sending.appendServerMessage(message),
   });
-  const keyLimits = new KeyLimits(clock);
+  const keyLimits = new KeyLimits(clock, sharedLimits);
   const services: Services = {
     ...chat,
     budgets,
@@ -132,7 +114,10 @@ export function createServices(deps: ServicesDeps): Services {
       ...chat,
       store,
       broadcaster,
-      disconnect: (userId) => broadcaster.disconnectUser(userId),
+      disconnect: (userId) => {
+        broadcaster.disconnectUser(userId);
+        broadcaster.toProcesses(userId, { event: 'forget' });
+      },
       clearProfile: async (userId) => {
         await profiles.upsert(userId, { displayName: null, avatarUrl: null, metadata: null });
       },
@@ -144,8 +129,7 @@ export function createServices(deps: ServicesDeps): Services {
     }),
     calls,
     activeCalls,
-    callStore,
-    presence: new PresenceService({ store, ephemera, broadcaster, clock, config, contacts, logger }),
+    presence: new PresenceService({ store, ephemera, shared, broadcaster, clock, config, contacts, logger }),
     typing: new TypingService({
       ephemera,
       broadcaster,
@@ -153,7 +137,7 @@ export function createServices(deps: ServicesDeps): Services {
       config,
       requireMember: (userId, conversationId) => requireTyping(store, userId, conversationId),
     }),
-    signals: new SignalService({ calls, broadcaster, clock }),
+    signals: new SignalService({ calls, clock, sharedLimits }),
     iceServers: new IceServerService({ clock, config }),
     keys: new KeyService({ store, broadcaster, clock, contacts, logger, limits: keyLimits, bundles: ephemera }),
     mailbox: new MailboxService({
@@ -162,7 +146,7 @@ export function createServices(deps: ServicesDeps): Services {
       clock,
       logger,
       limits: keyLimits,
-      isUserOnline: (userId) => ephemera.isUserOnline(userId),
+      isUserOnline: (userId) => isUserOnline(ephemera, shared, userId),
     }),
     linkPreviews: new LinkPreviewService({ clock, logger, config, budgets }),
     files,
@@ -175,6 +159,7 @@ export function createServices(deps: ServicesDeps): Services {
         new KeyedLimit(
           () => new SlidingWindow(rateLimit),
           () => clock.now(),
+          { sharing: sharedLimits && { name: 'sends', rate: () => rateOf(rateLimit), with: sharedLimits } },
         );
       return sendLimit;
     },
@@ -185,7 +170,59 @@ export function createServices(deps: ServicesDeps): Services {
     services.calls.memberRemoved(userId, conversationId);
     services.presence.memberRemoved(userId);
   });
+  broadcaster.onProcesses({
+    told: (userId, event) => {
+      if (event.event === 'chosen') services.presence.chosenElsewhere(userId, event.chosen);
+      else if (event.event === 'forget') services.presence.forget(userId);
+      else {
+        services.presence.setHidden(userId, event.userId, event.isHidden);
+        services.typing.blocked(userId, event.userId);
+      }
+    },
+    callRang: rangElsewhere,
+    runningCallChanged: (conversationId) => services.activeCalls.changedElsewhere(conversationId),
+    watchedLeft: (userId) => services.presence.memberRemoved(userId),
+    presenceChanged: (data) => services.presence.pushToBaseSockets(data),
+    changesSince: (conversationId, head) => changesSince(store, conversationId, head),
+    formerMembers: async (conversationId, userIds) => {
+      const members = await store.read(() => membersAmong(conversationId, userIds));
+      const known = new Set(members.map((row) => row.user_id));
+      return userIds.filter((userId) => !known.has(userId));
+    },
+    deliveredToBase: (conversationId, userIds, seq) => {
+      for (const userId of userIds) {
+        services.receipts.delivered({ userId, caps: NO_CAPABILITIES }, { conversationId, seq }).catch(() => undefined);
+      }
+    },
+  });
   return services;
+}
+
+/** Changes that a process repeats to sockets that have just entered a room. Beyond that, clients request them. */
+const MAX_REPEATED = 50;
+
+async function changesSince(store: Store, conversationId: string, head: Head): Promise<readonly Push[]> {
+  const messages = await store.read(function* () {
+    return yield* mapMessages(yield* changedRows(conversationId, head.rev, MAX_REPEATED));
+  });
+  return messages.map((data): Push => {
+    const isNew = data.seq !== undefined && data.seq > head.seq && data.deletedAt === undefined;
+    if (isNew) return { event: 'message:new', data };
+    return { event: 'message:updated', data: { ...data, messageId: data.id, editedBy: data.senderId } };
+  });
+}
+
+const NO_CAPABILITIES: Caller['caps'] = new Set();
+
+/** Returns whether a device of the user is connected to any process. */
+function isUserOnline(ephemera: CommunicationStore, shared: Ephemera, userId: string): Awaitable<boolean> {
+  if (ephemera.isUserOnline(userId)) return true;
+  const elsewhere = shared.devicesElsewhere(userId);
+  return elsewhere instanceof Promise ? elsewhere.then((devices) => devices.length > 0) : elsewhere.length > 0;
+}
+
+function rateOf({ maxMessages, windowSeconds }: MessageRateLimit): RateLimit {
+  return { burst: maxMessages, perSecond: maxMessages / windowSeconds };
 }
 
 /** Leaves out the presence that the viewer may not see because of a block. */

@@ -4,6 +4,7 @@ import { PUSH_EVENT } from '../../protocol/events.ts';
 import type { ErrorBody, ServerErrorCode } from '../../protocol/errors.ts';
 import { peerAddress } from '../http/peer-address.ts';
 import type { Refusals } from '../services/limits/refusals.ts';
+import type { SharedLimits } from '../cluster/ephemera.ts';
 import type { ServerLimits } from '../services/limits/server-limits.ts';
 import { spreadFrames, type FrameTurns } from './frame-turns.ts';
 import { packetBytes } from './packet-bytes.ts';
@@ -48,6 +49,8 @@ export interface AdmissionOptions {
   readonly refusals: Refusals;
   /** Spreads the frames of all connections over the turns of the event loop. */
   readonly frames: FrameTurns;
+  /** Shares the number of connections per address with other processes. */
+  readonly shared: SharedLimits;
   /**
    * Whether the Socket.IO server serves nothing but this protocol, so that connections to other namespaces count as
    * unidentified.
@@ -75,6 +78,10 @@ interface Peer {
 
 /** Time in ms after which a refused peer should connect again. */
 const RETRY_AFTER_MS = 5_000;
+/** Other processes are told of an address that has this part of the connections it may have. */
+const REPORTED_PART = 1 / 8;
+
+const countOf = (address: string): string => `address:${address}`;
 
 /** Returns whether a value is the Engine.IO server of a connection that a framework has accepted. */
 export function isEngineServer(value: unknown): value is EngineServer {
@@ -109,6 +116,8 @@ export class Admission {
   readonly #sessions = new Map<string, Peer>();
   /** Number of connections per address whose users are not identified. */
   readonly #unidentified = new Map<string, number>();
+  /** Addresses whose number of connections other processes know. */
+  readonly #reported = new Set<string>();
   readonly #namespaces = new Set<string | RegExp>();
 
   constructor(engine: EngineServer, options: AdmissionOptions) {
@@ -166,7 +175,7 @@ export class Admission {
     };
     this.#peers.set(connection, peer);
     this.#sessions.set(connection.id, peer);
-    this.#unidentified.set(address, (this.#unidentified.get(address) ?? 0) + 1);
+    this.#setUnidentified(address, (this.#unidentified.get(address) ?? 0) + 1);
     connection.once('close', () => this.#admit(peer));
     connection.on('packet', (packet) => this.#inspect(peer, packet));
     if (overload !== undefined) return this.#cut(peer, overload);
@@ -181,10 +190,24 @@ export class Admission {
 
   /** Returns why another connection is refused, if it is. */
   #overload(address: string, present = 0): string | undefined {
-    const { connections, connectionsPerAddress } = this.#options.limits;
+    const { limits, shared } = this.#options;
+    const { connections, connectionsPerAddress } = limits;
     if (this.#engine.clientsCount - present >= connections) return 'too many connections';
-    const unidentified = this.#unidentified.get(address) ?? 0;
-    return unidentified >= connectionsPerAddress ? 'too many connections of one address' : undefined;
+    const unidentified = (this.#unidentified.get(address) ?? 0) + shared.countElsewhere(countOf(address));
+    const max = shared.connected ? connectionsPerAddress : Math.ceil(connectionsPerAddress / shared.processes);
+    return unidentified >= max ? 'too many connections of one address' : undefined;
+  }
+
+  /** Tells other processes of the connections of an address that has many. */
+  #setUnidentified(address: string, count: number): void {
+    if (count === 0) this.#unidentified.delete(address);
+    else this.#unidentified.set(address, count);
+    const { limits, shared } = this.#options;
+    const isReported = count >= limits.connectionsPerAddress * REPORTED_PART;
+    if (!isReported && !this.#reported.has(address)) return;
+    if (isReported) this.#reported.add(address);
+    else this.#reported.delete(address);
+    shared.count(countOf(address), isReported ? count : 0);
   }
 
   #admit(peer: Peer): void {
@@ -193,9 +216,7 @@ export class Admission {
     peer.cancelTimeout();
     peer.unwatch();
     this.#sessions.delete(peer.connection.id);
-    const others = (this.#unidentified.get(peer.address) ?? 1) - 1;
-    if (others === 0) this.#unidentified.delete(peer.address);
-    else this.#unidentified.set(peer.address, others);
+    this.#setUnidentified(peer.address, (this.#unidentified.get(peer.address) ?? 1) - 1);
   }
 
   #receive(peer: Peer, transport: object): void {

@@ -44,13 +44,13 @@ export function attachCommunication(io: Server, options: AttachOptions = {}): vo
  */
 export function attachServerCore(io: Server, core: ServerCore, options: AttachOptions, exclusive = false): void {
   const identify = createIdentify(options, core.logger);
-  const { limits, clock, refusals, frames } = core;
+  const { limits, clock, refusals, frames, shared } = core;
   const { trustProxy: trustedProxies = 0, namespaces = [core.config.namespace] } = options;
   let admission: Admission | undefined;
   // A server that is attached to HTTP later has its engine with its first connection at the latest.
   const admit = (): Admission | undefined => {
     if (admission === undefined && isEngine(io.engine)) {
-      admission = admissionFor(io.engine, { limits, clock, refusals, frames, exclusive, trustedProxies });
+      admission = admissionFor(io.engine, { limits, clock, refusals, frames, shared, exclusive, trustedProxies });
       for (const name of namespaces) admission.serve(name);
     }
     return admission;
@@ -74,7 +74,12 @@ export function attachServerCore(io: Server, core: ServerCore, options: AttachOp
       );
     });
     namespace.on('connection', (socket) => {
-      serveSocket(core, socket, () => Promise.resolve(identities.get(socket) ?? Promise.reject(unauthenticated())));
+      // Identified by the handshake; a connection that is refreshed is identified again.
+      serveSocket(core, socket, (request) => {
+        const identity = identities.get(socket);
+        identities.delete(socket);
+        return identity ?? identify(request);
+      });
     });
   }
 }
@@ -88,11 +93,11 @@ async function authenticateSocket(core: ServerCore, identify: Identify, { handsh
   }
   await core.ready();
   await core.services.userBans.require(identity.userId);
-  core.userSockets.check(identity.userId);
+  await core.checkSockets(identity.userId);
   return identity;
 }
 
-function serveSocket(core: ServerCore, socket: Socket, identity: () => Promise<Identity>): void {
+function serveSocket(core: ServerCore, socket: Socket, identify: Identify): void {
   coalesceWrites(socket.conn);
   const context: Omit<LumenContext, 'on'> = {
     push: (data) => void socket.emit(PUSH_EVENT, data),
@@ -105,7 +110,7 @@ function serveSocket(core: ServerCore, socket: Socket, identity: () => Promise<I
     headers: socket.handshake.headers,
     socket,
   };
-  const { close, handle, answerUnknown } = serveContext(core, identity, context);
+  const { close, handle, answerUnknown } = serveContext(core, identify, context);
   socket.on('disconnect', close);
   // Socket.IO writes an `error` event without a listener to the console.
   socket.on('error', () => core.refusals.note('socket error', 'INVALID'));
@@ -134,8 +139,4 @@ function connectError(error: unknown): Error & { data: ErrorBody } {
 /** `io.engine` is absent until the Socket.IO server is attached to an HTTP server. */
 function isEngine(engine: Server['engine'] | undefined): engine is Server['engine'] {
   return engine !== undefined;
-}
-
-function unauthenticated(): CommError {
-  return new CommError('UNAUTHENTICATED', 'Authentication is required', { reason: 'credentials-missing' });
 }

@@ -1,9 +1,10 @@
 import { BATCH_LIMITS } from '../../protocol/batches.ts';
 import type { Push } from '../../protocol/events.ts';
+import type { PresenceUpdate } from '../../protocol/presence.ts';
 import { answerFor, withFileNames } from '../services/chat/file-names.ts';
 import { bytesOf } from '../services/chat/sync-budget.ts';
 import type { Broadcaster, PushOptions } from '../services/ports.ts';
-import type { Rooms, SocketAdapter } from './lumen-context.ts';
+import type { RoomListener, Rooms, SocketAdapter } from './lumen-context.ts';
 import type { Capability } from '../../protocol/constants.ts';
 
 /** A connected and authenticated socket. */
@@ -11,6 +12,19 @@ export interface ConnectedSocket {
   readonly adapter: SocketAdapter;
   readonly userId: string;
   readonly caps: ReadonlySet<Capability>;
+  /**
+   * Brings the socket in step after pushes were missed. Rejects if the client has to connect again; absent if it always has to.
+   */
+  readonly refresh?: (() => Promise<void>) | undefined;
+}
+
+/** Pushes that this process may not have been told by the others. */
+export interface Missed {
+  readonly conversationIds: readonly string[];
+  /** Users with a socket in this process. */
+  readonly userIds: readonly string[];
+  /** Users whose presence a socket in this process watches. */
+  readonly watchedIds: readonly string[];
 }
 
 interface SocketEntry extends ConnectedSocket {
@@ -20,8 +34,8 @@ interface SocketEntry extends ConnectedSocket {
   readonly batch: boolean;
   /** Rooms tracked here in addition to Socket.IO: those of base sockets and of sockets without a namespace. */
   readonly rooms: Set<string>;
-  /** Conversations that the user lost while the list of conversations was being read; `undefined` afterwards. */
-  lost: Set<string> | undefined;
+  /** Conversations that the user gained and lost while the list of conversations is being read. */
+  changed: { readonly gained: Set<string>; readonly lost: Set<string> } | undefined;
 }
 
 /** Packets of the pushes to conversations that wait at once, unless one push alone has more. */
@@ -38,6 +52,7 @@ const batchRoom = (conversationId: string): string => `batch:${conversationId}`;
 const feedRoom = (userId: string): string => `feed:${userId}`;
 const batchFeedRoom = (userId: string): string => `batch-feed:${userId}`;
 const presenceRoom = (userId: string): string => `presence:${userId}`;
+const isConversationRoom = (room: string): boolean => room.startsWith('conv:') || room.startsWith('batch:');
 
 /** Pushes to a conversation that wait for the end of the current task, so that they share a frame. */
 interface Waiting {
@@ -64,6 +79,7 @@ export class SocketBroadcaster implements Broadcaster {
   readonly #waiting = new Map<string, Waiting[]>();
   #waitingPackets = 0;
   readonly #pause: () => Promise<void> | undefined;
+  #roomListener: RoomListener | undefined;
   readonly #removalListeners: ((userId: string, conversationId: string) => void)[] = [];
 
   /** @param pause - returns a promise for the next turn of the event loop if this one has no room for more packets */
@@ -79,23 +95,51 @@ export class SocketBroadcaster implements Broadcaster {
     const feed = socket.caps.has('rev');
     // A context without a namespace can address a room as a whole only.
     const batch = socket.caps.has('batch') && feed && socket.adapter.rooms !== undefined;
-    const entry: SocketEntry = { ...socket, feed, batch, rooms: new Set(), lost: feed ? new Set() : undefined };
+    const entry: SocketEntry = { ...socket, feed, batch, rooms: new Set(), changed: undefined };
     this.#entries.set(socket.adapter.id, entry);
     addTo(this.#byUser, socket.userId, entry);
-    if (socket.adapter.rooms !== undefined) this.#namespaces.add(socket.adapter.rooms);
+    const { rooms } = socket.adapter;
+    if (rooms !== undefined && !this.#namespaces.has(rooms)) {
+      this.#namespaces.add(rooms);
+      if (this.#roomListener !== undefined) rooms.observe?.(this.#roomListener);
+    }
     this.#join(entry, [userRoom(socket.userId)]);
     if (socket.caps.has('mailbox')) this.#join(entry, [mailboxRoom(socket.userId)]);
     if (!feed) return;
     this.#join(entry, [batch ? batchFeedRoom(socket.userId) : feedRoom(socket.userId)]);
-    const ids = await conversationIds();
+    await this.#enterRooms(entry, conversationIds);
+  }
+
+  /**
+   * Brings a registered feed socket into the rooms of all conversations of its user, and out of all others: its process may not have
+   * been told what the user gained and lost.
+   */
+  async restore(socketId: string, conversationIds: () => Promise<readonly string[]>): Promise<void> {
+    const entry = this.#entries.get(socketId);
+    if (entry === undefined) return;
+    await this.#enterRooms(entry, conversationIds);
+  }
+
+  /**
+   * Joins the rooms of the conversations that are read, and leaves those of others. Conversations gained or lost in the meantime
+   * are taken into account.
+   */
+  async #enterRooms(entry: SocketEntry, read: () => Promise<readonly string[]>): Promise<void> {
+    const roomOf = entry.batch ? batchRoom : conversationRoom;
+    const { gained, lost } = (entry.changed = { gained: new Set(), lost: new Set() });
+    const ids = await read();
     for (let at = 0; at < ids.length; at += ROOMS_PER_TURN) {
       if (at > 0) await nextTurn();
       // Joining after the disconnect would leave the socket in Socket.IO's rooms permanently.
-      if (!this.#entries.has(socket.adapter.id)) return;
-      const kept = ids.slice(at, at + ROOMS_PER_TURN).filter((id) => entry.lost?.has(id) !== true);
-      this.#join(entry, kept.map(batch ? batchRoom : conversationRoom));
+      if (!this.#entries.has(entry.adapter.id)) return;
+      const kept = ids.slice(at, at + ROOMS_PER_TURN).filter((id) => !lost.has(id));
+      this.#join(entry, kept.map(roomOf));
     }
-    entry.lost = undefined;
+    const wanted = new Set([...ids.filter((id) => !lost.has(id)), ...gained].map(roomOf));
+    for (const room of new Set([...entry.adapter.joined(), ...entry.rooms])) {
+      if (isConversationRoom(room) && !wanted.has(room)) this.#leave(entry, room);
+    }
+    entry.changed = undefined;
   }
 
   /** Removes a socket. Idempotent. Socket.IO removes the socket from its own rooms. */
@@ -104,7 +148,12 @@ export class SocketBroadcaster implements Broadcaster {
     if (entry === undefined) return;
     this.#entries.delete(socketId);
     removeFrom(this.#byUser, entry.userId, entry);
-    for (const room of entry.rooms) removeFrom(this.#byRoom, room, entry);
+    for (const room of entry.rooms) this.#forget(entry, room);
+  }
+
+  /** Tells the listener which rooms have sockets of this process; twice of a room that is known in two ways. Call it first. */
+  observeRooms(listener: RoomListener): void {
+    this.#roomListener = listener;
   }
 
   /** Calls `listener` when a user is removed from a conversation. */
@@ -120,6 +169,17 @@ export class SocketBroadcaster implements Broadcaster {
   /** Disconnects all sockets of a user in this process. */
   disconnectUser(userId: string): void {
     for (const { adapter } of this.#byUser.get(userId) ?? []) adapter.disconnect();
+  }
+
+  /** Returns the sockets that may have missed pushes. */
+  reachedBy({ conversationIds, userIds, watchedIds }: Missed): readonly ConnectedSocket[] {
+    const rooms = [
+      ...conversationIds.flatMap((id) => [conversationRoom(id), batchRoom(id)]),
+      ...userIds.map(userRoom),
+      ...watchedIds.map(presenceRoom),
+    ];
+    const ids = new Set(rooms.flatMap((room) => [...this.#socketsIn(room)]));
+    return [...ids].flatMap((id) => this.#entries.get(id) ?? []);
   }
 
   isConnected(socketId: string): boolean {
@@ -138,6 +198,10 @@ export class SocketBroadcaster implements Broadcaster {
       options: rest,
       except: mailbox === false ? [mailboxRoom(userId)] : [],
     });
+  }
+
+  toUserWith(userId: string, capability: Capability, push: Push): void {
+    for (const socketId of this.socketsWith(userId, capability)) this.toSocket(socketId, push);
   }
 
   toUsers(userIds: readonly string[], push: Push): void {
@@ -176,8 +240,38 @@ export class SocketBroadcaster implements Broadcaster {
     } else this.#wait(conversationId, { pushes: [push], options, bytes });
   }
 
-  toWatchers(userId: string, push: Push): void {
-    this.#emit([presenceRoom(userId)], push, {});
+  presenceChanged(data: PresenceUpdate): void {
+    this.toWatchers(data);
+    this.toUser(data.userId, { event: 'presence:changed', data });
+  }
+
+  /** Pushes to the sockets that watch the user. */
+  toWatchers(data: PresenceUpdate): void {
+    this.#emit([presenceRoom(data.userId)], { event: 'presence:changed', data }, {});
+  }
+
+  newestPresence(data: PresenceUpdate): PresenceUpdate {
+    return data;
+  }
+
+  subscribed(): undefined {
+    return undefined;
+  }
+
+  toProcesses(): void {
+    // Without a bus there are no others.
+  }
+
+  toProcessesOf(): void {
+    // As above.
+  }
+
+  toConversationHere(conversationId: string, push: Push): void {
+    this.toConversation(conversationId, push);
+  }
+
+  onProcesses(): void {
+    // As above.
   }
 
   toSocket(socketId: string, push: Push): void {
@@ -195,7 +289,8 @@ export class SocketBroadcaster implements Broadcaster {
       rooms.join(batchFeedRoom(userId), batchRoom(conversationId));
     }
     for (const entry of this.#byUser.get(userId) ?? []) {
-      entry.lost?.delete(conversationId);
+      entry.changed?.lost.delete(conversationId);
+      entry.changed?.gained.add(conversationId);
       if (entry.feed && entry.adapter.rooms === undefined) this.#join(entry, [room]);
     }
   }
@@ -208,7 +303,8 @@ export class SocketBroadcaster implements Broadcaster {
       rooms.leave(userRoom(userId), batchRoom(conversationId));
     }
     for (const entry of this.#byUser.get(userId) ?? []) {
-      entry.lost?.add(conversationId);
+      entry.changed?.lost.add(conversationId);
+      entry.changed?.gained.delete(conversationId);
       this.#leave(entry, room);
     }
     for (const listener of this.#removalListeners) listener(userId, conversationId);
@@ -216,13 +312,27 @@ export class SocketBroadcaster implements Broadcaster {
 
   joinSocket(socketId: string, conversationId: string): void {
     const entry = this.#entries.get(socketId);
-    if (entry !== undefined) this.#join(entry, [(entry.batch ? batchRoom : conversationRoom)(conversationId)]);
+    if (entry === undefined) return;
+    entry.changed?.gained.add(conversationId);
+    this.#join(entry, [(entry.batch ? batchRoom : conversationRoom)(conversationId)]);
   }
 
   /** Removes a base socket from the room. A feed socket stays, because closing a view doesn't end the membership. */
   leaveSocket(socketId: string, conversationId: string): void {
     const entry = this.#entries.get(socketId);
     if (entry !== undefined && !entry.feed) this.#leave(entry, conversationRoom(conversationId));
+  }
+
+  /** Returns the users with a socket of this process in the room. */
+  usersIn(conversationId: string): ReadonlySet<string> {
+    const users = new Set<string>();
+    for (const room of [conversationRoom(conversationId), batchRoom(conversationId)]) {
+      for (const socketId of this.#socketsIn(room)) {
+        const entry = this.#entries.get(socketId);
+        if (entry !== undefined) users.add(entry.userId);
+      }
+    }
+    return users;
   }
 
   baseReceivers(conversationId: string): readonly string[] {
@@ -265,6 +375,7 @@ export class SocketBroadcaster implements Broadcaster {
     if (entry.feed && entry.adapter.rooms !== undefined) return;
     for (const room of rooms) {
       entry.rooms.add(room);
+      if (!this.#byRoom.has(room)) this.#roomListener?.opened(room);
       addTo(this.#byRoom, room, entry);
     }
   }
@@ -273,7 +384,13 @@ export class SocketBroadcaster implements Broadcaster {
     this.#release();
     entry.adapter.leave(room);
     entry.rooms.delete(room);
+    this.#forget(entry, room);
+  }
+
+  #forget(entry: SocketEntry, room: string): void {
+    if (!this.#byRoom.has(room)) return;
     removeFrom(this.#byRoom, room, entry);
+    if (!this.#byRoom.has(room)) this.#roomListener?.closed(room);
   }
 
   /** Keeps a push until the end of the task, or until the next turn if this one has no room for its packets. */
@@ -316,6 +433,11 @@ export class SocketBroadcaster implements Broadcaster {
 
   #mayHave(room: string): boolean {
     return this.#byRoom.has(room) || [...this.#namespaces].some((rooms) => rooms.mayHave(room));
+  }
+
+  *#socketsIn(room: string): Iterable<string> {
+    for (const rooms of this.#namespaces) yield* rooms.members(room);
+    for (const { adapter } of this.#byRoom.get(room) ?? []) yield adapter.id;
   }
 
   /** Returns the number of sockets of this process in a room. */

@@ -13,7 +13,7 @@ import type { Caller } from '../services/ports.ts';
 import type { ConnectionOutput } from './connection-output.ts';
 import type { SocketAdapter } from './lumen-context.ts';
 import { conversationIdsOf } from '../store/queries/users.ts';
-import { CAPABILITIES, type Capability, PROTOCOL_VERSION } from '../../protocol/constants.ts';
+import { CAPABILITIES, type Capability, HELLO_TIMEOUT_MS, PROTOCOL_VERSION } from '../../protocol/constants.ts';
 
 /** Maximum delay of a timer in ms. A longer token lifetime is checked again after it. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -24,10 +24,16 @@ export function handshakeAuth(auth: unknown): HandshakeAuth {
   return result.success ? result.output : {};
 }
 
+/** Time in ms after which a peer is greeted although it isn't in its rooms yet. Clients wait for a second. */
+const GREETING_MS = HELLO_TIMEOUT_MS / 2;
+
 /**
  * State machine of one socket. Requests that arrive while it is opening are queued until it is open.
  *
  * opening ── authenticated, in its rooms, hello pushed ──► open ── disconnected ──► closed
+ *
+ * The hello is pushed earlier if the rooms take long.
+ *
  * opening ── rejected ──► closed
  */
 export class Connection implements RequestSource {
@@ -41,6 +47,8 @@ export class Connection implements RequestSource {
   #closed = false;
   #cancelExpiry: () => void = () => undefined;
   #releaseSocket: () => void = () => undefined;
+  #isGreeted = false;
+  #cancelGreeting: () => void = () => undefined;
 
   constructor(core: ServerCore, socket: SocketAdapter, output?: ConnectionOutput) {
     this.#core = core;
@@ -54,6 +62,10 @@ export class Connection implements RequestSource {
 
   get logger(): ServerCore['logger'] {
     return this.#core.logger;
+  }
+
+  get tracer(): ServerCore['tracer'] {
+    return this.#core.tracer;
   }
 
   get caller(): Caller | Promise<Caller> {
@@ -74,23 +86,20 @@ export class Connection implements RequestSource {
       const caps = new Set<Capability>(CAPABILITIES.filter((cap) => offered?.includes(cap)));
       if (!this.services.files.enabled) caps.delete('uploads');
       const caller: Caller = { userId, socketId: this.#socket.id, caps };
+      const refresh = caps.has('rev') && caps.has('resync') ? () => this.#refresh(identify) : undefined;
       this.#registeredCaller = caller;
       this.services.presence.register(caller);
+      if (offered !== undefined) this.#cancelGreeting = this.#greetInTime(caller);
       await this.#core.ready();
       if (profile !== undefined) await this.services.profiles.claimed(userId, profile);
-      if (!(await this.#joinRooms(caller))) return;
-      if (offered !== undefined) this.#pushHello(caller);
+      if (!(await this.#joinRooms(caller, refresh))) return;
+      if (offered !== undefined) this.#greet(caller);
       await this.services.presence.connected(caller);
       if (this.#closed) return;
       this.#caller = caller;
       this.#opening.resolve(caller);
       this.#expireAt(expiresAt);
-      this.services.calls.registry.connected(caller);
-      this.services.activeCalls.connected(caller).catch((error: unknown) => {
-        this.logger.warn('failed to push the running calls', errorFields(error));
-      });
-      this.services.mailbox.connected(caller);
-      void this.services.keys.connected(caller);
+      this.#pushState(caller);
     } catch (error) {
       this.#reject(error);
     }
@@ -142,6 +151,7 @@ export class Connection implements RequestSource {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelExpiry();
+    this.#cancelGreeting();
     this.#releaseSocket();
     this.#opening.reject(new CommError('UNAVAILABLE', 'The connection is closed'));
     this.#core.broadcaster.unregister(this.#socket.id);
@@ -150,28 +160,71 @@ export class Connection implements RequestSource {
     const { typing, presence, calls, mailbox } = this.services;
     typing.disconnected(caller);
     presence.disconnected(caller);
-    calls.registry.disconnected(caller);
+    calls.deviceDisconnected(caller);
     mailbox.disconnected(caller);
   }
 
+  /** Pushes what no request returns. */
+  #pushState(caller: Caller): void {
+    const { calls, activeCalls, mailbox, keys } = this.services;
+    calls.deviceConnected(caller);
+    activeCalls.connected(caller).catch((error: unknown) => {
+      this.logger.warn('failed to push the running calls', errorFields(error));
+    });
+    mailbox.connected(caller);
+    void keys.connected(caller);
+  }
+
+  /**
+   * Does what a new connection of the client would do, after pushes may have been lost, among them the end of this connection. Rejects
+   * if only a new connection can.
+   */
+  async #refresh(identify: () => Identity | Promise<Identity>): Promise<void> {
+    const caller = await this.#opening.promise;
+    const { userId, expiresAt } = await identify();
+    if (userId !== caller.userId) throw new CommError('UNAUTHENTICATED', 'The credentials are those of another user');
+    await this.#core.broadcaster.restore(this.#socket.id, () => this.#conversationIds(userId));
+    await this.services.presence.refresh(caller);
+    if (this.#closed) return;
+    this.#cancelExpiry();
+    this.#expireAt(expiresAt);
+    // In its rooms: what the client reads from now on, or is pushed, leaves no gap.
+    this.push({ event: 'comm:resync', data: {} });
+    this.#pushState(caller);
+  }
+
+  #conversationIds(userId: string): Promise<readonly string[]> {
+    return this.#core.store.read(function* () {
+      // After the socket is registered: a ban from now on ends it.
+      yield* requireNotBanned(userId);
+      return yield* conversationIdsOf(userId);
+    });
+  }
+
   /** Returns false if the socket disconnected in the meantime. */
-  async #joinRooms(caller: Caller): Promise<boolean> {
+  async #joinRooms(caller: Caller, refresh: (() => Promise<void>) | undefined): Promise<boolean> {
     if (this.#closed) return false;
-    const { store, broadcaster } = this.#core;
+    const { broadcaster } = this.#core;
     const { userId, caps } = caller;
-    const conversationIds = (): Promise<readonly string[]> =>
-      store.read(function* () {
-        // After the socket is registered: a ban from now on ends it.
-        yield* requireNotBanned(userId);
-        return yield* conversationIdsOf(userId);
-      });
-    await broadcaster.register({ adapter: this.#socket, userId, caps }, conversationIds);
+    await broadcaster.register({ adapter: this.#socket, userId, caps, refresh }, () => this.#conversationIds(userId));
     // Of base clients no conversations are read.
     if (!caps.has('rev')) await this.services.userBans.require(userId);
     return !this.#closed;
   }
 
-  #pushHello({ userId, caps }: Caller): void {
+  /**
+   * Greets the peer while the database or Redis is slow, so that it takes this server for one with capabilities. Its requests are
+   * queued until the connection is open.
+   */
+  #greetInTime(caller: Caller): () => void {
+    return this.#core.clock.after(GREETING_MS, () => this.#greet(caller), true);
+  }
+
+  /** Pushes the hello, once. */
+  #greet({ userId, caps }: Caller): void {
+    this.#cancelGreeting();
+    if (this.#isGreeted) return;
+    this.#isGreeted = true;
     const { maxMessageLength, fileUpload, pageSize, typingTimeoutMs } = this.#core.config;
     this.push({
       event: 'comm:hello',
@@ -181,6 +234,7 @@ export class Connection implements RequestSource {
         caps: [...caps],
         serverTime: this.services.now(),
         limits: { maxMessageLength, maxFileSize: fileUpload.maxFileSize, pageSize, typingTimeoutMs },
+        ...(this.#core.announcedName !== undefined && { process: this.#core.announcedName }),
       },
     });
   }

@@ -103,13 +103,16 @@ export function structureViolation(text: string, from: number, limits: Structure
   return undefined;
 }
 
-/** Returns the index of the quote that closes a string. */
+/** Returns the index of the quote that closes a string. Searching for it is much faster than looking at each character. */
 function stringEnd(text: string, from: number): number {
-  let at = from;
-  for (; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) return at;
-    if (code === BACKSLASH) at += 1;
-  }
-  return at;
+  let end = text.indexOf('"', from);
+  while (end !== -1 && isEscaped(text, from, end)) end = text.indexOf('"', end + 1);
+  return end === -1 ? text.length : end;
+}
+
+/** Returns whether an odd number of backslashes precedes a quote of a string that starts at `from`. */
+function isEscaped(text: string, from: number, quote: number): boolean {
+  let at = quote;
+  while (at > from && text.charCodeAt(at - 1) === BACKSLASH) at -= 1;
+  return (quote - at) % 2 === 1;
 }

@@ -58,6 +58,8 @@ export interface LumenSocket {
   readonly nsp?: object | undefined;
   /** Closes the connection; the client doesn't reconnect automatically. */
   disconnect?(close?: boolean): unknown;
+  /** Rooms of the namespace that the socket is in. */
+  readonly rooms?: ReadonlySet<string> | undefined;
   /** Joins rooms of the namespace. */
   join?(rooms: string | string[]): unknown;
   /** Leaves a room of the namespace. */
@@ -76,6 +78,8 @@ export interface SocketAdapter {
   broadcastAll(room: string, push: Push): void;
   join(rooms: readonly string[]): void;
   leave(room: string): void;
+  /** Returns the rooms of the namespace that the socket is in. */
+  joined(): readonly string[];
   /** Disconnects the client; it doesn't reconnect automatically. */
   disconnect(): void;
   /** Closes the connection below Socket.IO; the client reconnects after its backoff. */
@@ -90,10 +94,22 @@ export interface Rooms {
   mayHave(room: string): boolean;
   /** Returns the number of sockets of this process in the room. */
   size(room: string): number;
+  /** Returns the ids of the sockets of this process in the room. */
+  members(room: string): readonly string[];
   /** Adds every socket in the room `selector` to `room`. */
   join(selector: string, room: string): void;
   /** Removes every socket in the room `selector` from `room`. */
   leave(selector: string, room: string): void;
+  /** Tells the listener from now on which rooms have sockets of this process. */
+  observe?(listener: RoomListener): void;
+}
+
+/** Is told which rooms have sockets of this process. */
+export interface RoomListener {
+  /** The first socket has entered the room. */
+  opened(room: string): void;
+  /** The last socket has left the room. */
+  closed(room: string): void;
 }
 
 interface Selection {
@@ -103,7 +119,12 @@ interface Selection {
   socketsLeave(room: string): void;
 }
 interface SocketNamespace {
-  readonly adapter?: { readonly rooms?: ReadonlyMap<string, ReadonlySet<string>> } | undefined;
+  readonly adapter?:
+    | {
+        readonly rooms?: ReadonlyMap<string, ReadonlySet<string>>;
+        on?(event: 'create-room' | 'delete-room', listener: (room: string) => void): unknown;
+      }
+    | undefined;
   to(rooms: string[]): Selection;
   in(room: string): Selection;
 }
@@ -127,6 +148,7 @@ export function createSocketAdapter(context: Omit<LumenContext, 'on'>): SocketAd
       if (joinable) socket.leave?.(name);
       else room.leave(name);
     },
+    joined: () => [...(socket.rooms ?? [])],
     disconnect: () => void socket.disconnect?.(),
     drop: () => void (socket.conn === undefined ? socket.disconnect?.() : socket.conn.close()),
   };
@@ -149,12 +171,18 @@ function roomsOf(namespace: object | undefined): Rooms | undefined {
     },
     mayHave,
     size: (room) => namespace.adapter?.rooms?.get(room)?.size ?? 0,
+    members: (room) => [...(namespace.adapter?.rooms?.get(room) ?? [])],
     // Most members of a group are not connected.
     join(selector, room) {
       if (mayHave(selector)) namespace.in(selector).socketsJoin(room);
     },
     leave(selector, room) {
       if (mayHave(selector)) namespace.in(selector).socketsLeave(room);
+    },
+    observe(listener) {
+      for (const room of namespace.adapter?.rooms?.keys() ?? []) listener.opened(room);
+      namespace.adapter?.on?.('create-room', (room) => listener.opened(room));
+      namespace.adapter?.on?.('delete-room', (room) => listener.closed(room));
     },
   };
   namespaces.set(namespace, rooms);

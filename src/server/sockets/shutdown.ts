@@ -48,6 +48,7 @@ export async function shutdown({
   await within(CLOSE_TIMEOUT_MS, Promise.all([io.close(), stopped]));
   core.close();
   // Writes caused by the disconnects.
+  await within(CLOSE_TIMEOUT_MS, core.services.calls.idle());
   await within(CLOSE_TIMEOUT_MS, core.store.drain());
   await within(CLOSE_TIMEOUT_MS, core.store.release());
 }
@@ -66,7 +67,7 @@ async function closeEngineSockets(engineSockets: ReadonlySet<EngineSocket>): Pro
 }
 
 /** Resolves when `work` settles, and after `ms` at the latest. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
+export async function within(ms: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, ms);

@@ -242,6 +242,45 @@ export interface CallsTable {
   version: number;
   /** Time at which a process last held the call. */
   seen_at: Time;
+  /** Null in a row that a process has written which used the database alone; the columns after it are unused then. */
+  conversation_id: Generated<string | null>;
+  /** 1: the call was answered and has not ended. */
+  running: Generated<number>;
+  /** When a process has to take care of the call, in ms since the epoch. */
+  due_at: Generated<number | null>;
+  /** 1: the log message of the ended call is written. */
+  logged: Generated<number>;
+}
+
+/** Users with a seat or a pending invitation. */
+export interface CallUsersTable {
+  call_id: string;
+  user_id: string;
+  /** Process that the seat's device is connected to, or was last. */
+  process_id: string | null;
+}
+
+/** Which call a client id has started. */
+export interface CallRequestsTable {
+  user_id: string;
+  client_id: string;
+  call_id: string;
+}
+
+/** Signals to participants whose devices are disconnected. */
+export interface CallSignalsTable {
+  id: Generated<number>;
+  call_id: string;
+  user_id: string;
+  /** JSON. */
+  push: string;
+}
+
+/** Processes that seats name. */
+export interface CallProcessesTable {
+  id: string;
+  /** Time of its last heartbeat, in ms since the epoch. */
+  seen_at: number;
 }
 
 /** Users who are banned from the whole server. */
@@ -364,6 +403,10 @@ export interface Tables {
   comm_departures: DeparturesTable;
   comm_applied: IdempotencyKeysTable;
   comm_calls: CallsTable;
+  comm_call_users: CallUsersTable;
+  comm_call_requests: CallRequestsTable;
+  comm_call_signals: CallSignalsTable;
+  comm_call_processes: CallProcessesTable;
   comm_reports: ReportsTable;
   comm_profiles: ProfilesTable;
   comm_profile_words: ProfileWordsTable;

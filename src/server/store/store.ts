@@ -3,6 +3,7 @@ import { errorFields, type Logger } from '../../lib/logger.ts';
 import { databaseOf } from './engine/database-source.ts';
 import { type Database } from './engine/database.ts';
 import { ensureCommunicationTables } from './engine/migrate.ts';
+import type { ClaimMode } from './engine/process-claim.ts';
 import { OutageTracker } from './engine/outages.ts';
 import { probeRead, clearProbe, probeWrite } from './queries/health-probe.ts';
 import { POSTGRES_INDEX } from './search/postgres-index.ts';
@@ -10,7 +11,7 @@ import { indexStep, isIndexStale, mergeStep, type IndexWriter } from './search/s
 import type { DatabaseSource } from './engine/database-source.ts';
 import type { Work } from './engine/work.ts';
 import { Checkpoints } from './engine/checkpoints.ts';
-import { GroupCommit, type CommitTurns, type WriteOptions } from './engine/group-commit.ts';
+import { GroupCommit, type CommitActivity, type CommitOptions, type WriteOptions } from './engine/group-commit.ts';
 import { LongReads, type LongRead, type LongReadOptions } from './engine/long-reads.ts';
 
 /**
@@ -26,8 +27,15 @@ export interface Store {
   readLong<T>(work: LongRead<T>, options: LongReadOptions, otherwise?: LongRead<T>): Promise<T>;
   /** Runs `work` in a transaction and resolves after the commit; see {@link GroupCommit}. */
   write<T>(work: () => Work<T>, committed?: (value: T) => void, options?: WriteOptions): Promise<T>;
-  /** Claims the database for this process, where only one may use it. Idempotent. */
-  claim(): Promise<void>;
+  /** What its writes do, for metrics. */
+  readonly commits: CommitActivity;
+  /** Claims the database for this process, or for it and others that reach it. Idempotent. */
+  claim(mode: ClaimMode): Promise<void>;
+  /**
+   * Returns whether this process does what one process has to do for all: it leads the processes of this database, or is the only
+   * one. After the end of the leader, the next process that asks leads.
+   */
+  lead(): Promise<boolean>;
   /** Ends the claim, so that another process can start. */
   release(): Promise<void>;
   /** Rejects if the database doesn't respond or accepts no writes. */
@@ -46,15 +54,15 @@ const MAX_UNINDEXED_WRITES = 10_000;
 /**
  * Creates the store of a database. Create one per database: it preserves the order of the commits' callbacks.
  *
- * @param turns - bounds what is stored and pushed in one turn of the event loop
+ * @param options - of the transactions that write
  */
 export function createStore(
   source: DatabaseSource,
   logger: Logger,
   clock: Clock = systemClock,
-  turns?: CommitTurns,
+  options: CommitOptions = {},
 ): Store {
-  return new SqlStore(source, logger, clock, turns);
+  return new SqlStore(source, logger, clock, options);
 }
 
 class SqlStore implements Store {
@@ -72,11 +80,11 @@ class SqlStore implements Store {
   #cancelCatchUp: (() => void) | undefined;
   #draining = false;
 
-  constructor(source: DatabaseSource, logger: Logger, clock: Clock, turns?: CommitTurns) {
+  constructor(source: DatabaseSource, logger: Logger, clock: Clock, options: CommitOptions) {
     this.#database = databaseOf(source);
     this.#index = this.#database.dialect === 'postgres' ? POSTGRES_INDEX : undefined;
     this.#outages = new OutageTracker(logger, clock);
-    this.#groupCommit = new GroupCommit(this.#database, logger, this.#outages, turns);
+    this.#groupCommit = new GroupCommit(this.#database, logger, this.#outages, options);
     this.#longReads = new LongReads(this.#database, clock, logger);
     this.#checkpoints = new Checkpoints(this.#database, logger);
     this.#logger = logger;
@@ -107,8 +115,16 @@ class SqlStore implements Store {
     return this.#groupCommit.write(work, notify, options);
   }
 
-  async claim(): Promise<void> {
-    await this.#database.claim?.();
+  get commits(): CommitActivity {
+    return this.#groupCommit.activity;
+  }
+
+  async claim(mode: ClaimMode): Promise<void> {
+    await this.#database.claim?.(mode);
+  }
+
+  async lead(): Promise<boolean> {
+    return (await this.#database.lead?.()) ?? true;
   }
 
   async release(): Promise<void> {

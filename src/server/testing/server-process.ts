@@ -23,6 +23,8 @@ export interface ServerProcess extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** False before the process has started, and after it has ended. */
+  readonly isRunning: boolean;
   /**
    * Sends a signal and waits until the process has exited.
    *
@@ -67,6 +69,10 @@ class CommandProcess implements ServerProcess {
 
   get port(): number {
     return this.#port;
+  }
+
+  get isRunning(): boolean {
+    return this.#child !== undefined;
   }
 
   get pid(): number {

@@ -11,31 +11,47 @@ import { patientClock } from '../../helpers/client/patient-clock.ts';
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts';
 import { PATIENCE_MS } from '../browser.ts';
 
-const SERVE = path.resolve(import.meta.dirname, '../../../playground/serve.ts');
-/** Messages that the browser itself logs while it is offline. */
-const NETWORK = /net::ERR_|WebSocket connection to/;
+const ROOT = path.resolve(import.meta.dirname, '../../..');
+const SERVE = path.join(ROOT, 'playground/serve.ts');
+/** Several processes on a Postgres and a Redis, which it starts. */
+export const CLUSTER = path.join(ROOT, 'scripts/cluster.ts');
+/** Messages that the browser itself logs while it is offline, or when a connection ends while the page sends. */
+const NETWORK = /net::ERR_|WebSocket connection to|WebSocket is already in CLOSING or CLOSED state/;
 
 export interface Served {
   readonly url: string;
   /** The lines of stdout and stderr. */
   readonly printed: readonly string[];
   end(signal?: NodeJS.Signals): Promise<number | null>;
+  /** Ends it as Ctrl+C in a terminal does, which signals the processes that it has started too. Only with `ownGroup`. */
+  interrupt(): Promise<number | null>;
+}
+
+/** Options of {@link servePlayground}. */
+export interface ServeOptions {
+  /** Script to run. @defaultValue {@link SERVE} */
+  readonly script?: string;
+  /** Command of a shell that runs the script. @defaultValue none */
+  readonly command?: string;
+  /** Whether it leads a process group. @defaultValue false */
+  readonly ownGroup?: boolean;
 }
 
 /**
- * Starts `playground/serve.ts` as a child process, with a shell in between if `command` is given. Rejects with the output
- * if it fails to start.
+ * Starts the playground as a child process, with a shell in between if `command` is given. Rejects with the output if it
+ * fails to start.
  */
 export async function servePlayground(
   environment: Readonly<Record<string, string>>,
-  command?: string,
+  { script = SERVE, command, ownGroup = false }: ServeOptions = {},
 ): Promise<Served> {
-  const script = [process.execPath, '--disable-warning=ExperimentalWarning', SERVE] as const;
-  const [file, ...args] = command === undefined ? script : ['sh', '-c', command, ...script];
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', script] as const;
+  const [file, ...args] = command === undefined ? node : ['sh', '-c', command, ...node];
   const child = spawn(file, args, {
     // Tests do slow things while a call rings.
     env: { ...process.env, PORT: '0', RING_TIMEOUT_MS: '600000', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: ownGroup,
   });
   const printed: string[] = [];
   // `close` instead of `exit`: grandchildren that share the output have exited too.
@@ -55,7 +71,12 @@ export async function servePlayground(
     await exited;
     return child.exitCode;
   };
-  return { url, printed, end };
+  const interrupt = async (): Promise<number | null> => {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT');
+    await exited;
+    return child.exitCode;
+  };
+  return { url, printed, end, interrupt };
 }
 
 /** A playground server with its own database, and the browser windows that use it. */
@@ -73,10 +94,16 @@ export class Playground {
     this.database = database;
   }
 
-  static async start(browser: Browser): Promise<Playground> {
+  /** @param environment - of the server */
+  static async start(
+    browser: Browser,
+    environment: Readonly<Record<string, string>> = {},
+    options: ServeOptions = {},
+  ): Promise<Playground> {
     const directory = await temporaryDirectory();
     const database = path.join(directory.path, 'playground.sqlite');
-    const playground = new Playground(browser, await servePlayground({ DATABASE: database }), database);
+    const served = await servePlayground({ DATABASE: database, ...environment }, options);
+    const playground = new Playground(browser, served, database);
     playground.#endings.push(async () => await directory[Symbol.asyncDispose]());
     playground.#endings.push(() => playground.server.end());
     return playground;

@@ -19,7 +19,10 @@ test('SIGINT exits with 0', async () => {
 
 test('the server exits when npm is killed', async () => {
   // Two commands: with a single one the shell would replace itself by the process.
-  const server = await servePlayground({ DATABASE: ':memory:', npm_lifecycle_event: 'start' }, '"$0" "$@"; exit 1');
+  const server = await servePlayground(
+    { DATABASE: ':memory:', npm_lifecycle_event: 'start' },
+    { command: '"$0" "$@"; exit 1' },
+  );
   await server.end('SIGTERM');
   await expect(fetch(server.url)).rejects.toThrow('fetch failed');
 });

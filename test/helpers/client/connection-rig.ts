@@ -74,6 +74,11 @@ export class ConnectionRig {
         log.push('resync');
         await this.resyncing?.promise;
       },
+      refresh: async (isCurrent) => {
+        log.push('refresh');
+        await this.resyncing?.promise;
+        if (isCurrent()) log.push('refreshed');
+      },
       connectionLost: () => log.push('connection lost'),
       pushed: ({ event }) => log.push(`pushed ${event}`),
       statusChanged: (status) => log.push(status),

@@ -16,6 +16,8 @@ export class FaultyPort implements SocketPort {
   readonly pushes: { event: string; data: unknown }[] = [];
   /** True: this request gets lost on its way. */
   losesRequest: (event: string) => boolean = () => false;
+  /** True: this request is answered as by a server that shuts down or has lost its database. */
+  refuses: (event: string) => boolean = () => false;
   /** True: this acknowledgement gets lost on its way. */
   losesAck: (event: string) => boolean = () => false;
   /** Holds this acknowledgement back until the promise resolves, while pushes arrive. */
@@ -65,6 +67,10 @@ export class FaultyPort implements SocketPort {
     this.sent.push(name);
     this.payloads.push(payload);
     if (this.losesRequest(name)) return;
+    if (acknowledge !== undefined && this.refuses(name)) {
+      const error = { code: 'UNAVAILABLE', message: 'The server is shutting down' };
+      return queueMicrotask(() => acknowledge({ ok: false, error }));
+    }
     if (acknowledge === undefined) return this.#inner.emit(event, payload);
     this.#inner.emit(event, payload, (reply) => {
       if (this.losesAck(name)) return;

@@ -12,7 +12,8 @@ declare module 'vitest' {
 
 /** Starts one Postgres for all files of a project. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const postgres = await startPostgres();
+  // Each test has a database: looking for tables to vacuum in hundreds of them would take much of the time.
+  const postgres = await startPostgres({ settings: ['autovacuum=off'], removesLater: true });
   await postgres.execute('CREATE DATABASE template');
   const pool = new pg.Pool({ connectionString: postgres.url('template') });
   await ensureCommunicationTables(pool);

@@ -1,11 +1,10 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { ensurePostgres } from '../../../scripts/postgres.ts';
+import { freePort, ServiceProcess, type ServiceOptions } from '../service-process.ts';
 
 /** A Postgres of the test, in a temporary directory on a free port of the loopback address. */
 export interface PostgresProcess extends AsyncDisposable {
@@ -14,11 +13,19 @@ export interface PostgresProcess extends AsyncDisposable {
   url(database: string): string;
   /** Runs SQL in the database `postgres`. */
   execute(sql: string): Promise<void>;
-  /** Stops it: `fast` ends all connections, `immediate` is a crash. */
-  stop(mode: 'fast' | 'immediate'): Promise<void>;
+  /** Stops it: `fast` ends all connections, `immediate` is a crash, `kill` is SIGKILL for its first process. */
+  stop(mode: keyof typeof SIGNALS): Promise<void>;
   /** Starts it again, on the same port with the same data. */
   start(): Promise<void>;
+  /** Starts another one from a copy of the data of this one, which must be stopped. */
+  restore(): Promise<PostgresProcess>;
+  /** Makes a directory that the Postgres can write to. */
+  makeDirectory(): string;
 }
+
+const SIGNALS = { fast: 'SIGINT', immediate: 'SIGQUIT', kill: 'SIGKILL' } as const;
+/** The other processes of a killed Postgres end a moment later than the first. */
+const NOT_ENDED = 'shared memory block';
 
 /** Postgres refuses to run as root: the user of Debian's package, else `nobody`. */
 function unprivileged(): { uid: number; gid: number } | undefined {
@@ -31,62 +38,86 @@ function unprivileged(): { uid: number; gid: number } | undefined {
   return undefined;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+/** How a Postgres is started. */
+export interface PostgresOptions extends ServiceOptions {
+  /** Settings of Postgres, as `name=value`. */
+  readonly settings?: readonly string[];
+  /** Whether a process of its own removes the files in the end: those of a thousand databases take minutes. @defaultValue false */
+  readonly removesLater?: boolean;
 }
 
 /** Starts a Postgres. It doesn't wait for the disk: what a test writes needn't survive the machine. */
-export async function startPostgres(): Promise<PostgresProcess> {
-  const bin = ensurePostgres();
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresProcess> {
+  const directory = makeDirectory();
+  const init = [
+    '-D',
+    join(directory, 'data'),
+    '-U',
+    'postgres',
+    '-A',
+    'trust',
+    '-E',
+    'UTF8',
+    '--locale=C',
+    '--no-sync',
+  ];
+  const { status, stderr } = spawnSync(join(ensurePostgres(), 'initdb'), init, {
+    ...unprivileged(),
+    cwd: directory,
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`initdb failed: ${stderr}`);
+  return await serve(directory, options);
+}
+
+function makeDirectory(): string {
   const user = unprivileged();
   const directory = mkdtempSync(join(tmpdir(), 'lumen-comm-postgres-'));
   chmodSync(directory, 0o700);
   if (user !== undefined) chownSync(directory, user.uid, user.gid);
-  const data = join(directory, 'data');
-  const init = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
-  const { status, stderr } = spawnSync(join(bin, 'initdb'), init, { ...user, cwd: directory, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`initdb failed: ${stderr}`);
+  return directory;
+}
+
+async function serve(directory: string, options: PostgresOptions): Promise<PostgresProcess> {
+  const { settings: more = [], removesLater = false, ...ofService } = options;
   const port = await freePort();
   const url = (database: string): string => `postgres://postgres@127.0.0.1:${port}/${database}`;
-  let child: ChildProcess | undefined;
-
+  const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=400', ...more];
+  const args = ['-D', join(directory, 'data'), '-p', String(port), '-h', '127.0.0.1', '-k', directory];
+  const service = new ServiceProcess({
+    file: join(ensurePostgres(), 'postgres'),
+    args: [...args, ...settings.flatMap((each) => ['-c', each])],
+    ready: 'database system is ready to accept connections',
+    options: { ...ofService, ...unprivileged(), cwd: directory },
+  });
+  const stop = (mode: keyof typeof SIGNALS): Promise<void> => service.stop(SIGNALS[mode]);
   const start = async (): Promise<void> => {
-    const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=400'];
-    const args = ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', directory];
-    child = spawn(join(bin, 'postgres'), [...args, ...settings.flatMap((each) => ['-c', each])], {
-      ...user,
-      cwd: directory,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    const log = child.stderr;
-    if (log === null) throw new Error('Postgres has no output');
-    let output = '';
-    await new Promise<void>((resolve, reject) => {
-      child?.once('exit', () => reject(new Error(`Postgres ended: ${output}`)));
-      log.on('data', (chunk: Buffer) => {
-        output = (output + chunk.toString()).slice(-10_000);
-        if (output.includes('database system is ready to accept connections')) resolve();
-      });
-    });
-  };
-  const stop = async (mode: 'fast' | 'immediate'): Promise<void> => {
-    if (child === undefined || child.exitCode !== null) return;
-    const exited = once(child, 'exit');
-    child.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
-    await exited;
-    child = undefined;
+    try {
+      await service.start();
+    } catch (error) {
+      if (!String(error).includes(NOT_ENDED)) throw error;
+      await start();
+    }
   };
   await start();
+  const made: string[] = [directory];
   return {
     port,
     url,
     start,
     stop,
+    makeDirectory() {
+      const other = makeDirectory();
+      made.push(other);
+      return other;
+    },
+    async restore() {
+      const other = makeDirectory();
+      const copied = spawnSync('cp', ['-a', join(directory, 'data'), other], { encoding: 'utf8' });
+      if (copied.status !== 0) throw new Error(`cp failed: ${copied.stderr}`);
+      rmSync(join(other, 'data', 'postmaster.pid'), { force: true });
+      return await serve(other, options);
+    },
     async execute(sql) {
       const client = new pg.Client({ connectionString: url('postgres') });
       await client.connect();
@@ -98,7 +129,8 @@ export async function startPostgres(): Promise<PostgresProcess> {
     },
     async [Symbol.asyncDispose]() {
       await stop('immediate');
-      rmSync(directory, { recursive: true, force: true });
+      if (removesLater) spawn('rm', ['-rf', ...made], { detached: true, stdio: 'ignore' }).unref();
+      else for (const each of made) rmSync(each, { recursive: true, force: true });
     },
   };
 }

@@ -4,6 +4,7 @@ import type { CallType } from '../../../src/protocol/constants.ts';
 import { resolveConfig } from '../../../src/server/config.ts';
 import type { CallRecord } from '../../../src/server/cluster/call-record.ts';
 import { callLog } from '../../../src/server/services/calls/call-effects.ts';
+import type { StoredCall } from '../../../src/server/services/calls/call-store.ts';
 import { CallService } from '../../../src/server/services/calls/call-service.ts';
 import type { Caller } from '../../../src/server/services/ports.ts';
 import { resolveLimits } from '../../../src/server/services/limits/server-limits.ts';
@@ -23,6 +24,8 @@ export class CallBench {
   /** The last record of each call, as it is stored. */
   readonly records = new Map<string, CallRecord>();
   readonly calls: CallService;
+  /** The calls of an earlier process. */
+  stored: readonly StoredCall[] = [];
   readonly members: Set<string>;
   readonly limits = resolveLimits(false);
   /** Members who have blocked every caller. */
@@ -41,8 +44,9 @@ export class CallBench {
       broadcaster: {
         toUser: (userId, push, options) => broadcaster.toUser(userId, push, options),
         toSocket: (socketId, push) => broadcaster.toSocket(socketId, push),
+        toUserWith: (userId, _, push) => this.#modernOf(userId).forEach((id) => broadcaster.toSocket(id, push)),
         isConnected: (socketId) => connected.has(socketId),
-        socketsWith: (userId) => [...connected].filter((id) => id.startsWith(`${userId}/`) && this.#modern.has(id)),
+        socketsWith: (userId) => this.#modernOf(userId),
       },
       ephemera,
       clock,
@@ -54,9 +58,17 @@ export class CallBench {
         this.members.has(userId) ? await Promise.resolve([...this.members]) : await Promise.reject(notFound()),
       blockersOf: () => Promise.resolve(this.blockers),
       changed: (call) => void this.records.set(call.id, call),
-      saved: () => Promise.resolve(),
+      store: {
+        saved: () => Promise.resolve(),
+        load: () => Promise.resolve(this.stored),
+        close: () => undefined,
+      },
       log: (call) => void this.logs.push(JSON.parse(callLog(call).content)),
     });
+  }
+
+  #modernOf(userId: string): string[] {
+    return [...this.#connected].filter((id) => id.startsWith(`${userId}/`) && this.#modern.has(id));
   }
 
   /** Connects a device that shows waiting calls. */
@@ -69,14 +81,14 @@ export class CallBench {
     const caller = this.device(device);
     this.#connected.add(device);
     this.ephemera.mapUserSocket(caller.userId, device);
-    this.calls.registry.connected(caller);
+    this.calls.deviceConnected(caller);
     return caller;
   }
 
   disconnect(device: string): void {
     this.#connected.delete(device);
     this.ephemera.unmapUserSocket(device);
-    this.calls.registry.disconnected(this.device(device));
+    this.calls.deviceDisconnected(this.device(device));
   }
 
   device(device: string): Caller {

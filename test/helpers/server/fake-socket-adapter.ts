@@ -10,6 +10,7 @@ export function fakeSocketAdapter(id: string, receive: (push: Push) => void): So
     broadcastAll: () => undefined,
     join: () => undefined,
     leave: () => undefined,
+    joined: () => [],
     disconnect: () => undefined,
     drop: () => undefined,
   };

@@ -47,6 +47,10 @@ export class RecordingBroadcaster implements Broadcaster {
     this.rooms.push(`socket ${socketId} enters ${conversationId}`);
   }
 
+  subscribed(): undefined {
+    return undefined;
+  }
+
   leaveSocket(socketId: string, conversationId: string): void {
     this.rooms.push(`socket ${socketId} leaves ${conversationId}`);
   }

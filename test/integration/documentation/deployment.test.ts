@@ -35,8 +35,21 @@ test('the image of Docker listens on all addresses, with its data in the volume'
   });
 });
 
+test('the database that is moved to Postgres is that of the service', () => {
+  const found = snippets.find(({ code }) => code.includes('lumen-comm-server migrate'))?.code ?? '';
+  const [, to = ''] = /^export LUMEN_COMM_TO="(.*)"$/m.exec(found) ?? [];
+  const [, args = ''] = /^lumen-comm-server (.*)$/m.exec(found) ?? [];
+  expect(parseCommand(args.split(' '), { LUMEN_COMM_TO: to })).toMatchObject({
+    type: 'migrate',
+    options: { from: '/var/lib/lumen-comm/comm.sqlite', to, restart: false },
+  });
+});
+
 test('the variables of the snippets are those of the server', () => {
-  const table = tableBelow('docs/server.md', 'Command line');
+  const table = [
+    ...tableBelow('docs/server.md', 'Command line'),
+    ...tableBelow('docs/deployment.md', 'Moving from SQLite to Postgres'),
+  ];
   const known = new Set(table.map(([, variable = '']) => variable.replaceAll('`', '')));
   const used = snippets.flatMap(({ code }) => Array.from(code.matchAll(/\bLUMEN_COMM_\w+/g), ([name]) => name));
   expect(used.length).toBeGreaterThan(3);

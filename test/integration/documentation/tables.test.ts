@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { explainFailure } from '../../../src/client/connection/explain-failure.ts';
+import { MIGRATE_HELP } from '../../../src/server/cli/migrate-options.ts';
 import { HELP, parseCommand } from '../../../src/server/cli/options.ts';
 import {
   CLIENT_ERROR_CODES,
@@ -52,6 +53,20 @@ test('the table of command line flags has their variables and defaults', () => {
     ['--host', host],
     ['--database', database],
   ]);
+});
+
+test('the table of the flags of migrate has their variables and defaults', () => {
+  const rows = tableBelow('docs/deployment.md', 'Moving from SQLite to Postgres').slice(1);
+  const flags = [...MIGRATE_HELP.matchAll(/^ {2}(--[\w-]+) /gm)].map(([, flag]) => flag);
+  expect([...rows.map(([flag]) => bare(flag)), '--help']).toEqual(flags);
+  const values: Record<string, string> = { '--from': 'a', '--to': 'postgres://b', '--skip': 'c' };
+  const env = Object.fromEntries(
+    rows.flatMap(([flag, variable]) => (variable === '' ? [] : [[bare(variable), values[bare(flag)] ?? '']])),
+  );
+  const options = { from: 'a', to: 'postgres://b', skip: ['c'], restart: false };
+  expect(parseCommand(['migrate'], env)).toEqual({ type: 'migrate', options });
+  const defaults = parseCommand(['migrate', '--to', 'postgres://b'], {});
+  expect(defaults).toMatchObject({ options: { from: bare(rows[0]?.[2]), skip: [] } });
 });
 
 test('the table of bundle sizes has the configured limits', () => {

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Message } from '../../../src/protocol/messages.ts';
 import { startPostgres, type PostgresProcess } from '../../helpers/postgres/postgres-process.ts';
-import { startSlowProxy } from '../../helpers/postgres/slow-proxy.ts';
+import { startPostgresProxy } from '../../helpers/postgres/postgres-proxy.ts';
 import type { CheckedClient } from '../../helpers/server/checked-client.ts';
 import { startServer, type TestServer } from '../../helpers/server/comm-server.ts';
 import { eventually } from '../../helpers/eventually.ts';
+import { readMetrics } from '../../helpers/server/read-metrics.ts';
 
 let postgres: PostgresProcess;
 beforeAll(async () => {
@@ -66,6 +67,35 @@ test('requests are UNAVAILABLE while Postgres is away, and go on when it is back
   expect(await contents(server, id)).toEqual(numbered(['before', 'during']));
 });
 
+test('metrics are answered while Postgres does not answer, with the number of waiting writes', async () => {
+  await using proxy = await startPostgresProxy(postgres.port);
+  const database = `postgres://postgres@127.0.0.1:${proxy.port}/${await newDatabase()}`;
+  await using server = await startServer({ database });
+  const ada = await server.connect('ada');
+  const id = await groupOf(ada);
+  proxy.hold();
+  const texts = Array.from({ length: 5 }, (_, at) => `m${at}`);
+  const [first = '', ...others] = texts;
+  const sent = [send(ada, id, first)];
+  await eventually(async () => expect((await readMetrics(server.url)).get('lumen_comm_transactions')).toBe(1));
+  sent.push(...others.map((text) => send(ada, id, text)));
+  // Messages of one conversation follow one another.
+  await eventually(async () => expect((await readMetrics(server.url)).get('lumen_comm_writes_waiting')).toBe(4));
+  expect((await readMetrics(server.url)).has('lumen_comm_leader')).toBe(false);
+  proxy.cut();
+  await Promise.all(sent);
+  for (const text of texts) await deliver(ada, id, text);
+  const metrics = await readMetrics(server.url);
+  expect(metrics.get('lumen_comm_messages_total')).toBe(5);
+  expect(metrics.get('lumen_comm_failed_commits_total')).toBeGreaterThan(0);
+  expect(metrics.get('lumen_comm_writes_waiting')).toBe(0);
+  await eventually(async () => {
+    // Claims the database again, whose connection was lost.
+    await fetch(`${server.url}/readyz`);
+    expect((await readMetrics(server.url)).get('lumen_comm_leader')).toBe(1);
+  });
+});
+
 test('messages that are sent while connections are ended are stored once each, in order of their positions', async () => {
   const name = await newDatabase();
   await using server = await startServer({ database: postgres.url(name) });
@@ -85,7 +115,7 @@ test('messages that are sent while connections are ended are stored once each, i
 });
 
 test('a line that is slow and cut loses nothing', async () => {
-  await using proxy = await startSlowProxy(postgres.port, 50);
+  await using proxy = await startPostgresProxy(postgres.port, 50);
   const database = postgres.url(await newDatabase()).replace(`:${postgres.port}/`, `:${proxy.port}/`);
   await using server = await startServer({ database });
   const ada = await server.connect('ada');

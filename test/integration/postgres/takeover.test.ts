@@ -1,15 +1,9 @@
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { databaseOf } from '../../../src/server/store/engine/database-source.ts';
 import type { LumenDatabase } from '../../../src/server/store/engine/sqlite.ts';
-import { startPostgres, type PostgresProcess } from '../../helpers/postgres/postgres-process.ts';
+import { newPostgresUrl } from '../../helpers/postgres/test-database.ts';
 import { caller, startChat } from '../../helpers/server/chat.ts';
-
-let postgres: PostgresProcess;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(() => postgres[Symbol.asyncDispose]());
 
 /** The tables of LumenJS with the types that an app on Postgres would choose: LumenJS leaves its schema there to the app. */
 const APP_TABLES = `
@@ -41,8 +35,7 @@ INSERT INTO read_receipts (message_id, user_id, read_at) VALUES (1, 'bob', '2024
 `;
 
 test('the tables of an app are taken over with their rows', async () => {
-  await postgres.execute('CREATE DATABASE app');
-  const db = new pg.Pool({ connectionString: postgres.url('app') });
+  const db = new pg.Pool({ connectionString: await newPostgresUrl() });
   await db.query(APP_TABLES);
   const chat = await startChat({ db });
   const messages = (await chat.history.list('bob', 'pair')).toReversed();
@@ -61,6 +54,14 @@ test('the tables of an app are taken over with their rows', async () => {
     unreadCount: 1,
     head: { seq: 2, rev: 2 },
   });
+  // Times are stored as the server writes them, because they are compared as texts.
+  expect(await chat.sql('SELECT created_at FROM messages ORDER BY id')).toEqual(
+    [2, 1, 3].map((second) => ({ created_at: `2024-01-02T00:00:0${second}.000Z` })),
+  );
+  expect(await chat.sql("SELECT updated_at FROM conversations WHERE id = 'pair'")).toEqual([
+    { updated_at: '2024-01-02T03:04:05.000Z' },
+  ]);
+  expect(await chat.sql('SELECT read_at FROM read_receipts')).toEqual([{ read_at: '2024-01-02T00:01:00.000Z' }]);
   // The pair is known, and members of the group have an owner.
   expect((await chat.direct('bob', 'ada')).id).toBe('pair');
   const { participants } = await chat.conversations.get(caller('cleo'), 'team');
@@ -71,9 +72,25 @@ test('the tables of an app are taken over with their rows', async () => {
   await db.end();
 });
 
+test('ids of another type become texts, with their foreign keys', async () => {
+  const db = new pg.Pool({ connectionString: await newPostgresUrl() });
+  await db.query(APP_TABLES.slice(0, APP_TABLES.indexOf('INSERT')).replaceAll('VARCHAR(80)', 'UUID'));
+  const id = '0b1c5f6e-0000-4000-8000-000000000001';
+  await db.query(`INSERT INTO conversations (id, type) VALUES ('${id}', 'direct')`);
+  await db.query(
+    `INSERT INTO conversation_participants (conversation_id, user_id) VALUES ('${id}', 'ada'), ('${id}', 'bob')`,
+  );
+  const chat = await startChat({ db });
+  expect((await chat.direct('bob', 'ada')).id).toBe(id);
+  expect(await chat.say('ada', id, 'first')).toMatchObject({ seq: 1 });
+  await chat.sql('DELETE FROM conversations');
+  expect(await chat.sql('SELECT id FROM messages')).toEqual([]);
+  await chat.store.drain();
+  await db.end();
+});
+
 test('a LumenDb on Postgres is used through its pool', async () => {
-  await postgres.execute('CREATE DATABASE lumen');
-  const pool = new pg.Pool({ connectionString: postgres.url('lumen') });
+  const pool = new pg.Pool({ connectionString: await newPostgresUrl() });
   const lumen = {
     isPg: true,
     pool,
@@ -96,8 +113,7 @@ test('a LumenDb on Postgres is used through its pool', async () => {
 });
 
 test('what the SQL of an app writes is completed by triggers', async () => {
-  await postgres.execute('CREATE DATABASE plain');
-  const db = new pg.Pool({ connectionString: postgres.url('plain') });
+  const db = new pg.Pool({ connectionString: await newPostgresUrl() });
   const chat = await startChat({ db });
   await chat.sql("INSERT INTO conversations (id, type) VALUES ('pair', 'direct')");
   for (const userId of ['ada', 'bob']) {

@@ -3,20 +3,12 @@ import { databaseOf } from '../../../src/server/store/engine/database-source.ts'
 import { listed, statement, type Params } from '../../../src/server/store/engine/statement.ts';
 import { first } from '../../../src/server/store/engine/work.ts';
 import { caller, startChat } from '../../helpers/server/chat.ts';
+import { HOSTILE_TEXTS } from '../../helpers/postgres/filled-database.ts';
 import { newPostgres } from '../../helpers/postgres/test-database.ts';
 import { sql } from 'kysely';
 
-const HOSTILE = [
-  'a\0b',
-  '\0',
-  '\u{ffff}',
-  '\u{ffff}0',
-  '\u{ffff}1\0',
-  String.raw`\u0000`,
-  String.raw`\\u0000`,
-  '\'"\\$1?',
-  '\u{10ffff}',
-];
+/** A message has a text. */
+const HOSTILE = HOSTILE_TEXTS.filter((text) => text.trim() !== '');
 
 test.each(HOSTILE)('the text %j is stored and returned unchanged', async (text) => {
   const chat = await startChat();

@@ -89,6 +89,17 @@ describe('ConversationService', () => {
     expect(await chat.conversations.list(caller('eve'))).toEqual([]);
   });
 
+  test('a process whose clock is behind does not set the last activity back', async () => {
+    const behind = await startChat({ db: chat.db });
+    chat.clock.advance(60_000);
+    const { id } = await chat.direct('ada', 'bob');
+    const { createdAt } = await chat.say('ada', id, 'on time');
+    await behind.say('bob', id, 'behind');
+    const [conversation] = await chat.conversations.list(caller('ada'), { limit: 1 });
+    expect(conversation).toMatchObject({ lastMessage: { content: 'behind' }, updatedAt: createdAt });
+    behind.sqlite.close();
+  });
+
   test('a deleted last message is returned as a tombstone and not counted as unread', async () => {
     const { id } = await chat.direct('ada', 'bob');
     const { id: messageId } = await chat.say('bob', id, 'oops');
@@ -139,7 +150,15 @@ describe('ConversationService', () => {
       expect(chat.broadcaster.pushes).toEqual([
         {
           event: 'conversation:updated',
-          data: { id, [flag]: true, flagsRev: expect.any(Number) as unknown },
+          // All flags: the pushes of two processes arrive in any order, and the one with the greater revision counts.
+          data: {
+            id,
+            archived: false,
+            muted: false,
+            pinned: false,
+            [flag]: true,
+            flagsRev: expect.any(Number) as unknown,
+          },
           to: 'user:ada',
         },
       ]);

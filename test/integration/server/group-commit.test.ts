@@ -213,7 +213,9 @@ test('callbacks wait for a pause before them, in order, and the next transaction
       resumes.push(resolve);
     });
   const stored = (rows: number): void => void events.push(`stored ${rows}`);
-  const batch = new GroupCommit(databaseOf(db), silentLogger, new OutageTracker(silentLogger), { stored, pause });
+  const batch = new GroupCommit(databaseOf(db), silentLogger, new OutageTracker(silentLogger), {
+    turns: { stored, pause },
+  });
   const writes = ['a', 'b'].map((value) =>
     batch.write(
       () => put(value),

@@ -12,9 +12,12 @@ import {
   useCommunicationStore,
 } from '../../../src/server/index.ts';
 import { REQUEST_SCHEMAS } from '../../../src/protocol/event-schemas.ts';
+import { CAPABILITIES } from '../../../src/protocol/constants.ts';
+import { eventually } from '../../helpers/eventually.ts';
+import { manualClock } from '../../helpers/manual-clock.ts';
 import { connectClient } from '../../helpers/server/checked-client.ts';
 import { keyBundle } from '../../helpers/server/keys.ts';
-import { LumenBus } from '../../helpers/server/lumen-context.ts';
+import { type BareContext, LumenBus } from '../../helpers/server/lumen-context.ts';
 
 const quiet = () => ({ logger: silentLogger, store: new CommunicationStore() });
 
@@ -46,6 +49,43 @@ describe('a context without a Socket.IO socket', () => {
     expect(await alice.next('typing:update')).toMatchObject({ userId: 'bob', isTyping: true });
     expect(bob.pushes.map(({ event }) => event)).not.toContain('typing:update');
     expect(await mallory.ask('conversation:join', { conversationId })).toMatchObject({ error: { code: 'NOT_FOUND' } });
+  });
+
+  test('a peer is greeted while the database is slow, and its requests are answered afterwards', async () => {
+    const database = new DatabaseSync(':memory:');
+    let isSlow = false;
+    const waiting: (() => void)[] = [];
+    const later = async <T>(task: () => T): Promise<T> => {
+      if (isSlow) await new Promise<void>((resolve) => void waiting.push(resolve));
+      return task();
+    };
+    const db = {
+      all: (sql: string, ...parameters: never[]) => later(() => database.prepare(sql).all(...parameters)),
+      get: (sql: string, ...parameters: never[]) => later(() => database.prepare(sql).get(...parameters)),
+      run: (sql: string, ...parameters: never[]) => later(() => database.prepare(sql).run(...parameters)),
+      exec: (sql: string) => later(() => database.exec(sql)),
+    };
+    const clock = manualClock();
+    const handle = createCommunicationHandler({ ...quiet(), db, clock });
+    const connect = (userId: string): BareContext => {
+      const handshake = { query: { userId }, auth: { caps: CAPABILITIES } };
+      const context = new LumenBus().context(`socket of ${userId}`, { socket: { id: userId, handshake } });
+      handle(context);
+      return context;
+    };
+    await connect('alice').next('comm:hello');
+    isSlow = true;
+    const bob = connect('bob');
+    const answer = bob.ask('comm:ping', {});
+    await eventually(() => {
+      clock.advance(100);
+      expect(bob.pushes).toMatchObject([{ event: 'comm:hello', data: { userId: 'bob' } }]);
+    });
+    isSlow = false;
+    for (const resume of waiting) resume();
+    expect(await answer).toMatchObject({ ok: true });
+    expect(bob.pushes.filter(({ event }) => event === 'comm:hello')).toHaveLength(1);
+    database.close();
   });
 
   test('a context without a user is logged and disconnected', async () => {

@@ -4,7 +4,7 @@ import { silentLogger } from '../../../src/lib/logger.ts';
 import type { PresenceUpdate } from '../../../src/protocol/presence.ts';
 import type { PresenceStatus } from '../../../src/protocol/constants.ts';
 import { SocketBroadcaster } from '../../../src/server/sockets/broadcaster.ts';
-import { derivePresence, PresenceService } from '../../../src/server/services/presence/presence-service.ts';
+import { PresenceService } from '../../../src/server/services/presence/presence-service.ts';
 import type { ServerHooks } from '../../../src/server/hooks.ts';
 import { ContactPolicy } from '../../../src/server/services/people/contact-policy.ts';
 import { UserBudgets } from '../../../src/server/services/limits/user-budgets.ts';
@@ -12,6 +12,8 @@ import { resolveLimits } from '../../../src/server/services/limits/server-limits
 import { createChatServices } from '../../../src/server/services/chat/chat-services.ts';
 import type { Caller } from '../../../src/server/services/ports.ts';
 import { resolveConfig } from '../../../src/server/config.ts';
+import { derivePresence } from '../../../src/server/cluster/ephemera.ts';
+import { LocalEphemera } from '../../../src/server/cluster/local-ephemera.ts';
 import { CommunicationStore } from '../../../src/server/cluster/memory-ephemera.ts';
 import { addMembers } from '../../../src/server/store/queries/members.ts';
 import { createStore, type Store } from '../../../src/server/store/store.ts';
@@ -66,7 +68,11 @@ class Office {
       logger: silentLogger,
       hooks: this.hooks,
     };
-    this.presence = new PresenceService({ ...shared, ephemera: this.ephemera });
+    this.presence = new PresenceService({
+      ...shared,
+      ephemera: this.ephemera,
+      shared: new LocalEphemera(this.ephemera),
+    });
     this.chat = createChatServices({
       ...shared,
       presence: this.ephemera,

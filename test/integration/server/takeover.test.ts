@@ -70,7 +70,8 @@ describe('a database created by LumenJS', () => {
     for (const change of ['active', 'created', 'deleted']) db.exec(`DROP TRIGGER comm_conversation_${change}`);
     db.exec('DROP INDEX comm_conversations_public; DROP TABLE comm_bans; DROP TRIGGER comm_conversation_configured');
     db.exec('DROP TABLE comm_threads; DROP TABLE comm_thread_follows; DROP TABLE comm_mentions');
-    db.exec('DROP TABLE comm_user_bans');
+    db.exec('DROP TABLE comm_user_bans; DROP TABLE comm_call_users; DROP TABLE comm_call_requests');
+    db.exec('DROP TABLE comm_call_signals; DROP TABLE comm_call_processes');
     db.exec('DROP TRIGGER comm_own_position_ended; DROP INDEX comm_messages_main');
     db.exec('DROP INDEX comm_messages_thread; DROP INDEX comm_messages_thread_live');
     for (const change of ['joined', 'left', 'changed']) db.exec(`DROP TRIGGER comm_members_${change}`);

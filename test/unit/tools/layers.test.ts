@@ -67,6 +67,7 @@ const PLANTED: readonly (readonly [rule: string, file: string, source: string])[
     "import { Emitter } from '@socket.io/component-emitter';",
   ],
   ['external-socket.io', 'src/server/handlers/planted-io.ts', "import type { Server } from 'socket.io';"],
+  ['external-@redis/client', 'src/server/services/planted-redis.ts', "import { createClient } from '@redis/client';"],
   ['external-kysely', 'src/server/services/planted-sql.ts', "import type { Kysely } from 'kysely';"],
   ['external-htmlparser2', 'src/server/services/planted-html.ts', "import { Parser } from 'htmlparser2';"],
   ['external-aws4fetch', 'src/server/services/planted-s3.ts', "import { AwsClient } from 'aws4fetch';"],

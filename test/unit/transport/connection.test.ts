@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  isConnected,
   reduceConnection,
   statusOf,
   type ConnectionEffect,
@@ -9,7 +10,7 @@ import {
 import { deepFreeze } from '../../helpers/client/messages.ts';
 
 type Name = ConnectionState['name'];
-const RUNNING = ['opening', 'greeting', 'resyncing', 'connected', 'waiting'] as const;
+const RUNNING = ['opening', 'greeting', 'resyncing', 'connected', 'refreshing', 'waiting'] as const;
 const ENDS = ['idle', 'disconnected', 'unauthenticated'] as const;
 
 function state(
@@ -25,6 +26,7 @@ const EVENTS: Readonly<Record<string, ConnectionEvent>> = {
   opened: { type: 'opened' },
   greeted: { type: 'greeted' },
   resynced: { type: 'resynced' },
+  missed: { type: 'missed' },
   wake: { type: 'wake' },
   disconnect: { type: 'disconnect' },
   failed: { type: 'failed' },
@@ -50,21 +52,23 @@ const AGAIN = ['waiting', 'refresh-token, close, wait 1'] as const;
 const AFRESH = ['opening', 'close, open'] as const;
 const END = ['disconnected', 'close, settle no'] as const;
 const RESYNC = ['resyncing', 'resync'] as const;
+const REFRESH = ['refreshing', 'refresh'] as const;
 
-/** The next state and the effects for each combination of state and event. */
+/** The next state and the effects for each combination of state and event, in the order of STATES. */
 const TABLE: Readonly<Record<string, readonly (readonly [next: string, effects: string])[]>> = {
-  //            idle              opening                    greeting                       resyncing                      connected  waiting                    disconnected        unauthenticated
-  connect: [['opening', 'open'], STAY, STAY, STAY, STAY, STAY, ['opening', 'open'], ['opening', 'open']],
-  opened: [STAY, ['greeting', 'await-hello'], STAY, STAY, STAY, STAY, STAY, STAY],
-  greeted: [STAY, STAY, RESYNC, RESYNC, RESYNC, STAY, STAY, STAY],
-  resynced: [STAY, STAY, STAY, ['connected', 'settle yes'], STAY, STAY, STAY, STAY],
-  wake: [STAY, AFRESH, AFRESH, AFRESH, STAY, ['opening', 'open'], STAY, STAY],
-  disconnect: [['disconnected', ''], END, END, END, END, END, STAY, ['disconnected', '']],
-  failed: [STAY, WAIT, WAIT, WAIT, STAY, STAY, STAY, STAY],
-  lost: [STAY, WAIT, WAIT, WAIT, WAIT, STAY, STAY, STAY],
-  'hung-up': [STAY, WAIT, AGAIN, WAIT, WAIT, STAY, STAY, STAY],
-  refused: [STAY, OUT, AGAIN, OUT, OUT, OUT, STAY, STAY],
-  expired: [STAY, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, STAY, STAY],
+  // idle, opening, greeting, resyncing, connected, refreshing, waiting, disconnected, unauthenticated
+  connect: [['opening', 'open'], STAY, STAY, STAY, STAY, STAY, STAY, ['opening', 'open'], ['opening', 'open']],
+  opened: [STAY, ['greeting', 'await-hello'], STAY, STAY, STAY, STAY, STAY, STAY, STAY],
+  greeted: [STAY, STAY, RESYNC, RESYNC, RESYNC, RESYNC, STAY, STAY, STAY],
+  resynced: [STAY, STAY, STAY, ['connected', 'settle yes'], STAY, ['connected', ''], STAY, STAY, STAY],
+  missed: [STAY, STAY, STAY, ['', 'resync'], REFRESH, REFRESH, STAY, STAY, STAY],
+  wake: [STAY, AFRESH, AFRESH, AFRESH, STAY, STAY, ['opening', 'open'], STAY, STAY],
+  disconnect: [['disconnected', ''], END, END, END, END, END, END, STAY, ['disconnected', '']],
+  failed: [STAY, WAIT, WAIT, WAIT, STAY, WAIT, STAY, STAY, STAY],
+  lost: [STAY, WAIT, WAIT, WAIT, WAIT, WAIT, STAY, STAY, STAY],
+  'hung-up': [STAY, WAIT, AGAIN, WAIT, WAIT, WAIT, STAY, STAY, STAY],
+  refused: [STAY, OUT, AGAIN, OUT, OUT, OUT, OUT, STAY, STAY],
+  expired: [STAY, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, AGAIN, STAY, STAY],
 };
 const STATES: readonly Name[] = [
   'idle',
@@ -72,6 +76,7 @@ const STATES: readonly Name[] = [
   'greeting',
   'resyncing',
   'connected',
+  'refreshing',
   'waiting',
   'disconnected',
   'unauthenticated',
@@ -118,12 +123,12 @@ test('a hello resets the count of rejections', () => {
 });
 
 test('the status is connecting before the first connection and reconnecting after it', () => {
-  const unstable = RUNNING.filter((name) => name !== 'connected');
+  const unstable = RUNNING.filter((name) => !isConnected(state(name)));
   expect(unstable.map((name) => statusOf(state(name)))).toEqual(unstable.map(() => 'connecting'));
   expect(unstable.map((name) => statusOf(state(name, { wasConnected: true })))).toEqual(
     unstable.map(() => 'reconnecting'),
   );
-  expect(statusOf(state('connected'))).toBe('connected');
+  expect([statusOf(state('connected')), statusOf(state('refreshing'))]).toEqual(['connected', 'connected']);
   expect(ENDS.map((name) => statusOf(state(name)))).toEqual(ENDS);
 });
 

@@ -315,6 +315,11 @@ export class CallManager {
     this.#allRemoved = undefined;
   }
 
+  /** Brings the calls in step with the server. */
+  refresh(): void {
+    for (const { controller } of this.#entries) controller.onReconnected().catch(this.#context.report);
+  }
+
   #watch(): void {
     const forEach = (action: (controller: CallController) => void): void => {
       for (const { controller } of this.#entries) action(controller);
@@ -326,7 +331,7 @@ export class CallManager {
       }),
       this.#context.emitter.on('status', (status) => {
         if (status !== 'connected') return forEach((controller) => controller.onDisconnected());
-        forEach((controller) => void controller.onReconnected().catch(this.#context.report));
+        this.refresh();
       }),
     ];
   }

@@ -1,3 +1,5 @@
+import type { BackoffOptions } from '../../../lib/backoff.ts';
+import { retry, retryDelayMs } from '../../../lib/retry.ts';
 import type {
   Call,
   CallSeat,
@@ -17,6 +19,8 @@ import { parseCall } from './parse-call-push.ts';
 
 /** Maximum number of signals queued while disconnected. Further signals are dropped; the media backend recovers. */
 const MAX_QUEUED_SIGNALS = 512;
+/** Waits before a request is repeated that a server which shuts down or has lost its database has refused. */
+const BACKOFF: BackoffOptions = { baseMs: 500, maxMs: 5_000 };
 
 const SIGNAL_REQUESTS = {
   offer: 'signal:offer',
@@ -49,11 +53,14 @@ export class SignalingClient implements SignalPort {
   readonly #clientId: string;
   readonly #queue: OutgoingSignal[] = [];
   readonly #listeners = new Set<() => void>();
+  /** Ends the wait for a server that is unavailable; signals are queued meanwhile. */
+  #cancelResend: (() => void) | undefined;
   #callId = '';
   #connected: boolean;
   #encryptionSupport: Promise<boolean> | undefined;
   #hasInitiated = false;
   #awaitsCallId = false;
+  #isClosed = false;
   #finalRequest: FinalRequest | undefined;
   #isSendingFinal = false;
 
@@ -156,7 +163,8 @@ export class SignalingClient implements SignalPort {
   }
 
   /**
-   * Performs an idempotent request once connected, and again after each reconnect while its outcome is unknown.
+   * Performs an idempotent request once connected, and again while its outcome is unknown: after each reconnect, and
+   * after a while if the server is unavailable.
    *
    * @throws CommError of the server; the reason of `signal`
    */
@@ -164,12 +172,17 @@ export class SignalingClient implements SignalPort {
     for (;;) {
       await this.#context.whenConnected(signal);
       try {
-        return await request();
+        return await this.#whenAvailable(request, signal);
       } catch (error) {
         if (signal.aborted || !isOutcomeUnknown(error)) throw error;
         await this.#context.untilConnected(signal);
       }
     }
+  }
+
+  /** Repeats a request while the server is unavailable. */
+  #whenAvailable<T>(request: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return retry(request, this.#context, { backoff: BACKOFF, shouldRetry: isUnavailable, signal });
   }
 
   async #deviceFields(): Promise<CallSeat> {
@@ -184,7 +197,8 @@ export class SignalingClient implements SignalPort {
   /** Requests the state of the call. @throws CommError `NOT_FOUND` if it has ended */
   async sync(): Promise<Call | undefined> {
     const { requester } = this.#context;
-    return parseCall(await requester.request('call:sync', { callId: this.#callId, deviceId: this.#options.deviceId }));
+    const request = { callId: this.#callId, deviceId: this.#options.deviceId };
+    return parseCall(await this.#whenAvailable(() => requester.request('call:sync', request)));
   }
 
   /** Adds or removes a participant. */
@@ -192,7 +206,7 @@ export class SignalingClient implements SignalPort {
     await this.#context.requester.request(name, { callId: this.#callId, userId });
   }
 
-  /** Sends the changed media state. Returns whether the server received it; not repeated. */
+  /** Sends the changed media state. Returns whether the server received it; not repeated after a reconnect. */
   sendMediaState({ audioMuted, videoMuted, screenSharing }: Partial<MediaState>): Promise<boolean> {
     return this.#sendOnce('call:media-toggle', {
       ...(audioMuted !== undefined && { audio: !audioMuted }),
@@ -215,7 +229,8 @@ export class SignalingClient implements SignalPort {
     name: K,
     payload: Omit<RequestOf<K>, 'callId'>,
   ): Promise<boolean> {
-    return this.#context.requester.request(name, { ...payload, callId: this.#callId }).then(
+    const request = { ...payload, callId: this.#callId };
+    return this.#whenAvailable(() => this.#context.requester.request(name, request)).then(
       () => true,
       () => false,
     );
@@ -235,19 +250,20 @@ export class SignalingClient implements SignalPort {
   }
 
   send(signal: OutgoingSignal): void {
-    if (this.#connected) this.#sendSignal(signal);
+    if (this.#connected && this.#cancelResend === undefined) this.#sendSignal(signal);
     else if (this.#queue.length < MAX_QUEUED_SIGNALS) this.#queue.push(signal);
   }
 
   /** Queues signals from now on. */
   onDisconnected(): void {
     this.#connected = false;
+    this.#endResend();
   }
 
   /** Sends queued signals. Call it after `sync()`, so that the server knows this device. */
   onReconnected(): void {
     this.#connected = true;
-    for (const signal of this.#queue.splice(0)) this.#sendSignal(signal);
+    this.#sendQueued();
     for (const listener of this.#listeners) listener();
   }
 
@@ -262,7 +278,9 @@ export class SignalingClient implements SignalPort {
 
   /** Drops queued signals. A pending final request is still sent. */
   close(): void {
+    this.#isClosed = true;
     this.#queue.length = 0;
+    this.#endResend();
     this.#listeners.clear();
     if (!this.hasFinalRequest) this.#options.onSettled();
   }
@@ -275,8 +293,29 @@ export class SignalingClient implements SignalPort {
     const payload = { ...address, ...body, ...((kind === 'offer' || kind === 'answer') && { type: kind }) };
     requester.request(SIGNAL_REQUESTS[kind], assignDefined<object>({}, payload) as never).catch((error: unknown) => {
       // On a disconnect all pending signals fail together and in order. Signals that the server rejects are dropped.
-      if (isOutcomeUnknown(error) && this.#queue.length < MAX_QUEUED_SIGNALS) this.#queue.push(signal);
+      if (!isOutcomeUnknown(error) && !isUnavailable(error)) return;
+      if (this.#queue.length < MAX_QUEUED_SIGNALS) this.#queue.push(signal);
+      if (isUnavailable(error)) this.#resendLater(error);
     });
+  }
+
+  #sendQueued(): void {
+    for (const signal of this.#queue.splice(0)) this.#sendSignal(signal);
+  }
+
+  /** Sends queued signals after a while, because no reconnect may follow. */
+  #resendLater(error: unknown): void {
+    if (!this.#connected || this.#isClosed || this.#cancelResend !== undefined) return;
+    const { clock, random } = this.#context;
+    this.#cancelResend = clock.after(retryDelayMs(error, 0, random, BACKOFF), () => {
+      this.#cancelResend = undefined;
+      this.#sendQueued();
+    });
+  }
+
+  #endResend(): void {
+    this.#cancelResend?.();
+    this.#cancelResend = undefined;
   }
 
   async #flushFinalRequest(): Promise<void> {
@@ -285,7 +324,7 @@ export class SignalingClient implements SignalPort {
     if (!this.#context.online()) return;
     this.#isSendingFinal = true;
     try {
-      await this.#sendFinal(request);
+      await this.#whenAvailable(() => this.#sendFinal(request));
       this.#clearFinalRequest();
     } catch (error) {
       if (!isOutcomeUnknown(error)) this.#clearFinalRequest();
@@ -309,7 +348,12 @@ export class SignalingClient implements SignalPort {
   }
 }
 
-/** Returns whether a request may or may not have reached the server. */
+/** Returns whether a request may or may not have taken effect. */
 function isOutcomeUnknown(error: unknown): boolean {
   return isCommError(error) && (error.code === 'DISCONNECTED' || error.code === 'TIMEOUT');
+}
+
+/** Returns whether the server can't answer at present: it shuts down, or has lost its database. */
+function isUnavailable(error: unknown): boolean {
+  return isCommError(error) && error.code === 'UNAVAILABLE';
 }

@@ -54,6 +54,7 @@ const REQUEST_CAPABILITIES: { readonly [K in RequestName]?: Capability } = {
 /** The capability without which the server doesn't send a push. */
 const PUSH_CAPABILITIES: { readonly [K in PushName]?: Capability } = {
   batch: 'batch',
+  'comm:resync': 'resync',
   'read-receipt:collected': 'batch',
   'encryption:keys-changed': 'mailbox',
   'user:block-changed': 'profiles',

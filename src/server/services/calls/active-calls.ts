@@ -2,21 +2,31 @@ import type { Clock } from '../../../lib/clock.ts';
 import { KeyedTimers } from '../../../lib/keyed-timers.ts';
 import type { ActiveCall } from '../../../protocol/calls.ts';
 import type { CallRecord } from '../../cluster/call-record.ts';
-import type { Broadcaster, Caller, RunningCalls } from '../ports.ts';
+import type { Broadcaster, Caller } from '../ports.ts';
 
 /** Minimum time between two pushes of a conversation, so that joining and leaving often costs its members little. */
-const PUSH_INTERVAL_MS = 1_000;
+export const PUSH_INTERVAL_MS = 1_000;
+
+/** Pushes of the running calls, in `activeCall` of `conversation:updated`. */
+export interface RunningCallPushes {
+  /** Pushes the running calls of the user's conversations to a device that connected. */
+  connected(caller: Caller): Promise<void>;
+  /** Another process has changed the running call of a conversation. */
+  changedElsewhere(conversationId: string): void;
+  /** Stops all timers. */
+  close(): void;
+}
 
 /** Dependencies of {@link ActiveCalls}. */
 export interface ActiveCallsDeps {
   clock: Clock;
   broadcaster: Pick<Broadcaster, 'toConversation' | 'toSocket'>;
-  calls: RunningCalls;
+  calls: { activeCalls(): ReadonlyMap<string, ActiveCall> };
   conversationIdsOf: (userId: string) => Promise<readonly string[]>;
 }
 
 /** Tells the members of conversations which calls are running, in `activeCall` of `conversation:updated`. */
-export class ActiveCalls {
+export class ActiveCalls implements RunningCallPushes {
   readonly #deps: ActiveCallsDeps;
   /** By conversation: the running call that was pushed last, as JSON. */
   readonly #pushed = new Map<string, string>();
@@ -32,7 +42,6 @@ export class ActiveCalls {
     if (!this.#timers.has(conversationId)) this.#push(conversationId);
   }
 
-  /** Pushes the running calls of the user's conversations to a device that connected. */
   async connected({ userId, socketId, caps }: Caller): Promise<void> {
     const { calls } = this.#deps;
     if (calls.activeCalls().size === 0 || socketId === undefined || !caps.has('rev')) return;
@@ -44,7 +53,10 @@ export class ActiveCalls {
     }
   }
 
-  /** Stops all timers. */
+  changedElsewhere(): void {
+    // One process holds the calls.
+  }
+
   close(): void {
     this.#timers.clear();
   }

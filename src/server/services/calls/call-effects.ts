@@ -11,11 +11,6 @@ export type CallEffect =
   | { type: 'push-to-user'; userId: string; push: Push; exceptSocketId?: string | undefined }
   /** Pushes to the devices of a user that show waiting calls. */
   | { type: 'push-waiting'; userId: string; push: Push }
-  | { type: 'ring'; userId: string }
-  | { type: 'stop-ringing'; userId: string }
-  /** One participant is left: the call ends after a while, unless the next effect cancels that. */
-  | { type: 'alone' }
-  | { type: 'not-alone' }
   /** The call has ended: it is removed and its log message is written. */
   | { type: 'ended' };
 
@@ -42,14 +37,11 @@ export function callLog({
   return { conversationId, senderId: callerId, type: 'call', content, publicId: `call-${id}` };
 }
 
-/** Effects that invite a user: push the call and start the ring timer. */
-export function ring(call: CallRecord, { userId, waiting }: Invitation): CallEffect[] {
+/** Effect that invites a user. */
+export function ring(call: CallRecord, { userId, waiting }: Invitation): CallEffect {
   const data = incomingCall(call, waiting);
   const push: Push = { event: 'call:incoming', data };
-  return [
-    waiting === true ? { type: 'push-waiting', userId, push } : pushToUser(userId, push),
-    { type: 'ring', userId },
-  ];
+  return waiting === true ? { type: 'push-waiting', userId, push } : pushToUser(userId, push);
 }
 
 /** Returns the payload of `call:incoming`. */

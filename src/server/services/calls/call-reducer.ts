@@ -1,6 +1,14 @@
 import type { ToggleMedia } from '../../../protocol/calls.ts';
 import type { Push } from '../../../protocol/events.ts';
-import { time, type CallRecord, type Invitation, type InvitationAnswer, type Seat } from '../../cluster/call-record.ts';
+import {
+  time,
+  toParticipant,
+  type Away,
+  type CallRecord,
+  type Invitation,
+  type InvitationAnswer,
+  type Seat,
+} from '../../cluster/call-record.ts';
 import {
   ring,
   stateChanged,
@@ -41,13 +49,19 @@ export type CallEvent =
   | { type: 'abandoned' }
   | { type: 'toggled'; userId: string; media: Omit<ToggleMedia, 'callId'> }
   /** `socketId` is `undefined` if a device of the user reconnected that can't be identified yet. */
-  | { type: 'reconnected'; userId: string; socketId: string | undefined }
+  | ({ type: 'reconnected'; userId: string } & Pick<Device, 'socketId' | 'processId'>)
+  /** The device of a participant is disconnected. */
+  | ({ type: 'disconnected'; userId: string } & Away)
+  /** The process that held the call has ended, and with it the connections of all participants. */
+  | { type: 'taken-over'; heldUntil: number; until: number }
   /** Another device of a participant takes over the seat. */
   | ({ type: 'replaced'; userId: string } & Device);
 
 /** The device of a participant. */
 export interface Device {
   socketId: string | undefined;
+  /** Process that the device is connected to, if several processes share the calls. */
+  processId?: string | undefined;
   /** Id that the device chose; base clients have none. */
   deviceId?: string | undefined;
   /** Whether the device supports media encryption. Only relayed. */
@@ -82,14 +96,14 @@ export interface NewCall extends Device {
 
 /** Creates a call and invites every callee who isn't busy. The call ends at once if all callees are busy. */
 export function startCall({ calleeIds, busy, waiting, silent, reachable, at, ...named }: NewCall): CallTransition {
-  const { socketId, deviceId, mediaEncryption, audio, video, ...call } = named;
+  const { socketId, processId, deviceId, mediaEncryption, audio, video, ...call } = named;
   const rung = calleeIds.filter((userId) => !busy.has(userId));
   const rings = rung.some((userId) => reachable.has(userId));
   const record: CallRecord = {
     ...call,
     state: rings ? 'ringing' : 'initiating',
     startedAt: at,
-    seats: [newSeat(call.callerId, { socketId, deviceId, mediaEncryption, audio, video }, call.type, at)],
+    seats: [newSeat(call.callerId, { socketId, processId, deviceId, mediaEncryption, audio, video }, call.type, at)],
     invitations: calleeIds.map((userId) => ({
       userId,
       answer: busy.has(userId) ? 'busy' : 'pending',
@@ -101,14 +115,22 @@ export function startCall({ calleeIds, busy, waiting, silent, reachable, at, ...
   return endIfOver(record, at, [
     ...pushToSeats(record, stateChanged(record.id, { state: 'initiating' })),
     ...(rung.length === 0 ? [] : calleeIds.filter((id) => busy.has(id)).flatMap((id) => pushLeft(record, id))),
-    ...record.invitations.filter(({ answer }) => answer === 'pending').flatMap((each) => ring(record, each)),
+    ...record.invitations.filter(({ answer }) => answer === 'pending').map((each) => ring(record, each)),
     ...(rings ? pushToSeats(record, stateChanged(record.id, { state: 'ringing' })) : []),
   ]);
 }
 
+/** Events that show that a participant is there, or that need one. */
+const RESUMING: ReadonlySet<CallEvent['type']> = new Set(['reconnected', 'accepted', 'replaced', 'removed']);
+
 /** Returns the next state and its effects. Pure. An event that doesn't apply returns the same record and no effects. */
-export function reduceCall(call: CallRecord, event: CallEvent, at: number): CallTransition {
+export function reduceCall(call: CallRecord, event: CallEvent, now: number): CallTransition {
   if (call.state === 'ended') return [call, []];
+  if (call.heldUntil !== undefined && RESUMING.has(event.type)) {
+    return reduceCall({ ...call, heldUntil: undefined }, event, now);
+  }
+  // A call that no device resumes has ended with the process that held it.
+  const at = event.type === 'left' ? (call.heldUntil ?? now) : now;
   return watchAlone(transition(call, event, at), at);
 }
 
@@ -154,14 +176,24 @@ function transition(call: CallRecord, event: CallEvent, at: number): CallTransit
         ...(silent === true && { silent }),
       };
       const [next, effects] = toRinging({ ...call, invitations: [...others, invitation] }, reachable);
-      return [next, [...ring(next, invitation), ...effects]];
+      return [next, [ring(next, invitation), ...effects]];
     }
     case 'abandoned':
       return call.aloneSince === undefined ? [call, []] : end(call, at, [], 'completed');
     case 'toggled':
       return toggle(call, event.userId, event.media);
-    case 'reconnected':
-      return [seatChanged(call, event.userId, { socketId: event.socketId }), []];
+    case 'reconnected': {
+      const { userId, socketId, processId } = event;
+      return [seatChanged(call, userId, { socketId, processId, away: undefined }), []];
+    }
+    case 'disconnected': {
+      const { until, reason } = event;
+      return [seatChanged(call, event.userId, { away: { until, ...(reason !== undefined && { reason }) } }), []];
+    }
+    case 'taken-over': {
+      const { heldUntil, until } = event;
+      return [{ ...call, heldUntil, seats: call.seats.map((seat) => ({ ...seat, away: { until } })) }, []];
+    }
     case 'replaced':
       return replace(call, event, at);
   }
@@ -202,12 +234,12 @@ function accept(
     answeredAt: call.answeredAt ?? at,
     seats: [...call.seats, seat],
   };
-  const { socketId, ...participant } = seat;
+  const { socketId } = seat;
+  const participant = toParticipant(seat);
   const connecting = stateChanged(call.id, { state: 'connecting' });
   return [
     joined,
     [
-      { type: 'stop-ringing', userId },
       ...pushToSeats(call, { event: 'call:participant-joined', data: { callId: call.id, participant } }),
       // Participants who are already connected must not go back to `connecting`.
       ...(call.answeredAt === undefined ? pushToSeats(joined, connecting) : pushToSeats({ seats: [seat] }, connecting)),
@@ -237,7 +269,8 @@ function replace(
   if (held === undefined) return [call, []];
   const seat = newSeat(userId, device, call.type, at);
   const rest = unseated(call, userId);
-  const { socketId, ...participant } = seat;
+  const { socketId } = seat;
+  const participant = toParticipant(seat);
   const moved = stateChanged(call.id, { state: 'ended', endReason: 'completed', detail: 'moved' });
   return [
     { ...rest, seats: [...rest.seats, seat] },
@@ -267,7 +300,7 @@ function remove(call: CallRecord, userId: string, at: number): CallTransition {
 
 /** Removes an invited user who doesn't join. The others are told only if the call continues. */
 function dropInvitee(call: CallRecord, userId: string, at: number, ownEffects: readonly CallEffect[]): CallTransition {
-  const [next, effects] = endIfOver(call, at, [{ type: 'stop-ringing', userId }, ...ownEffects]);
+  const [next, effects] = endIfOver(call, at, ownEffects);
   return [next, next.state === 'ended' ? effects : [...effects, ...pushLeft(next, userId)]];
 }
 
@@ -303,7 +336,7 @@ interface EndRequest {
   detail?: CallFailure | undefined;
 }
 
-/** Starts or stops the time after which a group call with one participant ends. */
+/** Records since when one participant of a group call has been alone. */
 function watchAlone([call, effects]: CallTransition, at: number): CallTransition {
   if (call.state === 'ended') return [call, effects];
   const isAlone =
@@ -311,9 +344,7 @@ function watchAlone([call, effects]: CallTransition, at: number): CallTransition
     call.seats.length === 1 &&
     call.invitations.every(({ answer }) => answer !== 'pending');
   if (isAlone === (call.aloneSince !== undefined)) return [call, effects];
-  return isAlone
-    ? [{ ...call, aloneSince: at }, [...effects, { type: 'alone' }]]
-    : [{ ...call, aloneSince: undefined }, [...effects, { type: 'not-alone' }]];
+  return [{ ...call, aloneSince: isAlone ? at : undefined }, effects];
 }
 
 /** Ends the call if its end condition is met. */
@@ -343,7 +374,7 @@ function end(
     [
       ...before,
       ...pushToSeats(call, push),
-      ...pending.flatMap<CallEffect>(({ userId }) => [{ type: 'stop-ringing', userId }, pushToUser(userId, push)]),
+      ...pending.map(({ userId }) => pushToUser(userId, push)),
       { type: 'ended' },
     ],
   ];
@@ -383,16 +414,18 @@ function uninvited(call: CallRecord, userId: string): CallRecord {
 }
 
 function seatChanged(call: CallRecord, userId: string, change: Partial<Seat>): CallRecord {
+  if (!isSeated(call, userId)) return call;
   return { ...call, seats: call.seats.map((seat) => (seat.userId === userId ? { ...seat, ...change } : seat)) };
 }
 
 function newSeat(userId: string, device: Device, type: CallType, at: number): Seat {
-  const { socketId, deviceId, mediaEncryption, audio = true, video = type === 'video' } = device;
+  const { socketId, processId, deviceId, mediaEncryption, audio = true, video = type === 'video' } = device;
   return {
     userId,
     ...(deviceId !== undefined && { deviceId }),
     ...(mediaEncryption === true && { mediaEncryption }),
     socketId,
+    ...(processId !== undefined && { processId }),
     joinedAt: time(at),
     audioMuted: !audio,
     videoMuted: !video,

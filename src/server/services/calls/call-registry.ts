@@ -1,12 +1,12 @@
 import type { Clock } from '../../../lib/clock.ts';
 import type { Call } from '../../../protocol/calls.ts';
-import type { Capability } from '../../../protocol/constants.ts';
 import { CommError } from '../../../protocol/errors.ts';
 import type { Push } from '../../../protocol/events.ts';
 import type { ResolvedConfig } from '../../config.ts';
 import { toCall, type CallRecord, type Seat } from '../../cluster/call-record.ts';
-import type { CommunicationStore } from '../../cluster/memory-ephemera.ts';
+import { deadlinesOf } from './call-deadlines.ts';
 import { incomingCall, type CallEffect } from './call-effects.ts';
+import type { CallLedger } from './call-ledger.ts';
 import {
   answerOf,
   seatOf,
@@ -17,36 +17,33 @@ import {
   type NewCall,
 } from './call-reducer.ts';
 import type { StoredCall } from './call-store.ts';
-import { CallRequests } from './call-requests.ts';
-import { SignalBuffer } from './signal-buffer.ts';
-import { KeyedTimers } from '../../../lib/keyed-timers.ts';
-import type { Caller, Broadcaster } from '../ports.ts';
+import type { Caller, CallPushes } from '../ports.ts';
 
-/** The part of the broadcaster that calls use. */
-export interface CallBroadcaster extends Pick<Broadcaster, 'toUser' | 'toSocket'> {
-  isConnected(socketId: string): boolean;
-  /** Returns the user's sockets whose clients have a capability. */
-  socketsWith(userId: string, capability: Capability): readonly string[];
-}
-
-/** How long a group call with one participant and no pending invitation lasts. */
-const ALONE_MS = 30_000;
 /** How long a disconnected caller may take to return once a callee has accepted. */
 const CALLER_RETURN_MS = 5_000;
 
+/** Port of the devices that are connected. */
+export interface CallDevices {
+  /** Id of this process in seats, if several processes share the calls. */
+  readonly processId?: string | undefined;
+  /** Returns whether a socket of this process is connected. */
+  isConnected(socketId: string): boolean;
+  /** Returns whether the device that holds a seat is connected. */
+  isSeatConnected(seat: Seat): boolean;
+  /** Returns whether a signal reaches the seat now. Otherwise it is buffered. */
+  receivesSignals(seat: Seat): boolean;
+  /** Returns whether a device of the user is connected. */
+  isReachable(userId: string): boolean;
+  /** Returns whether a device of the user shows waiting calls. */
+  showsWaiting(userId: string): boolean;
+}
+
 /** Dependencies of {@link CallRegistry}. */
 export interface CallRegistryDeps {
-  ephemera: Pick<
-    CommunicationStore,
-    | 'getCallRecord'
-    | 'setCallRecord'
-    | 'removeCall'
-    | 'getCallRecordsForUser'
-    | 'getCallRecordsForConversation'
-    | 'isUserOnline'
-  >;
-  broadcaster: CallBroadcaster;
-  clock: Clock;
+  ledger: CallLedger;
+  devices: CallDevices;
+  broadcaster: CallPushes;
+  clock: Pick<Clock, 'now'>;
   config: Pick<ResolvedConfig, 'ringTimeoutMs' | 'callReconnectMs'>;
   /** Called after each change of a call. */
   changed: (call: CallRecord) => void;
@@ -55,86 +52,71 @@ export interface CallRegistryDeps {
 }
 
 /**
- * Holds the active calls, their timers and the sockets of their participants. No await stands between reading a call
- * and storing it, so that two devices that answer at once are handled one after the other.
+ * Applies events to calls and performs their effects. No await stands between reading a call and storing it, so that two
+ * devices that answer at once are handled one after the other.
  */
 export class CallRegistry {
   readonly #deps: CallRegistryDeps;
-  /** By call and user: the timeout of ringing, and the timeout of a participant whose device has disconnected. */
-  readonly #ringTimers: KeyedTimers<string>;
-  readonly #reconnectTimers: KeyedTimers<string>;
-  /** By call: the end of a group call with one participant. */
-  readonly #aloneTimers: KeyedTimers<string>;
-  readonly #bufferedSignals = new SignalBuffer();
-  readonly requests: CallRequests;
-  /** By call of an earlier process: when that process last held it, until a device has resumed it. */
-  readonly #lastSeen = new Map<string, number>();
 
   constructor(deps: CallRegistryDeps) {
     this.#deps = deps;
-    this.#ringTimers = new KeyedTimers(deps.clock);
-    this.#reconnectTimers = new KeyedTimers(deps.clock);
-    this.#aloneTimers = new KeyedTimers(deps.clock);
-    this.requests = new CallRequests(deps.clock);
   }
 
   /** Returns a call by its id. */
   get(callId: string): CallRecord | undefined {
-    return this.#deps.ephemera.getCallRecord(callId);
+    return this.#deps.ledger.get(callId);
   }
 
   /** Returns the calls that the user participates in or is invited to. */
   of(userId: string): readonly CallRecord[] {
-    return this.#deps.ephemera.getCallRecordsForUser(userId);
+    return this.#deps.ledger.of(userId);
   }
 
   /** Returns the running call of a conversation, otherwise the first one that rings. */
   ofConversation(conversationId: string): CallRecord | undefined {
-    const calls = this.#deps.ephemera.getCallRecordsForConversation(conversationId);
+    const calls = this.#deps.ledger.ofConversation(conversationId);
     return calls.find(({ answeredAt }) => answeredAt !== undefined) ?? calls[0];
   }
 
   /** Starts a call. Users without a connected device are invited but don't ring yet. */
-  start(call: Omit<NewCall, 'at' | 'reachable'>): Call {
-    const reachable = new Set(call.calleeIds.filter((id) => call.silent?.has(id) !== true && this.isReachable(id)));
-    this.requests.remember(call.callerId, call.clientId, call.id);
-    return this.#apply(startCall({ ...call, reachable, at: this.#deps.clock.now() }));
+  start(call: Omit<NewCall, 'at' | 'reachable' | 'processId'>): Call {
+    const { ledger, devices, clock } = this.#deps;
+    const rung = call.calleeIds.filter((id) => call.silent?.has(id) !== true && devices.isReachable(id));
+    ledger.remember(call.callerId, call.clientId, call.id);
+    const { processId } = devices;
+    return this.#apply(startCall({ ...call, processId, reachable: new Set(rung), at: clock.now() }));
   }
 
   /** Applies an event to a call and performs its effects. */
   step(call: CallRecord, event: CallEvent): Call {
+    const { ledger, clock } = this.#deps;
     const { type } = event;
     const changesSeat = type === 'left' || type === 'removed' || type === 'accepted' || type === 'replaced';
-    if (changesSeat) this.#clearSeatTimer(call.id, event.userId);
-    if (changesSeat || type === 'reconnected') {
-      if (type === 'left')
-        return this.#apply(reduceCall(call, event, this.#lastSeen.get(call.id) ?? this.#deps.clock.now()));
-      this.#lastSeen.delete(call.id);
-    }
-    const changed = this.#apply(reduceCall(call, event, this.#deps.clock.now()));
+    if (changesSeat) ledger.unbuffer(call.id, event.userId, () => undefined);
+    const changed = this.#apply(reduceCall(call, event, clock.now()), call);
     if (type === 'accepted' && call.answeredAt === undefined) this.#awaitCaller(call);
     return changed;
   }
 
-  /** Returns whether a device of the user shows waiting calls. */
-  showsWaiting(userId: string): boolean {
-    return this.#deps.broadcaster.socketsWith(userId, 'call-waiting').length > 0;
-  }
-
-  /** A callee doesn't wait as long as a participant for a caller whose device is disconnected. */
-  #awaitCaller({ id, callerId }: CallRecord): void {
-    const at = key(id, callerId);
-    if (!this.#reconnectTimers.has(at)) return;
-    const waitMs = Math.min(CALLER_RETURN_MS, this.#deps.config.callReconnectMs);
-    this.#reconnectTimers.set(at, waitMs, () =>
-      this.#stepLater(id, { type: 'left', userId: callerId, reason: 'cancelled' }),
-    );
+  /** Applies the events of a call whose time has come. */
+  due(callId: string): void {
+    const { ledger, clock, config } = this.#deps;
+    const call = this.get(callId);
+    if (call === undefined) return;
+    const now = clock.now();
+    const deadlines = deadlinesOf(call, config);
+    const due = deadlines.filter(({ at }) => at <= now);
+    // All of these happen, also if one of them is the cause of a deadline that has passed too.
+    for (const { event } of due) this.#stepLater(callId, event);
+    if (due.length > 0) this.due(callId);
+    // A timer can fire early by a fraction of a millisecond.
+    else ledger.put(call, deadlines[0]?.at);
   }
 
   /** Pushes to the participant's device, or to all devices of the user while the device is unknown. */
   pushToSeat({ userId, socketId }: Pick<Seat, 'userId' | 'socketId'>, push: Push): void {
     if (socketId === undefined) this.#deps.broadcaster.toUser(userId, push);
-    else this.#deps.broadcaster.toSocket(socketId, push);
+    else this.#deps.broadcaster.toSocket(socketId, push, userId);
   }
 
   /**
@@ -144,9 +126,9 @@ export class CallRegistry {
    * @throws CommError `UNAVAILABLE` if the buffer is full
    */
   relay(callId: string, seat: Seat, push: Push): void {
-    const at = key(callId, seat.userId);
-    if (seat.deviceId === undefined || !this.#reconnectTimers.has(at)) return this.pushToSeat(seat, push);
-    if (this.#bufferedSignals.add(at, push)) return;
+    const { ledger, devices } = this.#deps;
+    if (seat.deviceId === undefined || devices.receivesSignals(seat)) return this.pushToSeat(seat, push);
+    if (ledger.buffer(callId, seat.userId, push)) return;
     throw new CommError('UNAVAILABLE', 'The device is disconnected and its signal buffer is full', {
       retryAfterMs: 1_000,
     });
@@ -160,11 +142,6 @@ export class CallRegistry {
     const seat = seatOf(call, caller.userId);
     if (seat === undefined || seat.deviceId !== deviceId) return call;
     return deviceId === undefined && this.isConnected(seat) ? call : this.#move(call, caller);
-  }
-
-  /** Returns whether the user has a connected device. */
-  isReachable(userId: string): boolean {
-    return this.#deps.ephemera.isUserOnline(userId);
   }
 
   /**
@@ -194,114 +171,99 @@ export class CallRegistry {
    * ended when that process did.
    */
   restore(calls: readonly StoredCall[]): void {
-    const { clock, config, ephemera, log, changed } = this.#deps;
+    const { clock, config, ledger, log } = this.#deps;
     for (const { record, seenAt } of calls) {
-      const { id, callerId, clientId, state, seats, invitations, startedAt, aloneSince } = record;
-      if (ephemera.getCallRecord(id) !== undefined) continue;
+      const { id, callerId, clientId, state } = record;
+      if (ledger.get(id) !== undefined) continue;
       if (state === 'ended') {
         log(record);
         continue;
       }
-      ephemera.setCallRecord(record);
-      this.requests.remember(callerId, clientId, id);
-      this.#lastSeen.set(id, Math.min(seenAt, clock.now()));
-      for (const { userId } of seats) this.#awaitDevice(id, userId);
-      for (const { userId, answer, at = startedAt } of invitations) {
-        if (answer === 'pending') this.#ringFor(id, userId, at + config.ringTimeoutMs - clock.now());
-      }
-      if (aloneSince !== undefined) this.#endAlone(id, aloneSince + ALONE_MS - clock.now());
-      changed(record);
+      ledger.remember(callerId, clientId, id);
+      const now = clock.now();
+      const heldUntil = Math.min(seenAt, now);
+      this.#apply(reduceCall(record, { type: 'taken-over', heldUntil, until: now + config.callReconnectMs }, now));
     }
   }
 
-  /** Handles a connected socket: pushes the calls that are ringing and restores the seat of a device without an id. */
-  connected({ userId, socketId, caps }: Caller): void {
-    if (socketId === undefined) return;
+  /**
+   * Handles a connected socket: pushes the calls that are ringing and restores the seat of a device without an id.
+   *
+   * @returns the ids of the calls that ring
+   */
+  connected({ userId, socketId, caps }: Caller): readonly string[] {
+    const { broadcaster, devices } = this.#deps;
+    const rung: string[] = [];
+    if (socketId === undefined) return rung;
     for (const call of this.of(userId)) {
+      const seat = seatOf(call, userId);
       if (answerOf(call, userId) === 'pending') {
         const { waiting, silent } = call.invitations.find((each) => each.userId === userId) ?? {};
         if (silent === true) continue;
         if (waiting === true && !caps.has('call-waiting')) continue;
-        this.#deps.broadcaster.toSocket(socketId, { event: 'call:incoming', data: incomingCall(call, waiting) });
+        broadcaster.toSocket(socketId, { event: 'call:incoming', data: incomingCall(call, waiting) });
+        rung.push(call.id);
         this.step(call, { type: 'ringing', userId });
         // A device with an id restores its seat by `call:sync`.
-      } else if (call.seats.some((seat) => seat.userId === userId && seat.deviceId !== undefined)) {
-        continue;
-      } else if (this.#reconnectTimers.cancel(key(call.id, userId))) {
-        this.step(call, { type: 'reconnected', userId, socketId: undefined });
+      } else if (seat?.away !== undefined && seat.deviceId === undefined) {
+        this.step(call, { type: 'reconnected', userId, socketId: undefined, processId: devices.processId });
       }
     }
+    return rung;
   }
 
   /** Handles a disconnected socket. If it was in a call, the device may reconnect within `callReconnectMs`. */
   disconnected({ userId, socketId }: Caller): void {
-    const { ephemera } = this.#deps;
+    const { devices, clock, config } = this.#deps;
     for (const call of this.of(userId)) {
       const seat = seatOf(call, userId);
-      const gone = seat?.socketId === undefined ? !ephemera.isUserOnline(userId) : seat.socketId === socketId;
+      const gone = seat?.socketId === undefined ? !devices.isReachable(userId) : seat.socketId === socketId;
       if (seat === undefined || !gone) continue;
-      this.#awaitDevice(call.id, userId);
+      this.step(call, { type: 'disconnected', userId, until: clock.now() + config.callReconnectMs });
     }
   }
 
-  #awaitDevice(callId: string, userId: string): void {
-    this.#reconnectTimers.set(key(callId, userId), this.#deps.config.callReconnectMs, () =>
-      this.#stepLater(callId, { type: 'left', userId }),
-    );
+  /** Returns whether the device that holds the seat is connected. */
+  isConnected(seat: Seat): boolean {
+    return this.#deps.devices.isSeatConnected(seat);
   }
 
-  #ringFor(callId: string, userId: string, forMs: number): void {
-    const unanswered = (): void => this.#stepLater(callId, { type: 'unanswered', userId });
-    this.#ringTimers.set(key(callId, userId), Math.max(0, forMs), unanswered);
-  }
-
-  #endAlone(callId: string, inMs: number): void {
-    this.#aloneTimers.set(callId, Math.max(0, inMs), () => this.#stepLater(callId, { type: 'abandoned' }));
-  }
-
-  /** Stops all timers. */
-  close(): void {
-    this.#ringTimers.clear();
-    this.#reconnectTimers.clear();
-    this.#aloneTimers.clear();
+  /** A callee doesn't wait as long as a participant for a caller whose device is disconnected. */
+  #awaitCaller({ id, callerId }: CallRecord): void {
+    const { clock, config } = this.#deps;
+    const call = this.get(id);
+    if (call === undefined || seatOf(call, callerId)?.away === undefined) return;
+    const until = clock.now() + Math.min(CALLER_RETURN_MS, config.callReconnectMs);
+    this.step(call, { type: 'disconnected', userId: callerId, until, reason: 'cancelled' });
   }
 
   /** Binds the seat to the socket and delivers the buffered signals before any newer one. */
   #move(call: CallRecord, { userId, socketId }: Caller): CallRecord {
     if (socketId === undefined) return call;
-    const at = key(call.id, userId);
-    this.#reconnectTimers.cancel(at);
-    this.step(call, { type: 'reconnected', userId, socketId });
-    for (const push of this.#bufferedSignals.take(at)) this.#deps.broadcaster.toSocket(socketId, push);
+    const { ledger, broadcaster, devices } = this.#deps;
+    this.step(call, { type: 'reconnected', userId, socketId, processId: devices.processId });
+    ledger.unbuffer(call.id, userId, (push) => broadcaster.toSocket(socketId, push));
     return this.get(call.id) ?? call;
   }
 
-  #clearSeatTimer(callId: string, userId: string): void {
-    this.#reconnectTimers.cancel(key(callId, userId));
-    this.#bufferedSignals.take(key(callId, userId));
-  }
-
-  /** Returns whether the device that holds the seat is connected. */
-  isConnected({ socketId }: Seat): boolean {
-    return socketId !== undefined && this.#deps.broadcaster.isConnected(socketId);
-  }
-
-  /** Applies the event of a timer if the call still exists. */
+  /** Applies an event if the call has not ended. */
   #stepLater(callId: string, event: CallEvent): void {
     const call = this.get(callId);
     if (call !== undefined) this.step(call, event);
   }
 
-  #apply([call, effects]: CallTransition): Call {
-    if (call.state === 'ended') this.#deps.ephemera.removeCall(call.id);
-    else this.#deps.ephemera.setCallRecord(call);
-    this.#deps.changed(call);
+  #apply([call, effects]: CallTransition, before?: CallRecord): Call {
+    const { ledger, config, changed } = this.#deps;
+    if (call !== before) {
+      ledger.put(call, deadlinesOf(call, config)[0]?.at);
+      changed(call);
+    }
     for (const effect of effects) this.#perform(call, effect);
     return toCall(call);
   }
 
   #perform(call: CallRecord, effect: CallEffect): void {
-    const { broadcaster, config, log } = this.#deps;
+    const { broadcaster, ledger, log } = this.#deps;
     const isPush = effect.type === 'push-to-user' || effect.type === 'push-waiting';
     if (isPush && isSilent(call, effect.userId)) return;
     switch (effect.type) {
@@ -312,25 +274,10 @@ export class CallRegistry {
         broadcaster.toUser(effect.userId, effect.push, { exceptSocketId: effect.exceptSocketId });
         break;
       case 'push-waiting':
-        for (const id of broadcaster.socketsWith(effect.userId, 'call-waiting')) broadcaster.toSocket(id, effect.push);
-        break;
-      case 'alone':
-        this.#endAlone(call.id, ALONE_MS);
-        break;
-      case 'not-alone':
-        this.#aloneTimers.cancel(call.id);
-        break;
-      case 'ring':
-        this.#ringFor(call.id, effect.userId, config.ringTimeoutMs);
-        break;
-      case 'stop-ringing':
-        this.#ringTimers.cancel(key(call.id, effect.userId));
+        broadcaster.toUserWith(effect.userId, 'call-waiting', effect.push);
         break;
       case 'ended':
-        this.#aloneTimers.cancel(call.id);
-        this.#lastSeen.delete(call.id);
-        for (const { userId } of call.seats) this.#clearSeatTimer(call.id, userId);
-        this.requests.recordEnded(call);
+        for (const { userId } of call.seats) ledger.unbuffer(call.id, userId, () => undefined);
         log(call);
         break;
     }
@@ -340,8 +287,4 @@ export class CallRegistry {
 /** Returns whether the user's devices must not be told of the call. */
 function isSilent({ invitations }: CallRecord, userId: string): boolean {
   return invitations.some((each) => each.userId === userId && each.silent === true && each.answer !== 'accepted');
-}
-
-function key(callId: string, userId: string): string {
-  return JSON.stringify([callId, userId]);
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { CallRecord } from '../../cluster/call-record.ts';
 
 /** Time in ms for which an ended call is kept for clients that missed the reply or the push about its end. */
-const RETENTION_MS = 60_000;
+export const CALL_RETENTION_MS = 60_000;
 
 /** Maps client ids to calls, so that `call:initiate` is idempotent, and keeps calls that have ended recently. */
 export class CallRequests {
@@ -41,7 +41,7 @@ export class CallRequests {
   /** Keeps the final state of a call. */
   recordEnded(call: CallRecord): void {
     this.#removeExpired();
-    this.#ended.set(call.id, { call, expiresAt: this.#clock.now() + RETENTION_MS });
+    this.#ended.set(call.id, { call, expiresAt: this.#clock.now() + CALL_RETENTION_MS });
   }
 
   #removeExpired(): void {

@@ -2,7 +2,6 @@ import type {
   Call,
   CallMember,
   CallRef,
-  CallSeat,
   ConnectionQualityReport,
   HangUp,
   InitiateCall,
@@ -11,383 +10,135 @@ import type {
   SyncCall,
   ToggleMedia,
 } from '../../../protocol/calls.ts';
-import type { CallType } from '../../../protocol/constants.ts';
-import { CommError } from '../../../protocol/errors.ts';
-import type { ResolvedConfig } from '../../config.ts';
-import { toCall, toUnseatedCall, type CallRecord, type Seat } from '../../cluster/call-record.ts';
-import { answerOf, isSeated, seatOf } from './call-reducer.ts';
-import { CallRegistry, type CallRegistryDeps } from './call-registry.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { Capability } from '../../../protocol/constants.ts';
+import type { CommunicationStore } from '../../cluster/memory-ephemera.ts';
+import type { Caller, CallPushes } from '../ports.ts';
 import type { UserBudgets } from '../limits/user-budgets.ts';
-import type { ContactPolicy } from '../people/contact-policy.ts';
-import type { Caller } from '../ports.ts';
+import { CallChecks, type CallChecksDeps } from './call-checks.ts';
+import { MemoryLedger, type MemoryLedgerDeps } from './call-ledger.ts';
+import type { CallDevices } from './call-registry.ts';
+import { CallRules, type CallRulesDeps } from './call-rules.ts';
+import type { CallStore } from './call-store.ts';
+import type { Calls, RelayedSignal } from './calls.ts';
 
-/** Calls in which a user may be at the same time: one of them on hold. */
-const MAX_CALLS = 2;
-
-/** Dependencies of {@link CallService}. */
-export interface CallDeps extends CallRegistryDeps {
-  config: Pick<ResolvedConfig, 'ringTimeoutMs' | 'callReconnectMs' | 'maxCallParticipants' | 'maxVideoParticipants'>;
-  budgets: Pick<UserBudgets, 'chargeCall' | 'chargeInvitation' | 'chargeJoin'>;
-  contacts: Pick<ContactPolicy, 'require'>;
-  newId: () => string;
-  /** Resolves when the changes of a call have been stored. Must not reject. */
-  saved: (callId: string) => Promise<void>;
-  /** Returns the members of a conversation. Rejects with `NOT_FOUND` if the user isn't one of them. */
-  membersFor(userId: string, conversationId: string): Promise<readonly string[]>;
-  /** Returns those of the users who have blocked the user. */
-  blockersOf(userId: string, userIds: readonly string[]): Promise<ReadonlySet<string>>;
+/** The part of the broadcaster that calls use. */
+export interface CallBroadcaster extends CallPushes {
+  isConnected(socketId: string): boolean;
+  /** Returns the user's sockets whose clients have a capability. */
+  socketsWith(userId: string, capability: Capability): readonly string[];
 }
 
-/**
- * Implements the call requests. Membership is checked before a user takes a seat; {@link memberRemoved} removes the
- * seat together with the membership, so every participant is a member.
- */
-export class CallService {
-  readonly registry: CallRegistry;
+/** Dependencies of {@link CallService}. */
+export interface CallDeps extends Omit<CallRulesDeps, 'ledger' | 'devices' | 'budgets' | 'clock'>, CallChecksDeps {
+  ephemera: MemoryLedgerDeps['ephemera'] & Pick<CommunicationStore, 'isUserOnline'>;
+  broadcaster: CallBroadcaster;
+  clock: Clock;
+  budgets: Pick<UserBudgets, 'chargeCall' | 'chargeInvitation' | 'chargeJoin'>;
+  /** Stores the calls behind this process. */
+  store: Pick<CallStore, 'saved' | 'load' | 'close'>;
+}
+
+/** The calls of one process, which holds them in memory. */
+export class CallService implements Calls {
   readonly #deps: CallDeps;
+  readonly #checks: CallChecks;
+  readonly #ledger: MemoryLedger;
+  readonly #rules: CallRules;
 
   constructor(deps: CallDeps) {
     this.#deps = deps;
-    this.registry = new CallRegistry(deps);
+    this.#checks = new CallChecks(deps);
+    this.#ledger = new MemoryLedger({ ...deps, due: (callId) => this.#rules.registry.due(callId) });
+    this.#rules = new CallRules({ ...deps, ledger: this.#ledger, devices: devicesOf(deps) });
   }
 
-  /** Returns the call when it has been stored, so that it survives the process. */
+  async initiate(caller: Caller, request: InitiateCall): Promise<Call> {
+    return this.#rules.initiate(caller, request, await this.#checks.initiation(caller, request));
+  }
+
+  async respond(caller: Caller, request: RespondToCall): Promise<Call> {
+    await this.#checks.membership(caller.userId, this.#rules.conversationOf(caller.userId, request.callId));
+    return this.#rules.respond(caller, request);
+  }
+
+  async join(caller: Caller, request: JoinCall): Promise<Call> {
+    this.#deps.budgets.chargeJoin(caller);
+    await this.#checks.membership(caller.userId, request.conversationId);
+    return this.#rules.join(caller, request);
+  }
+
+  hangUp(caller: Caller, request: HangUp): null {
+    return this.#rules.hangUp(caller, request);
+  }
+
+  sync(caller: Caller, request: SyncCall): Call {
+    return this.#rules.sync(caller, request);
+  }
+
+  connected(caller: Caller, request: CallRef): null {
+    return this.#rules.connected(caller, request);
+  }
+
+  toggleMedia(caller: Caller, request: ToggleMedia): null {
+    return this.#rules.toggleMedia(caller, request);
+  }
+
+  async addParticipant(caller: Caller, request: CallMember): Promise<Call> {
+    const { conversationId } = this.#rules.participating(caller, request.callId);
+    const silent = await this.#checks.invitation(caller, conversationId, request);
+    return this.#rules.addParticipant(caller, request, silent);
+  }
+
+  removeParticipant(caller: Caller, request: CallMember): Call {
+    return this.#rules.removeParticipant(caller, request);
+  }
+
+  reportQuality(caller: Caller, report: ConnectionQualityReport): null {
+    return this.#rules.reportQuality(caller, report);
+  }
+
+  relay(caller: Caller, signal: RelayedSignal): null {
+    return this.#rules.relay(caller, signal);
+  }
+
   async saved<T extends Pick<Call, 'id'>>(call: T): Promise<T> {
-    await this.#deps.saved(call.id);
+    await this.#deps.store.saved(call.id);
     return call;
   }
 
-  /**
-   * Starts a call, or returns the call that the client id started before.
-   *
-   * @throws CommError `INVALID`, `NOT_FOUND`, `BUSY`, `UNAVAILABLE`
-   */
-  async initiate(caller: Caller, request: InitiateCall): Promise<Call> {
-    const { conversationId, type, calleeIds: asked, clientId } = request;
-    const { userId, socketId } = caller;
-    const { budgets } = this.#deps;
-    const members = new Set(await this.#deps.membersFor(userId, conversationId));
-    const calleeIds = [...new Set(asked)].filter((id) => id !== userId);
-    await this.#deps.contacts.require(caller, calleeIds);
-    const silent = await this.#deps.blockersOf(userId, calleeIds);
-    if (calleeIds.length === 0) throw new CommError('INVALID', 'calleeIds must contain another user');
-    if (!calleeIds.every((id) => members.has(id))) throw participantNotFound();
-    const before = this.#repeatedRequest(caller, request);
-    if (before !== undefined) return before;
-    const theirs = this.registry
-      .of(userId)
-      .find((call) => call.conversationId === conversationId && calleeIds.includes(call.callerId));
-    // Both called each other at the same time: join the existing call.
-    if (theirs !== undefined && answerOf(theirs, userId) === 'pending') {
-      const call = this.#accept(caller, theirs, request);
-      this.registry.requests.remember(userId, clientId, call.id);
-      return call;
-    }
-    this.#requireFree(caller);
-    const seats = this.#seatsOf(type);
-    if (calleeIds.length > seats) {
-      throw new CommError('INVALID', `calleeIds must have at most ${seats} users in a call of type ${type}`);
-    }
-    budgets.chargeCall(caller, calleeIds);
-    // Who has blocked the caller is never busy, which would show that they are online.
-    const inCall = calleeIds.filter((id) => !silent.has(id) && this.#isInCall(id));
-    const waiting = new Set(inCall.filter((id) => this.#ringsAsWaiting(caller, id)));
-    const busy = new Set(inCall.filter((id) => !waiting.has(id)));
-    const id = this.#deps.newId();
-    const device = { socketId, ...seatOptions(request) };
-    return this.registry.start({
-      id,
-      clientId,
-      conversationId,
-      type,
-      callerId: userId,
-      calleeIds,
-      busy,
-      waiting,
-      silent,
-      ...device,
-    });
-  }
-
-  /**
-   * Accepts or declines a call.
-   *
-   * @throws CommError `NOT_FOUND`, `CONFLICT`, `BUSY`
-   */
-  async respond(caller: Caller, request: RespondToCall): Promise<Call> {
-    const { userId, socketId } = caller;
-    const { callId, action } = request;
-    await this.#deps.membersFor(userId, this.#callOf(userId, callId).conversationId);
-    const call = this.#callOf(userId, callId);
-    if (action === 'accept') return this.#accept(caller, call, request);
-    if (isSeated(call, userId)) throw new CommError('CONFLICT', 'The call is already accepted');
-    return this.registry.step(call, { type: 'declined', userId, socketId });
-  }
-
-  /**
-   * Joins the running call of a conversation. A seat of the caller moves to this device.
-   *
-   * @throws CommError `NOT_FOUND`, `BUSY`, `UNAVAILABLE`
-   */
-  async join(caller: Caller, request: JoinCall): Promise<Call> {
-    const { conversationId } = request;
-    this.#deps.budgets.chargeJoin(caller);
-    await this.#deps.membersFor(caller.userId, conversationId);
-    const call = this.registry.ofConversation(conversationId);
-    if (call === undefined) throw callNotFound();
-    const seat = seatOf(call, caller.userId);
-    if (seat === undefined) return this.#takeSeat(caller, call, request);
-    return this.#isDeviceOf(seat, caller, request)
-      ? toCall(this.registry.resume(call, caller, request.deviceId))
-      : this.#replace(caller, call, request);
-  }
-
-  /**
-   * Leaves a call, or declines it if it is still ringing. A caller who never received the call id may pass the client
-   * id.
-   */
-  hangUp(caller: Caller, { callId, reason, detail }: HangUp): null {
-    const { userId, socketId } = caller;
-    const call = this.#callOf(userId, this.registry.requests.callId(userId, callId) ?? callId);
-    if (isSeated(call, userId)) {
-      this.registry.step(this.registry.claim(call, caller), { type: 'left', userId, reason, detail });
-      // A device that failed, for example without a microphone, doesn't decline for the user's other devices.
-    } else if (reason !== 'failed') this.registry.step(call, { type: 'declined', userId, socketId });
-    return null;
-  }
-
-  /**
-   * Returns the call and resumes the caller's seat. A call that has ended, also one that has ended for the caller only, is
-   * returned as `ended`, with the reason, for a minute after its end.
-   *
-   * @throws CommError `NOT_FOUND`
-   */
-  sync(caller: Caller, { callId, deviceId }: SyncCall): Call {
-    const { userId } = caller;
-    const { registry } = this;
-    const call = requireConcerned(registry.get(callId) ?? registry.requests.endedCall(callId), userId);
-    if (!isSeated(call, userId)) return toUnseatedCall(call, userId);
-    return toCall(call.state === 'ended' ? call : registry.resume(call, caller, deviceId));
-  }
-
-  /** Records that media is flowing. */
-  connected(caller: Caller, { callId }: CallRef): null {
-    this.registry.step(this.participating(caller, callId), { type: 'connected', userId: caller.userId });
-    return null;
-  }
-
-  /**
-   * Changes the media state of the caller and tells the other participants.
-   *
-   * @throws CommError `BUSY` if too many participants send video, or to take up a call while in another one
-   */
-  toggleMedia(caller: Caller, { callId, ...media }: ToggleMedia): null {
-    const { userId } = caller;
-    const call = this.participating(caller, callId);
-    if (media.video === true || media.screenShare === true) this.#requireVideoCapacity(call, userId);
-    if (media.onHold === false) this.#requireOthersOnHold(userId, callId);
-    this.registry.step(call, { type: 'toggled', userId, media });
-    return null;
-  }
-
-  /**
-   * Invites another member of the conversation. Idempotent.
-   *
-   * @throws CommError `NOT_FOUND`, `BUSY`, `FORBIDDEN`
-   */
-  async addParticipant(caller: Caller, { callId, userId }: CallMember): Promise<Call> {
-    const { conversationId } = this.participating(caller, callId);
-    const members = await this.#deps.membersFor(caller.userId, conversationId);
-    if (!members.includes(userId)) throw participantNotFound();
-    await this.#deps.contacts.require(caller, [userId]);
-    const silent = (await this.#deps.blockersOf(caller.userId, [userId])).has(userId);
-    const call = this.participating(caller, callId);
-    if (isSeated(call, userId) || answerOf(call, userId) === 'pending') return toCall(call);
-    const waiting = !silent && this.#isInCall(userId);
-    if (waiting && !this.#ringsAsWaiting(caller, userId)) throw new CommError('BUSY', 'The user is in another call');
-    const rung = call.invitations.filter(({ answer }) => answer === 'pending').length;
-    this.#requireCapacity(call, rung);
-    this.#deps.budgets.chargeInvitation(caller, userId);
-    const reachable = !silent && this.registry.isReachable(userId);
-    return this.registry.step(call, { type: 'invited', userId, reachable, waiting, silent });
-  }
-
-  /**
-   * Removes a user from the call. Only the caller of the call may.
-   *
-   * @throws CommError `FORBIDDEN`, `INVALID`, `NOT_FOUND`
-   */
-  removeParticipant(caller: Caller, { callId, userId }: CallMember): Call {
-    const call = this.participating(caller, callId);
-    if (caller.userId !== call.callerId) throw new CommError('FORBIDDEN', 'Only the caller may remove participants');
-    if (userId === caller.userId)
-      throw new CommError('INVALID', 'userId must not be your own; hang up to leave the call');
-    if (!isSeated(call, userId) && answerOf(call, userId) !== 'pending') {
-      throw participantNotFound();
-    }
-    return this.registry.step(call, { type: 'removed', userId });
-  }
-
-  /** Passes a quality report to the other participants. */
-  reportQuality(caller: Caller, report: ConnectionQualityReport): null {
-    const call = this.participating(caller, report.callId);
-    requireOwnUserId(caller, report.userId);
-    const data = { ...report, userId: caller.userId };
-    for (const seat of call.seats) {
-      if (seat.userId !== caller.userId) this.registry.pushToSeat(seat, { event: 'call:quality-changed', data });
-    }
-    return null;
-  }
-
-  /**
-   * Returns a call in which this device of the caller participates.
-   *
-   * @throws CommError `NOT_FOUND`, `FORBIDDEN`, `CONFLICT` if another device participates
-   */
-  participating(caller: Caller, callId: string): CallRecord {
-    const call = this.#callOf(caller.userId, callId);
-    if (!isSeated(call, caller.userId)) throw new CommError('FORBIDDEN', 'You do not participate in this call');
-    return this.registry.claim(call, caller);
-  }
-
-  /** Removes a user from the calls of a conversation that the user is no longer a member of. */
   memberRemoved(userId: string, conversationId: string): void {
-    for (const call of this.registry.of(userId)) {
-      if (call.conversationId === conversationId) this.registry.step(call, { type: 'removed', userId });
-    }
+    this.#rules.memberRemoved(userId, conversationId);
   }
 
-  #repeatedRequest(caller: Caller, { clientId, deviceId }: InitiateCall): Call | undefined {
-    const callId = this.registry.requests.callId(caller.userId, clientId);
-    if (callId === undefined) return undefined;
-    const call = this.registry.get(callId);
-    if (call === undefined) {
-      const ended = this.registry.requests.endedCall(callId);
-      return ended && toCall(ended);
-    }
-    return toCall(this.registry.resume(call, caller, deviceId));
+  deviceConnected(caller: Caller): void {
+    this.#rules.registry.connected(caller);
   }
 
-  /** Of two devices that accept, the first one wins. A device that is gone gives its seat to the accepting one. */
-  #accept(caller: Caller, call: CallRecord, request: CallSeat): Call {
-    const seat = seatOf(call, caller.userId);
-    if (seat !== undefined) {
-      if (this.#isDeviceOf(seat, caller, request)) return toCall(this.registry.resume(call, caller, request.deviceId));
-      if (this.registry.isConnected(seat)) throw new CommError('CONFLICT', 'The call is active on another device');
-      return this.#replace(caller, call, request);
-    }
-    if (answerOf(call, caller.userId) === 'rejected') throw new CommError('CONFLICT', 'The call is already declined');
-    return this.#takeSeat(caller, call, request);
+  deviceDisconnected(caller: Caller): void {
+    this.#rules.registry.disconnected(caller);
   }
 
-  #takeSeat(caller: Caller, call: CallRecord, request: CallSeat): Call {
-    const { userId, socketId } = caller;
-    this.#requireFree(caller);
-    this.#requireCapacity(call);
-    if (request.video === true) this.#requireVideoCapacity(call, userId);
-    return this.registry.step(call, { type: 'accepted', userId, socketId, ...seatOptions(request) });
+  async start(): Promise<void> {
+    this.#rules.registry.restore(await this.#deps.store.load());
   }
 
-  #replace(caller: Caller, call: CallRecord, request: CallSeat): Call {
-    const { userId, socketId } = caller;
-    this.#requireConnected(caller);
-    // The new device takes the call up, also if the old one had put it on hold.
-    if (seatOf(call, userId)?.onHold === true) this.#requireOthersOnHold(userId, call.id);
-    return this.registry.step(call, { type: 'replaced', userId, socketId, ...seatOptions(request) });
+  close(): void {
+    this.#ledger.close();
+    this.#deps.store.close();
   }
 
-  /** A user takes part in one call at a time. @throws CommError `BUSY` */
-  #requireOthersOnHold(userId: string, callId: string): void {
-    if (this.#otherSeats(userId, callId).every(({ onHold }) => onHold === true)) return;
-    throw new CommError('BUSY', 'You are in another call; put it on hold first');
-  }
-
-  #isDeviceOf({ deviceId, socketId }: Seat, caller: Caller, request: CallSeat): boolean {
-    return deviceId === undefined ? socketId === caller.socketId : deviceId === request.deviceId;
-  }
-
-  #callOf(userId: string, callId: string): CallRecord {
-    return requireConcerned(this.registry.get(callId), userId);
-  }
-
-  /**
-   * Throws if the caller is in another call or its socket is gone.
-   */
-  #requireFree(caller: Caller): void {
-    const { userId } = caller;
-    this.#requireConnected(caller);
-    this.registry.releaseDisconnectedSeats(userId);
-    const seats = this.#otherSeats(userId);
-    if (seats.some(({ onHold }) => onHold !== true)) throw new CommError('BUSY', 'You are in another call');
-    if (seats.length >= MAX_CALLS) throw new CommError('BUSY', 'You have another call on hold');
-  }
-
-  /** Both sides must know waiting calls, and the callee must have room for another one. */
-  #ringsAsWaiting({ caps }: Caller, userId: string): boolean {
-    const hasRoom = this.#otherSeats(userId).length < MAX_CALLS;
-    return caps.has('call-waiting') && hasRoom && this.registry.showsWaiting(userId);
-  }
-
-  #otherSeats(userId: string, exceptCallId?: string): Seat[] {
-    const calls = this.registry.of(userId).filter(({ id }) => id !== exceptCallId);
-    return calls.map((call) => seatOf(call, userId)).filter((seat) => seat !== undefined);
-  }
-
-  /** In a mesh each participant with video sends it to all others. */
-  #requireVideoCapacity({ seats }: CallRecord, userId: string): void {
-    const senders = seats.filter((each) => each.userId !== userId && (!each.videoMuted || each.screenSharing));
-    const { maxVideoParticipants } = this.#deps.config;
-    if (senders.length < maxVideoParticipants) return;
-    throw new CommError('BUSY', `At most ${maxVideoParticipants} participants may send video`);
-  }
-
-  /** A seat of a closed socket would never be released. */
-  #requireConnected({ socketId }: Caller): void {
-    if (socketId !== undefined && !this.#deps.broadcaster.isConnected(socketId)) {
-      throw new CommError('UNAVAILABLE', 'The connection is closed');
-    }
-  }
-
-  /** A call that only rings doesn't make the user busy: otherwise any caller could keep the user's friends out. */
-  #isInCall(userId: string): boolean {
-    return this.registry.of(userId).some((call) => isSeated(call, userId));
-  }
-
-  #requireCapacity({ type, seats }: CallRecord, rung = 0): void {
-    if (seats.length + rung >= this.#seatsOf(type)) throw new CommError('BUSY', 'The call is full');
-  }
-
-  #seatsOf(type: CallType): number {
-    const { maxCallParticipants, maxVideoParticipants } = this.#deps.config;
-    return type === 'video' ? Math.min(maxVideoParticipants, maxCallParticipants) : maxCallParticipants;
+  idle(): Promise<void> {
+    return Promise.resolve();
   }
 }
 
-/**
- * Requires that a user id in a payload is the sender's own. Base clients send an empty one. @throws CommError
- * `FORBIDDEN`
- */
-export function requireOwnUserId({ userId }: Caller, claimedUserId: string): void {
-  if (claimedUserId !== '' && claimedUserId !== userId)
-    throw new CommError('FORBIDDEN', 'fromUserId and userId must be your own');
-}
-
-/** Creates the error for a user who is not part of the call or conversation. */
-export function participantNotFound(): CommError {
-  return new CommError('NOT_FOUND', 'Participant not found');
-}
-
-function seatOptions({ deviceId, mediaEncryption, audio, video }: CallSeat): CallSeat {
-  return { deviceId, mediaEncryption, audio, video };
-}
-
-/** An unknown call and a call of other users return the same error. */
-function requireConcerned(call: CallRecord | undefined, userId: string): CallRecord {
-  const isConcerned = call !== undefined && (call.callerId === userId || answerOf(call, userId) !== undefined);
-  if (!isConcerned) throw callNotFound();
-  return call;
-}
-
-function callNotFound(): CommError {
-  return new CommError('NOT_FOUND', 'Call not found');
+function devicesOf({ broadcaster, ephemera }: Pick<CallDeps, 'broadcaster' | 'ephemera'>): CallDevices {
+  return {
+    isConnected: (socketId) => broadcaster.isConnected(socketId),
+    isSeatConnected: ({ socketId }) => socketId !== undefined && broadcaster.isConnected(socketId),
+    receivesSignals: ({ away }) => away === undefined,
+    isReachable: (userId) => ephemera.isUserOnline(userId),
+    showsWaiting: (userId) => broadcaster.socketsWith(userId, 'call-waiting').length > 0,
+  };
 }

@@ -4,7 +4,15 @@ import { errorFields, type Logger } from '../../../lib/logger.ts';
 import { callParticipantSchema } from '../../../protocol/calls.ts';
 import { CALL_END_REASONS, CALL_FAILURES, CALL_TYPES } from '../../../protocol/constants.ts';
 import type { CallRecord } from '../../cluster/call-record.ts';
-import { deleteCall, storeCall, storedCalls, touchCalls } from '../../store/queries/calls.ts';
+import {
+  deleteCall,
+  hasSharedCalls,
+  storeCall,
+  storedCalls,
+  touchCalls,
+  unshareCalls,
+} from '../../store/queries/calls.ts';
+import { CALLS_WRITE } from '../../store/write-keys.ts';
 import type { Store } from '../../store/store.ts';
 
 /** Interval in which it is recorded that this process holds its calls: how exact the end of a lost call is. */
@@ -43,7 +51,9 @@ export class CallStore {
 
   /** Reads the calls of an earlier process. Malformed ones are skipped. */
   async load(): Promise<readonly StoredCall[]> {
-    const rows = await this.#deps.store.read(storedCalls);
+    const { store } = this.#deps;
+    if (await store.read(hasSharedCalls)) await store.write(unshareCalls);
+    const rows = await store.read(storedCalls);
     return rows.flatMap(({ id, state, version, seenAt }) => {
       this.#versions.set(id, version);
       this.#touchLater();
@@ -100,14 +110,18 @@ export class CallStore {
     const { id } = record;
     const version = (this.#versions.get(id) ?? 0) + 1;
     const state = JSON.stringify(record);
-    const isStored = await store.write(() => storeCall({ id, state, version, seenAt: this.#now() }));
+    const isStored = await store.write(
+      () => storeCall({ id, state, version, seenAt: this.#now() }),
+      undefined,
+      CALLS_WRITE,
+    );
     if (isStored) this.#versions.set(id, version);
     else logger.error('a call was changed by another process', { callId: id });
   }
 
   async #delete(callId: string): Promise<void> {
     this.#versions.delete(callId);
-    await this.#deps.store.write(() => deleteCall(callId));
+    await this.#deps.store.write(() => deleteCall(callId), undefined, CALLS_WRITE);
   }
 
   #touchLater(): void {
@@ -117,7 +131,7 @@ export class CallStore {
       if (this.#versions.size === 0) return;
       this.#touchLater();
       this.#deps.store
-        .write(() => touchCalls(this.#now()))
+        .write(() => touchCalls(this.#now()), undefined, CALLS_WRITE)
         .catch((error: unknown) => this.#deps.logger.warn('failed to touch the stored calls', errorFields(error)));
     });
   }
@@ -141,9 +155,15 @@ const recordSchema = v.object({
   endReason: v.optional(v.picklist(CALL_END_REASONS)),
   endDetail: v.optional(v.picklist(CALL_FAILURES)),
   aloneSince: v.optional(time),
+  heldUntil: v.optional(time),
   seats: v.array(
     v.pipe(
-      v.object({ ...callParticipantSchema.entries, socketId: v.optional(v.string()) }),
+      v.object({
+        ...callParticipantSchema.entries,
+        socketId: v.optional(v.string()),
+        processId: v.optional(v.string()),
+        away: v.optional(v.object({ until: time, reason: v.optional(v.picklist(CALL_END_REASONS)) })),
+      }),
       v.transform((seat) => ({ ...seat, socketId: seat.socketId })),
     ),
   ),
@@ -158,7 +178,8 @@ const recordSchema = v.object({
   ),
 });
 
-function parseRecord(json: string): CallRecord | undefined {
+/** Parses a stored record; `undefined` if it is malformed. */
+export function parseRecord(json: string): CallRecord | undefined {
   try {
     const parsed = v.safeParse(recordSchema, JSON.parse(json));
     return parsed.success ? parsed.output : undefined;

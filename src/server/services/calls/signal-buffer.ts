@@ -4,6 +4,11 @@ import type { Push } from '../../../protocol/events.ts';
 const MAX_SIGNALS = 256;
 const MAX_CHARACTERS = 1_048_576;
 
+/** Returns whether a buffer may have that many signals and characters. */
+export function fitsBuffer(signals: number, characters: number): boolean {
+  return signals <= MAX_SIGNALS && characters <= MAX_CHARACTERS;
+}
+
 /** Buffers signals for devices that have disconnected and may reconnect. Bounded per device. */
 export class SignalBuffer {
   readonly #buffers = new Map<string, { pushes: Push[]; characters: number }>();
@@ -12,7 +17,7 @@ export class SignalBuffer {
   add(key: string, push: Push): boolean {
     const buffer = this.#buffers.get(key) ?? { pushes: [], characters: 0 };
     const characters = buffer.characters + JSON.stringify(push).length;
-    if (buffer.pushes.length >= MAX_SIGNALS || characters > MAX_CHARACTERS) return false;
+    if (!fitsBuffer(buffer.pushes.length + 1, characters)) return false;
     buffer.pushes.push(push);
     this.#buffers.set(key, { pushes: buffer.pushes, characters });
     return true;

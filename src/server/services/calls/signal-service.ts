@@ -1,18 +1,18 @@
 import type { Clock } from '../../../lib/clock.ts';
 import type { IceCandidate, IceRestart, SessionDescription } from '../../../protocol/calls.ts';
 import type { Push } from '../../../protocol/events.ts';
-import { answerOf, seatOf } from './call-reducer.ts';
-import { participantNotFound, requireOwnUserId, type CallService } from './call-service.ts';
-import type { Caller, Broadcaster } from '../ports.ts';
-import { KeyedLimit } from '../limits/rate-limit.ts';
-import { TokenBucket } from '../../../lib/token-bucket.ts';
-import type { RateLimit } from '../limits/server-limits.ts';
+import { requireOwnUserId } from './call-rules.ts';
+import type { Awaitable, SharedLimits } from '../../cluster/ephemera.ts';
+import type { Calls } from './calls.ts';
+import type { Caller } from '../ports.ts';
+import { keyedBuckets, type KeyedLimit } from '../limits/rate-limit.ts';
 
 /** Dependencies of {@link SignalService}. */
 export interface SignalDeps {
-  calls: Pick<CallService, 'participating' | 'registry'>;
-  broadcaster: Pick<Broadcaster, 'toUser'>;
+  calls: Pick<Calls, 'relay'>;
   clock: Clock;
+  /** Shares the limits with other processes, if there are any. */
+  sharedLimits?: SharedLimits | undefined;
 }
 
 /** Limit of ICE candidates per user: enough for eight peers and for restarts. */
@@ -31,53 +31,43 @@ export class SignalService {
 
   constructor(deps: SignalDeps) {
     this.#deps = deps;
-    const limit = (of: RateLimit): KeyedLimit =>
-      new KeyedLimit(
-        (now) => new TokenBucket(of, now),
-        () => deps.clock.now(),
-      );
-    this.#candidates = limit(CANDIDATES);
-    this.#descriptions = limit(DESCRIPTIONS);
+    const { clock, sharedLimits } = deps;
+    this.#candidates = keyedBuckets('candidates', () => CANDIDATES, clock, sharedLimits);
+    this.#descriptions = keyedBuckets('descriptions', () => DESCRIPTIONS, clock, sharedLimits);
   }
 
   /** Relays an SDP offer. */
-  offer(caller: Caller, signal: SessionDescription): null {
+  offer(caller: Caller, signal: SessionDescription): Awaitable<null> {
     this.#descriptions.take(caller.userId);
     return this.#relay(caller, signal, (data) => ({ event: 'signal:offer', data }));
   }
 
   /** Relays an SDP answer. */
-  answer(caller: Caller, signal: SessionDescription): null {
+  answer(caller: Caller, signal: SessionDescription): Awaitable<null> {
     this.#descriptions.take(caller.userId);
     return this.#relay(caller, signal, (data) => ({ event: 'signal:answer', data }));
   }
 
   /** Relays an ICE candidate. */
-  candidate(caller: Caller, signal: IceCandidate): null {
+  candidate(caller: Caller, signal: IceCandidate): Awaitable<null> {
     this.#candidates.take(caller.userId);
     return this.#relay(caller, signal, (data) => ({ event: 'signal:ice-candidate', data }));
   }
 
   /** Relays a request for an ICE restart. */
-  restart(caller: Caller, signal: IceRestart): null {
+  restart(caller: Caller, signal: IceRestart): Awaitable<null> {
     this.#candidates.take(caller.userId);
     return this.#relay(caller, signal, (data) => ({ event: 'signal:ice-restart', data }));
   }
 
-  #relay<S extends IceRestart>(caller: Caller, signal: S, push: (data: S) => Push): null {
-    const { callId, toUserId, toDeviceId } = signal;
+  #relay<S extends IceRestart>(caller: Caller, signal: S, push: (data: S) => Push): Awaitable<null> {
+    const { callId, toUserId, toDeviceId, fromDeviceId: _ } = signal;
     requireOwnUserId(caller, signal.fromUserId);
-    const { registry } = this.#deps.calls;
-    const call = this.#deps.calls.participating(caller, callId);
-    const { fromDeviceId: _, ...signalled } = signal;
-    const fromDeviceId = seatOf(call, caller.userId)?.deviceId;
-    const from = { fromUserId: caller.userId, ...(fromDeviceId !== undefined && { fromDeviceId }) };
-    const stamped = push({ ...(signalled as S), ...from });
-    const seat = toUserId === caller.userId ? undefined : seatOf(call, toUserId);
-    if (seat !== undefined && (toDeviceId ?? seat.deviceId) === seat.deviceId) registry.relay(callId, seat, stamped);
-    // A base client may send an offer while the call is still ringing.
-    else if (answerOf(call, toUserId) === 'pending') this.#deps.broadcaster.toUser(toUserId, stamped);
-    else throw participantNotFound();
-    return null;
+    return this.#deps.calls.relay(caller, {
+      callId,
+      toUserId,
+      toDeviceId,
+      push: (fromDeviceId) => push({ ...signal, fromUserId: caller.userId, fromDeviceId }),
+    });
   }
 }

@@ -20,7 +20,7 @@ export async function withPresence(
   const userIds = listedIds(conversations);
   if (userIds.length === 0) return [...conversations];
   const statuses = await presence.presenceOf(userIds, viewer);
-  const running = runningCalls.activeCalls();
+  const running = await runningCalls.activeCalls(conversations.map(({ id }) => id));
   return conversations.map((each) => {
     const activeCall = running.get(each.id);
     return { ...applyPresence(each, statuses), ...(activeCall !== undefined && { activeCall }) };

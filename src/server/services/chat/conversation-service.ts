@@ -10,6 +10,7 @@ import {
   setFlag,
   loadConversation,
   type Flag,
+  type FlagState,
 } from '../../store/queries/conversations.ts';
 import {
   joinConversation,
@@ -89,7 +90,7 @@ export class ConversationService {
     if (await profiles.resolve(usersOf(page))) page = await read();
     const { conversations, hasMore } = page;
     const statuses = await presence.presenceOf(usersOf(page), userId);
-    const running = runningCalls.activeCalls();
+    const running = await runningCalls.activeCalls(conversations.map(({ id }) => id));
     const written = conversations.map((each) => joinConversation(each, statuses, running.get(each.id)));
     return { conversations: `[${written.join(',')}]`, hasMore };
   }
@@ -188,7 +189,7 @@ export class ConversationService {
           broadcaster.toSocket(socketId, { event: 'conversation:new', data: visibleTo(userId, data, made.hidden) });
         return;
       }
-      for (const each of people) broadcaster.joinUser(each, data.id);
+      for (const each of people) broadcaster.joinUser(each, data.id, data.head);
       // A new conversation has no unread messages and no flags, so the same push fits all members.
       pushNewConversation(broadcaster, people, data, made.hidden);
     };
@@ -204,7 +205,11 @@ export class ConversationService {
     const { store, broadcaster } = this.#deps;
     const member = await store.read(() => membershipOf(conversationId, caller.userId));
     if (member === undefined) throw notFound();
-    if (caller.socketId !== undefined) broadcaster.joinSocket(caller.socketId, conversationId);
+    if (caller.socketId !== undefined) {
+      broadcaster.joinSocket(caller.socketId, conversationId);
+      const subscribed = broadcaster.subscribed();
+      if (subscribed !== undefined) await subscribed;
+    }
     try {
       const conversation = await this.get(caller, conversationId);
       return { conversation, head: conversation.head ?? { seq: 0, rev: 0 } };
@@ -244,14 +249,15 @@ export class ConversationService {
   /** Sets the caller's own archived, muted or pinned flag. */
   async setFlag({ userId }: Caller, conversationId: string, flag: Flag, on: boolean): Promise<null> {
     const { store, broadcaster } = this.#deps;
-    const work = function* (): Work<number> {
-      const flagsRev = yield* setFlag(conversationId, userId, flag, on);
-      if (flagsRev === undefined) throw notFound();
-      return flagsRev;
+    const work = function* (): Work<FlagState | 'unchanged'> {
+      const flags = yield* setFlag(conversationId, userId, flag, on);
+      if (flags === undefined) throw notFound();
+      return flags;
     };
-    await store.write(work, (flagsRev) => {
-      if (flagsRev === 0) return;
-      broadcaster.toUser(userId, { event: 'conversation:updated', data: { id: conversationId, [flag]: on, flagsRev } });
+    await store.write(work, (flags) => {
+      if (flags === 'unchanged') return;
+      // All flags, because pushes of several processes arrive in any order, and clients keep the state with the greater `flagsRev`.
+      broadcaster.toUser(userId, { event: 'conversation:updated', data: { id: conversationId, ...flags } });
     });
     return null;
   }

@@ -11,6 +11,8 @@ interface JoinedWork<Item, Written> {
   readonly write: (key: string, items: readonly Item[]) => Work<Written>;
   /** Called after the commit. */
   readonly committed: (key: string, written: Written) => void;
+  /** Returns what the write changes; see `WriteOptions`. */
+  readonly keys: (key: string, items: readonly Item[]) => readonly string[];
 }
 
 /** Maximum number of requests that are written together, so that they don't hold up the event loop. */
@@ -53,7 +55,7 @@ export class JoinedWrites<Item, Result, Written extends { readonly outcomes: rea
   }
 
   #start(key: string, items: Item[] = []): { readonly items: Item[]; readonly written: Promise<Written> } {
-    const { write, committed } = this.#work;
+    const { write, committed, keys: keysOf } = this.#work;
     const close = (): void => {
       if (this.#open.get(key)?.items === items) this.#open.delete(key);
     };
@@ -62,7 +64,12 @@ export class JoinedWrites<Item, Result, Written extends { readonly outcomes: rea
       return yield* write(key, items);
     };
     const rows = (): number => items.length;
-    const written = this.#store.write(work, (value) => committed(key, value), { rows });
+    const keys = (): readonly string[] => {
+      // What joins later could have other keys.
+      close();
+      return keysOf(key, items);
+    };
+    const written = this.#store.write(work, (value) => committed(key, value), { rows, keys });
     // In an outage of the database the work doesn't run.
     written.then(close, close);
     return { items, written };

@@ -107,7 +107,7 @@ export function pushAddition(
   const none = { unreadCount: 0, unreadMentions: 0, unreadThreads: 0, ...(full.head && { readSeq: full.head.seq }) };
   // No `flagsRev`: the push is later than all flags that the user had as a member before.
   const data: Conversation = { ...shared, ...none, pinned: false, muted: false, archived: false };
-  for (const each of added) broadcaster.joinUser(each, full.id);
+  for (const each of added) broadcaster.joinUser(each, full.id, full.head);
   const others = followed.size === 0 ? added : added.filter((id) => !followed.has(id));
   pushNewConversation(broadcaster, others, data, hidden);
   for (const [id, followedThreads] of followed) {

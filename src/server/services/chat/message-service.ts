@@ -27,6 +27,8 @@ import { mapMessage } from '../../store/queries/message-mapper.ts';
 import { changeMentions, isSameList, replyDeleted } from './threads/thread-changes.ts';
 import { mentionsOf } from '../../store/queries/threads/mentions.ts';
 import type { Work } from '../../store/engine/work.ts';
+import type { WriteOptions } from '../../store/engine/group-commit.ts';
+import { conversationKey, userKey } from '../../store/write-keys.ts';
 import { pushWork } from '../limits/request-work.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import { isServerWritten, messageFor, messageIn, type MessageAction } from './message-access.ts';
@@ -108,6 +110,7 @@ export class MessageService {
     const { message } = await store.write(
       () => this.#applyOnce(caller, ref, 'edit', apply),
       (outcome) => this.#broadcastUpdated(outcome, caller.userId),
+      keysOf(caller, ref),
     );
     return message;
   }
@@ -173,12 +176,13 @@ export class MessageService {
       return { message: yield* mapMessage(updated), changed: true };
     };
     const work = (): Work<Outcome> => this.#applyOnce(caller, ref, 'react', apply);
-    const { message } = await store.write(work, (outcome) => {
+    const push = (outcome: Outcome): void => {
       if (!outcome.changed) return;
       const { id: messageId, conversationId, seq, rev, reactions = [] } = outcome.message;
       const data = { messageId, reactions, conversationId, seq, rev, ...(envelope !== undefined && { envelope }) };
       broadcaster.toConversation(conversationId, { event: 'message:reaction-update', data });
-    });
+    };
+    const { message } = await store.write(work, push, keysOf(caller, ref));
     return message;
   }
 
@@ -205,6 +209,7 @@ export class MessageService {
     const { message } = await store.write(
       () => this.#applyOnce(caller, ref, 'pin', apply),
       (outcome) => this.#broadcastUpdated(outcome, userId),
+      keysOf(caller, ref),
     );
     return message;
   }
@@ -236,6 +241,11 @@ export class MessageService {
   #broadcastUpdated({ message, changed }: Outcome, editedBy: string): void {
     if (changed) pushUpdated(this.#deps.broadcaster, message, editedBy);
   }
+}
+
+/** A change that frees no files. Idempotency keys are those of the user. */
+function keysOf({ userId }: Caller, { conversationId }: MessageRef): WriteOptions {
+  return { keys: () => [conversationKey(conversationId), userKey(userId)] };
 }
 
 /** Checks the envelope of a deletion or reaction. @throws CommError `CONFLICT`, `INVALID` */

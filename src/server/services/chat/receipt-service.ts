@@ -19,6 +19,7 @@ import { statusChanges, type StatusChange } from '../../store/queries/status-cha
 import { findMessage } from '../../store/queries/messages.ts';
 import { rowIdOf, wireId } from '../../store/queries/rows.ts';
 import type { Work } from '../../store/engine/work.ts';
+import { conversationKey, userKey } from '../../store/write-keys.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import type { Caller } from '../ports.ts';
 import { notFound } from '../errors.ts';
@@ -92,10 +93,13 @@ export class ReceiptService {
     this.#reads = new JoinedWrites(store, {
       write: (conversationId, reads) => writeReads(conversationId, reads, isoNow(clock)),
       committed: (conversationId, written) => this.#pushReads(conversationId, written),
+      // A read marker advances the revision of its user's inbox.
+      keys: (conversationId, reads) => [conversationKey(conversationId), ...userIdsOf(reads).map(userKey)],
     });
     this.#deliveries = new JoinedWrites(store, {
       write: writeDeliveries,
       committed: (conversationId, { delivered }) => this.#pushStatuses(conversationId, { delivered, read: [] }),
+      keys: (conversationId) => [conversationKey(conversationId)],
     });
     const pass = (conversationId: string, receipts: readonly Receipt[]): void => {
       for (const push of collected(conversationId, receipts)) {

@@ -50,8 +50,8 @@ interface Accepted {
 }
 
 /**
- * Stores messages of one sender in one conversation, in order. For plain messages the number of statements doesn't depend
- * on their number: what decides about them is read by one, the counters are advanced by one, and one inserts the rows.
+ * Stores messages of one sender in one conversation, in order. For plain messages this takes few statements: what decides about
+ * them is read by one, the counters are advanced by one, and each statement that inserts rows inserts up to 32.
  * Files, envelopes, mentions, threads, replies within the batch and repeated messages take statements of their own. A message that is rejected
  * doesn't affect the others.
  */

@@ -11,6 +11,7 @@ import { attachmentsOf, storedAttachmentsSchema, type Attachments } from '../../
 import { mapMessage, mapNewMessage } from '../../store/queries/message-mapper.ts';
 import { typeOfConversation } from '../../store/queries/user-data/erased-rows.ts';
 import type { Work } from '../../store/engine/work.ts';
+import { conversationKey, userKey } from '../../store/write-keys.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
 import { attachableFiles } from '../files/attachable-files.ts';
 import { isServerWritten, messageFor } from './message-access.ts';
@@ -67,6 +68,7 @@ export interface ServerMessage {
 export class SendService {
   readonly #deps: ServiceDeps;
   readonly #policy: MessagePolicy;
+  #stored = 0;
 
   /** @param policy - decides about messages before they are stored */
   constructor(deps: ServiceDeps, policy: MessagePolicy) {
@@ -122,6 +124,11 @@ export class SendService {
     return results;
   }
 
+  /** Number of messages that this process has stored, those of the server included. */
+  get stored(): number {
+    return this.#stored;
+  }
+
   async #sendInto(
     conversationId: string,
     caller: Caller,
@@ -141,7 +148,8 @@ export class SendService {
     };
     try {
       const rows = (): number => requests.reduce((sum, request) => sum + rowsOf(request), 0);
-      const { outcomes } = await store.write(work, (stored) => this.#broadcast(caller, stored), { rows });
+      const keys = (): readonly string[] | undefined => this.#keysOf(conversationId, caller, requests);
+      const { outcomes } = await store.write(work, (stored) => this.#broadcast(caller, stored), { rows, keys });
       return outcomes.map((outcome) =>
         'message' in outcome
           ? { status: 'fulfilled', value: outcome.message }
@@ -152,6 +160,16 @@ export class SendService {
       // The database rejects one of them, for example by a trigger of the app.
       return (await Promise.all(requests.map((request) => this.#sendInto(conversationId, caller, [request])))).flat();
     }
+  }
+
+  /**
+   * Client ids are unique among all messages of a user. A file may be referred to in several conversations, so messages with files
+   * declare nothing.
+   */
+  #keysOf(conversationId: string, { userId }: Caller, requests: readonly SendMessage[]): readonly string[] | undefined {
+    if (this.#deps.storesFiles() && requests.some((request) => attachmentsOf(request).length > 0)) return undefined;
+    const hasClientId = requests.some(({ clientId }) => clientId !== undefined);
+    return hasClientId ? [conversationKey(conversationId), userKey(userId)] : [conversationKey(conversationId)];
   }
 
   /** Sends a copy of a message to another conversation. Idempotent if the request has a client id. */
@@ -222,19 +240,24 @@ export class SendService {
   async sendSystem(conversationId: string, content: string): Promise<Message> {
     checkLength(content, this.#deps.config);
     if (content.trim() === '') throw invalid('content must not be empty');
-    if ((await this.#deps.store.read(() => typeOfConversation(conversationId))) === undefined) throw notFound();
     return await this.appendServerMessage({ conversationId, senderId: SYSTEM_SENDER_ID, type: 'system', content });
   }
 
-  /** Writes a message that clients may not send, such as a call log. The caller of this method has authorized it. */
+  /**
+   * Writes a message that clients may not send, such as a call log. The caller of this method has authorized it.
+   *
+   * @throws CommError `NOT_FOUND` if there is no such conversation
+   */
   async appendServerMessage({ publicId, ...message }: ServerMessage): Promise<Message> {
     const append = this.#append.bind(this);
     const work = function* (): Work<Stored> {
       const known = publicId === undefined ? undefined : yield* findMessage(publicId);
       if (known !== undefined) return alone(yield* mapMessage(known), false);
+      if ((yield* typeOfConversation(message.conversationId)) === undefined) throw notFound();
       return yield* append({ ...message, publicId, encrypted: false });
     };
-    return messageOf(await this.#deps.store.write(work, (stored) => this.#broadcast(undefined, stored)));
+    const keys = (): readonly string[] => [conversationKey(message.conversationId)];
+    return messageOf(await this.#deps.store.write(work, (stored) => this.#broadcast(undefined, stored), { keys }));
   }
 
   *#append(draft: Draft): Work<Stored> {
@@ -286,7 +309,9 @@ export class SendService {
           data: { messageId, status: 'sent', conversationId, seq },
         });
       }
-      if (isNew) broadcaster.toConversation(conversationId, { event: 'message:new', data: message });
+      if (!isNew) continue;
+      this.#stored += 1;
+      broadcaster.toConversation(conversationId, { event: 'message:new', data: message });
     }
     pushStatuses(broadcaster, conversationId, 'delivered', delivered);
   }

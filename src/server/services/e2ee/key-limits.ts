@@ -1,6 +1,6 @@
 import type { Clock } from '../../../lib/clock.ts';
-import { KeyedLimit } from '../limits/rate-limit.ts';
-import { TokenBucket } from '../../../lib/token-bucket.ts';
+import type { SharedLimits } from '../../cluster/ephemera.ts';
+import { keyedBuckets, type KeyedLimit } from '../limits/rate-limit.ts';
 import type { RateLimit } from '../limits/server-limits.ts';
 
 const HOUR_S = 3_600;
@@ -27,17 +27,14 @@ export class KeyLimits {
   readonly #prekeysPerPair: KeyedLimit;
   readonly #prekeysPerOwner: KeyedLimit;
 
-  constructor(clock: Clock) {
-    const perKey = (limit: RateLimit): KeyedLimit =>
-      new KeyedLimit(
-        (at) => new TokenBucket(limit, at),
-        () => clock.now(),
-      );
-    this.uploads = perKey(UPLOADS);
-    this.requests = perKey(REQUESTS);
-    this.envelopes = perKey(ENVELOPES);
-    this.#prekeysPerPair = perKey(PREKEYS_PER_PAIR);
-    this.#prekeysPerOwner = perKey(PREKEYS_PER_OWNER);
+  /** @param shared - shares the limits with other processes, if there are any */
+  constructor(clock: Clock, shared?: SharedLimits) {
+    const perKey = (name: string, limit: RateLimit): KeyedLimit => keyedBuckets(name, () => limit, clock, shared);
+    this.uploads = perKey('keyUploads', UPLOADS);
+    this.requests = perKey('keyRequests', REQUESTS);
+    this.envelopes = perKey('envelopes', ENVELOPES);
+    this.#prekeysPerPair = perKey('prekeysPerPair', PREKEYS_PER_PAIR);
+    this.#prekeysPerOwner = perKey('prekeysPerOwner', PREKEYS_PER_OWNER);
   }
 
   /**

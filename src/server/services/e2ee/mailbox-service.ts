@@ -32,8 +32,8 @@ export interface MailboxDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: KeyLimits;
-  /** Returns whether a device of the user is connected. */
-  readonly isUserOnline: (userId: string) => boolean;
+  /** Returns whether a device of the user is connected to any process. */
+  readonly isUserOnline: (userId: string) => boolean | Promise<boolean>;
 }
 
 const DAY_MS = 86_400_000;
@@ -92,8 +92,9 @@ export class MailboxService {
     const data = { senderId: userId, sessionId, envelope };
     const push = { event: 'encryption:session-init', data } as const;
     const started = entry.sessionId === null ? [] : [{ senderId: userId, sessionId }];
-    const reportable =
-      isUserOnline(recipientId) && started.some((each) => !this.#reported.has(keyOf(recipientId, each)));
+    const isUnreported = started.some((each) => !this.#reported.has(keyOf(recipientId, each)));
+    const isOnline = isUnreported && isUserOnline(recipientId);
+    const reportable = isOnline instanceof Promise ? await isOnline : isOnline;
     const work = function* (): Work<Sent> {
       if (recipientId === userId) return { outcome: { stored: false }, isBase: false };
       if (!(yield* contactsAmong(userId, [recipientId])).has(recipientId))

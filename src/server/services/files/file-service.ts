@@ -21,8 +21,9 @@ import { membershipOf } from '../../store/queries/members.ts';
 import type { Work } from '../../store/engine/work.ts';
 import { conflict, notFound } from '../errors.ts';
 import { requireUnfrozen } from '../chat/posting-rules.ts';
-import { KeyedLimit } from '../limits/rate-limit.ts';
-import { TokenBucket } from '../../../lib/token-bucket.ts';
+import type { SharedLimits } from '../../cluster/ephemera.ts';
+import { keyedBuckets, type KeyedLimit } from '../limits/rate-limit.ts';
+import type { RateLimit } from '../limits/server-limits.ts';
 import type { Refusals } from '../limits/refusals.ts';
 import type { Caller } from '../ports.ts';
 import { isoNow, type ServiceDeps } from '../service-deps.ts';
@@ -44,6 +45,8 @@ export interface FileServiceDeps extends Pick<ServiceDeps, 'store' | 'clock' | '
   readonly newId: () => string;
   /** Logs failures that a user can repeat. */
   readonly refusals: Refusals;
+  /** Shares the limits with other processes, if there are any. */
+  readonly sharedLimits?: SharedLimits | undefined;
 }
 
 /** State of an upload. */
@@ -105,13 +108,11 @@ export class FileService {
   constructor(deps: FileServiceDeps) {
     this.#deps = deps;
     this.#offers = new DirectOffers({ ...deps, writes: this.#writes });
-    this.#bytesPerDay = new KeyedLimit(
-      (now) => {
-        const burst = this.#files().bytesPerUserAndDay;
-        return new TokenBucket({ burst, perSecond: burst / DAY_S }, now);
-      },
-      () => deps.clock.now(),
-    );
+    const perDay = (): RateLimit => {
+      const burst = this.#files().bytesPerUserAndDay;
+      return { burst, perSecond: burst / DAY_S };
+    };
+    this.#bytesPerDay = keyedBuckets('fileBytes', perDay, deps.clock, deps.sharedLimits);
   }
 
   /** Whether the app stores files. */
@@ -307,7 +308,7 @@ export class FileService {
     }
   }
 
-  /** Starts to sweep at intervals. Idempotent. */
+  /** Starts to sweep at intervals, while this process is the leader. Idempotent. */
   start(): void {
     if (this.enabled) this.#scheduleSweep(0);
   }
@@ -407,11 +408,17 @@ export class FileService {
     return await askStorage(() => task(this.#files().backend), this.#deps.refusals);
   }
 
+  async #sweepAsLeader(): Promise<void> {
+    if (await this.#deps.store.lead()) await this.sweep();
+  }
+
   #scheduleSweep(delayMs = SWEEP_INTERVAL_MS): void {
     if (this.#closed || this.#cancelSweep !== undefined) return;
     const { clock, logger } = this.#deps;
     const run = async (): Promise<void> => {
-      await this.sweep().catch((error: unknown) => logger.warn('failed to delete expired files', errorFields(error)));
+      await this.#sweepAsLeader().catch((error: unknown) =>
+        logger.warn('failed to delete expired files', errorFields(error)),
+      );
       this.#cancelSweep = undefined;
       this.#scheduleSweep();
     };

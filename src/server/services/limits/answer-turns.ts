@@ -23,6 +23,13 @@ export class AnswerTurns {
     });
   }
 
+  /** Number of requests that wait for their turn. */
+  get waiting(): number {
+    let count = 0;
+    for (const requests of this.#waiting.values()) count += requests.length;
+    return count;
+  }
+
   #advance(): void {
     const start = this.#take();
     this.#isRunning = start !== undefined;

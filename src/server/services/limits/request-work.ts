@@ -53,6 +53,11 @@ export function payloadBytes(payload: unknown): number {
   if (typeof payload === 'string') return Buffer.byteLength(payload) + 2;
   if (typeof payload !== 'object' || payload === null) return 8;
   let bytes = 2;
-  for (const [name, value] of Object.entries(payload)) bytes += Buffer.byteLength(name) + 3 + payloadBytes(value);
+  if (Array.isArray(payload)) {
+    for (const each of payload) bytes += 4 + payloadBytes(each);
+    return bytes;
+  }
+  for (const name of Object.keys(payload))
+    bytes += Buffer.byteLength(name) + 3 + payloadBytes(Reflect.get(payload, name));
   return bytes;
 }

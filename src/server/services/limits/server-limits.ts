@@ -9,7 +9,7 @@ export interface RateLimit {
 }
 
 /**
- * The most that one peer may cost. A limit per user counts all sockets and REST requests of that user in this process; a
+ * The most that one peer may cost. A limit per user counts all sockets and REST requests of that user in all processes; a
  * request above it is rejected with `RATE_LIMITED` and `retryAfterMs` (REST: status 429 and `Retry-After`). Sizes are in
  * bytes, durations in milliseconds.
  */

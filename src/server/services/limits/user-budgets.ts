@@ -1,7 +1,7 @@
 import type { Clock } from '../../../lib/clock.ts';
 import type { Caller } from '../ports.ts';
-import { KeyedLimit } from './rate-limit.ts';
-import { TokenBucket } from '../../../lib/token-bucket.ts';
+import type { SharedLimits } from '../../cluster/ephemera.ts';
+import { keyedBuckets, type KeyedLimit } from './rate-limit.ts';
 import type { RateLimit, ServerLimits } from './server-limits.ts';
 
 const DAY_S = 86_400;
@@ -16,7 +16,7 @@ const JOINS: RateLimit = { burst: 10, perSecond: 0.5 };
 const REPORTS: RateLimit = { burst: 20, perSecond: 1 / 60 };
 
 /**
- * What each user may cost, over all sockets and REST requests of this process. Every cost is charged before it arises.
+ * What each user may cost, over all sockets and REST requests of all processes. Every cost is charged before it arises.
  * Code of the app (`Caller.trusted`) is not charged. Budgets of idle users are evicted.
  *
  * Every method throws a CommError `RATE_LIMITED` with `retryAfterMs` if the budget doesn't suffice.
@@ -36,26 +36,25 @@ export class UserBudgets {
   readonly #reports: KeyedLimit;
   readonly #refusals: KeyedLimit;
 
-  /** @param limits - read when a user's budget is created, because the app may configure them later */
-  constructor(limits: Readonly<ServerLimits>, clock: Clock) {
-    const perKey = (limitOf: () => RateLimit): KeyedLimit =>
-      new KeyedLimit(
-        (now) => new TokenBucket(limitOf(), now),
-        () => clock.now(),
-      );
-    this.#requests = perKey(() => limits.requests);
-    this.#anonymousRequests = perKey(() => limits.requests);
-    this.#requestBytes = perKey(() => limits.requestBytes);
-    this.#messages = perKey(() => limits.messages);
-    this.#messageBytes = perKey(() => perDay(limits.messageBytesPerDay));
-    this.#searches = perKey(() => limits.searches);
-    this.#linkPreviews = perKey(() => limits.linkPreviews);
-    this.#conversations = perKey(() => limits.conversationsCreated);
-    this.#calls = perKey(() => limits.callsPerCaller);
-    this.#callsPerPair = perKey(() => limits.callsPerPair);
-    this.#joins = perKey(() => JOINS);
-    this.#reports = perKey(() => REPORTS);
-    this.#refusals = perKey(() => REFUSALS);
+  /**
+   * @param limits - read when a user's budget is created, because the app may configure them later
+   * @param shared - shares the budgets with other processes, if there are any
+   */
+  constructor(limits: Readonly<ServerLimits>, clock: Clock, shared?: SharedLimits) {
+    const perKey = (name: string, limitOf: () => RateLimit): KeyedLimit => keyedBuckets(name, limitOf, clock, shared);
+    this.#requests = perKey('requests', () => limits.requests);
+    this.#anonymousRequests = perKey('anonymousRequests', () => limits.requests);
+    this.#requestBytes = perKey('requestBytes', () => limits.requestBytes);
+    this.#messages = perKey('messages', () => limits.messages);
+    this.#messageBytes = perKey('messageBytes', () => perDay(limits.messageBytesPerDay));
+    this.#searches = perKey('searches', () => limits.searches);
+    this.#linkPreviews = perKey('linkPreviews', () => limits.linkPreviews);
+    this.#conversations = perKey('conversations', () => limits.conversationsCreated);
+    this.#calls = perKey('calls', () => limits.callsPerCaller);
+    this.#callsPerPair = perKey('callsPerPair', () => limits.callsPerPair);
+    this.#joins = perKey('joins', () => JOINS);
+    this.#reports = perKey('reports', () => REPORTS);
+    this.#refusals = perKey('refusals', () => REFUSALS);
   }
 
   /** Charges a request. @param work - in units of a small request; more than the burst counts as the burst */

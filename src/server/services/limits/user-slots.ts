@@ -22,10 +22,14 @@ export class UserSlots {
     this.#options = options;
   }
 
-  /** @throws CommError `RATE_LIMITED` if the user holds the maximum */
-  check(userId: string): void {
+  /**
+   * @param elsewhere - what the user holds in other processes
+   * @throws CommError `RATE_LIMITED` if the user holds the maximum
+   */
+  check(userId: string, elsewhere = 0): void {
     const { max, message, retryAfterMs } = this.#options;
-    if ((this.#counts.get(userId) ?? 0) >= max()) throw new CommError('RATE_LIMITED', message, { retryAfterMs });
+    if ((this.#counts.get(userId) ?? 0) + elsewhere >= max())
+      throw new CommError('RATE_LIMITED', message, { retryAfterMs });
   }
 
   /**

@@ -31,7 +31,7 @@ export interface UserBanPage {
 
 /**
  * Users who are banned from the whole server: they can't connect and can't use REST. Bans are read from the database with each
- * connection and REST request, so that they apply in every process; only this process ends the sockets of the user at once.
+ * connection and REST request, so that they also apply in a process that was not told to end the sockets of the user.
  */
 export class UserBans {
   readonly #deps: UserBansDeps;

@@ -75,6 +75,11 @@ export class PresenceWatches {
     this.#broadcaster.unwatch(socketId, userIds);
   }
 
+  /** Removes all watches of a socket. */
+  removeAll(socketId: string): void {
+    this.remove(socketId, [...(this.#bySocket.get(socketId)?.watched ?? [])]);
+  }
+
   /** Removes the watches of a closed socket. Its rooms are already gone. */
   forget(socketId: string): void {
     this.#bySocket.delete(socketId);

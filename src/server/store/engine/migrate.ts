@@ -2,6 +2,7 @@ import { CommError } from '../../../protocol/errors.ts';
 import { databaseOf } from './database-source.ts';
 import { columnsOf } from '../migrations/columns.ts';
 import { MIGRATIONS, type Migration } from '../migrations/index.ts';
+import { UNFINISHED_TRANSFER } from '../migrations/unfinished-transfer.ts';
 import { POSTGRES_MIGRATIONS, prepare } from '../migrations/postgres/index.ts';
 import { SEED_SCHEMA } from '../schema.ts';
 import type { DatabaseSource } from './database-source.ts';
@@ -95,6 +96,11 @@ function* knownVersion(latest: number): Work<number> {
   if ((yield* columnsOf('comm_migrations')).size === 0) return 0;
   const applied = (yield* first(latestApplied({})))?.version ?? 0;
   if (applied <= latest) return applied;
+  if (applied === UNFINISHED_TRANSFER.version) {
+    throw new CommError('UNSUPPORTED', 'The data of another database has not been moved to this one completely', {
+      fix: 'Run lumen-comm-server migrate again, with the same --from and --to.',
+    });
+  }
   throw new CommError(
     'UNSUPPORTED',
     `The database has schema version ${applied}; this version supports up to ${latest}`,

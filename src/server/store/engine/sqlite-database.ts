@@ -1,6 +1,6 @@
 import { loadSqlite } from '../../../lib/node-sqlite.ts';
 import { betterSqliteFiles } from './better-sqlite.ts';
-import type { Database, SharedDatabase } from './database.ts';
+import type { Database, SharedDatabase, WritePart } from './database.ts';
 import { createSqliteDriver, type SqliteDriver, type SqliteSource } from './sqlite.ts';
 import { all, drive, first, transaction, type Statement, type Work } from './work.ts';
 
@@ -23,6 +23,7 @@ const JOURNAL_MODE: Statement<{ journal_mode: string }> = {
  */
 export class SqliteConnection implements Database {
   readonly dialect = 'sqlite';
+  readonly writers = 1;
   readonly #driver: SqliteDriver;
   readonly #source: SqliteSource;
   #tail: Promise<unknown> = Promise.resolve();
@@ -38,6 +39,13 @@ export class SqliteConnection implements Database {
     const result = this.#tail.then(() => drive(work(), driver.execute));
     this.#tail = result.catch(() => undefined);
     return result;
+  }
+
+  async write(parts: readonly WritePart[]): Promise<void> {
+    const all = function* (): Work<void> {
+      for (const { work } of parts) yield* work();
+    };
+    await this.run(() => transaction('write', all));
   }
 
   /**

@@ -77,6 +77,40 @@ export function arrayStatement<P extends object, Row extends readonly unknown[]>
 }
 
 /**
+ * Numbers of rows of the statements that an insertion consists of, largest first. A row of a long statement costs half of one
+ * that has a statement of its own, and also less than one that SQLite reads from a list written as JSON.
+ */
+const ROWS_PER_STATEMENT = [32, 8, 2, 1] as const;
+
+/**
+ * Compiles the insertion of any number of rows: as few statements as {@link ROWS_PER_STATEMENT} allows, in the order of the
+ * rows. Every row is a list of the same number of values.
+ *
+ * @param build - returns the query for the rows of its `VALUES`
+ */
+export function insertion<Row>(
+  columns: number,
+  build: (rows: RawBuilder<unknown>) => RawBuilder<Row>,
+): (rows: readonly (readonly SqlValue[])[]) => Statement<Row>[] {
+  const row = sql`(${sql.join(Array.from({ length: columns }, () => sql`${null}`))})`;
+  const shapes = ROWS_PER_STATEMENT.map((count) => {
+    const text = build(sql.join(Array.from({ length: count }, () => row))).compile(query).sql;
+    compiledStatements.add(text);
+    return { count, shape: { sql: text, ...kindOf(text) } };
+  });
+  return (rows) => {
+    const statements: Statement<Row>[] = [];
+    let at = 0;
+    for (const { count, shape } of shapes) {
+      for (; at + count <= rows.length; at += count) {
+        statements.push({ ...shape, parameters: rows.slice(at, at + count).flat() });
+      }
+    }
+    return statements;
+  };
+}
+
+/**
  * SQLite's planner looks at the value that is bound to a limit, and compiles the statement again whenever a value is bound.
  * It doesn't look into an expression.
  */

@@ -43,10 +43,18 @@ export function script(sql: string): Statement {
   return { sql, parameters: [], kind: 'script', writes: true };
 }
 
-const BEGIN_READ = command('BEGIN', false);
-const BEGIN_WRITE = command('BEGIN IMMEDIATE', false);
-const COMMIT = command('COMMIT', false);
-const ROLLBACK = command('ROLLBACK', false);
+/** SQL of the statements with which {@link transaction} begins and ends. */
+export const TRANSACTION_COMMANDS = {
+  begin: 'BEGIN',
+  beginWrite: 'BEGIN IMMEDIATE',
+  commit: 'COMMIT',
+  rollback: 'ROLLBACK',
+} as const;
+
+const BEGIN_READ = command(TRANSACTION_COMMANDS.begin);
+const BEGIN_WRITE = command(TRANSACTION_COMMANDS.beginWrite);
+const COMMIT = command(TRANSACTION_COMMANDS.commit);
+const ROLLBACK = command(TRANSACTION_COMMANDS.rollback);
 
 /**
  * Runs `work` in a transaction. A write transaction takes the write lock at its start, because upgrading a read lock
@@ -68,8 +76,8 @@ export function* transaction<T>(mode: 'read' | 'write', work: () => Work<T>): Wo
   }
 }
 
-function command(sql: string, writes: boolean): Statement {
-  return { sql, parameters: [], kind: 'run', writes };
+function command(sql: string): Statement {
+  return { sql, parameters: [], kind: 'run', writes: false };
 }
 
 /**

@@ -22,6 +22,7 @@ import { people } from './020-people.ts';
 import { groups } from './021-groups.ts';
 import { moderation } from './022-moderation.ts';
 import { userBans } from './023-user-bans.ts';
+import { sharedCalls } from './024-shared-calls.ts';
 
 /** A numbered schema change. */
 export interface Migration {
@@ -55,4 +56,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 21, name: 'groups', up: groups },
   { version: 22, name: 'moderation', up: moderation },
   { version: 23, name: 'user-bans', up: userBans },
+  { version: 24, name: 'shared-calls', up: sharedCalls },
 ];

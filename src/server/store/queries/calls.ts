@@ -13,6 +13,17 @@ export interface CallRow {
 const selectCalls = statement((_p: Params<object>) =>
   query.selectFrom('comm_calls').select(['id', 'state', 'version', 'seen_at as seenAt']).orderBy('id'),
 );
+const selectShared = statement((_p: Params<object>) =>
+  query.selectFrom('comm_calls').select('id').where('conversation_id', 'is not', null).limit(1),
+);
+const deleteLogged = statement((_p: Params<object>) => query.deleteFrom('comm_calls').where('logged', '=', 1));
+const resetShared = statement((_p: Params<object>) =>
+  query.updateTable('comm_calls').set({ conversation_id: null, running: 0, due_at: null }),
+);
+const deleteUsers = statement((_p: Params<object>) => query.deleteFrom('comm_call_users'));
+const deleteRequests = statement((_p: Params<object>) => query.deleteFrom('comm_call_requests'));
+const deleteSignals = statement((_p: Params<object>) => query.deleteFrom('comm_call_signals'));
+const deleteProcesses = statement((_p: Params<object>) => query.deleteFrom('comm_call_processes'));
 const insertCall = statement((p: Params<CallRow>) =>
   query
     .insertInto('comm_calls')
@@ -36,6 +47,18 @@ const deleteRow = statement((p: Params<{ id: string }>) => query.deleteFrom('com
 /** Returns all stored calls. */
 export function* storedCalls(): Work<readonly CallRow[]> {
   return yield* all(selectCalls({}));
+}
+
+/** Returns whether several processes have held calls together. */
+export function* hasSharedCalls(): Work<boolean> {
+  return (yield* first(selectShared({}))) !== undefined;
+}
+
+/** Makes the calls of several processes those of one. */
+export function* unshareCalls(): Work<void> {
+  for (const statementOf of [deleteLogged, resetShared, deleteUsers, deleteRequests, deleteSignals, deleteProcesses]) {
+    yield* run(statementOf({}));
+  }
 }
 
 /** Stores a call if its stored version is the one before `version`. @returns whether it was */

@@ -133,10 +133,7 @@ function* writePage(userId: string, found: readonly string[], size: PageSize): W
   const conversations: ConversationJson[] = [];
   for (let at = 0; at < ids.length; at += BATCH_SIZE) {
     conversations.push(...(yield* writeConversations(userId, ids.slice(at, at + BATCH_SIZE))));
-    const count = countWritten(
-      conversations.map((each) => joinConversation(each, new Map())),
-      size.bytes,
-    );
+    const count = countWritten(conversations.map(toMeasured), size.bytes);
     if (count < conversations.length) return { conversations: conversations.slice(0, count), hasMore: true };
   }
   return { conversations, hasMore: found.length > ids.length };
@@ -154,6 +151,11 @@ export function joinConversation(
   let json = pieces[0] ?? '';
   for (const [at, userId] of userIds.entries()) json += (statuses.get(userId) ?? 'offline') + (pieces[at + 1] ?? '');
   return activeCall === undefined ? json : `${json.slice(0, -1)},"activeCall":${JSON.stringify(activeCall)}}`;
+}
+
+/** Returns a text that is at least as long as the JSON of the conversation: no status is longer than `offline`. */
+function toMeasured({ pieces }: ConversationJson): string {
+  return pieces.join('offline');
 }
 
 /** Writes the JSON of the conversations that `loadConversations` returns, in the given order. */

@@ -186,14 +186,26 @@ export function* createGroup(id: string, name: string | undefined, settings: New
 /** A flag that each member sets for themselves. */
 export type Flag = 'muted' | 'pinned' | 'archived';
 
+/** The flags of one member, as one state with a revision. */
+export interface FlagState extends Readonly<Record<Flag, boolean>> {
+  readonly flagsRev: number;
+}
+
 /**
- * Sets a flag of one member. @returns the new `flagsRev`, 0 if nothing changed, `undefined` if the user isn't a member
+ * Sets a flag of one member. @returns all flags after the change, `unchanged`, or `undefined` if the user isn't a member
  */
-export function* setFlag(id: string, userId: string, flag: Flag, on: boolean): Work<number | undefined> {
+export function* setFlag(
+  id: string,
+  userId: string,
+  flag: Flag,
+  on: boolean,
+): Work<FlagState | 'unchanged' | undefined> {
   const flags = yield* first(selectFlags({ id, userId }));
   if (flags === undefined) return undefined;
-  if ((flags[flag] === 1) === on) return 0;
+  if ((flags[flag] === 1) === on) return 'unchanged';
   const inboxRev = yield* takeInboxRev(userId);
-  yield* run(updateFlags({ id, userId, ...flags, [flag]: on ? 1 : 0, inboxRev }));
-  return inboxRev;
+  const next: typeof flags = { ...flags, [flag]: on ? 1 : 0 };
+  yield* run(updateFlags({ id, userId, ...next, inboxRev }));
+  const { archived, muted, pinned } = next;
+  return { archived: archived === 1, muted: muted === 1, pinned: pinned === 1, flagsRev: inboxRev };
 }

@@ -1,17 +1,21 @@
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { query, statement, type Params } from '../engine/statement.ts';
 import { first, type Work } from '../engine/work.ts';
+
+/** The later one of the time of the last activity and `now`: the clocks of several processes differ, and clients never set it back. */
+const later = (now: RawBuilder<string> | string): RawBuilder<string> =>
+  sql<string>`case when replace(updated_at, ' ', 'T') > ${now} then updated_at else ${now} end`;
 
 const nextMessages = statement((p: Params<{ conversationId: string; now: string; count: number }>) =>
   query
     .updateTable('conversations')
-    .set((each) => ({ seq: each('seq', '+', p.count), rev: each('rev', '+', p.count), updated_at: p.now }))
+    .set((each) => ({ seq: each('seq', '+', p.count), rev: each('rev', '+', p.count), updated_at: later(p.now) }))
     .where('id', '=', p.conversationId)
     .returning(['seq', 'rev', 'side_seq']),
 );
 const nextReplies = statement(
   (p: Params<{ conversationId: string; now: string; count: number } & ReplyCounts>) => sql<CountersRow>`
-    update conversations set seq = seq + ${p.count}, rev = rev + ${p.count} + ${p.roots}, updated_at = ${p.now},
+    update conversations set seq = seq + ${p.count}, rev = rev + ${p.count} + ${p.roots}, updated_at = ${later(p.now)},
       side_seq = side_seq + ${p.sides}, side_start = coalesce(side_start, iif(${p.firstSide} > 0, seq + ${p.firstSide}, null))
     where id = ${p.conversationId} returning seq, rev, side_seq`,
 );

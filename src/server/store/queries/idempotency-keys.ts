@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { query, statement, type Params } from '../engine/statement.ts';
+import { onlyPostgres, query, statement, type Params } from '../engine/statement.ts';
 import { first, run, type Work } from '../engine/work.ts';
 
 /** Idempotency key of a message change that was applied, including changes without effect. */
@@ -48,10 +48,12 @@ const insertKey = statement((p: Params<IdempotencyKey>) =>
 const deleteOlder = statement((p: Params<{ userId: string; upTo: number }>) =>
   query.deleteFrom('comm_applied').where('user_id', '=', p.userId).where('place', '<=', p.upTo),
 );
+/** Two users delete the same expired keys at the same time, which must not wait for each other. */
 const deleteExpired = statement(
   (p: Params<{ before: string; limit: number }>) => sql<never>`
     delete from comm_applied where (user_id, client_id) in (
       select user_id, client_id from comm_applied where applied_at < ${p.before} order by applied_at limit ${p.limit}
+      ${onlyPostgres('for update skip locked')}
     )`,
 );
 

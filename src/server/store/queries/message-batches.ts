@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely';
 import type { PostingFacts } from './members.ts';
 import { UNCHANGED } from './messages.ts';
 import { isoTime, rowIdOf, toRole, type MessageRow } from './rows.ts';
-import { listed, listedIds, type Params, query, statement } from '../engine/statement.ts';
+import { insertion, listed, listedIds, type Params, query, statement } from '../engine/statement.ts';
 import { all, type Work } from '../engine/work.ts';
 
 /** What identifies a stored message. */
@@ -73,39 +73,14 @@ const CHOSEN = [
   'sender_seq',
 ] as const;
 
-const NUMBERS: ReadonlySet<string> = new Set(['encrypted', 'side', 'side_seq', 'thread_seq', 'sender_seq']);
-
-/** `seq` and `rev` are those of the message before the first one. */
-interface Insertion extends Sender {
-  now: string;
-  seq: number;
-  rev: number;
-}
-
-/** @param key - SQL of the place of a row. @param chosen - SQL of a column, by its place in {@link CHOSEN} */
-const insertion = (
-  p: Params<Insertion>,
-  key: RawBuilder<unknown>,
-  chosen: (name: keyof PlacedColumns, column: number) => RawBuilder<unknown>,
-  from: RawBuilder<unknown>,
-) => sql<{ id: number; seq: number }>`
+/** Columns of a new message besides {@link CHOSEN}: conversation, sender, time, `seq` and `rev`. */
+const PLACE_COLUMNS = 5;
+const insertRows = insertion(
+  PLACE_COLUMNS + CHOSEN.length,
+  (rows) => sql<{ id: number; seq: number }>`
     insert into messages (conversation_id, sender_id, created_at, seq, rev, ${sql.raw(CHOSEN.join(', '))})
-    select ${p.conversationId}, ${p.senderId}, ${p.now}, cast(${p.seq} as bigint) + ${key} + 1, cast(${p.rev} as bigint) + ${key} + 1,
-      ${sql.join(CHOSEN.map(chosen))}
-    ${from} returning id, seq`;
-const insertRows = statement((p: Params<Insertion & { rows: string }>) =>
-  insertion(
-    p,
-    sql`key`,
-    (name, column) => {
-      const value = sql`value ->> ${sql.raw(String(column))}`;
-      return NUMBERS.has(name) ? sql`cast(${value} as bigint)` : value;
-    },
-    sql`from json_each(${p.rows}) order by key`,
-  ),
+    values ${rows} returning id, seq`,
 );
-/** Without a list, which would have to be written and parsed. */
-const insertRow = statement((p: Params<Insertion & PlacedColumns>) => insertion(p, sql`0`, (name) => p[name], sql``));
 
 /** What decides about the messages of one sender in one conversation. */
 export interface SenderFacts {
@@ -180,23 +155,21 @@ export interface NewMessages extends Sender {
   readonly rev: number;
 }
 
-/** Inserts messages with one statement and returns their rows, in order. */
+/** Inserts messages and returns their rows, in order. */
 export function* insertMessages(batch: NewMessages): Work<MessageRow[]> {
   const { conversationId, senderId, messages, createdAt } = batch;
-  const seq = batch.seq - messages.length;
-  const rev = batch.rev - messages.length;
-  const place = { conversationId, senderId, now: createdAt, seq, rev };
-  const [only] = messages;
+  const seq = batch.seq - messages.length + 1;
+  const rev = batch.rev - messages.length + 1;
+  const values = messages.map((message, at) => {
+    const place = [conversationId, senderId, createdAt, seq + at, rev + at];
+    return [...place, ...CHOSEN.map((name) => message[name])];
+  });
   const ids = new Map<number, number>();
-  const inserted = yield* all(
-    messages.length === 1 && only !== undefined
-      ? insertRow({ ...place, ...only })
-      : insertRows({ ...place, rows: JSON.stringify(messages.map((each) => CHOSEN.map((name) => each[name]))) }),
-  );
-  for (const row of inserted) ids.set(row.seq, row.id);
-  return messages.map((message, index) => {
-    const place = seq + index + 1;
-    const id = ids.get(place);
+  for (const statement of insertRows(values)) {
+    for (const row of yield* all(statement)) ids.set(row.seq, row.id);
+  }
+  return messages.map((message, at) => {
+    const id = ids.get(seq + at);
     if (id === undefined) throw new Error('INSERT returned no id');
     return {
       ...message,
@@ -205,8 +178,8 @@ export function* insertMessages(batch: NewMessages): Work<MessageRow[]> {
       conversation_id: conversationId,
       sender_id: senderId,
       created_at: createdAt,
-      seq: place,
-      rev: rev + index + 1,
+      seq: seq + at,
+      rev: rev + at,
       public_id: null,
       forwarded_from_conversation_id: null,
       forwarded_from_message_id: null,

@@ -19,6 +19,12 @@ const lastSeenRows = statement((p: Params<{ userIds: string }>) =>
     .select(['user_id', 'last_seen'])
     .where('user_id', 'in', sql<string>`(select value from json_each(${p.userIds}))`),
 );
+const chosenRows = statement((p: Params<{ userIds: string }>) =>
+  query
+    .selectFrom('comm_users')
+    .select(['user_id', 'chosen_status'])
+    .where('user_id', 'in', sql<string>`(select value from json_each(${p.userIds}))`),
+);
 const upsertChosen = statement((p: Params<{ userId: string; chosen: string | null }>) =>
   query
     .insertInto('comm_users')
@@ -85,6 +91,17 @@ export function* storedPresence(userId: string): Work<StoredPresence> {
     chosen: PRESENCE_STATUSES.find((each) => each === row?.chosen_status),
     lastSeen: row?.last_seen ?? undefined,
   };
+}
+
+/** Returns the chosen status of each user. Users who have chosen none are omitted. */
+export function* chosenStatusesOf(userIds: readonly string[]): Work<ReadonlyMap<string, PresenceStatus>> {
+  const rows = yield* all(chosenRows({ userIds: JSON.stringify(userIds) }));
+  return new Map(
+    rows.flatMap((row) => {
+      const chosen = PRESENCE_STATUSES.find((each) => each === row.chosen_status);
+      return chosen === undefined ? [] : [[row.user_id, chosen]];
+    }),
+  );
 }
 
 /** Returns when each user was last seen. Users without a stored time are omitted. */

@@ -88,6 +88,25 @@ describe('a batch of requests', () => {
     expect(codes).toEqual(['stored', 'stored', 'stored', 'RATE_LIMITED', 'RATE_LIMITED']);
   });
 
+  test('can be answered without what the requests have', async () => {
+    await using server = await startServer();
+    const ada = await server.connect('ada');
+    const { id: conversationId } = await ada.ask('conversation:create', { type: 'group', participantIds: [] });
+    const rich = { conversationId, content: 'two', type: 'text', metadata: { colour: 'red' } };
+    const replies = await ada.ask('batch', {
+      requests: [...sends('nowhere', 'zero'), ...sends(conversationId, 'one'), { name: 'message:send', payload: rich }],
+      brief: true,
+    });
+    expect(replies).toMatchObject([{ ok: false }, { ok: true }, { ok: true, data: { ...rich, seq: 2 } }]);
+    const brief = replies[1]?.ok === true ? replies[1].data : undefined;
+    expect(brief).toEqual({
+      id: '1',
+      createdAt: expect.any(String) as unknown,
+      seq: 1,
+      rev: expect.any(Number) as unknown,
+    });
+  });
+
   test('a confirmation does not delay the answers of the others', async () => {
     const clock = manualClock();
     await using server = await startServer({ clock });

@@ -207,6 +207,61 @@ describe('failing', () => {
     expect(rig.log).toEqual(['connection lost', 'reconnecting', 'hello', 'resync', 'connected']);
   });
 
+  test('lost pushes make a connected client resynchronize, and its status stays', async () => {
+    const connection = await rig.connected();
+    rig.resyncing = deferred();
+    rig.socket.push('comm:resync', {});
+    await connection.whenConnected(undefined);
+    expect([connection.online, connection.status]).toEqual([true, 'connected']);
+    rig.resyncing.resolve();
+    await settle();
+    expect(rig.log).toEqual(['refresh', 'refreshed']);
+    expect(rig.socket.closed).toBe(0);
+  });
+
+  test('pushes that are lost during a resynchronization start it again', async () => {
+    await rig.connected();
+    const first = (rig.resyncing = deferred());
+    rig.socket.push('comm:resync', {});
+    rig.resyncing = undefined;
+    rig.socket.push('comm:resync', {});
+    await settle();
+    first.resolve();
+    await settle();
+    expect(rig.log).toEqual(['refresh', 'refresh', 'refreshed']);
+  });
+
+  test('pushes that are lost before the client is in step start the resync again', async () => {
+    const connection = rig.start();
+    rig.resyncing = deferred();
+    const connecting = connection.connect(undefined);
+    await settle();
+    rig.socket.open();
+    rig.socket.hello();
+    rig.resyncing = undefined;
+    rig.socket.push('comm:resync', {});
+    await connecting;
+    expect(rig.log).toEqual(['connecting', 'hello', 'resync', 'connection lost', 'resync', 'connected']);
+    connection.disconnect();
+  });
+
+  test('a resynchronization that fails ends the connection, and the client connects again', async () => {
+    const connection = await rig.connected();
+    rig.resyncing = deferred();
+    rig.socket.push('comm:resync', {});
+    rig.resyncing.reject(new CommError('UNAVAILABLE', 'The database is away'));
+    await settle();
+    expect(rig.log).toEqual(['refresh', 'connection lost', 'reconnecting']);
+    const waiting = connection.whenConnected(undefined);
+    rig.resyncing = undefined;
+    rig.clock.advance(BACKOFF_MS);
+    await settle();
+    rig.socket.open();
+    rig.socket.hello();
+    await waiting;
+    expect(connection.status).toBe('connected');
+  });
+
   test('a slow server that has sent a hello before does not count as a base server', async () => {
     await rig.connected();
     rig.socket.lose();

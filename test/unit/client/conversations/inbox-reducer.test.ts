@@ -244,6 +244,20 @@ describe('a conversation that was read from the server', () => {
     expect(one(run(inbox, late))).toMatchObject({ muted: false, flagsRev: 2 });
   });
 
+  test('pushes of flags that arrive in another order lead to the same state', () => {
+    const flags = { archived: false, muted: false, pinned: false };
+    const update = (state: Partial<typeof flags>, flagsRev: number): InboxEvent => ({
+      kind: 'conversation',
+      ...here,
+      update: { id: 'conversation', ...flags, ...state, flagsRev },
+    });
+    const inbox = run(START, known(at(3, { ...flags, muted: true, flagsRev: 1 })));
+    const [muted, pinned] = [update({ muted: false }, 2), update({ muted: false, pinned: true }, 3)];
+    const expected = { ...flags, pinned: true, flagsRev: 3 };
+    expect(one(run(inbox, muted, pinned))).toMatchObject(expected);
+    expect(one(run(inbox, pinned, muted))).toMatchObject(expected);
+  });
+
   test('updates later flags although a later message is known', () => {
     const inbox = run(START, known(at(4, { muted: true, pinned: true, flagsRev: 1 })));
     expect(one(run(inbox, known(at(3, { muted: false, pinned: true, flagsRev: 2 }))))).toMatchObject({

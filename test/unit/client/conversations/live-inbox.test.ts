@@ -3,7 +3,7 @@ import { LiveInbox } from '../../../../src/client/conversations/live-inbox.ts';
 import type { Conversation, Participant } from '../../../../src/protocol/conversations.ts';
 import { CommError } from '../../../../src/protocol/errors.ts';
 import type { User } from '../../../../src/protocol/users.ts';
-import { deferred } from '../../../../src/lib/deferred.ts';
+import { deferred, type Deferred } from '../../../../src/lib/deferred.ts';
 import { fakeContext } from '../../../helpers/client/context.ts';
 import { conversation, message } from '../../../helpers/client/messages.ts';
 
@@ -55,6 +55,38 @@ test('nothing is retried while disconnected, and everything after reconnecting',
   inbox.reload();
   await settled();
   expect(asked).toBe(2);
+});
+
+test('a conversation that becomes outdated again while it is requested is requested again', async () => {
+  const reads: Deferred<Conversation>[] = [];
+  const inbox = new LiveInbox(fakeContext(), {
+    page: async () => ({
+      conversations: [conversation({ head: { seq: 4, rev: 4 }, readSeq: 0, unreadMentions: 2 })],
+      hasMore: false,
+    }),
+    get: () => {
+      const read = deferred<Conversation>();
+      reads.push(read);
+      return read.promise;
+    },
+  });
+  const remove = (seq: number, rev: number): void => {
+    const deleted = { ...message(seq), rev, content: '', deletedAt: '2025-01-02T00:00:00.000Z', senderId: 'bob' };
+    inbox.apply({ kind: 'updated', conversationId: 'conversation', message: deleted, rev });
+  };
+  inbox.show(() => undefined);
+  await settled();
+  remove(2, 5);
+  expect(reads).toHaveLength(1);
+  // The server has read the conversation before.
+  remove(3, 6);
+  reads[0]?.resolve(conversation({ head: { seq: 4, rev: 5 }, readSeq: 0, unreadMentions: 1 }));
+  await settled();
+  expect(reads).toHaveLength(2);
+  reads[1]?.resolve(conversation({ head: { seq: 4, rev: 6 }, readSeq: 0, unreadMentions: 0 }));
+  await settled();
+  expect(inbox.find('conversation')).toMatchObject({ unreadMentions: 0, head: { rev: 6 } });
+  expect(reads).toHaveLength(2);
 });
 
 test('a conversation that was read before a profile changed does not bring the old name back', async () => {

@@ -67,6 +67,22 @@ test('each message gets its own reply', async () => {
   expect(second).toMatchObject({ reason: { code: 'RATE_LIMITED', retryAfterMs: 7 } });
 });
 
+test('a message is completed from its request if the reply lacks what is the same', async () => {
+  context.user = 'ada';
+  const sending = [send('1'), send('2')];
+  await settle();
+  expect(context.asked[0]?.payload).toMatchObject({ brief: true });
+  const stored = { id: '8', content: 'two', metadata: {} };
+  context.asked[0]?.answer.resolve([
+    { ok: true, data: { id: '7', createdAt: 'now', seq: 1, rev: 2 } },
+    { ok: true, data: stored },
+  ]);
+  expect(await Promise.all(sending)).toEqual([
+    { id: '7', conversationId: 'c', senderId: 'ada', content: '1', type: 'text', createdAt: 'now', seq: 1, rev: 2 },
+    stored,
+  ]);
+});
+
 test.each([
   ['too few replies', [{ ok: true, data: 'one' }]],
   ['no list', undefined],

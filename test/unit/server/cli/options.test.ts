@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest';
+import { MIGRATE_HELP } from '../../../../src/server/cli/migrate-options.ts';
 import { HELP, parseCommand, type ServeOptions } from '../../../../src/server/cli/options.ts';
 
 const DEFAULTS: ServeOptions = {
   port: 3_000,
   host: '127.0.0.1',
   database: './comm.sqlite',
+  redis: undefined,
+  name: undefined,
   files: { backend: './comm-files', maxFileSize: 104_857_600 },
   origins: [],
   trustProxy: 0,
@@ -22,6 +25,16 @@ test.each<[args: string[], env: Record<string, string>, options: Partial<ServeOp
   [[], { LUMEN_COMM_PORT: '8080', LUMEN_COMM_HOST: '0.0.0.0' }, { port: 8_080, host: '0.0.0.0' }],
   [['--port', '1'], { LUMEN_COMM_PORT: '2' }, { port: 1 }],
   [[], { LUMEN_COMM_DATABASE: './other.sqlite' }, { database: './other.sqlite' }],
+  [
+    ['--database', 'postgres://db/chat', '--redis', 'redis://cache:6379', '--name', 'a'],
+    {},
+    { database: 'postgres://db/chat', redis: 'redis://cache:6379', name: 'a' },
+  ],
+  [
+    [],
+    { LUMEN_COMM_DATABASE: 'postgresql://db/chat', LUMEN_COMM_REDIS: 'rediss://cache', LUMEN_COMM_NAME: 'b' },
+    { database: 'postgresql://db/chat', redis: 'rediss://cache', name: 'b' },
+  ],
   [['--files', '/srv/files', '--max-file-size', '2'], {}, { files: { backend: '/srv/files', maxFileSize: 2_097_152 } }],
   [[], { LUMEN_COMM_FILES: './other' }, { files: { ...DEFAULTS.files, backend: './other' } }],
   [['--files', 's3://b'], AWS, { files: { ...DEFAULTS.files, backend: 's3://b' } }],
@@ -67,7 +80,7 @@ test('serve is the default command', () => {
 });
 
 test.each<[args: string[], env: Record<string, string>, message: RegExp]>([
-  [['start'], {}, /^Unknown command "start"; the only command is serve$/],
+  [['start'], {}, /^Unknown command "start"; the commands are serve and migrate$/],
   [['serve', 'more'], {}, /^Unexpected argument "more"; serve takes only options$/],
   [['serve', '--verbose'], {}, /--verbose/],
   [['serve', '--port'], {}, /--port/],
@@ -75,7 +88,8 @@ test.each<[args: string[], env: Record<string, string>, message: RegExp]>([
   [['serve', '--port', '65536'], {}, /--port/],
   [['serve', '--trust-user-id=maybe'], {}, /--trust-user-id/],
   [['serve'], { LUMEN_COMM_TRUST_USER_ID: 'maybe' }, /LUMEN_COMM_TRUST_USER_ID/],
-  [['serve', '--redis', 'redis://localhost'], {}, /^Unknown option '--redis'$/],
+  [['serve', '--redis', 'redis://localhost'], {}, /^--redis requires --database postgres:/],
+  [['serve', '--redis', 'localhost:6379', '--database', 'postgres://db/chat'], {}, /--redis must be a redis:/],
   [['serve', '--files', 's3://bucket'], {}, /--files: .*AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY/],
   [['serve', '--files', 's3://b?endpoint=b.example'], AWS, /--files: endpoint must be an http\(s\) URL/],
   [['serve', '--files', 's3:bucket'], AWS, /--files: files must be a directory or s3:/],
@@ -114,6 +128,8 @@ test('error messages never contain a secret', () => {
     ['--jwt-secret', 'be', 'hush'],
     ['--turn-secret', 'hush', '--turn-url', 'stun:x'],
     ['--turn-secret', 'be', 'hush'],
+    ['--redis', 'me:hush@cache'],
+    ['--redis', 'redis://me:hush@cache', '--database', ':memory:'],
     ['--files', 's3://id:hush@bucket'],
     ['--files', 's3://bucket?endpoint=https://id:hush@s3.example'],
   ]) {
@@ -124,8 +140,8 @@ test('error messages never contain a secret', () => {
 });
 
 test('--help is accepted anywhere, and the text names every option', () => {
-  expect(parseCommand(['--help'], {})).toEqual({ type: 'help' });
-  expect(parseCommand(['serve', '-h'], {})).toEqual({ type: 'help' });
+  expect(parseCommand(['--help'], {})).toEqual({ type: 'help', text: HELP });
+  expect(parseCommand(['serve', '-h'], {})).toEqual({ type: 'help', text: HELP });
   for (const option of [
     '--port',
     '--host',
@@ -142,4 +158,26 @@ test('--help is accepted anywhere, and the text names every option', () => {
 test('--version is accepted with and without a command', () => {
   expect(parseCommand(['--version'], {})).toEqual({ type: 'version' });
   expect(parseCommand(['serve', '-v'], {})).toEqual({ type: 'version' });
+});
+
+test('migrate takes its options from the command line first', () => {
+  const env = { LUMEN_COMM_FROM: 'a', LUMEN_COMM_TO: 'postgres://a', LUMEN_COMM_SKIP: 'notes, pairs' };
+  const to = 'postgresql://b';
+  expect(parseCommand(['migrate', '--to', to, '--skip', 'one', '--skip', 'two', '--restart'], env)).toEqual({
+    type: 'migrate',
+    options: { from: 'a', to, skip: ['one', 'two'], restart: true },
+  });
+  expect(parseCommand(['migrate'], env)).toMatchObject({ options: { to: 'postgres://a', skip: ['notes', 'pairs'] } });
+  expect(parseCommand(['migrate', '-h'], {})).toEqual({ type: 'help', text: MIGRATE_HELP });
+});
+
+test.each<[args: string[], message: RegExp]>([
+  [[], /^migrate requires --to with the URL of a Postgres database$/],
+  [['--to', 'comm.sqlite'], /^--to must be a URL like postgres:/],
+  [['--to', 'postgres://a', '--port', '1'], /^Unknown option '--port'/],
+  [['--to', 'postgres://a', 'comm.sqlite'], /^Unexpected argument/],
+])('migrate refuses %j, without the URL', (args, message) => {
+  const refusal = parseCommand(['migrate', ...args], {});
+  expect(refusal).toMatchObject({ type: 'mistake', message: expect.stringMatching(message) as unknown });
+  expect(JSON.stringify(refusal)).not.toContain('postgres://a');
 });

@@ -28,6 +28,10 @@ class Namespace implements Rooms {
     return this.in(room).length;
   }
 
+  members(room: string): string[] {
+    return this.in(room);
+  }
+
   join(selector: string, room: string): void {
     for (const id of this.rooms.get(selector) ?? []) this.enter(id, room);
   }
@@ -50,6 +54,7 @@ class Namespace implements Rooms {
       rooms: this,
       join: (rooms) => rooms.forEach((room) => this.enter(id, room)),
       leave: (room) => void this.rooms.get(room)?.delete(id),
+      joined: () => [...this.rooms].flatMap(([room, ids]) => (ids.has(id) ? [room] : [])),
     };
   }
 }
@@ -380,5 +385,55 @@ describe('pushes to conversations in one task', () => {
     broadcaster.toConversation('c', typing('2'));
     await Promise.resolve();
     expect(emitted.filter((each) => each.startsWith('new'))).toEqual([]);
+  });
+});
+
+describe.each(['in a namespace', 'without one'])('a feed socket %s that is restored', (kind) => {
+  let broadcaster: SocketBroadcaster;
+  let namespace: Namespace;
+  const joined = new Set<string>();
+  const adapter = (): SocketAdapter => {
+    if (kind === 'in a namespace') return namespace.adapter('s');
+    const join = (rooms: readonly string[]): void => rooms.forEach((room) => joined.add(room));
+    return { ...fakeSocketAdapter('s', () => undefined), join, leave: (room) => void joined.delete(room) };
+  };
+  const conversations = (): string[] => {
+    const rooms = kind === 'in a namespace' ? namespace.adapter('s').joined() : [...joined];
+    return rooms.filter((room) => room.startsWith('conv:')).toSorted();
+  };
+
+  beforeEach(async () => {
+    broadcaster = new SocketBroadcaster();
+    namespace = new Namespace();
+    joined.clear();
+    await broadcaster.register({ adapter: adapter(), userId: 'u', caps: FEED }, () => Promise.resolve(['a', 'b']));
+  });
+
+  test('is in the rooms of all conversations, and of no other', async () => {
+    await broadcaster.restore('s', () => Promise.resolve(['b', 'c']));
+    expect(conversations()).toEqual(['conv:b', 'conv:c']);
+    expect([...namespace.adapter('s').joined(), ...joined]).toContain('user:u');
+  });
+
+  test('keeps what the user gains, and leaves what the user loses, while the list is read', async () => {
+    const read = deferred<string[]>();
+    const restored = broadcaster.restore('s', () => read.promise);
+    broadcaster.joinUser('u', 'gained');
+    broadcaster.joinUser('u', 'both');
+    broadcaster.removeUser('u', 'both');
+    broadcaster.removeUser('u', 'b');
+    read.resolve(['a', 'b']);
+    await restored;
+    expect(conversations()).toEqual(['conv:a', 'conv:gained']);
+  });
+
+  test('of a connection that has ended is ignored', async () => {
+    const read = deferred<string[]>();
+    const restored = broadcaster.restore('s', () => read.promise);
+    broadcaster.unregister('s');
+    read.resolve(['c']);
+    await restored;
+    await broadcaster.restore('s', () => Promise.reject(new Error('not read')));
+    expect(conversations()).not.toContain('conv:c');
   });
 });

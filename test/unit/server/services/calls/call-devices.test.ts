@@ -16,7 +16,7 @@ async function talking(...more: string[]): Promise<{ line: CallBench; id: string
   const { id } = await line.dial('alice/1', ['bob'], 'audio', { deviceId: 'A' });
   await line.answer('bob/1', id, 'B');
   line.told();
-  const signals = new SignalService({ calls: line.calls, broadcaster: line.broadcaster, clock: line.clock });
+  const signals = new SignalService({ calls: line.calls, clock: line.clock });
   return { line, id, signals };
 }
 
@@ -65,8 +65,8 @@ describe('a device with an id', () => {
     const { line, id, signals } = await talking();
     line.disconnect('bob/1');
     const signal = { callId: id, fromUserId: '', toUserId: 'bob', toDeviceId: 'B', generation: 2 };
-    signals.offer(line.device('alice/1'), { ...signal, type: 'offer', sdp: 'v=0' });
-    signals.candidate(line.device('alice/1'), { ...signal, candidate: 'c', sdpMLineIndex: 0, sdpMid: '0' });
+    void signals.offer(line.device('alice/1'), { ...signal, type: 'offer', sdp: 'v=0' });
+    void signals.candidate(line.device('alice/1'), { ...signal, candidate: 'c', sdpMLineIndex: 0, sdpMid: '0' });
     expect(line.told()).toEqual([]);
     line.connect('bob/2');
     const { participants } = line.calls.sync(line.device('bob/2'), { callId: id, deviceId: 'B' });
@@ -108,10 +108,10 @@ describe('a device with an id', () => {
     const { line, id, signals } = await talking();
     line.disconnect('bob/1');
     const restart = { callId: id, fromUserId: '', toUserId: 'bob' };
-    signals.restart(line.device('alice/1'), { ...restart, generation: 1 });
+    void signals.restart(line.device('alice/1'), { ...restart, generation: 1 });
     line.connect('bob/2');
     line.calls.connected(line.device('bob/2'), { callId: id });
-    signals.restart(line.device('alice/1'), { ...restart, generation: 2 });
+    void signals.restart(line.device('alice/1'), { ...restart, generation: 2 });
     line.calls.sync(line.device('bob/2'), { callId: id, deviceId: 'B' });
     expect(line.broadcaster.payloads('signal:ice-restart')).toMatchObject([{ generation: 1 }, { generation: 2 }]);
   });
@@ -120,7 +120,7 @@ describe('a device with an id', () => {
     const { line, id, signals } = await talking();
     line.disconnect('bob/1');
     const restart = { callId: id, fromUserId: '', toUserId: 'bob' };
-    for (let count = 0; count < 256; count += 1) signals.restart(line.device('alice/1'), restart);
+    for (let count = 0; count < 256; count += 1) void signals.restart(line.device('alice/1'), restart);
     expect(() => signals.restart(line.device('alice/1'), restart)).toThrow(refusal('UNAVAILABLE'));
   });
 
@@ -146,7 +146,7 @@ describe('a device with an id', () => {
   test("can't impersonate another device or user", async () => {
     const { line, id, signals } = await talking();
     const restart = { callId: id, fromUserId: 'alice', toUserId: 'bob', fromDeviceId: 'B' };
-    signals.restart(line.device('alice/1'), restart);
+    void signals.restart(line.device('alice/1'), restart);
     expect(line.broadcaster.payloads('signal:ice-restart')).toEqual([
       { callId: id, fromUserId: 'alice', toUserId: 'bob', fromDeviceId: 'A' },
     ]);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CallRecord } from '../../../../../src/server/cluster/call-record.ts';
+import { deadlinesOf } from '../../../../../src/server/services/calls/call-deadlines.ts';
 import { reduceCall, startCall, type CallEvent } from '../../../../../src/server/services/calls/call-reducer.ts';
 import { fc } from '../../../../helpers/property.ts';
 
@@ -22,6 +23,9 @@ const event: fc.Arbitrary<CallEvent> = fc.oneof(
     reachable: fc.boolean(),
   }),
   fc.constant({ type: 'abandoned' as const }),
+  fc.record({ type: fc.constant('disconnected' as const), userId: user, until: fc.nat(100) }),
+  fc.record({ type: fc.constant('reconnected' as const), userId: user, socketId: fc.constantFrom('5', undefined) }),
+  fc.constant({ type: 'taken-over' as const, heldUntil: 0, until: 100 }),
 );
 
 function start(calleeIds: string[]): CallRecord {
@@ -34,8 +38,6 @@ test('any sequence of events keeps the invariants of a call', () => {
   fc.assert(
     fc.property(fc.subarray(['bob', 'carol', 'dave'], { minLength: 1 }), fc.array(event), (calleeIds, events) => {
       let call = start(calleeIds);
-      let ringing = new Set(calleeIds);
-      let alone = false;
       for (const [at, each] of events.entries()) {
         // The services apply these events only to users without a seat.
         const isInvitedAgain = each.type === 'invited' && call.seats.some(({ userId }) => userId === each.userId);
@@ -45,12 +47,6 @@ test('any sequence of events keeps the invariants of a call', () => {
         call = next;
         const isUnchanged = next === before && effects.length === 0;
         expect(before.state !== 'ended' || isUnchanged).toBe(true);
-        for (const effect of effects) {
-          if (effect.type === 'ring') ringing = new Set([...ringing, effect.userId]);
-          if (effect.type === 'stop-ringing') ringing.delete(effect.userId);
-          if (effect.type === 'alone') alone = true;
-          if (effect.type === 'not-alone') alone = false;
-        }
         const seated = call.seats.map(({ userId }) => userId);
         expect(new Set(seated).size).toBe(seated.length);
         expect(effects.filter(({ type }) => type === 'ended')).toHaveLength(
@@ -60,10 +56,16 @@ test('any sequence of events keeps the invariants of a call', () => {
         // A call that continues has a participant, and a timer for everything that it waits for.
         expect(seated.length).toBeGreaterThan(0);
         const pending = call.invitations.filter(({ answer }) => answer === 'pending').map(({ userId }) => userId);
-        expect([...ringing].toSorted()).toEqual(pending.toSorted());
+        const deadlines = deadlinesOf(call, { ringTimeoutMs: 45_000 }).map((deadline) => deadline.event);
+        const unanswered = deadlines.flatMap((due) => (due.type === 'unanswered' ? [due.userId] : []));
+        expect(unanswered.toSorted()).toEqual(pending.toSorted());
         const isAlone = seated.length === 1 && pending.length === 0;
         // Before the first answer the caller is alone with the ring timers.
-        expect(alone).toBe(isAlone && call.answeredAt !== undefined);
+        const ends = deadlines.some(({ type: due }) => due === 'abandoned');
+        expect(ends).toBe(isAlone && call.answeredAt !== undefined);
+        const away = call.seats.filter((seat) => seat.away !== undefined).map(({ userId }) => userId);
+        const leaving = deadlines.flatMap((due) => (due.type === 'left' ? [due.userId] : []));
+        expect(leaving.toSorted()).toEqual(away.toSorted());
       }
     }),
     { numRuns: 500 },

@@ -438,7 +438,7 @@ describe('during a call', () => {
     await line.answer('bob/phone', id);
     line.disconnect('bob/phone');
     expect(line.clock.pending).toBeGreaterThan(0);
-    line.calls.registry.close();
+    line.calls.close();
     expect(line.clock.pending).toBe(0);
   });
 });

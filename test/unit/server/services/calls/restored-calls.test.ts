@@ -17,11 +17,12 @@ function bench(...devices: string[]): CallBench {
 }
 
 /** Another process, which has the last records of the first one and no sockets. */
-function restarted(first: CallBench, downMs = 0): CallBench {
+async function restarted(first: CallBench, downMs = 0): Promise<CallBench> {
   const next = new CallBench('alice', 'bob', 'carol');
   const seenAt = first.clock.now();
   next.clock.advance(seenAt - next.clock.now() + downMs);
-  next.calls.registry.restore([...first.records.values()].map((record) => ({ record, seenAt })));
+  next.stored = [...first.records.values()].map((record) => ({ record, seenAt }));
+  await next.calls.start();
   next.told();
   return next;
 }
@@ -36,7 +37,7 @@ async function talking(): Promise<{ first: CallBench; id: string }> {
 
 test('devices resume a call of the earlier process', async () => {
   const { first, id } = await talking();
-  const line = restarted(first);
+  const line = await restarted(first);
   for (const [device, deviceId] of [
     ['alice/2', 'A'],
     ['bob/2', 'B'],
@@ -55,7 +56,7 @@ test('devices resume a call of the earlier process', async () => {
 test('a call that no device resumes ended with the process that held it', async () => {
   const { first, id } = await talking();
   first.clock.advance(60_000);
-  const line = restarted(first, 3_600_000);
+  const line = await restarted(first, 3_600_000);
   line.clock.advance(RECONNECT_MS);
   expect(line.logs).toEqual([{ callId: id, callType: 'audio', outcome: 'completed', duration: 60 }]);
   line.clock.advance(60_000);
@@ -66,7 +67,7 @@ test('a ringing call rings for the rest of its time', async () => {
   const first = bench('alice/1', 'bob/1');
   const { id } = await first.dial('alice/1', ['bob'], 'audio', { deviceId: 'A' });
   first.clock.advance(20_000);
-  const line = restarted(first, 1_000);
+  const line = await restarted(first, 1_000);
   line.connect('alice/2');
   line.calls.sync(line.device('alice/2'), { callId: id, deviceId: 'A' });
   line.connect('bob/2');
@@ -79,7 +80,7 @@ test('a ringing call rings for the rest of its time', async () => {
 
 test('a repeated call:initiate is answered with the restored call', async () => {
   const { first, id } = await talking();
-  const line = restarted(first);
+  const line = await restarted(first);
   line.connect('alice/2');
   const again = await line.dial('alice/2', ['bob'], 'audio', { deviceId: 'A', clientId: 'once' });
   expect(again).toMatchObject({ id, state: 'connected' });
@@ -88,7 +89,7 @@ test('a repeated call:initiate is answered with the restored call', async () => 
 test('an ended call whose log message is missing gets it', async () => {
   const { first, id } = await talking();
   first.hangUp('bob/1', id);
-  const line = restarted(first);
+  const line = await restarted(first);
   expect(line.logs).toEqual(first.logs);
   expect(line.clock.pending).toBe(0);
 });
@@ -100,7 +101,7 @@ test('a lonely participant of a group call has the rest of the time', async () =
   await first.decline('carol/1', id);
   first.hangUp('bob/1', id);
   first.clock.advance(10_000);
-  const line = restarted(first, 5_000);
+  const line = await restarted(first, 5_000);
   line.connect('alice/2');
   line.calls.sync(line.device('alice/2'), { callId: id, deviceId: 'A' });
   line.clock.advance(14_999);
@@ -170,8 +171,9 @@ test('a state that waits behind a failed write is stored', async () => {
 
 test('a malformed row is skipped and logged', async () => {
   const { open, database, errors } = await stores();
-  database.exec("INSERT INTO comm_calls VALUES ('x', '{', 1, '2026-01-01T00:00:00.000Z')");
-  database.exec(`INSERT INTO comm_calls VALUES ('y', '{"id":"y"}', 1, '2026-01-01T00:00:00.000Z')`);
+  const insert = 'INSERT INTO comm_calls (id, state, version, seen_at)';
+  database.exec(`${insert} VALUES ('x', '{', 1, '2026-01-01T00:00:00.000Z')`);
+  database.exec(`${insert} VALUES ('y', '{"id":"y"}', 1, '2026-01-01T00:00:00.000Z')`);
   expect(await open().load()).toEqual([]);
   expect(errors).toHaveLength(2);
 });

@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
-import { KeyedLimit, SlidingWindow } from '../../../../../src/server/services/limits/rate-limit.ts';
+import { describe, expect, test } from 'vitest';
+import type { LimitUse, SharedLimits } from '../../../../../src/server/cluster/ephemera.ts';
+import { keyedBuckets, KeyedLimit, SlidingWindow } from '../../../../../src/server/services/limits/rate-limit.ts';
+import type { RateLimit } from '../../../../../src/server/services/limits/server-limits.ts';
+import { manualClock } from '../../../../helpers/manual-clock.ts';
 import { TokenBucket } from '../../../../../src/lib/token-bucket.ts';
 
 test('a bucket allows its burst at once and then refills', () => {
@@ -50,7 +53,7 @@ test('above the maximum number of keys, the key added first is evicted', () => {
   const limit = new KeyedLimit(
     (at) => new TokenBucket({ burst: 1, perSecond: 1 }, at),
     () => 0,
-    2,
+    { maxKeys: 2 },
   );
   for (const key of ['a', 'b', 'c']) limit.take(key);
   expect([limit.tryTake('b'), limit.tryTake('c')]).toEqual([1_000, 1_000]);
@@ -73,4 +76,78 @@ test('limits in their initial state are discarded', () => {
   const before = made;
   limit.take('user 0');
   expect(made).toBe(before + 1);
+});
+
+describe('shared with other processes', () => {
+  /** Two other processes, and what this one has reported. */
+  class Others implements SharedLimits {
+    connected = true;
+    processes = 3;
+    readonly reports: { use: LimitUse; left: (tokens: number) => void }[] = [];
+
+    spend(use: LimitUse, left: (tokens: number) => void): void {
+      this.reports.push({ use, left });
+    }
+
+    count(): void {
+      throw new Error('Nothing is counted');
+    }
+
+    countElsewhere(): number {
+      return 0;
+    }
+  }
+
+  const clock = manualClock(0);
+  const shared = (rate: RateLimit): { limit: KeyedLimit; others: Others } => {
+    const others = new Others();
+    return { limit: keyedBuckets('name', () => rate, clock, others), others };
+  };
+
+  test('an eighth of the burst is reported at once, and less is not', () => {
+    const { limit, others } = shared({ burst: 80, perSecond: 1 });
+    for (let count = 0; count < 9; count += 1) limit.take('alice');
+    expect(others.reports).toEqual([]);
+    limit.take('alice', 3);
+    limit.take('bob', 1_000);
+    expect(others.reports.map(({ use }) => [use.key, use.tokens])).toEqual([
+      ['name:alice', 12],
+      ['name:bob', 80],
+    ]);
+  });
+
+  test('what all processes together have overused is refused until it is refilled', () => {
+    const { limit, others } = shared({ burst: 4, perSecond: 2 });
+    limit.take('alice');
+    others.reports[0]?.left(-3);
+    expect(limit.tryTake('alice')).toBe(1_500);
+    expect(limit.tryTake('bob')).toBe(0);
+    clock.advance(1_500);
+    expect(limit.tryTake('alice')).toBe(0);
+  });
+
+  test('without the others, each process takes its share', () => {
+    const { limit, others } = shared({ burst: 9, perSecond: 3 });
+    others.connected = false;
+    expect([0, 1, 2, 3].map(() => limit.tryTake('alice'))).toEqual([0, 0, 0, 1_000]);
+    expect(others.reports).toEqual([]);
+  });
+
+  test('a share of a window is a share of its messages', () => {
+    const others = Object.assign(new Others(), { connected: false });
+    const rate = { maxMessages: 6, windowSeconds: 1 };
+    const limit = new KeyedLimit(
+      () => new SlidingWindow(rate),
+      () => clock.now(),
+      { sharing: { name: 'name', rate: () => ({ burst: 6, perSecond: 6 }), with: others } },
+    );
+    expect([0, 1, 2].map(() => limit.tryTake('alice'))).toEqual([0, 0, 1_000]);
+  });
+
+  test('a process that is alone reports nothing', () => {
+    const { limit, others } = shared({ burst: 1, perSecond: 1 });
+    others.processes = 1;
+    limit.take('alice');
+    expect(others.reports).toEqual([]);
+  });
 });

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import {
   arrayStatement,
+  insertion,
   listed,
   query,
   statement,
@@ -44,6 +45,20 @@ test('a list is one parameter', () => {
     sql: 'select id from t where id in (select value from json_each(?))',
     parameters: ['["a","b"]'],
   });
+});
+
+test('rows are inserted by few statements, in order', () => {
+  const insert = insertion(2, (rows) => sql<{ id: number }>`insert into t (a, b) values ${rows} returning id`);
+  const rows = Array.from({ length: 75 }, (_, at) => [at, null]);
+  const statements = insert(rows);
+  expect(statements.map(({ parameters }) => parameters.length / 2)).toEqual([32, 32, 8, 2, 1]);
+  expect(statements.flatMap(({ parameters }) => parameters)).toEqual(rows.flat());
+  expect(statements.at(-2)).toMatchObject({
+    sql: 'insert into t (a, b) values (?, ?), (?, ?) returning id',
+    kind: 'rows',
+    writes: true,
+  });
+  expect(insert([])).toEqual([]);
 });
 
 test('null is a value', () => {
